@@ -1,0 +1,48 @@
+"""The command line: finds the command, and only then imports what it needs."""
+
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "demo": "drive a robot under inference delay, sync beside vlash, and write a report",
+    "eval": "measure a strategy on a task at a latency, in simulated time",
+    "report": "make the report of a run, or of a sweep, again",
+    "doctor": "say what this machine has, and what is missing",
+}
+
+USAGE = """rollahead: drive a fast robot with a slow policy
+
+usage: rollahead <command> [key=value ...]
+
+{commands}
+
+rollahead <command> --help   shows its options, with examples
+rollahead --version          prints the version
+"""
+
+
+def main() -> None:
+    """The `rollahead` program."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        commands = "\n".join(f"  {name:<9} {words}" for name, words in COMMANDS.items())
+        sys.stdout.write(USAGE.format(commands=commands))
+        return
+    if arguments[0] == "--version":
+        from rollahead import __version__
+
+        sys.stdout.write(f"rollahead {__version__}\n")
+        return
+    sys.exit(_run(arguments[0], arguments[1:]))
+
+
+def _run(command: str, arguments: list[str]) -> int:
+    if command not in COMMANDS:
+        from rollahead.errors import unknown_name
+
+        sys.stderr.write(f"rollahead: {unknown_name('command', command, COMMANDS)}\n")
+        return 2
+    module = import_module(f"rollahead.commands.{command}")
+    from rollahead.commands.app import start
+
+    return start(command, module.main, arguments)

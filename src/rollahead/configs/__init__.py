@@ -1,0 +1,1 @@
+"""Hydra groups: what a command can be told to use. `rollahead <command> --help` lists them."""

@@ -1,0 +1,50 @@
+"""What can go wrong, outside a tick. (Inside a tick trouble is a value: `rollahead.runtime.trace.TickStatus`.)
+
+    ControlError
+      ConfigError      what was asked for cannot be: found when the configuration is read, before anything moves
+      LifecycleError   a call in the wrong phase
+      InferenceError   a planner raised, or gave rows that no robot may be sent
+      RobotError       a robot could not be read or written
+
+Every message is one sentence that says what is wrong, with both numbers or names, and what to do:
+
+    try:
+        run = Evaluation.from_config(config)
+    except ConfigError as error:
+        print(error)
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ControlError(Exception):
+    """The base of all errors that rollahead raises on purpose."""
+
+
+class ConfigError(ControlError):
+    """The configuration asks for what cannot be."""
+
+
+class LifecycleError(ControlError):
+    """A call came in the wrong phase."""
+
+
+class InferenceError(ControlError):
+    """A planner raised, or gave rows that no robot may be sent."""
+
+
+class RobotError(ControlError):
+    """A robot could not be read or written."""
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> ConfigError:
+    """The error for a `name` that is none of the `known` ones; near misses are offered.
+
+    >>> str(unknown_name("strategy", "vlahs", ["sync", "vlash"]))
+    "there is no strategy 'vlahs'; did you mean 'vlash'? Known: sync, vlash"
+    """
+    choices = sorted(known)
+    near = difflib.get_close_matches(name, choices, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return ConfigError(f"there is no {what} {name!r}; {hint}Known: {', '.join(choices) or 'none'}")

@@ -1,0 +1,22 @@
+"""Arrays that cross a seam: float64, read-only, so that a message can be shared without a copy or a lock."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def frozen(values: ArrayLike) -> FloatArray:
+    """A read-only float64 array of `values`; copied unless it is one already."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.flags.writeable:
+        array = array.copy()
+        array.flags.writeable = False
+    return array
+
+
+def view(array: FloatArray) -> FloatArray:
+    """A read-only view of `array`, whose owner may go on writing it. Phase: hot."""
+    shared = array[...]
+    shared.flags.writeable = False
+    return shared

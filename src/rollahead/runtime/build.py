@@ -1,0 +1,99 @@
+"""From configuration to objects: strategies and latency models by name, checked before anything moves."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rollahead.errors import ConfigError, unknown_name
+from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.feasibility import TECHNIQUES, check_schedule, check_techniques
+from rollahead.runtime.latency import Fixed, LatencyModel, Lognormal, Recorded, Spikes
+from rollahead.runtime.messages import Cost
+from rollahead.runtime.spec import Kind, RobotSpec, mask
+from rollahead.runtime.speedup import SpeedUp
+from rollahead.runtime.strategy import Ensemble, Naive, Strategy, Sync, Vlash
+from rollahead.runtime.trigger import AsSoonAsPossible, Every, Overlap, Trigger
+
+WARM_UP = 50  # inferences that an estimator has seen before the first planned one
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyConfig:
+    """A strategy as a person writes it.
+
+    s: execution horizon, in ticks; d: the delay to plan for, None to estimate it, as the `quantile` of the latencies
+    seen; q: policy rows per action (speed-up); trigger: `every` s ticks, `asap`, or `overlap` ticks before the end;
+    decay: of ensembling weights.
+    """
+
+    name: str
+    s: int = 8
+    d: int | None = None
+    q: int = 1
+    trigger: str = "every"
+    overlap: int = 0
+    decay: float = 0.01
+    quantile: float = 0.5
+
+
+STRATEGIES: Mapping[str, Callable[[StrategyConfig, Trigger, RobotSpec], Strategy]] = {
+    "sync": lambda config, trigger, spec: Sync(config.s),
+    "naive": lambda config, trigger, spec: Naive(trigger),
+    "naive_arrival": lambda config, trigger, spec: Naive(trigger, arrival=True),
+    "ensemble": lambda config, trigger, spec: Ensemble(
+        trigger, mask(spec.action, Kind.DISCRETE, Kind.ROTATION), config.decay
+    ),
+    "vlash": lambda config, trigger, spec: Vlash(trigger),
+}
+
+TRIGGERS: Mapping[str, Callable[[StrategyConfig], Trigger]] = {
+    "every": lambda config: Every(config.s),
+    "asap": lambda config: AsSoonAsPossible(),
+    "overlap": lambda config: Overlap(config.overlap),
+}
+
+LATENCIES: Mapping[str, Callable[..., LatencyModel]] = {
+    "fixed": Fixed,
+    "lognormal": Lognormal,
+    "spikes": Spikes,
+    "recorded": Recorded.from_file,
+}
+
+
+def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: int) -> Strategy:
+    """The strategy of `config` for chunks of `horizon` H policy rows and a planned delay of `delay` ticks.
+
+    Raises: ConfigError, if there is no such strategy or trigger, or the numbers do not go together.
+    """
+    if config.name not in STRATEGIES:
+        raise unknown_name("strategy", config.name, STRATEGIES)
+    if config.trigger not in TRIGGERS:
+        raise unknown_name("trigger", config.trigger, TRIGGERS)
+    techniques = {TECHNIQUES[config.name]} if config.name in TECHNIQUES else set()
+    check_techniques(techniques | ({"speed-up"} if config.q > 1 else set()))
+    check_schedule(config.name, SpeedUp(spec, config.q).horizon(horizon), config.s, delay)
+    return STRATEGIES[config.name](config, TRIGGERS[config.trigger](config), spec)
+
+
+def make_delay(config: StrategyConfig, latency: LatencyModel, seed: int) -> DelayEstimator:
+    """The delay to plan for: as configured, or estimated, warmed up on inferences that are not part of the episode."""
+    estimator = DelayEstimator(fixed=config.d, quantile=config.quantile)
+    for n in range(WARM_UP if config.d is None else 0):
+        estimator.add(Cost(fixed=latency.sample(seed, -1 - n).done))
+    return estimator
+
+
+def make_latency(name: str, rate_hz: float, **options: object) -> LatencyModel:
+    """The latency model `name`, made with `options`.
+
+    Raises: ConfigError, if there is no such model, or it takes no such option.
+    """
+    if name not in LATENCIES:
+        raise unknown_name("latency model", name, LATENCIES)
+    make = LATENCIES[name]
+    if "rate_hz" in inspect.signature(make).parameters:
+        options["rate_hz"] = rate_hz
+    try:
+        return make(**options)
+    except TypeError as error:
+        raise ConfigError(f"latency model {name!r} cannot be made with {options}: {error}") from error

@@ -1,0 +1,102 @@
+"""A chunk is the actions of one inference, addressed by tick; the timeline is the chunks that are alive.
+
+Row `i` of a chunk is for tick `origin + i`, always, and is never used before `start`:
+
+    tick      10   11   12   13   14   15
+    row        0    1    2    3    4    5      origin = 10
+    usable               2    3    4    5      start = 12
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.runtime.arrays import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """rows: (H, A), in robot units, read-only. obs_tick: the oldest part of the observation; state_tick: when the
+    state was measured that the plan starts from; request: the tick of the request that it answers; accepted: the
+    tick at which the executor took it; lost: rows that could have been used, had it come by its start."""
+
+    rows: FloatArray
+    origin: int
+    start: int
+    obs_tick: int
+    state_tick: int
+    request: int
+    epoch: int
+    accepted: int
+    lost: int = 0
+
+    @property
+    def stop(self) -> int:
+        """The first tick after those covered."""
+        return self.origin + len(self.rows)
+
+    def covers(self, k: int) -> bool:
+        """Whether there is a usable row for tick `k`. Phase: hot."""
+        return self.start <= k < self.stop
+
+    def row(self, k: int) -> FloatArray:
+        """(A,), the row for tick `k`. Phase: hot."""
+        return self.rows[k - self.origin]
+
+
+NEVER = -(2**62)  # before all ticks
+
+Fold = Callable[[Sequence[Chunk], int], FloatArray]  # the chunks that cover tick k, oldest first, and k -> (A,)
+
+
+def newest(chunks: Sequence[Chunk], k: int) -> FloatArray:
+    """(A,), tick `k` as the newest chunk has it. Phase: hot."""
+    return chunks[-1].row(k)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mean:
+    """Temporal ensembling (ACT, arXiv 2304.13705, section IV): the weighted mean of all chunks that cover a tick.
+
+    The j-th oldest has weight exp(-decay * j). Dimensions where `exempt` (A,) holds take the newest row instead: a mean
+    of open and shut, or of two rotations, is neither.
+    """
+
+    decay: float
+    exempt: NDArray[np.bool_]
+
+    def __call__(self, chunks: Sequence[Chunk], k: int) -> FloatArray:
+        """(A,), the mean at tick `k`. Phase: hot."""
+        rows = np.stack([chunk.row(k) for chunk in chunks])
+        weights = np.exp(-self.decay * np.arange(len(rows)))
+        mean = (weights / weights.sum()) @ rows
+        return np.where(self.exempt, rows[-1], mean)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """The live chunks, in the order in which they were accepted. Immutable: `add` gives a new one."""
+
+    chunks: tuple[Chunk, ...] = ()
+    fold: Fold = newest
+
+    @property
+    def stop(self) -> int:
+        """The first tick after those that any chunk is for; before all ticks if there is no chunk. Phase: hot."""
+        return max((chunk.stop for chunk in self.chunks), default=NEVER)
+
+    def add(self, chunk: Chunk) -> "Timeline":
+        """With `chunk` as the newest; chunks that are over when it is accepted are dropped."""
+        live = tuple(old for old in self.chunks if old.stop > chunk.accepted)
+        return Timeline((*live, chunk), self.fold)
+
+    def covering(self, k: int) -> tuple[Chunk, ...]:
+        """The chunks with a usable row for tick `k`, oldest first. Phase: hot."""
+        return tuple(chunk for chunk in self.chunks if chunk.covers(k))
+
+    def action(self, k: int) -> FloatArray | None:
+        """(A,), the action of tick `k`, or None if no chunk has one. Phase: hot."""
+        covering = self.covering(k)
+        return self.fold(covering, k) if covering else None

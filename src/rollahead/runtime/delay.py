@@ -1,0 +1,51 @@
+"""How many ticks to plan for an inference that has yet to be made."""
+
+import math
+from collections import deque
+
+import numpy as np
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.messages import Cost
+
+
+class DelayEstimator:
+    """Plans the delay `d` from a window of measured costs.
+
+    Plan for the body of the distribution and survive its tail: a high quantile of a heavy tail costs more than its
+    misses. It is never an all-time maximum, so one slow inference is forgotten after `window` others.
+
+    fixed: if given, `d` is this and nothing is estimated.
+    """
+
+    def __init__(self, *, window: int = 50, quantile: float = 0.5, fixed: int | None = None) -> None:
+        if window < 1 or not 0.0 <= quantile <= 1.0:
+            raise ConfigError(f"window is {window} and quantile {quantile}; give at least 1, and one between 0 and 1")
+        if fixed is not None and fixed < 0:
+            raise ConfigError(f"the delay is {fixed} ticks; give 0 or more, or leave it out to have it estimated")
+        self._costs: deque[Cost] = deque(maxlen=window)
+        self._quantile = quantile
+        self._fixed = fixed
+        self._steps = 0
+        self._delay = 0 if fixed is None else fixed
+
+    @property
+    def delay(self) -> int:
+        """d, in ticks, for the steps last planned. Phase: hot."""
+        return self._delay
+
+    def plan_steps(self, steps: int) -> None:
+        """From now on inferences take `steps` denoising steps."""
+        self._steps = steps
+        self._update()
+
+    def add(self, cost: Cost) -> None:
+        """Takes one measured cost into the window."""
+        self._costs.append(cost)
+        self._update()
+
+    def _update(self) -> None:
+        if self._fixed is None and self._costs:
+            ticks = [cost.fixed + self._steps * cost.per_step for cost in self._costs]
+            # the inverted CDF is a cost that was seen, never a mean of two modes
+            self._delay = math.ceil(np.quantile(ticks, self._quantile, method="inverted_cdf") - 1e-9)

@@ -1,0 +1,51 @@
+"""What is sent when there is no action for a tick, as the kind of each dimension defines it.
+
+    position, rotation   the last one again
+    velocity, delta      brought to zero, no faster than the dimension's rate limit
+    discrete             the last one again
+
+Before the first action of an epoch, positions are held where they were measured.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.spec import Kind, RobotSpec, mask, names_of
+
+MOVING = (Kind.VELOCITY, Kind.DELTA)  # kinds for which repeating the last value keeps the robot moving
+
+
+class Hold:
+    """Holds for one robot. Stateless: what was sent last is an argument."""
+
+    def __init__(self, spec: RobotSpec) -> None:
+        self._moving = mask(spec.action, *MOVING)
+        self._delta = mask(spec.action, Kind.DELTA)
+        limits = np.array([dim.rate_limit for dim in spec.action])
+        self._step = np.where(self._moving, limits * spec.period_s, 0.0)
+        state = names_of(spec.state)
+        self._drives: Sequence[tuple[int, int]] = [
+            (j, state.index(dim.drives))
+            for j, dim in enumerate(spec.action)
+            if dim.drives in state and dim.kind not in MOVING
+        ]
+
+    def first(self, state: FloatArray, last: FloatArray | None) -> FloatArray:
+        """(A,), the first action of an epoch: the positions of `state` (S,), and the velocities of `last` (A,), which
+        was sent before, braked; zero if nothing was. Phase: hot."""
+        action = np.zeros(len(self._moving)) if last is None else self.rows(last, 1)[0]
+        for j, i in self._drives:
+            action[j] = state[i]
+        return action
+
+    def rows(self, last: FloatArray, n: int) -> FloatArray:
+        """(n, A), the `n` holds that follow `last` (A,), which was sent. Phase: hot."""
+        braking = np.arange(1, n + 1)[:, None] * self._step
+        braked = np.sign(last) * np.maximum(np.abs(last) - np.where(self._moving, braking, 0.0), 0.0)
+        return np.where(self._moving, braked, last)
+
+    def skipped(self, last: FloatArray) -> FloatArray:
+        """(A,), what the robot in effect did in a tick in which nothing was sent, after `last` (A,). Phase: hot."""
+        return np.where(self._delta, 0.0, last)

@@ -1,0 +1,154 @@
+"""Latency models: how long an inference takes, in simulated time.
+
+Each gives two numbers per inference, in ticks from the request: until the state is bound (late binding takes the
+newest measurement then) and until the result is there.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import NormalDist
+from typing import Protocol
+
+import numpy as np
+
+from rollahead.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """One inference: the state is bound at the head of tick `request + bind`, the result is there at the head of
+    `request + done`. Both 0 is the idealised instant policy: its result serves the tick of its own observation."""
+
+    bind: int
+    done: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.bind < self.done or self.bind == self.done == 0):
+            raise ConfigError(
+                f"an inference that binds its state after {self.bind} ticks and is done after {self.done} cannot be; "
+                "give 0 <= bind < done, or 0 for both"
+            )
+
+
+class LatencyModel(Protocol):
+    """A source of latencies. Deterministic: the n-th inference of an episode with seed `seed` always takes as long."""
+
+    def sample(self, seed: int, n: int) -> Latency:
+        """The latency of the `n`-th inference; those before the first (n < 0) are for warming up."""
+        ...
+
+
+def _split(done: int, bind_fraction: float) -> Latency:
+    return Latency(min(math.floor(bind_fraction * done), max(done - 1, 0)), done)
+
+
+def _rng(seed: int, n: int) -> np.random.Generator:
+    return np.random.default_rng((seed, abs(n), int(n < 0)))
+
+
+def _check_fraction(bind_fraction: float) -> None:
+    if not 0.0 <= bind_fraction < 1.0:
+        raise ConfigError(f"bind_fraction is {bind_fraction}; give 0 (bound at once) or more, and less than 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Every inference takes `ticks`; the state is bound after `bind_fraction` of them."""
+
+    ticks: int
+    bind_fraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_fraction(self.bind_fraction)
+        if self.ticks < 0:
+            raise ConfigError(f"the latency is {self.ticks} ticks; give 0 or more")
+
+    def sample(self, seed: int, n: int) -> Latency:
+        """The same for all."""
+        return _split(self.ticks, self.bind_fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class Lognormal:
+    """A lognormal with median `p50` and 95th percentile `p95`, in ticks, rounded up."""
+
+    p50: float
+    p95: float
+    bind_fraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_fraction(self.bind_fraction)
+        if not 0 < self.p50 < self.p95:
+            raise ConfigError(f"the latency's p50 is {self.p50} and its p95 {self.p95}; give 0 < p50 < p95")
+
+    def sample(self, seed: int, n: int) -> Latency:
+        """Drawn anew for each."""
+        sigma = math.log(self.p95 / self.p50) / NormalDist().inv_cdf(0.95)
+        drawn = self.p50 * math.exp(sigma * _rng(seed, n).standard_normal())
+        return _split(math.ceil(drawn), self.bind_fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class Spikes:
+    """`ticks` for most; a share `probability` takes a whole number from `low` to `high`, both inclusive."""
+
+    ticks: int
+    probability: float
+    low: int
+    high: int
+    bind_fraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_fraction(self.bind_fraction)
+        if not (0 <= self.ticks <= self.low <= self.high and 0.0 <= self.probability <= 1.0):
+            raise ConfigError(
+                f"spikes of {self.low} to {self.high} ticks over {self.ticks}, with probability {self.probability}, "
+                "cannot be; give 0 <= ticks <= low <= high and a probability between 0 and 1"
+            )
+
+    def sample(self, seed: int, n: int) -> Latency:
+        """Drawn anew for each."""
+        rng = _rng(seed, n)
+        spike = rng.random() < self.probability
+        return _split(
+            int(rng.integers(self.low, self.high, endpoint=True)) if spike else self.ticks, self.bind_fraction
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The latencies of a recording, in ticks, replayed from a place that the seed picks."""
+
+    latencies: Sequence[Latency]
+
+    def __post_init__(self) -> None:
+        if not self.latencies:
+            raise ConfigError("the recorded latencies are empty; give a recording with at least one inference")
+
+    @classmethod
+    def from_file(cls, path: str | Path, rate_hz: float, bind_fraction: float = 0.0) -> "Recorded":
+        """From a text file with one latency in seconds per line, rounded up to ticks of 1 / `rate_hz`; or from the
+        `inferences.parquet` of a run, whose delays are in ticks."""
+        _check_fraction(bind_fraction)
+        path = Path(path)
+        if not path.is_file():
+            raise ConfigError(
+                f"there is no recording at {path}; give latency.path=<file with one latency in s per line>"
+            )
+        if path.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            delays = pq.read_table(path, columns=["delay"])["delay"].to_pylist()
+            return cls([_split(int(ticks), bind_fraction) for ticks in delays if ticks is not None])
+        try:
+            seconds = [float(line) for line in path.read_text().split()]
+        except ValueError as error:
+            raise ConfigError(f"{path} is not a list of latencies in seconds, one per line: {error}") from error
+        return cls([_split(math.ceil(s * rate_hz - 1e-9), bind_fraction) for s in seconds])
+
+    def sample(self, seed: int, n: int) -> Latency:
+        """The next one of the recording, which is a ring."""
+        first = int(np.random.default_rng(seed).integers(len(self.latencies)))
+        return self.latencies[(first + n) % len(self.latencies)]

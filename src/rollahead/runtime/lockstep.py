@@ -1,0 +1,102 @@
+"""The lockstep driver: the core in simulated time. Deterministic to the bit for a seed.
+
+One tick:   a result whose time has come is delivered -> the executor observes -> an inference that is due binds its
+            state -> the executor acts -> the world moves on by one period
+
+The worker is one: a request that comes while it is busy waits. How long an inference takes, a latency model says.
+"""
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass, replace
+
+from rollahead.runtime.executor import Executor
+from rollahead.runtime.inference import Inference
+from rollahead.runtime.latency import LatencyModel
+from rollahead.runtime.messages import Cost, Request, Result, Snapshot
+
+
+@dataclass(slots=True)
+class _Flight:
+    """An inference under way."""
+
+    request: Request
+    bind_at: int
+    done_at: int
+    cost: Cost
+    result: Result | None = None
+
+
+class Lockstep:
+    """Drives `executor` and one worker. advance: moves the world on by one tick."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        inference: Inference,
+        latency: LatencyModel,
+        advance: Callable[[], None],
+        *,
+        seed: int = 0,
+        skipped: Container[int] = (),
+    ) -> None:
+        """skipped: ticks whose deadline is taken to have passed."""
+        self._executor = executor
+        self._inference = inference
+        self._latency = latency
+        self._advance = advance
+        self._seed = seed
+        self._skipped = skipped
+        self._flight: _Flight | None = None
+        self._taken: Request | None = None  # the request last begun
+        self._begun = 0
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether an inference is still under way: what it would give is not waited for."""
+        return self._flight is not None
+
+    def run(self, start: int, stop: int, until: Callable[[], bool] = lambda: False) -> int:
+        """Runs ticks `[start, stop)`, or to the first after which `until` holds; gives the first tick not run."""
+        for k in range(start, stop):
+            self.tick(k)
+            if until():
+                return k + 1
+        return stop
+
+    def tick(self, k: int) -> None:
+        """One tick of robot, worker and world."""
+        if k in self._skipped:
+            self._executor.skip(k)
+        else:
+            self._deliver(k)
+            self._executor.observe(k)
+            self._think(k)
+            self._deliver(k)
+            self._executor.act(k)
+        self._advance()
+
+    def _think(self, k: int) -> None:
+        """Begins the open request if the worker is free, and infers when the state is due to be bound."""
+        snapshot = self._snapshot()
+        if self._flight is None and snapshot.request is not None and snapshot.request is not self._taken:
+            self._flight = self._begin(snapshot.request, k)
+        flight = self._flight
+        if flight is not None and flight.result is None and k >= flight.bind_at:
+            flight.result = replace(self._inference(flight.request, self._snapshot), cost=flight.cost)
+
+    def _begin(self, request: Request, k: int) -> _Flight:
+        latency = self._latency.sample(self._seed, self._begun)
+        self._taken = request
+        self._begun += 1
+        return _Flight(request, k + latency.bind, k + latency.done, Cost(fixed=latency.done))
+
+    def _deliver(self, k: int) -> None:
+        flight = self._flight
+        if flight is not None and flight.result is not None and k >= flight.done_at:
+            self._executor.inbox.put(flight.result)
+            self._flight = None
+
+    def _snapshot(self) -> Snapshot:
+        snapshot = self._executor.outbox.peek()
+        assert snapshot is not None, "the executor publishes before the worker looks"
+        return snapshot

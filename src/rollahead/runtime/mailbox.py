@@ -1,0 +1,24 @@
+"""A mailbox: the newest message, from one thread to another.
+
+Threads: one writes, one reads. Neither waits, and there is no lock.
+Assumes: rebinding an attribute is atomic (so in CPython), and a message is never written after it was put.
+"""
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Mailbox(Generic[T]):
+    """Holds the newest message; an older one that was not read is gone."""
+
+    def __init__(self) -> None:
+        self._message: T | None = None
+
+    def put(self, message: T) -> None:
+        """Replaces what is there. Writer only. Phase: hot."""
+        self._message = message
+
+    def peek(self) -> T | None:
+        """The newest message, or None if there was none yet. Reader only. Phase: hot."""
+        return self._message

@@ -1,0 +1,164 @@
+"""The messages between executor and worker, and what they carry.
+
+    executor  -- Snapshot (every tick; with the open Request, if any) -->  worker
+    executor  <-- Result (the rows made for a Request) ------------------  worker
+
+All are frozen, their arrays read-only: they are shared by reference and never written again. Only plain arrays and
+numbers are in them, so that the mailboxes can move to shared memory.
+
+Ticks are integers, ranges half-open. A, S, E: dimensions of action, state, environment; H: rows of a chunk.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.runtime.arrays import FloatArray, frozen
+
+Images = Mapping[str, NDArray[np.uint8]]
+_NOTHING = frozen(np.empty(0))
+
+
+def nothing() -> FloatArray:
+    """(0,), the environment of a robot that sees none."""
+    return _NOTHING
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """What was known of robot and scene at the head of a tick.
+
+    state: (S,), measured `state_age` ticks before `tick`; environment: (E,), numbers about the scene, empty if there
+    are none; images: name to (H, W, 3) uint8; image_ticks: when each was captured, which may be before `tick`.
+    """
+
+    tick: int
+    state: FloatArray
+    environment: FloatArray = field(default_factory=nothing)
+    images: Images = field(default_factory=dict)
+    image_ticks: Mapping[str, int] = field(default_factory=dict)
+    task: str = ""
+    state_age: int = 0
+
+    @property
+    def state_tick(self) -> int:
+        """The tick at whose head `state` was true."""
+        return self.tick - self.state_age
+
+    @property
+    def oldest_tick(self) -> int:
+        """The tick of the oldest part; the age of an action counts from it."""
+        return min(self.image_ticks.values(), default=self.state_tick)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What the executor knows at the head of a tick, before that tick's action is sent.
+
+    sent: (n, A), what was sent for ticks `[tick - n, tick)`: after correction, guard and hold.
+    planned: (H, A), what will be sent for ticks `[tick, tick + H)` if nothing new comes; holds where no chunk covers.
+    request: the open request; None if there is none. Without one, nobody asks what is planned, and `sent` and `planned`
+    are empty.
+    """
+
+    tick: int
+    observations: tuple[Observation, ...]  # the n_obs newest, oldest first, one tick apart
+    sent: FloatArray
+    planned: FloatArray
+    epoch: int
+    seed: int
+    request: "Request | None" = None
+
+    @property
+    def observation(self) -> Observation:
+        """The newest one, of this tick."""
+        return self.observations[-1]
+
+    def with_request(self, request: "Request") -> "Snapshot":
+        """The same with an open request. Phase: hot."""
+        return replace(self, request=request)
+
+    def rows(self, start: int, stop: int) -> FloatArray:
+        """(stop - start, A): the actions of ticks `[start, stop)`, sent where sent and planned else.
+
+        Ticks outside what the snapshot holds take the nearest row there is. Empty if there is none.
+        """
+        known = np.concatenate([self.sent, self.planned])
+        if not len(known):
+            return known
+        first = self.tick - len(self.sent)
+        return known[np.clip(np.arange(start, stop) - first, 0, len(known) - 1)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """One inference to do, asked at the head of tick `asked.tick`, t_obs.
+
+    origin: the tick that row 0 is to be for; None where only the arrival tells it.
+    start: the first tick at which the chunk may be used; None as above.
+    roll_to: the tick whose state the policy is to be given; None for the state as observed.
+    delay: d, the ticks planned from observation to switch.
+    """
+
+    asked: Snapshot
+    origin: int | None
+    start: int | None
+    roll_to: int | None
+    delay: int
+
+    @property
+    def tick(self) -> int:
+        """t_obs, the tick of the newest observation."""
+        return self.asked.tick
+
+    @property
+    def deadline(self) -> int:
+        """The tick at whose head the result should be there."""
+        return self.tick + self.delay
+
+    @property
+    def epoch(self) -> int:
+        """The epoch it belongs to; a result of another one is dropped."""
+        return self.asked.epoch
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """The n_obs newest, oldest first, one tick apart."""
+        return self.asked.observations
+
+    @property
+    def committed(self) -> FloatArray:
+        """(d, A), the rows of ticks `[tick, tick + d)`: they will be sent whatever comes."""
+        return self.asked.planned[: self.delay]
+
+    @property
+    def seed(self) -> tuple[int, int, int]:
+        """Of the run, the epoch and the tick: a planner's noise depends on nothing else."""
+        return (self.asked.seed, self.epoch, self.tick)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cost:
+    """What an inference cost: `fixed` ticks, and `per_step` ticks for each denoising step."""
+
+    fixed: float
+    per_step: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """The rows made for `request`: (H, A), one per tick, in robot units.
+
+    state_tick: when the state was measured that the plan starts from; anchor: (S,), the state the policy was given.
+    calls: network calls made, batch elements counted.
+    """
+
+    request: Request
+    rows: FloatArray
+    state_tick: int
+    anchor: FloatArray
+    cost: Cost
+    calls: int = 1
+    made_by: Mapping[str, object] = field(default_factory=dict)

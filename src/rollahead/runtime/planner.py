@@ -1,0 +1,49 @@
+"""Planners: all that the runtime knows of thinking.
+
+A planner answers one request at a time, in the worker. It may ask for the newest snapshot whenever it is ready to bind
+the state (`rollahead.runtime.binding`), and later than the request if it can.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.binding import bind
+from rollahead.runtime.messages import Cost, Observation, Request, Result, Snapshot
+from rollahead.runtime.roll import SceneRoller, StateRoller, still
+
+Plan = Callable[[Observation, np.random.Generator], FloatArray]
+
+
+class Planner(Protocol):
+    """The seam of everything that makes rows for a request."""
+
+    def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
+        """The rows for `request`. `newest` gives the executor's newest snapshot. Phase: hot, in the worker."""
+        ...
+
+
+class ScriptedPlanner:
+    """A planner from a function: for scripted experts, examples and tests. It takes no time of its own.
+
+    plan: the observation to plan from, and the request's random generator -> (H, A) in robot units.
+    """
+
+    def __init__(self, plan: Plan, roller: StateRoller = still, scene: SceneRoller | None = None) -> None:
+        self._plan = plan
+        self._roller = roller
+        self._scene = scene
+
+    def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
+        """Binds at once and calls the function."""
+        observation = bind(request, newest(), self._roller, self._scene)[-1]
+        rows = self._plan(observation, np.random.default_rng(request.seed))
+        return Result(
+            request=request,
+            rows=frozen(rows),
+            state_tick=observation.state_tick,
+            anchor=observation.state,
+            cost=Cost(fixed=0.0),
+        )

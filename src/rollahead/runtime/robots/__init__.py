@@ -1,0 +1,60 @@
+"""Robots: the seam, and what is behind it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.messages import nothing
+from rollahead.runtime.spec import RobotSpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """state: (S,), measured `age` ticks ago; environment: (E,), numbers about the scene."""
+
+    state: FloatArray
+    environment: FloatArray = field(default_factory=nothing)
+    age: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """image: (H, W, 3) uint8, captured `age` ticks ago."""
+
+    image: NDArray[np.uint8]
+    age: int = 0
+
+
+class Robot(Protocol):
+    """A robot, or a simulated one."""
+
+    @property
+    def spec(self) -> RobotSpec: ...
+
+    def connect(self) -> None:
+        """Phase: setup."""
+        ...
+
+    def read(self) -> Reading:
+        """What is measured now; it takes a bounded time. Phase: hot."""
+        ...
+
+    def frames(self) -> Mapping[str, Frame]:
+        """The newest image of each camera; it never waits. Phase: hot."""
+        ...
+
+    def write(self, setpoint: FloatArray) -> None:
+        """Sends one setpoint (A,). Phase: hot."""
+        ...
+
+    def stop(self) -> None:
+        """Brings the robot to rest in its own way; it may be called at any time after `connect`."""
+        ...
+
+    def disconnect(self) -> None:
+        """Phase: setup."""
+        ...

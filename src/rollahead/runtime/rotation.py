@@ -1,0 +1,38 @@
+"""Rotations as rotation vectors (axis times angle, rad) and matrices."""
+
+import numpy as np
+
+from rollahead.runtime.arrays import FloatArray
+
+
+def matrix_from_rotvec(rotvec: FloatArray) -> FloatArray:
+    """(3, 3), Rodrigues' formula."""
+    angle = float(np.linalg.norm(rotvec))
+    k = np.array([[0, -rotvec[2], rotvec[1]], [rotvec[2], 0, -rotvec[0]], [-rotvec[1], rotvec[0], 0]])
+    if angle < 1e-8:
+        return np.eye(3) + k
+    return np.eye(3) + np.sin(angle) / angle * k + (1 - np.cos(angle)) / angle**2 * (k @ k)
+
+
+def rotvec_from_matrix(matrix: FloatArray) -> FloatArray:
+    """(3,), with an angle in [0, pi]; by way of the quaternion's largest part, exact near pi too."""
+    m = matrix
+    # four times the squared parts of the quaternion (w, x, y, z)
+    squares = np.array([
+        1 + m[0, 0] + m[1, 1] + m[2, 2],
+        1 + m[0, 0] - m[1, 1] - m[2, 2],
+        1 - m[0, 0] + m[1, 1] - m[2, 2],
+        1 - m[0, 0] - m[1, 1] + m[2, 2],
+    ])  # fmt: skip
+    products = np.array([
+        [squares[0], m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],
+        [m[2, 1] - m[1, 2], squares[1], m[0, 1] + m[1, 0], m[0, 2] + m[2, 0]],
+        [m[0, 2] - m[2, 0], m[0, 1] + m[1, 0], squares[2], m[1, 2] + m[2, 1]],
+        [m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], squares[3]],
+    ])  # fmt: skip
+    q = products[int(np.argmax(squares))]
+    q = q / np.linalg.norm(q) * (1.0 if q[0] >= 0 else -1.0)
+    sine = float(np.linalg.norm(q[1:]))
+    if sine < 1e-12:
+        return np.zeros(3)
+    return q[1:] / sine * (2 * np.arctan2(sine, q[0]))

@@ -1,0 +1,85 @@
+"""The folder that a run leaves: `runs/<name>/` with its configuration, its figures and its records."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rollahead.errors import ConfigError, ControlError
+
+PACKAGES = ("rollahead", "numpy", "mujoco", "hydra-core", "pyarrow", "torch", "lerobot")
+
+
+class RunFolder:
+    """A new folder; nothing is ever written over another run."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes the folder. Raises: ConfigError, if it exists; ControlError, if it cannot be made."""
+        self.path = path
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError as error:
+            raise ConfigError(f"the run folder {path} exists already; give another name=..., or remove it") from error
+        except OSError as error:
+            raise ControlError(
+                f"the run folder {path} cannot be made ({error.strerror}); give another runs=..."
+            ) from error
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Writes a file whole, or not at all. Raises: ControlError, if the disk does not take it."""
+        path = self.path / name
+        unfinished = path.with_name(name + ".unfinished")
+        with disk_errors(path, unfinished):
+            unfinished.write_text(text)
+            unfinished.replace(path)
+        return path
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
+        """Writes `content` as JSON."""
+        return self.write_text(name, json.dumps(content, indent=1) + "\n")
+
+
+@contextmanager
+def disk_errors(path: Path, unfinished: Path) -> Any:
+    """Turns a disk that is full into one sentence, and leaves nothing half-written behind."""
+    try:
+        yield
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise ControlError(
+            f"{path.name} could not be written to {path.parent} ({error.strerror or error}); "
+            "free some space, or give another runs=..."
+        ) from error
+
+
+def provenance(seed: int) -> dict[str, Any]:
+    """What a figure needs to be judged: machine, versions, seed, date."""
+    return {
+        "machine": machine(),
+        "versions": {name: found for name in PACKAGES if (found := _version(name))}
+        | {"python": platform.python_version()},
+        "seed": seed,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def machine() -> str:
+    """The processor, its cores, the system: 'AMD EPYC, 2 cores, Linux 6.1'."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        models = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        name = models[0] if models else name
+    return f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.release().split('-')[0]}"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,152 @@
+"""Specs: the names, units, limits and kind of every dimension, and the mapping between two of them, by name.
+
+A robot and a policy each state what they have and what they expect. They are joined here once, before anything
+moves, and never by position in a vector.
+"""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.errors import ConfigError, unknown_name
+from rollahead.runtime.arrays import FloatArray
+
+
+class Kind(enum.Enum):
+    """What a number in an action means; it decides how it is held, rolled, sped up and averaged."""
+
+    POSITION = "position"  # an absolute target
+    VELOCITY = "velocity"  # a rate, in units per second
+    DELTA = "delta"  # a step from where the robot is, per tick
+    DISCRETE = "discrete"  # open or shut, on or off; never averaged
+    ROTATION = "rotation"  # part of an absolute orientation; never averaged one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Dim:
+    """One dimension of an action or a state.
+
+    low, high: the range, in `unit`; they may be infinite for a state. rate_limit: the most that the value may
+    change per second, in `unit`/s; holds slow down within it. drives: for an action, the state dimension that it moves.
+    """
+
+    name: str
+    unit: str = ""
+    kind: Kind = Kind.POSITION
+    low: float = -np.inf
+    high: float = np.inf
+    rate_limit: float = np.inf
+    drives: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ConfigError(f"dimension {self.name!r} has low {self.low} and high {self.high}; low must be less")
+        if self.rate_limit <= 0:
+            raise ConfigError(f"dimension {self.name!r} has rate_limit {self.rate_limit}; give a positive one")
+
+
+def names_of(dims: Sequence[Dim]) -> tuple[str, ...]:
+    """The names of `dims`, in their order."""
+    return tuple(dim.name for dim in dims)
+
+
+def mask(dims: Sequence[Dim], *kinds: Kind) -> NDArray[np.bool_]:
+    """(len(dims),) where a dimension is of one of `kinds`."""
+    return np.array([dim.kind in kinds for dim in dims], dtype=np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera by name: images `(height, width, 3)` uint8."""
+
+    name: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class RobotSpec:
+    """What a robot has. action: what it can be sent; state: what it measures; environment: what else is seen of the
+    scene, as numbers (object positions; empty on most robots); rate_hz: the ticks per second it is driven at."""
+
+    action: tuple[Dim, ...]
+    state: tuple[Dim, ...]
+    rate_hz: float
+    environment: tuple[Dim, ...] = ()
+    cameras: tuple[Camera, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.rate_hz <= 0:
+            raise ConfigError(f"rate_hz is {self.rate_hz}; give a positive control rate")
+        for what, dims in (("action", self.action), ("state", self.state), ("environment", self.environment)):
+            names = names_of(dims)
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ConfigError(f"the {what} names {', '.join(twice)} twice; every name must be its own")
+
+    @property
+    def period_s(self) -> float:
+        """Seconds per tick."""
+        return 1.0 / self.rate_hz
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySpec:
+    """What a policy expects and gives, by name. horizon: H, rows per chunk; n_obs: observations per request, one tick
+    apart; rate_hz: the rate of the data it was trained on; state_in: where the state enters (`suffix`, `prefix`,
+    `prompt`, `condition`), which says what binding it late costs."""
+
+    action: tuple[str, ...]
+    state: tuple[str, ...]
+    horizon: int
+    rate_hz: float
+    environment: tuple[str, ...] = ()
+    cameras: tuple[str, ...] = ()
+    n_obs: int = 1
+    state_in: str = "suffix"
+
+    def __post_init__(self) -> None:
+        if self.horizon < 1 or self.n_obs < 1:
+            raise ConfigError(f"horizon is {self.horizon} and n_obs {self.n_obs}; both must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How a policy's vectors are picked from a robot's, and back: index arrays, made by `map_by_name`."""
+
+    action: NDArray[np.intp] = field(repr=False)  # robot action j is policy action action[j]
+    state: NDArray[np.intp] = field(repr=False)  # policy state i is robot state state[i]
+    environment: NDArray[np.intp] = field(repr=False)
+
+    def rows(self, policy_rows: FloatArray) -> FloatArray:
+        """(H, A) in the robot's order, from rows in the policy's."""
+        return policy_rows[:, self.action]
+
+
+def map_by_name(robot: RobotSpec, policy: PolicySpec) -> Mapping:
+    """Joins `policy` to `robot`. Every state, scene number and camera that the policy expects must be there, and every
+    action that the robot takes must be made.
+
+    Raises: ConfigError, if a name has no partner, or the rates differ.
+    """
+    if policy.rate_hz != robot.rate_hz:
+        raise ConfigError(
+            f"the policy was made for {policy.rate_hz:g} Hz and the robot runs at {robot.rate_hz:g} Hz; "
+            f"drive the robot at {policy.rate_hz:g} Hz"
+        )
+    _indices("camera", policy.cameras, tuple(camera.name for camera in robot.cameras), "robot")
+    return Mapping(
+        action=_indices("action", names_of(robot.action), policy.action, "policy"),
+        state=_indices("state", policy.state, names_of(robot.state), "robot"),
+        environment=_indices("environment", policy.environment, names_of(robot.environment), "robot"),
+    )
+
+
+def _indices(what: str, wanted: Sequence[str], given: Sequence[str], giver: str) -> NDArray[np.intp]:
+    for name in wanted:
+        if name not in given:
+            error = unknown_name(f"{what} dimension", name, given)
+            raise ConfigError(f"the {giver} does not give what is needed: {error}; rename it in one of the two specs")
+    return np.array([given.index(name) for name in wanted], dtype=np.intp)

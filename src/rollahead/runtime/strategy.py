@@ -1,0 +1,142 @@
+"""Strategies: what to ask the planner for, and which ticks its answer is for.
+
+    name       row 0 is for            usable from    the policy is given
+    sync       the tick of arrival     arrival        the state as observed
+    naive      t_obs, or arrival       arrival        the state as observed
+    ensemble   t_obs                   arrival        the state as observed; overlapping chunks are averaged
+    vlash      t_obs + d               t_obs + d      the state rolled to t_obs + d
+
+A strategy is a frozen value. `plan` and `place` are pure and belong to the executor's tick: no I/O, no clock, no torch.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from numpy import bool_
+from numpy.typing import NDArray
+
+from rollahead.runtime.chunk import Chunk, Fold, Mean, newest
+from rollahead.runtime.messages import Request, Result, Snapshot
+from rollahead.runtime.trigger import Overlap, Trigger
+
+
+class Strategy(Protocol):
+    """The seam: `trigger` says when to ask, `plan` what, `place` addresses the answer, and `fold` says how chunks that
+    cover one tick are joined."""
+
+    @property
+    def trigger(self) -> Trigger: ...
+
+    @property
+    def fold(self) -> Fold: ...
+
+    def plan(self, snapshot: Snapshot, delay: int) -> Request:
+        """The request to make at the head of `snapshot.tick`, planning `delay` ticks for it. Phase: hot."""
+        ...
+
+    def place(self, result: Result, k: int) -> Chunk | None:
+        """`result` as a chunk, accepted at the head of tick `k`; None if all of its rows came too late. Phase: hot."""
+        ...
+
+
+def address(result: Result, k: int, *, rows: int | None = None) -> Chunk | None:
+    """The chunk of `result`, accepted at tick `k`, as its request addresses it; at most the first `rows` rows.
+
+    It is used from max(start, k) on. Rows that could have been used before `k` are lost, and counted.
+    """
+    request = result.request
+    origin = k if request.origin is None else request.origin
+    start = k if request.start is None else request.start
+    chunk = Chunk(
+        rows=result.rows[:rows],
+        origin=origin,
+        start=max(start, k),
+        obs_tick=request.asked.observation.oldest_tick,
+        state_tick=result.state_tick,
+        request=request.tick,
+        epoch=request.epoch,
+        accepted=k,
+        lost=max(k - start, 0),
+    )
+    return chunk if chunk.start < chunk.stop else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """Observe, hold while the policy thinks, run `s` actions, again. What robots do today."""
+
+    s: int
+    trigger: Trigger = field(default_factory=lambda: Overlap(0))
+    fold: Fold = newest
+
+    def plan(self, snapshot: Snapshot, delay: int) -> Request:
+        """Phase: hot."""
+        return Request(snapshot, origin=None, start=None, roll_to=None, delay=delay)
+
+    def place(self, result: Result, k: int) -> Chunk | None:
+        """Row 0 is for the tick of arrival; rows after the first `s` are not used. Phase: hot."""
+        return address(result, k, rows=self.s)
+
+
+@dataclass(frozen=True, slots=True)
+class Naive:
+    """Ask while moving, switch on arrival, plan from the state at the time of asking.
+
+    arrival: row 0 is for the tick of arrival, as if no time had passed; else for t_obs, so that the first rows are
+    skipped as late (SmolVLA's asynchronous inference, arXiv 2506.01844, section 3.3).
+    """
+
+    trigger: Trigger
+    arrival: bool = False
+    fold: Fold = newest
+
+    def plan(self, snapshot: Snapshot, delay: int) -> Request:
+        """Phase: hot."""
+        at = None if self.arrival else snapshot.tick
+        return Request(snapshot, origin=at, start=at, roll_to=None, delay=delay)
+
+    def place(self, result: Result, k: int) -> Chunk | None:
+        """Phase: hot."""
+        return address(result, k)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ensemble:
+    """As `Naive` from t_obs, but a tick's action is the mean over all chunks that cover it (ACT, arXiv 2304.13705).
+
+    exempt: (A,), dimensions that are never averaged (discrete ones, rotations); decay: of the weights, oldest first.
+    """
+
+    trigger: Trigger
+    exempt: NDArray[bool_]
+    decay: float = 0.01
+    fold: Fold = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fold", Mean(self.decay, self.exempt))
+
+    def plan(self, snapshot: Snapshot, delay: int) -> Request:
+        """Phase: hot."""
+        return Request(snapshot, origin=snapshot.tick, start=snapshot.tick, roll_to=None, delay=delay)
+
+    def place(self, result: Result, k: int) -> Chunk | None:
+        """Phase: hot."""
+        return address(result, k)
+
+
+@dataclass(frozen=True, slots=True)
+class Vlash:
+    """Future-state rolling (VLASH, arXiv 2512.01031, section 4): the plan starts at t_obs + d, from the state that the
+    robot will have then, and takes over at just that tick, be it there early or not."""
+
+    trigger: Trigger
+    fold: Fold = newest
+
+    def plan(self, snapshot: Snapshot, delay: int) -> Request:
+        """Phase: hot."""
+        origin = snapshot.tick + delay
+        return Request(snapshot, origin=origin, start=origin, roll_to=origin, delay=delay)
+
+    def place(self, result: Result, k: int) -> Chunk | None:
+        """Phase: hot."""
+        return address(result, k)

@@ -1,0 +1,207 @@
+"""Evaluation: many episodes of a task under one strategy and one latency, in lockstep.
+
+A `Cell` says what to run, in plain values, so that it can be sent to another process; `evaluate` runs its episodes and
+`summarise` makes its figures. Episode i has the same seed in every cell: cells are compared pair by pair.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+
+from rollahead.errors import ConfigError, unknown_name
+from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.build import StrategyConfig, make_delay, make_latency, make_strategy
+from rollahead.runtime.executor import Executor
+from rollahead.runtime.inference import Inference
+from rollahead.runtime.lockstep import Lockstep
+from rollahead.runtime.planner import Planner, ScriptedPlanner
+from rollahead.runtime.speedup import SpeedUp
+from rollahead.runtime.trace import Trace
+from rollahead.sim import metrics
+from rollahead.sim.robot import SimRobot
+from rollahead.sim.task import Task, make_task
+
+BATCH = 25  # episodes that one process runs at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What to run. task, latency, planner: a `name` and options; episodes: how many; seed: of the first one; reactions:
+    whether each episode is run a second time, without the stimulus, to see when the robot reacted."""
+
+    task: Mapping[str, Any]
+    strategy: StrategyConfig
+    latency: Mapping[str, Any]
+    planner: Mapping[str, Any] = field(default_factory=lambda: {"name": "scripted", "horizon": 32})
+    episodes: int = 200
+    seed: int = 0
+    reactions: bool = True
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1 or self.seed < 0:
+            raise ConfigError(
+                f"episodes is {self.episodes} and seed {self.seed}; give at least 1, and no negative seed"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Episode:
+    """One episode, measured from the stimulus to its end. reaction_s: infinite if there was none, None if not asked."""
+
+    seed: int
+    success: bool
+    time_s: float
+    reaction_s: float | None
+    jerk: float
+    idle: float
+    calls_per_s: float
+    ages: FloatArray  # of the actions sent, in ticks
+    switch_steps: FloatArray
+    other_steps: FloatArray
+    lost: int
+    delay_planned: int
+
+
+def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True) -> Trace:
+    """Plays one episode of `task`; its trace. Without the stimulus it lasts as long as an episode can."""
+    task.reset(seed, stimulus=stimulus)
+    robot = SimRobot(task)
+    latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
+    delay = make_delay(cell.strategy, latency, seed)
+    horizon = int(cell.planner["horizon"])
+    speed_up = SpeedUp(task.spec, cell.strategy.q)
+    executor = Executor(
+        robot,
+        make_strategy(cell.strategy, task.spec, horizon, delay.delay),
+        delay,
+        Trace(task.spec, task.max_ticks),
+        horizon=speed_up.horizon(horizon),
+        seed=seed,
+    )
+    inference = Inference(make_planner(cell.planner, task), speed_up, horizon=horizon, action_dim=len(task.spec.action))
+    lockstep = Lockstep(executor, inference, latency, robot.advance, seed=seed)
+    lockstep.run(0, task.max_ticks, until=lambda: task.done)
+    return executor.trace
+
+
+def make_planner(config: Mapping[str, Any], task: Task) -> Planner:
+    """The planner of `config` for `task`."""
+    name, horizon = config["name"], int(config["horizon"])
+    if name not in PLANNERS:
+        raise unknown_name("planner", name, PLANNERS)
+    if horizon < 1:
+        raise ConfigError(f"the planner's horizon is {horizon}; give at least 1 row")
+    return PLANNERS[name](task, horizon)
+
+
+PLANNERS = {"scripted": lambda task, horizon: ScriptedPlanner(task.expert(horizon), task.roller())}
+
+
+def measure(cell: Cell, task: Task, seed: int) -> tuple[Episode, Trace]:
+    """Plays and measures one episode."""
+    trace = run_episode(cell, task, seed)
+    success, stimulus, spec = task.success, task.stimulus_tick, task.spec
+    ticks = trace.ticks
+    after = ticks[stimulus - int(ticks["tick"][0]) :]
+    on_switch, elsewhere = metrics.steps(after)
+    seconds = len(ticks) * spec.period_s
+    episode = Episode(
+        seed=seed,
+        success=success,
+        time_s=len(after) * spec.period_s,
+        reaction_s=_reaction_s(cell, task, seed, trace) if cell.reactions else None,
+        jerk=metrics.jerk(after, spec),
+        idle=metrics.idle(after),
+        calls_per_s=sum(record.calls for record in trace.inferences) / seconds,
+        ages=after["age"][after["age"] >= 0].astype(np.float64),
+        switch_steps=on_switch,
+        other_steps=elsewhere,
+        lost=sum(record.lost for record in trace.inferences),
+        delay_planned=trace.inferences[-1].delay_planned if trace.inferences else 0,
+    )
+    return episode, trace
+
+
+def _reaction_s(cell: Cell, task: Task, seed: int, trace: Trace) -> float:
+    """From the stimulus to the end of the first tick whose action shows it."""
+    stimulus = task.stimulus_tick
+    without = run_episode(cell, task, seed, stimulus=False)
+    tick = metrics.reaction_tick(trace.ticks, without.ticks, stimulus, task.spec, task.expert(1))
+    return math.inf if tick is None else (tick - stimulus + 1) * task.spec.period_s
+
+
+def evaluate(cell: Cell, *, workers: int = 1) -> list[Episode]:
+    """All episodes of `cell`, in the order of their seeds."""
+    return next(evaluate_all([cell], workers=workers))
+
+
+def evaluate_all(cells: Sequence[Cell], *, workers: int = 1) -> Iterator[list[Episode]]:
+    """The episodes of each cell, in turn, as soon as they are there; all processes stay busy."""
+    for cell in cells:
+        check(cell)
+    jobs = [(cell, seeds) for cell in cells for seeds in _batches(cell)]
+    if workers == 1:
+        yield from _regroup(cells, map(_run_batch, jobs))
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from _regroup(cells, pool.map(_run_batch, jobs))
+
+
+def check(cell: Cell) -> None:
+    """Makes everything that an episode of `cell` needs, once. Raises: ConfigError, if something cannot be."""
+    task = make_task(**cell.task)
+    latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
+    delay = make_delay(cell.strategy, latency, cell.seed).delay
+    make_strategy(cell.strategy, task.spec, int(cell.planner["horizon"]), delay)
+    make_planner(cell.planner, task)
+
+
+def _batches(cell: Cell) -> list[range]:
+    seeds = range(cell.seed, cell.seed + cell.episodes)
+    return [seeds[i : i + BATCH] for i in range(0, len(seeds), BATCH)]
+
+
+def _run_batch(job: tuple[Cell, range]) -> list[Episode]:
+    cell, seeds = job
+    task = make_task(**cell.task)
+    return [measure(cell, task, seed)[0] for seed in seeds]
+
+
+def _regroup(cells: Sequence[Cell], batches: Iterable[list[Episode]]) -> Iterator[list[Episode]]:
+    batch = iter(batches)
+    for cell in cells:
+        yield [episode for _ in _batches(cell) for episode in next(batch)]
+
+
+def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """The figures of a cell. Shares are in percent, times in seconds, ages in ticks."""
+    hits = sum(episode.success for episode in episodes)
+    times = np.array([episode.time_s for episode in episodes if episode.success])
+    pool = {
+        name: np.concatenate([getattr(episode, name) for episode in episodes])
+        for name in ("ages", "switch_steps", "other_steps")
+    }
+    elsewhere = float(np.median(pool["other_steps"])) if len(pool["other_steps"]) else math.nan
+    at_switch = float(pool["switch_steps"].mean()) if len(pool["switch_steps"]) else math.nan
+    reactions = [episode.reaction_s for episode in episodes if episode.reaction_s is not None]
+    return {
+        "episodes": len(episodes),
+        "success": 100.0 * hits / len(episodes),
+        "success_ci": [100.0 * end for end in metrics.wilson(hits, len(episodes))],
+        "time_s": float(times.mean()) if len(times) else math.nan,
+        "time_s_ci": list(metrics.mean_interval(times)),
+        "reaction_s": metrics.percentiles(reactions),
+        "jerk": float(np.nanmean([episode.jerk for episode in episodes])),
+        "age_ticks": metrics.percentiles(pool["ages"].tolist()),
+        "idle": 100.0 * float(np.mean([episode.idle for episode in episodes])),
+        "switch_step": at_switch,
+        "median_step_elsewhere": elsewhere,
+        "calls_per_s": float(np.mean([episode.calls_per_s for episode in episodes])),
+        "rows_lost": sum(episode.lost for episode in episodes),
+        "delay_planned": episodes[-1].delay_planned,
+    }

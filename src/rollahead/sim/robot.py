@@ -1,0 +1,47 @@
+"""The simulated robot: a task's robot behind the `Robot` seam."""
+
+from collections.abc import Mapping
+
+from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.robots import Frame, Reading
+from rollahead.runtime.spec import RobotSpec
+from rollahead.sim.task import Task
+
+
+class SimRobot:
+    """Reads the task and keeps the last setpoint; the world moves only by `advance`."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._setpoint: FloatArray | None = None
+
+    @property
+    def spec(self) -> RobotSpec:
+        """The task's."""
+        return self._task.spec
+
+    def connect(self) -> None:
+        """Nothing to do: the task was reset by whoever made it."""
+
+    def read(self) -> Reading:
+        """Phase: hot."""
+        return Reading(self._task.state(), self._task.environment())
+
+    def frames(self) -> Mapping[str, Frame]:
+        """No cameras yet. Phase: hot."""
+        return {}
+
+    def write(self, setpoint: FloatArray) -> None:
+        """Phase: hot."""
+        self._setpoint = setpoint
+
+    def advance(self) -> None:
+        """Moves the world on by one tick under the last setpoint; without one it stands still."""
+        if self._setpoint is not None:
+            self._task.advance(self._setpoint)
+
+    def stop(self) -> None:
+        """Nothing moves that is not told to."""
+
+    def disconnect(self) -> None:
+        """Nothing to do."""

@@ -1,0 +1,1 @@
+"""TensorRT: export, build, engine cache, run. Empty until the engines are written."""
