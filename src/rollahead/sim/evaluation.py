@@ -32,7 +32,8 @@ BATCH = 25  # episodes that one process runs at a time
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What to run. task, latency, planner: a `name` and options; episodes: how many; seed: of the first one; reactions:
-    whether each episode is run a second time, without the stimulus, to see when the robot reacted."""
+    whether each episode is run a second time, without the stimulus, to see when the robot reacted; traces: whether
+    episodes keep theirs."""
 
     task: Mapping[str, Any]
     strategy: StrategyConfig
@@ -41,6 +42,7 @@ class Cell:
     episodes: int = 200
     seed: int = 0
     reactions: bool = True
+    traces: bool = False
 
     def __post_init__(self) -> None:
         if self.episodes < 1 or self.seed < 0:
@@ -55,6 +57,7 @@ class Episode:
 
     seed: int
     success: bool
+    stimulus_tick: int
     time_s: float
     reaction_s: float | None
     jerk: float
@@ -65,6 +68,7 @@ class Episode:
     other_steps: FloatArray
     lost: int
     delay_planned: int
+    trace: Trace | None = None
 
 
 def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True) -> Trace:
@@ -102,29 +106,29 @@ def make_planner(config: Mapping[str, Any], task: Task) -> Planner:
 PLANNERS = {"scripted": lambda task, horizon: ScriptedPlanner(task.expert(horizon), task.roller())}
 
 
-def measure(cell: Cell, task: Task, seed: int) -> tuple[Episode, Trace]:
+def measure(cell: Cell, task: Task, seed: int) -> Episode:
     """Plays and measures one episode."""
     trace = run_episode(cell, task, seed)
     success, stimulus, spec = task.success, task.stimulus_tick, task.spec
     ticks = trace.ticks
     after = ticks[stimulus - int(ticks["tick"][0]) :]
     on_switch, elsewhere = metrics.steps(after)
-    seconds = len(ticks) * spec.period_s
-    episode = Episode(
+    return Episode(
         seed=seed,
         success=success,
+        stimulus_tick=stimulus,
         time_s=len(after) * spec.period_s,
         reaction_s=_reaction_s(cell, task, seed, trace) if cell.reactions else None,
         jerk=metrics.jerk(after, spec),
         idle=metrics.idle(after),
-        calls_per_s=sum(record.calls for record in trace.inferences) / seconds,
+        calls_per_s=sum(record.calls for record in trace.inferences) / (len(ticks) * spec.period_s),
         ages=after["age"][after["age"] >= 0].astype(np.float64),
         switch_steps=on_switch,
         other_steps=elsewhere,
         lost=sum(record.lost for record in trace.inferences),
         delay_planned=trace.inferences[-1].delay_planned if trace.inferences else 0,
+        trace=trace if cell.traces else None,
     )
-    return episode, trace
 
 
 def _reaction_s(cell: Cell, task: Task, seed: int, trace: Trace) -> float:
@@ -169,7 +173,7 @@ def _batches(cell: Cell) -> list[range]:
 def _run_batch(job: tuple[Cell, range]) -> list[Episode]:
     cell, seeds = job
     task = make_task(**cell.task)
-    return [measure(cell, task, seed)[0] for seed in seeds]
+    return [measure(cell, task, seed) for seed in seeds]
 
 
 def _regroup(cells: Sequence[Cell], batches: Iterable[list[Episode]]) -> Iterator[list[Episode]]:
@@ -195,7 +199,7 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
         "success_ci": [100.0 * end for end in metrics.wilson(hits, len(episodes))],
         "time_s": float(times.mean()) if len(times) else math.nan,
         "time_s_ci": list(metrics.mean_interval(times)),
-        "reaction_s": metrics.percentiles(reactions),
+        "reaction_s": metrics.percentiles(reactions) if reactions else None,
         "jerk": float(np.nanmean([episode.jerk for episode in episodes])),
         "age_ticks": metrics.percentiles(pool["ages"].tolist()),
         "idle": 100.0 * float(np.mean([episode.idle for episode in episodes])),

@@ -1,0 +1,94 @@
+"""What the commands leave and print of evaluated cells."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from rollahead.runtime.run_folder import RunFolder
+from rollahead.runtime.trace import write_parquet
+from rollahead.sim.evaluation import Cell, Episode
+from rollahead.sim.task import make_task
+
+Description = Mapping[str, Any]  # of a cell: what was run, and its figures
+
+
+def describe(cell: Cell, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell as it stands in `summary.json`. What is not a number, or never happened, is null."""
+    return {
+        "task": dict(cell.task),
+        "strategy": asdict(cell.strategy),
+        "latency": dict(cell.latency),
+        "planner": dict(cell.planner),
+        "rate_hz": make_task(**cell.task).spec.rate_hz,
+        "figures": _finite(figures),
+    }
+
+
+def write_records(folder: RunFolder, cells: Sequence[Sequence[Episode]]) -> None:
+    """Writes `episodes.parquet`, and of the episodes that kept their traces `ticks.parquet` and `inferences.parquet`.
+    Column `cell` counts the cells as `summary.json` lists them; `episode` is the seed."""
+    numbered = [(i, episode) for i, episodes in enumerate(cells) for episode in episodes]
+    columns = ("success", "stimulus_tick", "time_s", "reaction_s", "lost")
+    rows = [
+        {"cell": i, "episode": episode.seed, **{name: getattr(episode, name) for name in columns}}
+        for i, episode in numbered
+    ]
+    write_parquet(folder.path / "episodes.parquet", [pa.Table.from_pylist(rows)])
+    traces = [(i, episode.seed, episode.trace) for i, episode in numbered if episode.trace is not None]
+    if traces:
+        ticks = [pa.table(trace.tick_columns(cell=i, episode=seed)) for i, seed, trace in traces]
+        inferences = [row for i, seed, trace in traces for row in trace.inference_rows(cell=i, episode=seed)]
+        write_parquet(folder.path / "ticks.parquet", ticks)
+        write_parquet(folder.path / "inferences.parquet", [pa.Table.from_pylist(inferences)])
+
+
+def table(cells: Sequence[Description]) -> Table:
+    """The figures, a row per cell."""
+    printed = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
+    printed.add_column("strategy", no_wrap=True)
+    for heading in ("latency", "s", "success %", "task s", "reaction s p50/p95", "age", "idle %"):
+        printed.add_column(heading, justify="right", no_wrap=True)
+    for cell in cells:
+        printed.add_row(*_row(cell))
+    return printed
+
+
+def latency_words(latency: Mapping[str, Any]) -> str:
+    """A latency model in a few words: '8 ticks'."""
+    if latency["name"] == "fixed":
+        return f"{latency['ticks']} ticks"
+    options = ", ".join(f"{key} {value}" for key, value in latency.items() if key not in ("name", "bind_fraction"))
+    return f"{latency['name']} ({options})"
+
+
+def _row(cell: Description) -> list[str]:
+    figures = cell["figures"]
+    low, high = figures["success_ci"]
+    reaction = figures["reaction_s"]
+    return [
+        cell["strategy"]["name"],
+        latency_words(cell["latency"]),
+        str(cell["strategy"]["s"]),
+        f"{figures['success']:.0f} ({low:.0f}..{high:.0f})",
+        _number(figures["time_s"], "-"),
+        "-" if reaction is None else f"{_number(reaction['p50'], 'never')}/{_number(reaction['p95'], 'never')}",
+        _number(figures["age_ticks"]["p50"], "-", 0),
+        f"{figures['idle']:.0f}",
+    ]
+
+
+def _number(value: float | None, otherwise: str, digits: int = 2) -> str:
+    return otherwise if value is None else f"{value:.{digits}f}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
