@@ -13,6 +13,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -50,7 +51,7 @@ def run_folder(config: DictConfig) -> RunFolder:
     """The new folder of this run: `runs/<name>`, and a numbered one inside it for each run of a sweep."""
     path = Path(config.runs) / config.name
     job = HydraConfig.get()
-    if job.mode.name == "MULTIRUN":
+    if job.mode is RunMode.MULTIRUN:
         if job.job.num == 0 and path.exists():
             raise ConfigError(f"the run folder {path} exists already; give another name=..., or remove it")
         path = path / str(job.job.num)
@@ -91,7 +92,7 @@ def _known_options(command: str) -> Iterator[str]:
 
 
 def _flatten(config: DictConfig, prefix: str) -> Iterator[str]:
-    for key in config:
+    for key in map(str, config):
         yield f"{prefix}{key}"
         if not OmegaConf.is_missing(config, key) and isinstance(config._get_node(key), DictConfig):
             yield from _flatten(config[key], f"{prefix}{key}.")

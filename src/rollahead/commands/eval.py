@@ -40,5 +40,5 @@ def cell_of(config: DictConfig) -> Cell:
         episodes=int(config.episodes),
         seed=int(config.seed),
         reactions=bool(config.reactions),
-        traces=True,
+        traces=int(config.episodes),
     )

@@ -8,7 +8,7 @@ Row `i` of a chunk is for tick `origin + i`, always, and is never used before `s
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +31,10 @@ class Chunk:
     epoch: int
     accepted: int
     lost: int = 0
+    stop: int = field(init=False)  # the first tick after those covered
 
-    @property
-    def stop(self) -> int:
-        """The first tick after those covered."""
-        return self.origin + len(self.rows)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stop", self.origin + len(self.rows))
 
     def covers(self, k: int) -> bool:
         """Whether there is a usable row for tick `k`. Phase: hot."""
@@ -88,8 +87,10 @@ class Timeline:
         return max((chunk.stop for chunk in self.chunks), default=NEVER)
 
     def add(self, chunk: Chunk) -> "Timeline":
-        """With `chunk` as the newest; chunks that are over when it is accepted are dropped."""
-        live = tuple(old for old in self.chunks if old.stop > chunk.accepted)
+        """With `chunk` as the newest; chunks that no tick from its acceptance on can need are dropped."""
+        replaces = self.fold is newest and chunk.start <= chunk.accepted
+        needed_to = max(chunk.accepted, chunk.stop) if replaces else chunk.accepted
+        live = tuple(old for old in self.chunks if old.stop > needed_to)
         return Timeline((*live, chunk), self.fold)
 
     def covering(self, k: int) -> tuple[Chunk, ...]:

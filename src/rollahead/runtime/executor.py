@@ -13,7 +13,7 @@ Hot path: `tick` and `skip` take no lock, read no clock, log nothing and never c
 from collections.abc import Mapping
 
 from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.chunk import Timeline
+from rollahead.runtime.chunk import Chunk, Timeline
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.history import History
 from rollahead.runtime.hold import Hold
@@ -81,7 +81,7 @@ class Executor:
         self._history.append(k, action)
         self._rejoin = False
         status = TickStatus.OK if covering else TickStatus.UNDERRUN
-        self._record(k, status, action)
+        self._record(k, status, action, covering[-1] if covering else None)
         return status
 
     def skip(self, k: int) -> None:
@@ -91,7 +91,7 @@ class Executor:
             return
         action = self._hold.skipped(last)
         self._history.append(k, action)
-        self._record(k, TickStatus.OVERRUN, action)
+        self._record(k, TickStatus.OVERRUN, action, None)
 
     def reset(self) -> None:
         """A hard epoch: all chunks, requests and results in flight are dropped, and the robot holds."""
@@ -173,16 +173,7 @@ class Executor:
             for back in range(self._n_obs - 1, -1, -1)
         )
 
-    def _record(self, k: int, status: TickStatus, action: FloatArray) -> None:
-        covering = self._timeline.covering(k) if status is TickStatus.OK else ()
+    def _record(self, k: int, status: TickStatus, action: FloatArray, chunk: Chunk | None) -> None:
+        asked = -1 if self._open is None else self._open.tick
         newest = self._observations[-1]
-        self.trace.tick(
-            k,
-            self._epoch,
-            status,
-            covering[-1] if covering else None,
-            -1 if self._open is None else self._open.tick,
-            action,
-            newest.state,
-            newest.environment,
-        )
+        self.trace.tick(k, self._epoch, status, chunk, asked, action, newest.state, newest.environment)

@@ -24,7 +24,7 @@ class Hold:
         self._moving = mask(spec.action, *MOVING)
         self._delta = mask(spec.action, Kind.DELTA)
         limits = np.array([dim.rate_limit for dim in spec.action])
-        self._step = np.where(self._moving, limits * spec.period_s, 0.0)
+        self._step = np.where(self._moving, limits * spec.period_s, 0.0)  # towards zero, per tick
         state = names_of(spec.state)
         self._drives: Sequence[tuple[int, int]] = [
             (j, state.index(dim.drives))
@@ -43,8 +43,7 @@ class Hold:
     def rows(self, last: FloatArray, n: int) -> FloatArray:
         """(n, A), the `n` holds that follow `last` (A,), which was sent. Phase: hot."""
         braking = np.arange(1, n + 1)[:, None] * self._step
-        braked = np.sign(last) * np.maximum(np.abs(last) - np.where(self._moving, braking, 0.0), 0.0)
-        return np.where(self._moving, braked, last)
+        return last - np.minimum(np.maximum(last, -braking), braking)
 
     def skipped(self, last: FloatArray) -> FloatArray:
         """(A,), what the robot in effect did in a tick in which nothing was sent, after `last` (A,). Phase: hot."""

@@ -32,8 +32,8 @@ BATCH = 25  # episodes that one process runs at a time
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What to run. task, latency, planner: a `name` and options; episodes: how many; seed: of the first one; reactions:
-    whether each episode is run a second time, without the stimulus, to see when the robot reacted; traces: whether
-    episodes keep theirs."""
+    whether each episode is run a second time, without the stimulus, to see when the robot reacted; traces: how many
+    episodes, from the first on, keep theirs."""
 
     task: Mapping[str, Any]
     strategy: StrategyConfig
@@ -42,7 +42,7 @@ class Cell:
     episodes: int = 200
     seed: int = 0
     reactions: bool = True
-    traces: bool = False
+    traces: int = 0
 
     def __post_init__(self) -> None:
         if self.episodes < 1 or self.seed < 0:
@@ -127,7 +127,7 @@ def measure(cell: Cell, task: Task, seed: int) -> Episode:
         other_steps=elsewhere,
         lost=sum(record.lost for record in trace.inferences),
         delay_planned=trace.inferences[-1].delay_planned if trace.inferences else 0,
-        trace=trace if cell.traces else None,
+        trace=trace if seed - cell.seed < cell.traces else None,
     )
 
 

@@ -36,20 +36,31 @@ _MJCF = """
   <option timestep="{physics_s}" gravity="0 0 0" integrator="implicitfast"/>
   <visual>
     <global offwidth="640" offheight="640"/>
+    <rgba haze="0.97 0.97 0.98 1"/>
     <headlight ambient="0.5 0.5 0.5" diffuse="0.5 0.5 0.5" specular="0 0 0"/>
   </visual>
+  <asset>
+    <texture type="skybox" builtin="flat" rgb1="0.97 0.97 0.98" rgb2="0.97 0.97 0.98" width="32" height="32"/>
+  </asset>
   <default><geom contype="0" conaffinity="0"/></default>
   <worldbody>
-    <camera name="top" pos="0 0 1.3" xyaxes="1 0 0 0 1 0" fovy="45"/>
-    <geom name="table" type="box" pos="0 0 -0.03" size="0.52 0.52 0.01" rgba="0.93 0.94 0.95 1"/>
+    <camera name="top" pos="0 -0.5 1.05" xyaxes="1 0 0 0 0.9 0.43" fovy="48"/>
+    <light pos="0.4 -0.4 2" dir="-0.2 0.2 -1" diffuse="0.5 0.5 0.5" castshadow="false"/>
+    <geom name="table" type="box" pos="0 0 -0.02" size="0.48 0.48 0.01" rgba="0.42 0.62 0.47 1"/>
+    <geom name="rail_near" type="box" pos="0 -0.46 0.05" size="0.48 0.012 0.012" rgba="0.45 0.47 0.5 1"/>
+    <geom name="rail_far" type="box" pos="0 0.46 0.05" size="0.48 0.012 0.012" rgba="0.45 0.47 0.5 1"/>
     <body name="mole" mocap="true">
-      <geom type="cylinder" size="0.02 0.008" rgba="0.86 0.24 0.18 1"/>
-      <geom type="cylinder" size="0.03 0.004" rgba="0.55 0.35 0.25 1"/>
+      <geom type="cylinder" size="0.038 0.002" rgba="0.3 0.22 0.17 1"/>
+      <geom type="ellipsoid" size="0.024 0.024 0.03" rgba="0.86 0.33 0.2 1"/>
+    </body>
+    <body name="beam" mocap="true" pos="0 0 0.075">
+      <geom type="box" size="0.016 0.47 0.01" rgba="0.62 0.65 0.7 1"/>
     </body>
     <body name="tool" pos="0 0 0.03">
       <joint name="x" type="slide" axis="1 0 0"/>
       <joint name="y" type="slide" axis="0 1 0"/>
       <geom type="cylinder" size="0.012 0.02" mass="{mass_kg}" rgba="0.12 0.35 0.75 1"/>
+      <geom type="box" pos="0 0 0.045" size="0.026 0.026 0.014" mass="0" rgba="0.12 0.35 0.75 1"/>
     </body>
   </worldbody>
   <actuator>{servo_x}{servo_y}</actuator>
@@ -88,9 +99,10 @@ class Gantry:
         """(4,): x, y, vx, vy."""
         return np.concatenate([self.data.qpos, self.data.qvel])
 
-    def show_mole(self, x: float, y: float) -> None:
-        """Puts the picture of the mole at (x, y)."""
-        self.data.mocap_pos[0] = (x, y, 0.0)
+    def show(self, mole_x: float, mole_y: float) -> None:
+        """Puts what is only seen where it belongs: the mole, and the beam above the tool."""
+        self.data.mocap_pos[:] = (mole_x, mole_y, 0.0), (self.data.qpos[0], 0.0, 0.075)
+        mujoco.mj_kinematics(self.model, self.data)
 
 
 def action_dims(mode: str) -> tuple[Dim, ...]:

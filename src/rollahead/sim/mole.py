@@ -26,11 +26,15 @@ PHASE = 64  # the jump comes at a random one of so many ticks after that
 
 
 class WhackAMole:
-    """mode: `velocity` or `absolute`; window_s: how long the mole stays; noise: of the servos' input, m/s."""
+    """mode: `velocity` or `absolute`; window_s: how long the mole stays; noise: of the servos' input, m/s; pace: of the
+    expert, 1 as fast as the robot can, less as demonstrations are."""
 
-    def __init__(self, mode: str = "velocity", window_s: float = 0.9, noise: float = 0.02) -> None:
+    def __init__(self, mode: str = "velocity", window_s: float = 0.9, noise: float = 0.02, pace: float = 1.0) -> None:
         if window_s <= 0 or noise < 0:
             raise ConfigError(f"window_s is {window_s} and noise {noise}; give a positive time and no negative noise")
+        if not 0 < pace <= 1:
+            raise ConfigError(f"pace is {pace}; give 1 (as fast as the robot can) or less, and more than 0")
+        self._pace = pace
         self._gantry = Gantry(mode)
         self._model = Model(mode)
         self._window = round(window_s * RATE_HZ)
@@ -55,7 +59,6 @@ class WhackAMole:
         self._tick = self._dwell = 0
         self.done = self.success = False
         self._gantry.reset(*self._moles[0])
-        self._gantry.show_mole(*self._mole())
 
     def state(self) -> FloatArray:
         """(4,): x, y, vx, vy."""
@@ -76,14 +79,19 @@ class WhackAMole:
         self._dwell = self._dwell + 1 if hit and shown > 0 else 0
         self.success = self._stimulus and self._dwell >= DWELL
         self.done = self.success or shown >= self._window
-        self._gantry.show_mole(*self._mole())
+
+    def show(self, state: FloatArray, environment: FloatArray) -> None:
+        """Puts the tool and the mole where a trace has them."""
+        x, y = state[:2].tolist()
+        self._gantry.reset(x, y)
+        self._gantry.show(*environment.tolist())
 
     def expert(self, horizon: int) -> Plan:
         """Brakes onto the mole, predicted exactly; see `plan_to`."""
 
         def plan(observation: Observation, rng: np.random.Generator) -> FloatArray:
             mole_x, mole_y = observation.environment.tolist()
-            return plan_to(self._model, observation.state, (mole_x, mole_y), horizon)
+            return plan_to(self._model, observation.state, (mole_x, mole_y), horizon, self._pace)
 
         return plan
 
@@ -95,24 +103,26 @@ class WhackAMole:
         return self._moles[int(self._stimulus and self._tick >= self.stimulus_tick)]
 
 
-def plan_to(model: Model, state: FloatArray, target: tuple[float, float], horizon: int) -> FloatArray:
+def plan_to(
+    model: Model, state: FloatArray, target: tuple[float, float], horizon: int, pace: float = 1.0
+) -> FloatArray:
     """(horizon, 2), what a servo would send that brings the tool from `state` to rest at `target`, tick by tick."""
     x, y, vx, vy = map(float, state)
     rows = np.empty((horizon, 2))
     for i in range(horizon):
-        ax = model.command(x, approach(x, vx, target[0]))
-        ay = model.command(y, approach(y, vy, target[1]))
+        ax = model.command(x, approach(x, vx, target[0], pace))
+        ay = model.command(y, approach(y, vy, target[1], pace))
         rows[i] = ax, ay
         x, y, vx, vy = model.step((x, y, vx, vy), (ax, ay))
     return rows
 
 
-def approach(x: float, v: float, target: float) -> float:
+def approach(x: float, v: float, target: float, pace: float = 1.0) -> float:
     """The velocity that brings an axis to rest at `target`: proportional near it, and no more than the servo can brake
-    from. Looks ahead by most of the servo's lag."""
+    from, all of it times `pace`. Looks ahead by most of the servo's lag."""
     error = target - (x + 0.8 * v / KV)
     brakeable = math.sqrt(2 * 0.7 * FORCE_N * abs(error))
-    wanted = min(7.0 * abs(error), brakeable, SPEED)
+    wanted = pace * min(7.0 * abs(error), brakeable, SPEED)
     return math.copysign(wanted, error)
 
 

@@ -6,7 +6,7 @@ same way (docs/tasks.md).
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.arrays import FloatArray
@@ -68,14 +68,16 @@ class Task(Protocol):
         ...
 
 
+@runtime_checkable
 class Drawable(Protocol):
-    """A task that MuJoCo can render: what `rollahead.sim.render` needs of it."""
+    """A task that MuJoCo can render, by a camera called `top`."""
 
-    @property
-    def model(self) -> object: ...
+    model: Any
+    data: Any
 
-    @property
-    def data(self) -> object: ...
+    def show(self, state: FloatArray, environment: FloatArray) -> None:
+        """Puts the scene as a trace has it: state (S,), environment (E,)."""
+        ...
 
 
 def make_task(name: str, **options: object) -> Task:

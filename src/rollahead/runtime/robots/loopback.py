@@ -35,7 +35,8 @@ class LoopbackRobot:
         state = np.zeros(len(self.spec.state))
         n = min(len(state), len(setpoint))
         state[:n] = setpoint[:n]
-        self._reading = Reading(frozen(state), self._reading.environment)
+        state.flags.writeable = False
+        self._reading = Reading(state, self._reading.environment)
 
     def stop(self) -> None:
         """Remembers that it was called."""

@@ -1,0 +1,1 @@
+"""Every figure that README and docs name, and the commands that make them again."""

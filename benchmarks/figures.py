@@ -1,0 +1,129 @@
+"""The figures: rows of `benchmarks/results/<topic>.json`, written by the commands that they name.
+
+`make figures` prints them against their goals; `make figures CHECK=name` runs that row's command again, into another
+folder, and compares.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rollahead.runtime.run_folder import provenance
+
+RESULTS = Path(os.environ.get("ROLLAHEAD_RESULTS", Path(__file__).parent / "results"))
+CLOSE = 0.15  # relative: how near a figure without an interval has to come again
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure. ci: its 95 % interval, or the range of its repetitions; goal: such as '>= 2.03', or None."""
+
+    name: str
+    value: float | None
+    ci: Sequence[float] | None
+    unit: str
+    goal: str | None
+    command: str
+    machine: str
+    versions: dict[str, str]
+    seed: int
+    date: str
+
+    @property
+    def verdict(self) -> str:
+        """'met', 'missed', or '' where there is no goal."""
+        if self.goal is None:
+            return ""
+        relation, bound = self.goal.split()
+        if self.value is None:
+            return "missed"
+        met = self.value >= float(bound) if relation == ">=" else self.value <= float(bound)
+        return "met" if met else "missed"
+
+
+def row(
+    name: str,
+    value: float | None,
+    unit: str,
+    *,
+    command: str,
+    goal: str | None = None,
+    ci: Sequence[float] | None = None,
+    seed: int = 0,
+) -> Row:
+    """A figure measured now, on this machine."""
+    return Row(name=name, value=value, ci=ci, unit=unit, goal=goal, command=command, **provenance(seed))
+
+
+def record(topic: str, rows: Sequence[Row]) -> None:
+    """Puts `rows` into the topic's file, in place of rows of the same name."""
+    path = RESULTS / f"{topic}.json"
+    new = {figure.name: asdict(figure) for figure in rows}
+    old = json.loads(path.read_text()) if path.exists() else []
+    kept = [new.pop(figure["name"], figure) for figure in old]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([*kept, *new.values()], indent=1) + "\n")
+    for figure in rows:
+        print(words(figure))
+
+
+def load(folder: Path = RESULTS) -> list[Row]:
+    """All rows of all topics."""
+    return [Row(**figure) for path in sorted(folder.glob("*.json")) for figure in json.loads(path.read_text())]
+
+
+def words(figure: Row) -> str:
+    """A row as a line."""
+    value = "none" if figure.value is None else f"{figure.value:.4g}"
+    interval = "" if figure.ci is None else " (" + " to ".join(f"{end:.4g}" for end in figure.ci) + ")"
+    goal = "" if figure.goal is None else f"   goal {figure.goal}: {figure.verdict}"
+    return f"{figure.name:<36} {value}{interval} {figure.unit}{goal}"
+
+
+def check(name: str) -> bool:
+    """Runs the command of row `name` again and says whether its figure came again."""
+    old = _find(load(), name)
+    with tempfile.TemporaryDirectory() as folder:
+        print(f"running {old.command}")
+        command = [sys.executable if word == "python" else word for word in shlex.split(old.command)]
+        subprocess.run(command, check=True, env={**os.environ, "ROLLAHEAD_RESULTS": folder})
+        new = _find(load(Path(folder)), name)
+    print(f"was:  {words(old)}\nnow:  {words(new)}")
+    return same(old, new)
+
+
+def same(old: Row, new: Row) -> bool:
+    """Whether `new` bears `old` out: the same verdict, and intervals that meet, or values within 15 %."""
+    if old.verdict != new.verdict or old.value is None or new.value is None:
+        return old.verdict == new.verdict and old.value == new.value
+    if old.ci is not None and new.ci is not None:
+        return old.ci[0] <= new.ci[1] and new.ci[0] <= old.ci[1]
+    return abs(new.value - old.value) <= CLOSE * abs(old.value)
+
+
+def _find(rows: Sequence[Row], name: str) -> Row:
+    for figure in rows:
+        if figure.name == name:
+            return figure
+    raise SystemExit(f"no figure is called {name!r}; `make figures` lists them")
+
+
+def main(arguments: Sequence[Any]) -> int:
+    """Prints all rows, or checks one (`check=name`)."""
+    for argument in arguments:
+        if argument.startswith("check="):
+            return 0 if check(argument.removeprefix("check=")) else 1
+    for figure in load():
+        print(words(figure))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""`rollahead demo`: the strategies over delays, in a table and a report, and sync beside vlash in a clip."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import track
+
+from rollahead.commands.app import group, run_folder
+from rollahead.commands.results import Description, describe, table, write_records
+from rollahead.errors import ConfigError
+from rollahead.report.page import write_report
+from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.run_folder import provenance
+from rollahead.sim.evaluation import Cell, Episode, evaluate_all, summarise
+from rollahead.sim.render import explain
+from rollahead.sim.replay import clip
+from rollahead.sim.task import make_task
+
+SHOWN = ("sync", "vlash")  # side by side in the clip
+
+
+def main(config: DictConfig) -> None:
+    """Runs all cells, prints them, and leaves the report."""
+    cells = cells_of(config)
+    folder = run_folder(config)
+    console = Console()
+    console.print(f"{len(cells)} cells of {config.episodes} episodes each, in simulated time; {explain()}")
+    played = list(track(evaluate_all(cells, workers=int(config.workers)), "playing", len(cells), console=console))
+    described = [describe(cell, summarise(episodes)) for cell, episodes in zip(cells, played, strict=True)]
+    write_records(folder, played)
+    folder.write_json("summary.json", {"command": "demo", "cells": described, **provenance(int(config.seed))})
+    clipped = _clip(folder.path / "clip.webp", cells, played, int(config.featured))
+    console.print(table(described))
+    for line in _in_words(described, int(config.featured)):
+        console.print(line)
+    console.print(f"report: {write_report(folder.path)}", soft_wrap=True)
+    if clipped:
+        console.print(f"clip:   {folder.path / 'clip.webp'}", soft_wrap=True)
+
+
+def cells_of(config: DictConfig) -> list[Cell]:
+    """A cell per delay and strategy, each strategy at its own s."""
+    delays = [int(delay) for delay in config.delays]
+    schedules = group(config, "schedules")
+    for name, horizons in schedules.items():
+        if len(horizons) != len(delays):
+            raise ConfigError(
+                f"schedules.{name} has {len(horizons)} values and delays has {len(delays)}; give one s each"
+            )
+    return [
+        Cell(
+            task=group(config, "task"),
+            strategy=StrategyConfig(name, s=int(horizons[i])),
+            latency={"name": "fixed", "ticks": delay},
+            planner=group(config, "planner"),
+            episodes=int(config.episodes),
+            seed=int(config.seed),
+            traces=int(config.traces) if delay == config.featured else 0,
+        )
+        for i, delay in enumerate(delays)
+        for name, horizons in schedules.items()
+    ]
+
+
+def _clip(path: Path, cells: Sequence[Cell], played: Sequence[Sequence[Episode]], delay: int) -> bool:
+    """Renders the first episode that vlash solves and sync does not; the first of all, if there is none."""
+    lanes = {
+        cell.strategy.name: [episode for episode in episodes if episode.trace is not None]
+        for cell, episodes in zip(cells, played, strict=True)
+        if cell.latency["ticks"] == delay
+    }
+    if not all(lanes.get(name) for name in SHOWN):
+        return False
+    pairs = list(zip(*(lanes[name] for name in SHOWN), strict=True))
+    shown = next((pair for pair in pairs if pair[1].success and not pair[0].success), pairs[0])
+    spec = make_task(**cells[0].task).spec
+    return clip(path, cells[0].task, [_from_stimulus(episode) for episode in shown], spec.period_s)
+
+
+def _from_stimulus(episode: Episode) -> tuple[Any, Any]:
+    assert episode.trace is not None
+    ticks = episode.trace.ticks
+    since = ticks[ticks["tick"] >= episode.stimulus_tick - 10]
+    return since["state"], since["environment"]
+
+
+def _in_words(cells: Sequence[Description], delay: int) -> list[str]:
+    """What the table says at the featured delay."""
+    at = {cell["strategy"]["name"]: cell for cell in cells if cell["latency"]["ticks"] == delay}
+    if not all(name in at for name in SHOWN):
+        return []
+    milliseconds = 1000 * delay / at["vlash"]["rate_hz"]
+    sync, vlash = (at[name]["figures"]["success"] for name in SHOWN)
+    return [
+        f"With {milliseconds:.0f} ms of inference the mole is hit in {sync:.0f} % of episodes when the robot waits for",
+        f"the policy (sync), and in {vlash:.0f} % when it moves on and the plan starts where it will be (vlash).",
+    ]
