@@ -5,11 +5,12 @@ UV     := $(VENV)/bin/uv
 UV_VERSION := 0.13.9
 ARGS   ?=
 CHECK  ?=
+PYTHON312 ?= python3.12
 export UV_LINK_MODE ?= hardlink
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help demo test test-all check bench figures lock clean
+.PHONY: help demo test test-all check bench figures peers lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -33,7 +34,7 @@ test: $(VENV)/.ready  ## run the tests
 
 test-all: $(VENV)/.ready  ## run all tests, in every Python lane found here
 	@$(PY) -m pytest -q -n 2 $(ARGS)
-	@PYTHON=$(PYTHON) sh tests/lanes.sh
+	@sh tests/lanes.sh whole
 
 check: $(VENV)/.ready  ## format, lint, types, import layers
 	@$(VENV)/bin/ruff format --check .
@@ -47,8 +48,13 @@ bench: $(VENV)/.ready  ## make every figure again (see docs/benchmarks.md for th
 figures: $(VENV)/.ready  ## print all figures against their goals; CHECK=name runs that figure again
 	@$(PY) -m benchmarks.figures $(if $(CHECK),check=$(CHECK))
 
+peers: $(VENV)/.ready  ## install what the benchmarks compare with (5 GB; needs PYTHON312=/path/to/python3.12)
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON312) .venv-peers
+	@$(UV) pip install --quiet --python .venv-peers/bin/python --require-hashes -r benchmarks/peers.lock
+
 lock: $(UV)  ## refresh requirements.lock
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package rollahead pyproject.toml -o requirements.lock
+	@$(UV) pip compile --quiet --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate benchmarks/peers.in -o benchmarks/peers.lock
 
 clean:  ## remove the environment
 	rm -rf $(VENV)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from rollahead.commands.app import group, run_folder
-from rollahead.commands.results import Description, describe, table, write_records
+from rollahead.commands.results import Description, describe, success_table, write_records
 from rollahead.errors import ConfigError
 from rollahead.report.page import write_report
 from rollahead.runtime.build import StrategyConfig
@@ -33,9 +33,8 @@ def main(config: DictConfig) -> None:
     write_records(folder, played)
     folder.write_json("summary.json", {"command": "demo", "cells": described, **provenance(int(config.seed))})
     clipped = _clip(folder.path / "clip.webp", cells, played, int(config.featured))
-    console.print(table(described))
-    for line in _in_words(described, int(config.featured)):
-        console.print(line)
+    console.print(success_table(described))
+    console.print(_in_words(described, int(config.featured)))
     console.print(f"report: {write_report(folder.path)}", soft_wrap=True)
     if clipped:
         console.print(f"clip:   {folder.path / 'clip.webp'}", soft_wrap=True)
@@ -87,14 +86,14 @@ def _from_stimulus(episode: Episode) -> tuple[Any, Any]:
     return since["state"], since["environment"]
 
 
-def _in_words(cells: Sequence[Description], delay: int) -> list[str]:
+def _in_words(cells: Sequence[Description], delay: int) -> str:
     """What the table says at the featured delay."""
     at = {cell["strategy"]["name"]: cell for cell in cells if cell["latency"]["ticks"] == delay}
     if not all(name in at for name in SHOWN):
-        return []
+        return ""
     milliseconds = 1000 * delay / at["vlash"]["rate_hz"]
     sync, vlash = (at[name]["figures"]["success"] for name in SHOWN)
-    return [
-        f"With {milliseconds:.0f} ms of inference the mole is hit in {sync:.0f} % of episodes when the robot waits for",
-        f"the policy (sync), and in {vlash:.0f} % when it moves on and the plan starts where it will be (vlash).",
-    ]
+    return (
+        f"With {milliseconds:.0f} ms of inference the robot succeeds in {sync:.0f} % of episodes when it waits for the "
+        f"policy (sync), and in {vlash:.0f} % when it moves on and the plan starts where it will be (vlash)."
+    )

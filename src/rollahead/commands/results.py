@@ -58,6 +58,25 @@ def table(cells: Sequence[Description]) -> Table:
     return printed
 
 
+def success_table(cells: Sequence[Description]) -> Table:
+    """Success with its 95 % interval, a row per strategy and a column per fixed latency."""
+    delays = sorted({cell["latency"]["ticks"] for cell in cells})
+    printed = Table(title="success in %, with 95 % intervals", box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    printed.add_column("latency", no_wrap=True)
+    for delay in delays:
+        milliseconds = 1000 * delay / cells[0]["rate_hz"]
+        printed.add_column(f"{delay} ticks\n{milliseconds:.0f} ms", justify="right", no_wrap=True)
+    for name in dict.fromkeys(cell["strategy"]["name"] for cell in cells):
+        found = {cell["latency"]["ticks"]: cell for cell in cells if cell["strategy"]["name"] == name}
+        printed.add_row(name, *(_success(found[delay]["figures"]) if delay in found else "" for delay in delays))
+    return printed
+
+
+def _success(figures: Mapping[str, Any]) -> str:
+    low, high = figures["success_ci"]
+    return f"{figures['success']:.0f} ({low:.0f}..{high:.0f})"
+
+
 def latency_words(latency: Mapping[str, Any]) -> str:
     """A latency model in a few words: '8 ticks'."""
     if latency["name"] == "fixed":
@@ -68,13 +87,12 @@ def latency_words(latency: Mapping[str, Any]) -> str:
 
 def _row(cell: Description) -> list[str]:
     figures = cell["figures"]
-    low, high = figures["success_ci"]
     reaction = figures["reaction_s"]
     return [
         cell["strategy"]["name"],
         latency_words(cell["latency"]),
         str(cell["strategy"]["s"]),
-        f"{figures['success']:.0f} ({low:.0f}..{high:.0f})",
+        _success(figures),
         _number(figures["time_s"], "-"),
         "-" if reaction is None else f"{_number(reaction['p50'], 'never')}/{_number(reaction['p95'], 'never')}",
         _number(figures["age_ticks"]["p50"], "-", 0),

@@ -12,7 +12,9 @@ Hot path: `tick` and `skip` take no lock, read no clock, log nothing and never c
 
 from collections.abc import Mapping
 
-from rollahead.runtime.arrays import FloatArray
+import numpy as np
+
+from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.chunk import Chunk, Timeline
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.history import History
@@ -50,6 +52,7 @@ class Executor:
         self._horizon = horizon
         self._history = History(2 * horizon, len(robot.spec.action))
         self._no_rows = self._history.tail(0)
+        self._unknown = frozen(np.full(len(robot.spec.action), np.nan))
         self._timeline = Timeline(fold=strategy.fold)
         self._n_obs = n_obs
         self._observations: tuple[Observation, ...] = ()
@@ -87,16 +90,16 @@ class Executor:
     def skip(self, k: int) -> None:
         """Tick `k` is not sent: its deadline has passed. History gets what the robot in effect did. Phase: hot."""
         last = self._history.last
-        if last is None:
-            return
-        action = self._hold.skipped(last)
-        self._history.append(k, action)
+        action = self._unknown if last is None else self._hold.skipped(last)
+        if last is not None:
+            self._history.append(k, action)
         self._record(k, TickStatus.OVERRUN, action, None)
 
     def reset(self) -> None:
         """A hard epoch: all chunks, requests and results in flight are dropped, and the robot holds."""
         self._new_epoch()
         self._timeline = Timeline(fold=self._strategy.fold)
+        self._observations = ()
         self._rejoin = True
 
     def set_task(self, task: str) -> None:
@@ -175,5 +178,6 @@ class Executor:
 
     def _record(self, k: int, status: TickStatus, action: FloatArray, chunk: Chunk | None) -> None:
         asked = -1 if self._open is None else self._open.tick
-        newest = self._observations[-1]
-        self.trace.tick(k, self._epoch, status, chunk, asked, action, newest.state, newest.environment)
+        seen = self._observations[-1] if self._observations else None
+        state, environment = (seen.state, seen.environment) if seen else (np.nan, np.nan)  # nothing was read yet
+        self.trace.tick(k, self._epoch, status, chunk, asked, action, state, environment)

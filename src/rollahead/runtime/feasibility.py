@@ -126,3 +126,15 @@ def check_techniques(techniques: Collection[str]) -> None:
         if refusal.pair <= set(techniques):
             first, second = sorted(refusal.pair)
             raise ConfigError(f"{first} does not go with {second}: {refusal.why}; {refusal.remedy}")
+
+
+def tables() -> dict[str, str]:
+    """Both tables in Markdown, as docs/design.md has them."""
+    schedules = ["| strategy | needs | because | else |", "|---|---|---|---|"]
+    for strategy, needs in SCHEDULES.items():
+        schedules += [f"| `{strategy}` | `{need.words}` | {need.why} | {need.remedy} |" for need in needs]
+    refusals = ["| technique | with | because | else |", "|---|---|---|---|"]
+    for refusal in REFUSALS:
+        first, second = sorted(refusal.pair)
+        refusals.append(f"| {first} | {second} | {refusal.why} | {refusal.remedy} |")
+    return {"schedules": "\n".join(schedules), "refusals": "\n".join(refusals)}

@@ -13,6 +13,7 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
 from rollahead.runtime.messages import Cost, Observation, Request, Result, Snapshot
 from rollahead.runtime.roll import SceneRoller, StateRoller, still
+from rollahead.runtime.spec import Mapping
 
 Plan = Callable[[Observation, np.random.Generator], FloatArray]
 
@@ -28,11 +29,18 @@ class Planner(Protocol):
 class ScriptedPlanner:
     """A planner from a function: for scripted experts, examples and tests. It takes no time of its own.
 
-    plan: the observation to plan from, and the request's random generator -> (H, A) in robot units.
+    plan: the observation to plan from, and the request's random generator -> (H, A) in robot units; mapping: how its
+    names are the robot's, if they are not the same in the same order.
     """
 
-    def __init__(self, plan: Plan, roller: StateRoller = still, scene: SceneRoller | None = None) -> None:
-        self._plan = plan
+    def __init__(
+        self,
+        plan: Plan,
+        roller: StateRoller = still,
+        scene: SceneRoller | None = None,
+        mapping: Mapping | None = None,
+    ) -> None:
+        self._plan = plan if mapping is None else _mapped(plan, mapping)
         self._roller = roller
         self._scene = scene
 
@@ -47,3 +55,7 @@ class ScriptedPlanner:
             anchor=observation.state,
             cost=Cost(fixed=0.0),
         )
+
+
+def _mapped(plan: Plan, mapping: Mapping) -> Plan:
+    return lambda seen, rng: mapping.rows(plan(mapping.observation(seen), rng))

@@ -6,13 +6,14 @@ moves, and never by position in a vector.
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.messages import Observation
 
 
 class Kind(enum.Enum):
@@ -123,6 +124,11 @@ class Mapping:
     def rows(self, policy_rows: FloatArray) -> FloatArray:
         """(H, A) in the robot's order, from rows in the policy's."""
         return policy_rows[:, self.action]
+
+    def observation(self, seen: Observation) -> Observation:
+        """What the policy expects of what the robot has `seen`, in the policy's order."""
+        state, environment = seen.state[self.state], seen.environment[self.environment]
+        return replace(seen, state=frozen(state), environment=frozen(environment))
 
 
 def map_by_name(robot: RobotSpec, policy: PolicySpec) -> Mapping:

@@ -105,8 +105,8 @@ class Trace:
         chunk: Chunk | None,
         request: int,
         action: FloatArray,
-        state: FloatArray,
-        environment: FloatArray,
+        state: FloatArray | float,
+        environment: FloatArray | float,
     ) -> None:
         """Records tick `k`. Phase: hot."""
         source = (-1, -1, -1) if chunk is None else (chunk.request, k - chunk.origin, k - chunk.obs_tick)

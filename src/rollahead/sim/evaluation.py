@@ -89,7 +89,12 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True) -> 
     )
     inference = Inference(make_planner(cell.planner, task), speed_up, horizon=horizon, action_dim=len(task.spec.action))
     lockstep = Lockstep(executor, inference, latency, robot.advance, seed=seed)
-    lockstep.run(0, task.max_ticks, until=lambda: task.done)
+    robot.connect()
+    try:
+        lockstep.run(0, task.max_ticks, until=lambda: task.done)
+    finally:
+        robot.stop()
+        robot.disconnect()
     return executor.trace
 
 

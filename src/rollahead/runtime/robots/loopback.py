@@ -31,7 +31,7 @@ class LoopbackRobot:
 
     def write(self, setpoint: FloatArray) -> None:
         """Phase: hot."""
-        self.sent.append(setpoint)
+        self.sent.append(frozen(setpoint))
         state = np.zeros(len(self.spec.state))
         n = min(len(state), len(setpoint))
         state[:n] = setpoint[:n]
