@@ -41,7 +41,7 @@ from rollahead.sim.evaluation import Cell, Episode, check, evaluate_all, summari
 TOPIC = "skeleton"
 STRATEGIES = ("sync", "naive", "naive_arrival", "ensemble", "vlash")
 DELAYS = (0, 2, 4, 6, 8, 12, 16)
-HORIZONS = (1, 2, 4, 8, 12, 16, 20, 24, 28, 32)  # values of s that are tried
+HORIZONS = (2, 4, 8, 12, 16, 20, 24, 28, 32)  # values of s that are tried
 SEARCH_SEED, SEARCH_EPISODES = 1_000_000, 100
 SEED, EPISODES = 0, 400
 WORKERS = 2
