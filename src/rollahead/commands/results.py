@@ -1,6 +1,5 @@
 """What the commands leave and print of evaluated cells."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +8,7 @@ import pyarrow as pa
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rollahead.runtime.run_folder import RunFolder
+from rollahead.runtime.run_folder import RunFolder, finite
 from rollahead.runtime.trace import write_parquet
 from rollahead.sim.evaluation import Cell, Episode
 from rollahead.sim.task import make_task
@@ -25,7 +24,7 @@ def describe(cell: Cell, figures: Mapping[str, Any]) -> dict[str, Any]:
         "latency": dict(cell.latency),
         "planner": dict(cell.planner),
         "rate_hz": make_task(**cell.task).spec.rate_hz,
-        "figures": _finite(figures),
+        "figures": finite(figures),
     }
 
 
@@ -102,11 +101,3 @@ def _row(cell: Description) -> list[str]:
 
 def _number(value: float | None, otherwise: str, digits: int = 2) -> str:
     return otherwise if value is None else f"{value:.{digits}f}"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,10 +13,3 @@ def frozen(values: ArrayLike) -> FloatArray:
         array = array.copy()
         array.flags.writeable = False
     return array
-
-
-def view(array: FloatArray) -> FloatArray:
-    """A read-only view of `array`, whose owner may go on writing it. Phase: hot."""
-    shared = array[...]
-    shared.flags.writeable = False
-    return shared

@@ -21,7 +21,7 @@ def bind(
     """The observations to plan from, oldest first, each with its state rolled to its own tick before `roll_to`.
 
     Without a `roll_to` they are as observed. The `state_age` of the last says how many ticks were rolled: its state was
-    measured at `state_tick`. Images stay as they were seen.
+    measured at `state_tick`. Images stay as they were seen; so does the environment, unless `scene` rolls it.
     """
     if request.roll_to is None:
         return request.observations
@@ -41,14 +41,9 @@ def _roll_to(
     old: Observation, tick: int, source: Snapshot, roller: StateRoller, scene: SceneRoller | None
 ) -> Observation:
     measured = next((seen for seen in reversed(source.observations) if seen.state_tick <= tick), source.observations[0])
-    rows = source.rows(measured.state_tick, tick)
+    state = roller(measured.state, source.rows(measured.state_tick, tick))
     environment: FloatArray = old.environment
-    if scene is not None:
-        environment = frozen(scene(measured.environment, measured.state, rows))
-    return replace(
-        old,
-        tick=tick,
-        state=frozen(roller(measured.state, rows)),
-        state_age=tick - measured.state_tick,
-        environment=environment,
-    )
+    if scene is not None:  # as it was seen with the images, so from the request's tick on
+        then = roller(old.state, source.rows(old.state_tick, old.tick))
+        environment = frozen(scene(environment, then, source.rows(old.tick, tick)))
+    return replace(old, tick=tick, state=frozen(state), state_age=tick - measured.state_tick, environment=environment)

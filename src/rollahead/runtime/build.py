@@ -96,4 +96,7 @@ def make_latency(name: str, rate_hz: float, **options: object) -> LatencyModel:
     try:
         return make(**options)
     except TypeError as error:
-        raise ConfigError(f"latency model {name!r} cannot be made with {options}: {error}") from error
+        takes = ", ".join(inspect.signature(make).parameters)
+        raise ConfigError(
+            f"latency model {name!r} cannot be made with {options} ({error}); it takes {takes}"
+        ) from error

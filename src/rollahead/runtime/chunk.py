@@ -95,7 +95,7 @@ class Timeline:
 
     def covering(self, k: int) -> tuple[Chunk, ...]:
         """The chunks with a usable row for tick `k`, oldest first. Phase: hot."""
-        return tuple(chunk for chunk in self.chunks if chunk.covers(k))
+        return tuple([chunk for chunk in self.chunks if chunk.start <= k < chunk.stop])
 
     def action(self, k: int) -> FloatArray | None:
         """(A,), the action of tick `k`, or None if no chunk has one. Phase: hot."""

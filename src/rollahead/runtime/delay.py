@@ -3,8 +3,6 @@
 import math
 from collections import deque
 
-import numpy as np
-
 from rollahead.errors import ConfigError
 from rollahead.runtime.messages import Cost
 
@@ -46,6 +44,6 @@ class DelayEstimator:
 
     def _update(self) -> None:
         if self._fixed is None and self._costs:
-            ticks = [cost.fixed + self._steps * cost.per_step for cost in self._costs]
-            # the inverted CDF is a cost that was seen, never a mean of two modes
-            self._delay = math.ceil(np.quantile(ticks, self._quantile, method="inverted_cdf") - 1e-9)
+            ticks = sorted(cost.fixed + self._steps * cost.per_step for cost in self._costs)
+            rank = max(math.ceil(self._quantile * len(ticks)), 1)  # a cost that was seen, never a mean of two modes
+            self._delay = math.ceil(ticks[rank - 1] - 1e-9)

@@ -132,30 +132,28 @@ class Executor:
     def _publish(self, k: int) -> None:
         """Rebinds the outbox to this tick's snapshot, asking for a chunk if one is due."""
         if self._open is not None:
-            self.outbox.put(self._snapshot(k, self._open))
+            self.outbox.put(self._snapshot(k, self._open, ahead=max(self._open.deadline - k, 1)))
         elif self._strategy.trigger.due(k, self._timeline.stop, self._last_request):
-            self._open = self._strategy.plan(self._snapshot(k, None), self._delay.delay)
+            asked = self._snapshot(k, None, ahead=self._horizon)
+            self._open = self._strategy.plan(asked, min(self._delay.delay, self._horizon))
             self._last_request = k
             self.outbox.put(self._open.asked.with_request(self._open))
         else:
             empty = self._no_rows
             self.outbox.put(Snapshot(k, self._observations, empty, empty, self._epoch, self._seed))
 
-    def _snapshot(self, k: int, request: Request | None) -> Snapshot:
+    def _snapshot(self, k: int, request: Request | None, ahead: int) -> Snapshot:
+        """What is known at the head of tick `k`, with `ahead` planned rows."""
         sent = self._history.tail(self._horizon)
-        planned = planned_rows(self._timeline, k, self._horizon, self._hold, self._held())
+        planned = planned_rows(self._timeline, k, ahead, self._hold, self._next_hold)
         return Snapshot(k, self._observations, sent, planned, self._epoch, self._seed, request)
 
-    def _held(self) -> FloatArray:
-        """(A,), what a hold now would follow."""
+    def _next_hold(self) -> FloatArray:
+        """(A,), what a hold now sends."""
         last = self._history.last
         if self._rejoin or last is None:
             return self._hold.first(self._observations[-1].state, last)
-        return last
-
-    def _next_hold(self) -> FloatArray:
-        held = self._held()
-        return held if self._rejoin else self._hold.rows(held, 1)[0]
+        return self._hold.rows(last, 1)[0]
 
     def _window(self, k: int, reading: Reading, frames: Mapping[str, Frame]) -> tuple[Observation, ...]:
         """The n_obs observations to tick `k`, one tick apart; a missing one is the nearest older, or the first."""

@@ -25,7 +25,7 @@ class History:
     @property
     def last(self) -> FloatArray | None:
         """(A,), the newest action; None if there is none. Phase: hot."""
-        return self._rows[self._slot(self._next - 1)] if self._next is not None else None
+        return None if self._next is None else frozen(self._rows[self._slot(self._next - 1)])
 
     def append(self, k: int, action: FloatArray) -> None:
         """Enters `action` (A,) as that of tick `k`, which must follow the newest. Phase: hot."""

@@ -7,8 +7,6 @@
 Before the first action of an epoch, positions are held where they were measured.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from rollahead.runtime.arrays import FloatArray
@@ -26,18 +24,18 @@ class Hold:
         limits = np.array([dim.rate_limit for dim in spec.action])
         self._step = np.where(self._moving, limits * spec.period_s, 0.0)  # towards zero, per tick
         state = names_of(spec.state)
-        self._drives: Sequence[tuple[int, int]] = [
-            (j, state.index(dim.drives))
-            for j, dim in enumerate(spec.action)
-            if dim.drives in state and dim.kind not in MOVING
-        ]
+        still = [(j, dim) for j, dim in enumerate(spec.action) if dim.kind not in MOVING and dim.drives is not None]
+        self._measured = {j: state.index(str(dim.drives)) for j, dim in still}
+        self._kept = {j for j, dim in still if dim.kind is Kind.DISCRETE}
 
     def first(self, state: FloatArray, last: FloatArray | None) -> FloatArray:
-        """(A,), the first action of an epoch: the positions of `state` (S,), and the velocities of `last` (A,), which
-        was sent before, braked; zero if nothing was. Phase: hot."""
+        """(A,), the first action of an epoch: the positions of `state` (S,), and of `last` (A,), which was sent before,
+        the velocities, braked, and the discrete values; if nothing was sent, no velocity, the rest as measured.
+        Phase: hot."""
         action = np.zeros(len(self._moving)) if last is None else self.rows(last, 1)[0]
-        for j, i in self._drives:
-            action[j] = state[i]
+        for j, i in self._measured.items():
+            if last is None or j not in self._kept:
+                action[j] = state[i]
         return action
 
     def rows(self, last: FloatArray, n: int) -> FloatArray:

@@ -37,6 +37,10 @@ class Inference:
                 f"the planner raised {type(error).__name__} ({error}) at the request of tick {request.tick}; "
                 "nothing of it was sent"
             ) from error
+        if not isinstance(result, Result):
+            raise InferenceError(
+                f"the planner gave {type(result).__name__} at the request of tick {request.tick}; it must give a Result"
+            )
         self._check(result.rows, request)
         return replace(result, rows=frozen(self._speed_up(result.rows)))
 

@@ -137,18 +137,25 @@ class Recorded:
             raise ConfigError(
                 f"there is no recording at {path}; give latency.path=<file with one latency in s per line>"
             )
-        if path.suffix == ".parquet":
-            import pyarrow.parquet as pq
-
-            delays = pq.read_table(path, columns=["delay"])["delay"].to_pylist()
-            return cls([_split(int(ticks), bind_fraction) for ticks in delays if ticks is not None])
         try:
-            seconds = [float(line) for line in path.read_text().split()]
-        except ValueError as error:
-            raise ConfigError(f"{path} is not a list of latencies in seconds, one per line: {error}") from error
-        return cls([_split(math.ceil(s * rate_hz - 1e-9), bind_fraction) for s in seconds])
+            ticks = _delays(path) if path.suffix == ".parquet" else _ticks(path, rate_hz)
+        except (ValueError, OverflowError, KeyError) as error:
+            raise ConfigError(
+                f"{path} holds no latencies ({error}); give one in seconds per line, or a run's inferences.parquet"
+            ) from error
+        return cls([_split(done, bind_fraction) for done in ticks])
 
     def sample(self, seed: int, n: int) -> Latency:
         """The next one of the recording, which is a ring."""
         first = int(np.random.default_rng(seed).integers(len(self.latencies)))
         return self.latencies[(first + n) % len(self.latencies)]
+
+
+def _ticks(path: Path, rate_hz: float) -> list[int]:
+    return [math.ceil(float(word) * rate_hz - 1e-9) for word in path.read_text().split()]
+
+
+def _delays(path: Path) -> list[int]:
+    import pyarrow.parquet as pq
+
+    return [int(delay) for delay in pq.read_table(path)["delay"].to_pylist()]

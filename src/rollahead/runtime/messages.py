@@ -50,7 +50,7 @@ class Observation:
     @property
     def oldest_tick(self) -> int:
         """The tick of the oldest part; the age of an action counts from it."""
-        return min(self.image_ticks.values(), default=self.state_tick)
+        return min(self.state_tick, *self.image_ticks.values()) if self.image_ticks else self.state_tick
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,9 +58,9 @@ class Snapshot:
     """What the executor knows at the head of a tick, before that tick's action is sent.
 
     sent: (n, A), what was sent for ticks `[tick - n, tick)`: after correction, guard and hold.
-    planned: (H, A), what will be sent for ticks `[tick, tick + H)` if nothing new comes; holds where no chunk covers.
-    request: the open request; None if there is none. Without one, nobody asks what is planned, and `sent` and `planned`
-    are empty.
+    planned: (m, A), what will be sent for ticks `[tick, tick + m)` if nothing new comes; holds where no chunk covers.
+    request: the open request; None if there is none. With it m is H when it is made, and up to its deadline later;
+    without one nobody asks what is planned, and `sent` and `planned` are empty.
     """
 
     tick: int
@@ -151,7 +151,8 @@ class Cost:
 class Result:
     """The rows made for `request`: (H, A), one per tick, in robot units.
 
-    state_tick: when the state was measured that the plan starts from; anchor: (S,), the state the policy was given.
+    state_tick: when the state was measured that the plan starts from; anchor: (S,), that state, rolled, as the robot
+    names it.
     calls: network calls made, batch elements counted.
     """
 
@@ -161,4 +162,3 @@ class Result:
     anchor: FloatArray
     cost: Cost
     calls: int = 1
-    made_by: Mapping[str, object] = field(default_factory=dict)

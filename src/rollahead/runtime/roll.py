@@ -6,6 +6,7 @@ action has its own; `for_spec` puts together those that a robot's action kinds c
 way is a roller, a user's own model included.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.rotation import matrix_from_rotvec, rotvec_from_matrix
-from rollahead.runtime.spec import Kind, RobotSpec, names_of
+from rollahead.runtime.spec import Dim, Kind, RobotSpec, names_of
 
 Indices = NDArray[np.intp]
 
@@ -28,7 +29,7 @@ class StateRoller(Protocol):
 
 
 class SceneRoller(Protocol):
-    """The same for what is seen of the scene: environment (E,), the robot's state (S,) when it was seen, rows (n, A)
+    """The same for what is seen of the scene: environment (E,), the robot's state (S,) at that tick, rows (n, A)
     -> the environment n ticks later. For scenes that move, or that the robot moves."""
 
     def __call__(self, environment: FloatArray, state: FloatArray, rows: FloatArray) -> FloatArray: ...
@@ -59,7 +60,7 @@ class Absolute:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delta:
-    """Steps that add up. wraps: where a state dimension is an angle, kept in [-pi, pi)."""
+    """Steps that add up. wraps: where a state dimension is an angle that is kept in [-pi, pi)."""
 
     action: Indices
     state: Indices
@@ -67,8 +68,11 @@ class Delta:
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
         rolled = state.copy()
-        moved = rolled[self.state] + rows[:, self.action].sum(axis=0)
-        rolled[self.state] = np.where(self.wraps, (moved + np.pi) % (2 * np.pi) - np.pi, moved)
+        if len(rows):
+            moved = rolled[self.state] + rows[:, self.action].sum(axis=0)
+            turned = (moved + np.pi) % (2 * np.pi) - np.pi
+            turned[turned >= np.pi] = -np.pi  # the remainder may round up to the whole turn
+            rolled[self.state] = np.where(self.wraps, turned, moved)
         return rolled
 
 
@@ -135,6 +139,10 @@ class VelocityLag:
     tau_s: float
     period_s: float
 
+    def __post_init__(self) -> None:
+        if not self.tau_s > 0:
+            raise ConfigError(f"tau_s is {self.tau_s}; give a positive time constant")
+
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
         rolled = state.copy()
         decay = np.exp(-self.period_s / self.tau_s)
@@ -199,7 +207,8 @@ def unanchor(relative: FloatArray, anchor: FloatArray, action: Indices, state: I
 
 def for_spec(spec: RobotSpec) -> StateRoller:
     """The roller that `spec` calls for, taking the robot to follow at once: absolute for positions, discrete values and
-    rotations, the sum for deltas, the integral for velocities. Dimensions that drive nothing measured are left out."""
+    rotations, the sum for deltas (turned into [-pi, pi) where that is a state's range in rad), the integral for
+    velocities. Measured velocities stay as they are, and so does what nothing drives."""
     state = names_of(spec.state)
     pairs = [(j, state.index(dim.drives), dim.kind) for j, dim in enumerate(spec.action) if dim.drives in state]
 
@@ -211,12 +220,16 @@ def for_spec(spec: RobotSpec) -> StateRoller:
         ((Kind.POSITION, Kind.DISCRETE, Kind.ROTATION), Absolute),
         (
             (Kind.DELTA,),
-            lambda a, s: Delta(a, s, np.array([spec.state[i].unit == "rad" for i in s], np.bool_)),
+            lambda a, s: Delta(a, s, np.array([_is_turn(spec.state[i]) for i in s], np.bool_)),
         ),
         ((Kind.VELOCITY,), lambda a, s: Velocity(a, s, np.empty(0, np.intp), spec.period_s)),
     )
     rollers = [make(action, position) for kinds, make in build for action, position in [of(*kinds)] if len(action)]
     return rollers[0] if len(rollers) == 1 else Chain(tuple(rollers))
+
+
+def _is_turn(dim: Dim) -> bool:
+    return dim.unit == "rad" and math.isclose(dim.low, -math.pi) and math.isclose(dim.high, math.pi)
 
 
 def _left_jacobian(rotvec: FloatArray) -> FloatArray:

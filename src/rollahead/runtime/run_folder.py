@@ -1,6 +1,7 @@
 """The folder that a run leaves: `runs/<name>/` with its configuration, its figures and its records."""
 
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -35,13 +36,22 @@ class RunFolder:
         path = self.path / name
         unfinished = path.with_name(name + ".unfinished")
         with disk_errors(path, unfinished):
-            unfinished.write_text(text)
+            unfinished.write_text(text, encoding="utf-8")
             unfinished.replace(path)
         return path
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
-        """Writes `content` as JSON."""
-        return self.write_text(name, json.dumps(content, indent=1) + "\n")
+        """Writes `content` as JSON, in which what is not finite is null."""
+        return self.write_text(name, json.dumps(finite(content), indent=1, allow_nan=False) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """`value` with null for every number in it that is NaN or infinite, as JSON has no other."""
+    if isinstance(value, Mapping):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextmanager
@@ -49,8 +59,10 @@ def disk_errors(path: Path, unfinished: Path) -> Any:
     """Turns a disk that is full into one sentence, and leaves nothing half-written behind."""
     try:
         yield
-    except OSError as error:
+    except BaseException as error:
         unfinished.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise ControlError(
             f"{path.name} could not be written to {path.parent} ({error.strerror or error}); "
             "free some space, or give another runs=..."

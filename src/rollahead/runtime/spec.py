@@ -45,13 +45,17 @@ class Dim:
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ConfigError(f"dimension {self.name!r} has low {self.low} and high {self.high}; low must be less")
-        if self.rate_limit <= 0:
+        if not self.rate_limit > 0:
             raise ConfigError(f"dimension {self.name!r} has rate_limit {self.rate_limit}; give a positive one")
 
 
 def names_of(dims: Sequence[Dim]) -> tuple[str, ...]:
     """The names of `dims`, in their order."""
     return tuple(dim.name for dim in dims)
+
+
+def _unknown_state(name: str, state: Sequence[Dim]) -> ConfigError:
+    return unknown_name("state dimension", name, names_of(state))
 
 
 def mask(dims: Sequence[Dim], *kinds: Kind) -> NDArray[np.bool_]:
@@ -80,17 +84,33 @@ class RobotSpec:
     cameras: tuple[Camera, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.rate_hz <= 0:
+        if not 0 < self.rate_hz < np.inf:
             raise ConfigError(f"rate_hz is {self.rate_hz}; give a positive control rate")
         for what, dims in (("action", self.action), ("state", self.state), ("environment", self.environment)):
             names = names_of(dims)
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ConfigError(f"the {what} names {', '.join(twice)} twice; every name must be its own")
+        for dim in self.action:
+            self._check_drives(dim)
+
+    def _check_drives(self, dim: Dim) -> None:
+        if dim.drives is not None and dim.drives not in names_of(self.state):
+            raise ConfigError(
+                f"action {dim.name!r} drives what is not measured: {_unknown_state(dim.drives, self.state)}"
+            )
+        if dim.drives is None and dim.kind in (Kind.POSITION, Kind.ROTATION):
+            raise ConfigError(
+                f"action {dim.name!r} is an absolute {dim.kind.value} that drives no state, so it could not be held "
+                "before the first chunk; name the state dimension that it moves in `drives`"
+            )
 
     @property
     def period_s(self) -> float:
         """Seconds per tick."""
         return 1.0 / self.rate_hz
+
+
+STATE_IN = ("suffix", "prefix", "prompt", "condition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +131,8 @@ class PolicySpec:
     def __post_init__(self) -> None:
         if self.horizon < 1 or self.n_obs < 1:
             raise ConfigError(f"horizon is {self.horizon} and n_obs {self.n_obs}; both must be at least 1")
+        if self.state_in not in STATE_IN:
+            raise unknown_name("place for the state", self.state_in, STATE_IN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +175,6 @@ def map_by_name(robot: RobotSpec, policy: PolicySpec) -> Mapping:
 def _indices(what: str, wanted: Sequence[str], given: Sequence[str], giver: str) -> NDArray[np.intp]:
     for name in wanted:
         if name not in given:
-            error = unknown_name(f"{what} dimension", name, given)
+            error = unknown_name(what, name, given)
             raise ConfigError(f"the {giver} does not give what is needed: {error}; rename it in one of the two specs")
     return np.array([given.index(name) for name in wanted], dtype=np.intp)

@@ -122,11 +122,6 @@ class Trace:
             return self._ring[: self._count].copy()
         return np.roll(self._ring, -(self._count % n), axis=0)
 
-    @property
-    def lost_records(self) -> int:
-        """Ticks that no longer fit in the ring."""
-        return max(self._count - len(self._ring), 0)
-
     def tick_columns(self, **constants: object) -> dict[str, Any]:
         """The ticks as columns: one per field, and one per dimension, named `action.<name>` and so on; `constants`
         are repeated in each row."""
