@@ -16,6 +16,7 @@ from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
 
 from rollahead.errors import ConfigError, ControlError, unknown_name
 from rollahead.runtime.run_folder import RunFolder
@@ -30,21 +31,35 @@ def start(command: str, main: Main, arguments: list[str]) -> int:
     sys.argv = [f"rollahead {command}", *arguments]
     _offer_foreign_tasks()
     errors: list[ControlError] = []
+    sweeps: set[Path] = set()
 
     def job(config: DictConfig) -> None:
         try:
             main(config)
+            if "runs" in config and HydraConfig.get().mode is RunMode.MULTIRUN:
+                sweeps.add(Path(config.runs) / config.name)
         except ControlError as error:  # in a sweep, the other runs go on
             errors.append(error)
             _complain(command, error)
 
     try:
         hydra.main(version_base="1.3", config_path="pkg://rollahead.configs", config_name=command)(job)()
+        for sweep in sweeps:
+            report_on(sweep)
+    except ControlError as error:
+        return _complain(command, error)
     except (HydraException, OmegaConfBaseException) as error:
         return _complain(command, explain(command, arguments, error))
     except KeyboardInterrupt:
         return _complain(command, "interrupted")
     return 2 if errors else 0
+
+
+def report_on(folder: Path) -> None:
+    """Makes the report of a run or a sweep, and says where it is."""
+    from rollahead.report.page import write_report
+
+    Console().print(f"report: {write_report(folder)}", soft_wrap=True)
 
 
 def run_folder(config: DictConfig) -> RunFolder:

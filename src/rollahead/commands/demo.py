@@ -8,10 +8,9 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
-from rollahead.commands.app import group, run_folder
+from rollahead.commands.app import group, report_on, run_folder
 from rollahead.commands.results import Description, describe, success_table, write_records
 from rollahead.errors import ConfigError
-from rollahead.report.page import write_report
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.run_folder import provenance
 from rollahead.sim.evaluation import Cell, Episode, evaluate_all, summarise
@@ -35,7 +34,7 @@ def main(config: DictConfig) -> None:
     clipped = _clip(folder.path / "clip.webp", cells, played, int(config.featured))
     console.print(success_table(described))
     console.print(_in_words(described, int(config.featured)))
-    console.print(f"report: {write_report(folder.path)}", soft_wrap=True)
+    report_on(folder.path)
     if clipped:
         console.print(f"clip:   {folder.path / 'clip.webp'}", soft_wrap=True)
 

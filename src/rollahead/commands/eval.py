@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 from rich.console import Console
 
-from rollahead.commands.app import group, run_folder
+from rollahead.commands.app import group, report_on, run_folder
 from rollahead.commands.results import describe, table, write_records
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
@@ -20,9 +20,8 @@ def main(config: DictConfig) -> None:
     cells = [describe(cell, summarise(episodes))]
     write_records(folder, [episodes])
     folder.write_json("summary.json", {"command": "eval", "cells": cells, **provenance(cell.seed)})
-    console = Console()
-    console.print(table(cells))
-    console.print(f"records: {folder.path}", soft_wrap=True)
+    Console().print(table(cells))
+    report_on(folder.path)
 
 
 def cell_of(config: DictConfig) -> Cell:

@@ -8,6 +8,7 @@ import pyarrow as pa
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from rollahead.runtime.latency import latency_words
 from rollahead.runtime.run_folder import RunFolder, finite
 from rollahead.runtime.trace import write_parquet
 from rollahead.sim.evaluation import Cell, Episode
@@ -74,14 +75,6 @@ def success_table(cells: Sequence[Description]) -> Table:
 def _success(figures: Mapping[str, Any]) -> str:
     low, high = figures["success_ci"]
     return f"{figures['success']:.0f} ({low:.0f}..{high:.0f})"
-
-
-def latency_words(latency: Mapping[str, Any]) -> str:
-    """A latency model in a few words: '8 ticks'."""
-    if latency["name"] == "fixed":
-        return f"{latency['ticks']} ticks"
-    options = ", ".join(f"{key} {value}" for key, value in latency.items() if key not in ("name", "bind_fraction"))
-    return f"{latency['name']} ({options})"
 
 
 def _row(cell: Description) -> list[str]:

@@ -5,11 +5,11 @@ newest measurement then) and until the result is there.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -38,6 +38,14 @@ class LatencyModel(Protocol):
     def sample(self, seed: int, n: int) -> Latency:
         """The latency of the `n`-th inference; those before the first (n < 0) are for warming up."""
         ...
+
+
+def latency_words(latency: Mapping[str, Any]) -> str:
+    """A latency model in a few words: '8 ticks'."""
+    if latency["name"] == "fixed":
+        return f"{latency['ticks']:g} ticks"
+    options = ", ".join(f"{key} {value}" for key, value in latency.items() if key not in ("name", "bind_fraction"))
+    return f"{latency['name']} ({options})"
 
 
 def _split(done: int, bind_fraction: float) -> Latency:

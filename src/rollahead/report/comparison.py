@@ -1,0 +1,200 @@
+"""What may be compared with what: settings, series, and the one episode that the pictures show.
+
+setting   cells that differ in their strategy only
+series    cells that differ in their latency only
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from rollahead.report.load import CellResult
+from rollahead.runtime.latency import latency_words
+
+CLOSE = 2.0  # points of success within which times may be compared (docs/design.md, "How things are measured")
+MOST = 4  # timelines in a report; of more, each strategy's best
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """A cell with its names. series: the same at every latency; options: `s`, and in what its strategy differs at this
+    latency from the same series at another; condition: in what task, planner or binding differ from another cell's."""
+
+    cell: CellResult
+    series: str
+    options: str
+    condition: str
+
+    @property
+    def setting(self) -> str:
+        """Latency and condition in words."""
+        return ", ".join(filter(None, [latency_words(self.cell.latency), self.condition]))
+
+    @property
+    def strategy(self) -> str:
+        return str(self.cell.strategy["name"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """The episode that the pictures show: the same seed in each of `cells`, all of one setting. why: it
+    and no other was taken, in words."""
+
+    cells: tuple[Named, ...]
+    episode: int
+    why: str
+
+    @property
+    def setting(self) -> str:
+        """What all cells share."""
+        return self.cells[0].setting
+
+    @property
+    def stimulus_tick(self) -> int:
+        """The tick at which the stimulus could first be seen."""
+        return self.cells[0].cell.episodes[self.episode].stimulus_tick
+
+    @property
+    def pair(self) -> tuple[Named, ...]:
+        """Two to set side by side: sync and vlash if they are there, else the least and the most successful."""
+        by_name = _best_by_strategy(self.cells)
+        if {"sync", "vlash"} <= by_name.keys():
+            return by_name["sync"], by_name["vlash"]
+        ranked = sorted(self.cells, key=_success)
+        return tuple(ranked) if len(ranked) < 2 else (ranked[0], ranked[-1])
+
+
+def name_cells(cells: Sequence[CellResult]) -> list[Named]:
+    """The cells with short names, by latency and then in the order in which the series came.
+
+    A series is called by its strategy, and by those options in which two of that strategy differ at one setting.
+    """
+    conditions = [_condition(cell, cells) for cell in cells]
+    settings = [(latency_words(cell.latency), condition) for cell, condition in zip(cells, conditions, strict=True)]
+    named = [
+        Named(cell, *_strategy_words(cell, cells, settings), condition)
+        for cell, condition in zip(cells, conditions, strict=True)
+    ]
+    order = list(dict.fromkeys(n.series for n in named))
+    return sorted(named, key=lambda n: (_latency_order(n.cell), n.setting, order.index(n.series)))
+
+
+def by_setting(cells: Iterable[Named]) -> list[list[Named]]:
+    """Cells that differ in their strategy only, together."""
+    return [list(group) for _, group in groupby(cells, key=lambda named: named.setting)]
+
+
+def over_delay(cells: Iterable[Named]) -> dict[str, list[Named]]:
+    """Series that have two fixed latencies or more, by their names, each by rising latency."""
+    found: dict[str, list[Named]] = {}
+    for named in cells:
+        if named.cell.delay_ticks is not None:
+            found.setdefault(", ".join(filter(None, [named.series, named.condition])), []).append(named)
+    return {name: points for name, points in found.items() if len({p.cell.delay_ticks for p in points}) > 1}
+
+
+def best(cells: Sequence[Named]) -> list[Named]:
+    """The most successful of a setting; none if there is no difference."""
+    top = max(map(_success, cells))
+    winners = [named for named in cells if _success(named) == top]
+    return winners if len(winners) < len(cells) else []
+
+
+def comparable(cells: Sequence[Named]) -> list[Named]:
+    """Those of a setting whose times may be compared: within 2 points of the best success."""
+    top = max(map(_success, cells))
+    return [named for named in cells if _success(named) >= top - CLOSE]
+
+
+def choose_scene(cells: Sequence[Named]) -> Scene | None:
+    """The setting with most recorded cells, then with the largest difference; None if nothing is recorded.
+
+    Of its episodes the first in which the most successful strategy succeeds and the least successful fails, else the
+    first.
+    """
+    scenes = [scene for group in by_setting(cells) if (scene := _scene(group))]
+    return max(scenes, key=lambda scene: (len(scene.cells), _spread(scene.cells)), default=None)
+
+
+def _scene(group: Sequence[Named]) -> Scene | None:
+    cells = _shown([named for named in group if named.cell.recorded])
+    if not cells:
+        return None
+    common = set.intersection(*(set(named.cell.recorded) for named in cells))
+    if not common:
+        return Scene(cells[:1], min(cells[0].cell.recorded), "the first")
+    worse, *_, better = Scene(cells, 0, "").pair * 2
+    telling = {episode for episode in common if _outcome(better, episode) and not _outcome(worse, episode)}
+    if not telling:
+        return Scene(cells, min(common), "the first")
+    return Scene(cells, min(telling), f"the first in which {better.series} succeeds and {worse.series} fails")
+
+
+def _shown(recorded: Sequence[Named]) -> tuple[Named, ...]:
+    """All, or the most successful of each strategy, if all are too many."""
+    if len(recorded) <= MOST:
+        return tuple(recorded)
+    chosen = _best_by_strategy(recorded)
+    return tuple(named for named in recorded if chosen[named.strategy] is named)
+
+
+def _best_by_strategy(cells: Sequence[Named]) -> dict[str, Named]:
+    """Strategy to its most successful cell, the first of equal ones."""
+    return {named.strategy: named for named in sorted(reversed(cells), key=_success)}
+
+
+def _outcome(named: Named, episode: int) -> bool:
+    return named.cell.episodes[episode].success
+
+
+def _spread(cells: Sequence[Named]) -> float:
+    return max(map(_success, cells)) - min(map(_success, cells))
+
+
+def _success(named: Named) -> float:
+    return float(named.cell.figures["success"])
+
+
+def _strategy_words(cell: CellResult, cells: Sequence[CellResult], settings: Sequence[object]) -> tuple[str, str]:
+    """The name of the cell's series, and `s` and the options that differ elsewhere, as far as they are not in it."""
+    name = str(cell.strategy["name"])
+    by_setting: dict[object, list[Options]] = {}
+    for other, setting in zip(cells, settings, strict=True):
+        if other.strategy["name"] == name:
+            by_setting.setdefault(setting, []).append(other.strategy)
+    within = {key for group in by_setting.values() for key in _keys(group)}
+    among = _keys([strategy for group in by_setting.values() for strategy in group])
+    named = [key for key in among if key in within]
+    aside = [key for key in dict.fromkeys(["s", *among]) if key not in named]
+    return " ".join([name, *_words(cell.strategy, named)]), " ".join(_words(cell.strategy, aside))
+
+
+def _condition(cell: CellResult, cells: Sequence[CellResult]) -> str:
+    bind = cell.latency.get("bind_fraction") or 0
+    bound = [f"state bound after {bind:.0%}"] if bind else []
+    scenes = [{**_prefixed(other, "task"), **_prefixed(other, "planner")} for other in cells]
+    scene = {**_prefixed(cell, "task"), **_prefixed(cell, "planner")}
+    return ", ".join([*bound, *_words(scene, _keys(scenes))])
+
+
+def _keys(among: Sequence[Options]) -> list[str]:
+    """The options whose values are not the same everywhere."""
+    names = dict.fromkeys(key for options in among for key in options)
+    return [key for key in names if len({repr(options.get(key)) for options in among}) > 1]
+
+
+def _words(options: Options, keys: Iterable[str]) -> list[str]:
+    return [f"{key}={'auto' if options[key] is None else options[key]}" for key in keys if key in options]
+
+
+def _prefixed(cell: CellResult, group: str) -> dict[str, Any]:
+    options: Options = getattr(cell, group)
+    return {group if key == "name" else f"{group}.{key}": value for key, value in options.items()}
+
+
+def _latency_order(cell: CellResult) -> tuple[bool, float, str]:
+    delay = cell.delay_ticks
+    return (delay is None, delay or 0.0, latency_words(cell.latency))

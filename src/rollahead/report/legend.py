@@ -1,0 +1,91 @@
+"""What the marks of a timeline mean, in words, each beside a small drawing of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rollahead.report.theme import element, text
+from rollahead.report.timeline import Picture
+
+WIDTH, HEIGHT = 46, 18  # px
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A mark and what it means."""
+
+    svg: str
+    words: str
+
+
+def legend(pictures: Iterable[Picture]) -> list[Entry]:
+    """The entries for all that is in `pictures`."""
+    shown = list(pictures)
+    rows = {row for picture in shown for lane in picture.lanes for row in lane.rows.values()}
+    seen = {row.value for row in rows}
+    seen |= {"holds"} if any(picture.holds for picture in shown) else set()
+    seen |= {"skipped"} if any(picture.skipped for picture in shown) else set()
+    lanes = [lane for picture in shown for lane in picture.lanes]
+    seen |= {"committed"} if any(lane.committed for lane in lanes) else set()
+    seen |= {"nothing"} if any(lane.accepted is not None and not lane.rows for lane in lanes) else set()
+    return [Entry(_svg(*drawing), words) for needs, drawing, words in ENTRIES if needs is None or needs in seen]
+
+
+def _svg(*parts: str) -> str:
+    return element("svg", *parts, width=WIDTH, height=HEIGHT, viewBox=f"0 0 {WIDTH} {HEIGHT}", aria_hidden="true")
+
+
+def _cells(class_: str, y: float = 2.0, height: float = 14.0, n: int = 4) -> tuple[str, ...]:
+    return tuple(element("rect", x=2.5 + 10 * i, y=y, width=9.0, height=height, class_=class_) for i in range(n))
+
+
+_DIAMOND = element("path", d="M32 9l5 -5l5 5l-5 5z", class_="given")
+_THINKING = element("rect", x=6, y=2, width=34, height=14, rx=7, class_="thinking")
+_HOLD = (
+    element("rect", x=2.5, y=0, width=40, height=18, class_="hold-band"),
+    *(element("path", d=f"M{x} 16l10 -14", class_="hatching") for x in (4, 12, 20, 28)),
+)
+
+ENTRIES: tuple[tuple[str | None, tuple[str, ...], str], ...] = (
+    (
+        None,
+        (element("path", d="M23 0V18", class_="stimulus"),),
+        "The stimulus: something happens that the robot must react to. Ticks are counted from here.",
+    ),
+    (
+        None,
+        (_THINKING, element("circle", cx=7, cy=9, r=4.5, class_="eye")),
+        "The robot looks and asks for a plan (a chunk); from there on the policy thinks, until the plan is there.",
+    ),
+    (
+        None,
+        (_DIAMOND, element("path", d="M4 9H31", class_="roll")),
+        "The state the plan starts from: the one seen when it was asked for, or one rolled ahead from it (dots).",
+    ),
+    (
+        None,
+        _cells("used"),
+        "Rows that were used, of a plan asked for before the stimulus: the robot does not know of it.",
+    ),
+    (None, _cells("used aware"), "Rows that were used, of a plan asked for after the stimulus: the robot knows of it."),
+    (
+        None,
+        (element("path", d="M23 0V18", class_="switch"),),
+        "A switch: from this tick on another chunk says what is sent.",
+    ),
+    ("averaged", _cells("averaged aware"), "Rows that were averaged with a newer chunk's."),
+    ("late", _cells("late"), "Rows that came too late: their ticks had passed when the plan was there."),
+    ("prefix", _cells("prefix aware"), "Rows that only repeat what was committed."),
+    (
+        "unused",
+        _cells("unused", 7.0, 4.0),
+        "Rows that were never used: another plan had taken over, or none were wanted.",
+    ),
+    (
+        "committed",
+        (*_cells("used", 1.0, 11.0), element("rect", x=2.5, y=13, width=39, height=3, class_="committed")),
+        "Committed rows: they run whatever comes, and the next plan takes them as given.",
+    ),
+    ("holds", _HOLD, "A hold: no plan has an action for the tick, and the robot waits."),
+    ("skipped", _cells("skipped"), "A skipped tick: its deadline had passed, and nothing was sent."),
+    ("nothing", (text("✕", 18, 14, class_="label lost"),), "Here a plan came so late that none of its rows was left."),
+)

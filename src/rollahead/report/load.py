@@ -1,0 +1,197 @@
+"""What runs left on the disk, as frozen values.
+
+`load` reads figures and episodes of a run's folder, or of a sweep's, at once; ticks and inferences of an episode are
+read when they are asked for, for a sweep may have millions.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.trace import InferenceRecord
+
+SUMMARY = "summary.json"
+EPISODES = "episodes.parquet"
+TICKS = "ticks.parquet"
+INFERENCES = "inferences.parquet"
+KEYS = ("cell", "episode")
+TICK_COLUMNS = ("tick", "status", "chunk", "request")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeResult:
+    """One episode. time_s: from the stimulus to its end."""
+
+    episode: int
+    success: bool
+    stimulus_tick: int
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """One episode tick by tick. ticks: column to (n,) values, as `Trace.tick_columns` names them; inferences: in the
+    order in which they were answered."""
+
+    ticks: Mapping[str, NDArray[Any]]
+    inferences: tuple[InferenceRecord, ...]
+
+    def group(self, name: str) -> dict[str, NDArray[Any]]:
+        """The dimensions of `action`, `state` or `environment`, by their own names."""
+        prefix = f"{name}."
+        return {key.removeprefix(prefix): values for key, values in self.ticks.items() if key.startswith(prefix)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellResult:
+    """One cell: what was run, its figures, its episodes by their seeds. recorded: the episodes that have ticks."""
+
+    folder: Path
+    index: int
+    task: Mapping[str, Any]
+    strategy: Mapping[str, Any]
+    latency: Mapping[str, Any]
+    planner: Mapping[str, Any]
+    rate_hz: float
+    figures: Mapping[str, Any]
+    episodes: Mapping[int, EpisodeResult]
+    recorded: frozenset[int]
+
+    @property
+    def delay_ticks(self) -> float | None:
+        """The latency, if it is a fixed one."""
+        return float(self.latency["ticks"]) if self.latency["name"] == "fixed" else None
+
+    def recording(self, episode: int) -> Recording:
+        """Reads one of the recorded episodes. Raises: ConfigError, if its tables are missing or damaged."""
+        here = [("cell", "==", self.index), ("episode", "==", episode)]
+        ticks = _read(self.folder / TICKS, (*KEYS, *TICK_COLUMNS), filters=here)
+        inferences = _read(self.folder / INFERENCES, (*KEYS, *_names(InferenceRecord)), filters=here)
+        return Recording(
+            ticks={name: ticks[name].to_numpy() for name in ticks.column_names},
+            inferences=tuple(_made(InferenceRecord, row) for row in inferences.to_pylist()),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Results:
+    """All cells of a run, or of a sweep's runs. unfinished: runs of the sweep that left no summary."""
+
+    folder: Path
+    command: str
+    cells: tuple[CellResult, ...]
+    machine: str
+    versions: Mapping[str, str]
+    date: str
+    unfinished: tuple[str, ...] = ()
+
+
+def load(folder: Path) -> Results:
+    """Reads a run's folder, or a sweep's: one with numbered run folders inside.
+
+    Raises: ConfigError, if there is no such folder, no summary in it, or a file is missing or damaged.
+    """
+    if not folder.is_dir():
+        raise ConfigError(
+            f"there is no run folder {folder}; give run=<a folder that a run has left>, such as runs/demo"
+        )
+    if (folder / SUMMARY).exists():
+        return _results(folder, [folder], [])
+    runs = sorted((path for path in folder.iterdir() if path.is_dir() and path.name.isdigit()), key=_number)
+    done = [path for path in runs if (path / SUMMARY).exists()]
+    if not done:
+        raise ConfigError(
+            f"{folder} holds no {SUMMARY}, nor does a numbered folder inside it; "
+            "give run=<the folder of a run that has finished>"
+        )
+    return _results(folder, done, [path.name for path in runs if path not in done])
+
+
+def _number(path: Path) -> int:
+    return int(path.name)
+
+
+def _results(folder: Path, runs: Iterable[Path], unfinished: Iterable[str]) -> Results:
+    summaries = [(run, _summary(run / SUMMARY)) for run in runs]
+    first = summaries[0][1]
+    try:
+        return Results(
+            folder=folder,
+            command=first["command"],
+            cells=tuple(cell for run, summary in summaries for cell in _cells(run, summary)),
+            machine=first["machine"],
+            versions=first["versions"],
+            date=first["date"],
+            unfinished=tuple(unfinished),
+        )
+    except (KeyError, TypeError) as error:
+        raise _damaged(folder / SUMMARY, f"no {error}") from error
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    try:
+        summary = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(summary, dict) or not summary.get("cells"):
+        raise _damaged(path, "it lists no cells")
+    return summary
+
+
+def _cells(run: Path, summary: Mapping[str, Any]) -> list[CellResult]:
+    episodes = _read(run / EPISODES, (*KEYS, *_names(EpisodeResult))).to_pylist()
+    recorded = _recorded(run)
+    return [
+        CellResult(
+            folder=run,
+            index=i,
+            **{key: cell[key] for key in ("task", "strategy", "latency", "planner", "rate_hz", "figures")},
+            episodes={row["episode"]: _made(EpisodeResult, row) for row in episodes if row["cell"] == i},
+            recorded=frozenset(episode for cell, episode in recorded if cell == i),
+        )
+        for i, cell in enumerate(summary["cells"])
+    ]
+
+
+def _recorded(run: Path) -> set[tuple[int, int]]:
+    """The (cell, episode) that have ticks; none if the run kept no records."""
+    if not (run / TICKS).exists() and not (run / INFERENCES).exists():
+        return set()
+    _read(run / INFERENCES, KEYS)
+    pairs = _read(run / TICKS, KEYS, columns=list(KEYS)).to_pydict()
+    return set(zip(pairs["cell"], pairs["episode"], strict=True))
+
+
+def _names(record: type) -> list[str]:
+    return [field.name for field in fields(record)]
+
+
+def _made(record: type[T], row: Mapping[str, Any]) -> T:
+    return record(**{name: row[name] for name in _names(record)})
+
+
+def _read(path: Path, needs: Iterable[str], **options: Any) -> pa.Table:
+    """The table. Columns `needs` must be there, unless it has none at all, as a table of nothing does."""
+    if not path.exists():
+        raise ConfigError(f"{path.parent} holds no {path.name}; make the run again, under another name")
+    try:
+        names = pq.read_schema(path).names
+        if missing := [name for name in needs if name not in names] if names else []:
+            raise _damaged(path, f"no column {missing[0]}")
+        return pq.read_table(path, **options) if names else pa.table({})
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, reason: object) -> ConfigError:
+    words = str(reason).strip().splitlines()[0]
+    return ConfigError(f"{path} cannot be read ({words}); make the run again, under another name")

@@ -1,0 +1,249 @@
+"""The plots: figures against delay, and one episode against time.
+
+matplotlib draws them, without pyplot, as SVG whose text stays text. It draws in stand-in colours, and these are then
+named as the page's, so that a plot follows the reader's theme.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from rollahead.report.comparison import Named
+from rollahead.report.load import Recording
+from rollahead.report.theme import MARKERS
+
+INK, MUTED, LINE, CARD = "#000001", "#000002", "#000003", "#000004"  # stand-ins
+SERIES = tuple(f"#00001{i}" for i in range(len(MARKERS)))
+STAND_INS = {INK: "ink", MUTED: "muted", LINE: "line", CARD: "card"} | {c: f"series{i}" for i, c in enumerate(SERIES)}
+NARROW_IN = (4.2, 3.0)  # three of them side by side on a wide page
+WIDE_IN = (5.2, 2.7)  # two of them
+
+Ends = tuple[float, float, float]  # a value, and its lower and upper end
+Figures = Callable[[Mapping[str, Any]], Ends | None]
+Points = Sequence[tuple[float, float, float, float]]  # delay in ticks, value, lower and upper end
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A drawing and what is said of it."""
+
+    title: str
+    svg: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """A recorded episode to draw: the name of its series and its style."""
+
+    name: str
+    style: int
+    recording: Recording
+
+
+def delay_plots(series: Mapping[str, Sequence[Named]], styles: Mapping[str, int]) -> list[Plot]:
+    """Success, task time and reaction latency against delay; those of which there is something to draw."""
+    drawn = []
+    for title, unit, figure, limits, caption in FIGURES:
+        points = _points(series, figure)
+        if any(len(values) > 1 for values in points.values()):
+            drawn.append(Plot(title, _against_delay(title, points, styles, unit, limits, _rate(series)), caption))
+    return drawn
+
+
+def episode_plots(episodes: Sequence[Shown], stimulus: int, rate_hz: float) -> list[Plot]:
+    """What was sent and what came of it, over the seconds from shortly before the stimulus on."""
+    action = _liveliest([shown.recording.group("action") for shown in episodes], stimulus, episodes)
+    plots = [_sent_plot(action, episodes, stimulus, rate_hz)] if action else []
+    position = _position(episodes, action, stimulus)
+    return [*plots, *([_measured_plot(position, episodes, stimulus, rate_hz)] if position else [])]
+
+
+def _sent_plot(action: str, episodes: Sequence[Shown], stimulus: int, rate_hz: float) -> Plot:
+    def draw(axes: Axes, shown: Shown, time_s: NDArray[Any], window: slice) -> None:
+        colour = SERIES[shown.style]
+        sent = shown.recording.group("action")[action][window]
+        axes.step(time_s, sent, where="post", color=colour, linewidth=1.8)
+        if action in (state := shown.recording.group("state")):
+            axes.plot(time_s, state[action][window], color=colour, linewidth=1.4, linestyle=(0, (2, 1.5)))
+
+    measured = any(action in shown.recording.group("state") for shown in episodes)
+    caption = "Steps: what was sent." + (" Dashed: what was measured." if measured else "")
+    return _against_time(f"Action {action}", episodes, stimulus, rate_hz, draw, caption)
+
+
+def _measured_plot(position: str, episodes: Sequence[Shown], stimulus: int, rate_hz: float) -> Plot:
+    def draw(axes: Axes, shown: Shown, time_s: NDArray[Any], window: slice) -> None:
+        for target in _targets(shown.recording, position):
+            axes.step(time_s, target[window], where="post", color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
+        axes.plot(time_s, shown.recording.group("state")[position][window], color=SERIES[shown.style], linewidth=1.8)
+
+    seen = any(_targets(shown.recording, position) for shown in episodes)
+    caption = "What was measured." + (" Dashed grey: where the object is." if seen else "")
+    return _against_time(f"State {position}", episodes, stimulus, rate_hz, draw, caption)
+
+
+def _against_delay(
+    title: str,
+    series: Mapping[str, Points],
+    styles: Mapping[str, int],
+    unit: str,
+    limits: tuple[float, float] | None,
+    rate_hz: float,
+) -> str:
+    figure, axes = _figure(NARROW_IN)
+    for j, (name, points) in enumerate(series.items()):
+        x, y, low, high = np.array(points).T if points else np.empty((4, 0))
+        aside = x + 0.012 * (j - (len(series) - 1) / 2) * _spread(series)  # so that equal ones are all seen
+        look: dict[str, Any] = {"color": SERIES[styles[name]], "linewidth": 1.8, "elinewidth": 1.3, "capsize": 3}
+        marker = MARKERS[styles[name]]
+        axes.errorbar(aside, y, yerr=[y - low, high - y], marker=marker, markersize=6, markeredgecolor=CARD, **look)
+    delays = sorted({point[0] for points in series.values() for point in points})
+    axes.set_xticks(delays, [f"{delay:g}\n{1000 * delay / rate_hz:.0f}" for delay in delays])
+    axes.set_xlabel("latency in ticks, and in ms")
+    axes.set_ylabel(unit, rotation=0, ha="right", va="top", y=1.0, labelpad=2)
+    if limits:
+        axes.set_ylim(*limits)
+    else:
+        axes.set_ylim(bottom=0)
+    return _svg(figure, title)
+
+
+def _against_time(
+    title: str,
+    episodes: Sequence[Shown],
+    stimulus: int,
+    rate_hz: float,
+    draw: Callable[[Axes, Shown, NDArray[Any], slice], None],
+    caption: str,
+) -> Plot:
+    figure, axes = _figure(WIDE_IN)
+    axes.axvline(0.0, color=INK, linewidth=1.1, linestyle=(0, (3, 2)))
+    for shown in episodes:
+        window = _window(shown.recording, stimulus)
+        time_s = (shown.recording.ticks["tick"][window] - stimulus) / rate_hz
+        draw(axes, shown, time_s, window)
+    axes.set_xlabel("seconds from the stimulus")
+    axes.margins(x=0.01)
+    return Plot(title, _svg(figure, title), caption)
+
+
+def _points(series: Mapping[str, Sequence[Named]], figure: Figures) -> dict[str, Points]:
+    """Where a figure is known, its value and its ends."""
+    return {
+        name: [
+            (float(named.cell.delay_ticks or 0), *ends)
+            for named in cells
+            if (ends := figure(named.cell.figures)) is not None
+        ]
+        for name, cells in series.items()
+    }
+
+
+def _success(figures: Mapping[str, Any]) -> Ends | None:
+    return (figures["success"], *figures["success_ci"])
+
+
+def _time(figures: Mapping[str, Any]) -> Ends | None:
+    return None if figures["time_s"] is None else (figures["time_s"], *figures["time_s_ci"])
+
+
+def _reaction(figures: Mapping[str, Any]) -> Ends | None:
+    reaction = figures["reaction_s"]
+    if reaction is None or reaction["p50"] is None:
+        return None
+    return reaction["p50"], reaction["p50"], math.nan if reaction["p95"] is None else reaction["p95"]
+
+
+FIGURES: tuple[tuple[str, str, Figures, tuple[float, float] | None, str], ...] = (
+    ("Success", "%", _success, (-4.0, 104.0), "Higher is better. Bars: Wilson 95 % intervals."),
+    ("Task time", "s", _time, None, "Lower is better; over the episodes that succeeded. Bars: 95 % intervals."),
+    (
+        "Reaction latency",
+        "s",
+        _reaction,
+        None,
+        "Lower is better. The median, with a bar up to the 95th percentile; no bar where that is never.",
+    ),
+)
+
+
+def _rate(series: Mapping[str, Sequence[Named]]) -> float:
+    return next(cells[0].cell.rate_hz for cells in series.values())
+
+
+def _spread(series: Mapping[str, Points]) -> float:
+    delays = [point[0] for points in series.values() for point in points]
+    return max(delays) - min(delays)
+
+
+def _window(recording: Recording, stimulus: int) -> slice:
+    ticks = recording.ticks["tick"]
+    return slice(int(np.searchsorted(ticks, stimulus - 10)), len(ticks))
+
+
+def _liveliest(groups: Iterable[Mapping[str, NDArray[Any]]], stimulus: int, episodes: Sequence[Shown]) -> str | None:
+    """The dimension that moves most after the stimulus."""
+    moved: dict[str, float] = {}
+    for group, shown in zip(groups, episodes, strict=True):
+        window = _window(shown.recording, stimulus)
+        for name, values in group.items():
+            moved[name] = max(moved.get(name, 0.0), float(np.ptp(values[window])) if len(values[window]) else 0.0)
+    return max(moved, key=lambda name: moved[name], default=None)
+
+
+def _position(episodes: Sequence[Shown], action: str | None, stimulus: int) -> str | None:
+    """The state to draw beside `action`: the one along the same axis that has an object to reach, else the
+    liveliest."""
+    groups = [shown.recording.group("state") for shown in episodes]
+    aimed = [name for name in groups[0] if _targets(episodes[0].recording, name)]
+    along = [name for name in aimed if action and action.endswith(name)]
+    others = [{name: values for name, values in group.items() if name != action} for group in groups]
+    return next(iter([*along, *aimed]), None) or _liveliest(others, stimulus, episodes)
+
+
+def _targets(recording: Recording, axis: str) -> list[NDArray[Any]]:
+    return [values for name, values in recording.group("environment").items() if name.endswith(f"_{axis}")]
+
+
+def _figure(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size_in, layout="constrained")
+    figure.patch.set_alpha(0.0)
+    axes = figure.subplots()
+    axes.patch.set_alpha(0.0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    axes.tick_params(colors=MUTED, labelsize=10, length=0, labelcolor=INK)
+    axes.grid(color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.xaxis.label.set_color(MUTED)
+    axes.yaxis.label.set_color(MUTED)
+    return figure, axes
+
+
+def _svg(figure: Figure, title: str) -> str:
+    """`figure` as an element to stand in a page: no size of its own, no style that reaches beyond it, and ids that no
+    figure of another title has."""
+    page = StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": title}):
+        FigureCanvasSVG(figure)
+        figure.savefig(page, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    svg = page.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" class="plot" role="img">', svg, count=1)
+    svg = svg.replace("xlink:href", "href")
+    svg = re.sub(r' font-family: [^;"]*;|(?<=<g) id="[^"]*"', "", svg)
+    for stand_in, name in STAND_INS.items():
+        svg = svg.replace(stand_in, f"var(--{name})")
+    return svg

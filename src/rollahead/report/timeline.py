@@ -1,0 +1,180 @@
+"""The timeline of an episode: a lane per chunk, with what became of each of its rows.
+
+    tick        0    1    2    3    4    5    6    7
+    chunk 0     used used used used                    <- asked before tick 0
+    chunk 2               ( thinking ) used used used  <- asked at 2, there at 4
+
+`picture` finds out what is to be seen, in absolute ticks; `rollahead.report.lanes` draws it.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.report.load import Recording
+from rollahead.runtime.trace import InferenceRecord, TickStatus
+
+BEFORE = 12  # ticks shown before the stimulus
+SHOWN = 60  # ticks shown in all
+AS_OBSERVED = ("sync", "naive", "naive_arrival", "ensemble")  # these take no row of the running chunk as given
+ROLLED = ("vlash",)  # the policy is given the state of the tick that row 0 is for
+AVERAGED = ("ensemble",)  # an older chunk goes on counting when a newer one is there
+
+
+class Row(enum.Enum):
+    """What became of a row of a chunk."""
+
+    USED = "used"
+    AVERAGED = "averaged"  # used together with a newer chunk's
+    LATE = "late"  # its tick had passed when the chunk came
+    PREFIX = "prefix"  # before the chunk's start by design: repeats what was committed
+    UNUSED = "unused"  # replaced by a newer chunk, or after the end
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One chunk. request, accepted: ticks; accepted is None while the policy still thinks; given: the tick whose state
+    the policy was given, if that is known; aware: whether it was asked for when the stimulus could be seen; rows: tick
+    to what became of that tick's row; committed: ticks whose rows a later request took as given."""
+
+    request: int
+    accepted: int | None
+    given: int | None
+    aware: bool
+    rows: Mapping[int, Row]
+    committed: tuple[int, ...] = ()
+
+    def ticks(self, kind: Row) -> list[int]:
+        """The ticks whose rows became `kind`."""
+        return [tick for tick, row in self.rows.items() if row is kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All that is to be seen in ticks `[start, stop)`; `ended` is the first tick after the episode."""
+
+    start: int
+    stop: int
+    stimulus: int
+    ended: int
+    lanes: tuple[Lane, ...]
+    source: Mapping[int, int]  # tick to the request of the chunk that its action came from; holds have none
+    holds: tuple[int, ...]
+    skipped: tuple[int, ...]
+    switches: tuple[int, ...]
+
+    @property
+    def first_aware(self) -> int | None:
+        """The first tick whose action was planned when the stimulus could be seen."""
+        return min((tick for tick, request in self.source.items() if request >= self.stimulus), default=None)
+
+
+def window(stimulus: int, recordings: Sequence[Recording]) -> tuple[int, int]:
+    """The ticks `[start, stop)` to show of recordings of the same episode."""
+    start = max(stimulus - BEFORE, 0)
+    last = max(int(recording.ticks["tick"][-1]) for recording in recordings)
+    return start, min(start + SHOWN, last + 1)
+
+
+def picture(recording: Recording, strategy: str, stimulus: int, start: int, stop: int) -> Picture:
+    """What is to be seen of `recording`, made with the strategy of that name, in ticks `[start, stop)`."""
+    ticks = recording.ticks
+    shown = (ticks["tick"] >= start) & (ticks["tick"] < stop)
+    lanes = _lanes(recording, strategy, stimulus)
+    return Picture(
+        start=start,
+        stop=stop,
+        stimulus=stimulus,
+        ended=int(ticks["tick"][-1]) + 1,
+        lanes=tuple(lane for lane in lanes if _seen(lane, start, stop)),
+        source=_sources(ticks, shown),
+        holds=_of_status(ticks, shown, TickStatus.UNDERRUN),
+        skipped=_of_status(ticks, shown, TickStatus.OVERRUN),
+        switches=_switches(ticks, shown),
+    )
+
+
+def _lanes(recording: Recording, strategy: str, stimulus: int) -> list[Lane]:
+    records, ticks = recording.inferences, recording.ticks
+    ran = ticks["status"] == TickStatus.OK
+    source = dict(zip(ticks["tick"][ran].tolist(), ticks["chunk"][ran].tolist(), strict=True))
+    committed = _committed(records, source) if strategy not in AS_OBSERVED else {}
+    lanes = [
+        Lane(
+            request=record.request,
+            accepted=record.accepted,
+            given=_given(record, strategy),
+            aware=record.request >= stimulus,
+            rows=_rows(record, source, averaged=strategy in AVERAGED),
+            committed=tuple(committed.get(record.request, ())),
+        )
+        for record in records
+    ]
+    return sorted([*lanes, *_unanswered(recording, stimulus)], key=lambda lane: lane.request)
+
+
+def _rows(record: InferenceRecord, source: Mapping[int, int], *, averaged: bool) -> dict[int, Row]:
+    """What became of each row, by its tick. Before `start` come the late ones, and before those what was not meant to
+    be used."""
+    if record.origin is None or record.start is None:
+        return {}
+    covered = range(record.origin, record.origin + record.rows)
+    return {tick: _row(record, tick, source, averaged=averaged) for tick in covered}
+
+
+def _row(record: InferenceRecord, tick: int, source: Mapping[int, int], *, averaged: bool) -> Row:
+    start = record.start or 0
+    if tick < start:
+        return Row.LATE if tick >= start - record.lost else Row.PREFIX
+    if source.get(tick) == record.request:
+        return Row.USED
+    return Row.AVERAGED if averaged and tick in source else Row.UNUSED
+
+
+def _given(record: InferenceRecord, strategy: str) -> int:
+    return record.origin if strategy in ROLLED and record.origin is not None else record.request
+
+
+def _committed(records: Sequence[InferenceRecord], source: Mapping[int, int]) -> dict[int, list[int]]:
+    """Request of the running chunk to the ticks of its rows that later requests took as given."""
+    found: dict[int, set[int]] = {}
+    for record in records:
+        for tick in range(record.request, record.request + record.delay_planned):
+            if tick in source and source[tick] != record.request:
+                found.setdefault(source[tick], set()).add(tick)
+    return {request: sorted(ticks) for request, ticks in found.items()}
+
+
+def _unanswered(recording: Recording, stimulus: int) -> list[Lane]:
+    """Requests that were still open at the end."""
+    answered = {record.request for record in recording.inferences}
+    asked = {int(request) for request in np.unique(recording.ticks["request"]) if request >= 0}
+    return [Lane(tick, None, None, tick >= stimulus, {}) for tick in sorted(asked - answered)]
+
+
+def _seen(lane: Lane, start: int, stop: int) -> bool:
+    """Whether the lane has more to show than rows that were never used."""
+    accepted = stop if lane.accepted is None else lane.accepted
+    if lane.request < stop and accepted > start:
+        return True
+    return any(start <= tick < stop for tick, row in lane.rows.items() if row is not Row.UNUSED)
+
+
+def _sources(ticks: Mapping[str, NDArray[Any]], shown: NDArray[np.bool_]) -> dict[int, int]:
+    ran = shown & (ticks["status"] == TickStatus.OK)
+    return dict(zip(ticks["tick"][ran].tolist(), ticks["chunk"][ran].tolist(), strict=True))
+
+
+def _of_status(ticks: Mapping[str, NDArray[Any]], shown: NDArray[np.bool_], status: TickStatus) -> tuple[int, ...]:
+    return tuple(ticks["tick"][shown & (ticks["status"] == status)].tolist())
+
+
+def _switches(ticks: Mapping[str, NDArray[Any]], shown: NDArray[np.bool_]) -> tuple[int, ...]:
+    """The ticks at which another chunk takes over."""
+    chunk = ticks["chunk"]
+    changed = np.concatenate([[True], chunk[1:] != chunk[:-1]])
+    return tuple(ticks["tick"][shown & changed & (chunk >= 0)].tolist())

@@ -1,0 +1,80 @@
+"""One episode as it can be seen from above.
+
+A task can be seen if it names its columns so: `state.x`, `state.y` are the tool, `environment.<object>_x` and `_y`
+objects, all in metres.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.report.load import EpisodeResult, Recording
+from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.trace import TickStatus
+
+BEFORE = 10  # ticks shown before the stimulus
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """What one panel shows, from some ticks before the stimulus to the end of the episode.
+
+    tool: (n, 2), objects: name to (n, 2), in metres, at the head of each tick; sent: (n,), what the action came from:
+    "hold", "before" or "after" (of a plan made when the stimulus could be seen); stimulus: its index; colour: by its
+    name in `theme`; window_s: how long the object stays, if that is known.
+    """
+
+    title: str
+    colour: str
+    success: bool
+    time_s: float
+    rate_hz: float
+    stimulus: int
+    tool: FloatArray
+    objects: Mapping[str, FloatArray]
+    sent: tuple[str, ...]
+    window_s: float | None = None
+
+
+def panel(
+    title: str, colour: str, recording: Recording, result: EpisodeResult, rate_hz: float, window_s: float | None = None
+) -> Panel | None:
+    """The panel of a recorded episode; None if its task names no tool or no object that can be seen from above."""
+    tick = recording.ticks["tick"]
+    first = max(result.stimulus_tick - BEFORE, int(tick[0]))
+    shown = tick >= first
+    tool = _points(recording.group("state"), shown).get("")
+    objects = {name: points for name, points in _points(recording.group("environment"), shown).items() if name}
+    if tool is None or not objects:
+        return None
+    return Panel(
+        title=title,
+        colour=colour,
+        success=result.success,
+        time_s=result.time_s,
+        rate_hz=rate_hz,
+        stimulus=result.stimulus_tick - first,
+        tool=tool,
+        objects=objects,
+        sent=_sent(recording, shown, result.stimulus_tick),
+        window_s=window_s,
+    )
+
+
+def _points(dims: Mapping[str, FloatArray], shown: NDArray[np.bool_]) -> dict[str, FloatArray]:
+    """(n, 2) for every pair `<name>_x`, `<name>_y`; the pair `x`, `y` has the name ''."""
+    names = [key[:-1] for key in dims if key == "x" or key.endswith("_x")]
+    return {
+        name.removesuffix("_"): np.column_stack([dims[f"{name}x"], dims[f"{name}y"]])[shown]
+        for name in names
+        if f"{name}y" in dims
+    }
+
+
+def _sent(recording: Recording, shown: NDArray[np.bool_], stimulus: int) -> tuple[str, ...]:
+    ticks = recording.ticks
+    held = ticks["status"][shown] != TickStatus.OK
+    aware = ticks["chunk"][shown] >= stimulus
+    return tuple(np.where(held, "hold", np.where(aware, "after", "before")).tolist())

@@ -1,0 +1,96 @@
+"""What the page says in words: what was run, what the strategies do, what the measures are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rollahead.report.comparison import Named
+from rollahead.report.load import Results
+from rollahead.runtime.latency import latency_words
+
+IN_WORDS = {
+    "sync": "The robot waits: it holds from each request until the plan is there, then runs the first s rows of it.",
+    "naive": "The robot goes on while the policy thinks. When a plan comes, the ticks of its first rows have passed, "
+    "and what it does was right for where the robot was when it asked, not for where it is.",
+    "naive_arrival": "The robot goes on while the policy thinks. A plan starts with its first row when it comes, as if "
+    "no time had passed since the robot asked.",
+    "ensemble": "As naive, but what is sent is the mean of all plans that have a row for the tick.",
+    "vlash": "The robot goes on while the policy thinks. The plan is made for the tick at which it will take over, and "
+    "from the state that the robot will have then: rolled ahead over the rows that are committed until then.",
+}
+
+_MEASURES = (
+    ("success", "The share of episodes that succeeded, with its Wilson 95 % interval."),
+    (
+        "task time",
+        "Simulated seconds from the stimulus to the end, waiting included: the mean over the episodes that succeeded, "
+        "with its bootstrap 95 % interval.",
+    ),
+    (
+        "reaction",
+        "From the stimulus to the end of the first tick whose action differs from that of the same episode without the "
+        "stimulus: by more than 5 % of the action's range, towards what the expert would do, for at least 2 ticks. "
+        "Median, 95th percentile and maximum over the episodes; “never” where there was no such tick.",
+    ),
+    ("age", "Ticks from the observation behind an action to the tick at which it was sent; holds have none."),
+    ("idle", "The share of ticks, from the stimulus on, in which the robot held because no plan had an action."),
+    ("jerk", "The mean size of the third derivative of the driven positions; less is smoother."),
+    ("calls", "Network calls per second of control, batch elements counted."),
+    ("rows lost", "Rows that came after their tick, and could have been used, over all episodes."),
+    ("planned d", "The delay that the strategy planned for, in ticks, at the end of the last episode."),
+)
+
+
+def measures() -> tuple[tuple[str, str], ...]:
+    """The measures of the table and what each is."""
+    return _MEASURES
+
+
+def sentence(cells: Sequence[Named], command: str) -> str:
+    """What was run."""
+    strategies = list(dict.fromkeys(named.series for named in cells))
+    tasks = list(dict.fromkeys(str(named.cell.task["name"]) for named in cells))
+    counts = sorted({int(named.cell.figures["episodes"]) for named in cells})
+    return (
+        f"rollahead {command} measured {_listed(strategies)} on {_listed(tasks)} "
+        f"at a latency of {_latencies(cells)}, {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} "
+        f"episode{'s' if counts[-1] > 1 else ''}{' each' if len(cells) > 1 else ''}."
+    )
+
+
+def facts(results: Results) -> list[tuple[str, str]]:
+    """Where and when it was run."""
+    rates = dict.fromkeys(f"{cell.rate_hz:g} Hz" for cell in results.cells)
+    found = [
+        ("date", results.date),
+        ("machine", results.machine),
+        ("control rate", ", ".join(rates)),
+        ("seeds", _seeds(results)),
+        ("planner", ", ".join(dict.fromkeys(_options(cell.planner) for cell in results.cells))),
+        ("versions", ", ".join(f"{name} {version}" for name, version in results.versions.items())),
+    ]
+    left = ", ".join(results.unfinished)
+    return [*found, ("unfinished", f"run {left} of this sweep left no figures")] if left else found
+
+
+def _latencies(cells: Sequence[Named]) -> str:
+    fixed = list(dict.fromkeys(f"{named.cell.delay_ticks:g}" for named in cells if named.cell.delay_ticks is not None))
+    others = dict.fromkeys(latency_words(named.cell.latency) for named in cells if named.cell.delay_ticks is None)
+    return _listed([*([f"{_listed(fixed)} ticks"] if fixed else []), *others])
+
+
+def _seeds(results: Results) -> str:
+    sets = {tuple(sorted(cell.episodes)) for cell in results.cells}
+    seeds = [seed for seen in sets for seed in seen]
+    ends = f"{min(seeds)} to {max(seeds)}" if seeds else "none"
+    return (
+        ends if len(results.cells) == 1 else f"{ends}, {'the same in every cell' if len(sets) == 1 else 'not paired'}"
+    )
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    rest = ", ".join(f"{key} {value}" for key, value in options.items() if key != "name")
+    return f"{options['name']} ({rest})" if rest else str(options["name"])
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

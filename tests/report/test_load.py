@@ -1,0 +1,101 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rollahead.errors import ConfigError
+from rollahead.report.load import Results, load
+from rollahead.sim.evaluation import run_episode
+from rollahead.sim.task import make_task
+
+from . import records
+
+
+def test_the_episodes_of_each_cell_give_its_success(results: Results) -> None:
+    for cell in results.cells:
+        outcomes = [episode.success for episode in cell.episodes.values()]
+        assert 100.0 * sum(outcomes) / len(outcomes) == cell.figures["success"]
+
+
+def test_a_recording_is_what_was_played(results: Results) -> None:
+    vlash = results.cells[4]
+    ticks = run_episode(records.cell("vlash"), make_task("mole"), 1).ticks
+    read = vlash.recording(1)
+    assert read.ticks["tick"].tolist() == ticks["tick"].tolist()
+    assert read.ticks["chunk"].tolist() == ticks["chunk"].tolist()
+    assert np.array_equal(np.column_stack(list(read.group("action").values())), ticks["action"])
+    assert np.array_equal(np.column_stack(list(read.group("state").values())), ticks["state"])
+    assert list(read.group("environment")) == ["mole_x", "mole_y"]
+
+
+def test_a_recording_holds_the_inferences_of_its_cell_and_episode_only(results: Results) -> None:
+    sync, vlash = (results.cells[i].recording(0).inferences for i in (0, 4))
+    assert all(record.origin == record.accepted for record in sync)
+    assert all(record.origin == record.request + record.delay_planned for record in vlash)
+
+
+def test_only_cells_that_kept_ticks_are_recorded(results: Results) -> None:
+    assert [set(cell.recorded) for cell in results.cells] == [{0, 1}] * 5 + [set()] * 2
+
+
+def test_a_run_without_records_is_read(unrecorded: Path) -> None:
+    (cell,) = load(unrecorded).cells
+    assert not cell.recorded
+    assert len(cell.episodes) == 2
+
+
+def test_the_runs_of_a_sweep_come_in_the_order_of_their_numbers(sweep: Path) -> None:
+    found = load(sweep)
+    assert [cell.strategy["name"] for cell in found.cells] == ["sync", "naive", "vlash"]
+    assert found.unfinished == ("1",)
+
+
+def test_only_a_fixed_latency_is_a_delay() -> None:
+    assert records.result(ticks=4).delay_ticks == 4.0
+    assert records.result(ticks=None).delay_ticks is None
+
+
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no folder": (shutil.rmtree, "there is no run folder"),
+    "no summary": (lambda run: (run / "summary.json").unlink(), "holds no summary.json"),
+    "a summary cut off": (lambda run: (run / "summary.json").write_text('{"cells": ['), "summary.json cannot be read"),
+    "a summary without cells": (lambda run: records.edit_summary(run, cells=[]), "it lists no cells"),
+    "a cell without figures": (
+        lambda run: records.edit_summary(run, cells=[{"task": {}}]),
+        "summary.json cannot be read",
+    ),
+    "no episodes": (lambda run: (run / "episodes.parquet").unlink(), "holds no episodes.parquet"),
+    "episodes cut off": (
+        lambda run: (run / "episodes.parquet").write_bytes(b"PAR1"),
+        "episodes.parquet cannot be read",
+    ),
+    "no ticks": (lambda run: (run / "ticks.parquet").unlink(), "holds no ticks.parquet"),
+    "ticks cut off": (lambda run: (run / "ticks.parquet").write_bytes(b""), "ticks.parquet cannot be read"),
+    "no inferences": (lambda run: (run / "inferences.parquet").unlink(), "holds no inferences.parquet"),
+    "other episodes": (
+        lambda run: shutil.copy(run / "ticks.parquet", run / "episodes.parquet"),
+        "episodes.parquet cannot be read",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_folder_that_cannot_be_read_is_named_with_what_to_do(run: Path, tmp_path: Path, how: str) -> None:
+    spoil, words = BROKEN[how]
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    spoil(copy)
+    with pytest.raises(ConfigError, match=words) as caught:
+        load(copy)
+    message = str(caught.value)
+    assert str(copy) in message
+    assert "\n" not in message
+    assert "; give run=" in message or "; make the run again" in message
+
+
+def test_a_run_in_which_no_plan_ever_came_is_read(tmp_path: Path) -> None:
+    run = records.write_run(tmp_path / "late", [records.cell("sync", 500, episodes=1, traces=1)])
+    (cell,) = load(run).cells
+    assert cell.recording(0).inferences == ()

@@ -1,0 +1,190 @@
+import json
+import re
+import shutil
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from rollahead.errors import ConfigError
+from rollahead.report.comparison import name_cells
+from rollahead.report.load import Results, load
+from rollahead.report.page import animation, make, write_report
+from rollahead.report.words import sentence
+
+from .records import edit_summary, marked, parse
+
+VOID = {"meta", "link", "br", "img", "hr"}
+
+
+class Page(HTMLParser):
+    """Reads a page; `open` are the elements that were not closed, `words` what a reader sees."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.sections: list[str] = []
+        self.drawings: Counter[str] = Counter()
+        self.text: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        found = dict(attrs)
+        self.ids += [found["id"] or ""] if "id" in found else []
+        self.drawings.update([found.get("class") or "legend"] if tag == "svg" else [])
+        self.sections += [found["id"] or ""] if tag == "section" and "id" in found else []
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+@pytest.fixture(scope="module")
+def html(results: Results) -> str:
+    return make(results)
+
+
+def copied(run: Path, tmp_path: Path, name: str = "copy") -> Path:
+    return Path(shutil.copytree(run, tmp_path / name))
+
+
+def test_the_report_is_one_file_that_needs_nothing_else(html: str) -> None:
+    links = [link for link in re.findall(r'https?://[^"\s<]+', html) if link != "http://www.w3.org/2000/svg"]
+    assert links == []
+    for word in ("<script", "<link", "<img", "@import", " src=", "javascript:"):
+        assert word not in html
+    assert all(
+        target.startswith("#")
+        for target in re.findall(r'url\(([^)]+)\)|href="([^"]+)"', html)
+        for target in target
+        if target
+    )
+
+
+def test_the_report_is_small(html: str) -> None:
+    assert len(html.encode()) < 1_500_000
+
+
+def test_every_element_is_closed_and_every_id_is_one_of_its_kind(html: str) -> None:
+    page = Page(html)
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_every_cells_success_is_there_with_its_interval(html: str, results: Results) -> None:
+    cells = re.findall(r'data-label="success, %"[^>]*><span class="value">(\d+)</span><small>([\d to]+)</small>', html)
+    expected = [
+        (f"{cell.figures['success']:.0f}", "{:.0f} to {:.0f}".format(*cell.figures["success_ci"]))
+        for cell in results.cells
+    ]
+    assert sorted(cells) == sorted(expected)
+
+
+def test_a_full_report_has_all_of_its_parts(html: str) -> None:
+    assert Page(html).sections == ["figures", "delay", "animation", "timelines", "signals"]
+
+
+def test_every_drawing_stands_in_the_page_as_one(html: str) -> None:
+    drawings = Page(html).drawings
+    assert drawings.pop("legend") >= 6
+    assert drawings == {"plot": 2 + 2, "lanes": 2 * 5, "rollahead-animation": 1}
+
+
+def test_the_page_says_what_was_run_and_where(html: str, results: Results) -> None:
+    words = Page(html).words
+    assert sentence(name_cells(results.cells), "eval") in words
+    assert results.machine in words
+    assert results.date in words
+
+
+def test_each_strategy_has_a_timeline_for_wide_and_one_for_narrow_pages(html: str) -> None:
+    drawings = re.findall(r'<svg [^>]*class="lanes".*?</svg>', html, flags=re.DOTALL)
+    assert len(drawings) == 2 * 5
+    for wide, narrow in zip(drawings[::2], drawings[1::2], strict=True):
+        for kind in ("late", "hold", "switch", "eye", "used", "committed"):
+            assert marked(wide, kind) == marked(narrow, kind)
+
+
+def test_a_sweep_is_reported_as_one(sweep: Path) -> None:
+    words = Page(make(load(sweep))).words
+    assert "measured sync, naive and vlash on mole at a latency of 2 ticks" in words
+    assert "run 1 of this sweep left no figures" in words
+
+
+def test_one_latency_has_no_plot_over_delay(sweep: Path) -> None:
+    assert "delay" not in Page(make(load(sweep))).sections
+
+
+def test_without_records_the_page_says_what_is_not_there(unrecorded: Path) -> None:
+    page = Page(make(load(unrecorded)))
+    assert page.sections == ["figures", "animation"]
+    assert "kept its ticks, so there is no timeline and no animation" in page.words
+
+
+def test_a_task_that_cannot_be_seen_from_above_has_no_animation(run: Path, tmp_path: Path) -> None:
+    copy = copied(run, tmp_path)
+    ticks = pq.read_table(copy / "ticks.parquet")
+    pq.write_table(
+        ticks.rename_columns([name.replace("mole_", "m") for name in ticks.column_names]), copy / "ticks.parquet"
+    )
+    words = Page(make(load(copy))).words
+    assert "No animation: the task records no state.x" in words
+    assert "Chunks and switches" in words
+
+
+def test_the_animation_is_to_be_had_alone(results: Results, unrecorded: Path) -> None:
+    svg = animation(results)
+    assert svg
+    assert parse(svg).attrib["viewBox"]
+    assert animation(load(unrecorded)) is None
+
+
+def test_names_are_written_and_not_obeyed(run: Path, tmp_path: Path) -> None:
+    copy = copied(run, tmp_path, "<b>&")
+    summary = json.loads((copy / "summary.json").read_text())
+    for cell in summary["cells"]:
+        cell["strategy"]["name"] += "<i>&"
+    edit_summary(copy, cells=summary["cells"], machine="<script>alert(1)</script>")
+    html = make(load(copy))
+    assert Page(html).open == []
+    for tag in ("<script", "<i>", "<b>&"):
+        assert tag not in html
+
+
+def test_the_report_goes_into_the_folder_and_replaces_an_old_one(unrecorded: Path, tmp_path: Path) -> None:
+    copy = copied(unrecorded, tmp_path)
+    (copy / "report.html").write_text("old")
+    assert write_report(copy) == copy / "report.html"
+    assert (copy / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert not list(copy.glob("*.unfinished"))
+
+
+def test_a_report_is_the_same_each_time(html: str, results: Results) -> None:
+    assert make(results) == html
+
+
+def test_a_folder_without_a_run_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds no summary\.json"):
+        write_report(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_cells_without_differences_have_no_star(unrecorded: Path) -> None:
+    html = make(load(unrecorded))
+    assert "★" not in html

@@ -1,0 +1,61 @@
+from dataclasses import replace
+from pathlib import Path
+
+from rollahead.report.comparison import name_cells
+from rollahead.report.figures import COLUMNS
+from rollahead.report.load import CellResult, Results, load
+from rollahead.report.words import IN_WORDS, facts, measures, sentence
+from rollahead.runtime.build import STRATEGIES
+
+from .records import result
+
+
+def said(*cells: CellResult) -> str:
+    return sentence(name_cells(cells), "eval")
+
+
+def test_one_cell_is_told_as_one() -> None:
+    assert said(result()) == "rollahead eval measured vlash on mole at a latency of 8 ticks, 50 episodes."
+
+
+def test_many_cells_are_told_together() -> None:
+    cells = [result(name, ticks) for name in ("sync", "vlash") for ticks in (0, 8)]
+    assert said(*cells) == (
+        "rollahead eval measured sync and vlash on mole at a latency of 0 and 8 ticks, 50 episodes each."
+    )
+
+
+def test_a_random_latency_is_told_with_its_numbers() -> None:
+    assert "a latency of 8 ticks and lognormal (p50 4.0, p95 6.0)," in said(result(), result(ticks=None))
+
+
+def test_cells_of_different_length_are_told_so() -> None:
+    assert said(result(), result("sync", figures={"episodes": 200})).endswith("50 to 200 episodes each.")
+
+
+def test_machine_versions_seeds_and_date_are_there(results: Results) -> None:
+    found = dict(facts(results))
+    assert found["machine"] == results.machine
+    assert found["date"] == results.date
+    assert found["seeds"] == "0 to 1, the same in every cell"
+    assert f"numpy {results.versions['numpy']}" in found["versions"]
+    assert found["planner"] == "scripted (horizon 32)"
+    assert "unfinished" not in found
+
+
+def test_runs_that_left_nothing_are_named(sweep: Path) -> None:
+    assert dict(facts(load(sweep)))["unfinished"] == "run 1 of this sweep left no figures"
+
+
+def test_cells_with_other_seeds_are_not_called_paired(results: Results) -> None:
+    cells = (result(outcomes=[True]), result("sync", outcomes=[True, True]))
+    assert dict(facts(replace(results, cells=cells)))["seeds"] == "0 to 1, not paired"
+
+
+def test_every_column_is_defined() -> None:
+    defined = [term for term, _ in measures()]
+    assert [column.heading.removesuffix(" p50") for column in COLUMNS] == defined
+
+
+def test_every_strategy_is_explained() -> None:
+    assert set(IN_WORDS) == set(STRATEGIES)
