@@ -27,7 +27,7 @@ def bind(
         return request.observations
     source = _source(request, newest)
     ahead = request.roll_to - request.tick
-    return tuple(_roll_to(old, old.tick + ahead, source, roller, scene) for old in request.observations)
+    return tuple(_roll_to(old, old.tick + ahead, source, request.asked, roller, scene) for old in request.observations)
 
 
 def _source(request: Request, newest: Snapshot) -> Snapshot:
@@ -38,12 +38,12 @@ def _source(request: Request, newest: Snapshot) -> Snapshot:
 
 
 def _roll_to(
-    old: Observation, tick: int, source: Snapshot, roller: StateRoller, scene: SceneRoller | None
+    old: Observation, tick: int, source: Snapshot, asked: Snapshot, roller: StateRoller, scene: SceneRoller | None
 ) -> Observation:
     measured = next((seen for seen in reversed(source.observations) if seen.state_tick <= tick), source.observations[0])
     state = roller(measured.state, source.rows(measured.state_tick, tick))
     environment: FloatArray = old.environment
     if scene is not None:  # as it was seen with the images, so from the request's tick on
-        then = roller(old.state, source.rows(old.state_tick, old.tick))
+        then = roller(old.state, asked.rows(old.state_tick, old.tick))
         environment = frozen(scene(environment, then, source.rows(old.tick, tick)))
     return replace(old, tick=tick, state=frozen(state), state_age=tick - measured.state_tick, environment=environment)

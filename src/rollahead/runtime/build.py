@@ -91,12 +91,11 @@ def make_latency(name: str, rate_hz: float, **options: object) -> LatencyModel:
     if name not in LATENCIES:
         raise unknown_name("latency model", name, LATENCIES)
     make = LATENCIES[name]
-    if "rate_hz" in inspect.signature(make).parameters:
-        options["rate_hz"] = rate_hz
+    given = {"rate_hz": rate_hz} if "rate_hz" in inspect.signature(make).parameters else {}
     try:
-        return make(**options)
+        return make(**options, **given)
     except TypeError as error:
-        takes = ", ".join(inspect.signature(make).parameters)
+        takes = ", ".join(name for name in inspect.signature(make).parameters if name != "rate_hz")
         raise ConfigError(
             f"latency model {name!r} cannot be made with {options} ({error}); it takes {takes}"
         ) from error

@@ -50,7 +50,7 @@ class Executor:
         self._delay = delay
         self._hold = Hold(robot.spec)
         self._horizon = horizon
-        self._history = History(2 * horizon, len(robot.spec.action))
+        self._history = History(3 * horizon, len(robot.spec.action))
         self._no_rows = self._history.tail(0)
         self._unknown = frozen(np.full(len(robot.spec.action), np.nan))
         self._timeline = Timeline(fold=strategy.fold)
@@ -144,7 +144,7 @@ class Executor:
 
     def _snapshot(self, k: int, request: Request | None, ahead: int) -> Snapshot:
         """What is known at the head of tick `k`, with `ahead` planned rows."""
-        sent = self._history.tail(self._horizon)
+        sent = self._history.tail(2 * self._horizon)  # as far back as a request may have been made, and its states
         planned = planned_rows(self._timeline, k, ahead, self._hold, self._next_hold)
         return Snapshot(k, self._observations, sent, planned, self._epoch, self._seed, request)
 

@@ -166,4 +166,4 @@ def _ticks(path: Path, rate_hz: float) -> list[int]:
 def _delays(path: Path) -> list[int]:
     import pyarrow.parquet as pq
 
-    return [int(delay) for delay in pq.read_table(path)["delay"].to_pylist()]
+    return [int(delay) for delay in pq.read_table(path)["delay"].drop_null().to_pylist()]

@@ -113,7 +113,7 @@ class FirstOrderLag:
     delay: int = 0
 
     def __post_init__(self) -> None:
-        if self.tau_s <= 0 or self.delay < 0:
+        if not self.tau_s > 0 or self.delay < 0:
             raise ConfigError(f"tau_s is {self.tau_s} and delay {self.delay}; give a positive time and 0 or more ticks")
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:

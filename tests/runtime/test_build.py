@@ -1,0 +1,142 @@
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.build import (
+    LATENCIES,
+    STRATEGIES,
+    TRIGGERS,
+    WARM_UP,
+    StrategyConfig,
+    make_delay,
+    make_latency,
+    make_strategy,
+)
+from rollahead.runtime.chunk import Mean
+from rollahead.runtime.feasibility import SCHEDULES, check_schedule
+from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.strategy import Ensemble, Naive, Sync, Vlash
+from rollahead.runtime.trigger import AsSoonAsPossible, Every, Overlap
+
+SPEC = RobotSpec(tuple(Dim(kind.value, kind=kind, drives="x") for kind in Kind), (Dim("x"),), rate_hz=50.0)
+TAKES = {  # what a person may set; the rate is the robot's
+    "fixed": "ticks, bind_fraction",
+    "lognormal": "p50, p95, bind_fraction",
+    "spikes": "ticks, probability, low, high, bind_fraction",
+    "recorded": "path, bind_fraction",
+}
+OPTIONS: dict[str, dict[str, object]] = {
+    "fixed": {"ticks": 3},
+    "lognormal": {"p50": 3.0, "p95": 5.0},
+    "spikes": {"ticks": 3, "probability": 0.1, "low": 5, "high": 9},
+}
+
+
+def test_every_strategy_that_can_be_named_has_its_needs_and_its_own_class() -> None:
+    assert set(STRATEGIES) == set(SCHEDULES)
+    made = {name: make_strategy(StrategyConfig(name, s=4), SPEC, horizon=8, delay=2) for name in STRATEGIES}
+    assert {name: type(strategy) for name, strategy in made.items()} == {
+        "sync": Sync,
+        "naive": Naive,
+        "naive_arrival": Naive,
+        "ensemble": Ensemble,
+        "vlash": Vlash,
+    }
+    assert isinstance(made["naive_arrival"], Naive)
+    assert made["naive_arrival"].arrival
+    assert isinstance(made["naive"], Naive)
+    assert not made["naive"].arrival
+    assert isinstance(made["sync"], Sync)
+    assert made["sync"].s == 4
+
+
+def test_each_trigger_is_made_with_the_numbers_of_the_configuration() -> None:
+    made = {
+        name: make_strategy(StrategyConfig("vlash", s=5, overlap=3, trigger=name), SPEC, horizon=8, delay=2).trigger
+        for name in TRIGGERS
+    }
+    assert made == {"every": Every(5), "asap": AsSoonAsPossible(), "overlap": Overlap(3)}
+
+
+def test_an_ensemble_spares_discrete_dimensions_and_rotations() -> None:
+    fold = make_strategy(StrategyConfig("ensemble", s=4, decay=0.3), SPEC, horizon=8, delay=2).fold
+    assert isinstance(fold, Mean)
+    assert fold.decay == 0.3
+    assert fold.exempt.tolist() == [kind in (Kind.DISCRETE, Kind.ROTATION) for kind in Kind]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_strategy_is_made_if_and_only_if_its_schedule_is_feasible_in_ticks(name: str) -> None:
+    for horizon, q, s, delay in product((6, 12), (1, 2, 3), range(0, 13, 3), range(0, 13, 3)):
+        config = StrategyConfig(name, s=s, q=q)
+        try:
+            check_schedule(name, horizon // q, s, delay)
+        except ConfigError as refusal:
+            with pytest.raises(ConfigError) as caught:
+                make_strategy(config, SPEC, horizon, delay)
+            assert str(caught.value) == str(refusal)
+        else:
+            make_strategy(config, SPEC, horizon, delay)
+
+
+# ---- the delay to plan for ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fixed", range(5))
+def test_a_configured_delay_is_taken_as_it_is_and_nothing_is_sampled(fixed: int) -> None:
+    class Untouched:
+        def sample(self, seed: int, n: int) -> Latency:
+            raise AssertionError("a fixed delay needs no sample")
+
+    assert make_delay(StrategyConfig("vlash", d=fixed), Untouched(), seed=0).delay == fixed
+
+
+@pytest.mark.parametrize("quantile", [0.0, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_estimated_delay_is_the_quantile_of_inferences_that_are_not_the_episode_s(
+    quantile: float, seed: int
+) -> None:
+    model = Lognormal(5.0, 12.0)
+    warm = sorted(model.sample(seed, -1 - n).done for n in range(WARM_UP))
+    delay = make_delay(StrategyConfig("vlash", quantile=quantile), model, seed).delay
+    assert np.mean(np.array(warm) <= delay) >= quantile
+    assert np.mean(np.array(warm) < delay) <= quantile
+
+
+@pytest.mark.parametrize("ticks", range(6))
+def test_of_a_constant_latency_the_estimate_is_the_latency(ticks: int) -> None:
+    assert make_delay(StrategyConfig("vlash"), Fixed(ticks), seed=1).delay == ticks
+
+
+# ---- latency models -----------------------------------------------------------------------------------------------
+
+
+def test_a_latency_model_is_made_by_its_name_and_options(tmp_path: Path) -> None:
+    made: dict[str, LatencyModel] = {name: make_latency(name, 50.0, **OPTIONS[name]) for name in OPTIONS}
+    assert made == {"fixed": Fixed(3), "lognormal": Lognormal(3.0, 5.0), "spikes": Spikes(3, 0.1, 5, 9)}
+    assert {*OPTIONS, "recorded"} == set(LATENCIES)
+
+
+@pytest.mark.parametrize("rate_hz", [10.0, 50.0])
+def test_a_recording_in_seconds_is_read_at_the_rate_of_the_robot(rate_hz: float, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("0.1\n0.35\n")
+    made = make_latency("recorded", rate_hz, path=tmp_path / "a.txt", bind_fraction=0.5)
+    assert isinstance(made, Recorded)
+    assert [latency.done for latency in made.latencies] == ([1, 4] if rate_hz == 10.0 else [5, 18])
+
+
+@pytest.mark.parametrize("name", LATENCIES)
+@pytest.mark.parametrize("options", [{}, {"tick": 3}, {"ticks": "soon", "p50": "soon", "path": 3}], ids=str)
+def test_options_that_a_model_does_not_take_are_refused_with_its_name(name: str, options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=f"latency model '{name}' cannot be made"):
+        make_latency(name, 50.0, **options)
+
+
+@pytest.mark.parametrize("name", LATENCIES)
+def test_a_refused_option_is_told_what_the_model_takes(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"; it takes {TAKES[name]}$"):
+        make_latency(name, 50.0, tick=3)

@@ -1,0 +1,116 @@
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import pytest
+
+from rollahead.errors import ConfigError, ControlError, InferenceError, RobotError
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.inference import Inference
+from rollahead.runtime.messages import Observation, Request, Result, Snapshot
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.speedup import SpeedUp
+
+SPEC = RobotSpec((Dim("x", drives="x"), Dim("dx", kind=Kind.DELTA)), (Dim("x"),), rate_hz=50.0)
+ASKED = Snapshot(17, (Observation(17, frozen([0.0])),), frozen(np.empty((0, 2))), frozen(np.zeros((6, 2))), 0, 0)
+REQUEST = Request(ASKED, 17, 17, None, 0)
+
+
+def infer(rows: FloatArray | Callable[[], FloatArray], *, horizon: int = 6, q: int = 1) -> Result:
+    def plan(observation: Observation, rng: np.random.Generator) -> FloatArray:
+        return rows() if callable(rows) else rows
+
+    return Inference(ScriptedPlanner(plan), SpeedUp(SPEC, q), horizon=horizon, action_dim=2)(REQUEST, lambda: ASKED)
+
+
+def raising(error: Exception) -> Callable[[], FloatArray]:
+    def plan() -> FloatArray:
+        raise error
+
+    return plan
+
+
+def sentence(error: BaseException) -> str:
+    message = str(error)
+    assert message.count(". ") == message.count("\n") == 0
+    return message
+
+
+def test_good_rows_go_through_to_the_bit_and_cannot_be_written() -> None:
+    rows = np.random.default_rng(0).standard_normal((6, 2))
+    result = infer(rows)
+    np.testing.assert_array_equal(result.rows, rows)
+    assert not result.rows.flags.writeable
+    assert result.request is REQUEST
+
+
+@pytest.mark.parametrize(("q", "horizon"), list(product(range(1, 5), range(4, 9))))
+def test_rows_are_sped_up_once(q: int, horizon: int) -> None:
+    rows = np.arange(2.0 * horizon).reshape(horizon, 2)
+    np.testing.assert_array_equal(infer(rows, horizon=horizon, q=q).rows, SpeedUp(SPEC, q)(rows))
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (7, 2), (6, 1), (6, 3), (2, 6), (6,), (12,), (1, 6, 2), (0, 2), ()], ids=str)
+@pytest.mark.parametrize("q", [1, 2])
+def test_rows_of_another_shape_are_refused_with_both_shapes_and_the_tick(shape: tuple[int, ...], q: int) -> None:
+    with pytest.raises(InferenceError) as caught:
+        infer(np.zeros(shape), q=q)
+    message = sentence(caught.value)
+    assert f"rows of shape {shape} at the request of tick 17" in message
+    assert "needs (6, 2) (horizon, action); fix the planner" in message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_number_that_is_none_is_refused_wherever_it_is_with_its_row_and_the_tick(value: float) -> None:
+    for h, a in product(range(6), range(2)):
+        rows = np.zeros((6, 2))
+        rows[h, a] = value
+        rows[5, 1] = value
+        with pytest.raises(InferenceError) as caught:
+            infer(rows)
+        message = sentence(caught.value)
+        assert f"NaN or infinity, first in row {h} of 6, at the request of tick 17" in message
+        assert "look at the planner's input" in message
+
+
+@pytest.mark.parametrize("row", range(6))
+def test_a_nan_that_speed_up_would_drop_is_refused_too(row: int) -> None:
+    rows = np.zeros((6, 2))
+    rows[row, 0] = np.nan
+    with pytest.raises(InferenceError, match=f"row {row} of 6"):
+        infer(rows, q=4)
+
+
+@pytest.mark.parametrize("given", [None, np.zeros((6, 2)), [[0.0, 0.0]] * 6], ids=lambda given: type(given).__name__)
+def test_a_planner_that_gives_no_result_is_refused_with_what_it_gave_and_the_tick(given: object) -> None:
+    class Planner:
+        def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
+            return given  # type: ignore[return-value]
+
+    with pytest.raises(InferenceError) as caught:
+        Inference(Planner(), SpeedUp(SPEC, 1), horizon=6, action_dim=2)(REQUEST, lambda: ASKED)
+    message = sentence(caught.value)
+    assert f"gave {type(given).__name__} at the request of tick 17; it must give a Result" in message
+
+
+@pytest.mark.parametrize("error", [ValueError("no such token"), ZeroDivisionError("division by zero"), KeyError("top")])
+def test_a_planner_that_raises_is_told_in_one_sentence_with_the_tick_and_the_cause(error: Exception) -> None:
+    with pytest.raises(InferenceError) as caught:
+        infer(raising(error))
+    message = sentence(caught.value)
+    assert message.startswith(f"the planner raised {type(error).__name__} ({error}) at the request of tick 17; ")
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [InferenceError("spent"), ConfigError("no head"), RobotError("gone")])
+def test_an_error_that_is_ours_already_is_not_wrapped_again(error: ControlError) -> None:
+    with pytest.raises(type(error)) as caught:
+        infer(raising(error))
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_being_told_to_stop_is_no_error_of_the_planner(stop: type[BaseException]) -> None:
+    with pytest.raises(stop):
+        infer(raising(stop()))  # type: ignore[arg-type]

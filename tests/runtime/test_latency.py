@@ -1,0 +1,142 @@
+import math
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes
+
+MODELS: dict[str, LatencyModel] = {
+    "instant": Fixed(0),
+    "fixed": Fixed(5, bind_fraction=0.9),
+    "lognormal": Lognormal(p50=5.0, p95=9.0, bind_fraction=0.5),
+    "fast_lognormal": Lognormal(p50=0.01, p95=0.5, bind_fraction=0.99),
+    "spikes": Spikes(4, probability=0.3, low=8, high=20, bind_fraction=0.8),
+    "recorded": Recorded([Latency(0, 1), Latency(2, 3), Latency(0, 0)]),
+}
+
+
+@pytest.mark.parametrize(("bind", "done"), list(product(range(-2, 6), repeat=2)))
+def test_a_state_is_bound_before_the_result_is_there_or_both_are_at_once(bind: int, done: int) -> None:
+    if 0 <= bind < done or (bind, done) == (0, 0):
+        assert Latency(bind, done).done == done
+    else:
+        with pytest.raises(ConfigError, match=f"after {bind} ticks and is done after {done} cannot be; give"):
+            Latency(bind, done)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_n_th_inference_of_a_seed_always_takes_as_long_in_whatever_order_it_is_asked(name: str) -> None:
+    calls = list(product(range(3), range(-5, 10)))
+    first = {call: MODELS[name].sample(*call) for call in calls}
+    assert {call: MODELS[name].sample(*call) for call in reversed(calls)} == first
+
+
+@pytest.mark.parametrize("ticks", range(13))
+@pytest.mark.parametrize("sixteenths", range(16))
+def test_a_fixed_latency_binds_after_its_fraction_rounded_down(ticks: int, sixteenths: int) -> None:
+    drawn = Fixed(ticks, bind_fraction=sixteenths / 16).sample(0, 0)
+    assert (drawn.bind, drawn.done) == (sixteenths * ticks // 16, ticks)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, 2.0, math.nan])
+def test_a_fraction_outside_zero_to_one_is_refused_by_every_model(fraction: float) -> None:
+    for make in (
+        lambda: Fixed(3, fraction),
+        lambda: Lognormal(3.0, 5.0, fraction),
+        lambda: Spikes(3, 0.1, 5, 7, fraction),
+        lambda: Recorded.from_file("any", 50.0, fraction),
+    ):
+        with pytest.raises(ConfigError, match="bind_fraction is"):
+            make()
+
+
+@pytest.mark.parametrize(("p50", "p95"), [(4, 6), (5, 20), (10, 12)])
+def test_half_of_a_lognormal_is_within_p50_and_95_of_100_within_p95(p50: int, p95: int) -> None:
+    n = 800
+    done = np.array([Lognormal(p50, p95).sample(7, i).done for i in range(n)])
+    for quantile, share in ((p50, 0.5), (p95, 0.95)):  # whole ticks: rounding up moves none past its quantile
+        error = math.sqrt(share * (1 - share) / n)
+        assert np.mean(done <= quantile) == pytest.approx(share, abs=3 * error)
+
+
+@pytest.mark.parametrize(("p50", "p95"), [(0.0, 5.0), (-1.0, 5.0), (5.0, 5.0), (6.0, 5.0), (math.nan, 5.0)])
+def test_a_lognormal_needs_its_p95_above_its_p50_above_zero(p50: float, p95: float) -> None:
+    with pytest.raises(ConfigError, match=r"p50 is .* and its p95"):
+        Lognormal(p50, p95)
+
+
+@pytest.mark.parametrize("name", ["lognormal", "spikes"])
+def test_seeds_inferences_and_warm_ups_are_drawn_apart(name: str) -> None:
+    def drawn(seed: int, ns: range) -> list[int]:
+        return [MODELS[name].sample(seed, n).done for n in ns]
+
+    assert len({tuple(drawn(seed, ns)) for seed in range(4) for ns in (range(1, 40), range(-1, -40, -1))}) == 8
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.2, 1.0])
+def test_spikes_come_as_often_as_said_and_cover_their_range(probability: float) -> None:
+    n = 600
+    model = Spikes(4, probability, 6, 9)
+    done = np.array([model.sample(2, i).done for i in range(n)])
+    assert set(done.tolist()) == ({4} if probability < 1 else set()) | ({6, 7, 8, 9} if probability else set())
+    error = math.sqrt(probability * (1 - probability) / n)
+    assert np.mean(done > 4) == pytest.approx(probability, abs=3 * error)
+
+
+@pytest.mark.parametrize(("ticks", "low", "high"), list(product(range(-1, 4), repeat=3)))
+def test_spikes_are_refused_unless_they_are_longer_than_the_rest(ticks: int, low: int, high: int) -> None:
+    if 0 <= ticks <= low <= high:
+        assert Spikes(ticks, 0.5, low, high).high == high
+    else:
+        with pytest.raises(ConfigError, match=f"spikes of {low} to {high} ticks over {ticks}"):
+            Spikes(ticks, 0.5, low, high)
+
+
+@pytest.mark.parametrize("length", range(1, 7))
+def test_a_recording_is_a_ring_entered_at_a_place_that_the_seed_picks(length: int) -> None:
+    model = Recorded([Latency(0, done + 1) for done in range(length)])
+    entered = set()
+    for seed in range(60):
+        ring = [model.sample(seed, n).done for n in range(-length, 2 * length)]
+        assert ring == [(ring[0] - 1 + i) % length + 1 for i in range(3 * length)]
+        entered.add(ring[0])
+    assert entered == set(range(1, length + 1))
+
+
+@pytest.mark.parametrize("rate_hz", [20.0, 50.0, 100.0])
+def test_recorded_seconds_are_rounded_up_to_ticks_but_whole_ticks_are_kept(rate_hz: float, tmp_path: Path) -> None:
+    ticks = [0.0, 0.01, 0.5, 1.0, 1.001, 2.0, 3.0, 7.0, 7.99]
+    (tmp_path / "latencies.txt").write_text("\n".join(str(n / rate_hz) for n in ticks) + "\n")
+    model = Recorded.from_file(tmp_path / "latencies.txt", rate_hz)
+    assert [latency.done for latency in model.latencies] == [0, 1, 1, 1, 2, 2, 3, 7, 8]
+    assert {latency.bind for latency in model.latencies} == {0}
+
+
+def test_the_delays_of_a_run_are_read_back_in_ticks(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"delay": pa.array([4, None, 7, 0]), "other": [1, 2, 3, 4]}), tmp_path / "a.parquet")
+    model = Recorded.from_file(tmp_path / "a.parquet", rate_hz=50.0, bind_fraction=0.5)
+    assert list(model.latencies) == [Latency(2, 4), Latency(3, 7), Latency(0, 0)]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "0.1\nslow\n", "0.1, 0.2\n", "-0.1\n", "nan\n", "inf\n"])
+def test_a_file_that_is_no_list_of_latencies_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "latencies.txt").write_text(text)
+    with pytest.raises(ConfigError, match="; give "):
+        Recorded.from_file(tmp_path / "latencies.txt", rate_hz=50.0)
+
+
+@pytest.mark.parametrize("path", ["gone.txt", "gone.parquet", "."])
+def test_a_recording_that_is_not_there_is_refused_with_its_path(path: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no recording at .*; give latency\.path="):
+        Recorded.from_file(tmp_path / path, rate_hz=50.0)
+
+
+def test_a_parquet_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"tick": [1, 2]}), tmp_path / "ticks.parquet")
+    with pytest.raises(ConfigError, match=r"ticks\.parquet holds no latencies .*; give one in seconds per line, or"):
+        Recorded.from_file(tmp_path / "ticks.parquet", rate_hz=50.0)

@@ -1,0 +1,132 @@
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import pytest
+
+from rollahead.runtime.arrays import frozen
+from rollahead.runtime.chunk import Chunk, Mean, newest
+from rollahead.runtime.messages import Cost, Observation, Request, Result, Snapshot
+from rollahead.runtime.strategy import Ensemble, Naive, Strategy, Sync, Vlash, address
+from rollahead.runtime.trigger import Every, Overlap
+
+T_OBS = 10
+TRIGGER = Every(3)
+STRATEGIES: dict[str, Strategy] = {
+    "sync": Sync(s=3),
+    "naive": Naive(TRIGGER),
+    "naive_arrival": Naive(TRIGGER, arrival=True),
+    "ensemble": Ensemble(TRIGGER, np.array([False]), decay=0.2),
+    "vlash": Vlash(TRIGGER),
+}
+
+
+def snapshot(tick: int = T_OBS) -> Snapshot:
+    rows = frozen(np.zeros((4, 1)))
+    seen = Observation(tick, frozen([0.0]), image_ticks={"top": tick - 2}, state_age=1)
+    return Snapshot(tick, (seen,), rows, rows, epoch=3, seed=5)
+
+
+def result(request: Request, horizon: int) -> Result:
+    """Row i reads i."""
+    rows = frozen(np.arange(horizon, dtype=np.float64)[:, None])
+    return Result(request, rows, state_tick=T_OBS - 1, anchor=frozen([0.0]), cost=Cost(1.0))
+
+
+def usable(chunk: Chunk | None) -> dict[int, float]:
+    """The rows that may be sent, by tick."""
+    ticks = range(T_OBS - 5, T_OBS + 30)
+    return {} if chunk is None else {k: float(chunk.row(k)[0]) for k in ticks if chunk.covers(k)}
+
+
+def addressed() -> Iterator[tuple[int, int, int, int]]:
+    """All (horizon, origin, start, tick of acceptance) of a small domain, early and late ones."""
+    for horizon, origin in product(range(1, 7), range(T_OBS, T_OBS + 4)):
+        for start in range(origin, origin + horizon + 1):
+            for k in range(T_OBS, origin + horizon + 3):
+                yield horizon, origin, start, k
+
+
+def test_row_i_is_used_at_tick_origin_plus_i_from_start_and_acceptance_on_or_never() -> None:
+    for horizon, origin, start, k in addressed():
+        request = Request(snapshot(), origin, start, None, delay=0)
+        expected = {origin + i: float(i) for i in range(horizon) if origin + i >= max(start, k)}
+        chunk = address(result(request, horizon), k)
+        assert usable(chunk) == expected
+        assert (chunk is None) == (not expected)
+
+
+def test_rows_that_came_too_late_are_counted() -> None:
+    for horizon, origin, start, k in addressed():
+        chunk = address(result(Request(snapshot(), origin, start, None, delay=0), horizon), k)
+        if chunk is not None:
+            assert chunk.lost == sum(start <= origin + i < k for i in range(horizon))
+
+
+def test_a_chunk_says_where_it_comes_from() -> None:
+    chunk = address(result(Request(snapshot(), 12, 13, None, delay=2), 5), 11)
+    assert chunk is not None
+    assert (chunk.origin, chunk.start, chunk.stop) == (12, 13, 17)
+    assert (chunk.obs_tick, chunk.state_tick, chunk.request) == (T_OBS - 2, T_OBS - 1, T_OBS)
+    assert (chunk.epoch, chunk.accepted) == (3, 11)
+    assert not chunk.rows.flags.writeable
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_request_is_of_the_snapshot_and_the_delay_it_was_planned_for(name: str) -> None:
+    for tick, delay in product(range(5), range(6)):
+        asked = snapshot(tick)
+        request = STRATEGIES[name].plan(asked, delay)
+        assert request.asked is asked
+        assert (request.delay, request.deadline) == (delay, tick + delay)
+
+
+# what each strategy promises (the table in the module head): row 0, usable from, state of which tick; d, k: arrival
+PROMISED = {
+    "sync": lambda d, k: (k, k, None),
+    "naive": lambda d, k: (T_OBS, k, None),
+    "naive_arrival": lambda d, k: (k, k, None),
+    "ensemble": lambda d, k: (T_OBS, k, None),
+    "vlash": lambda d, k: (T_OBS + d, max(T_OBS + d, k), T_OBS + d),
+}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_each_strategy_addresses_its_answer_as_the_table_says(name: str) -> None:
+    strategy = STRATEGIES[name]
+    for horizon, delay, took in product(range(1, 8), range(6), range(9)):
+        request = strategy.plan(snapshot(), delay)
+        row_0, start, roll_to = PROMISED[name](delay, T_OBS + took)
+        rows = min(horizon, 3) if name == "sync" else horizon
+        assert request.roll_to == roll_to
+        assert usable(strategy.place(result(request, horizon), T_OBS + took)) == {
+            row_0 + i: float(i) for i in range(rows) if row_0 + i >= start
+        }
+
+
+def test_a_vlash_chunk_takes_over_at_just_its_origin_be_it_there_early_or_not() -> None:
+    for delay in range(6):
+        request = STRATEGIES["vlash"].plan(snapshot(), delay)
+        for took in range(delay + 1):
+            chunk = STRATEGIES["vlash"].place(result(request, 8), T_OBS + took)
+            assert chunk is not None
+            assert (chunk.start, chunk.lost) == (T_OBS + delay, 0)
+            assert request.roll_to == chunk.origin  # the state that it was planned from is that of its row 0
+
+
+def test_an_ensemble_averages_with_its_decay_and_spares_its_exempt_dimensions() -> None:
+    exempt = np.array([True, False])
+    fold = Ensemble(TRIGGER, exempt, decay=0.7).fold
+    assert isinstance(fold, Mean)
+    assert fold.decay == 0.7
+    assert fold.exempt is exempt
+
+
+@pytest.mark.parametrize("name", ["sync", "naive", "naive_arrival", "vlash"])
+def test_all_others_send_the_newest_chunk(name: str) -> None:
+    assert STRATEGIES[name].fold is newest
+
+
+def test_sync_asks_when_its_chunk_is_used_up_and_the_others_as_they_are_told() -> None:
+    assert STRATEGIES["sync"].trigger == Overlap(0)
+    assert all(STRATEGIES[name].trigger is TRIGGER for name in STRATEGIES if name != "sync")

@@ -1,0 +1,172 @@
+"""Every refusal of the core, in one list: a new one joins it, and is held to what errors.py promises of messages."""
+
+import ast
+import doctest
+import re
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rollahead import errors
+from rollahead.errors import ConfigError, ControlError, unknown_name
+from rollahead.runtime import build, feasibility
+from rollahead.runtime.build import StrategyConfig, make_latency, make_strategy
+from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.latency import Fixed, Latency, Lognormal, Recorded, Spikes
+from rollahead.runtime.roll import FirstOrderLag, VelocityLag
+from rollahead.runtime.run_folder import RunFolder
+from rollahead.runtime.spec import Dim, PolicySpec, RobotSpec, map_by_name
+from rollahead.runtime.speedup import SpeedUp
+from rollahead.runtime.trigger import Every, Overlap
+
+RUNTIME = Path(build.__file__).parent
+NONE = np.empty(0, np.intp)
+ROBOT = RobotSpec(action=(Dim("shoulder", drives="shoulder_pos"),), state=(Dim("shoulder_pos"),), rate_hz=50.0)
+
+
+def strategy(name: str = "vlash", **options: object) -> Callable[[Path], object]:
+    return lambda folder: make_strategy(StrategyConfig(name, **options), ROBOT, horizon=8, delay=3)
+
+
+def recording(text: str) -> Callable[[Path], object]:
+    def read(folder: Path) -> object:
+        (folder / "recording.txt").write_text(text)
+        return Recorded.from_file(folder / "recording.txt", rate_hz=50.0)
+
+    return read
+
+
+def driving(state: str | None) -> Callable[[Path], object]:
+    return lambda folder: RobotSpec((Dim("shoulder", drives=state),), (Dim("shoulder_pos"),), rate_hz=50.0)
+
+
+def policy(**options: object) -> PolicySpec:
+    return PolicySpec(**{"action": ("shoulder",), "state": (), "horizon": 8, "rate_hz": 50.0} | options)
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
+    "range": (lambda folder: Dim("wrist", low=2.0, high=1.5), ("'wrist'", "2.0", "1.5")),
+    "rate limit": (lambda folder: Dim("wrist", rate_limit=-3.0), ("'wrist'", "-3.0")),
+    "rate": (lambda folder: RobotSpec((), (), rate_hz=-50.0), ("-50.0",)),
+    "same name": (lambda folder: RobotSpec((Dim("x"), Dim("x")), (), rate_hz=50.0), ("action", "x")),
+    "drives another state": (driving("sholder_pos"), ("'shoulder'", "'sholder_pos'", "'shoulder_pos'")),
+    "drives no state": (driving(None), ("'shoulder'", "position", "`drives`")),
+    "policy horizon": (lambda folder: policy(horizon=0), ("horizon", "0", "n_obs", "1")),
+    "policy n_obs": (lambda folder: policy(n_obs=-1), ("horizon", "8", "n_obs", "-1")),
+    "policy state_in": (lambda folder: policy(state_in="sufix"), ("'sufix'", "'suffix'")),
+    "policy rate": (lambda folder: map_by_name(ROBOT, policy(rate_hz=30.0)), ("30 Hz", "50 Hz")),
+    "policy action": (lambda folder: map_by_name(ROBOT, policy(action=("sholder",))), ("'shoulder'", "'sholder'")),
+    "policy state": (lambda folder: map_by_name(ROBOT, policy(state=("sholder_pos",))), ("'shoulder_pos'",)),
+    "policy camera": (lambda folder: map_by_name(ROBOT, policy(cameras=("top",))), ("no camera 'top'", "none")),
+    "s of every": (lambda folder: Every(0), ("0",)),
+    "overlap": (lambda folder: Overlap(-2), ("-2",)),
+    "window": (lambda folder: DelayEstimator(window=0), ("0", "0.5")),
+    "quantile": (lambda folder: DelayEstimator(quantile=1.5), ("50", "1.5")),
+    "fixed delay": (lambda folder: DelayEstimator(fixed=-4), ("-4",)),
+    "latency": (lambda folder: Latency(5, 3), ("5", "3")),
+    "bind fraction": (lambda folder: Fixed(3, bind_fraction=1.0), ("1.0",)),
+    "fixed latency": (lambda folder: Fixed(-7), ("-7",)),
+    "lognormal": (lambda folder: Lognormal(p50=9.0, p95=6.0), ("9.0", "6.0")),
+    "spikes": (lambda folder: Spikes(4, 0.1, 3, 9), ("4", "0.1", "3", "9")),
+    "empty recording": (recording(""), ("empty",)),
+    "no recording": (lambda folder: Recorded.from_file(folder / "gone.txt", 50.0), ("gone.txt",)),
+    "words as a recording": (recording("0.1\nslow\n"), ("recording.txt", "slow")),
+    "endless recording": (recording("0.1\ninf\n"), ("recording.txt", "infinity")),
+    "speed-up": (lambda folder: SpeedUp(ROBOT, 0), ("0",)),
+    "lag": (
+        lambda folder: FirstOrderLag(NONE, NONE, tau_s=-0.15, period_s=0.02, delay=2),
+        ("-0.15", "2"),
+    ),
+    "velocity lag": (lambda folder: VelocityLag(NONE, NONE, NONE, tau_s=-0.15, period_s=0.02), ("-0.15",)),
+    "strategy": (strategy("vlahs"), ("'vlahs'", "'vlash'")),
+    "trigger": (strategy(trigger="evry"), ("'evry'", "'every'")),
+    "latency model": (lambda folder: make_latency("fixd", 50.0), ("'fixd'", "'fixed'")),
+    "latency option": (
+        lambda folder: make_latency("fixed", 50.0, tick=3),
+        ("'fixed'", "tick", "3", "ticks, bind_fraction"),
+    ),
+    "negative delay": (lambda folder: feasibility.check_schedule("sync", 8, 4, -1), ("-1", "sync")),
+    "schedule": (strategy("naive", s=6), ("H = 8", "s = 6", "d = 3")),
+    "techniques": (lambda folder: feasibility.check_techniques(["rolling", "prefix"]), ("rolling", "prefix")),
+    "run folder": (lambda folder: RunFolder(folder), ("run folder",)),
+}
+
+
+def raised(name: str, folder: Path) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        REFUSED[name][0](folder)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_names_the_numbers_or_names_that_do_not_go(name: str, tmp_path: Path) -> None:
+    message = str(raised(name, tmp_path))
+    for part in REFUSED[name][1]:
+        assert part in message
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_is_one_sentence_on_one_line(name: str, tmp_path: Path) -> None:
+    message = str(raised(name, tmp_path))
+    assert "\n" not in message
+    assert not message.endswith(".")
+    assert not re.search(r"\. [A-Z]", message)
+    assert message.count("?") == message.count("did you mean ")  # a near miss is the one question asked
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_says_what_is_wrong_and_then_what_to_do(name: str, tmp_path: Path) -> None:
+    wrong, _, remedy = str(raised(name, tmp_path)).rpartition("; ")
+    assert wrong
+    assert re.match(
+        r"(give|it takes|must|name|keep|set|use|lower|raise|rename|drive|every|both|low|did you mean|Known: )", remedy
+    )
+
+
+def test_no_refusal_of_the_runtime_is_missing_from_the_list(tmp_path: Path) -> None:
+    written = {site for path in sorted(RUNTIME.rglob("*.py")) for site in _raises(path)}
+    reached = set()
+    for i, name in enumerate(REFUSED):
+        (folder := tmp_path / str(i)).mkdir()
+        last = traceback.extract_tb(raised(name, folder).__traceback__)[-1]
+        reached |= {site for site in written if site[0] == last.filename and site[1] <= last.lineno <= site[2]}
+    assert sorted(written - reached) == []
+
+
+def _raises(path: Path) -> list[tuple[str, int, int]]:
+    """Where a ConfigError is raised in a module: (file, first line, last line)."""
+    return [
+        (str(path), node.lineno, node.end_lineno or node.lineno)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Raise)
+        and isinstance(node.exc, ast.Call)
+        and isinstance(node.exc.func, ast.Name)
+        and node.exc.func.id in ("ConfigError", "unknown_name")
+    ]
+
+
+def test_the_tree_is_as_drawn_in_the_module_head() -> None:
+    drawn = set(re.findall(r"[A-Z]\w+Error", errors.__doc__ or "")) - {"ControlError"}
+    made = {cls.__name__ for cls in ControlError.__subclasses__()}
+    assert drawn == made == {"ConfigError", "LifecycleError", "InferenceError", "RobotError"}
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    assert doctest.testmod(errors) == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["vlas", "vlahs", "vlashh", "lvash"])
+def test_a_near_miss_is_offered_first(name: str) -> None:
+    assert "did you mean 'vlash'" in str(unknown_name("strategy", name, ["naive", "sync", "vlash"]))
+
+
+def test_what_is_like_nothing_known_gets_the_list_only() -> None:
+    message = str(unknown_name("strategy", "zzz", ["sync", "naive"]))
+    assert message == "there is no strategy 'zzz'; Known: naive, sync"
+
+
+def test_where_nothing_is_known_the_message_says_so() -> None:
+    assert str(unknown_name("camera", "top", [])) == "there is no camera 'top'; Known: none"
