@@ -5,12 +5,13 @@ folder, and compares.
 """
 
 import json
+import operator
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from rollahead.runtime.run_folder import provenance
 
 RESULTS = Path(os.environ.get("ROLLAHEAD_RESULTS", Path(__file__).parent / "results"))
+RELATIONS: Mapping[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}
 CLOSE = 0.15  # relative: how near a figure without an interval has to come again
 
 
@@ -42,9 +44,7 @@ class Row:
         if self.goal is None:
             return ""
         relation, bound = self.goal.split()
-        if self.value is None:
-            return "missed"
-        met = self.value >= float(bound) if relation == ">=" else self.value <= float(bound)
+        met = self.value is not None and RELATIONS[relation](self.value, float(bound))
         return "met" if met else "missed"
 
 

@@ -18,6 +18,20 @@ usage: rollahead <command> [key=value ...]
 
 rollahead <command> --help   shows its options, with examples
 rollahead --version          prints the version
+rollahead --completion       prints what completes all this in bash: eval "$(rollahead --completion)"
+"""
+
+# Hydra completes the options of one application; here the words before them are taken off its line.
+COMPLETION = """_rollahead() {{
+    local word="${{COMP_WORDS[COMP_CWORD]}}" choices="{commands}"
+    if [ "$COMP_CWORD" -gt 1 ]; then
+        choices=$(COMP_LINE="rollahead ${{COMP_WORDS[*]:2}}" rollahead "${{COMP_WORDS[1]}}" -sc query=bash 2>/dev/null)
+    fi
+    COMPREPLY=($(compgen -W "$choices" -- "$word"))
+    [[ "${{COMPREPLY[*]}}" == *= ]] && compopt -o nospace
+}}
+COMP_WORDBREAKS=${{COMP_WORDBREAKS//=}}
+complete -F _rollahead rollahead
 """
 
 
@@ -32,6 +46,9 @@ def main() -> None:
         from rollahead import __version__
 
         sys.stdout.write(f"rollahead {__version__}\n")
+        return
+    if arguments[0] == "--completion":
+        sys.stdout.write(COMPLETION.format(commands=" ".join(COMMANDS)))
         return
     sys.exit(_run(arguments[0], arguments[1:]))
 

@@ -1,11 +1,13 @@
 """What the commands share: each is a Hydra application whose errors are one sentence."""
 
+import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hydra
 from hydra import compose, initialize_config_module
@@ -19,26 +21,34 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from rollahead.errors import ConfigError, ControlError, unknown_name
+from rollahead.runtime.options import call
 from rollahead.runtime.run_folder import RunFolder
 
 Main = Callable[[DictConfig], None]
+T = TypeVar("T")
+
+WIDE = 120  # columns of what is not printed to a terminal
+FOLDER_OPTIONS = ("name", "runs")
 
 
-def start(command: str, main: Main, arguments: list[str]) -> int:
+def start(command: str, main: Main, arguments: Sequence[str]) -> int:
     """Runs `main` with the configuration that `arguments` make; the exit status. Errors of the user's go to stderr,
-    one sentence each; others are raised."""
+    one sentence each; others are raised. In a sweep a run that is refused does not end the others."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through to here
-    sys.argv = [f"rollahead {command}", *arguments]
-    _offer_foreign_tasks()
-    errors: list[ControlError] = []
+    flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
+    sys.argv = [f"rollahead {command}", *flags, *(argument for argument in arguments if argument not in flags)]
+    began = datetime.now().strftime("%Y%m%d-%H%M%S")
+    OmegaConf.register_new_resolver("began", lambda: began, replace=True)
+    _offer_foreign_tasks(arguments)
+    errors: list[Exception] = []
     sweeps: set[Path] = set()
 
     def job(config: DictConfig) -> None:
         try:
             main(config)
             if "runs" in config and HydraConfig.get().mode is RunMode.MULTIRUN:
-                sweeps.add(Path(config.runs) / config.name)
-        except ControlError as error:  # in a sweep, the other runs go on
+                sweeps.add(_run_path(config))
+        except (ControlError, OmegaConfBaseException) as error:
             errors.append(error)
             _complain(command, error)
 
@@ -50,60 +60,98 @@ def start(command: str, main: Main, arguments: list[str]) -> int:
         return _complain(command, error)
     except (HydraException, OmegaConfBaseException) as error:
         return _complain(command, explain(command, arguments, error))
+    except ValueError as error:
+        if "Config group override" not in str(error):
+            raise
+        return _complain(command, "a group was set to no name; choose one with group=name, as --help lists them")
     except KeyboardInterrupt:
         return _complain(command, "interrupted")
     return 2 if errors else 0
+
+
+def console() -> Console:
+    """Where commands print: as wide as the terminal, or wide enough for the tables."""
+    return Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=WIDE)
 
 
 def report_on(folder: Path) -> None:
     """Makes the report of a run or a sweep, and says where it is."""
     from rollahead.report.page import write_report
 
-    Console().print(f"report: {write_report(folder)}", soft_wrap=True)
+    console().print(f"report: {write_report(folder)}", soft_wrap=True)
 
 
 def run_folder(config: DictConfig) -> RunFolder:
     """The new folder of this run: `runs/<name>`, and a numbered one inside it for each run of a sweep."""
-    path = Path(config.runs) / config.name
-    job = HydraConfig.get()
-    if job.mode is RunMode.MULTIRUN:
-        if job.job.num == 0 and path.exists():
-            raise ConfigError(f"the run folder {path} exists already; give another name=..., or remove it")
-        path = path / str(job.job.num)
+    path = _run_path(config)
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        if path not in _CLAIMED:
+            RunFolder(path)
+            _CLAIMED.add(path)
+        path = path / str(HydraConfig.get().job.num)
     folder = RunFolder(path)
     folder.write_text("config.yaml", OmegaConf.to_yaml(config, resolve=True))
     return folder
 
 
+_CLAIMED: set[Path] = set()  # the folders of sweeps that this process has made
+
+
 def group(config: DictConfig, name: str) -> dict[str, Any]:
-    """The values of one group, as plain Python. Raises: ConfigError, if one that must be given is not."""
-    if missing := _missing(config, name):
-        raise ConfigError(f"{' and '.join(sorted(missing))} must be given; add {min(missing)}=...")
-    values: dict[str, Any] = OmegaConf.to_container(config[name], resolve=True)  # type: ignore[assignment]
+    """The values of one group, as plain Python. Raises: ConfigError, if it, or one that must be given, is not."""
+    chosen = config.get(name)
+    if not isinstance(chosen, DictConfig):
+        raise ConfigError(f"{name} is {chosen!r}; choose one of the group, as --help lists them, with {name}=...")
+    if missing := OmegaConf.missing_keys(chosen):
+        keys = sorted(key if key.startswith(f"{name}.") else f"{name}.{key}" for key in missing)
+        raise ConfigError(f"{' and '.join(keys)} must be given; add {keys[0]}=...")
+    values: dict[str, Any] = OmegaConf.to_container(chosen, resolve=True)  # type: ignore[assignment]
     return values
 
 
-def explain(command: str, arguments: list[str], error: Exception) -> str:
+def options(config: DictConfig, make: Callable[..., T], groups: Sequence[str]) -> T:
+    """What stands in `config` beside its `groups` and the run folder, as `make` takes it.
+
+    Raises: ConfigError, if `make` has no such option, or takes another kind of value.
+    """
+    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    return call(make, {name: value for name, value in values.items() if name not in (*groups, *FOLDER_OPTIONS)})
+
+
+def explain(command: str, arguments: Sequence[str], error: Exception) -> str:
     """What the user wrote that made Hydra raise `error`, with what was perhaps meant."""
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
         name, _, choice = error.missing_cfg_file.rpartition("/")
         return str(unknown_name(name, choice, error.options))
-    known = list(_known_options(command))
+    said = str(error).strip().splitlines()[0].rstrip(".")
+    if "Ambiguous value" in said:
+        return f"{said}; several values of one option need --multirun"
+    for argument in arguments:
+        if "=" not in argument and not argument.startswith(("-", "~")):
+            return f"{argument!r} is no option; write option=value, as --help shows"
+    known = list(_known_options(command, arguments))
     for argument in arguments:
         key = argument.split("=", 1)[0].lstrip("+~")
         if "=" in argument and not key.startswith(("hydra.", "-")) and key not in known:
             return str(unknown_name("option", key, _nearby(key, known)))
-    return str(error).strip().splitlines()[0]
+    return f"{said}; see rollahead {command} --help"
 
 
-def _missing(config: DictConfig, name: str) -> set[str]:
-    return {key if key.startswith(f"{name}.") else f"{name}.{key}" for key in OmegaConf.missing_keys(config[name])}
+def _run_path(config: DictConfig) -> Path:
+    name = str(config.name)
+    if config.name is None or Path(name).name != name:
+        raise ConfigError(f"name is {config.name!r}; give the plain name of a new folder, and its place in runs=...")
+    return Path(str(config.runs)) / name
 
 
-def _known_options(command: str) -> Iterator[str]:
+def _known_options(command: str, arguments: Sequence[str]) -> Iterator[str]:
+    """All options that there are with the groups that `arguments` choose."""
     GlobalHydra.instance().clear()
     with initialize_config_module("rollahead.configs", version_base="1.3"):
-        yield from _flatten(compose(command), "")
+        plain = compose(command)
+        groups = {str(key) for key in plain if isinstance(plain._get_node(str(key)), DictConfig)}
+        chosen = [argument for argument in arguments if argument.split("=", 1)[0] in groups]
+        yield from _flatten(compose(command, overrides=chosen), "")
 
 
 def _flatten(config: DictConfig, prefix: str) -> Iterator[str]:
@@ -113,21 +161,34 @@ def _flatten(config: DictConfig, prefix: str) -> Iterator[str]:
             yield from _flatten(config[key], f"{prefix}{key}.")
 
 
-def _nearby(key: str, known: list[str]) -> list[str]:
+def _nearby(key: str, known: Sequence[str]) -> list[str]:
     """Those of `known` in the same group as `key`, or all outside groups, if there is no such group."""
     parent = key.rpartition(".")[0]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
     return siblings or [name for name in known if "." not in name]
 
 
-def _offer_foreign_tasks() -> None:
-    """Makes `task=<name>` work for tasks that other packages register, which ship no file among our configs."""
+def _offer_foreign_tasks(arguments: Sequence[str]) -> None:
+    """Makes `task=<name>` work for tasks that other packages register, which ship no file among our configs; with the
+    options of the one that is chosen."""
     shipped = Path(__file__).parent.parent / "configs" / "task"
     for found in entry_points(group="rollahead.tasks"):
         if not (shipped / f"{found.name}.yaml").exists():
-            ConfigStore.instance().store(group="task", name=found.name, node={"name": found.name})
+            chosen = any(found.name in argument for argument in arguments if argument.startswith("task="))
+            defaults = _defaults(found.name) if chosen else {}
+            ConfigStore.instance().store(group="task", name=found.name, node={"name": found.name, **defaults})
+
+
+def _defaults(task: str) -> dict[str, Any]:
+    from rollahead.sim.task import load_task
+
+    try:
+        parameters = inspect.signature(load_task(task)).parameters.values()
+    except ConfigError:  # said again, in words, when the task is made
+        return {}
+    return {item.name: item.default for item in parameters if isinstance(item.default, bool | int | float | str)}
 
 
 def _complain(command: str, error: object) -> int:
-    sys.stderr.write(f"rollahead {command}: {error}\n")
+    sys.stderr.write(f"rollahead {command}: {str(error).strip().splitlines()[0]}\n")
     return 2

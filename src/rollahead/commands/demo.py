@@ -1,65 +1,87 @@
 """`rollahead demo`: the strategies over delays, in a table and a report, and sync beside vlash in a clip."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.progress import track
 
-from rollahead.commands.app import group, report_on, run_folder
+from rollahead.commands.app import console, group, options, report_on, run_folder
 from rollahead.commands.results import Description, describe, success_table, write_records
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.options import check_kind
 from rollahead.runtime.run_folder import provenance
-from rollahead.sim.evaluation import Cell, Episode, evaluate_all, summarise
+from rollahead.sim.evaluation import Cell, Episode, check, evaluate_all, summarise
 from rollahead.sim.render import explain
 from rollahead.sim.replay import clip
 from rollahead.sim.task import make_task
 
+GROUPS = ("task", "planner")
 SHOWN = ("sync", "vlash")  # side by side in the clip
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What stands beside the groups; see configs/demo.yaml."""
+
+    delays: list[int]
+    schedules: dict[str, list[int]]
+    episodes: int
+    seed: int
+    featured: int
+    traces: int
+    workers: int
+
+    def __post_init__(self) -> None:
+        for i, delay in enumerate(self.delays):
+            check_kind(f"delays[{i}]", delay, int)
+        for name, horizons in self.schedules.items():
+            if len(horizons) != len(self.delays):
+                raise ConfigError(
+                    f"schedules.{name} has {len(horizons)} values and delays has {len(self.delays)}; give one s each"
+                )
+            for i, s in enumerate(horizons):
+                check_kind(f"schedules.{name}[{i}]", s, int)
 
 
 def main(config: DictConfig) -> None:
     """Runs all cells, prints them, and leaves the report."""
-    cells = cells_of(config)
+    chosen = options(config, DemoOptions, GROUPS)
+    cells = cells_of(config, chosen)
+    for cell in cells:
+        check(cell, workers=chosen.workers)
     folder = run_folder(config)
-    console = Console()
-    console.print(f"{len(cells)} cells of {config.episodes} episodes each, in simulated time; {explain()}")
-    played = list(track(evaluate_all(cells, workers=int(config.workers)), "playing", len(cells), console=console))
+    out = console()
+    out.print(f"{len(cells)} cells of {chosen.episodes} episodes each, in simulated time; {explain()}")
+    played = list(track(evaluate_all(cells, workers=chosen.workers), "playing", len(cells), console=out))
     described = [describe(cell, summarise(episodes)) for cell, episodes in zip(cells, played, strict=True)]
     write_records(folder, played)
-    folder.write_json("summary.json", {"command": "demo", "cells": described, **provenance(int(config.seed))})
-    clipped = _clip(folder.path / "clip.webp", cells, played, int(config.featured))
-    console.print(success_table(described))
-    console.print(_in_words(described, int(config.featured)))
+    folder.write_json("summary.json", {"command": "demo", "cells": described, **provenance(chosen.seed)})
+    clipped = _clip(folder.path / "clip.webp", cells, played, chosen.featured)
+    out.print(success_table(described))
+    out.print(_in_words(described, chosen.featured))
     report_on(folder.path)
     if clipped:
-        console.print(f"clip:   {folder.path / 'clip.webp'}", soft_wrap=True)
+        out.print(f"clip:   {folder.path / 'clip.webp'}", soft_wrap=True)
 
 
-def cells_of(config: DictConfig) -> list[Cell]:
+def cells_of(config: DictConfig, chosen: DemoOptions) -> list[Cell]:
     """A cell per delay and strategy, each strategy at its own s."""
-    delays = [int(delay) for delay in config.delays]
-    schedules = group(config, "schedules")
-    for name, horizons in schedules.items():
-        if len(horizons) != len(delays):
-            raise ConfigError(
-                f"schedules.{name} has {len(horizons)} values and delays has {len(delays)}; give one s each"
-            )
     return [
         Cell(
             task=group(config, "task"),
-            strategy=StrategyConfig(name, s=int(horizons[i])),
+            strategy=StrategyConfig(name, s=horizons[i]),
             latency={"name": "fixed", "ticks": delay},
             planner=group(config, "planner"),
-            episodes=int(config.episodes),
-            seed=int(config.seed),
-            traces=int(config.traces) if delay == config.featured else 0,
+            episodes=chosen.episodes,
+            seed=chosen.seed,
+            traces=chosen.traces if delay == chosen.featured else 0,
         )
-        for i, delay in enumerate(delays)
-        for name, horizons in schedules.items()
+        for i, delay in enumerate(chosen.delays)
+        for name, horizons in chosen.schedules.items()
     ]
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from rollahead.commands.app import console
 from rollahead.runtime.run_folder import machine
 
 EXTRAS = {  # what each extra is for, and the module that shows it is there
@@ -31,9 +31,9 @@ Finding = tuple[str, str, str]  # what, how it is, what to do
 def main(config: DictConfig) -> None:
     """Prints the findings."""
     printed = Table("what", "found", "to do", box=SIMPLE_HEAD, pad_edge=False)
-    for finding in findings(Path(config.runs)):
+    for finding in findings(Path(str(config.runs))):
         printed.add_row(*map(escape, finding))
-    Console().print(printed)
+    console().print(printed)
 
 
 def findings(runs: Path) -> Iterator[Finding]:

@@ -1,14 +1,14 @@
 """From configuration to objects: strategies and latency models by name, checked before anything moves."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import unknown_name
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.feasibility import TECHNIQUES, check_schedule, check_techniques
 from rollahead.runtime.latency import Fixed, LatencyModel, Lognormal, Recorded, Spikes
 from rollahead.runtime.messages import Cost
+from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.spec import Kind, RobotSpec, mask
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.strategy import Ensemble, Naive, Strategy, Sync, Vlash
@@ -52,11 +52,11 @@ TRIGGERS: Mapping[str, Callable[[StrategyConfig], Trigger]] = {
     "overlap": lambda config: Overlap(config.overlap),
 }
 
-LATENCIES: Mapping[str, Callable[..., LatencyModel]] = {
-    "fixed": Fixed,
-    "lognormal": Lognormal,
-    "spikes": Spikes,
-    "recorded": Recorded.from_file,
+LATENCIES: Mapping[str, Callable[[float], Callable[..., LatencyModel]]] = {  # each for a control rate, in Hz
+    "fixed": lambda rate_hz: Fixed,
+    "lognormal": lambda rate_hz: Lognormal,
+    "spikes": lambda rate_hz: Spikes,
+    "recorded": Recorded.at_rate,
 }
 
 
@@ -88,14 +88,7 @@ def make_latency(name: str, rate_hz: float, **options: object) -> LatencyModel:
 
     Raises: ConfigError, if there is no such model, or it takes no such option.
     """
+    check_kind("latency.name", name, str)
     if name not in LATENCIES:
         raise unknown_name("latency model", name, LATENCIES)
-    make = LATENCIES[name]
-    given = {"rate_hz": rate_hz} if "rate_hz" in inspect.signature(make).parameters else {}
-    try:
-        return make(**options, **given)
-    except TypeError as error:
-        takes = ", ".join(name for name in inspect.signature(make).parameters if name != "rate_hz")
-        raise ConfigError(
-            f"latency model {name!r} cannot be made with {options} ({error}); it takes {takes}"
-        ) from error
+    return call(LATENCIES[name](rate_hz), options, "latency")

@@ -5,7 +5,7 @@ newest measurement then) and until the result is there.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
@@ -148,10 +148,20 @@ class Recorded:
         try:
             ticks = _delays(path) if path.suffix == ".parquet" else _ticks(path, rate_hz)
         except (ValueError, OverflowError, KeyError) as error:
+            reason = str(error).splitlines()[0]
             raise ConfigError(
-                f"{path} holds no latencies ({error}); give one in seconds per line, or a run's inferences.parquet"
+                f"{path} holds no latencies ({reason}); give one in seconds per line, or a run's inferences.parquet"
             ) from error
         return cls([_split(done, bind_fraction) for done in ticks])
+
+    @classmethod
+    def at_rate(cls, rate_hz: float) -> Callable[..., "Recorded"]:
+        """`from_file` for a control rate."""
+
+        def from_file(path: str, bind_fraction: float = 0.0) -> Recorded:
+            return cls.from_file(path, rate_hz, bind_fraction)
+
+        return from_file
 
     def sample(self, seed: int, n: int) -> Latency:
         """The next one of the recording, which is a ring."""

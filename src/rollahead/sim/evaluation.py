@@ -5,7 +5,7 @@ A `Cell` says what to run, in plain values, so that it can be sent to another pr
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -19,6 +19,7 @@ from rollahead.runtime.build import StrategyConfig, make_delay, make_latency, ma
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.lockstep import Lockstep
+from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import Planner, ScriptedPlanner
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trace import Trace
@@ -67,7 +68,7 @@ class Episode:
     switch_steps: FloatArray
     other_steps: FloatArray
     lost: int
-    delay_planned: int
+    delay_planned: int | None  # None if nothing was answered
     trace: Trace | None = None
 
 
@@ -77,7 +78,7 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True) -> 
     robot = SimRobot(task)
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
     delay = make_delay(cell.strategy, latency, seed)
-    horizon = int(cell.planner["horizon"])
+    horizon = cell.planner["horizon"]
     speed_up = SpeedUp(task.spec, cell.strategy.q)
     executor = Executor(
         robot,
@@ -99,16 +100,25 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True) -> 
 
 
 def make_planner(config: Mapping[str, Any], task: Task) -> Planner:
-    """The planner of `config` for `task`."""
-    name, horizon = config["name"], int(config["horizon"])
+    """The planner of `config` for `task`. Raises: ConfigError, if there is none such."""
+    options = dict(config)
+    name = options.pop("name", None)
+    check_kind("planner.name", name, str)
     if name not in PLANNERS:
         raise unknown_name("planner", name, PLANNERS)
-    if horizon < 1:
-        raise ConfigError(f"the planner's horizon is {horizon}; give at least 1 row")
-    return PLANNERS[name](task, horizon)
+    return call(PLANNERS[name](task), options, "planner")
 
 
-PLANNERS = {"scripted": lambda task, horizon: ScriptedPlanner(task.expert(horizon), task.roller())}
+def _scripted(task: Task) -> Callable[..., Planner]:
+    def scripted(horizon: int) -> Planner:
+        if horizon < 1:
+            raise ConfigError(f"planner.horizon is {horizon}; give at least 1 row")
+        return ScriptedPlanner(task.expert(horizon), task.roller())
+
+    return scripted
+
+
+PLANNERS: Mapping[str, Callable[[Task], Callable[..., Planner]]] = {"scripted": _scripted}
 
 
 def measure(cell: Cell, task: Task, seed: int) -> Episode:
@@ -131,7 +141,7 @@ def measure(cell: Cell, task: Task, seed: int) -> Episode:
         switch_steps=on_switch,
         other_steps=elsewhere,
         lost=sum(record.lost for record in trace.inferences),
-        delay_planned=trace.inferences[-1].delay_planned if trace.inferences else 0,
+        delay_planned=trace.inferences[-1].delay_planned if trace.inferences else None,
         trace=trace if seed - cell.seed < cell.traces else None,
     )
 
@@ -152,7 +162,7 @@ def evaluate(cell: Cell, *, workers: int = 1) -> list[Episode]:
 def evaluate_all(cells: Sequence[Cell], *, workers: int = 1) -> Iterator[list[Episode]]:
     """The episodes of each cell, in turn, as soon as they are there; all processes stay busy."""
     for cell in cells:
-        check(cell)
+        check(cell, workers=workers)
     jobs = [(cell, seeds) for cell in cells for seeds in _batches(cell)]
     if workers == 1:
         yield from _regroup(cells, map(_run_batch, jobs))
@@ -161,13 +171,15 @@ def evaluate_all(cells: Sequence[Cell], *, workers: int = 1) -> Iterator[list[Ep
         yield from _regroup(cells, pool.map(_run_batch, jobs))
 
 
-def check(cell: Cell) -> None:
+def check(cell: Cell, *, workers: int = 1) -> None:
     """Makes everything that an episode of `cell` needs, once. Raises: ConfigError, if something cannot be."""
+    if workers < 1:
+        raise ConfigError(f"workers is {workers}; give at least 1 process")
     task = make_task(**cell.task)
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
     delay = make_delay(cell.strategy, latency, cell.seed).delay
-    make_strategy(cell.strategy, task.spec, int(cell.planner["horizon"]), delay)
     make_planner(cell.planner, task)
+    make_strategy(cell.strategy, task.spec, cell.planner["horizon"], delay)
 
 
 def _batches(cell: Cell) -> list[range]:

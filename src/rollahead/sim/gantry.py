@@ -128,7 +128,9 @@ class Model:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.scale <= 0:
+        if self.mode not in _SERVO:
+            raise unknown_name("action mode", self.mode, _SERVO)
+        if not self.scale > 0:
             raise ConfigError(f"the model's scale is {self.scale}; give a positive one (1 is exact)")
 
     def axis(self, x: float, v: float, action: float) -> tuple[float, float]:

@@ -30,8 +30,8 @@ class WhackAMole:
     expert, 1 as fast as the robot can, less as demonstrations are."""
 
     def __init__(self, mode: str = "velocity", window_s: float = 0.9, noise: float = 0.02, pace: float = 1.0) -> None:
-        if window_s <= 0 or noise < 0:
-            raise ConfigError(f"window_s is {window_s} and noise {noise}; give a positive time and no negative noise")
+        if window_s * RATE_HZ < 1 or not noise >= 0:
+            raise ConfigError(f"window_s is {window_s} and noise {noise}; give at least 0.02 s, and no negative noise")
         if not 0 < pace <= 1:
             raise ConfigError(f"pace is {pace}; give 1 (as fast as the robot can) or less, and more than 0")
         self._pace = pace

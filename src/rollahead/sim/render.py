@@ -39,7 +39,8 @@ def backend() -> str | None:
 def explain() -> str:
     """One line: which backend renders, or that none does, and what to do."""
     found = backend()
-    return f"rendering with {found}" if found else f"nothing renders here (tried {', '.join(BACKENDS)}); {REMEDY}"
+    tried = os.environ.get("MUJOCO_GL") or " and ".join(BACKENDS)
+    return f"rendering with {found}" if found else f"nothing renders here (tried {tried}); {REMEDY}"
 
 
 class Camera:

@@ -22,12 +22,12 @@ EVERY = 2  # ticks per picture
 
 
 def clip(path: Path, task: Mapping[str, Any], lanes: Sequence[tuple[Any, Any]], period_s: float) -> bool:
-    """Writes the clip of several episodes side by side; False if nothing renders here.
+    """Writes the clip of several episodes side by side; False if nothing renders here, or the task is not `Drawable`.
 
     lanes: of each episode the states (n, S) and the environments (n, E), tick by tick; period_s: seconds per tick.
     """
     gl = backend()
-    if gl is None:
+    if gl is None or not isinstance(make_task(**task), Drawable):
         return False
     job = {
         "path": str(path),
@@ -44,7 +44,9 @@ def clip(path: Path, task: Mapping[str, Any], lanes: Sequence[tuple[Any, Any]], 
         check=False,
     )
     if ran.returncode != 0:
-        raise ControlError(f"the clip {path.name} could not be rendered: {ran.stderr.strip().splitlines()[-1]}")
+        said = [line for line in ran.stderr.splitlines() if "Error" in line]
+        why = said[-1] if said else f"exit status {ran.returncode}"
+        raise ControlError(f"the clip {path.name} could not be rendered ({why}); set MUJOCO_GL to another backend")
     return True
 
 
@@ -52,8 +54,7 @@ def main() -> None:
     """Reads the job from standard input and writes its clip."""
     job = json.load(sys.stdin)
     task = make_task(**job["task"])
-    if not isinstance(task, Drawable):
-        raise ControlError(f"task {job['task']['name']!r} cannot be drawn; give it `model`, `data` and `show`")
+    assert isinstance(task, Drawable), "the caller looks"
     camera = Camera(task.model, "top", SIZE, SIZE)
     longest = max(len(states) for states, _ in job["lanes"])
     pictures = []

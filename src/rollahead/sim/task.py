@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import Plan
 from rollahead.runtime.roll import StateRoller
 from rollahead.runtime.spec import RobotSpec
@@ -85,16 +86,22 @@ def make_task(name: str, **options: object) -> Task:
 
     Raises: ConfigError, if there is none of that name, it cannot be imported, or it takes no such option.
     """
+    return call(load_task(name), options, "task")
+
+
+def load_task(name: str) -> Callable[..., Task]:
+    """What makes the task registered as `name`.
+
+    Raises: ConfigError, if there is none of that name, or it cannot be imported.
+    """
+    check_kind("task.name", name, str)
     found = entry_points(group=GROUP)
     if name not in found.names:
         raise unknown_name("task", name, found.names)
     try:
         make: Callable[..., Task] = found[name].load()
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         raise ConfigError(
             f"task {name!r} cannot be imported ({error}); install what it needs, e.g. rollahead[sim]"
         ) from error
-    try:
-        return make(**options)
-    except TypeError as error:
-        raise ConfigError(f"task {name!r} cannot be made with {options}: {error}") from error
+    return make
