@@ -18,7 +18,7 @@ usage: rollahead <command> [key=value ...]
 
 rollahead <command> --help   shows its options, with examples
 rollahead --version          prints the version
-rollahead --completion       prints what completes all this in bash: eval "$(rollahead --completion)"
+rollahead --completion       completes all this in bash: eval "$(rollahead --completion)"
 """
 
 # Hydra completes the options of one application; here the words before them are taken off its line.

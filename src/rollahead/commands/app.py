@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import hydra
@@ -27,7 +28,7 @@ from rollahead.runtime.run_folder import RunFolder
 Main = Callable[[DictConfig], None]
 T = TypeVar("T")
 
-WIDE = 120  # columns of what is not printed to a terminal
+WIDE = 160  # columns of what is not printed to a terminal
 FOLDER_OPTIONS = ("name", "runs")
 
 
@@ -36,7 +37,7 @@ def start(command: str, main: Main, arguments: Sequence[str]) -> int:
     one sentence each; others are raised. In a sweep a run that is refused does not end the others."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through to here
     flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
-    sys.argv = [f"rollahead {command}", *flags, *(argument for argument in arguments if argument not in flags)]
+    others = [argument for argument in arguments if argument not in flags]
     began = datetime.now().strftime("%Y%m%d-%H%M%S")
     OmegaConf.register_new_resolver("began", lambda: began, replace=True)
     _offer_foreign_tasks(arguments)
@@ -53,7 +54,9 @@ def start(command: str, main: Main, arguments: Sequence[str]) -> int:
             _complain(command, error)
 
     try:
-        hydra.main(version_base="1.3", config_path="pkg://rollahead.configs", config_name=command)(job)()
+        with TemporaryDirectory() as notes:  # Hydra's own, of a sweep
+            sys.argv = [f"rollahead {command}", *flags, *others, f"hydra.sweep.dir={notes}"]
+            hydra.main(version_base="1.3", config_path="pkg://rollahead.configs", config_name=command)(job)()
         for sweep in sweeps:
             report_on(sweep)
     except ControlError as error:
@@ -63,7 +66,9 @@ def start(command: str, main: Main, arguments: Sequence[str]) -> int:
     except ValueError as error:
         if "Config group override" not in str(error):
             raise
-        return _complain(command, "a group was set to no name; choose one with group=name, as --help lists them")
+        return _complain(
+            command, "a group such as task was set to no name; choose one with group=name, as --help lists"
+        )
     except KeyboardInterrupt:
         return _complain(command, "interrupted")
     return 2 if errors else 0
@@ -134,7 +139,8 @@ def explain(command: str, arguments: Sequence[str], error: Exception) -> str:
         key = argument.split("=", 1)[0].lstrip("+~")
         if "=" in argument and not key.startswith(("hydra.", "-")) and key not in known:
             return str(unknown_name("option", key, _nearby(key, known)))
-    return f"{said}; see rollahead {command} --help"
+    at = f" in {override}" if (override := getattr(error, "override", None)) and override not in said else ""
+    return f"{said}{at}; see rollahead {command} --help"
 
 
 def _run_path(config: DictConfig) -> Path:

@@ -5,6 +5,7 @@ Run by `clip` in a process of its own, whose GL backend is set before MuJoCo is 
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -44,9 +45,9 @@ def clip(path: Path, task: Mapping[str, Any], lanes: Sequence[tuple[Any, Any]], 
         check=False,
     )
     if ran.returncode != 0:
-        said = [line for line in ran.stderr.splitlines() if "Error" in line]
-        why = said[-1] if said else f"exit status {ran.returncode}"
-        raise ControlError(f"the clip {path.name} could not be rendered ({why}); set MUJOCO_GL to another backend")
+        said = [line for line in ran.stderr.splitlines() if re.match(r"[\w.]+Error\b", line)]
+        why = said[0] if said else f"exit status {ran.returncode}"
+        raise ControlError(f"the clip {path.name} could not be rendered ({why}); look at the folder, or set MUJOCO_GL")
     return True
 
 

@@ -1,0 +1,178 @@
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from rollahead.commands.app import console
+from rollahead.commands.results import describe, table
+from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.latency import Recorded
+from rollahead.sim.evaluation import Cell, evaluate, summarise
+from rollahead.sim.mole import WhackAMole
+from rollahead.sim.task import make_task
+
+from .conftest import Ran, refusal
+
+Command = Callable[..., Ran]
+SMALL = ("episodes=2", "workers=1", "name=mine")
+
+INFEASIBLE = {
+    "d over s": (["strategy.s=4", "latency.ticks=9"], ("H = 32", "s = 4", "d = 9", "d <= s", "raise s to d")),
+    "s over H": (["strategy.s=33"], ("H = 32", "s = 33", "d = 8", "1 <= s <= H")),
+    "a short H": (["planner.horizon=6", "strategy=sync"], ("H = 6", "s = 8")),
+    "no H": (["planner.horizon=0"], ("horizon", "0", "at least 1")),
+    "no s": (["strategy=sync", "strategy.s=0"], ("s = 0",)),
+    "late rows": (["strategy=naive", "latency.ticks=17"], ("H = 32", "s = 8", "d = 17", "d + max(s, d) <= H")),
+    "an ensemble": (["strategy=ensemble", "strategy.s=30"], ("ensemble", "H = 32", "s = 30", "d = 8")),
+    "a planned d": (["strategy.d=12"], ("d = 12", "s = 8")),
+    "a negative d": (["strategy.d=-1"], ("-1",)),
+    "a median": (["latency=lognormal", "latency.p50=10", "latency.p95=15"], ("s = 8", "d = 1")),
+    "speed-up": (["strategy.q=5", "latency.ticks=2"], ("H = 6", "s = 8")),
+    "no speed-up": (["strategy.q=0"], ("q is 0",)),
+    "p95 under p50": (["latency=lognormal", "latency.p50=9"], ("p50 is 9", "p95 6")),
+    "spikes": (["latency=spikes", "latency.low=3"], ("3", "20", "4", "0.05")),
+    "a fraction": (["latency.bind_fraction=1.0"], ("bind_fraction is 1.0",)),
+    "no recording": (["latency=recorded", "latency.path=gone.txt"], ("no recording at gone.txt", "latency.path=")),
+    "an overlap": (["strategy.trigger=overlap", "strategy.overlap=-1"], ("-1",)),
+    "no episodes": (["episodes=0"], ("episodes is 0", "at least 1")),
+    "a seed": (["seed=-1"], ("seed -1",)),
+    "a window": (["task.window_s=-1"], ("window_s is -1",)),
+}
+
+
+def strict(path: Path) -> Any:
+    """JSON as the standard has it: NaN and infinities, which Python would pass, are refused."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+@pytest.mark.parametrize("name", INFEASIBLE)
+def test_what_does_not_go_together_is_refused_with_the_numbers_before_anything_is_made(
+    name: str, rollahead: Command
+) -> None:
+    arguments, parts = INFEASIBLE[name]
+    given = {argument.split("=")[0] for argument in arguments}
+    message = refusal(rollahead("eval", *(a for a in SMALL if a.split("=")[0] not in given), *arguments), "eval")
+    for part in parts:
+        assert part in message
+    assert not Path("runs").exists()
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run of two episodes, seeds 7 and 8: the folder that it was run in, and what it printed."""
+    folder = tmp_path_factory.mktemp("work")
+    program = [Path(sys.executable).parent / "rollahead", "eval", *SMALL, "seed=7", "strategy.s=9"]
+    ran = subprocess.run(program, cwd=folder, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return folder, ran.stdout
+
+
+def read(mine: tuple[Path, str], name: str) -> Any:
+    """The records of that name."""
+    return pq.read_table(mine[0] / f"runs/mine/{name}.parquet")
+
+
+def test_a_run_leaves_its_folder_and_nothing_else(mine: tuple[Path, str]) -> None:
+    folder, printed = mine
+    records = {"episodes.parquet", "ticks.parquet", "inferences.parquet"}
+    assert {path.name for path in (folder / "runs/mine").iterdir()} >= {"config.yaml", "summary.json", *records}
+    assert [path.name for path in folder.iterdir()] == ["runs"]
+    assert [path.name for path in (folder / "runs").iterdir()] == ["mine"]
+    assert "runs/mine" in printed
+    assert "vlash" in printed
+    assert "8 ticks" in printed
+
+
+def test_the_configuration_of_a_run_is_left_whole_and_resolved(mine: tuple[Path, str]) -> None:
+    config = OmegaConf.load(mine[0] / "runs/mine/config.yaml")
+    assert isinstance(config, DictConfig)
+    assert (config.name, config.seed, config.strategy.s, config.task.window_s) == ("mine", 7, 9, 0.9)
+    assert "hydra" not in config
+
+
+def test_the_summary_is_strict_json_with_figures_and_where_they_come_from(mine: tuple[Path, str]) -> None:
+    summary = strict(mine[0] / "runs/mine/summary.json")
+    assert summary["command"] == "eval"
+    assert summary["seed"] == 7
+    assert {"rollahead", "numpy", "mujoco", "python"} <= set(summary["versions"])
+    assert "cores" in summary["machine"]
+    assert len(summary["date"]) == len("2026-01-31")
+    (cell,) = summary["cells"]
+    assert (cell["task"]["name"], cell["strategy"]["name"], cell["strategy"]["s"]) == ("mole", "vlash", 9)
+    assert (cell["latency"], cell["rate_hz"]) == ({"name": "fixed", "ticks": 8, "bind_fraction": 0.0}, 50.0)
+
+
+def test_the_figures_are_those_of_the_same_cell_run_from_python(mine: tuple[Path, str]) -> None:
+    (told,) = strict(mine[0] / "runs/mine/summary.json")["cells"]
+    cell = Cell({"name": "mole"}, StrategyConfig("vlash", s=9), {"name": "fixed", "ticks": 8}, episodes=2, seed=7)
+    assert told["figures"] == summarise(evaluate(cell))
+
+
+def test_records_have_a_column_per_dimension_and_name_cell_and_episode(mine: tuple[Path, str]) -> None:
+    ticks = read(mine, "ticks")
+    spec = make_task("mole").spec
+    dims = [f"{part}.{dim.name}" for part in ("action", "state", "environment") for dim in getattr(spec, part)]
+    fields = ("cell", "episode", "tick", "epoch", "status", "chunk", "row", "age", "request")
+    assert ticks.column_names == [*fields, *dims]
+    assert set(ticks["episode"].to_pylist()) == {7, 8}
+    assert set(ticks["cell"].to_pylist()) == {0}
+    first = ticks.filter(ticks["episode"].to_numpy() == 7)
+    assert first["tick"].to_pylist() == list(range(len(first)))
+    task = WhackAMole()
+    task.reset(7)
+    assert [first[f"state.{name}"][0].as_py() for name in ("x", "y")] == task.state()[:2].tolist()
+
+
+def test_records_of_inferences_and_episodes_agree_with_the_ticks(mine: tuple[Path, str]) -> None:
+    episodes = read(mine, "episodes").to_pylist()
+    assert list(episodes[0]) == ["cell", "episode", "success", "stimulus_tick", "time_s", "reaction_s", "lost"]
+    ticks = read(mine, "ticks")["episode"].to_pylist()
+    for episode in episodes:
+        after = ticks.count(episode["episode"]) - episode["stimulus_tick"]
+        assert episode["time_s"] == pytest.approx(after / 50)
+    inferences = read(mine, "inferences").to_pylist()
+    assert {row["delay"] for row in inferences} == {row["delay_planned"] for row in inferences} == {8}
+    assert {row["outcome"] for row in inferences} == {"placed"}
+    assert all(row["origin"] == row["start"] == row["request"] + 8 for row in inferences)
+
+
+def test_the_inferences_of_a_run_may_be_played_back_as_latencies(mine: tuple[Path, str]) -> None:
+    played = Recorded.from_file(mine[0] / "runs/mine/inferences.parquet", rate_hz=50.0)
+    assert {played.sample(0, n).done for n in range(20)} == {8}
+
+
+def test_what_never_happened_is_null_and_the_table_says_so(rollahead: Command) -> None:
+    ran = rollahead("eval", *SMALL, "strategy=sync", "latency.ticks=400")
+    figures = strict(Path("runs/mine/summary.json"))["cells"][0]["figures"]
+    assert figures["success"] == 0
+    assert figures["idle"] == 100
+    assert figures["time_s"] is None
+    assert figures["age_ticks"] == {"p50": None, "p95": None, "max": None}
+    assert figures["reaction_s"] == {"p50": None, "p95": None, "max": None}
+    assert "never/never" in ran.out
+
+
+def test_no_figure_is_cut_off_where_the_output_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    latency = {"name": "spikes", "ticks": 4, "probability": 0.05, "low": 15, "high": 20, "bind_fraction": 0.0}
+    never = {"p50": 0.25, "p95": math.inf}
+    figures = {"success": 97.0, "success_ci": [93.0, 99.0], "time_s": 0.71, "reaction_s": never, "idle": 12.0}
+    cell = Cell({"name": "mole"}, StrategyConfig("naive_arrival", s=16), latency)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    console().print(table([describe(cell, figures | {"age_ticks": {"p50": 11.0}})]))
+    printed = capsys.readouterr().out
+    for words in ("naive_arrival", "spikes", "16", "97 (93..99)", "0.71", "0.25/never", "11", "12"):
+        assert words in printed
+    assert "…" not in printed

@@ -1,0 +1,341 @@
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.messages import Observation
+from rollahead.runtime.spec import Dim
+from rollahead.sim.gantry import RATE_HZ, SPEED, Model
+from rollahead.sim.mole import DWELL, FIELD_M, JUMP_M, LEAD, PHASE, RADIUS_M, SLOW, WhackAMole, approach, plan_to
+
+MODES = ("velocity", "absolute")
+STILL = np.zeros(2)
+WINDOW = round(0.9 * RATE_HZ)
+
+
+def mole(**options: object) -> WhackAMole:
+    return WhackAMole(**{"noise": 0.0} | options)
+
+
+def at_stimulus(task: WhackAMole, seed: int, *, stimulus: bool = True) -> WhackAMole:
+    """The head of the stimulus tick, the tool still at rest where the mole was; velocity mode."""
+    task.reset(seed, stimulus=stimulus)
+    for _ in range(task.stimulus_tick):
+        task.advance(STILL)
+    return task
+
+
+def carried(task: WhackAMole, place: FloatArray, velocity: FloatArray) -> None:
+    """A tick at whose end the tool is at `place` with `velocity`; velocity mode."""
+    task.data.qpos[:] = place - velocity / RATE_HZ
+    task.data.qvel[:] = velocity
+    task.advance(velocity)
+
+
+def act(task: WhackAMole, row: FloatArray | None = None) -> None:
+    """A tick of the expert, or of `row`."""
+    seen = Observation(0, task.state(), task.environment())
+    task.advance(task.expert(1)(seen, np.random.default_rng(0))[0] if row is None else row)
+
+
+def episode(task: WhackAMole, seed: int, *, stimulus: bool = True) -> list[list[float]]:
+    task.reset(seed, stimulus=stimulus)
+    seen = []
+    while not task.done:
+        seen.append([*task.state(), *task.environment()])
+        act(task)
+    return seen
+
+
+# --- episodes ---
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("stimulus", [True, False])
+def test_the_same_seed_is_the_same_episode_to_the_bit_whatever_was_played_before(mode: str, stimulus: bool) -> None:
+    used = WhackAMole(mode)
+    episode(used, 3)
+    assert episode(used, 7, stimulus=stimulus) == episode(WhackAMole(mode), 7, stimulus=stimulus)
+
+
+def test_seeds_differ() -> None:
+    task = WhackAMole()
+    assert episode(task, 1) != episode(task, 2)
+
+
+def test_the_scene_and_the_disturbance_do_not_depend_on_what_the_robot_does() -> None:
+    scenes, pushes = [], []
+    for action in (STILL, np.array([0.02, -0.01])):
+        task = WhackAMole(noise=0.05)
+        task.reset(11)
+        scene, pushed = [], []
+        while not task.done:
+            before = task.state()
+            scene.append(task.environment().tolist())
+            task.advance(action)
+            pushed.append(task.state() - Model("velocity")(before, action[None]))
+        scenes.append(scene)
+        pushes.append(np.array(pushed))
+    assert scenes[0] == scenes[1]
+    np.testing.assert_allclose(pushes[0], pushes[1], atol=1e-12)  # the servo is linear at these sizes
+    assert np.abs(pushes[0]).max() > 1e-4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_without_the_stimulus_the_episode_is_the_same_until_the_mole_would_jump(mode: str) -> None:
+    task = WhackAMole(mode)
+    with_, without = episode(task, 5), episode(task, 5, stimulus=False)
+    assert with_[: task.stimulus_tick] == without[: task.stimulus_tick]
+    assert with_[task.stimulus_tick][4:] != without[task.stimulus_tick][4:]
+    assert len({tuple(row[4:]) for row in without}) == 1
+
+
+def test_the_mole_jumps_15_to_50_cm_within_its_field_and_never_again() -> None:
+    task = mole()
+    lengths = []
+    for seed in range(60):
+        task.reset(seed)
+        start = task.environment()
+        assert task.state().tolist() == [*start, 0.0, 0.0]  # the tool rests on it
+        scene = []
+        while not task.done:
+            scene.append(tuple(task.environment().tolist()))
+            task.advance(STILL)
+        before, after = scene[task.stimulus_tick - 1], scene[task.stimulus_tick]
+        assert set(scene[: task.stimulus_tick]) == {before} == {tuple(start.tolist())}
+        assert set(scene[task.stimulus_tick :]) == {after}
+        assert max(map(abs, (*before, *after))) <= FIELD_M
+        lengths.append(math.dist(before, after))
+    assert JUMP_M == (0.15, 0.5)
+    assert JUMP_M[0] < min(lengths) < 0.2
+    assert 0.4 < max(lengths) < JUMP_M[1]
+
+
+def test_the_jump_comes_at_every_phase_of_its_range_and_at_no_other() -> None:
+    task = mole()
+    ticks = []
+    for seed in range(1000):
+        task.reset(seed)
+        ticks.append(task.stimulus_tick)
+    assert set(ticks) == set(range(LEAD, LEAD + PHASE))
+    assert max(np.bincount(ticks)) < 4 * 1000 / PHASE  # and about evenly
+
+
+@pytest.mark.parametrize("window_s", [0.1, 0.9, 4.0])
+def test_no_episode_is_longer_than_said(window_s: float) -> None:
+    task = mole(window_s=window_s)
+    assert task.max_ticks == LEAD + PHASE + round(window_s * RATE_HZ)
+    for seed in range(4):
+        ticks = at_stimulus(task, seed, stimulus=False).stimulus_tick
+        while not task.done:
+            task.advance(STILL)
+            ticks += 1
+        assert ticks == task.stimulus_tick + round(window_s * RATE_HZ) <= task.max_ticks
+
+
+def test_what_is_seen_cannot_be_changed_by_who_sees_it() -> None:
+    task = mole()
+    task.reset(0)
+    for array in (task.state(), task.environment()):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1.0
+
+
+# --- what a hit is ---
+
+NEAR = (0.0, RADIUS_M / 2, RADIUS_M * (1 - 1e-6))
+FAR = (RADIUS_M * (1 + 1e-6), 3 * RADIUS_M)
+LOW = (0.0, SLOW / 2, SLOW * (1 - 1e-6))
+HIGH = (SLOW * (1 + 1e-6), 2 * SLOW)
+
+
+def test_a_hit_is_within_2_cm_and_slower_than_a_quarter_of_a_metre_per_second() -> None:
+    assert (RADIUS_M, SLOW, DWELL) == (0.02, 0.25, 3)
+    task = mole()
+    for distance, speed, angle, course in product(NEAR + FAR, LOW + HIGH, (0.0, 2.1, 4.0), (0.5, 3.3)):
+        at_stimulus(task, 1)
+        place = task.environment() + distance * np.array([math.cos(angle), math.sin(angle)])
+        for _ in range(DWELL):
+            carried(task, place, speed * np.array([math.cos(course), math.sin(course)]))
+        assert task.success == task.done == (distance in NEAR and speed in LOW), (distance, speed)
+
+
+def test_success_takes_three_hits_in_a_row_and_not_three_in_all() -> None:
+    task = mole()
+    for pattern in product([True, False], repeat=6):
+        at_stimulus(task, 2)
+        run = 0
+        for hit in pattern:
+            carried(task, task.environment() + (0.0 if hit else 0.1), STILL)
+            run = run + 1 if hit else 0
+            assert task.success == task.done == (run == DWELL)
+            if task.done:
+                break
+
+
+def test_standing_where_the_mole_will_be_before_it_jumps_counts_for_nothing() -> None:
+    task = at_stimulus(mole(), 4)
+    target = task.environment()
+    task.reset(4)
+    for _ in range(task.stimulus_tick):
+        carried(task, target, STILL)
+        assert not task.done
+    for hits in range(1, DWELL + 1):
+        carried(task, target, STILL)
+        assert task.success == (hits == DWELL)
+
+
+def test_resting_on_the_mole_before_it_jumps_is_no_success() -> None:
+    task = mole()
+    task.reset(0)
+    for _ in range(task.stimulus_tick):
+        task.advance(STILL)
+        assert not task.done
+        assert not task.success
+
+
+@pytest.mark.parametrize("after", range(WINDOW - DWELL - 2, WINDOW))
+def test_the_last_hit_must_fall_inside_the_window(after: int) -> None:
+    task = at_stimulus(mole(), 6)
+    for _ in range(after):
+        carried(task, task.environment() + 0.1, STILL)
+    hits = 0
+    while not task.done:
+        carried(task, task.environment(), STILL)
+        hits += 1
+    assert task.success == (after + DWELL <= WINDOW)
+    assert hits == min(DWELL, WINDOW - after)
+
+
+def test_without_the_stimulus_an_episode_lasts_to_the_end_of_the_window_and_succeeds_at_nothing() -> None:
+    task = mole()
+    for seed in range(10):
+        at_stimulus(task, seed, stimulus=False)  # the tool rests on the mole all the time
+        for tick in range(WINDOW):
+            assert not task.done, tick
+            task.advance(STILL)
+        assert task.done
+        assert not task.success
+
+
+# --- the expert and the roller ---
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_an_instant_expert_hits_every_mole_inside_the_window(mode: str, noise: float) -> None:
+    task = WhackAMole(mode, noise=noise)
+    for seed in range(20):
+        assert len(episode(task, seed)) <= task.stimulus_tick + WINDOW
+        assert task.success, seed
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_expert_hits_from_any_state_given_time(mode: str) -> None:
+    task = mole(mode=mode, window_s=2.5)
+    rng = np.random.default_rng(1)
+    for seed in range(10):
+        task.reset(seed)
+        for _ in range(task.stimulus_tick):
+            act(task)
+        task.data.qpos[:], task.data.qvel[:] = rng.uniform(-0.5, 0.5, 2), rng.uniform(-SPEED, SPEED, 2)
+        while not task.done:
+            act(task)
+        assert task.success, seed
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("pace", [0.5, 1.0])
+def test_a_whole_chunk_of_the_expert_brings_the_tool_to_rest_on_the_mole(mode: str, pace: float) -> None:
+    task = mole(mode=mode, pace=pace, window_s=4.0)
+    rng = np.random.default_rng(0)
+    for seed in range(8):
+        task.reset(seed)
+        task.data.qpos[:], task.data.qvel[:] = rng.uniform(-0.4, 0.4, 2), rng.uniform(-1, 1, 2)
+        seen = Observation(0, task.state(), np.array([0.1, -0.2]))
+        rows = task.expert(200)(seen, rng)
+        assert rows.shape == (200, 2)
+        end = task.roller()(task.state(), rows)
+        np.testing.assert_allclose(end, [0.1, -0.2, 0.0, 0.0], atol=2e-3)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_longer_chunk_begins_as_a_shorter_one(mode: str) -> None:
+    plan = [plan_to(Model(mode), np.array([0.2, 0.0, -0.5, 0.3]), (0.0, -0.3), horizon) for horizon in (5, 32)]
+    np.testing.assert_array_equal(plan[0], plan[1][:5])
+
+
+def test_the_expert_plans_from_its_argument_and_changes_no_world() -> None:
+    task = mole()
+    task.reset(0)
+    before = task.state()
+    task.expert(32)(Observation(0, np.array([0.3, 0.3, 1.0, -1.0]), np.zeros(2)), np.random.default_rng(0))
+    np.testing.assert_array_equal(task.state(), before)
+
+
+def test_the_expert_never_asks_for_more_than_its_speed_and_half_of_it_at_half_pace() -> None:
+    for x, v in product(np.linspace(-0.6, 0.6, 25), np.linspace(-2, 2, 9)):
+        full, half = approach(x, v, 0.1), approach(x, v, 0.1, pace=0.5)
+        assert abs(full) <= SPEED
+        assert half == full / 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("n", [0, 1, 7, 40])
+def test_the_roller_is_what_the_simulated_robot_does(mode: str, n: int) -> None:
+    task = mole(mode=mode)
+    task.reset(9)
+    task.data.qvel[:] = (0.7, -0.2)
+    rows = np.random.default_rng(n).uniform(-0.5, 0.5, (n, 2))
+    rolled = task.roller()(task.state(), rows)
+    for row in rows:
+        act(task, row)
+    np.testing.assert_allclose(rolled, task.state(), rtol=0, atol=1e-12)
+
+
+def test_noise_disturbs_both_modes_as_much() -> None:
+    pushed = {}
+    for mode in MODES:
+        task = WhackAMole(mode, noise=0.02)
+        task.reset(3)
+        start = task.state()
+        task.advance(STILL if mode == "velocity" else start[:2])
+        pushed[mode] = task.state()[2:]
+    np.testing.assert_allclose(pushed["velocity"], pushed["absolute"], rtol=0.05)
+    assert np.abs(pushed["velocity"]).min() > 0
+
+
+# --- options ---
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({"window_s": 0.0}, ("window_s is 0.0", "0.02 s")),
+        ({"window_s": -1.5}, ("window_s is -1.5", "0.02 s")),
+        ({"noise": -0.1}, ("noise -0.1", "no negative")),
+        ({"pace": 0.0}, ("pace is 0.0", "more than 0")),
+        ({"pace": 1.2}, ("pace is 1.2", "or less")),
+        ({"mode": "velocty"}, ("'velocty'", "did you mean 'velocity'")),
+        ({"window_s": 0.004}, ("0.004",)),  # less than a tick
+    ],
+    ids=repr,
+)
+def test_an_option_that_cannot_be_is_refused_with_its_value(options: dict, parts: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        WhackAMole(**options)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_spec_names_what_the_arrays_hold(mode: str) -> None:
+    task = mole(mode=mode)
+    task.reset(0)
+    assert [dim.name for dim in task.spec.state] == ["x", "y", "vx", "vy"]
+    assert task.spec.environment == (Dim("mole_x", "m"), Dim("mole_y", "m"))
+    assert (len(task.state()), len(task.environment())) == (4, 2)
+    assert task.spec.rate_hz == RATE_HZ

@@ -1,0 +1,78 @@
+import subprocess
+import sys
+from importlib import import_module, resources
+from importlib.metadata import entry_points, version
+from importlib.util import find_spec
+
+import pytest
+
+import rollahead
+from rollahead.cli import COMMANDS, main
+
+HEAVY = ("torch", "lerobot", "mujoco", "numpy", "hydra", "omegaconf", "pyarrow", "rich")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]], ids=repr)
+def test_help_names_every_command_and_what_it_is_for(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rollahead", *arguments])
+    main()
+    out, err = capsys.readouterr()
+    lines = [line.split(maxsplit=1) for line in out.splitlines()]
+    assert err == ""
+    for name, words in COMMANDS.items():
+        assert [name, words] in lines
+    assert all(len(line) <= 100 for line in out.splitlines())
+
+
+def test_version_is_that_of_the_installed_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rollahead", "--version"])
+    main()
+    assert capsys.readouterr().out == f"rollahead {version('rollahead')}\n" == f"rollahead {rollahead.__version__}\n"
+
+
+def test_an_unknown_command_is_answered_by_a_near_miss_and_exit_status_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rollahead", "evla", "strategy=sync"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2
+    assert out == ""
+    assert err.startswith("rollahead: there is no command 'evla'; did you mean 'eval'?")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["evla"]], ids=repr)
+def test_what_runs_no_command_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys, atexit\n"
+        f"atexit.register(lambda: print('imported:', *[m for m in {HEAVY!r} if m in sys.modules]))\n"
+        f"sys.argv = ['rollahead', *{arguments!r}]\n"
+        "from rollahead.cli import main\n"
+        "main()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.stdout.splitlines()[-1] == "imported:", ran.stdout
+
+
+def test_the_program_is_installed_and_is_this_one() -> None:
+    (script,) = entry_points(group="console_scripts", name="rollahead")
+    assert script.load() is main
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_a_module_and_a_configuration_of_its_name(name: str) -> None:
+    assert find_spec(f"rollahead.commands.{name}") is not None
+    assert resources.files("rollahead.configs").joinpath(f"{name}.yaml").is_file()
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    assert import_module("rollahead").__doc__
+    code = "import sys; before = set(sys.modules); import rollahead; print(*sorted(set(sys.modules) - before))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["rollahead"]
