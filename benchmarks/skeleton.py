@@ -184,6 +184,27 @@ def help_time() -> None:
     record(TOPIC, rows)
 
 
+def study_table(table: Mapping[str, Any]) -> str:
+    """A study's success in Markdown, a row per strategy and a column per delay: '41 (37 to 46)'."""
+    cells = {(cell["strategy"]["name"], cell["latency"]["ticks"]): cell for cell in table["cells"]}
+    names = list(dict.fromkeys(name for name, _ in cells))
+    delays = sorted({delay for _, delay in cells})
+    rate_hz = table["cells"][0]["rate_hz"]
+    lines = [
+        f"| | {' | '.join(f'{1000 * delay / rate_hz:.0f} ms' for delay in delays)} |",
+        f"|---|{'---|' * len(delays)}",
+    ]
+    for name in names:
+        figures = [cells[name, delay]["figures"] for delay in delays]
+        lines.append(f"| `{name}` | {' | '.join(_share(each) for each in figures)} |")
+    return "\n".join(lines)
+
+
+def _share(figures: Mapping[str, Any]) -> str:
+    low, high = figures["success_ci"]
+    return f"{figures['success']:.0f} <sub>{low:.0f}..{high:.0f}</sub>"
+
+
 def time_ratio(slow: Sequence[Episode], fast: Sequence[Episode]) -> tuple[float, list[float]]:
     """Mean task time of `slow` over that of `fast`, over the episodes that both solve, and its bootstrap interval."""
     pairs = np.array([(a.time_s, b.time_s) for a, b in zip(slow, fast, strict=True) if a.success and b.success])

@@ -1,11 +1,13 @@
 """What README.md says to do works."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.skeleton import study_table
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
@@ -16,6 +18,12 @@ def test_the_example_in_the_readme_runs_and_shows_vlash_ahead():
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     hits = {line.split()[0]: float(line.split()[2]) for line in ran.stdout.splitlines()}
     assert hits["vlash"] > hits["sync"] > hits["naive"]
+
+
+@pytest.mark.parametrize(("study", "page"), [("velocity", "README.md"), ("absolute", "docs/benchmarks.md")])
+def test_a_table_of_a_study_is_that_of_its_results(study: str, page: str) -> None:
+    table = json.loads((ROOT / "benchmarks" / "results" / "tables" / f"skeleton_{study}.json").read_text())
+    assert study_table(table) in (ROOT / page).read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

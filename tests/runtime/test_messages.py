@@ -98,14 +98,14 @@ def test_the_oldest_part_of_an_observation_is_its_oldest_image_or_the_state_whic
             assert seen.oldest_tick == min([9 - state_age, *ticks.values()])
 
 
-def test_rows_are_what_was_sent_where_sent_and_what_is_planned_else() -> None:
+def test_rows_are_what_was_sent_and_then_what_is_planned_and_none_before_the_first_action() -> None:
     for sent, planned in product(range(4), repeat=2):
         if sent + planned:
             known = range(10 - sent, 10 + planned)
             for start, length in product(range(5, 16), range(5)):
                 rows = snapshot(10, sent, planned).rows(start, start + length)
-                nearest = [min(max(k, known[0]), known[-1]) for k in range(start, start + length)]
-                np.testing.assert_array_equal(rows, np.array(nearest, float).reshape(-1, 1))
+                wanted = [min(k, known[-1]) for k in range(start, start + length) if k >= known[0]]
+                np.testing.assert_array_equal(rows, np.array(wanted, float).reshape(-1, 1))
 
 
 def test_an_open_request_is_added_to_a_copy() -> None:

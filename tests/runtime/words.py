@@ -22,7 +22,8 @@ class Answer:
     """An inference: asked at a tick, for `delay` ticks, in an epoch and a life (what lies between two hard resets).
 
     number: in the order begun; bound: the tick whose snapshot the state came from; accepted: when the executor took it,
-    `unseen` if that tick's snapshot was out. Row 0 is for `origin`; the rows of ticks `[first, stop)` are used.
+    `unseen` if that tick's snapshot was out. Row 0 is for `origin`; rows could be used from `start` on, and those of
+    ticks `[first, stop)` are.
     """
 
     asked: int
@@ -37,6 +38,7 @@ class Answer:
     unseen: bool = False
     dropped: bool = False
     origin: int = 0
+    start: int = 0
     first: int = 0
     stop: int = 0
 
@@ -50,7 +52,7 @@ class Answer:
         """What the trace is to call it."""
         if self.dropped:
             return "dropped"
-        return "expired" if not self.placed else "late" if self.first > self.origin else "placed"
+        return "expired" if not self.placed else "late" if self.first > self.start else "placed"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,11 +128,9 @@ class Words:
         return schedule.trigger == "asap" or self._last is None or k >= self._last + schedule.s or left <= 0
 
     def _delay(self) -> int:
-        """As planned, or the lower median of the newest 50 seen."""
-        if not self.schedule.estimated:
-            return self.schedule.d
-        seen = sorted(self._seen[-50:])
-        return seen[(len(seen) - 1) // 2] if seen else 0
+        """As planned, or the lower median of the newest 50 seen; no more than a chunk lasts."""
+        seen = sorted(self._seen[-50:]) if self.schedule.estimated else [self.schedule.d]
+        return min(seen[(len(seen) - 1) // 2], self.schedule.horizon) if seen else 0
 
     def _think(self, k: int) -> None:
         """There is one worker, and what it began it ends."""
@@ -155,13 +155,13 @@ class Words:
             self._place(answer, k)
 
     def _place(self, answer: Answer, k: int) -> None:
-        """DESIGN §5: which tick row 0 is for, and which rows are used: from max(start, acceptance) on. The first tick
-        that it is meant for is its origin, for all of these strategies."""
-        strategy = self.schedule.strategy
-        origins = {"sync": k, "naive_arrival": k, "vlash": answer.asked + answer.delay}
+        """DESIGN §5: which tick row 0 is for, and which rows are used: those from max(start, acceptance) on."""
+        strategy, switch = self.schedule.strategy, answer.asked + answer.delay
+        origins = {"sync": k, "naive_arrival": k, "vlash": switch}
         answer.origin = origins.get(strategy, answer.asked)
+        answer.start = switch if strategy == "rtc" else answer.origin
+        answer.first = max(answer.start, k)
         answer.stop = answer.origin + (self.schedule.s if strategy == "sync" else self.schedule.horizon)
-        answer.first = max(answer.origin, k)
 
     def _alive(self) -> list[Answer]:
         return [answer for answer in self.answers if answer.placed and answer.life == self._life]

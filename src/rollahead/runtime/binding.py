@@ -40,7 +40,8 @@ def _source(request: Request, newest: Snapshot) -> Snapshot:
 def _roll_to(
     old: Observation, tick: int, source: Snapshot, asked: Snapshot, roller: StateRoller, scene: SceneRoller | None
 ) -> Observation:
-    measured = next((seen for seen in reversed(source.observations) if seen.state_tick <= tick), source.observations[0])
+    seen = (*asked.observations, *source.observations)
+    measured = next((one for one in reversed(seen) if one.state_tick <= tick), seen[0])
     state = roller(measured.state, source.rows(measured.state_tick, tick))
     environment: FloatArray = old.environment
     if scene is not None:  # as it was seen with the images, so from the request's tick on

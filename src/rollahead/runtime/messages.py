@@ -81,15 +81,15 @@ class Snapshot:
         return replace(self, request=request)
 
     def rows(self, start: int, stop: int) -> FloatArray:
-        """(stop - start, A): the actions of ticks `[start, stop)`, sent where sent and planned else.
+        """(n, A): the actions of ticks `[start, stop)`, sent where sent and planned else.
 
-        Ticks outside what the snapshot holds take the nearest row there is. Empty if there is none.
+        Ticks before the first action have none, and are left out; those after the last planned one repeat it.
         """
         known = np.concatenate([self.sent, self.planned])
         if not len(known):
             return known
         first = self.tick - len(self.sent)
-        return known[np.clip(np.arange(start, stop) - first, 0, len(known) - 1)]
+        return known[np.minimum(np.arange(max(start, first), stop) - first, len(known) - 1)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
