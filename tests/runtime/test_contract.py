@@ -36,10 +36,10 @@ class Case:
         self.written = [k for k, _ in self.run.arm.writes]
         self.first = self.written[0]
         self.effect: FloatArray = np.full((schedule.ticks, 4), np.nan)
-        for k in schedule.skipped:
-            if (action := self.words.ticks[k].action) is not None:
-                self.effect[k] = action
         self.effect[self.written] = [action for _, action in self.run.arm.writes]
+        for k in sorted(schedule.skipped):
+            if k > self.first:  # the target stays, the rate goes on, no step is made, the grip stays
+                self.effect[k] = self.effect[k - 1] * [1.0, 1.0, 0.0, 1.0]
 
     def requests(self) -> list[Request]:
         """All that were published, each once."""
