@@ -153,6 +153,21 @@ def lockstep() -> None:
     )
 
 
+def contract() -> None:
+    """How many schedules the contract's tests walk in all, the slow ones too, and the seconds it takes."""
+    from tests.runtime.test_contract import walk_all
+
+    count, seconds = walk_all(slow=True)
+    command = "python -m benchmarks.skeleton contract"
+    record(
+        TOPIC,
+        [
+            row("contract_schedules", count, "schedules", command=command),
+            row("contract_seconds", seconds, "s", command=command),
+        ],
+    )
+
+
 def help_time() -> None:
     """`rollahead --help` as a whole process, beside `lerobot-rollout --help` (LeRobot 0.6.1; `make peers`), in turn."""
     programs = {"own": str(Path(sys.executable).parent / "rollahead"), "peer": ".venv-peers/bin/lerobot-rollout"}
@@ -293,6 +308,7 @@ FIGURES: Mapping[str, Callable[[], None]] = {
     "speedup": speedup,
     "reaction": reaction,
     "lockstep": lockstep,
+    "contract": contract,
     "help_time": help_time,
 }
 
