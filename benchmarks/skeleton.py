@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +156,7 @@ def lockstep() -> None:
 
 def contract() -> None:
     """How many schedules the contract's tests walk in all, the slow ones too, and the seconds it takes."""
-    from tests.runtime.test_contract import walk_all
-
-    count, seconds = walk_all(slow=True)
+    count, seconds = import_module("tests.runtime.test_contract").walk_all(slow=True)
     command = "python -m benchmarks.skeleton contract"
     record(
         TOPIC,
