@@ -297,11 +297,12 @@ def constant(strategy: str, horizon: int) -> Iterator[Schedule]:
         yield Schedule(strategy, horizon, s, d, (arrival,))
 
 
-def extremes(strategy: str, horizon: int) -> Iterator[Schedule]:
-    """The same, but only with the greatest d, and the one that is met, where d places no row (all but vlash)."""
-    most = {s: d for s, d in feasible(strategy, horizon)}
+def long_chunks(strategy: str, horizon: int) -> Iterator[Schedule]:
+    """The same, but where d places no row (all but vlash) only with the d that is met, or else the greatest."""
+    allowed = list(feasible(strategy, horizon))
     for schedule in constant(strategy, horizon):
-        if strategy == "vlash" or schedule.d in (most[schedule.s], *schedule.arrivals):
+        met, most = schedule.arrivals[0], max(d for s, d in allowed if s == schedule.s)
+        if strategy == "vlash" or schedule.d == (met if (schedule.s, met) in allowed else most):
             yield schedule
 
 
@@ -382,10 +383,9 @@ def pairs(strategy: str, horizon: int) -> Iterator[Schedule]:
     kinds = ("skipped", "resets", "tasks")
     for schedule in constant(strategy, horizon):
         for first, second, j, k in product(kinds, kinds, _early(schedule), _early(schedule)):
-            if first < second:
-                yield replace(schedule, **{first: (j,), second: (k,)})
-            elif first == second and j < k:
-                yield replace(schedule, **{first: (j, k)})
+            if first < second or (first == second and j < k):
+                at = {kind: tuple(tick for one, tick in ((first, j), (second, k)) if one == kind) for kind in kinds}
+                yield replace(schedule, skipped=at["skipped"], resets=at["resets"], tasks=at["tasks"])
 
 
 def _early(schedule: Schedule) -> range:

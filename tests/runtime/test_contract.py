@@ -321,8 +321,8 @@ def test_every_arrival_early_or_late_keeps_the_contract(schedules: Schedules) ->
     assert walk(schedules())
 
 
-@every(walks.extremes, range(8, 13), strategies=STRATEGIES)
-def test_long_chunks_keep_it_at_the_extremes_of_d(schedules: Schedules) -> None:
+@every(walks.long_chunks, range(8, 13), strategies=STRATEGIES)
+def test_long_chunks_keep_it_too(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
