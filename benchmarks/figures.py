@@ -100,12 +100,12 @@ def check(name: str) -> bool:
 
 
 def same(old: Row, new: Row) -> bool:
-    """Whether `new` bears `old` out: the same verdict, and intervals that meet, or values within 15 %."""
+    """Whether `new` bears `old` out: the same verdict, and values within 15 %, or intervals that meet."""
     if old.verdict != new.verdict or old.value is None or new.value is None:
         return old.verdict == new.verdict and old.value == new.value
-    if old.ci is not None and new.ci is not None:
-        return old.ci[0] <= new.ci[1] and new.ci[0] <= old.ci[1]
-    return abs(new.value - old.value) <= CLOSE * abs(old.value)
+    if abs(new.value - old.value) <= CLOSE * abs(old.value):
+        return True
+    return old.ci is not None and new.ci is not None and old.ci[0] <= new.ci[1] and new.ci[0] <= old.ci[1]
 
 
 def _find(rows: Sequence[Row], name: str) -> Row:

@@ -9,7 +9,7 @@
 Every message is one sentence that says what is wrong, with both numbers or names, and what to do:
 
     try:
-        run = Evaluation.from_config(config)
+        check(cell)
     except ConfigError as error:
         print(error)
 """

@@ -38,6 +38,8 @@ class DemoOptions:
     def __post_init__(self) -> None:
         for i, delay in enumerate(self.delays):
             check_kind(f"delays[{i}]", delay, int)
+        if self.featured not in self.delays:
+            raise ConfigError(f"featured is {self.featured}, and the delays are {self.delays}; give one of them")
         for name, horizons in self.schedules.items():
             if len(horizons) != len(self.delays):
                 raise ConfigError(

@@ -10,6 +10,6 @@ from rollahead.errors import ConfigError
 
 def main(config: DictConfig) -> None:
     """Writes `report.html` into the folder `run`."""
-    if OmegaConf.is_missing(config, "run"):
+    if OmegaConf.is_missing(config, "run") or config.run is None:
         raise ConfigError("run must be given; add run=<a folder that a run has left>, such as run=runs/demo")
-    report_on(Path(config.run))
+    report_on(Path(str(config.run)))

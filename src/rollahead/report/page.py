@@ -20,7 +20,7 @@ from rollahead.report.timeline import Picture, Row, picture, window
 from rollahead.report.topview import Panel, panel
 from rollahead.report.words import IN_WORDS, facts, measures, sentence
 from rollahead.runtime.latency import latency_words
-from rollahead.runtime.run_folder import disk_errors
+from rollahead.runtime.run_folder import written_whole
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -53,10 +53,8 @@ def write_report(folder: Path) -> Path:
     """
     html = make(load(folder))
     path = folder / REPORT
-    unfinished = path.with_name(path.name + ".unfinished")
-    with disk_errors(path, unfinished):
+    with written_whole(path) as unfinished:
         unfinished.write_text(html, encoding="utf-8")
-        unfinished.replace(path)
     return path
 
 

@@ -13,3 +13,8 @@ def frozen(values: ArrayLike) -> FloatArray:
         array = array.copy()
         array.flags.writeable = False
     return array
+
+
+def unknown(n: int) -> FloatArray:
+    """(n,), NaN: nothing was measured or sent yet."""
+    return frozen(np.full(n, np.nan))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rollahead.errors import unknown_name
+from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.feasibility import TECHNIQUES, check_schedule, check_techniques
 from rollahead.runtime.latency import Fixed, LatencyModel, Lognormal, Recorded, Spikes
@@ -71,12 +71,21 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
         raise unknown_name("trigger", config.trigger, TRIGGERS)
     techniques = {TECHNIQUES[config.name]} if config.name in TECHNIQUES else set()
     check_techniques(techniques | ({"speed-up"} if config.q > 1 else set()))
-    check_schedule(config.name, SpeedUp(spec, config.q).horizon(horizon), config.s, delay)
+    check_schedule(config.name, *_schedule(config, SpeedUp(spec, config.q).horizon(horizon), delay), delay)
     return STRATEGIES[config.name](config, TRIGGERS[config.trigger](config), spec)
 
 
+def _schedule(config: StrategyConfig, horizon: int, delay: int) -> tuple[int, int]:
+    """H in ticks, and the execution horizon that the trigger comes to."""
+    if horizon < 1:
+        raise ConfigError(f"q = {config.q} leaves no whole action of a chunk; give at most as many as it has rows")
+    asap = config.trigger == "asap" and config.name != "sync"
+    return horizon, max(delay, 1) if asap else config.s
+
+
 def make_delay(config: StrategyConfig, latency: LatencyModel, seed: int) -> DelayEstimator:
-    """The delay to plan for: as configured, or estimated, warmed up on inferences that are not part of the episode."""
+    """The delay to plan for: as configured, or estimated, warmed up on the latencies of `WARM_UP` other inferences
+    (with a recording, of the stretch before the one that `seed` picks)."""
     estimator = DelayEstimator(fixed=config.d, quantile=config.quantile)
     for n in range(WARM_UP if config.d is None else 0):
         estimator.add(Cost(fixed=latency.sample(seed, -1 - n).done))

@@ -7,12 +7,14 @@ Row `i` of a chunk is for tick `origin + i`, always, and is never used before `s
     usable               2    3    4    5      start = 12
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 
 
@@ -40,37 +42,43 @@ class Chunk:
         """Whether there is a usable row for tick `k`. Phase: hot."""
         return self.start <= k < self.stop
 
-    def row(self, k: int) -> FloatArray:
-        """(A,), the row for tick `k`. Phase: hot."""
-        return self.rows[k - self.origin]
+    def between(self, start: int, stop: int) -> FloatArray:
+        """(n, A), the rows for ticks `[start, stop)`. Phase: hot."""
+        return self.rows[start - self.origin : stop - self.origin]
 
 
+MOST_DECAY = 100.0
 NEVER = -(2**62)  # before all ticks
 
-Fold = Callable[[Sequence[Chunk], int], FloatArray]  # the chunks that cover tick k, oldest first, and k -> (A,)
+Fold = Callable[[Sequence[Chunk], int, int], FloatArray]  # those that cover ticks [start, stop), oldest first -> (n, A)
 
 
-def newest(chunks: Sequence[Chunk], k: int) -> FloatArray:
-    """(A,), tick `k` as the newest chunk has it. Phase: hot."""
-    return chunks[-1].row(k)
+def newest(chunks: Sequence[Chunk], start: int, stop: int) -> FloatArray:
+    """(n, A), ticks `[start, stop)` as the newest chunk has them. Phase: hot."""
+    return chunks[-1].between(start, stop)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mean:
     """Temporal ensembling (ACT, arXiv 2304.13705, section IV): the weighted mean of all chunks that cover a tick.
 
-    The j-th oldest has weight exp(-decay * j). Dimensions where `exempt` (A,) holds take the newest row instead: a mean
-    of open and shut, or of two rotations, is neither.
+    The j-th oldest has weight exp(-decay * j), so a negative decay favours the newest. Dimensions where `exempt` (A,)
+    holds take the newest row instead: a mean of open and shut, or of two rotations, is neither.
     """
 
     decay: float
     exempt: NDArray[np.bool_]
 
-    def __call__(self, chunks: Sequence[Chunk], k: int) -> FloatArray:
-        """(A,), the mean at tick `k`. Phase: hot."""
-        rows = np.stack([chunk.row(k) for chunk in chunks])
-        weights = np.exp(-self.decay * np.arange(len(rows)))
-        mean = (weights / weights.sum()) @ rows
+    def __post_init__(self) -> None:
+        if not -MOST_DECAY <= self.decay <= MOST_DECAY:
+            raise ConfigError(f"decay is {self.decay}; give one from {-MOST_DECAY:g} (newest only) to {MOST_DECAY:g}")
+
+    def __call__(self, chunks: Sequence[Chunk], start: int, stop: int) -> FloatArray:
+        """(n, A), the means at ticks `[start, stop)`. Phase: hot."""
+        rows = np.stack([chunk.between(start, stop) for chunk in chunks])
+        logs = -self.decay * np.arange(len(rows))
+        weights = np.exp(logs - logs.max())
+        mean = np.tensordot(weights / weights.sum(), rows, axes=1)
         return np.where(self.exempt, rows[-1], mean)
 
 
@@ -100,4 +108,11 @@ class Timeline:
     def action(self, k: int) -> FloatArray | None:
         """(A,), the action of tick `k`, or None if no chunk has one. Phase: hot."""
         covering = self.covering(k)
-        return self.fold(covering, k) if covering else None
+        return self.fold(covering, k, k + 1)[0] if covering else None
+
+    def stretches(self, start: int, stop: int) -> Iterator[tuple[int, int, tuple[Chunk, ...]]]:
+        """Ticks `[start, stop)` in pieces that the same chunks cover: where each begins and ends, and the chunks.
+        Phase: hot."""
+        edges = {edge for chunk in self.chunks for edge in (chunk.start, chunk.stop) if start < edge < stop}
+        for begin, end in pairwise((start, *sorted(edges), stop)):
+            yield begin, end, self.covering(begin)

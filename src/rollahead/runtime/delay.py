@@ -17,8 +17,10 @@ class DelayEstimator:
     """
 
     def __init__(self, *, window: int = 50, quantile: float = 0.5, fixed: int | None = None) -> None:
-        if window < 1 or not 0.0 <= quantile <= 1.0:
-            raise ConfigError(f"window is {window} and quantile {quantile}; give at least 1, and one between 0 and 1")
+        if window < 1:
+            raise ConfigError(f"the window is {window} inferences; give at least 1")
+        if not 0.0 <= quantile <= 1.0:
+            raise ConfigError(f"the quantile is {quantile}; give one from 0 to 1")
         if fixed is not None and fixed < 0:
             raise ConfigError(f"the delay is {fixed} ticks; give 0 or more, or leave it out to have it estimated")
         self._costs: deque[Cost] = deque(maxlen=window)

@@ -12,9 +12,7 @@ Hot path: `tick` and `skip` take no lock, read no clock, log nothing and never c
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.arrays import FloatArray, frozen, unknown
 from rollahead.runtime.chunk import Chunk, Timeline
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.history import History
@@ -50,9 +48,9 @@ class Executor:
         self._delay = delay
         self._hold = Hold(robot.spec)
         self._horizon = horizon
-        self._history = History(3 * horizon, len(robot.spec.action))
+        self._history = History(2 * horizon, len(robot.spec.action))
         self._no_rows = self._history.tail(0)
-        self._unknown = frozen(np.full(len(robot.spec.action), np.nan))
+        self._seen = Reading(unknown(len(robot.spec.state)), unknown(len(robot.spec.environment)))
         self._timeline = Timeline(fold=strategy.fold)
         self._n_obs = n_obs
         self._observations: tuple[Observation, ...] = ()
@@ -71,7 +69,9 @@ class Executor:
 
     def observe(self, k: int) -> None:
         """The first half of tick `k`. Phase: hot."""
-        self._observations = self._window(k, self._robot.read(), self._robot.frames())
+        reading = self._robot.read()
+        self._seen = Reading(frozen(reading.state), frozen(reading.environment), reading.age)
+        self._observations = self._window(k, self._seen, self._robot.frames())
         self._accept(k)
         self._publish(k)
 
@@ -79,7 +79,7 @@ class Executor:
         """The second half of tick `k`. Phase: hot."""
         self._accept(k)
         covering = self._timeline.covering(k)
-        action = self._timeline.fold(covering, k) if covering else self._next_hold()
+        action = self._timeline.fold(covering, k, k + 1)[0] if covering else self._next_hold()
         self._robot.write(action)
         self._history.append(k, action)
         self._rejoin = False
@@ -90,8 +90,8 @@ class Executor:
     def skip(self, k: int) -> None:
         """Tick `k` is not sent: its deadline has passed. History gets what the robot in effect did. Phase: hot."""
         last = self._history.last
-        action = self._unknown if last is None else self._hold.skipped(last)
-        if last is not None:
+        action = unknown(len(self._robot.spec.action)) if last is None else self._hold.skipped(last)
+        if last is not None:  # else nothing is known of what the robot did
             self._history.append(k, action)
         self._record(k, TickStatus.OVERRUN, action, None)
 
@@ -106,6 +106,12 @@ class Executor:
         """Another task: results in flight are dropped, and what is planned runs on until the new chunk."""
         self._new_epoch()
         self._task = task
+
+    def fail(self, k: int) -> None:
+        """Something failed in tick `k`, after `observe`: the plan is dropped, a hold is sent, and the robot stops."""
+        self.reset()
+        self.act(k)
+        self._robot.stop()
 
     def _new_epoch(self) -> None:
         self._epoch += 1
@@ -144,7 +150,7 @@ class Executor:
 
     def _snapshot(self, k: int, request: Request | None, ahead: int) -> Snapshot:
         """What is known at the head of tick `k`, with `ahead` planned rows."""
-        sent = self._history.tail(2 * self._horizon)  # as far back as a request may have been made, and its states
+        sent = self._history.tail(2 * self._horizon)  # a request may be H ticks old, and its states H older
         planned = planned_rows(self._timeline, k, ahead, self._hold, self._next_hold)
         return Snapshot(k, self._observations, sent, planned, self._epoch, self._seed, request)
 
@@ -152,7 +158,7 @@ class Executor:
         """(A,), what a hold now sends."""
         last = self._history.last
         if self._rejoin or last is None:
-            return self._hold.first(self._observations[-1].state, last)
+            return self._hold.first(self._seen.state, last)
         return self._hold.rows(last, 1)[0]
 
     def _window(self, k: int, reading: Reading, frames: Mapping[str, Frame]) -> tuple[Observation, ...]:
@@ -176,6 +182,4 @@ class Executor:
 
     def _record(self, k: int, status: TickStatus, action: FloatArray, chunk: Chunk | None) -> None:
         asked = -1 if self._open is None else self._open.tick
-        seen = self._observations[-1] if self._observations else None
-        state, environment = (seen.state, seen.environment) if seen else (np.nan, np.nan)  # nothing was read yet
-        self.trace.tick(k, self._epoch, status, chunk, asked, action, state, environment)
+        self.trace.tick(k, self._epoch, status, chunk, asked, action, self._seen.state, self._seen.environment)

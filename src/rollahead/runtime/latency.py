@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rollahead.errors import ConfigError
+from rollahead.runtime.seeds import generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def _split(done: int, bind_fraction: float) -> Latency:
 
 
 def _rng(seed: int, n: int) -> np.random.Generator:
-    return np.random.default_rng((seed, abs(n), int(n < 0)))
+    return generator("latency", seed, abs(n), int(n < 0))
 
 
 def _check_fraction(bind_fraction: float) -> None:
@@ -165,7 +166,7 @@ class Recorded:
 
     def sample(self, seed: int, n: int) -> Latency:
         """The next one of the recording, which is a ring."""
-        first = int(np.random.default_rng(seed).integers(len(self.latencies)))
+        first = int(generator("recording", seed).integers(len(self.latencies)))
         return self.latencies[(first + n) % len(self.latencies)]
 
 

@@ -64,13 +64,18 @@ class Lockstep:
         return stop
 
     def tick(self, k: int) -> None:
-        """One tick of robot, worker and world."""
+        """One tick of robot, worker and world. If the planner fails, a hold is sent and the robot stopped before the
+        error is raised."""
         if k in self._skipped:
             self._executor.skip(k)
         else:
             self._deliver(k)
             self._executor.observe(k)
-            self._think(k)
+            try:
+                self._think(k)
+            except Exception:
+                self._executor.fail(k)
+                raise
             self._deliver(k)
             self._executor.act(k)
         self._advance()

@@ -130,7 +130,8 @@ class Request:
 
     @property
     def committed(self) -> FloatArray:
-        """(d, A), the rows of ticks `[tick, tick + d)`: they will be sent whatever comes."""
+        """(d, A), the rows of ticks `[tick, tick + d)`. If the chunk starts at `tick + d` they are sent whatever comes;
+        else a result that is early takes over before."""
         return self.asked.planned[: self.delay]
 
     @property

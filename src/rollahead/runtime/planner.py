@@ -13,7 +13,8 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
 from rollahead.runtime.messages import Cost, Observation, Request, Result, Snapshot
 from rollahead.runtime.roll import SceneRoller, StateRoller, still
-from rollahead.runtime.spec import Mapping
+from rollahead.runtime.seeds import generator
+from rollahead.runtime.spec import NameMap
 
 Plan = Callable[[Observation, np.random.Generator], FloatArray]
 
@@ -38,7 +39,7 @@ class ScriptedPlanner:
         plan: Plan,
         roller: StateRoller = still,
         scene: SceneRoller | None = None,
-        mapping: Mapping | None = None,
+        mapping: NameMap | None = None,
     ) -> None:
         self._plan = plan if mapping is None else _mapped(plan, mapping)
         self._roller = roller
@@ -47,7 +48,7 @@ class ScriptedPlanner:
     def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
         """Binds at once and calls the function."""
         observation = bind(request, newest(), self._roller, self._scene)[-1]
-        rows = self._plan(observation, np.random.default_rng(request.seed))
+        rows = self._plan(observation, generator("planner", *request.seed))
         return Result(
             request=request,
             rows=frozen(rows),
@@ -57,5 +58,5 @@ class ScriptedPlanner:
         )
 
 
-def _mapped(plan: Plan, mapping: Mapping) -> Plan:
+def _mapped(plan: Plan, mapping: NameMap) -> Plan:
     return lambda seen, rng: mapping.rows(plan(mapping.observation(seen), rng))

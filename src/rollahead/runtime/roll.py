@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.rotation import matrix_from_rotvec, rotvec_from_matrix
+from rollahead.runtime.rotation import matrix_from_rotvec, rotvec_from_matrix, skew
 from rollahead.runtime.spec import Dim, Kind, RobotSpec, names_of
 
 Indices = NDArray[np.intp]
@@ -235,7 +235,7 @@ def _is_turn(dim: Dim) -> bool:
 def _left_jacobian(rotvec: FloatArray) -> FloatArray:
     """V of SE(3): the translation of exp((v, w)) is V(w) v."""
     angle = float(np.linalg.norm(rotvec))
-    k = np.array([[0, -rotvec[2], rotvec[1]], [rotvec[2], 0, -rotvec[0]], [-rotvec[1], rotvec[0], 0]])
+    k = skew(rotvec)
     if angle < 1e-6:
         return np.eye(3) + k / 2 + k @ k / 6
     return np.eye(3) + (1 - np.cos(angle)) / angle**2 * k + (angle - np.sin(angle)) / angle**3 * (k @ k)

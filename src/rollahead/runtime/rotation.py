@@ -5,10 +5,16 @@ import numpy as np
 from rollahead.runtime.arrays import FloatArray
 
 
+def skew(vector: FloatArray) -> FloatArray:
+    """(3, 3), the matrix that takes w to vector x w."""
+    x, y, z = vector
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
 def matrix_from_rotvec(rotvec: FloatArray) -> FloatArray:
     """(3, 3), Rodrigues' formula."""
     angle = float(np.linalg.norm(rotvec))
-    k = np.array([[0, -rotvec[2], rotvec[1]], [rotvec[2], 0, -rotvec[0]], [-rotvec[1], rotvec[0], 0]])
+    k = skew(rotvec)
     if angle < 1e-8:
         return np.eye(3) + k
     return np.eye(3) + np.sin(angle) / angle * k + (1 - np.cos(angle)) / angle**2 * (k @ k)

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -34,10 +34,8 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> Path:
         """Writes a file whole, or not at all. Raises: ControlError, if the disk does not take it."""
         path = self.path / name
-        unfinished = path.with_name(name + ".unfinished")
-        with disk_errors(path, unfinished):
+        with written_whole(path) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(path)
         return path
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
@@ -55,10 +53,15 @@ def finite(value: Any) -> Any:
 
 
 @contextmanager
-def disk_errors(path: Path, unfinished: Path) -> Any:
-    """Turns a disk that is full into one sentence, and leaves nothing half-written behind."""
+def written_whole(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to, which becomes `path` at the end; after any error nothing of it is left.
+
+    Raises: ControlError, if the disk does not take it.
+    """
+    unfinished = path.with_name(path.name + ".unfinished")
     try:
-        yield
+        yield unfinished
+        unfinished.replace(path)
     except BaseException as error:
         unfinished.unlink(missing_ok=True)
         if not isinstance(error, OSError):

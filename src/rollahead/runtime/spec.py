@@ -136,7 +136,7 @@ class PolicySpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class NameMap:
     """How a policy's vectors are picked from a robot's, and back: index arrays, made by `map_by_name`."""
 
     action: NDArray[np.intp] = field(repr=False)  # robot action j is policy action action[j]
@@ -153,7 +153,7 @@ class Mapping:
         return replace(seen, state=frozen(state), environment=frozen(environment))
 
 
-def map_by_name(robot: RobotSpec, policy: PolicySpec) -> Mapping:
+def map_by_name(robot: RobotSpec, policy: PolicySpec) -> NameMap:
     """Joins `policy` to `robot`. Every state, scene number and camera that the policy expects must be there, and every
     action that the robot takes must be made.
 
@@ -165,7 +165,7 @@ def map_by_name(robot: RobotSpec, policy: PolicySpec) -> Mapping:
             f"drive the robot at {policy.rate_hz:g} Hz"
         )
     _indices("camera", policy.cameras, tuple(camera.name for camera in robot.cameras), "robot")
-    return Mapping(
+    return NameMap(
         action=_indices("action", names_of(robot.action), policy.action, "policy"),
         state=_indices("state", policy.state, names_of(robot.state), "robot"),
         environment=_indices("environment", policy.environment, names_of(robot.environment), "robot"),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.chunk import Chunk
 from rollahead.runtime.messages import Result
-from rollahead.runtime.run_folder import disk_errors
+from rollahead.runtime.run_folder import written_whole
 from rollahead.runtime.spec import RobotSpec, names_of
 
 
@@ -105,8 +105,8 @@ class Trace:
         chunk: Chunk | None,
         request: int,
         action: FloatArray,
-        state: FloatArray | float,
-        environment: FloatArray | float,
+        state: FloatArray,
+        environment: FloatArray,
     ) -> None:
         """Records tick `k`. Phase: hot."""
         source = (-1, -1, -1) if chunk is None else (chunk.request, k - chunk.origin, k - chunk.obs_tick)
@@ -151,7 +151,5 @@ def write_parquet(path: Path, tables: Sequence[Any]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    unfinished = path.with_name(path.name + ".unfinished")
-    with disk_errors(path, unfinished):
+    with written_whole(path) as unfinished:
         pq.write_table(pa.concat_tables(tables), unfinished)
-        unfinished.replace(path)

@@ -27,6 +27,8 @@ from rollahead.sim import metrics
 from rollahead.sim.robot import SimRobot
 from rollahead.sim.task import Task, make_task
 
+MOST_SEED = 2**31
+MOST_ROWS = 10_000  # of a chunk
 BATCH = 25  # episodes that one process runs at a time
 
 
@@ -46,9 +48,9 @@ class Cell:
     traces: int = 0
 
     def __post_init__(self) -> None:
-        if self.episodes < 1 or self.seed < 0:
+        if self.episodes < 1 or not 0 <= self.seed <= MOST_SEED - self.episodes:
             raise ConfigError(
-                f"episodes is {self.episodes} and seed {self.seed}; give at least 1, and no negative seed"
+                f"episodes is {self.episodes} and seed {self.seed}; give at least 1, and a seed from 0 to {MOST_SEED:_}"
             )
 
 
@@ -77,7 +79,7 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True) -> 
     task.reset(seed, stimulus=stimulus)
     robot = SimRobot(task)
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
-    delay = make_delay(cell.strategy, latency, seed)
+    delay = make_delay(cell.strategy, latency, cell.seed)  # as `check` does: no episode is refused later
     horizon = cell.planner["horizon"]
     speed_up = SpeedUp(task.spec, cell.strategy.q)
     executor = Executor(
@@ -111,8 +113,8 @@ def make_planner(config: Mapping[str, Any], task: Task) -> Planner:
 
 def _scripted(task: Task) -> Callable[..., Planner]:
     def scripted(horizon: int) -> Planner:
-        if horizon < 1:
-            raise ConfigError(f"planner.horizon is {horizon}; give at least 1 row")
+        if not 1 <= horizon <= MOST_ROWS:
+            raise ConfigError(f"planner.horizon is {horizon}; give from 1 to {MOST_ROWS} rows")
         return ScriptedPlanner(task.expert(horizon), task.roller())
 
     return scripted
@@ -179,6 +181,11 @@ def check(cell: Cell, *, workers: int = 1) -> None:
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
     delay = make_delay(cell.strategy, latency, cell.seed).delay
     make_planner(cell.planner, task)
+    if cell.reactions and not all(np.isfinite([dim.low, dim.high]).all() for dim in task.spec.action):
+        raise ConfigError(
+            f"task {cell.task['name']!r} has an action without a range, so no reaction can be told from it; give the "
+            "dimension low and high, or set reactions=false"
+        )
     make_strategy(cell.strategy, task.spec, cell.planner["horizon"], delay)
 
 
@@ -199,6 +206,12 @@ def _regroup(cells: Sequence[Cell], batches: Iterable[list[Episode]]) -> Iterato
         yield [episode for _ in _batches(cell) for episode in next(batch)]
 
 
+def _mean(values: Sequence[float]) -> float:
+    """Of those that are numbers; NaN if none is."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
+
+
 def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
     """The figures of a cell. Shares are in percent, times in seconds, ages in ticks."""
     hits = sum(episode.success for episode in episodes)
@@ -217,7 +230,7 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
         "time_s": float(times.mean()) if len(times) else math.nan,
         "time_s_ci": list(metrics.mean_interval(times)),
         "reaction_s": metrics.percentiles(reactions) if reactions else None,
-        "jerk": float(np.nanmean([episode.jerk for episode in episodes])),
+        "jerk": _mean([episode.jerk for episode in episodes]),
         "age_ticks": metrics.percentiles(pool["ages"].tolist()),
         "idle": 100.0 * float(np.mean([episode.idle for episode in episodes])),
         "switch_step": at_switch,

@@ -73,10 +73,12 @@ def jerk(ticks: Ticks, spec: RobotSpec) -> float:
 
 
 def steps(ticks: Ticks) -> tuple[FloatArray, FloatArray]:
-    """How far the action moves from one tick to the next: where the chunk changes, and elsewhere."""
+    """How far the action moves from one tick to the next: where one chunk takes over from another, and within a chunk.
+    Holds count in neither."""
     moved = np.linalg.norm(np.diff(ticks["action"], axis=0), axis=1)
+    sent = (ticks["status"][:-1] == TickStatus.OK) & (ticks["status"][1:] == TickStatus.OK)
     switches = np.diff(ticks["chunk"]) != 0
-    return moved[switches], moved[~switches]
+    return moved[sent & switches], moved[sent & ~switches]
 
 
 def idle(ticks: Ticks) -> float:

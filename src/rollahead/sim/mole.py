@@ -69,7 +69,7 @@ class WhackAMole:
         return frozen(self._mole())
 
     def advance(self, action: FloatArray) -> None:
-        """One tick; says whether it was the last."""
+        """One tick under `action` (2,)."""
         self._gantry.step(action + self._disturbance[self._tick])
         x, y, vx, vy = self._gantry.state().tolist()
         mole = self._mole()

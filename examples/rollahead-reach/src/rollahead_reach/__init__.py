@@ -58,7 +58,7 @@ class Reach:
         return frozen(self._goals[self._tick >= self.stimulus_tick])
 
     def advance(self, action: FloatArray) -> None:
-        """One tick; says whether it was the last."""
+        """One tick under `action` (2,)."""
         self._cart = self._cart + np.clip(action, -STEP_M, STEP_M) * self._grip[self._tick]
         shown = self._tick - self.stimulus_tick + 1  # ticks that the goal has been there
         there = shown > 0 and np.linalg.norm(self._cart - self.environment()) < RADIUS_M
