@@ -5,6 +5,8 @@ Row `i` of a chunk is for tick `origin + i`, always, and is never used before `s
     tick      10   11   12   13   14   15
     row        0    1    2    3    4    5      origin = 10
     usable               2    3    4    5      start = 12
+
+Threads: the executor's alone. Hot path: all but the constructors.
 """
 
 from collections.abc import Callable, Iterator, Sequence

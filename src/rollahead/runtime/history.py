@@ -2,6 +2,8 @@
 
 One writer, the executor. Ticks are consecutive and never renumbered: a skipped one is entered too, as what the robot
 in effect did.
+
+Threads: the executor's alone. Hot path: all of it.
 """
 
 import numpy as np

@@ -5,6 +5,8 @@
     discrete             the last one again
 
 Before the first action of an epoch, positions are held where they were measured.
+
+Hot path: `first`, `rows` and `skipped` are of the executor's tick.
 """
 
 import numpy as np

@@ -3,6 +3,7 @@
 One tick:   a result whose time has come is delivered -> the executor observes -> an inference that is due binds its
             state -> the executor acts -> the world moves on by one period
 
+Threads: none; what is the worker's in real time runs here too. In a tick that is skipped the worker rests as well.
 The worker is one: a request that comes while it is busy waits. How long an inference takes, a latency model says.
 """
 
