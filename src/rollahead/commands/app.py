@@ -35,29 +35,10 @@ FOLDER_OPTIONS = ("name", "runs")
 def start(command: str, main: Main, arguments: Sequence[str]) -> int:
     """Runs `main` with the configuration that `arguments` make; the exit status. Errors of the user's go to stderr,
     one sentence each; others are raised. In a sweep a run that is refused does not end the others."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through to here
-    flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
-    others = [argument for argument in arguments if argument not in flags]
-    began = datetime.now().strftime("%Y%m%d-%H%M%S")
-    OmegaConf.register_new_resolver("began", lambda: began, replace=True)
-    _offer_foreign_tasks(arguments)
-    errors: list[Exception] = []
-    sweeps: set[Path] = set()
-
-    def job(config: DictConfig) -> None:
-        try:
-            main(config)
-            if "runs" in config and HydraConfig.get().mode is RunMode.MULTIRUN:
-                sweeps.add(_run_path(config))
-        except (ControlError, OmegaConfBaseException) as error:
-            errors.append(error)
-            _complain(command, error)
-
+    runs = _Runs(command, main)
     try:
-        with TemporaryDirectory() as notes:  # Hydra's own, of a sweep
-            sys.argv = [f"rollahead {command}", *flags, *others, f"hydra.sweep.dir={notes}"]
-            hydra.main(version_base="1.3", config_path="pkg://rollahead.configs", config_name=command)(job)()
-        for sweep in sweeps:
+        _hand_to_hydra(command, runs, arguments)
+        for sweep in runs.sweeps:
             report_on(sweep)
     except ControlError as error:
         return _complain(command, error)
@@ -66,12 +47,43 @@ def start(command: str, main: Main, arguments: Sequence[str]) -> int:
     except ValueError as error:
         if "Config group override" not in str(error):
             raise
-        return _complain(
-            command, "a group such as task was set to no name; choose one with group=name, as --help lists"
-        )
+        return _complain(command, "a group such as task was set to no name; choose one with group=name, see --help")
     except KeyboardInterrupt:
         return _complain(command, "interrupted")
-    return 2 if errors else 0
+    return 2 if runs.refused else 0
+
+
+class _Runs:
+    """What Hydra calls, once, or for each run of a sweep."""
+
+    def __init__(self, command: str, main: Main) -> None:
+        self._command = command
+        self._main = main
+        self.refused = 0
+        self.sweeps: set[Path] = set()
+
+    def __call__(self, config: DictConfig) -> None:
+        try:
+            self._main(config)
+            if "runs" in config and HydraConfig.get().mode is RunMode.MULTIRUN:
+                self.sweeps.add(_run_path(config))
+        except (ControlError, OmegaConfBaseException) as error:
+            self.refused += 1
+            _complain(self._command, error)
+
+
+def _hand_to_hydra(command: str, runs: Main, arguments: Sequence[str]) -> None:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through
+    began = datetime.now().strftime("%Y%m%d-%H%M%S")
+    OmegaConf.register_new_resolver("began", lambda: began, replace=True)
+    _offer_foreign_tasks(arguments)
+    flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
+    others = [argument for argument in arguments if argument not in flags]
+    with TemporaryDirectory() as notes:  # Hydra's own, of a sweep
+        sys.argv = [f"rollahead {command}", *flags, *others, f"hydra.sweep.dir={notes}"]
+        hydra.main(version_base="1.3", config_path="pkg://rollahead.configs", config_name=command)(
+            lambda config: runs(config)
+        )()
 
 
 def console() -> Console:
