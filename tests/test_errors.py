@@ -63,8 +63,8 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "policy camera": (lambda folder: map_by_name(ROBOT, policy(cameras=("top",))), ("no camera 'top'", "none")),
     "s of every": (lambda folder: Every(0), ("0",)),
     "overlap": (lambda folder: Overlap(-2), ("-2",)),
-    "window": (lambda folder: DelayEstimator(window=0), ("0", "0.5")),
-    "quantile": (lambda folder: DelayEstimator(quantile=1.5), ("50", "1.5")),
+    "window": (lambda folder: DelayEstimator(window=0), ("window", "0")),
+    "quantile": (lambda folder: DelayEstimator(quantile=1.5), ("quantile", "1.5")),
     "fixed delay": (lambda folder: DelayEstimator(fixed=-4), ("-4",)),
     "latency": (lambda folder: Latency(5, 3), ("5", "3")),
     "bind fraction": (lambda folder: Fixed(3, bind_fraction=1.0), ("1.0",)),
@@ -86,8 +86,15 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "latency model": (lambda folder: make_latency("fixd", 50.0), ("'fixd'", "'fixed'")),
     "latency option": (
         lambda folder: make_latency("fixed", 50.0, tick=3),
-        ("'fixed'", "tick", "3", "ticks, bind_fraction"),
+        ("latency", "'tick'", "'ticks'", "bind_fraction, ticks"),
     ),
+    "missing option": (lambda folder: make_latency("fixed", 50.0), ("latency.ticks must be given", "latency.ticks=")),
+    "kind of an option": (
+        lambda folder: make_latency("fixed", 50.0, ticks="soon"),
+        ("latency.ticks", "'soon'", "a whole number"),
+    ),
+    "decay": (strategy("ensemble", s=4, decay=-300.0), ("-300.0", "-100", "100")),
+    "no action of a chunk": (strategy("naive", q=9), ("q = 9",)),
     "negative delay": (lambda folder: feasibility.check_schedule("sync", 8, 4, -1), ("-1", "sync")),
     "schedule": (strategy("naive", s=6), ("H = 8", "s = 6", "d = 3")),
     "techniques": (lambda folder: feasibility.check_techniques(["rolling", "prefix"]), ("rolling", "prefix")),
@@ -112,7 +119,7 @@ def test_a_refusal_names_the_numbers_or_names_that_do_not_go(name: str, tmp_path
 def test_a_refusal_is_one_sentence_on_one_line(name: str, tmp_path: Path) -> None:
     message = str(raised(name, tmp_path))
     assert "\n" not in message
-    assert not message.endswith(".")
+    assert not message.removesuffix("=...").endswith(".")  # an option to fill in
     assert not re.search(r"\. [A-Z]", message)
     assert message.count("?") == message.count("did you mean ")  # a near miss is the one question asked
 

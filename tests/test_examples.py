@@ -53,7 +53,7 @@ def test_vlash_reaches_the_goal_where_sync_does_not(rollahead: Run) -> None:
 def test_an_option_that_it_does_not_have_is_refused_with_a_near_miss(rollahead: Run) -> None:
     ran = rollahead("eval", *SMALL, "task.windw_s=3")
     assert ran.returncode == 2
-    assert "did you mean 'task.window_s'?" in ran.stderr
+    assert "did you mean 'task.window_s'" in ran.stderr
 
 
 def test_its_options_are_given_like_any_other_and_its_own_refusals_are_one_sentence(rollahead: Run) -> None:

@@ -132,19 +132,22 @@ def interval(low: float, high: float) -> Row:
         ((1, 2), (2, 3), True),  # the ends meet
         ((1, 2), (2.1, 3), False),
         ((2.1, 3), (1, 2), False),
+        ((100, 102), (103, 105), True),  # within 15 %, if narrow
     ],
 )
-def test_figures_with_intervals_come_again_if_these_meet(
+def test_figures_come_again_if_their_intervals_meet_or_their_values_are_within_15_percent(
     old: Sequence[float], new: Sequence[float], again: bool
 ) -> None:
     assert same(interval(*old), interval(*new)) == again
 
 
 @pytest.mark.parametrize("value", [100.0, -100.0])
-def test_figures_without_intervals_come_again_if_they_are_within_15_percent(value: float) -> None:
+@pytest.mark.parametrize("narrow", [False, True])
+def test_figures_come_again_if_they_are_within_15_percent_with_intervals_or_without(value: float, narrow: bool) -> None:
     assert CLOSE == 0.15
     for share, again in ((1.0, True), (1.14, True), (0.86, True), (1.16, False), (0.84, False), (-1.0, False)):
-        assert same(made(value=value), made(value=share * value)) == again
+        ci = [[v - 0.1, v + 0.1] if narrow else None for v in (value, share * value)]
+        assert same(made(value=value, ci=ci[0]), made(value=share * value, ci=ci[1])) == again
 
 
 def test_one_interval_is_not_enough_to_compare_by() -> None:

@@ -90,6 +90,13 @@ def test_what_is_not_a_key_and_a_value_is_one_sentence_that_says_how(name: str, 
         assert part in message
 
 
+@pytest.mark.parametrize("name", ["", ".", "a/b", "null"])
+def test_what_is_no_plain_name_of_a_folder_is_refused(name: str, rollahead: Command) -> None:
+    message = refusal(rollahead("eval", *SMALL, f"name={name}"), "eval")
+    assert message.startswith(f"name is {None if name == 'null' else name!r}; give the plain name of a new folder")
+    assert not Path("runs").exists()
+
+
 def test_runs_may_be_anywhere_and_a_numeric_name_is_a_name(rollahead: Command) -> None:
     assert rollahead("eval", *SMALL, "runs=deep/er", "name=5").status == 0
     assert Path("deep/er/5/summary.json").is_file()

@@ -61,6 +61,12 @@ def test_a_schedule_needs_one_s_for_each_delay() -> None:
         cells(config(delays=[0, 4, 8]))
 
 
+@pytest.mark.parametrize("featured", [5, -1])
+def test_what_is_featured_is_one_of_the_delays(featured: int) -> None:
+    with pytest.raises(ConfigError, match=rf"featured is {featured}, and the delays are .*; give one of them"):
+        cells(config(featured=featured))
+
+
 def test_a_demo_leaves_figures_records_a_report_and_a_clip_if_anything_renders(rollahead: Command) -> None:
     ran = rollahead("demo", *SMALL)
     assert (ran.status, ran.err) == (0, "")
@@ -88,8 +94,9 @@ def test_a_demo_leaves_figures_records_a_report_and_a_clip_if_anything_renders(r
         (["+schedules={sync: [8, 8, 8], vlash: [8, 8]}"], "schedules.sync has 3 values and delays has 2"),
         (["+schedules={sync: [8, 8], vlash: [8, 8]}", "workers=0"], "workers"),
         (["+schedules={sync: [8, 8], vlash: [8, 8]}", "task.pace=2"], "pace is 2"),
+        (["+schedules={sync: [8, 8], vlash: [8, 8]}", "featured=3"], "featured is 3"),
     ],
-    ids=["strategy", "schedule", "number of values", "workers", "task"],
+    ids=["strategy", "schedule", "number of values", "workers", "task", "featured"],
 )
 def test_a_demo_that_is_refused_leaves_nothing(arguments: list[str], part: str, rollahead: Command) -> None:
     message = refusal(rollahead("demo", *SMALL[:-1], *arguments), "demo")

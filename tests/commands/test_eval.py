@@ -27,7 +27,7 @@ INFEASIBLE = {
     "d over s": (["strategy.s=4", "latency.ticks=9"], ("H = 32", "s = 4", "d = 9", "d <= s", "raise s to d")),
     "s over H": (["strategy.s=33"], ("H = 32", "s = 33", "d = 8", "1 <= s <= H")),
     "a short H": (["planner.horizon=6", "strategy=sync"], ("H = 6", "s = 8")),
-    "no H": (["planner.horizon=0"], ("horizon", "0", "at least 1")),
+    "no H": (["planner.horizon=0"], ("planner.horizon is 0", "from 1 to 10000")),
     "no s": (["strategy=sync", "strategy.s=0"], ("s = 0",)),
     "late rows": (["strategy=naive", "latency.ticks=17"], ("H = 32", "s = 8", "d = 17", "d + max(s, d) <= H")),
     "an ensemble": (["strategy=ensemble", "strategy.s=30"], ("ensemble", "H = 32", "s = 30", "d = 8")),

@@ -29,6 +29,7 @@ def test_a_report_makes_no_run_folder_of_its_own(rollahead: Command) -> None:
 
 def test_a_report_without_a_run_says_what_to_give(rollahead: Command) -> None:
     assert "run must be given; add run=" in refusal(rollahead("report"), "report")
+    assert "run must be given; add run=" in refusal(rollahead("report", "run=null"), "report")
 
 
 def test_a_report_of_a_folder_that_is_not_there_is_refused(rollahead: Command) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rollahead.runtime.arrays import frozen
+from rollahead.runtime.arrays import frozen, unknown
 
 SOURCES = {
     "list": [[1, 2], [3, 4]],
@@ -38,3 +38,10 @@ def test_freezing_what_is_frozen_copies_nothing() -> None:
     array = frozen([1.0, 2.0])
     assert frozen(array) is array
     assert frozen(array[1:]).base is array
+
+
+@pytest.mark.parametrize("n", range(4))
+def test_what_is_unknown_is_a_vector_of_no_numbers_that_cannot_be_written(n: int) -> None:
+    assert unknown(n).shape == (n,)
+    assert np.isnan(unknown(n)).all()
+    assert not unknown(n).flags.writeable

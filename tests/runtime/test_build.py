@@ -24,10 +24,10 @@ from rollahead.runtime.trigger import AsSoonAsPossible, Every, Overlap
 
 SPEC = RobotSpec(tuple(Dim(kind.value, kind=kind, drives="x") for kind in Kind), (Dim("x"),), rate_hz=50.0)
 TAKES = {  # what a person may set; the rate is the robot's
-    "fixed": "ticks, bind_fraction",
-    "lognormal": "p50, p95, bind_fraction",
-    "spikes": "ticks, probability, low, high, bind_fraction",
-    "recorded": "path, bind_fraction",
+    "fixed": ("bind_fraction", "ticks"),
+    "lognormal": ("bind_fraction", "p50", "p95"),
+    "spikes": ("bind_fraction", "high", "low", "probability", "ticks"),
+    "recorded": ("bind_fraction", "path"),
 }
 OPTIONS: dict[str, dict[str, object]] = {
     "fixed": {"ticks": 3},
@@ -83,6 +83,47 @@ def test_a_strategy_is_made_if_and_only_if_its_schedule_is_feasible_in_ticks(nam
             make_strategy(config, SPEC, horizon, delay)
 
 
+def refused(name: str, horizon: int, delay: int, **options: object) -> str | None:
+    """What `make_strategy` says against it; None if it is made."""
+    try:
+        make_strategy(StrategyConfig(name, **options), SPEC, horizon, delay)
+    except ConfigError as refusal:
+        return str(refusal)
+    return None
+
+
+def schedule(name: str, horizon: int, s: int, delay: int) -> str | None:
+    """What `check_schedule` says against it."""
+    try:
+        check_schedule(name, horizon, s, delay)
+    except ConfigError as refusal:
+        return str(refusal)
+    return None
+
+
+ASKING = sorted({*STRATEGIES} - {"sync"})  # those that ask before their chunk is over, when their trigger says so
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_asking_as_soon_as_possible_is_checked_as_a_switch_every_delay_ticks(name: str) -> None:
+    for horizon, delay, s in product(range(1, 13), range(13), (0, 5, 99)):
+        expected = schedule(name, horizon, max(delay, 1), delay)
+        assert refused(name, horizon, delay, trigger="asap", s=s) == expected
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_sync_is_checked_at_its_s_whatever_the_trigger(trigger: str) -> None:
+    for s, delay in product(range(10), range(6)):
+        assert refused("sync", 8, delay, trigger=trigger, s=s, overlap=3) == schedule("sync", 8, s, delay)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_speed_up_that_leaves_no_action_of_a_chunk_is_refused_by_its_name(name: str) -> None:
+    for horizon, q in product(range(1, 6), range(1, 9)):
+        message = refused(name, horizon, 0, s=1, q=q)
+        assert (message is not None and message.startswith(f"q = {q} leaves no whole action")) == (q > horizon)
+
+
 # ---- the delay to plan for ----------------------------------------------------------------------------------------
 
 
@@ -124,19 +165,39 @@ def test_a_latency_model_is_made_by_its_name_and_options(tmp_path: Path) -> None
 @pytest.mark.parametrize("rate_hz", [10.0, 50.0])
 def test_a_recording_in_seconds_is_read_at_the_rate_of_the_robot(rate_hz: float, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("0.1\n0.35\n")
-    made = make_latency("recorded", rate_hz, path=tmp_path / "a.txt", bind_fraction=0.5)
+    made = make_latency("recorded", rate_hz, path=str(tmp_path / "a.txt"), bind_fraction=0.5)
     assert isinstance(made, Recorded)
     assert [latency.done for latency in made.latencies] == ([1, 4] if rate_hz == 10.0 else [5, 18])
 
 
 @pytest.mark.parametrize("name", LATENCIES)
-@pytest.mark.parametrize("options", [{}, {"tick": 3}, {"ticks": "soon", "p50": "soon", "path": 3}], ids=str)
-def test_options_that_a_model_does_not_take_are_refused_with_its_name(name: str, options: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match=f"latency model '{name}' cannot be made"):
-        make_latency(name, 50.0, **options)
-
-
-@pytest.mark.parametrize("name", LATENCIES)
-def test_a_refused_option_is_told_what_the_model_takes(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"; it takes {TAKES[name]}$"):
+def test_an_option_that_a_model_does_not_take_is_told_what_it_takes(name: str) -> None:
+    near = "did you mean 'ticks'? " if "ticks" in TAKES[name] else ""
+    with pytest.raises(ConfigError) as caught:
         make_latency(name, 50.0, tick=3)
+    assert str(caught.value) == f"there is no option of the latency 'tick'; {near}Known: {', '.join(TAKES[name])}"
+
+
+@pytest.mark.parametrize(("name", "first"), [("fixed", "ticks"), ("lognormal", "p50"), ("recorded", "path")])
+def test_an_option_that_a_model_needs_is_named_where_it_is_missing(name: str, first: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^latency\.{first} must be given; add latency\.{first}=\.\.\.$"):
+        make_latency(name, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("fixed", {"ticks": "soon"}, "latency.ticks is 'soon'; give a whole number"),
+        ("fixed", {"ticks": 2.5}, "latency.ticks is 2.5; give a whole number"),
+        ("fixed", {"ticks": 2, "bind_fraction": None}, "latency.bind_fraction is None; give a number"),
+        ("lognormal", {"p50": "soon", "p95": 9.0}, "latency.p50 is 'soon'; give a number"),
+        ("recorded", {"path": 3}, "latency.path is 3; give a text"),
+        (7, {}, "latency.name is 7; give a text"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused_with_the_kind_it_must_have(
+    name: str, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_latency(name, 50.0, **options)
+    assert str(caught.value) == message

@@ -92,7 +92,7 @@ def test_where_a_chunk_has_the_first_row_no_hold_is_asked_for() -> None:
         made = chunk(1, origin, start, horizon)
         for k in range(start, made.stop):
             rows = planned_rows(Timeline((made,)), k, 6, HOLD, lambda: pytest.fail("not needed"))
-            np.testing.assert_array_equal(rows[0], made.row(k))
+            np.testing.assert_array_equal(rows[:1], made.between(k, k + 1))
 
 
 def test_under_a_mean_each_planned_tick_is_the_timeline_s_action() -> None:

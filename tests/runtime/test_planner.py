@@ -8,6 +8,7 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.messages import Observation, Request, Snapshot
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.roll import Absolute
+from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import Dim, PolicySpec, RobotSpec, map_by_name
 
 ROLL = Absolute(np.array([0]), np.array([0]))
@@ -83,6 +84,14 @@ def test_its_noise_depends_on_run_epoch_and_tick_and_on_nothing_else() -> None:
     }
     assert all(len(same) == 1 for same in draws.values())
     assert len(set().union(*draws.values())) == len(keys)
+
+
+def test_its_noise_is_a_stream_of_its_own_and_not_that_of_its_numbers_as_a_plain_seed() -> None:
+    for seed, epoch, tick in product(range(2), range(2), range(1, 4)):
+        asked = request(seed=seed, epoch=epoch, tick=tick)
+        drawn = ScriptedPlanner(noise).infer(asked, lambda asked=asked: asked.asked).rows
+        np.testing.assert_array_equal(drawn, generator("planner", seed, epoch, tick).standard_normal((4, 1)))
+        assert (drawn != np.random.default_rng((seed, epoch, tick)).standard_normal((4, 1))).all()
 
 
 def test_what_it_gives_cannot_be_written_and_answers_the_request() -> None:

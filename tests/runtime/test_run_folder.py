@@ -13,7 +13,7 @@ import pytest
 
 from rollahead import __version__
 from rollahead.errors import ConfigError, ControlError
-from rollahead.runtime.run_folder import RunFolder, disk_errors, finite, machine, provenance
+from rollahead.runtime.run_folder import RunFolder, finite, machine, provenance, written_whole
 
 
 @contextmanager
@@ -114,20 +114,28 @@ def test_a_text_that_cannot_be_encoded_leaves_nothing_half_written(tmp_path: Pat
 def test_whatever_else_stops_a_write_is_raised_as_it_is_and_leaves_nothing(
     error: BaseException | type[BaseException], tmp_path: Path
 ) -> None:
-    unfinished = tmp_path / "a.txt.unfinished"
     with (
         pytest.raises(type(error) if isinstance(error, BaseException) else error),
-        disk_errors(tmp_path / "a.txt", unfinished),
+        written_whole(tmp_path / "a.txt") as unfinished,
     ):
         unfinished.write_text("half")
         raise error
     assert names(tmp_path) == []
 
 
+def test_what_is_written_takes_its_name_at_the_end_and_not_before(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    with written_whole(tmp_path / "a.txt") as unfinished:
+        unfinished.write_text("new")
+        assert (tmp_path / "a.txt").read_text() == "old"
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert names(tmp_path) == ["a.txt"]
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
 def test_every_trouble_of_a_disk_is_one_sentence_with_its_cause(code: int, tmp_path: Path) -> None:
     trouble = OSError(code, os.strerror(code))
-    with pytest.raises(ControlError) as caught, disk_errors(tmp_path / "a.txt", tmp_path / "a.txt.unfinished"):
+    with pytest.raises(ControlError) as caught, written_whole(tmp_path / "a.txt"):
         raise trouble
     assert str(caught.value).startswith(f"a.txt could not be written to {tmp_path} ({os.strerror(code)}); ")
     assert "\n" not in str(caught.value)

@@ -1,6 +1,6 @@
 import math
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import numpy as np
@@ -219,10 +219,20 @@ def test_a_robot_whose_actions_drive_nothing_measured_has_no_jerk() -> None:
 
 def test_steps_are_told_apart_by_whether_the_chunk_changes() -> None:
     records = ticks([[0, 0], [3, 4], [3, 4], [0, 4], [0, 4]], TWO)
-    records["chunk"] = [0, 8, 8, 8, -1]  # a switch, two steps within, and into a hold
+    records["chunk"] = [0, 8, 8, 8, 16]  # a switch, two steps within, and another switch
     at_switch, elsewhere = metrics.steps(records)
     assert at_switch.tolist() == [5.0, 0.0]
     assert elsewhere.tolist() == [0.0, 3.0]
+
+
+def test_a_step_counts_only_between_two_ticks_in_which_a_chunk_s_action_was_sent() -> None:
+    for statuses, chunks in product(product(TickStatus, repeat=4), product((0, 8), repeat=4)):
+        records = ticks([0.0, 1.0, 3.0, 7.0])
+        records["status"], records["chunk"] = statuses, chunks
+        sent = [i for i in range(3) if statuses[i] == statuses[i + 1] == TickStatus.OK]
+        at_switch, elsewhere = metrics.steps(records)
+        assert at_switch.tolist() == [2.0**i for i in sent if chunks[i] != chunks[i + 1]]
+        assert elsewhere.tolist() == [2.0**i for i in sent if chunks[i] == chunks[i + 1]]
 
 
 @pytest.mark.parametrize("n", [0, 1])

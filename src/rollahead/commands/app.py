@@ -157,7 +157,7 @@ def explain(command: str, arguments: Sequence[str], error: Exception) -> str:
 
 def _run_path(config: DictConfig) -> Path:
     name = str(config.name)
-    if config.name is None or not name or Path(name).name != name:
+    if config.name is None or name in ("", ".", "..") or Path(name).name != name:
         raise ConfigError(f"name is {config.name!r}; give the plain name of a new folder, and its place in runs=...")
     return Path(str(config.runs)) / name
 

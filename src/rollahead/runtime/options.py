@@ -18,14 +18,15 @@ def call(make: Callable[..., T], options: Mapping[str, Any], where: str = "") ->
     Raises: ConfigError, if `make` has no such option, needs one that is not given, or takes another kind of value.
     """
     parameters = inspect.signature(make).parameters
+    prefix = f"{where}." if where else ""
     hints = get_type_hints(make.__init__ if inspect.isclass(make) else make)
     for name, value in options.items():
         if name not in parameters:
             raise unknown_name(f"option {f'of the {where}' if where else 'called'}", name, parameters)
-        check_kind(f"{where}.{name}" if where else name, value, hints.get(name, Any))
+        check_kind(f"{prefix}{name}", value, hints.get(name, Any))
     for name, parameter in parameters.items():
         if name not in options and parameter.default is parameter.empty:
-            raise ConfigError(f"{where} needs {name}; give {where}.{name}=...")
+            raise ConfigError(f"{prefix}{name} must be given; add {prefix}{name}=...")
     return make(**options)
 
 

@@ -50,7 +50,8 @@ class Cell:
     def __post_init__(self) -> None:
         if self.episodes < 1 or not 0 <= self.seed <= MOST_SEED - self.episodes:
             raise ConfigError(
-                f"episodes is {self.episodes} and seed {self.seed}; give at least 1, and a seed from 0 to {MOST_SEED:_}"
+                f"episodes is {self.episodes} and seed {self.seed}; give at least 1, and a seed from 0 to "
+                f"{MOST_SEED - self.episodes}"
             )
 
 

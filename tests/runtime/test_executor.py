@@ -1,0 +1,144 @@
+"""What the executor does at the seams that the contract's walk (`test_contract.py`) does not reach."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.executor import Executor
+from rollahead.runtime.messages import Cost, Result, Snapshot
+from rollahead.runtime.robots import Frame, Reading
+from rollahead.runtime.robots.loopback import LoopbackRobot
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.strategy import Naive
+from rollahead.runtime.trace import TickStatus, Trace
+from rollahead.runtime.trigger import AsSoonAsPossible
+
+SPEC = RobotSpec(
+    action=(Dim("x", drives="x"), Dim("v", kind=Kind.VELOCITY, rate_limit=10.0)),
+    state=(Dim("x"), Dim("load")),
+    environment=(Dim("ball"),),
+    rate_hz=10.0,
+)
+
+
+class ReusingRobot:
+    """A robot whose readings are all the same two arrays, overwritten at each read: x and the ball read 10 k at the
+    k-th."""
+
+    def __init__(self) -> None:
+        self.spec = SPEC
+        self.stopped = False
+        self.sent: list[list[float]] = []
+        self._state, self._environment, self._reads = np.zeros(2), np.zeros(1), 0
+
+    def connect(self) -> None: ...
+
+    def disconnect(self) -> None: ...
+
+    def frames(self) -> Mapping[str, Frame]:
+        return {}
+
+    def read(self) -> Reading:
+        self._state[:] = self._environment[:] = 10.0 * self._reads
+        self._reads += 1
+        return Reading(self._state, self._environment)
+
+    def write(self, setpoint: FloatArray) -> None:
+        self.sent.append(setpoint.tolist())
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def made(robot: ReusingRobot | LoopbackRobot, *, n_obs: int = 1) -> Executor:
+    trace = Trace(SPEC, 50)
+    return Executor(robot, Naive(AsSoonAsPossible()), DelayEstimator(fixed=1), trace, horizon=4, n_obs=n_obs)
+
+
+def published(executor: Executor) -> Snapshot:
+    snapshot = executor.outbox.peek()
+    assert snapshot is not None
+    return snapshot
+
+
+def answer(executor: Executor, value: float) -> None:
+    """Four rows of `value` for the open request."""
+    request = published(executor).request
+    assert request is not None
+    rows = frozen(np.full((4, 2), value))
+    executor.inbox.put(Result(request, rows, request.tick, frozen([0.0, 0.0]), Cost(1.0)))
+
+
+@pytest.mark.parametrize("n_obs", range(1, 4))
+def test_a_robot_that_reuses_its_buffer_changes_no_message_and_no_record(n_obs: int) -> None:
+    executor = made(ReusingRobot(), n_obs=n_obs)
+    kept = []
+    for k in range(8):
+        executor.observe(k)
+        kept.append(published(executor))
+        if k == 2:
+            answer(executor, 5.0)
+        executor.act(k)
+    for k, snapshot in enumerate(kept):
+        seen = [[10.0 * max(k - back, 0)] * 3 for back in range(n_obs - 1, -1, -1)]
+        assert [[*old.state, *old.environment] for old in snapshot.observations] == seen
+        assert not any(old.state.flags.writeable or old.environment.flags.writeable for old in snapshot.observations)
+    assert executor.trace.ticks["state"].tolist() == [[10.0 * k] * 2 for k in range(8)]
+    assert executor.trace.ticks["environment"].tolist() == [[10.0 * k] for k in range(8)]
+
+
+def test_after_a_reset_between_observing_and_acting_the_last_reading_is_held() -> None:
+    robot = ReusingRobot()
+    executor = made(robot)
+    for k in range(3):
+        executor.observe(k)
+        if k == 1:
+            answer(executor, 5.0)
+        executor.act(k)
+    executor.observe(3)
+    executor.reset()
+    assert executor.act(3) == TickStatus.UNDERRUN
+    assert robot.sent[2] == [5.0, 5.0]
+    assert robot.sent[3] == [30.0, 4.0]  # x as it was read in this tick; v brakes by 1
+
+
+def test_what_was_asked_before_a_reset_between_observing_and_acting_is_dropped() -> None:
+    robot = ReusingRobot()
+    executor = made(robot)
+    executor.observe(0)
+    answer(executor, 5.0)
+    executor.reset()
+    assert executor.act(0) == TickStatus.UNDERRUN
+    assert [record.outcome for record in executor.trace.inferences] == ["dropped"]
+    assert robot.sent == [[0.0, 0.0]]
+
+
+def test_before_the_first_reading_a_skipped_tick_is_recorded_as_unknown() -> None:
+    executor = made(ReusingRobot())
+    executor.skip(0)
+    record = executor.trace.ticks[0]
+    assert record["status"] == TickStatus.OVERRUN
+    assert all(np.isnan(record[name]).all() for name in ("action", "state", "environment"))
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_failure_drops_the_plan_sends_a_hold_and_stops_the_robot(at: int) -> None:
+    robot = LoopbackRobot(SPEC)
+    executor = made(robot)
+    for k in range(at):
+        executor.observe(k)
+        if k == 0:
+            answer(executor, 5.0)
+        executor.act(k)
+    executor.observe(at)
+    assert not robot.stopped
+    executor.fail(at)
+    assert robot.stopped
+    assert len(robot.sent) == at + 1  # one action for the tick, as ever
+    last = executor.trace.ticks[-1]
+    assert (last["tick"], last["status"], last["chunk"], last["epoch"]) == (at, TickStatus.UNDERRUN, -1, 1)
+    assert last["action"].tolist() == robot.sent[-1].tolist()
+    assert executor.tick(at + 1) == TickStatus.UNDERRUN  # no row of the plan is left
