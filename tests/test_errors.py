@@ -129,7 +129,8 @@ def test_a_refusal_says_what_is_wrong_and_then_what_to_do(name: str, tmp_path: P
     wrong, _, remedy = str(raised(name, tmp_path)).rpartition("; ")
     assert wrong
     assert re.match(
-        r"(give|it takes|must|name|keep|set|use|lower|raise|rename|drive|every|both|low|did you mean|Known: )", remedy
+        r"(add|give|it takes|must|name|keep|set|use|lower|raise|rename|drive|every|both|low|did you mean|Known: )",
+        remedy,
     )
 
 
