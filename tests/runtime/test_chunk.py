@@ -24,7 +24,7 @@ def test_row_i_is_for_tick_origin_plus_i_and_never_before_start() -> None:
         for start in range(origin, origin + horizon + 2):
             made = chunk(origin, start, horizon)
             usable = [origin + i for i in range(horizon) if origin + i >= start]
-            assert [k for k in range(-5, 15) if made.covers(k)] == usable
+            assert [k for k in range(-5, 15) if made.start <= k < made.stop] == usable
             for a, b in combinations_with_replacement([*usable, made.stop], 2):
                 assert made.between(a, b)[:, 1].tolist() == list(range(a, b))
             assert made.stop == origin + horizon
@@ -45,7 +45,7 @@ def test_each_tick_takes_the_newest_chunk_with_a_usable_row_in_every_order_of_ac
     for accepted in product(some_chunks(), repeat=2):
         timeline = Timeline(accepted)
         for k in range(-2, 8):
-            covering = [made for made in accepted if made.covers(k)]
+            covering = [made for made in accepted if made.start <= k < made.stop]
             action = timeline.action(k)
             assert list(timeline.covering(k)) == covering
             if covering:
@@ -177,7 +177,7 @@ def test_a_timeline_folds_over_just_the_chunks_that_cover_a_tick() -> None:
     for accepted in product(some_chunks()[::3], repeat=3):
         timeline = Timeline(accepted, fold)
         for k in range(-2, 7):
-            names = [made.request for made in accepted if made.covers(k)]
+            names = [made.request for made in accepted if made.start <= k < made.stop]
             if names:
                 weights = np.exp(-0.5 * np.arange(len(names)))
                 assert abs(timeline.action(k)[0] - weights @ names / weights.sum()) < 1e-12

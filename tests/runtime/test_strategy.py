@@ -36,7 +36,11 @@ def result(request: Request, horizon: int) -> Result:
 def usable(chunk: Chunk | None) -> dict[int, float]:
     """The rows that may be sent, by tick."""
     ticks = range(T_OBS - 5, T_OBS + 30)
-    return {} if chunk is None else {k: float(chunk.between(k, k + 1)[0, 0]) for k in ticks if chunk.covers(k)}
+    return (
+        {}
+        if chunk is None
+        else {k: float(chunk.between(k, k + 1)[0, 0]) for k in ticks if chunk.start <= k < chunk.stop}
+    )
 
 
 def addressed() -> Iterator[tuple[int, int, int, int]]:

@@ -40,10 +40,6 @@ class Chunk:
     def __post_init__(self) -> None:
         object.__setattr__(self, "stop", self.origin + len(self.rows))
 
-    def covers(self, k: int) -> bool:
-        """Whether there is a usable row for tick `k`. Phase: hot."""
-        return self.start <= k < self.stop
-
     def between(self, start: int, stop: int) -> FloatArray:
         """(n, A), the rows for ticks `[start, stop)`. Phase: hot."""
         return self.rows[start - self.origin : stop - self.origin]
