@@ -29,6 +29,7 @@ class DemoOptions:
 
     delays: list[int]
     schedules: dict[str, list[int]]
+    decay: float
     episodes: int
     seed: int
     featured: int
@@ -75,7 +76,7 @@ def cells_of(config: DictConfig, chosen: DemoOptions) -> list[Cell]:
     return [
         Cell(
             task=group(config, "task"),
-            strategy=StrategyConfig(name, s=horizons[i]),
+            strategy=StrategyConfig(name, s=horizons[i], decay=chosen.decay),
             latency={"name": "fixed", "ticks": delay},
             planner=group(config, "planner"),
             episodes=chosen.episodes,
