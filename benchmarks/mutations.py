@@ -31,7 +31,7 @@ class Mutation:
 MUTATIONS = (
     Mutation("the switch comes a tick late", "chunk.py", "chunk.start <= k <", "chunk.start < k <"),
     Mutation("a chunk is used one row too long", "chunk.py", "k < chunk.stop]", "k <= chunk.stop]"),
-    Mutation("the oldest chunk wins", "chunk.py", "chunks[-1].row", "chunks[0].row"),
+    Mutation("the oldest chunk wins", "chunk.py", "chunks[-1].between", "chunks[0].between"),
     Mutation("results of an old epoch are taken", "executor.py", "epoch == self._epoch", "epoch <= self._epoch"),
     Mutation("after the first hold nothing moves", "executor.py", "self._rejoin = False", "self._rejoin = True"),
     Mutation("a skipped tick repeats a step", "hold.py", "self._delta, 0.0, last", "self._delta, last, last"),
