@@ -63,12 +63,23 @@ def test_the_wilson_interval_is_the_published_one(successes: int, n: int, low: f
     assert metrics.wilson(successes, n) == pytest.approx((low, high), abs=6e-5)
 
 
+def test_an_interval_holds_its_estimate_to_the_bit_so_that_an_error_bar_is_never_negative() -> None:
+    for n in range(1, 501):
+        for successes in {0, 1, n // 3, n - 1, n}:
+            low, high = metrics.wilson(successes, n)
+            assert 100.0 * low <= 100.0 * successes / n <= 100.0 * high
+    for n in range(1, 60):
+        equal = np.full(n, 0.1 * n)
+        low, high = metrics.mean_interval(equal)
+        assert low <= float(equal.mean()) <= high
+
+
 def test_the_wilson_interval_holds_the_share_stays_within_0_and_1_and_mirrors() -> None:
     for n in range(1, 40):
         for successes in range(n + 1):
             low, high = metrics.wilson(successes, n)
             assert 0.0 <= low < high <= 1.0
-            assert low - 1e-12 <= successes / n <= high + 1e-12
+            assert low <= successes / n <= high
             assert metrics.wilson(n - successes, n) == pytest.approx((1 - high, 1 - low), abs=1e-12)
 
 

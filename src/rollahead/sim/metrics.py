@@ -28,7 +28,7 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     p = successes / n
     middle = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
     half = Z95 / (1 + Z95**2 / n) * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n**2))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    return min(max(middle - half, 0.0), p), max(min(middle + half, 1.0), p)  # at 0 and n an end is p but for rounding
 
 
 def mean_interval(values: FloatArray, seed: int = 0, resamples: int = 2000) -> tuple[float, float]:
@@ -37,7 +37,8 @@ def mean_interval(values: FloatArray, seed: int = 0, resamples: int = 2000) -> t
         return math.nan, math.nan
     picks = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
     low, high = np.quantile(values[picks].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
+    mean = values.mean()  # of equal values the interval is their mean but for rounding
+    return float(min(low, mean)), float(max(high, mean))
 
 
 def reaction_tick(with_: Ticks, without: Ticks, stimulus: int, spec: RobotSpec, expert: Plan) -> int | None:
