@@ -20,6 +20,7 @@ from rollahead.runtime.build import TRIGGERS, StrategyConfig, make_strategy
 from rollahead.runtime.chunk import Chunk, Fold, newest
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
+from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import Latency, LatencyModel
 from rollahead.runtime.lockstep import Lockstep
@@ -265,6 +266,7 @@ def make_executor(schedule: Schedule, arm: Arm, seed: int = 0) -> Executor:
         horizon=schedule.horizon,
         n_obs=schedule.n_obs,
         seed=seed,
+        guard=GuardConfig(enabled=False),  # it has walks of its own
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
+from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.messages import Cost, Result, Snapshot
 from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.loopback import LoopbackRobot
@@ -55,7 +56,8 @@ class ReusingRobot:
 
 def made(robot: ReusingRobot | LoopbackRobot, *, n_obs: int = 1) -> Executor:
     trace = Trace(SPEC, 50)
-    return Executor(robot, Naive(AsSoonAsPossible()), DelayEstimator(fixed=1), trace, horizon=4, n_obs=n_obs)
+    strategy, free = Naive(AsSoonAsPossible()), GuardConfig(enabled=False)
+    return Executor(robot, strategy, DelayEstimator(fixed=1), trace, horizon=4, n_obs=n_obs, guard=free)
 
 
 def published(executor: Executor) -> Snapshot:

@@ -88,7 +88,7 @@ def test_what_was_read_does_not_change_as_the_trace_goes_on() -> None:
 def test_columns_are_one_per_field_and_one_per_named_dimension() -> None:
     columns = filled(4, 6).tick_columns(seed=7, strategy="vlash")
     assert list(columns) == [
-        "seed", "strategy", "tick", "epoch", "status", "chunk", "row", "age", "request",
+        "seed", "strategy", "tick", "epoch", "status", "guard", "chunk", "row", "age", "request", "began_ns", "sent_ns",
         "action.x", "action.grip", "state.x", "environment.cube",
     ]  # fmt: skip
     assert {len(column) for column in columns.values()} == {4}
@@ -117,9 +117,9 @@ def test_the_record_of_an_inference_tells_when_it_came_and_what_was_lost() -> No
 
 
 def test_inferences_are_rows_with_the_constants_first() -> None:
-    trace = Trace(SPEC, 2)
+    trace = Trace(SPEC, 3)
     for took in range(3):
-        trace.inferences.append(inference_record(result(), address(result(), 10 + took), Outcome.LATE, 10 + took))
+        trace.inference(inference_record(result(), address(result(), 10 + took), Outcome.LATE, 10 + took))
     rows = trace.inference_rows(seed=4, cell="a")
     assert [list(row)[:3] for row in rows] == [["seed", "cell", "request"]] * 3
     assert [row["delay"] for row in rows] == [0, 1, 2]

@@ -1,17 +1,23 @@
 """From configuration to objects: strategies and latency models by name, checked before anything moves."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.executor import Executor
 from rollahead.runtime.feasibility import TECHNIQUES, check_schedule, check_techniques
+from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.latency import Fixed, LatencyModel, Lognormal, Recorded, Spikes
-from rollahead.runtime.messages import Cost
+from rollahead.runtime.mailbox import Box
+from rollahead.runtime.messages import Cost, Failure, Result, Snapshot
 from rollahead.runtime.options import call, check_kind
+from rollahead.runtime.robots import Robot
+from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Kind, RobotSpec, mask
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.strategy import Ensemble, Naive, Strategy, Sync, Vlash
+from rollahead.runtime.trace import Trace
 from rollahead.runtime.trigger import AsSoonAsPossible, Every, Overlap, Trigger
 
 WARM_UP = 50  # inferences that an estimator has seen before the first planned one
@@ -34,6 +40,23 @@ class StrategyConfig:
     overlap: int = 0
     decay: float = 0.01
     quantile: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """How a robot is driven, in plain values, so that it can be sent to another process.
+
+    horizon: H, policy rows per chunk; n_obs: observations per request; substeps: setpoints per tick, along `shape`.
+    """
+
+    strategy: StrategyConfig
+    horizon: int
+    n_obs: int = 1
+    seed: int = 0
+    task: str = ""
+    guard: GuardConfig = field(default_factory=GuardConfig)
+    substeps: int = 1
+    shape: str = "linear"
 
 
 STRATEGIES: Mapping[str, Callable[[StrategyConfig, Trigger, RobotSpec], Strategy]] = {
@@ -81,6 +104,31 @@ def _schedule(config: StrategyConfig, horizon: int, delay: int) -> tuple[int, in
         raise ConfigError(f"q = {config.q} leaves no whole action of a chunk; give at most as many as it has rows")
     asap = config.trigger == "asap" and config.name != "sync"
     return horizon, max(delay, 1) if asap else config.s
+
+
+def make_executor(
+    drive: Drive,
+    robot: Robot,
+    delay: DelayEstimator,
+    trace: Trace,
+    inbox: Box[Result | Failure] | None = None,
+    outbox: Box[Snapshot] | None = None,
+) -> Executor:
+    """The executor of `drive` for `robot`. Raises: ConfigError, if the numbers do not go together."""
+    return Executor(
+        robot,
+        make_strategy(drive.strategy, robot.spec, drive.horizon, delay.delay),
+        delay,
+        trace,
+        horizon=SpeedUp(robot.spec, drive.strategy.q).horizon(drive.horizon),
+        n_obs=drive.n_obs,
+        seed=drive.seed,
+        task=drive.task,
+        guard=drive.guard,
+        servo=Servo(robot.spec, drive.substeps, drive.shape),
+        inbox=inbox,
+        outbox=outbox,
+    )
 
 
 def make_delay(config: StrategyConfig, latency: LatencyModel, seed: int) -> DelayEstimator:

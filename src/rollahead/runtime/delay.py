@@ -34,6 +34,11 @@ class DelayEstimator:
         """d, in ticks, for the steps last planned. Phase: hot."""
         return self._delay
 
+    @property
+    def costs(self) -> list[Cost]:
+        """Those in the window, oldest first."""
+        return list(self._costs)
+
     def plan_steps(self, steps: int) -> None:
         """From now on inferences take `steps` denoising steps."""
         self._steps = steps

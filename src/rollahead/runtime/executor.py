@@ -1,28 +1,43 @@
 """The executor sends the robot one action per tick, whatever the planner does.
 
     observe(k)   read the robot -> take a result if there is one -> publish the snapshot, with a request if one is due
-    act(k)       the timeline's action for k, or a hold -> send it -> enter it into history and trace
+    act(k)       the timeline's action for k, or a hold -> guard -> send it -> enter it into history and trace
 
 A tick is the two, back to back. They are apart so that a driver in simulated time can let an instant planner answer in
 between, and so that the worker starts on a snapshot before this tick's action is sent.
+
+Where the servo rate is above the policy rate, the action is sent as several setpoints, each at its time in the tick.
 
 Threads: everything belongs to the executor thread, but `inbox` is written and `outbox` read by the worker.
 Hot path: `tick` and `skip` take no lock, read no clock, log nothing and never call torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
-from rollahead.runtime.arrays import FloatArray, frozen, unknown
+import numpy as np
+
+from rollahead.errors import RobotError
+from rollahead.runtime.arrays import FloatArray, unknown
 from rollahead.runtime.chunk import Chunk, Timeline
 from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.discrete import Discrete
+from rollahead.runtime.guard import Flag, Guard, GuardConfig, words
 from rollahead.runtime.history import History
 from rollahead.runtime.hold import Hold
 from rollahead.runtime.lookahead import planned_rows
-from rollahead.runtime.mailbox import Mailbox
-from rollahead.runtime.messages import Observation, Request, Result, Snapshot
-from rollahead.runtime.robots import Frame, Reading, Robot
+from rollahead.runtime.mailbox import Box, Mailbox
+from rollahead.runtime.messages import Failure, Observation, Request, Result, Snapshot
+from rollahead.runtime.robots import Robot
+from rollahead.runtime.senses import Senses
+from rollahead.runtime.servo import Servo
 from rollahead.runtime.strategy import Strategy
 from rollahead.runtime.trace import Outcome, TickStatus, Trace, inference_record
+
+Pace = Callable[[int], None]  # returns when setpoint j of the tick is due
+
+
+def at_once(j: int) -> None:
+    """The pace of a driver that sends all setpoints of a tick at its head."""
 
 
 class Executor:
@@ -39,68 +54,123 @@ class Executor:
         n_obs: int = 1,
         seed: int = 0,
         task: str = "",
+        guard: GuardConfig | None = None,
+        servo: Servo | None = None,
+        inbox: Box[Result | Failure] | None = None,
+        outbox: Box[Snapshot] | None = None,
     ) -> None:
-        self.inbox: Mailbox[Result] = Mailbox()
-        self.outbox: Mailbox[Snapshot] = Mailbox()
+        spec = robot.spec
+        self.inbox: Box[Result | Failure] = Mailbox() if inbox is None else inbox
+        self.outbox: Box[Snapshot] = Mailbox() if outbox is None else outbox
         self.trace = trace
+        self.failure: Failure | None = None  # why the planner gives no more results
         self._robot = robot
         self._strategy = strategy
         self._delay = delay
-        self._hold = Hold(robot.spec)
+        self._hold = Hold(spec)
+        self._discrete = Discrete(spec)
+        self._servo = servo or Servo(spec)
+        limits = guard or GuardConfig()
+        self._give_up_ticks = limits.give_up_ticks
+        self._guard = Guard(spec, limits, substeps=self._servo.substeps)
         self._horizon = horizon
-        self._history = History(2 * horizon, len(robot.spec.action))
+        self._history = History(2 * horizon, len(spec.action))
         self._no_rows = self._history.tail(0)
-        self._seen = Reading(unknown(len(robot.spec.state)), unknown(len(robot.spec.environment)))
+        self._senses = Senses(robot, self._guard, n_obs)
         self._timeline = Timeline(fold=strategy.fold)
-        self._n_obs = n_obs
-        self._observations: tuple[Observation, ...] = ()
+        self._observations: tuple[Observation, ...] = ()  # of this tick
         self._seed = seed
         self._task = task
         self._epoch = 0
         self._rejoin = True  # nothing was sent in this epoch yet
+        self._ramp = True  # no row of a chunk was sent in this epoch yet
+        self._paused = False
+        self._stopped = False  # by an e-stop
         self._open: Request | None = None
         self._last_request: int | None = None
-        self._answered: Result | None = None
+        self._answered: object = None
 
-    def tick(self, k: int) -> TickStatus:
+    def asked(self, k: int) -> bool:
+        """Whether a request was made in tick `k`. Phase: hot."""
+        return self._open is not None and self._last_request == k
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether what was sent last moves nothing. Phase: hot."""
+        last = self._history.last
+        return last is None or self._stopped or bool((last == self._hold.still(last)).all())
+
+    def tick(self, k: int, pace: Pace = at_once) -> TickStatus:
         """Reads the robot and sends the action of tick `k`. Phase: hot."""
         self.observe(k)
-        return self.act(k)
+        return self.act(k, pace)
 
     def observe(self, k: int) -> None:
         """The first half of tick `k`. Phase: hot."""
-        reading = self._robot.read()
-        self._seen = Reading(frozen(reading.state), frozen(reading.environment), reading.age)
-        self._observations = self._window(k, self._seen, self._robot.frames())
+        self.trace.begin()
+        self._senses.look(self._history.last)
+        if self._senses.blind_ticks >= self._give_up_ticks:
+            self.estop()
+        self._observations = self._senses.window(k, self._task)
         self._accept(k)
         self._publish(k)
 
-    def act(self, k: int) -> TickStatus:
+    def act(self, k: int, pace: Pace = at_once) -> TickStatus:
         """The second half of tick `k`. Phase: hot."""
         self._accept(k)
-        covering = self._timeline.covering(k)
-        action = self._timeline.fold(covering, k, k + 1)[0] if covering else self._next_hold()
-        self._robot.write(action)
+        if self._stopped or not self._senses.ever:
+            return self._rest(k)
+        chunk, row = self._decide(k)
+        self._join(chunk)
+        action, flags = self._send(k, row, pace)
         self._history.append(k, action)
         self._rejoin = False
-        status = TickStatus.OK if covering else TickStatus.UNDERRUN
-        self._record(k, status, action, covering[-1] if covering else None)
+        status = self._status(chunk)
+        self._record(k, status, action, chunk, flags)
         return status
 
     def skip(self, k: int) -> None:
         """Tick `k` is not sent: its deadline has passed. History gets what the robot in effect did. Phase: hot."""
+        self.trace.begin()
         last = self._history.last
         action = unknown(len(self._robot.spec.action)) if last is None else self._hold.skipped(last)
         if last is not None:  # else nothing is known of what the robot did
             self._history.append(k, action)
         self._record(k, TickStatus.OVERRUN, action, None)
 
+    def warm(self) -> None:
+        """Before the first tick: reads the robot and publishes a snapshot with a request as it may come in tick 0, so that
+        the planner can be warmed up on it. Its answer is not wanted. Raises: RobotError, if no usable state was read."""
+        self._senses.look(None)
+        if self._senses.trouble:
+            why = words(self._senses.trouble)
+            raise RobotError(f"the robot gave no usable state before the start ({why}); look at its sensors")
+        self._observations = self._senses.window(0, self._task)
+        asked = self._snapshot(0, None, ahead=self._horizon)
+        self.outbox.put(asked.with_request(self._strategy.plan(asked, min(self._delay.delay, self._horizon))))
+        self._senses.forget()
+
+    def estop(self) -> None:
+        """Stops the robot, once, and sends nothing until `reset`."""
+        if not self._stopped:
+            self._stopped = True
+            self._drop()
+            self._robot.stop()
+
+    def pause(self) -> None:
+        """From now on the robot holds, in a new hard epoch, and nothing is asked."""
+        self._drop()
+        self._paused = True
+
+    def resume(self) -> None:
+        """Goes on from where the robot is, in a new hard epoch."""
+        self._drop()
+        self._paused = False
+
     def reset(self) -> None:
-        """A hard epoch: all chunks, requests and results in flight are dropped, and the robot holds."""
-        self._new_epoch()
-        self._timeline = Timeline(fold=self._strategy.fold)
-        self._observations = ()
-        self._rejoin = True
+        """A hard epoch: all chunks, requests and results in flight are dropped, and the robot holds. Ends an e-stop."""
+        self._drop()
+        self._stopped = False
 
     def set_task(self, task: str) -> None:
         """Another task: results in flight are dropped, and what is planned runs on until the new chunk."""
@@ -109,21 +179,81 @@ class Executor:
 
     def fail(self, k: int) -> None:
         """Something failed in tick `k`, after `observe`: the plan is dropped, a hold is sent, and the robot stops."""
-        self.reset()
-        self.act(k)
-        self._robot.stop()
+        self._drop()
+        try:
+            self.act(k)
+        finally:
+            self._robot.stop()
+
+    def _drop(self) -> None:
+        self._new_epoch()
+        self._timeline = Timeline(fold=self._strategy.fold)
+        self._senses.forget()
+        self._rejoin = self._ramp = True
 
     def _new_epoch(self) -> None:
         self._epoch += 1
         self._open = None
         self._last_request = None
 
+    def _decide(self, k: int) -> tuple[Chunk | None, FloatArray]:
+        """The chunk that has tick `k`, if any may be used, and what is to be sent: its row, or a hold."""
+        covering = () if self._paused or self._senses.trouble else self._timeline.covering(k)
+        row = self._timeline.fold(covering, k, k + 1)[0] if covering else self._next_hold()
+        return covering[-1] if covering else None, self._discrete(row, self._history.last)
+
+    def _join(self, chunk: Chunk | None) -> None:
+        """At the first hold and at the first row of an epoch the guard begins anew, from what a hold would send."""
+        starts = self._ramp and chunk is not None
+        if self._rejoin or starts:
+            self._guard.rejoin(self._next_hold())
+            self._ramp = not starts
+
+    def _send(self, k: int, row: FloatArray, pace: Pace) -> tuple[FloatArray, int]:
+        """Sends `row` as setpoints, each through the guard and at its time; what they come to, and what it did."""
+        sent, flags = [], Flag(0)
+        for j, setpoint in enumerate(self._setpoints(k, row)):
+            pace(j)
+            allowed, flag = self._guard(setpoint, self._senses.seen.state)
+            self._robot.write(allowed)
+            sent.append(allowed)
+            flags |= flag
+        return (self._servo.effect(row, np.stack(sent)) if flags else row), int(flags | self._senses.trouble)
+
+    def _setpoints(self, k: int, row: FloatArray) -> FloatArray:
+        """(n, A): `row`, and between it and the next one, as far as that is known."""
+        if self._servo.substeps == 1:
+            return row[None]
+        after = None if self._paused or self._senses.trouble else self._timeline.action(k + 1)
+        return self._servo.setpoints(self._history.last, row, self._hold.rows(row, 1)[0] if after is None else after)
+
+    def _rest(self, k: int) -> TickStatus:
+        """Tick `k` of a robot that is stopped, or was never seen: nothing is sent."""
+        last = self._history.last
+        action = unknown(len(self._robot.spec.action)) if last is None else self._hold.still(last)
+        if last is not None:
+            self._history.append(k, action)
+        status = TickStatus.ESTOP if self._stopped else TickStatus.STALE
+        self._record(k, status, action, None, int(self._senses.trouble))
+        return status
+
+    def _status(self, chunk: Chunk | None) -> TickStatus:
+        if self._senses.trouble:
+            return TickStatus.STALE
+        if self._paused:
+            return TickStatus.PAUSED
+        return TickStatus.UNDERRUN if chunk is None else TickStatus.OK
+
     def _accept(self, k: int) -> None:
-        """Takes the result in the inbox, once."""
+        """Takes the result in the inbox, once. A planner that failed is asked no more, and its plan is dropped."""
         result = self.inbox.peek()
         if result is None or result is self._answered:
             return
         self._answered = result
+        if isinstance(result, Failure):
+            self.failure = result
+            self.pause()
+            return
         self._delay.add(result.cost)
         chunk = None
         outcome = Outcome.DROPPED
@@ -133,13 +263,13 @@ class Executor:
             outcome = Outcome.EXPIRED if chunk is None else Outcome.LATE if chunk.lost else Outcome.PLACED
         if chunk is not None:
             self._timeline = self._timeline.add(chunk)
-        self.trace.inferences.append(inference_record(result, chunk, outcome, k))
+        self.trace.inference(inference_record(result, chunk, outcome, k))
 
     def _publish(self, k: int) -> None:
         """Rebinds the outbox to this tick's snapshot, asking for a chunk if one is due."""
         if self._open is not None:
             self.outbox.put(self._snapshot(k, self._open, ahead=max(self._open.deadline - k, 1)))
-        elif self._strategy.trigger.due(k, self._timeline.stop, self._last_request):
+        elif self._may_ask and self._strategy.trigger.due(k, self._timeline.stop, self._last_request):
             asked = self._snapshot(k, None, ahead=self._horizon)
             self._open = self._strategy.plan(asked, min(self._delay.delay, self._horizon))
             self._last_request = k
@@ -147,6 +277,10 @@ class Executor:
         else:
             empty = self._no_rows
             self.outbox.put(Snapshot(k, self._observations, empty, empty, self._epoch, self._seed))
+
+    @property
+    def _may_ask(self) -> bool:
+        return not (self._paused or self._stopped or self._senses.trouble)
 
     def _snapshot(self, k: int, request: Request | None, ahead: int) -> Snapshot:
         """What is known at the head of tick `k`, with `ahead` planned rows."""
@@ -158,28 +292,10 @@ class Executor:
         """(A,), what a hold now sends."""
         last = self._history.last
         if self._rejoin or last is None:
-            return self._hold.first(self._seen.state, last)
+            return self._hold.first(self._senses.seen.state, last)
         return self._hold.rows(last, 1)[0]
 
-    def _window(self, k: int, reading: Reading, frames: Mapping[str, Frame]) -> tuple[Observation, ...]:
-        """The n_obs observations to tick `k`, one tick apart; a missing one is the nearest older, or the first."""
-        newest = Observation(
-            tick=k,
-            state=reading.state,
-            environment=reading.environment,
-            images={name: frame.image for name, frame in frames.items()},
-            image_ticks={name: k - frame.age for name, frame in frames.items()},
-            task=self._task,
-            state_age=reading.age,
-        )
-        if self._n_obs == 1:
-            return (newest,)
-        seen = (*self._observations, newest)
-        return tuple(
-            next((old for old in reversed(seen) if old.tick <= k - back), seen[0])
-            for back in range(self._n_obs - 1, -1, -1)
-        )
-
-    def _record(self, k: int, status: TickStatus, action: FloatArray, chunk: Chunk | None) -> None:
+    def _record(self, k: int, status: TickStatus, action: FloatArray, chunk: Chunk | None, guard: int = 0) -> None:
         asked = -1 if self._open is None else self._open.tick
-        self.trace.tick(k, self._epoch, status, chunk, asked, action, self._seen.state, self._seen.environment)
+        seen = self._senses.seen
+        self.trace.tick(k, self._epoch, status, chunk, asked, action, seen.state, seen.environment, guard)

@@ -45,6 +45,10 @@ class Hold:
         braking = np.arange(1, n + 1)[:, None] * self._step
         return last - np.minimum(np.maximum(last, -braking), braking)
 
+    def still(self, last: FloatArray) -> FloatArray:
+        """(A,), no motion any more, after `last` (A,). Phase: hot."""
+        return np.where(self._moving, 0.0, last)
+
     def skipped(self, last: FloatArray) -> FloatArray:
         """(A,), what the robot in effect did in a tick in which nothing was sent, after `last` (A,). Phase: hot."""
         return np.where(self._delta, 0.0, last)

@@ -4,9 +4,21 @@ Threads: one writes, one reads. Neither waits, and there is no lock.
 Assumes: rebinding an attribute is atomic (so in CPython), and a message is never written after it was put.
 """
 
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Box(Protocol[T]):
+    """A mailbox, wherever it lies: here, or in memory that another process shares (`rollahead.runtime.wire`)."""
+
+    def put(self, message: T) -> None:
+        """Writer only. Phase: hot."""
+        ...
+
+    def peek(self) -> T | None:
+        """The newest message, the same object until there is a newer one. Reader only. Phase: hot."""
+        ...
 
 
 class Mailbox(Generic[T]):

@@ -6,7 +6,6 @@ action has its own; `for_spec` puts together those that a robot's action kinds c
 way is a roller, a user's own model included.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.rotation import matrix_from_rotvec, rotvec_from_matrix, skew
-from rollahead.runtime.spec import Dim, Kind, RobotSpec, names_of
+from rollahead.runtime.spec import Kind, RobotSpec, is_turn, names_of
 
 Indices = NDArray[np.intp]
 
@@ -220,16 +219,12 @@ def for_spec(spec: RobotSpec) -> StateRoller:
         ((Kind.POSITION, Kind.DISCRETE, Kind.ROTATION), Absolute),
         (
             (Kind.DELTA,),
-            lambda a, s: Delta(a, s, np.array([_is_turn(spec.state[i]) for i in s], np.bool_)),
+            lambda a, s: Delta(a, s, np.array([is_turn(spec.state[i]) for i in s], np.bool_)),
         ),
         ((Kind.VELOCITY,), lambda a, s: Velocity(a, s, np.empty(0, np.intp), spec.period_s)),
     )
     rollers = [make(action, position) for kinds, make in build for action, position in [of(*kinds)] if len(action)]
     return rollers[0] if len(rollers) == 1 else Chain(tuple(rollers))
-
-
-def _is_turn(dim: Dim) -> bool:
-    return dim.unit == "rad" and math.isclose(dim.low, -math.pi) and math.isclose(dim.high, math.pi)
 
 
 def _left_jacobian(rotvec: FloatArray) -> FloatArray:

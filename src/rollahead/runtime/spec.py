@@ -5,6 +5,7 @@ moves, and never by position in a vector.
 """
 
 import enum
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -31,7 +32,10 @@ class Dim:
     """One dimension of an action or a state.
 
     low, high: the range, in `unit`; they may be infinite for a state. rate_limit: the most that the value may
-    change per second, in `unit`/s; holds slow down within it. drives: for an action, the state dimension that it moves.
+    change per second, in `unit`/s; holds slow down within it; accel_limit: the most that this rate may change per
+    second, in `unit`/s^2; jump_limit: a setpoint farther than this from the last one is refused. drives: for an
+    action, the state dimension that it moves. threshold, hysteresis: a discrete action is `high` from threshold +
+    hysteresis / 2 on, `low` up to threshold - hysteresis / 2, and what it was in between.
     """
 
     name: str
@@ -41,12 +45,37 @@ class Dim:
     high: float = np.inf
     rate_limit: float = np.inf
     drives: str | None = None
+    accel_limit: float = np.inf
+    jump_limit: float = np.inf
+    threshold: float | None = None
+    hysteresis: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ConfigError(f"dimension {self.name!r} has low {self.low} and high {self.high}; low must be less")
-        if not self.rate_limit > 0:
-            raise ConfigError(f"dimension {self.name!r} has rate_limit {self.rate_limit}; give a positive one")
+        for limit in ("rate_limit", "accel_limit", "jump_limit"):
+            if not getattr(self, limit) > 0:
+                raise ConfigError(f"dimension {self.name!r} has {limit} {getattr(self, limit)}; give a positive one")
+        if self.threshold is not None:
+            self._check_threshold(self.threshold)
+
+    def _check_threshold(self, threshold: float) -> None:
+        if self.kind is not Kind.DISCRETE or not (np.isfinite(self.low) and np.isfinite(self.high)):
+            raise ConfigError(
+                f"dimension {self.name!r} has a threshold, and is {self.kind.value} from {self.low} to {self.high}; "
+                "only a discrete one with a finite low and high switches between them"
+            )
+        low, high = threshold - self.hysteresis / 2, threshold + self.hysteresis / 2
+        if not (self.low < low <= high < self.high):
+            raise ConfigError(
+                f"dimension {self.name!r} switches at {low} and {high}, and goes from {self.low} to {self.high}; keep "
+                "both inside, and the hysteresis not negative"
+            )
+
+
+def is_turn(dim: Dim) -> bool:
+    """Whether it is an angle that is kept in [-pi, pi): its range is no limit."""
+    return dim.unit == "rad" and math.isclose(dim.low, -math.pi) and math.isclose(dim.high, math.pi)
 
 
 def names_of(dims: Sequence[Dim]) -> tuple[str, ...]:

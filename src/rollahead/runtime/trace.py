@@ -1,7 +1,7 @@
 """The trace: what happened, tick by tick and inference by inference.
 
-Ticks go to a ring that is allocated once; an inference, which is rare, adds a record to a list.
-Threads: the executor writes; whoever reads does so after it has stopped.
+Both go to rings that are allocated once; a `Recorder` follows them, or whoever asks after the run reads what is left.
+Threads: the executor writes; any other may follow, also in another process.
 """
 
 import enum
@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.chunk import Chunk
+from rollahead.runtime.chunk import NEVER, Chunk
+from rollahead.runtime.clock import Clock, FakeClock
 from rollahead.runtime.messages import Result
 from rollahead.runtime.run_folder import written_whole
+from rollahead.runtime.shared import Ring
 from rollahead.runtime.spec import RobotSpec, names_of
 
 
@@ -26,6 +28,9 @@ class TickStatus(enum.IntEnum):
     OK = 0
     UNDERRUN = 1  # no chunk had an action: a hold was sent
     OVERRUN = 2  # skipped: its deadline had passed, nothing was sent
+    STALE = 3  # no usable state: a hold was sent, or nothing before the first state
+    PAUSED = 4  # a hold was sent because somebody asked for it
+    ESTOP = 5  # stopped, and nothing sent until a reset
 
 
 class Outcome(enum.Enum):
@@ -35,6 +40,9 @@ class Outcome(enum.Enum):
     LATE = "late"  # placed, but its first rows were lost
     EXPIRED = "expired"  # all of its rows came too late
     DROPPED = "dropped"  # of an epoch that is over
+
+
+OUTCOMES = [outcome.value for outcome in Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +82,39 @@ def inference_record(result: Result, chunk: Chunk | None, outcome: Outcome, k: i
     )
 
 
-class Trace:
-    """The newest `capacity` ticks, and all inferences, of one robot."""
+_FIELDS = tuple(InferenceRecord.__dataclass_fields__)
+_INFERENCE = np.dtype([(name, np.int64) for name in _FIELDS])
 
-    def __init__(self, spec: RobotSpec, capacity: int) -> None:
+
+class Trace:
+    """The newest `capacity` ticks and inferences of one robot. clock: what the times of a tick are read from; in
+    simulated time they are 0. shared: another process may follow."""
+
+    def __init__(self, spec: RobotSpec, capacity: int, clock: Clock | None = None, *, shared: bool = False) -> None:
         self._spec = spec
-        self._ring = np.zeros(
-            capacity,
-            dtype=[
-                ("tick", np.int64),
-                ("epoch", np.int32),
-                ("status", np.int8),
-                ("chunk", np.int64),  # the tick of the request that the action comes from; -1 for a hold
-                ("row", np.int32),  # its row in that chunk; -1 for a hold
-                ("age", np.int32),  # ticks since the oldest part of the observation behind it; -1 for a hold
-                ("request", np.int64),  # the tick of the open request; -1 if none
-                ("action", np.float64, (len(spec.action),)),
-                ("state", np.float64, (len(spec.state),)),
-                ("environment", np.float64, (len(spec.environment),)),
-            ],
-        )
-        self._count = 0
-        self.inferences: list[InferenceRecord] = []
+        self._clock = clock or FakeClock()
+        self._began_ns = 0
+        fields = [
+            ("tick", np.int64),
+            ("epoch", np.int32),
+            ("status", np.int8),
+            ("guard", np.int16),  # what the guard did, as `rollahead.runtime.guard.Flag`
+            ("chunk", np.int64),  # the tick of the request that the action comes from; -1 for a hold
+            ("row", np.int32),  # its row in that chunk; -1 for a hold
+            ("age", np.int32),  # ticks since the oldest part of the observation behind it; -1 for a hold
+            ("request", np.int64),  # the tick of the open request; -1 if none
+            ("began_ns", np.int64),  # when the tick began, and when the last of it was sent
+            ("sent_ns", np.int64),
+            ("action", np.float64, (len(spec.action),)),
+            ("state", np.float64, (len(spec.state),)),
+            ("environment", np.float64, (len(spec.environment),)),
+        ]
+        self.tick_ring = Ring(fields, capacity, shared=shared)
+        self.inference_ring = Ring(_INFERENCE, capacity, shared=shared)
+
+    def begin(self) -> None:
+        """A tick begins. Phase: hot."""
+        self._began_ns = self._clock.now_ns()
 
     def tick(
         self,
@@ -107,40 +126,58 @@ class Trace:
         action: FloatArray,
         state: FloatArray,
         environment: FloatArray,
+        guard: int = 0,
     ) -> None:
         """Records tick `k`. Phase: hot."""
         source = (-1, -1, -1) if chunk is None else (chunk.request, k - chunk.origin, k - chunk.obs_tick)
-        slot = self._count % len(self._ring)
-        self._ring[slot] = (k, epoch, status, *source, request, action, state, environment)
-        self._count += 1
+        times = (self._began_ns, self._clock.now_ns())
+        self.tick_ring.append((k, epoch, status, guard, *source, request, *times, action, state, environment))
+
+    def inference(self, record: InferenceRecord) -> None:
+        """Records an inference. Phase: hot."""
+        self.inference_ring.append(_packed(record))
 
     @property
     def ticks(self) -> NDArray[Any]:
         """The records, oldest first, as a structured array; a copy."""
-        n = len(self._ring)
-        if self._count <= n:
-            return self._ring[: self._count].copy()
-        return np.roll(self._ring, -(self._count % n), axis=0)
+        return self.tick_ring.newest()
 
-    def tick_columns(self, **constants: object) -> dict[str, Any]:
-        """The ticks as columns: one per field, and one per dimension, named `action.<name>` and so on; `constants`
-        are repeated in each row."""
-        ticks = self.ticks
+    @property
+    def inferences(self) -> list[InferenceRecord]:
+        """The records, oldest first."""
+        return [unpacked(packed) for packed in self.inference_ring.newest()]
+
+    def tick_columns(self, ticks: NDArray[Any] | None = None, **constants: object) -> dict[str, Any]:
+        """`ticks`, or all, as columns: one per field, and one per dimension, named `action.<name>` and so on;
+        `constants` are repeated in each row."""
+        ticks = self.ticks if ticks is None else ticks
         columns: dict[str, Any] = {name: np.full(len(ticks), value) for name, value in constants.items()}
-        for name in ("tick", "epoch", "status", "chunk", "row", "age", "request"):
-            columns[name] = ticks[name]
-        for group, dims in (
-            ("action", self._spec.action),
-            ("state", self._spec.state),
-            ("environment", self._spec.environment),
-        ):
-            for j, name in enumerate(names_of(dims)):
-                columns[f"{group}.{name}"] = ticks[group][:, j]
+        vectors = {"action": self._spec.action, "state": self._spec.state, "environment": self._spec.environment}
+        for name in ticks.dtype.names or ():
+            if name not in vectors:
+                columns[name] = ticks[name]
+        for name, dims in vectors.items():
+            for j, dim in enumerate(names_of(dims)):
+                columns[f"{name}.{dim}"] = ticks[name][:, j]
         return columns
 
     def inference_rows(self, **constants: object) -> list[dict[str, object]]:
         """The inferences as one dictionary each, with `constants` first."""
         return [{**constants, **asdict(record)} for record in self.inferences]
+
+
+def _packed(record: InferenceRecord) -> tuple[int, ...]:
+    """Numbers alone: an outcome by its place, and what is not known as `NEVER`."""
+    return tuple(
+        NEVER if value is None else OUTCOMES.index(value) if isinstance(value, str) else value
+        for value in (getattr(record, name) for name in _FIELDS)
+    )
+
+
+def unpacked(packed: Any) -> InferenceRecord:
+    """The record that an entry of the ring stands for."""
+    values: dict[str, Any] = {name: None if packed[name] == NEVER else int(packed[name]) for name in _FIELDS}
+    return InferenceRecord(**{**values, "outcome": OUTCOMES[packed["outcome"]]})
 
 
 def write_parquet(path: Path, tables: Sequence[Any]) -> None:

@@ -1,0 +1,36 @@
+"""A bell: one thread or process wakes another. Rung while nobody waits, it is heard by the next who does.
+
+Threads: any may ring and any may wait, also in two processes. Hot path: `ring`, one system call that never waits.
+"""
+
+import os
+import select
+from multiprocessing.reduction import DupFd
+from typing import Any
+
+
+class Bell:
+    """It may be given to a process that is started with it among its arguments."""
+
+    def __init__(self) -> None:
+        self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def ring(self) -> None:
+        """Wakes who waits. Phase: hot."""
+        os.eventfd_write(self._fd, 1)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Waits until it is rung, at most `timeout_s`; whether it was."""
+        if not select.select([self._fd], [], [], timeout_s)[0]:
+            return False
+        os.eventfd_read(self._fd)
+        return True
+
+    def __getstate__(self) -> Any:
+        return DupFd(self._fd)
+
+    def __setstate__(self, state: Any) -> None:
+        self._fd = state.detach()
+
+    def __del__(self) -> None:
+        os.close(self._fd)

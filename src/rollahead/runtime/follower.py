@@ -1,0 +1,46 @@
+"""A follower: it goes after a target no faster than it may, and is exactly on it if the target itself keeps the limits.
+
+Clamping the second difference alone swings about the target for ever after a jump, so a gap is closed at a speed from
+which the follower can still brake: with w the most that a step may change, a gap g may be closed by a step b with b +
+(b - w) + (b - 2 w) + ... <= g, so by (sqrt(w^2 + 8 w g) - w) / 2.
+
+Hot path: all of it.
+"""
+
+import numpy as np
+
+from rollahead.runtime.arrays import FloatArray
+
+
+class Follower:
+    """rate: (A,), the most that a value may change per setpoint; change: (A,), the most that this step may change from
+    one setpoint to the next; infinite for no limit."""
+
+    def __init__(self, rate: FloatArray, change: FloatArray) -> None:
+        self._rate = rate
+        self._window = change
+        self._limited = np.isfinite(change)
+        self._w = np.where(self._limited, change, 1.0)
+
+    def begin(self, at: FloatArray) -> None:
+        """Stands still at `at` (A,)."""
+        self._last = self._asked = at
+        self._step = np.zeros(len(at))
+
+    def toward(self, asked: FloatArray) -> tuple[FloatArray, bool, bool]:
+        """(A,), what may follow when `asked` (A,) is asked; whether the rate, and whether its change, held it back."""
+        gap = self._asked - self._last
+        size = np.abs(gap)
+        safe = np.where(self._limited, np.minimum(size, (np.sqrt(self._w**2 + 8 * self._w * size) - self._w) / 2), size)
+        wanted = asked - self._asked + np.copysign(safe, gap)
+        eased = np.minimum(np.maximum(wanted, self._step - self._window), self._step + self._window)
+        step = np.minimum(np.maximum(eased, -self._rate), self._rate)
+        free = (step == wanted) & (safe == size)
+        allowed = np.where(free, asked, self._last + step)
+        slowed = bool((safe != size).any() or (eased != wanted).any())
+        return allowed, bool((step != eased).any()), slowed
+
+    def went(self, asked: FloatArray, to: FloatArray) -> None:
+        """`to` (A,) was sent in the end, when `asked` (A,) was asked."""
+        self._step = to - self._last
+        self._asked, self._last = asked, to

@@ -1,0 +1,248 @@
+"""The guard: the last to see a setpoint before the robot does.
+
+A setpoint that cannot be followed as a whole is refused, and what was sent last is held: NaN, a jump, a tool outside
+the workspace. One that goes too far or too fast is brought within the limits. In this order:
+
+    NaN -> jump -> ramp -> range -> rate, acceleration -> edges of the state -> workspace
+
+Hard limits come last: where they and a rate contradict each other, they win. A stream that keeps every limit passes to
+the bit. What was done is said in flags, which the trace keeps.
+
+Threads: the executor's alone. Hot path: all but the constructors.
+"""
+
+import enum
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.follower import Follower
+from rollahead.runtime.hold import MOVING
+from rollahead.runtime.robots import Reading
+from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, mask, names_of
+
+MOST = np.finfo(np.float64).max  # in place of an infinite limit: infinity is beyond it
+
+
+class Flag(enum.IntFlag):
+    """Why a setpoint is not what was asked, or a state not usable."""
+
+    NAN = 1
+    JUMP = 2
+    RAMP = 4
+    RANGE = 8
+    RATE = 16
+    ACCEL = 32
+    BOX = 64
+    STALE = 128
+
+
+NOTHING = Flag(0)
+
+
+def words(flags: int) -> str:
+    """'range, rate'; empty if there are none."""
+    return ", ".join(flag.name.lower() for flag in Flag(flags) if flag.name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workspace:
+    """A box for the tool. low, high: (3,), m; tool: where a setpoint (A,) of position targets puts it, (3,)."""
+
+    low: Sequence[float]
+    high: Sequence[float]
+    tool: Callable[[FloatArray], FloatArray]
+
+    def __post_init__(self) -> None:
+        if not (len(self.low) == len(self.high) == 3 and all(np.less(self.low, self.high))):
+            raise ConfigError(
+                f"the workspace goes from {self.low} to {self.high}; give three lows, each below its high"
+            )
+
+    def holds(self, setpoint: FloatArray) -> bool:
+        """Whether `setpoint` keeps the tool inside. Phase: hot."""
+        at = self.tool(setpoint)
+        return bool((at >= self.low).all() and (at <= self.high).all())
+
+
+@dataclass(frozen=True, slots=True)
+class GuardConfig:
+    """enabled: False lets every setpoint pass as it is, for robots that guard themselves; ramp_s: how long the robot
+    takes, from the first row of an epoch on, to get from where it is to what is asked; stale_ticks: an older state is
+    stale; frozen_ticks: so is one that repeats itself to the bit for so long while what is sent changes, None not to
+    look; give_up_ticks: after so many ticks in a row without a usable state the robot is stopped, as by an e-stop."""
+
+    enabled: bool = True
+    ramp_s: float = 0.0
+    stale_ticks: int = 5
+    frozen_ticks: int | None = None
+    give_up_ticks: int = 25
+    workspace: Workspace | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ramp_s < math.inf:
+            raise ConfigError(f"the ramp takes {self.ramp_s} s; give 0 (none) or more")
+        if self.stale_ticks < 0 or self.give_up_ticks < 1 or (self.frozen_ticks is not None and self.frozen_ticks < 1):
+            raise ConfigError(
+                f"stale_ticks is {self.stale_ticks}, frozen_ticks {self.frozen_ticks} and give_up_ticks "
+                f"{self.give_up_ticks}; give at least 0, 1 (or null) and 1"
+            )
+
+
+class Guard:
+    """Keeps to the limits of `spec`, at `substeps` setpoints per tick."""
+
+    def __init__(self, spec: RobotSpec, config: GuardConfig, *, substeps: int = 1) -> None:
+        self._config = config
+        self._dt = spec.period_s / substeps
+        self._moving = mask(spec.action, *MOVING)
+        self._deltas = mask(spec.action, Kind.DELTA)
+        self._as_is = mask(spec.action, Kind.DISCRETE)
+        rates = np.array([dim.rate_limit for dim in spec.action])
+        self._brake = np.where(self._moving, rates * self._dt, 0.0)
+        self._low = np.array([max(dim.low, -MOST) for dim in spec.action])
+        self._high = np.array([min(dim.high, MOST) for dim in spec.action])
+        self._jump = np.array([dim.jump_limit for dim in spec.action])
+        changes = np.array([dim.accel_limit for dim in spec.action]) * self._dt**2
+        self._follower = Follower(rates * self._dt, changes)
+        self._edges = _Edges(spec, rates)
+        limited = np.isfinite([*rates, *changes, *self._jump]).any()
+        self._plain = not (limited or self._edges.any or config.workspace)
+        self._ramp = round(config.ramp_s / self._dt)
+        self._ramped = self._ramp  # setpoints of the ramp that are over
+        self._last: FloatArray | None = None
+        self._frozen = _Frozen(config.frozen_ticks)
+
+    def rejoin(self, start: FloatArray) -> None:
+        """From now on the robot is taken to stand at `start` (A,), and the ramp begins. Phase: hot."""
+        self._start = self._last = start
+        self._ramped = 0
+        self._follower.begin(start)
+
+    def check(self, reading: Reading, sent: FloatArray | None) -> Flag:
+        """Why the state of `reading` is not usable, once a tick; sent: (A,), the last action. Phase: hot."""
+        if not np.isfinite(reading.state).all():
+            return Flag.NAN
+        if reading.age > self._config.stale_ticks or self._frozen(reading.state, sent):
+            return Flag.STALE
+        return NOTHING
+
+    def __call__(self, setpoint: FloatArray, state: FloatArray) -> tuple[FloatArray, Flag]:
+        """(A,), what may be sent when `setpoint` (A,) is asked in `state` (S,), and what was done to it. Phase: hot."""
+        if not self._config.enabled:
+            return frozen(setpoint), NOTHING
+        inside = bool((setpoint >= self._low).all() and (setpoint <= self._high).all())
+        if inside and self._plain and self._ramped == self._ramp:
+            self._last = frozen(setpoint)
+            return self._last, NOTHING
+        if not inside and not np.isfinite(setpoint).all():
+            return self._refuse(setpoint, Flag.NAN)
+        last = self._last
+        if last is None:
+            return frozen(self._ranged(setpoint)), NOTHING if inside else Flag.RANGE
+        if (np.abs(np.where(self._deltas, setpoint, setpoint - last)) > self._jump).any():
+            return self._refuse(setpoint, Flag.JUMP)
+        return self._limit(setpoint, state, NOTHING if inside else Flag.RANGE)
+
+    def _limit(self, setpoint: FloatArray, state: FloatArray, flags: Flag) -> tuple[FloatArray, Flag]:
+        if self._ramped < self._ramp:
+            self._ramped += 1
+            setpoint, flags = self._eased(setpoint), flags | Flag.RAMP
+        asked = self._ranged(setpoint)
+        allowed, fast, abrupt = self._follower.toward(asked)
+        flags |= (Flag.RATE if fast else NOTHING) | (Flag.ACCEL if abrupt else NOTHING)
+        allowed = self._ranged(allowed)
+        if self._edges.any:
+            kept = self._edges(allowed, state)
+            if (kept != allowed).any():
+                allowed, flags = kept, flags | Flag.BOX
+        workspace = self._config.workspace
+        if workspace is not None and not workspace.holds(allowed):
+            return self._refuse(asked, flags | Flag.BOX)
+        return self._sent(asked, allowed), flags
+
+    def _refuse(self, asked: FloatArray, flags: Flag) -> tuple[FloatArray, Flag]:
+        """What was sent last again, velocities and steps braking."""
+        if self._last is None:  # nothing is known but that this must not be sent
+            return frozen(np.where(self._moving, 0.0, self._ranged(np.nan_to_num(asked)))), flags
+        last = self._last
+        held = last - np.minimum(np.maximum(last, -self._brake), self._brake)
+        return self._sent(held, held), flags
+
+    def _sent(self, asked: FloatArray, allowed: FloatArray) -> FloatArray:
+        allowed = frozen(allowed)
+        self._follower.went(asked, allowed)
+        self._last = allowed
+        return allowed
+
+    def _eased(self, setpoint: FloatArray) -> FloatArray:
+        share = (1 - math.cos(math.pi * self._ramped / self._ramp)) / 2
+        eased = np.where(self._moving, share * setpoint, self._start + share * (setpoint - self._start))
+        return np.where(self._as_is, setpoint, eased)
+
+    def _ranged(self, setpoint: FloatArray) -> FloatArray:
+        return np.minimum(np.maximum(setpoint, self._low), self._high)
+
+
+class _Edges:
+    """The ranges of the state dimensions that actions drive. A target stays inside; a velocity or a step towards an
+    edge is no more than stops there, by what was measured."""
+
+    def __init__(self, spec: RobotSpec, rates: FloatArray) -> None:
+        names = names_of(spec.state)
+        bounded = [
+            (j, dim, names.index(dim.drives))
+            for j, dim in enumerate(spec.action)
+            if dim.drives is not None and _bounded(spec.state[names.index(dim.drives)])
+        ]
+        self.any = bool(bounded)
+        self._at = np.array([j for j, _, _ in bounded], np.intp)
+        self._state = np.array([i for _, _, i in bounded], np.intp)
+        self._low = np.array([spec.state[i].low for _, _, i in bounded])
+        self._high = np.array([spec.state[i].high for _, _, i in bounded])
+        kinds = [dim.kind for _, dim, _ in bounded]
+        self._targets = np.array([kind not in MOVING for kind in kinds], np.bool_)
+        self._per_tick = np.array([spec.period_s if kind is Kind.VELOCITY else 1.0 for kind in kinds])
+        self._rates = np.where([kind is Kind.VELOCITY for kind in kinds], rates[self._at], np.inf)
+
+    def __call__(self, setpoint: FloatArray, state: FloatArray) -> FloatArray:
+        at = state[self._state]
+        most = np.where(self._targets, self._high, self._speed(self._high - at))
+        least = np.where(self._targets, self._low, -self._speed(at - self._low))
+        kept = setpoint.copy()
+        kept[self._at] = np.minimum(np.maximum(setpoint[self._at], least), most)
+        return kept
+
+    def _speed(self, room: FloatArray) -> FloatArray:
+        """What may be sent with so much room left; nothing if there is none."""
+        room = np.maximum(room, 0.0)
+        return np.minimum(room / self._per_tick, np.sqrt(2 * np.where(room > 0, self._rates * room, 0.0)))
+
+
+def _bounded(dim: Dim) -> bool:
+    return not is_turn(dim) and bool(np.isfinite(dim.low) or np.isfinite(dim.high))
+
+
+class _Frozen:
+    """Whether a state repeats itself to the bit while what is sent changes."""
+
+    def __init__(self, ticks: int | None) -> None:
+        self._ticks = ticks
+        self._repeats = 0
+        self._changed = False
+        self._state: FloatArray | None = None
+        self._sent: FloatArray | None = None
+
+    def __call__(self, state: FloatArray, sent: FloatArray | None) -> bool:
+        if self._ticks is None:
+            return False
+        same = self._state is not None and np.array_equal(state, self._state)
+        changed = sent is not None and self._sent is not None and not np.array_equal(sent, self._sent)
+        self._repeats = self._repeats + 1 if same else 0
+        self._changed = same and (self._changed or changed)
+        self._state, self._sent = state, sent
+        return self._changed and self._repeats >= self._ticks

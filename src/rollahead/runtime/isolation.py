@@ -1,0 +1,149 @@
+"""Where the executor runs: in a thread, or in a process of its own.
+
+A side makes what the executor shares with the others, launches a `Host`, and can tell whether it lives. With a process,
+the mailboxes and the trace lie in shared memory, and the worker's Python never keeps the executor waiting.
+
+Threads: whoever made the runtime.
+"""
+
+import multiprocessing
+import pickle
+import threading
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from typing import Protocol
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.bell import Bell
+from rollahead.runtime.build import Drive
+from rollahead.runtime.clock import MonotonicClock
+from rollahead.runtime.host import Host, Links
+from rollahead.runtime.mailbox import Mailbox
+from rollahead.runtime.robots import Robot
+from rollahead.runtime.shared import SharedMailbox
+from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.speedup import SpeedUp
+from rollahead.runtime.trace import Trace
+from rollahead.runtime.tuning import Tuning
+from rollahead.runtime.wire import OrdersCodec, SharedInbox, SharedOutbox, SnapshotCodec
+
+PATIENCE_S = 5.0  # for a thread or process that shall end
+TRACE_S = 120.0  # of ticks that the trace holds
+UNWATCHED = "the robot keeps the last setpoint until its own watchdog stops it"
+
+MakeRobot = Callable[[], Robot]
+
+
+class Side(Protocol):
+    """What the runtime knows of where the executor is."""
+
+    links: Links
+    control: Connection
+
+    def launch(self) -> None:
+        """Raises: ConfigError, if it cannot be."""
+        ...
+
+    def alive(self) -> bool: ...
+
+    def death(self) -> str:
+        """How it died, and what that means for the robot."""
+        ...
+
+    def stop_hung(self) -> str:
+        """Stops a robot whose call does not return, as far as can be; what was done, in words."""
+        ...
+
+    def end(self) -> None:
+        """Waits until it is gone."""
+        ...
+
+
+class ThreadSide:
+    """The executor in a thread of this process."""
+
+    def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning) -> None:
+        self.links = Links(Mailbox(), Mailbox(), Mailbox(), _trace(spec, shared=False), Bell())
+        self.control, theirs = multiprocessing.Pipe()
+        self._host = Host(drive, make_robot, self.links, theirs, MonotonicClock(), tuning)
+        run = self._host.run
+        self._thread = threading.Thread(target=run, args=(lambda: True,), name="rollahead executor", daemon=True)
+
+    def launch(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._thread.is_alive()
+
+    def death(self) -> str:
+        """It cannot die alone."""
+        return "the executor's thread ended without a word"
+
+    def stop_hung(self) -> str:
+        """`Robot.stop` from this thread: the one that hangs cannot."""
+        if self._host.robot is None:
+            return "it never came to be connected"
+        self._host.robot.stop()
+        return "it was told to stop from another thread"
+
+    def end(self) -> None:
+        """A thread that hangs is left behind; it ends with the program."""
+        self._thread.join(PATIENCE_S)
+
+
+class ProcessSide:
+    """The executor in a process of its own."""
+
+    def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning) -> None:
+        horizon = SpeedUp(spec, drive.strategy.q).horizon(drive.horizon)
+        outbox = SharedOutbox(SnapshotCodec(spec, horizon, drive.n_obs))
+        inbox = SharedInbox(spec, horizon, outbox)
+        self.links = Links(outbox, inbox, SharedMailbox(OrdersCodec()), _trace(spec, shared=True), Bell())
+        self.control, self._theirs = multiprocessing.Pipe()
+        host = Host(drive, make_robot, self.links, self._theirs, MonotonicClock(), tuning)
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=host.run_alone, name="rollahead executor", daemon=True)
+
+    def launch(self) -> None:
+        """Starts the process."""
+        try:
+            self._process.start()
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ConfigError(
+                f"what makes the robot cannot be sent to another process ({error}); give a function of a module, or a "
+                "functools.partial of one, or use isolation=thread"
+            ) from error
+        self._theirs.close()
+
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.is_alive()
+
+    def death(self) -> str:
+        """By which signal it was killed, or how it ended."""
+        self._process.join(PATIENCE_S)
+        return f"the executor's process died (exit status {self._process.exitcode}): {UNWATCHED}"
+
+    def stop_hung(self) -> str:
+        """Kills the process: nobody else has the robot."""
+        self._process.kill()
+        return f"its process was killed: {UNWATCHED}"
+
+    def end(self) -> None:
+        """A process that does not end is killed."""
+        self._process.join(PATIENCE_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def _trace(spec: RobotSpec, *, shared: bool) -> Trace:
+    return Trace(spec, round(TRACE_S * spec.rate_hz), MonotonicClock(), shared=shared)
+
+
+SIDES: Mapping[str, Callable[[Drive, MakeRobot, RobotSpec, Tuning], Side]] = {
+    "thread": ThreadSide,
+    "process": ProcessSide,
+}

@@ -1,0 +1,109 @@
+"""The executor's loop in real time: ticks on a grid of absolute deadlines.
+
+    wait for the head of tick k -> obey orders -> observe -> act -> wake the worker if something was asked
+
+A tick whose whole period has passed is skipped; one that begins late is still sent, so that one slow tick costs one
+gap. Nothing is caught up, and nothing drifts. At the end, for whatever reason, the robot is brought to rest: its plan
+is dropped, and holds are sent until what was sent last moves nothing.
+
+Threads: the executor's alone, in whichever process it is. Hot path: all but the constructor.
+"""
+
+from collections.abc import Callable
+
+from rollahead.errors import ControlError, RobotError
+from rollahead.runtime.bell import Bell
+from rollahead.runtime.clock import Clock, Grid
+from rollahead.runtime.executor import Executor
+from rollahead.runtime.mailbox import Box
+from rollahead.runtime.messages import Failure, Orders
+
+REST_S = 1.0  # the most that coming to rest may take
+DEAD = Failure("the worker is gone")
+
+
+class Loop:
+    """Drives `executor` by `clock`. alive: whether the worker is there; substeps: setpoints per tick."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        clock: Clock,
+        orders: Box[Orders],
+        bell: Bell,
+        alive: Callable[[], bool],
+        substeps: int = 1,
+    ) -> None:
+        self._executor = executor
+        self._clock = clock
+        self._orders = orders
+        self._bell = bell
+        self._alive = alive
+        self._substeps = substeps
+        self._obeyed = orders.peek() or Orders()
+        self._ends_at: int | None = None  # the tick at which coming to rest has taken too long
+
+    def run(self, grid: Grid, ticks: int | None = None) -> None:
+        """Runs from tick 0 on, to an order or for `ticks`, and until the robot is at rest.
+
+        Raises: RobotError, if the robot fails; it has been held, if it could be, and stopped by then.
+        """
+        k = 0
+        while not self._over(k):
+            if self._clock.now_ns() >= grid.due_ns(k + 1):
+                self._executor.skip(k)
+            else:
+                self._clock.sleep_until_ns(grid.due_ns(k))
+                self._obey(k, grid, ticks)
+                self._tick(k, grid)
+            k += 1
+
+    def _over(self, k: int) -> bool:
+        ends_at = self._ends_at
+        return ends_at is not None and (k >= ends_at or self._executor.at_rest)
+
+    def _tick(self, k: int, grid: Grid) -> None:
+        def pace(j: int) -> None:
+            if j:
+                self._clock.sleep_until_ns(grid.due_ns(k + j / self._substeps))
+
+        try:
+            self._executor.observe(k)
+            if self._substeps > 1 and self._executor.asked(k):
+                self._bell.ring()
+            self._executor.act(k, pace)
+        except Exception as error:
+            self._fail(k, error)
+        if self._substeps == 1 and self._executor.asked(k):
+            self._bell.ring()
+
+    def _fail(self, k: int, error: Exception) -> None:
+        what = str(error) if isinstance(error, ControlError) else f"{type(error).__name__}: {error}"
+        try:
+            self._executor.fail(k)
+        except Exception as again:
+            raise RobotError(f"the robot failed in tick {k} ({what}), and could not be held ({again})") from error
+        raise RobotError(f"the robot failed in tick {k} ({what}); it was held and stopped") from error
+
+    def _obey(self, k: int, grid: Grid, ticks: int | None) -> None:
+        """Does what the orders have come to since the last look."""
+        executor, orders, old = self._executor, self._orders.peek() or self._obeyed, self._obeyed
+        if orders is not old:
+            self._obeyed = orders
+            if orders.estops != old.estops:
+                executor.estop()
+            if orders.resets != old.resets and not orders.latched:
+                executor.reset()
+            if orders.task != old.task:
+                executor.set_task(orders.task)
+            if orders.paused != old.paused:
+                (executor.pause if orders.paused else executor.resume)()
+        if executor.failure is None and not self._alive():
+            executor.failure = DEAD
+        if orders.stop or executor.failure is not None or k == ticks:
+            self._come_to_rest(k, grid)
+
+    def _come_to_rest(self, k: int, grid: Grid) -> None:
+        if self._ends_at is None:
+            self._ends_at = k + max(round(REST_S * grid.rate_hz), 1)
+            self._executor.pause()

@@ -1,0 +1,59 @@
+"""What the executor sees: the newest usable state, for how long there was none, and the window of observations.
+
+Threads: the executor's alone. Hot path: all of it.
+"""
+
+from rollahead.runtime.arrays import FloatArray, frozen, unknown
+from rollahead.runtime.guard import Flag, Guard
+from rollahead.runtime.messages import Observation
+from rollahead.runtime.robots import Reading, Robot
+
+
+class Senses:
+    """Reads `robot`. n_obs: observations in a window."""
+
+    def __init__(self, robot: Robot, guard: Guard, n_obs: int) -> None:
+        self._robot = robot
+        self._guard = guard
+        self._n_obs = n_obs
+        self._window: tuple[Observation, ...] = ()
+        self.seen = Reading(unknown(len(robot.spec.state)), unknown(len(robot.spec.environment)))
+        self.trouble = Flag(0)  # why the state that was read last is not usable
+        self.blind_ticks = 0  # in a row without a usable state
+        self.ever = False  # whether there was one
+
+    def look(self, sent: FloatArray | None) -> None:
+        """Reads the state; one that is not usable leaves the last one, a tick older. sent: (A,), the last action.
+        Phase: hot."""
+        reading = self._robot.read()
+        reading = Reading(frozen(reading.state), frozen(reading.environment), reading.age)
+        self.trouble = self._guard.check(reading, sent)
+        if not self.trouble:
+            self.seen, self.blind_ticks, self.ever = reading, 0, True
+        else:
+            self.seen = Reading(self.seen.state, self.seen.environment, self.seen.age + 1)
+            self.blind_ticks += 1
+
+    def window(self, k: int, task: str) -> tuple[Observation, ...]:
+        """The n_obs observations to tick `k`, one tick apart; a missing one is the nearest older, or the first.
+        Phase: hot."""
+        frames = self._robot.frames()
+        newest = Observation(
+            tick=k,
+            state=self.seen.state,
+            environment=self.seen.environment,
+            images={name: frame.image for name, frame in frames.items()},
+            image_ticks={name: k - frame.age for name, frame in frames.items()},
+            task=task,
+            state_age=self.seen.age,
+        )
+        seen = (*self._window, newest)
+        self._window = tuple(
+            next((old for old in reversed(seen) if old.tick <= k - back), seen[0])
+            for back in range(self._n_obs - 1, -1, -1)
+        )
+        return self._window
+
+    def forget(self) -> None:
+        """The window begins anew."""
+        self._window = ()

@@ -1,0 +1,204 @@
+"""Memory that two processes share: a block, the newest message in it, and a ring of records in it.
+
+    slots      | 0 | 1 | 2 |      the message with number n lies in slot n % 3
+    head       n                  the newest whole one
+
+The writer fills the next slot and then moves the head on. The reader copies the slot that the head names, and takes the
+copy if the head has moved by less than two meanwhile: nobody wrote to that slot. Nobody waits.
+
+Threads: one writer and one reader for each mailbox and each ring, in any two processes.
+Hot path: `put`, `peek` and `append`. `fence` takes a lock of its own that nobody else knows: it never waits.
+Assumes: Linux (memfd). Where a processor may reorder writes (Arm), the fence keeps the order.
+"""
+
+import mmap
+import os
+import threading
+from multiprocessing.reduction import DupFd
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+W = TypeVar("W")
+R = TypeVar("R")
+W_contra = TypeVar("W_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+SLOTS = 3
+
+
+class Block:
+    """`size` bytes of zeros, without a name: they are gone with the last process that has them.
+
+    It may be given to a process that is started with it among its arguments.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._open(os.memfd_create("rollahead"), size)
+        os.ftruncate(self._fd, size)
+        self._map = mmap.mmap(self._fd, size)
+
+    def _open(self, fd: int, size: int) -> None:
+        self._fd, self.size = fd, size
+
+    def array(self, dtype: Any, shape: tuple[int, ...] = (), offset: int = 0) -> NDArray[Any]:
+        """An array in the block, `offset` bytes from its start. Phase: setup."""
+        return np.ndarray(shape, dtype, self._map, offset)
+
+    def __getstate__(self) -> tuple[Any, int]:
+        return DupFd(self._fd), self.size
+
+    def __setstate__(self, state: tuple[Any, int]) -> None:
+        fd, size = state
+        self._open(fd.detach(), size)
+        self._map = mmap.mmap(self._fd, size)
+
+    def __del__(self) -> None:
+        os.close(self._fd)  # a mapping outlives its descriptor
+
+
+class Codec(Protocol[W_contra, R_co]):
+    """How a message lies in memory, as fields of fixed size; what is read may be less than was written."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def write(self, slot: NDArray[Any], message: W_contra) -> None:
+        """Phase: hot."""
+        ...
+
+    def read(self, slot: NDArray[Any]) -> R_co:
+        """The message in `slot`, which nobody else writes to: its arrays may be kept. Phase: hot."""
+        ...
+
+
+class Fields:
+    """Messages that are tuples already, of what `fields` say, as numpy writes a structured dtype."""
+
+    def __init__(self, fields: Any) -> None:
+        self.dtype = np.dtype(fields)
+
+    def write(self, slot: NDArray[Any], message: tuple[Any, ...]) -> None:
+        """Phase: hot."""
+        slot[...] = message
+
+    def read(self, slot: NDArray[Any]) -> NDArray[Any]:
+        """A structured array (), read-only. Phase: hot."""
+        slot.flags.writeable = False
+        return slot
+
+
+class SharedMailbox(Generic[W, R]):
+    """A `Mailbox` between two processes."""
+
+    def __init__(self, codec: Codec[W, R]) -> None:
+        self._codec = codec
+        self._block = Block(8 + SLOTS * codec.dtype.itemsize)
+        self._attach()
+
+    def _attach(self) -> None:
+        self._head = self._block.array(np.int64, (1,))
+        self._slots = [
+            self._block.array(self._codec.dtype, (), 8 + i * self._codec.dtype.itemsize) for i in range(SLOTS)
+        ]
+        self._seen = 0
+        self._message: R | None = None
+        self._fence = threading.Lock()
+
+    def put(self, message: W) -> None:
+        """Writer only. Phase: hot."""
+        number = int(self._head[0]) + 1
+        self._codec.write(self._slots[number % SLOTS], message)
+        fence(self._fence)
+        self._head[0] = number
+
+    def peek(self) -> R | None:
+        """The newest message, the same object until there is a newer one; None before the first. Reader only.
+        Phase: hot."""
+        while (number := int(self._head[0])) != self._seen:
+            fence(self._fence)
+            copy = self._slots[number % SLOTS].copy()
+            fence(self._fence)
+            if int(self._head[0]) - number < SLOTS - 1:
+                self._message = self._codec.read(copy)
+                self._seen = number
+                break
+        return self._message
+
+    def reader(self) -> "SharedMailbox[W, R]":
+        """The same mailbox for one more reader, in another thread."""
+        other: SharedMailbox[W, R] = object.__new__(SharedMailbox)
+        other.__setstate__((self._codec, self._block))
+        return other
+
+    def __getstate__(self) -> tuple[Codec[W, R], Block]:
+        return self._codec, self._block
+
+    def __setstate__(self, state: tuple[Codec[W, R], Block]) -> None:
+        self._codec, self._block = state
+        self._attach()
+
+
+class Ring:
+    """The newest `capacity` records of `dtype`. One appends; others follow with a cursor, also from another process.
+
+    One slot more than `capacity` is the one that is being written.
+    """
+
+    def __init__(self, dtype: Any, capacity: int, *, shared: bool = False) -> None:
+        self._dtype, self.capacity = np.dtype(dtype), capacity
+        self._block = Block(8 + (capacity + 1) * self._dtype.itemsize) if shared else None
+        self._attach()
+
+    def _attach(self) -> None:
+        n = self.capacity + 1
+        if self._block is None:
+            self._count, self._records = np.zeros(1, np.int64), np.zeros(n, self._dtype)
+        else:
+            self._count = self._block.array(np.int64, (1,))
+            self._records = self._block.array(self._dtype, (n,), 8)
+        self._fence = threading.Lock()
+
+    def append(self, record: tuple[Any, ...]) -> None:
+        """Writer only. Phase: hot."""
+        count = int(self._count[0])
+        self._records[count % len(self._records)] = record
+        fence(self._fence)
+        self._count[0] = count + 1
+
+    @property
+    def count(self) -> int:
+        """How many were appended, ever."""
+        return int(self._count[0])
+
+    def newest(self) -> NDArray[Any]:
+        """The records that are there, oldest first; a copy."""
+        return self.since(0)[0]
+
+    def since(self, cursor: int) -> tuple[NDArray[Any], int, int]:
+        """The records from number `cursor` on, oldest first, as a copy; the cursor to go on with; and how many were
+        written over before they were read."""
+        stop = self.count
+        fence(self._fence)
+        first = max(cursor, stop - self.capacity)
+        records = self._records[np.arange(first, stop) % len(self._records)]
+        fence(self._fence)
+        whole = min(max(self.count - self.capacity, first), stop)  # those before may be torn by now
+        return records[whole - first :], stop, whole - cursor
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: value for name, value in vars(self).items() if name != "_fence"}
+        return state if self._block is None else {**state, "_count": None, "_records": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _fence=threading.Lock())
+        if self._block is not None:
+            self._attach()
+
+
+def fence(lock: threading.Lock) -> None:
+    """What was written before is seen before what is written after. `lock` is the caller's own. Phase: hot."""
+    with lock:
+        pass
+    with lock:
+        pass

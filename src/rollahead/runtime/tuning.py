@@ -1,0 +1,143 @@
+"""What is set in a process and in a thread so that a loop in it keeps its time, and set back at the end.
+
+    process   the interpreter's switch interval (how long a thread that computes may keep the others waiting: 5 ms as
+              Python comes), torch's threads, objects kept out of garbage collection, memory locked
+    thread    timer slack (50 us as Linux comes), scheduling class, cores
+
+What is not permitted is left as it is and said; `rollahead doctor` says how to permit it.
+
+Threads: `tuned_process` from the thread that starts others; `tuned_thread` in the thread that it is for.
+"""
+
+import ctypes
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from rollahead.errors import ConfigError
+
+PR_SET_TIMERSLACK, PR_GET_TIMERSLACK = 29, 30
+MCL_CURRENT, MCL_FUTURE = 1, 2
+
+Undo = Callable[[], object]
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """switch_interval_s: of the interpreter; timer_slack_ns: of the executor's thread; fifo: its priority under
+    SCHED_FIFO, 1 to 99, None for the normal class; cores: those it may run on, None for all; lock_memory: keep the
+    process from being paged out; torch_threads: those that torch may use for one operator, if it is loaded."""
+
+    switch_interval_s: float = 0.0005
+    timer_slack_ns: int = 1
+    fifo: int | None = None
+    cores: tuple[int, ...] | None = None
+    lock_memory: bool = False
+    torch_threads: int = 1
+
+    def __post_init__(self) -> None:
+        if not (self.switch_interval_s > 0 and self.timer_slack_ns > 0 and self.torch_threads > 0):
+            raise ConfigError(
+                f"switch_interval_s is {self.switch_interval_s}, timer_slack_ns {self.timer_slack_ns} and "
+                f"torch_threads {self.torch_threads}; all must be positive"
+            )
+        if self.fifo is not None and not 1 <= self.fifo <= 99:
+            raise ConfigError(f"the priority fifo is {self.fifo}; give one from 1 to 99, or null")
+        present = os.sched_getaffinity(0)
+        if self.cores is not None and not set(self.cores) & present:
+            raise ConfigError(
+                f"cores is {list(self.cores)}, and this process may run on {sorted(present)}; give some of these"
+            )
+
+
+@contextmanager
+def tuned_process(tuning: Tuning) -> Iterator[dict[str, str]]:
+    """Sets what belongs to a process; gives what came of it, by name, in words. Phase: setup."""
+    steps = {
+        "switch_interval": lambda: _switch_interval(tuning.switch_interval_s),
+        "torch_threads": lambda: _torch_threads(tuning.torch_threads),
+        "garbage": _freeze,
+        **({"memory": _lock_memory} if tuning.lock_memory else {}),
+    }
+    with _done(steps) as said:
+        yield said
+
+
+@contextmanager
+def tuned_thread(tuning: Tuning) -> Iterator[dict[str, str]]:
+    """Sets what belongs to the calling thread; gives what came of it, by name, in words. Phase: setup."""
+    fifo, cores = tuning.fifo, tuning.cores
+    steps = {
+        "timer_slack": lambda: _timer_slack(tuning.timer_slack_ns),
+        **({"scheduling": lambda: _fifo(fifo)} if fifo is not None else {}),
+        **({"cores": lambda: _affinity(cores)} if cores is not None else {}),
+    }
+    with _done(steps) as said:
+        yield said
+
+
+@contextmanager
+def _done(steps: dict[str, Callable[[], tuple[str, Undo]]]) -> Iterator[dict[str, str]]:
+    said: dict[str, str] = {}
+    with ExitStack() as undo:
+        for name, step in steps.items():
+            try:
+                said[name], back = step()
+                undo.callback(back)
+            except OSError as error:
+                said[name] = f"not permitted ({error.strerror})"
+        yield said
+
+
+def _switch_interval(seconds: float) -> tuple[str, Undo]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(seconds)
+    return f"{seconds * 1e3:g} ms, was {before * 1e3:g} ms", lambda: sys.setswitchinterval(before)
+
+
+def _torch_threads(n: int) -> tuple[str, Undo]:
+    torch = sys.modules.get("torch")  # the runtime never imports it
+    if torch is None:
+        return "torch is not loaded", lambda: None
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    return f"{n}, was {before}", lambda: torch.set_num_threads(before)
+
+
+def _freeze() -> tuple[str, Undo]:
+    gc.collect()
+    gc.freeze()
+    return f"{gc.get_freeze_count()} objects set apart", gc.unfreeze
+
+
+def _lock_memory() -> tuple[str, Undo]:
+    _checked(_libc.mlockall(MCL_CURRENT | MCL_FUTURE))
+    return "locked", _libc.munlockall
+
+
+def _timer_slack(ns: int) -> tuple[str, Undo]:
+    before = _libc.prctl(PR_GET_TIMERSLACK)
+    _checked(_libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(ns)))
+    return f"{ns} ns, was {before} ns", lambda: _libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(before))
+
+
+def _fifo(priority: int) -> tuple[str, Undo]:
+    before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    return f"SCHED_FIFO {priority}", lambda: os.sched_setscheduler(0, before, parameters)
+
+
+def _affinity(cores: tuple[int, ...]) -> tuple[str, Undo]:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, set(cores) & before)
+    return f"{sorted(set(cores) & before)}, was {sorted(before)}", lambda: os.sched_setaffinity(0, before)
+
+
+def _checked(status: int) -> None:
+    if status != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

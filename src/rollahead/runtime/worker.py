@@ -1,0 +1,102 @@
+"""The worker: it waits for a request, infers, and puts the result where the executor finds it.
+
+Threads: the worker's own, in the process of whoever started the runtime; it owns the planner, and all that torch does.
+"""
+
+import threading
+from dataclasses import replace
+
+from rollahead.errors import ControlError
+from rollahead.runtime.bell import Bell
+from rollahead.runtime.clock import Clock, Grid
+from rollahead.runtime.inference import Inference
+from rollahead.runtime.latency import LatencyModel
+from rollahead.runtime.mailbox import Box
+from rollahead.runtime.messages import Cost, Failure, Request, Result, Snapshot
+
+WAIT_S = 0.1  # how often it looks whether it shall end
+AFTER_HEAD = 0.25  # of a tick: its snapshot is out by then
+BEFORE_HEAD = 0.5  # of a tick: how long before its tick an injected latency ends
+
+
+class Worker:
+    """Answers what `outbox` asks into `inbox`. latency: if given, every inference is made to last as long as it says,
+    in real time; seed: of that."""
+
+    def __init__(
+        self,
+        inference: Inference,
+        outbox: Box[Snapshot],
+        inbox: Box[Result | Failure],
+        clock: Clock,
+        latency: LatencyModel | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.error: Exception | None = None
+        self._inference = inference
+        self._outbox = outbox
+        self._inbox = inbox
+        self._clock = clock
+        self._latency = latency
+        self._seed = seed
+        self._taken: Request | None = None
+        self._begun = 0
+        self._ending = threading.Event()
+
+    def warm(self, times: int, rate_hz: float) -> list[Cost]:
+        """Infers `times` times on the snapshot that lies there, for the first calls of everything; what each cost.
+        Phase: warm."""
+        snapshot = self._newest()
+        request = snapshot.request
+        assert request is not None, "the executor asks before the first tick"
+        costs = []
+        for _ in range(times):
+            began_ns = self._clock.now_ns()
+            self._inference(request, lambda: snapshot)
+            costs.append(Cost(fixed=(self._clock.now_ns() - began_ns) * 1e-9 * rate_hz))
+        self._taken = request
+        return costs
+
+    def run(self, bell: Bell, grid: Grid) -> None:
+        """Answers until `end`, or until the planner fails: then the executor is told, and `error` is why."""
+        try:
+            while not self._ending.is_set():
+                if not self.step(grid):
+                    bell.wait(WAIT_S)
+        except Exception as error:
+            self.error = error
+            self._inbox.put(
+                Failure(str(error) if isinstance(error, ControlError) else f"{type(error).__name__}: {error}")
+            )
+
+    def end(self, bell: Bell) -> None:
+        """Asks `run` to return after the inference that is under way."""
+        self._ending.set()
+        bell.ring()
+
+    def step(self, grid: Grid) -> bool:
+        """Answers the open request, if there is a new one. Phase: hot."""
+        snapshot = self._outbox.peek()
+        if snapshot is None or snapshot.request is None or snapshot.request is self._taken:
+            return False
+        self._taken = snapshot.request
+        self._inbox.put(self._answer(snapshot.request, snapshot.tick, grid))
+        return True
+
+    def _answer(self, request: Request, begun: int, grid: Grid) -> Result:
+        if self._latency is None:
+            result = self._inference(request, self._newest)
+            took_ns = self._clock.now_ns() - grid.due_ns(begun)
+            return replace(result, cost=Cost(fixed=took_ns * 1e-9 * grid.rate_hz))
+        latency = self._latency.sample(self._seed, self._begun)
+        self._begun += 1
+        if latency.bind:
+            self._clock.sleep_until_ns(grid.due_ns(begun + latency.bind + AFTER_HEAD))
+        result = self._inference(request, self._newest)
+        self._clock.sleep_until_ns(grid.due_ns(begun + latency.done - BEFORE_HEAD))
+        return replace(result, cost=Cost(fixed=latency.done))
+
+    def _newest(self) -> Snapshot:
+        snapshot = self._outbox.peek()
+        assert snapshot is not None, "the executor publishes before the worker looks"
+        return snapshot

@@ -1,0 +1,186 @@
+"""A simulated world in real time: a task that goes on by the clock, in a process of its own, and its robot.
+
+    with World({"name": "mole"}) as world:
+        world.reset(seed)
+        with Realtime(drive, world.make_robot, planner) as runtime: ...
+
+As with a real robot, nothing waits for anybody: the world moves on every period under the newest setpoint, be it there
+or not. Its clock begins with the first setpoint after a reset, and it moves an eighth of a period before the executor
+reads it, so that a state is whole and hardly old, and a run without an overrun is the one that lockstep plays.
+
+Threads: `_live` is the process; `SimulatedRobot` is the executor's; the rest is whose who made the world.
+"""
+
+import multiprocessing
+from collections.abc import Mapping
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+from rollahead.errors import RobotError
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.bell import Bell
+from rollahead.runtime.clock import Grid, MonotonicClock
+from rollahead.runtime.robots import Frame, Reading
+from rollahead.runtime.shared import Fields, SharedMailbox
+from rollahead.runtime.spec import RobotSpec
+from rollahead.sim.task import Task, make_task
+
+PHASE = 7 / 8  # of a period after a setpoint was due, the world moves on
+PATIENCE_S = 30.0  # for the process to begin, which imports a simulator
+LOOK_S = 0.1  # how often a world that stands still looks for orders
+
+Setpoints = SharedMailbox[tuple[Any, ...], Any]
+Scenes = SharedMailbox[tuple[Any, ...], Any]
+
+
+class World:
+    """The process of the task `config`, and what is to be known of it."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = dict(config)
+        self.task: Task = make_task(**config)  # for its expert and its model; nothing is played here
+        spec = self.task.spec
+        self._setpoints: Setpoints = SharedMailbox(
+            Fields([("stopped", "?"), ("action", "f8", (len(spec.action),)), ("episode", "i8"), ("sent_ns", "i8")])
+        )
+        scene: list[Any] = [("state", "f8", (len(spec.state),)), ("environment", "f8", (len(spec.environment),))]
+        scene += [("seen_ns", "i8"), ("episode", "i8"), ("ticks", "i8"), ("done", "?"), ("success", "?")]
+        self._scenes: Scenes = SharedMailbox(Fields(scene))
+        self._bell = Bell()
+        self._episode = 0
+
+    def __enter__(self) -> "World":
+        self._control, theirs = multiprocessing.Pipe()
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=_live, args=(self._config, self._setpoints, self._scenes, self._bell, theirs), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._control.close()
+        self._bell.ring()
+        self._process.join(PATIENCE_S)
+
+    @property
+    def make_robot(self) -> "partial[SimulatedRobot]":
+        """Makes the robot of the episode that was reset last, also in another process."""
+        return partial(SimulatedRobot, self.task.spec, self._setpoints, self._scenes, self._bell, self._episode)
+
+    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+        """Begins an episode; it stands still until the robot is sent something. Raises: RobotError, if the process
+        died."""
+        self._episode += 1
+        try:
+            self._control.send((self._episode, seed, stimulus))
+            self._bell.ring()
+            if not self._control.poll(PATIENCE_S):
+                raise RobotError(f"the simulated world did not answer within {PATIENCE_S:g} s")
+            self._control.recv()
+        except (EOFError, OSError) as error:
+            raise RobotError("the simulated world's process is gone; see what it printed, and make another") from error
+        self.task.reset(seed, stimulus=stimulus)
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode has ended."""
+        return bool(self._scene["done"])
+
+    @property
+    def success(self) -> bool:
+        """Whether it has succeeded."""
+        return bool(self._scene["success"])
+
+    @property
+    def ticks(self) -> int:
+        """How many periods it has gone on."""
+        return int(self._scene["ticks"])
+
+    @property
+    def _scene(self) -> Any:
+        scene = self._scenes.reader().peek()
+        assert scene is not None, "reset comes first"
+        return scene
+
+
+class SimulatedRobot:
+    """The robot of a `World`, as the executor drives it."""
+
+    def __init__(self, spec: RobotSpec, setpoints: Setpoints, scenes: Scenes, bell: Bell, episode: int) -> None:
+        self.spec = spec
+        self._setpoints = setpoints.reader()
+        self._scenes = scenes.reader()
+        self._bell = bell
+        self._episode = episode
+        self._clock = MonotonicClock()
+        self._moving = False
+        self._last: FloatArray = frozen([0.0] * len(spec.action))
+
+    def connect(self) -> None:
+        """Raises: RobotError, if the world was not reset."""
+        if self._scenes.peek() is None:
+            raise RobotError("the simulated world stands in no episode; reset it first")
+
+    def read(self) -> Reading:
+        """Phase: hot."""
+        scene: Any = self._scenes.peek()
+        age_ns = self._clock.now_ns() - int(scene["seen_ns"]) if self._moving else 0
+        return Reading(scene["state"], scene["environment"], int(age_ns * 1e-9 * self.spec.rate_hz))
+
+    def frames(self) -> Mapping[str, Frame]:
+        """No cameras. Phase: hot."""
+        return {}
+
+    def write(self, setpoint: FloatArray) -> None:
+        """Phase: hot."""
+        self._last = setpoint
+        self._setpoints.put((False, setpoint, self._episode, self._clock.now_ns()))
+        if not self._moving:
+            self._moving = True
+            self._bell.ring()
+
+    def stop(self) -> None:
+        """The world stands still."""
+        self._setpoints.put((True, self._last, self._episode, self._clock.now_ns()))
+
+    def disconnect(self) -> None:
+        """Nothing to do."""
+
+
+def _live(config: dict[str, Any], setpoints: Setpoints, scenes: Scenes, bell: Bell, control: Connection) -> None:
+    """The process: plays one episode after the other until the pipe is closed."""
+    task = make_task(**config)
+    while True:
+        try:
+            episode, seed, stimulus = control.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        task.reset(seed, stimulus=stimulus)
+        _show(task, scenes, episode, 0, MonotonicClock().now_ns())
+        control.send(task.max_ticks)
+        _play(task, setpoints, scenes, bell, control, episode)
+
+
+def _play(task: Task, setpoints: Setpoints, scenes: Scenes, bell: Bell, control: Connection, episode: int) -> None:
+    """One episode, to its end or to the next order."""
+    clock = MonotonicClock()
+    while (first := setpoints.peek()) is None or first["episode"] != episode:
+        bell.wait(LOOK_S)
+        if control.poll():
+            return
+    grid = Grid(int(first["sent_ns"]), task.spec.rate_hz)
+    ticks = 0
+    while not (task.done or control.poll()):
+        clock.sleep_until_ns(grid.due_ns(ticks + PHASE))
+        newest: Any = setpoints.peek()
+        if newest["stopped"]:
+            return
+        task.advance(newest["action"])
+        ticks += 1
+        _show(task, scenes, episode, ticks, clock.now_ns())
+
+
+def _show(task: Task, scenes: Scenes, episode: int, ticks: int, now_ns: int) -> None:
+    scenes.put((task.state(), task.environment(), now_ns, episode, ticks, task.done, task.success))
