@@ -2,7 +2,6 @@ import multiprocessing
 import threading
 
 from other_process import answer_bell
-
 from rollahead.runtime.bell import Bell
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from other_process import count_torn
 
+from other_process import count_torn
 from rollahead.runtime.shared import SLOTS, Block, Fields, Ring, SharedMailbox
 
 WIDE = Fields([("number", "i8"), ("values", "f8", (5000,))])

@@ -139,8 +139,9 @@ class Executor:
         self._record(k, TickStatus.OVERRUN, action, None)
 
     def warm(self) -> None:
-        """Before the first tick: reads the robot and publishes a snapshot with a request as it may come in tick 0, so that
-        the planner can be warmed up on it. Its answer is not wanted. Raises: RobotError, if no usable state was read."""
+        """Before the first tick: reads the robot and publishes a snapshot with a request as it may come in tick 0, so
+        that the planner can be warmed up on it. Its answer is not wanted. Raises: RobotError, if no usable state was
+        read."""
         self._senses.look(None)
         if self._senses.trouble:
             why = words(self._senses.trouble)

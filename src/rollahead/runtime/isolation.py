@@ -40,6 +40,11 @@ class Side(Protocol):
     links: Links
     control: Connection
 
+    @property
+    def processes(self) -> list[int]:
+        """The ids of those that it has launched."""
+        ...
+
     def launch(self) -> None:
         """Raises: ConfigError, if it cannot be."""
         ...
@@ -68,6 +73,11 @@ class ThreadSide:
         self._host = Host(drive, make_robot, self.links, theirs, MonotonicClock(), tuning)
         run = self._host.run
         self._thread = threading.Thread(target=run, args=(lambda: True,), name="rollahead executor", daemon=True)
+
+    @property
+    def processes(self) -> list[int]:
+        """None: it is a thread."""
+        return []
 
     def launch(self) -> None:
         """Starts the thread."""
@@ -105,6 +115,11 @@ class ProcessSide:
         host = Host(drive, make_robot, self.links, self._theirs, MonotonicClock(), tuning)
         context = multiprocessing.get_context("spawn")
         self._process = context.Process(target=host.run_alone, name="rollahead executor", daemon=True)
+
+    @property
+    def processes(self) -> list[int]:
+        """Its own."""
+        return [] if self._process.pid is None else [self._process.pid]
 
     def launch(self) -> None:
         """Starts the process."""

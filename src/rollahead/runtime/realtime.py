@@ -14,6 +14,7 @@ thread touches the robot, unless that thread hangs: then `robot.stop()` is calle
 """
 
 import enum
+import os
 import threading
 import time
 import warnings
@@ -106,6 +107,11 @@ class Realtime:
     def trace(self) -> Trace:
         """What happened; it may be followed while it does."""
         return self._side.links.trace
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the processes that it runs in."""
+        return [os.getpid(), *self._side.processes]
 
     # ---- life -------------------------------------------------------------------------------------------------------
 

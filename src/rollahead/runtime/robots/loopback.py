@@ -1,4 +1,4 @@
-"""The robot that is where it was told to be: the fake for tests and examples."""
+"""Robots that are where they were told to be: for tests, examples and measurements of everything but a robot."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,11 @@ from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.spec import RobotSpec
 
 
-class LoopbackRobot:
-    """Its state is the last setpoint, cut or padded with zeros to S dimensions; it keeps all that it was sent."""
+class NullRobot:
+    """Its state is the last setpoint, cut or padded with zeros to S dimensions."""
 
     def __init__(self, spec: RobotSpec) -> None:
         self.spec = spec
-        self.sent: list[FloatArray] = []
         self.stopped = False
         self._reading = Reading(frozen(np.zeros(len(spec.state))), frozen(np.zeros(len(spec.environment))))
 
@@ -31,7 +30,6 @@ class LoopbackRobot:
 
     def write(self, setpoint: FloatArray) -> None:
         """Phase: hot."""
-        self.sent.append(frozen(setpoint))
         state = np.zeros(len(self.spec.state))
         n = min(len(state), len(setpoint))
         state[:n] = setpoint[:n]
@@ -44,3 +42,16 @@ class LoopbackRobot:
 
     def disconnect(self) -> None:
         """Nothing to do."""
+
+
+class LoopbackRobot(NullRobot):
+    """The fake: it keeps all that it was sent."""
+
+    def __init__(self, spec: RobotSpec) -> None:
+        super().__init__(spec)
+        self.sent: list[FloatArray] = []
+
+    def write(self, setpoint: FloatArray) -> None:
+        """Phase: hot."""
+        self.sent.append(frozen(setpoint))
+        super().write(setpoint)

@@ -1,0 +1,167 @@
+"""The figures of the realtime driver on this machine.
+
+python -m benchmarks.realtime            all but the soak
+python -m benchmarks.realtime own_work   one or several by name
+python -m benchmarks.realtime soak minutes=60
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from benchmarks.figures import RESULTS, record, row
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.build import Drive, StrategyConfig, make_executor
+from rollahead.runtime.clock import MonotonicClock
+from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.latency import Lognormal
+from rollahead.runtime.messages import Cost, Observation, Result
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.recorder import Recorder
+from rollahead.runtime.robots.loopback import NullRobot
+from rollahead.runtime.run_folder import provenance
+from rollahead.runtime.spec import Dim, RobotSpec
+from rollahead.runtime.trace import Trace
+
+TOPIC = "realtime"
+HORIZON = 32
+RATE_HZ = 50.0
+SAMPLE_S = 10.0  # of memory
+SETTLED = 0.1  # share of a soak after which memory must not grow
+GROWTH_KB = 1024.0  # per hour, and process: what counts as growth
+ISOLATIONS = ("thread", "process")
+SOAKED = {"growth_kb_per_h": "kB/h", "drift_us_per_s": "us/s", "lost": "records", "skipped": "ticks"}
+DRIFT_US = 1.0  # per second: what counts as drift, ten times the clock's own resolution over a minute
+
+
+def arm(joints: int, **limits: Any) -> RobotSpec:
+    """An arm of so many joints, in rad."""
+    names = [f"joint_{j + 1}" for j in range(joints)]
+    action = tuple(replace(Dim(name, "rad", low=-3.0, high=3.0, drives=name), **limits) for name in names)
+    return RobotSpec(action, tuple(Dim(name, "rad") for name in names), RATE_HZ)
+
+
+def wave(observation: Observation, rng: np.random.Generator) -> FloatArray:
+    """(H, A), every joint on a slow sine of the ticks."""
+    ticks = observation.tick + np.arange(HORIZON)[:, None]
+    return np.sin(ticks / 50 + np.arange(len(observation.state)))
+
+
+def own_work() -> None:
+    """What a tick costs beside the robot: guard with all limits, history, trace, snapshot; a robot that does nothing;
+    back to back, so that the processor's caches are warm."""
+    command = "python -m benchmarks.realtime own_work"
+    rows = []
+    for joints, goal in ((7, "<= 50"), (14, None)):
+        took_us = _ticks_us(arm(joints, rate_limit=40.0, accel_limit=4000.0), 20_000)
+        p50, p99 = np.quantile(took_us, [0.5, 0.99])
+        name = "own_work_per_tick_us" if joints == 7 else f"own_work_per_tick_us_{joints}_joints"
+        rows += [row(f"{name}_p50", float(p50), "us", goal=goal, command=command)]
+        rows += [row(f"{name}_p99", float(p99), "us", command=command)]
+    record(TOPIC, rows)
+
+
+def _ticks_us(spec: RobotSpec, ticks: int) -> FloatArray:
+    """What each tick took; a chunk is asked for every 8 and comes 8 later."""
+    drive = Drive(StrategyConfig("vlash", s=8, d=8), HORIZON)
+    executor = make_executor(drive, NullRobot(spec), DelayEstimator(fixed=8), Trace(spec, 6000, MonotonicClock()))
+    took = np.zeros(ticks)
+    for k in range(ticks):
+        began = time.perf_counter_ns()
+        executor.tick(k)
+        took[k] = (time.perf_counter_ns() - began) / 1e3
+        snapshot = executor.outbox.peek()
+        request = None if snapshot is None else snapshot.request
+        if request is not None and request.origin is not None and k == request.tick + 7:
+            rows = np.sin((request.origin + np.arange(HORIZON)[:, None]) / 50 + np.arange(len(spec.action)))
+            executor.inbox.put(Result(request, frozen(rows), request.tick, frozen(rows[0]), Cost(8.0)))
+    return took[ticks // 10 :]
+
+
+def soak(minutes: float = 60.0) -> None:
+    """Hours of driving in one: memory, drift, lost records, with the executor in a thread and in a process. A null
+    robot, a scripted planner, lognormal latencies in real time, and the recorder."""
+    runs = {isolation: _soak(isolation, minutes) for isolation in ("thread", "process")}
+    sound = all(run["sound"] for run in runs.values())
+    command = f"python -m benchmarks.realtime soak minutes={minutes:g}"
+    rows = [row("soak_minutes", minutes if sound else 0.0, "min", goal=">= 60", command=command)]
+    for isolation, run in runs.items():
+        rows += [row(f"soak_{isolation}_{name}", run[name], unit, command=command) for name, unit in SOAKED.items()]
+    record(TOPIC, rows)
+    _write_table("soak", runs)
+
+
+def _soak(isolation: str, minutes: float) -> dict[str, Any]:
+    spec = arm(7, rate_limit=40.0, accel_limit=4000.0)
+    drive = Drive(StrategyConfig("vlash", s=12), HORIZON)
+    runtime = Realtime(
+        drive, partial(NullRobot, spec), ScriptedPlanner(wave), isolation=isolation, latency=Lognormal(4.0, 9.0)
+    )
+    memory: list[tuple[float, float]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        with runtime, Recorder(runtime.trace, Path(folder)) as recorder:
+            runtime.start(round(minutes * 60 * RATE_HZ))
+            while not runtime.wait(SAMPLE_S):
+                memory.append((time.monotonic(), _resident_kb(runtime.processes)))
+        ticks = pq.read_table(Path(folder) / "ticks.parquet", columns=["tick", "status", "began_ns"])
+    k, began_ns = ticks["tick"].to_numpy(), ticks["began_ns"].to_numpy()
+    status = ticks["status"].to_numpy()
+    found: dict[str, Any] = {
+        "minutes": minutes,
+        "ticks": len(k),
+        "missing": int(k[-1] + 1 - len(k)),
+        "lost": recorder.lost,
+        "skipped": int((status == 2).sum()),
+        "growth_kb_per_h": _growth_kb_per_h(memory),
+        "drift_us_per_s": float(np.polyfit(k, began_ns - runtime.start_ns - k * (1e9 / RATE_HZ), 1)[0] / 1e3 * RATE_HZ),
+        "memory_kb": [round(kb) for _, kb in memory],
+    }
+    sound = found["lost"] == found["missing"] == 0 and abs(found["drift_us_per_s"]) <= DRIFT_US
+    return {**found, "sound": sound and found["growth_kb_per_h"] <= GROWTH_KB and len(k) >= minutes * 60 * RATE_HZ}
+
+
+def _growth_kb_per_h(memory: list[tuple[float, float]]) -> float:
+    """The slope of the memory in use, from when it has settled on."""
+    at, kb = np.array(memory[int(SETTLED * len(memory)) :]).T
+    return float(np.polyfit(at - at[0], kb, 1)[0] * 3600) if len(at) > 1 else 0.0
+
+
+def _resident_kb(processes: list[int]) -> float:
+    """What only these processes hold in memory, all together."""
+    held = 0.0
+    for pid in processes:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            held += float(line.split()[1]) if line.startswith("Private_Dirty") else 0.0
+    return held
+
+
+def _write_table(name: str, content: Mapping[str, Any]) -> None:
+    path = RESULTS / "tables" / f"{TOPIC}_{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**content, **provenance(0)}, indent=1) + "\n")
+
+
+BENCHMARKS: Mapping[str, Callable[..., None]] = {"own_work": own_work, "soak": soak}
+LONG = ("soak",)
+
+
+def main(arguments: list[str]) -> None:
+    """Runs those named, with options as `name=number`."""
+    options = dict(argument.split("=") for argument in arguments if "=" in argument)
+    names = [argument for argument in arguments if "=" not in argument]
+    for name in names or [name for name in BENCHMARKS if name not in LONG]:
+        BENCHMARKS[name](**{key: float(value) for key, value in options.items()})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
