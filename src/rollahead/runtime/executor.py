@@ -21,7 +21,7 @@ from rollahead.runtime.arrays import FloatArray, unknown
 from rollahead.runtime.chunk import Chunk, Timeline
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.discrete import Discrete
-from rollahead.runtime.guard import Flag, Guard, GuardConfig, words
+from rollahead.runtime.guard import Guard, GuardConfig, words
 from rollahead.runtime.history import History
 from rollahead.runtime.hold import Hold
 from rollahead.runtime.lookahead import planned_rows
@@ -107,13 +107,22 @@ class Executor:
 
     def observe(self, k: int) -> None:
         """The first half of tick `k`. Phase: hot."""
+        self.look(k)
+        self.publish()
+
+    def look(self, k: int) -> None:
+        """`observe`, but for the snapshot's going out, which is left to `publish`. Phase: hot."""
         self.trace.begin()
         self._senses.look(self._history.last)
         if self._senses.blind_ticks >= self._give_up_ticks:
             self.estop()
         self._observations = self._senses.window(k, self._task)
         self._accept(k)
-        self._publish(k)
+        self._news = self._ask(k)
+
+    def publish(self) -> None:
+        """Puts the snapshot of this tick into the outbox; it says what was so before the tick's action. Phase: hot."""
+        self.outbox.put(self._news)
 
     def act(self, k: int, pace: Pace = at_once) -> TickStatus:
         """The second half of tick `k`. Phase: hot."""
@@ -212,14 +221,14 @@ class Executor:
 
     def _send(self, k: int, row: FloatArray, pace: Pace) -> tuple[FloatArray, int]:
         """Sends `row` as setpoints, each through the guard and at its time; what they come to, and what it did."""
-        sent, flags = [], Flag(0)
+        sent, flags = [], 0
         for j, setpoint in enumerate(self._setpoints(k, row)):
             pace(j)
             allowed, flag = self._guard(setpoint, self._senses.seen.state)
             self._robot.write(allowed)
             sent.append(allowed)
             flags |= flag
-        return (self._servo.effect(row, np.stack(sent)) if flags else row), int(flags | self._senses.trouble)
+        return (self._servo.effect(row, np.stack(sent)) if flags else row), flags | self._senses.trouble
 
     def _setpoints(self, k: int, row: FloatArray) -> FloatArray:
         """(n, A): `row`, and between it and the next one, as far as that is known."""
@@ -235,7 +244,7 @@ class Executor:
         if last is not None:
             self._history.append(k, action)
         status = TickStatus.ESTOP if self._stopped else TickStatus.STALE
-        self._record(k, status, action, None, int(self._senses.trouble))
+        self._record(k, status, action, None, self._senses.trouble)
         return status
 
     def _status(self, chunk: Chunk | None) -> TickStatus:
@@ -266,18 +275,16 @@ class Executor:
             self._timeline = self._timeline.add(chunk)
         self.trace.inference(inference_record(result, chunk, outcome, k))
 
-    def _publish(self, k: int) -> None:
-        """Rebinds the outbox to this tick's snapshot, asking for a chunk if one is due."""
+    def _ask(self, k: int) -> Snapshot:
+        """This tick's snapshot, asking for a chunk if one is due."""
         if self._open is not None:
-            self.outbox.put(self._snapshot(k, self._open, ahead=max(self._open.deadline - k, 1)))
-        elif self._may_ask and self._strategy.trigger.due(k, self._timeline.stop, self._last_request):
+            return self._snapshot(k, self._open, ahead=max(self._open.deadline - k, 1))
+        if self._may_ask and self._strategy.trigger.due(k, self._timeline.stop, self._last_request):
             asked = self._snapshot(k, None, ahead=self._horizon)
             self._open = self._strategy.plan(asked, min(self._delay.delay, self._horizon))
             self._last_request = k
-            self.outbox.put(self._open.asked.with_request(self._open))
-        else:
-            empty = self._no_rows
-            self.outbox.put(Snapshot(k, self._observations, empty, empty, self._epoch, self._seed))
+            return asked.with_request(self._open)
+        return Snapshot(k, self._observations, self._no_rows, self._no_rows, self._epoch, self._seed)
 
     @property
     def _may_ask(self) -> bool:

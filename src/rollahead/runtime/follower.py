@@ -28,7 +28,12 @@ class Follower:
         self._step = np.zeros(len(at))
 
     def toward(self, asked: FloatArray) -> tuple[FloatArray, bool, bool]:
-        """(A,), what may follow when `asked` (A,) is asked; whether the rate, and whether its change, held it back."""
+        """(A,), what may follow when `asked` (A,) is asked, the very same if nothing is held back; whether the rate,
+        and whether its change, held it back."""
+        if self._asked is self._last:  # on the target: most streams, all the time
+            step = asked - self._last
+            if (np.abs(step) <= self._rate).all() and (np.abs(step - self._step) <= self._window).all():
+                return asked, False, False
         gap = self._asked - self._last
         size = np.abs(gap)
         safe = np.where(self._limited, np.minimum(size, (np.sqrt(self._w**2 + 8 * self._w * size) - self._w) / 2), size)
@@ -36,9 +41,10 @@ class Follower:
         eased = np.minimum(np.maximum(wanted, self._step - self._window), self._step + self._window)
         step = np.minimum(np.maximum(eased, -self._rate), self._rate)
         free = (step == wanted) & (safe == size)
-        allowed = np.where(free, asked, self._last + step)
+        if free.all():
+            return asked, False, False
         slowed = bool((safe != size).any() or (eased != wanted).any())
-        return allowed, bool((step != eased).any()), slowed
+        return np.where(free, asked, self._last + step), bool((step != eased).any()), slowed
 
     def went(self, asked: FloatArray, to: FloatArray) -> None:
         """`to` (A,) was sent in the end, when `asked` (A,) was asked."""

@@ -25,7 +25,7 @@ from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning
-from rollahead.runtime.wire import OrdersCodec, SharedInbox, SharedOutbox, SnapshotCodec
+from rollahead.runtime.wire import OrdersCodec, SharedInbox, SharedOutbox
 
 PATIENCE_S = 5.0  # for a thread or process that shall end
 TRACE_S = 120.0  # of ticks that the trace holds
@@ -108,7 +108,7 @@ class ProcessSide:
 
     def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning) -> None:
         horizon = SpeedUp(spec, drive.strategy.q).horizon(drive.horizon)
-        outbox = SharedOutbox(SnapshotCodec(spec, horizon, drive.n_obs))
+        outbox = SharedOutbox(spec, horizon, drive.n_obs)
         inbox = SharedInbox(spec, horizon, outbox)
         self.links = Links(outbox, inbox, SharedMailbox(OrdersCodec()), _trace(spec, shared=True), Bell())
         self.control, self._theirs = multiprocessing.Pipe()

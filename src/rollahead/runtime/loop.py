@@ -1,6 +1,6 @@
 """The executor's loop in real time: ticks on a grid of absolute deadlines.
 
-    wait for the head of tick k -> obey orders -> observe -> act -> wake the worker if something was asked
+    wait for the head of tick k -> obey orders -> look -> act -> publish, and wake the worker if something was asked
 
 A tick whose whole period has passed is skipped; one that begins late is still sent, so that one slow tick costs one
 gap. Nothing is caught up, and nothing drifts. At the end, for whatever reason, the robot is brought to rest: its plan
@@ -67,14 +67,20 @@ class Loop:
             if j:
                 self._clock.sleep_until_ns(grid.due_ns(k + j / self._substeps))
 
+        executor = self._executor
         try:
-            self._executor.observe(k)
-            if self._substeps > 1 and self._executor.asked(k):
-                self._bell.ring()
-            self._executor.act(k, pace)
+            executor.look(k)
+            if self._substeps > 1:  # act lasts for most of the tick
+                self._publish(k)
+            executor.act(k, pace)
+            if self._substeps == 1:  # the action goes out first
+                self._publish(k)
         except Exception as error:
             self._fail(k, error)
-        if self._substeps == 1 and self._executor.asked(k):
+
+    def _publish(self, k: int) -> None:
+        self._executor.publish()
+        if self._executor.asked(k):
             self._bell.ring()
 
     def _fail(self, k: int, error: Exception) -> None:

@@ -4,7 +4,7 @@ Threads: the executor's alone. Hot path: all of it.
 """
 
 from rollahead.runtime.arrays import FloatArray, frozen, unknown
-from rollahead.runtime.guard import Flag, Guard
+from rollahead.runtime.guard import Guard
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.robots import Reading, Robot
 
@@ -18,7 +18,7 @@ class Senses:
         self._n_obs = n_obs
         self._window: tuple[Observation, ...] = ()
         self.seen = Reading(unknown(len(robot.spec.state)), unknown(len(robot.spec.environment)))
-        self.trouble = Flag(0)  # why the state that was read last is not usable
+        self.trouble = 0  # flags of why the state that was read last is not usable
         self.blind_ticks = 0  # in a row without a usable state
         self.ever = False  # whether there was one
 

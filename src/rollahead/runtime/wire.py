@@ -20,7 +20,7 @@ from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.chunk import NEVER
 from rollahead.runtime.messages import Cost, Failure, Observation, Orders, Request, Result, Snapshot
 from rollahead.runtime.shared import SharedMailbox
-from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.spec import Camera, RobotSpec
 
 MOST_TEXT = 1000  # bytes of a task or a failure
 _REQUEST = [("tick", "i8"), ("epoch", "i8"), ("origin", "i8"), ("start", "i8"), ("roll_to", "i8"), ("delay", "i8")]
@@ -35,17 +35,18 @@ def check_task(task: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotCodec:
-    """Snapshots of a robot. horizon: H, the most rows planned; 2 H are kept of those sent. Arrays that are not full say
-    how many rows count."""
+    """Snapshots of a robot. horizon: H, the most rows planned; 2 H are kept of those sent; cameras: those whose images
+    are in it. Arrays that are not full say how many rows count."""
 
     spec: RobotSpec
     horizon: int
     n_obs: int
+    cameras: tuple[Camera, ...] = ()
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """One snapshot, with its request's numbers."""
-        cameras = [(camera.name, "u1", (camera.height, camera.width, 3)) for camera in self.spec.cameras]
+        cameras = [(camera.name, "u1", (camera.height, camera.width, 3)) for camera in self.cameras]
         observation: list[Any] = [
             ("tick", "i8"),
             ("state", "f8", (len(self.spec.state),)),
@@ -84,7 +85,7 @@ class SnapshotCodec:
     def _write_observation(self, place: Any, seen: Observation) -> None:
         place["tick"], place["state_age"], place["task"] = seen.tick, seen.state_age, seen.task.encode()
         place["state"], place["environment"] = seen.state, seen.environment
-        for i, camera in enumerate(self.spec.cameras):
+        for i, camera in enumerate(self.cameras):
             image = seen.images.get(camera.name)
             place["seen"][i] = NEVER if image is None else seen.image_ticks[camera.name]
             if image is not None:
@@ -103,8 +104,8 @@ class SnapshotCodec:
         )
 
     def _observation(self, place: Any) -> Observation:
-        names = [camera.name for i, camera in enumerate(self.spec.cameras) if place["seen"][i] != NEVER]
-        ticks = {camera.name: int(tick) for camera, tick in zip(self.spec.cameras, place["seen"], strict=True)}
+        names = [camera.name for i, camera in enumerate(self.cameras) if place["seen"][i] != NEVER]
+        ticks = {camera.name: int(tick) for camera, tick in zip(self.cameras, place["seen"], strict=True)}
         return Observation(
             tick=int(place["tick"]),
             state=place["state"],
@@ -167,11 +168,12 @@ def _key(request: Request) -> tuple[int, int]:
 
 
 class SharedOutbox:
-    """Snapshots from an executor to a worker in another process."""
+    """Snapshots from an executor to a worker in another process. Images go only with a request, which is all that they
+    are for: 2 MB a tick would be most of its work."""
 
-    def __init__(self, codec: SnapshotCodec) -> None:
-        self._requests = SharedMailbox(_AskedCodec(codec))
-        self._snapshots = SharedMailbox(_NewestCodec(codec))
+    def __init__(self, spec: RobotSpec, horizon: int, n_obs: int) -> None:
+        self._requests = SharedMailbox(_AskedCodec(SnapshotCodec(spec, horizon, n_obs, spec.cameras)))
+        self._snapshots = SharedMailbox(_NewestCodec(SnapshotCodec(spec, horizon, n_obs)))
         self._joined: tuple[object, Snapshot] | None = None
         self._asked: Request | None = None  # the newest
         self.unanswered: deque[Request] = deque()
