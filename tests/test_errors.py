@@ -6,6 +6,7 @@ import re
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +14,21 @@ import pytest
 from rollahead import errors
 from rollahead.errors import ConfigError, ControlError, unknown_name
 from rollahead.runtime import build, feasibility
-from rollahead.runtime.build import StrategyConfig, make_latency, make_strategy
+from rollahead.runtime.build import Drive, StrategyConfig, make_latency, make_strategy
 from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.guard import GuardConfig, Workspace
 from rollahead.runtime.latency import Fixed, Latency, Lognormal, Recorded, Spikes
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.robots.loopback import NullRobot
 from rollahead.runtime.roll import FirstOrderLag, VelocityLag
 from rollahead.runtime.run_folder import RunFolder
-from rollahead.runtime.spec import Dim, PolicySpec, RobotSpec, map_by_name
+from rollahead.runtime.servo import Servo
+from rollahead.runtime.spec import Dim, Kind, PolicySpec, RobotSpec, map_by_name
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trigger import Every, Overlap
+from rollahead.runtime.tuning import Tuning
+from rollahead.runtime.wire import MOST_TEXT, check_task
 
 RUNTIME = Path(build.__file__).parent
 NONE = np.empty(0, np.intp)
@@ -45,6 +53,30 @@ def driving(state: str | None) -> Callable[[Path], object]:
 
 def policy(**options: object) -> PolicySpec:
     return PolicySpec(**{"action": ("shoulder",), "state": (), "horizon": 8, "rate_hz": 50.0} | options)
+
+
+def realtime(**options: Any) -> Realtime:
+    return Realtime(
+        Drive(StrategyConfig("vlash", s=4), 8),
+        lambda: NullRobot(ROBOT),
+        ScriptedPlanner(lambda seen, rng: []),
+        **options,
+    )
+
+
+def process_side(folder: Path) -> None:
+    drive, make_robot = Drive(StrategyConfig("vlash", s=4), 8), lambda: NullRobot(ROBOT)  # a lambda cannot be pickled
+    with Realtime(drive, make_robot, ScriptedPlanner(lambda seen, rng: []), isolation="process"):
+        pass
+
+
+def rotations(count: int) -> RobotSpec:
+    dims = tuple(Dim(f"r{i}", kind=Kind.ROTATION, drives=f"r{i}") for i in range(count))
+    return RobotSpec(dims, tuple(Dim(dim.name, kind=Kind.ROTATION) for dim in dims), rate_hz=50.0)
+
+
+def grip(**options: Any) -> Dim:
+    return Dim("grip", **{"kind": Kind.DISCRETE, "low": 0.0, "high": 1.0, "threshold": 0.5} | options)
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
@@ -98,6 +130,29 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "negative delay": (lambda folder: feasibility.check_schedule("sync", 8, 4, -1), ("-1", "sync")),
     "schedule": (strategy("naive", s=6), ("H = 8", "s = 6", "d = 3")),
     "techniques": (lambda folder: feasibility.check_techniques(["rolling", "prefix"]), ("rolling", "prefix")),
+    "workspace": (
+        lambda folder: Workspace((0.0, 0.5, 0.0), (1.0, 0.4, 1.0), np.asarray),
+        ("(0.0, 0.5, 0.0)", "(1.0, 0.4, 1.0)"),
+    ),
+    "ramp": (lambda folder: GuardConfig(ramp_s=-1.5), ("-1.5",)),
+    "ticks of the guard": (
+        lambda folder: GuardConfig(stale_ticks=-3, frozen_ticks=4, give_up_ticks=7),
+        ("stale_ticks", "-3", "frozen_ticks", "4", "give_up_ticks", "7"),
+    ),
+    "substeps": (lambda folder: Servo(ROBOT, 0), ("substeps", "0")),
+    "shape of setpoints": (lambda folder: Servo(ROBOT, 4, "cubik"), ("'cubik'", "'cubic'")),
+    "half a rotation": (lambda folder: Servo(rotations(4), 2), ("r0, r1, r2, r3", "substeps=1")),
+    "threshold": (lambda folder: grip(kind=Kind.POSITION), ("'grip'", "position", "0.0", "1.0")),
+    "hysteresis": (lambda folder: grip(hysteresis=1.2), ("'grip'", "-0.1", "1.1", "0.0", "1.0")),
+    "tuning": (
+        lambda folder: Tuning(switch_interval_s=0.0, timer_slack_ns=5, torch_threads=3),
+        ("switch_interval_s", "0.0", "timer_slack_ns", "5", "torch_threads", "3"),
+    ),
+    "priority": (lambda folder: Tuning(fifo=120), ("120", "99")),
+    "cores": (lambda folder: Tuning(cores=(4096,)), ("[4096]",)),
+    "task text": (lambda folder: check_task("x" * (MOST_TEXT + 1)), ("1001", "1000")),
+    "isolation": (lambda folder: realtime(isolation="proces"), ("'proces'", "'process'")),
+    "what cannot be sent": (process_side, ("isolation=thread",)),
     "run folder": (lambda folder: RunFolder(folder), ("run folder",)),
 }
 

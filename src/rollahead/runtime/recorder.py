@@ -3,8 +3,8 @@
 It follows both rings of the trace and appends to `ticks.parquet` and `inferences.parquet` of a run's folder. A disk
 that takes no more stops the recorder, never the robot: the error is raised at the end.
 
-Threads: its own, which follows; whoever made it enters and leaves. Python's lock is held for what a second of ticks
-takes to write.
+Threads: its own, which follows; whoever made it enters and leaves. Python's lock is held for what a group of ticks
+takes to turn into columns.
 """
 
 import threading
@@ -22,6 +22,7 @@ from rollahead.runtime.shared import Ring
 from rollahead.runtime.trace import OUTCOMES, Trace
 
 EVERY_S = 1.0
+GROUP = 4096  # records that are written at a time; a row group costs memory until the file is closed
 
 
 class Recorder:
@@ -79,6 +80,7 @@ class _Followed:
         self._path = path
         self._columns = columns
         self._cursor = 0
+        self._unwritten: list[Any] = []
         self._writer: Any = None
 
     @contextmanager
@@ -91,15 +93,23 @@ class _Followed:
             self._writer = pq.ParquetWriter(unfinished, empty.schema)
             try:
                 yield
+                self._write()
             finally:
                 self._writer.close()
 
     def append_new(self) -> int:
-        """Appends what is new; how many records were lost."""
+        """Takes what is new, and writes it when it makes a group; how many records were lost."""
         rows, self._cursor, lost = self._ring.since(self._cursor)
         if len(rows):
-            self._writer.write_table(self._table(rows))
+            self._unwritten.append(rows)
+        if sum(map(len, self._unwritten)) >= GROUP:
+            self._write()
         return lost
+
+    def _write(self) -> None:
+        if self._unwritten:
+            self._writer.write_table(self._table(np.concatenate(self._unwritten)))
+            self._unwritten.clear()
 
     def _table(self, rows: Any) -> Any:
         import pyarrow as pa

@@ -63,12 +63,12 @@ class Dim:
         if self.kind is not Kind.DISCRETE or not (np.isfinite(self.low) and np.isfinite(self.high)):
             raise ConfigError(
                 f"dimension {self.name!r} has a threshold, and is {self.kind.value} from {self.low} to {self.high}; "
-                "only a discrete one with a finite low and high switches between them"
+                "set one only on a discrete dimension with a finite low and high"
             )
         low, high = threshold - self.hysteresis / 2, threshold + self.hysteresis / 2
         if not (self.low < low <= high < self.high):
             raise ConfigError(
-                f"dimension {self.name!r} switches at {low} and {high}, and goes from {self.low} to {self.high}; keep "
+                f"dimension {self.name!r} switches at {low:g} and {high:g}, and goes from {self.low} to {self.high}; keep "
                 "both inside, and the hysteresis not negative"
             )
 

@@ -43,7 +43,7 @@ class Tuning:
         if not (self.switch_interval_s > 0 and self.timer_slack_ns > 0 and self.torch_threads > 0):
             raise ConfigError(
                 f"switch_interval_s is {self.switch_interval_s}, timer_slack_ns {self.timer_slack_ns} and "
-                f"torch_threads {self.torch_threads}; all must be positive"
+                f"torch_threads {self.torch_threads}; every one must be positive"
             )
         if self.fifo is not None and not 1 <= self.fifo <= 99:
             raise ConfigError(f"the priority fifo is {self.fifo}; give one from 1 to 99, or null")
