@@ -132,7 +132,11 @@ def ours(noted: Ring, rate_hz: float, seconds: float, load: str, isolation: str)
         runtime.start(round(seconds * rate_hz))
         runtime.wait()
         ticks = runtime.trace.ticks
-    skipped = {"skipped": int((ticks["status"] == 2).sum()), "traced": len(ticks)}
+    skipped = {
+        "skipped": int((ticks["status"] == 2).sum()),
+        "traced": len(ticks),
+        "guarded": int((ticks["guard"] != 0).sum()),
+    }
     grid = {"start_ns": runtime.start_ns}
     return {**planner.busy(seconds), **skipped, **grid}
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rollahead.errors import ControlError
-from rollahead.runtime.arrays import frozen
+from rollahead.runtime.arrays import frozen, unknown
 from rollahead.runtime.chunk import Chunk
 from rollahead.runtime.messages import Cost, Observation, Request, Result, Snapshot
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
@@ -69,7 +69,7 @@ def test_an_action_of_a_chunk_says_which_row_of_which_request_and_how_old_it_is(
 
 def test_a_hold_is_of_no_chunk_and_what_is_not_known_may_be_told_as_nan() -> None:
     trace = Trace(SPEC, 5)
-    trace.tick(0, 0, TickStatus.OVERRUN, None, -1, frozen([np.nan, np.nan]), np.nan, np.nan)
+    trace.tick(0, 0, TickStatus.OVERRUN, None, -1, *map(unknown, (2, 1, 1)))
     assert [int(trace.ticks[0][name]) for name in ("status", "chunk", "row", "age", "request")] == [2, -1, -1, -1, -1]
     assert all(np.isnan(trace.ticks[0][name]).all() for name in ("action", "state", "environment"))
 

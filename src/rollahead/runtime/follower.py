@@ -7,6 +7,8 @@ which the follower can still brake: with w the most that a step may change, a ga
 Hot path: all of it.
 """
 
+from operator import le, sub
+
 import numpy as np
 
 from rollahead.runtime.arrays import FloatArray
@@ -22,23 +24,37 @@ class Follower:
         self._limited = np.isfinite(change)
         self._w = np.where(self._limited, change, 1.0)
 
+        self._rates: list[float] = rate.tolist()
+        self._changes: list[float] = change.tolist()
+
     def begin(self, at: FloatArray) -> None:
         """Stands still at `at` (A,)."""
         self._last = self._asked = at
-        self._step = np.zeros(len(at))
+        self._steps = [0.0] * len(at)
+
+    def follows(self, asked: FloatArray, numbers: list[float]) -> bool:
+        """Whether it was on the target and may go on to `asked` (A,), which has these `numbers`; then it has gone.
+        Most streams do, all the time, so it is quick."""
+        if self._asked is not self._last:
+            return False
+        steps = list(map(sub, numbers, self._last.tolist()))
+        follows = all(map(le, map(abs, steps), self._rates)) and all(
+            map(le, map(abs, map(sub, steps, self._steps)), self._changes)
+        )
+        if follows:
+            self._asked = self._last = asked
+            self._steps = steps
+        return follows
 
     def toward(self, asked: FloatArray) -> tuple[FloatArray, bool, bool]:
         """(A,), what may follow when `asked` (A,) is asked, the very same if nothing is held back; whether the rate,
         and whether its change, held it back."""
-        if self._asked is self._last:  # on the target: most streams, all the time
-            step = asked - self._last
-            if (np.abs(step) <= self._rate).all() and (np.abs(step - self._step) <= self._window).all():
-                return asked, False, False
+        before = np.array(self._steps)
         gap = self._asked - self._last
         size = np.abs(gap)
         safe = np.where(self._limited, np.minimum(size, (np.sqrt(self._w**2 + 8 * self._w * size) - self._w) / 2), size)
         wanted = asked - self._asked + np.copysign(safe, gap)
-        eased = np.minimum(np.maximum(wanted, self._step - self._window), self._step + self._window)
+        eased = np.minimum(np.maximum(wanted, before - self._window), before + self._window)
         step = np.minimum(np.maximum(eased, -self._rate), self._rate)
         free = (step == wanted) & (safe == size)
         if free.all():
@@ -48,5 +64,5 @@ class Follower:
 
     def went(self, asked: FloatArray, to: FloatArray) -> None:
         """`to` (A,) was sent in the end, when `asked` (A,) was asked."""
-        self._step = to - self._last
+        self._steps = (to - self._last).tolist()
         self._asked, self._last = asked, to

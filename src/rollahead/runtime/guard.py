@@ -15,11 +15,12 @@ import enum
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import le
 
 import numpy as np
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.arrays import FloatArray, finite, frozen
 from rollahead.runtime.follower import Follower
 from rollahead.runtime.hold import MOVING
 from rollahead.runtime.robots import Reading
@@ -111,8 +112,8 @@ class Guard:
         self._jumps = bool(np.isfinite(self._jump).any())
         self._follower = Follower(rates * self._dt, changes)
         self._edges = _Edges(spec, rates)
-        limited = np.isfinite([*rates, *changes, *self._jump]).any()
-        self._plain = not (limited or self._edges.any or config.workspace)
+        self._lows, self._highs = self._low.tolist(), self._high.tolist()
+        self._simple = not (self._jumps or self._edges.any or config.workspace)
         self._workspace = config.workspace
         self._ramp = round(config.ramp_s / self._dt)
         self._ramped = self._ramp  # setpoints of the ramp that are over
@@ -127,7 +128,7 @@ class Guard:
 
     def check(self, reading: Reading, sent: FloatArray | None) -> int:
         """Flags of why the state of `reading` is not usable, once a tick; sent: (A,), the last action. Phase: hot."""
-        if not np.isfinite(reading.state).all():
+        if not finite(reading.state):
             return NAN
         if reading.age > self._config.stale_ticks or self._frozen(reading.state, sent):
             return STALE
@@ -139,11 +140,13 @@ class Guard:
         setpoint = frozen(setpoint)
         if not self._config.enabled:
             return setpoint, 0
-        inside = bool((setpoint >= self._low).all() and (setpoint <= self._high).all())
-        if inside and self._plain and self._ramped == self._ramp:
+        numbers = setpoint.tolist()
+        inside = all(map(le, self._lows, numbers)) and all(map(le, numbers, self._highs))
+        joined = self._last is not None and self._ramped == self._ramp
+        if inside and joined and self._simple and self._follower.follows(setpoint, numbers):
             self._last = setpoint
             return setpoint, 0
-        if not inside and not np.isfinite(setpoint).all():
+        if not inside and not finite(setpoint):
             return self._refuse(setpoint, NAN)
         asked = setpoint if inside else frozen(self._ranged(setpoint))
         flags = 0 if inside else RANGE

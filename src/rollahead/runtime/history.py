@@ -23,11 +23,7 @@ class History:
         self._rows = np.zeros((2 * capacity, action_dim))
         self._length = 0
         self._next: int | None = None
-
-    @property
-    def last(self) -> FloatArray | None:
-        """(A,), the newest action; None if there is none. Phase: hot."""
-        return None if self._next is None else frozen(self._rows[self._slot(self._next - 1)])
+        self.last: FloatArray | None = None  # (A,), the newest action, if there is one
 
     def append(self, k: int, action: FloatArray) -> None:
         """Enters `action` (A,) as that of tick `k`, which must follow the newest. Phase: hot."""
@@ -39,6 +35,7 @@ class History:
         self._rows[slot] = self._rows[slot + self._capacity] = action
         self._length = min(self._length + 1, self._capacity)
         self._next = k + 1
+        self.last = frozen(action)
 
     def tail(self, n: int) -> FloatArray:
         """(m, A), the newest m = min(n, as many as there are), oldest first; a copy. Phase: hot."""

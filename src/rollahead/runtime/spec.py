@@ -68,8 +68,8 @@ class Dim:
         low, high = threshold - self.hysteresis / 2, threshold + self.hysteresis / 2
         if not (self.low < low <= high < self.high):
             raise ConfigError(
-                f"dimension {self.name!r} switches at {low:g} and {high:g}, and goes from {self.low} to {self.high}; keep "
-                "both inside, and the hysteresis not negative"
+                f"dimension {self.name!r} switches at {low:g} and {high:g}, and goes from {self.low} to {self.high}; "
+                "keep both inside, and the hysteresis not negative"
             )
 
 

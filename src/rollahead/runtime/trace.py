@@ -131,7 +131,8 @@ class Trace:
         """Records tick `k`. Phase: hot."""
         source = (-1, -1, -1) if chunk is None else (chunk.request, k - chunk.origin, k - chunk.obs_tick)
         times = (self._began_ns, self._clock.now_ns())
-        self.tick_ring.append((k, epoch, status, guard, *source, request, *times, action, state, environment))
+        vectors = (*action.tolist(), *state.tolist(), *environment.tolist())
+        self.tick_ring.append((k, epoch, status, guard, *source, request, *times, *vectors))
 
     def inference(self, record: InferenceRecord) -> None:
         """Records an inference. Phase: hot."""
