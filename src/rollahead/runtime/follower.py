@@ -1,8 +1,9 @@
 """A follower: it goes after a target no faster than it may, and is exactly on it if the target itself keeps the limits.
 
 Clamping the second difference alone swings about the target for ever after a jump, so a gap is closed at a speed from
-which the follower can still brake: with w the most that a step may change, a gap g may be closed by a step b with b +
-(b - w) + (b - 2 w) + ... <= g, so by (sqrt(w^2 + 8 w g) - w) / 2.
+which the follower can still brake: with w the most that a step may change, a gap g may be closed by a step b with
+b + (b - w) + (b - 2 w) + ... <= g. Where n whole steps of w follow the last one, n (n + 1) w / 2 <= g, that is
+b = g / (n + 1) + n w / 2.
 
 Hot path: all of it.
 """
@@ -52,7 +53,8 @@ class Follower:
         before = np.array(self._steps)
         gap = self._asked - self._last
         size = np.abs(gap)
-        safe = np.where(self._limited, np.minimum(size, (np.sqrt(self._w**2 + 8 * self._w * size) - self._w) / 2), size)
+        n = np.floor((np.sqrt(1 + 8 * size / self._w) - 1) / 2)
+        safe = np.where(self._limited, np.minimum(size, size / (n + 1) + n * self._w / 2), size)
         wanted = asked - self._asked + np.copysign(safe, gap)
         eased = np.minimum(np.maximum(wanted, before - self._window), before + self._window)
         step = np.minimum(np.maximum(eased, -self._rate), self._rate)

@@ -27,6 +27,7 @@ from rollahead.runtime.robots import Reading
 from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, mask, names_of
 
 MOST = np.finfo(np.float64).max  # in place of an infinite limit: infinity is beyond it
+AT_ONCE = 1e100  # in place of an infinite rate: zero times that is zero
 
 
 class Flag(enum.IntFlag):
@@ -214,7 +215,8 @@ class _Edges:
         kinds = [dim.kind for _, dim, _ in bounded]
         self._targets = np.array([kind not in MOVING for kind in kinds], np.bool_)
         self._per_tick = np.array([spec.period_s if kind is Kind.VELOCITY else 1.0 for kind in kinds])
-        self._rates = np.where([kind is Kind.VELOCITY for kind in kinds], rates[self._at], np.inf)
+        brakes = np.array([kind is Kind.VELOCITY for kind in kinds], np.bool_) & np.isfinite(rates[self._at])
+        self._rates = np.where(brakes, rates[self._at], AT_ONCE)
 
     def __call__(self, setpoint: FloatArray, state: FloatArray) -> FloatArray:
         at = state[self._state]
@@ -227,7 +229,7 @@ class _Edges:
     def _speed(self, room: FloatArray) -> FloatArray:
         """What may be sent with so much room left; nothing if there is none."""
         room = np.maximum(room, 0.0)
-        return np.minimum(room / self._per_tick, np.sqrt(2 * np.where(room > 0, self._rates * room, 0.0)))
+        return np.minimum(room / self._per_tick, np.sqrt(2 * self._rates * room))
 
 
 def _bounded(dim: Dim) -> bool:
