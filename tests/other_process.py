@@ -3,8 +3,14 @@
 from multiprocessing.connection import Connection
 from typing import Any
 
+import numpy as np
+
+from rollahead.runtime.arrays import frozen
 from rollahead.runtime.bell import Bell
+from rollahead.runtime.messages import Observation, Request, Result, Snapshot
 from rollahead.runtime.shared import SharedMailbox
+from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.wire import SharedInbox, SharedOutbox
 
 
 def answer_bell(bell: Bell, back: Bell, control: Connection) -> None:
@@ -26,3 +32,17 @@ def count_torn(box: SharedMailbox[Any, Any], control: Connection) -> None:
         backwards += int(newest["number"] < seen[-1])
         seen.append(int(newest["number"]))
     control.send((torn, backwards))
+
+
+def ask_and_report(spec: RobotSpec, outbox: SharedOutbox, inbox: SharedInbox, control: Connection) -> None:
+    """The executor's end: asks at tick 5, and says whether what came answers that, and its rows."""
+    seen = Observation(5, frozen([0.25] * len(spec.state)), frozen([0.0] * len(spec.environment)))
+    rows = frozen(np.zeros((0, len(spec.action))))
+    snapshot = Snapshot(5, (seen,), rows, rows, epoch=0, seed=0)
+    request = Request(snapshot, 7, 7, 7, 2)
+    outbox.put(snapshot.with_request(request))
+    control.send("asked")
+    control.recv()
+    result = inbox.peek()
+    assert isinstance(result, Result)
+    control.send((result.request is request, result.rows.tolist()))

@@ -1,0 +1,184 @@
+"""What goes through shared memory comes out as it went in."""
+
+import multiprocessing
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+import other_process
+from rollahead.errors import ConfigError
+from rollahead.runtime.arrays import frozen
+from rollahead.runtime.messages import Cost, Failure, Observation, Orders, Request, Result, Snapshot
+from rollahead.runtime.shared import SharedMailbox
+from rollahead.runtime.spec import Camera, Dim, RobotSpec
+from rollahead.runtime.wire import MOST_TEXT, OrdersCodec, SharedInbox, SharedOutbox, check_task
+
+SPEC = RobotSpec(
+    (Dim("x", drives="x"), Dim("y", drives="y")),
+    (Dim("x"), Dim("y"), Dim("z")),
+    10.0,
+    environment=(Dim("ball"),),
+    cameras=(Camera("top", 4, 6), Camera("wrist", 2, 2)),
+)
+H, N_OBS = 4, 2
+
+
+def observation(tick: int, *, images: bool = True) -> Observation:
+    rng = np.random.default_rng(tick)
+    seen = {"top": rng.integers(0, 255, (4, 6, 3), np.uint8)} if images else {}
+    return Observation(
+        tick, frozen(rng.normal(size=3)), frozen([0.5 * tick]), seen, {"top": tick - 1} if images else {}, "näher", 2
+    )
+
+
+def snapshot(tick: int, n: int = 2 * H, m: int = H, observations: int = N_OBS) -> Snapshot:
+    rng = np.random.default_rng(tick)
+    window = tuple(observation(tick - back) for back in range(observations - 1, -1, -1))
+    return Snapshot(tick, window, frozen(rng.normal(size=(n, 2))), frozen(rng.normal(size=(m, 2))), tick // 3, seed=7)
+
+
+def asked(tick: int, **numbers: int | None) -> Snapshot:
+    seen = snapshot(tick)
+    address = {"origin": tick + 2, "start": tick + 2, "roll_to": tick + 2, **numbers}
+    return seen.with_request(Request(seen, **address, delay=2))
+
+
+def boxes() -> tuple[SharedOutbox, SharedInbox]:
+    outbox = SharedOutbox(SPEC, H, N_OBS)
+    return outbox, SharedInbox(SPEC, H, outbox)
+
+
+def same(one: Snapshot, other: Snapshot, *, images: bool) -> None:
+    assert (one.tick, one.epoch, one.seed) == (other.tick, other.epoch, other.seed)
+    np.testing.assert_array_equal(one.sent, other.sent)
+    np.testing.assert_array_equal(one.planned, other.planned)
+    for a, b in zip(one.observations, other.observations, strict=True):
+        assert (a.tick, a.task, a.state_age) == (b.tick, b.task, b.state_age)
+        assert a.state.tolist() == b.state.tolist()
+        assert a.environment.tolist() == b.environment.tolist()
+        assert dict(b.image_ticks) == (dict(a.image_ticks) if images else {})
+        assert set(b.images) == (set(a.images) if images else set())
+        for name in b.images:
+            np.testing.assert_array_equal(a.images[name], b.images[name])
+
+
+@pytest.mark.parametrize("n, m, observations", [(0, 0, 1), (3, 1, 1), (2 * H, H, N_OBS)])
+def test_a_snapshot_comes_out_as_it_went_in_but_for_its_images(n: int, m: int, observations: int) -> None:
+    outbox, _ = boxes()
+    put = snapshot(9, n, m, observations)
+    outbox.put(put)
+    got = outbox.peek()
+    assert got is not None
+    assert got.request is None
+    same(put, got, images=False)
+
+
+@pytest.mark.parametrize("numbers", [{}, {"origin": None}, {"roll_to": None}, {"origin": None, "start": None}])
+def test_a_request_comes_out_with_its_snapshot_images_and_numbers(numbers: dict[str, int | None]) -> None:
+    outbox, _ = boxes()
+    put = asked(9, **numbers)
+    outbox.put(put)
+    got = outbox.peek()
+    assert got is not None
+    assert got.request is not None
+    assert put.request is not None
+    same(put, got.request.asked, images=True)
+    for name in ("origin", "start", "roll_to", "delay", "tick", "epoch", "deadline", "seed"):
+        assert getattr(got.request, name) == getattr(put.request, name)
+
+
+def test_a_worker_that_looks_late_still_gets_the_request_and_the_newest_state() -> None:
+    outbox, _ = boxes()
+    first = asked(3)
+    outbox.put(first)
+    for tick in (4, 5):
+        outbox.put(replace(snapshot(tick), epoch=first.epoch, request=first.request))
+    got = outbox.peek()
+    assert got is not None
+    assert got.tick == 5
+    assert got.request is not None
+    assert got.request.tick == 3
+    same(first, got.request.asked, images=True)
+
+
+def test_a_request_stays_one_object_as_long_as_it_is_open() -> None:
+    outbox, _ = boxes()
+    first = asked(3)
+    outbox.put(first)
+    one = outbox.peek()
+    outbox.put(replace(snapshot(4), epoch=first.epoch, request=first.request))
+    other = outbox.peek()
+    assert one is not None
+    assert other is not None
+    assert one.request is other.request
+
+
+def test_a_result_comes_back_with_the_request_that_the_executor_made() -> None:
+    outbox, inbox = boxes()
+    put = asked(3)
+    outbox.put(put)
+    seen = outbox.peek()
+    assert seen is not None
+    assert seen.request is not None
+    rows, anchor = frozen(np.arange(2.0 * H).reshape(H, 2)), frozen([1.0, 2.0, 3.0])
+    inbox.put(Result(seen.request, rows, 2, anchor, Cost(1.5, 0.25), calls=3))
+    got = inbox.peek()
+    assert isinstance(got, Result)
+    assert got.request is put.request
+    assert got.rows.tolist() == rows.tolist()
+    assert got.anchor.tolist() == anchor.tolist()
+    assert (got.state_tick, got.cost.fixed, got.cost.per_step, got.calls) == (2, 1.5, 0.25, 3)
+    assert inbox.peek() is got
+
+
+def test_a_failure_comes_back_in_words() -> None:
+    _, inbox = boxes()
+    assert inbox.peek() is None
+    inbox.put(Failure("the planner gave NaN — twice"))
+    got = inbox.peek()
+    assert isinstance(got, Failure)
+    assert got.words == "the planner gave NaN — twice"
+
+
+def test_a_failure_that_is_too_long_is_cut_and_not_lost() -> None:
+    _, inbox = boxes()
+    inbox.put(Failure("ä" * 2 * MOST_TEXT))
+    got = inbox.peek()
+    assert isinstance(got, Failure)
+    assert got.words.startswith("ä" * 100)
+
+
+@pytest.mark.parametrize("orders", [Orders(), Orders(stop=True, paused=True, estops=2, resets=1, latched=True, task="ü")])
+def test_orders_come_out_as_they_went_in(orders: Orders) -> None:
+    box = SharedMailbox(OrdersCodec())
+    box.put(orders)
+    got = box.peek()
+    assert got is not None
+    assert asdict(got) == asdict(orders)
+
+
+def test_a_task_that_is_too_long_for_a_message_is_refused() -> None:
+    assert check_task("x" * MOST_TEXT) == "x" * MOST_TEXT
+    with pytest.raises(ConfigError, match=f"the task text has {MOST_TEXT + 2} bytes; give at most {MOST_TEXT}"):
+        check_task("x" * MOST_TEXT + "ä")
+
+
+def test_between_two_processes_a_request_is_answered() -> None:
+    outbox, inbox = boxes()
+    mine, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=other_process.ask_and_report, args=(SPEC, outbox, inbox, theirs), daemon=True
+    )
+    process.start()
+    assert mine.poll(60)
+    assert mine.recv() == "asked"
+    seen = outbox.peek()
+    assert seen is not None
+    assert seen.request is not None
+    rows = frozen(np.full((H, 2), seen.observations[-1].state[0]))
+    inbox.put(Result(seen.request, rows, seen.tick, seen.observations[-1].state, Cost(1.0)))
+    mine.send("answered")
+    assert mine.poll(30)
+    assert mine.recv() == (True, rows.tolist())
+    process.join(30)
