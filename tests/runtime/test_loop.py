@@ -1,0 +1,273 @@
+"""The loop on a clock that moves only when somebody sleeps, or when a robot takes its time."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from rollahead.errors import RobotError
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.bell import Bell
+from rollahead.runtime.build import Drive, StrategyConfig, make_executor
+from rollahead.runtime.clock import FakeClock, Grid
+from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.loop import DEAD, Loop
+from rollahead.runtime.mailbox import Mailbox
+from rollahead.runtime.messages import Cost, Failure, Orders, Result
+from rollahead.runtime.robots import Reading
+from rollahead.runtime.robots.loopback import LoopbackRobot
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.trace import TickStatus, Trace
+
+RATE_HZ = 10.0
+PERIOD_NS = 100_000_000
+SPEC = RobotSpec(
+    (Dim("x", drives="x"), Dim("v", kind=Kind.VELOCITY, rate_limit=10.0)), (Dim("x"), Dim("v")), RATE_HZ
+)
+START_NS = 5 * PERIOD_NS
+
+
+class ClockedRobot(LoopbackRobot):
+    """Notes when each setpoint came; does `on_write[k]` in its k-th write, `on_read[k]` in its k-th read."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(SPEC)
+        self.at_ns: list[int] = []
+        self.stops = self.reads = 0
+        self.on_write: dict[int, Callable[[], None]] = {}
+        self.on_read: dict[int, Callable[[], None]] = {}
+        self._clock = clock
+
+    def read(self) -> Reading:
+        self.reads += 1
+        self.on_read.get(self.reads - 1, lambda: None)()
+        return super().read()
+
+    def write(self, setpoint: FloatArray) -> None:
+        self.on_write.get(len(self.sent), lambda: None)()
+        self.at_ns.append(self._clock.now_ns())
+        super().write(setpoint)
+
+    def stop(self) -> None:
+        self.stops += 1
+        super().stop()
+
+
+class Stage:
+    """A loop, with its orders; every request is answered at once with rows of `value`."""
+
+    def __init__(self, substeps: int = 1, value: float = 2.0, strategy: str = "vlash") -> None:
+        self.clock = FakeClock()
+        self.robot = ClockedRobot(self.clock)
+        self.orders: Mailbox[Orders] = Mailbox()
+        self.alive = True
+        self.value = value
+        self.trace = Trace(SPEC, 500, self.clock)
+        drive = Drive(StrategyConfig(strategy, s=4, d=2), horizon=8, substeps=substeps)
+        self.executor = make_executor(drive, self.robot, DelayEstimator(fixed=2), self.trace)
+        self.bell = Bell()
+        self.loop = Loop(self.executor, self.clock, self.orders, self.bell, lambda: self.alive, substeps)
+        self.before: dict[int, Callable[[], object]] = {}  # tick -> what happens before it
+        looked = self.executor.look
+
+        def look(k: int) -> None:
+            looked(k)
+            self._answer()
+
+        self.executor.look = look  # type: ignore[method-assign]
+        obeyed = self.loop._obey
+
+        def obey(k: int, grid: Grid, ticks: int | None) -> None:
+            self.before.get(k, lambda: None)()
+            obeyed(k, grid, ticks)
+
+        self.loop._obey = obey  # type: ignore[method-assign]
+
+    def _answer(self) -> None:
+        snapshot = self.executor.outbox.peek()
+        if snapshot is not None and snapshot.request is not None:
+            rows = frozen(np.full((8, 2), self.value))
+            self.executor.inbox.put(Result(snapshot.request, rows, snapshot.tick, frozen([0.0, 0.0]), Cost(1.0)))
+
+    def order(self, **orders: object) -> Callable[[], None]:
+        return lambda: self.orders.put(Orders(**orders))  # type: ignore[arg-type]
+
+    def run(self, ticks: int = 20) -> list[TickStatus]:
+        self.loop.run(Grid(START_NS, RATE_HZ), ticks)
+        return [TickStatus(int(status)) for status in self.trace.ticks["status"]]
+
+
+def ticks_of(at_ns: list[int]) -> list[float]:
+    return [(at - START_NS) / PERIOD_NS for at in at_ns]
+
+
+# ---- the grid ----------------------------------------------------------------------------------------------------------
+
+
+def test_each_setpoint_goes_out_at_the_head_of_its_tick() -> None:
+    stage = Stage()
+    stage.run(20)
+    assert ticks_of(stage.robot.at_ns)[:20] == list(range(20))
+    assert stage.trace.ticks["tick"].tolist() == list(range(len(stage.robot.sent)))
+
+
+@pytest.mark.parametrize("substeps", [2, 4, 5])
+def test_substeps_go_out_at_even_times_within_the_tick(substeps: int) -> None:
+    stage = Stage(substeps)
+    stage.run(6)
+    expected = np.arange(6 * substeps) / substeps
+    np.testing.assert_allclose(ticks_of(stage.robot.at_ns)[: 6 * substeps], expected)
+
+
+@pytest.mark.parametrize("late", [0.1, 0.5, 0.99])
+def test_a_tick_that_begins_late_is_still_sent_and_delays_no_other(late: float) -> None:
+    stage = Stage()
+    stage.robot.on_write[4] = lambda: stage.clock.advance(int((1 + late) * PERIOD_NS))
+    status = stage.run(12)
+    assert TickStatus.OVERRUN not in status
+    times = ticks_of(stage.robot.at_ns)
+    assert times[4] == times[5] == pytest.approx(5 + late)
+    assert times[6:12] == list(range(6, 12))
+
+
+@pytest.mark.parametrize("periods", [2, 3, 5])
+def test_a_tick_whose_whole_period_has_passed_is_skipped_and_nothing_is_caught_up(periods: int) -> None:
+    stage = Stage()
+    stage.robot.on_write[4] = lambda: stage.clock.advance(periods * PERIOD_NS)
+    status = stage.run(14)
+    skipped = [k for k, of in enumerate(status) if of is TickStatus.OVERRUN]
+    assert skipped == list(range(5, 4 + periods))
+    assert stage.trace.ticks["tick"].tolist() == list(range(len(status)))
+    times = ticks_of(stage.robot.at_ns)
+    assert len(times) == len(status) - len(skipped)
+    assert times[5:10] == list(range(4 + periods, 9 + periods))
+
+
+def test_the_worker_is_woken_only_when_something_is_asked() -> None:
+    stage = Stage()
+    rung = []
+    stage.bell.ring = lambda: rung.append(stage.trace.tick_ring.count)  # type: ignore[method-assign]
+    stage.run(12)
+    asked = sorted({int(tick) for tick in stage.trace.ticks["request"] if tick >= 0})
+    assert [k - 1 for k in rung] == asked  # after the tick was sent and traced
+
+
+# ---- orders ------------------------------------------------------------------------------------------------------------
+
+
+def test_it_ends_after_so_many_ticks_and_comes_to_rest_first() -> None:
+    stage = Stage()
+    status = stage.run(10)
+    assert [of for of in status if of is not TickStatus.PAUSED][-1] is TickStatus.OK
+    assert status[10:] == [TickStatus.PAUSED] * 2  # v = 2 brakes by 1 per tick
+    assert [sent[1] for sent in stage.robot.sent[9:]] == [2.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("at", [0, 1, 5])
+def test_a_stop_brings_the_robot_to_rest_from_the_very_next_tick(at: int) -> None:
+    stage = Stage()
+    stage.before[at] = stage.order(stop=True)
+    status = stage.run(50)
+    assert set(status[at:]) <= {TickStatus.PAUSED}
+    assert stage.robot.sent == [] or stage.robot.sent[-1][1] == 0.0
+
+
+def test_coming_to_rest_takes_a_second_at_most() -> None:
+    slow = RobotSpec((SPEC.action[0], Dim("v", kind=Kind.VELOCITY, rate_limit=0.1)), SPEC.state, RATE_HZ)
+    stage = Stage()
+    stage.robot.spec = slow
+    stage.executor._hold = type(stage.executor._hold)(slow)
+    assert len(stage.run(6)) == 6 + RATE_HZ
+
+
+def test_a_pause_holds_until_it_is_over_and_the_robot_goes_on_from_where_it_is() -> None:
+    stage = Stage()
+    stage.before = {5: stage.order(paused=True), 9: stage.order(paused=False)}
+    status = stage.run(14)
+    assert status[5:9] == [TickStatus.PAUSED] * 4
+    assert status[9] is not TickStatus.PAUSED
+    assert status[11] is TickStatus.OK
+    assert len(set(stage.trace.ticks["epoch"].tolist()[:14])) == 3  # before, paused, after
+
+
+@pytest.mark.parametrize("at", [0, 3, 7])
+def test_an_estop_sends_nothing_from_its_tick_until_a_reset(at: int) -> None:
+    stage = Stage()
+    stage.before = {at: stage.order(estops=1, latched=True), at + 4: stage.order(estops=1, resets=1)}
+    status = stage.run(at + 10)
+    assert status[at : at + 4] == [TickStatus.ESTOP] * 4
+    assert stage.robot.stops == 1
+    sent_in = [int(k) for k, of in enumerate(status) if of is not TickStatus.ESTOP]
+    assert len(stage.robot.sent) == len(sent_in)
+    assert TickStatus.OK in status[at + 4 :]
+
+
+def test_a_reset_that_came_before_the_estop_does_not_end_it() -> None:
+    stage = Stage()
+    stage.before = {3: stage.order(estops=1, resets=1, latched=True)}
+    assert set(stage.run(8)[3:]) == {TickStatus.ESTOP}
+
+
+def test_another_task_drops_what_is_asked_and_runs_on_with_what_is_planned() -> None:
+    stage = Stage()
+    stage.before = {6: stage.order(task="the other")}
+    status = stage.run(12)
+    assert set(status[3:12]) == {TickStatus.OK}
+    assert stage.trace.ticks["epoch"].tolist()[5:7] == [0, 1]
+    snapshot = stage.executor.outbox.peek()
+    assert snapshot is not None
+    assert snapshot.observation.task == "the other"
+
+
+# ---- what fails --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [0, 1, 6])
+@pytest.mark.parametrize("part", ["on_read", "on_write"])
+def test_a_robot_that_raises_is_held_once_stopped_and_told(part: str, at: int) -> None:
+    stage = Stage()
+
+    def fail() -> None:
+        raise OSError("the bus is gone")
+
+    getattr(stage.robot, part)[at] = fail
+    with pytest.raises(RobotError, match=f"the robot failed in tick {at} .OSError: the bus is gone"):
+        stage.run()
+    assert stage.robot.stops == 1
+    assert all(k <= at for k in stage.trace.ticks["tick"])  # no tick after it
+
+
+def test_a_robot_that_cannot_even_be_held_is_stopped_and_both_errors_told() -> None:
+    stage = Stage()
+
+    def fail() -> None:
+        raise OSError("the bus is gone")
+
+    stage.robot.on_read[5] = fail
+
+    def always(setpoint: FloatArray) -> None:
+        raise OSError("still gone")
+
+    stage.before[5] = lambda: setattr(stage.robot, "write", always)
+    with pytest.raises(RobotError, match=r"tick 5 .*the bus is gone.*could not be held .still gone"):
+        stage.run()
+    assert stage.robot.stops == 1
+
+
+def test_a_planner_that_fails_ends_in_a_hold_in_the_same_tick() -> None:
+    stage = Stage()
+    stage.before[6] = lambda: stage.executor.inbox.put(Failure("NaN in row 3"))
+    status = stage.run(50)
+    assert stage.executor.failure is not None
+    assert (status[5], status[6]) == (TickStatus.OK, TickStatus.PAUSED)
+    assert len(status) <= 6 + 1 + RATE_HZ
+    assert stage.robot.sent[-1][1] == 0.0
+
+
+def test_a_worker_that_is_gone_is_noticed_within_a_tick() -> None:
+    stage = Stage()
+    stage.before[6] = lambda: setattr(stage, "alive", False)
+    status = stage.run(50)
+    assert status[5] is TickStatus.OK
+    assert status[6] is TickStatus.PAUSED
+    assert stage.executor.failure is DEAD

@@ -1,0 +1,160 @@
+import threading
+
+import numpy as np
+import pytest
+
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.bell import Bell
+from rollahead.runtime.clock import FakeClock, Grid
+from rollahead.runtime.inference import Inference
+from rollahead.runtime.latency import Fixed
+from rollahead.runtime.mailbox import Mailbox
+from rollahead.runtime.messages import Failure, Observation, Request, Result, Snapshot
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.spec import Dim, RobotSpec
+from rollahead.runtime.speedup import SpeedUp
+from rollahead.runtime.worker import AFTER_HEAD, BEFORE_HEAD, Worker
+
+RATE_HZ = 10.0
+PERIOD_NS = 100_000_000
+GRID = Grid(7 * PERIOD_NS, RATE_HZ)
+SPEC = RobotSpec((Dim("x", drives="x"),), (Dim("x"),), RATE_HZ)
+H = 4
+
+
+class Desk:
+    """A worker between two mailboxes; its planner takes `takes_ns` and gives the state, H times."""
+
+    def __init__(self, latency: Fixed | None = None, takes_ns: int = 0) -> None:
+        self.clock = FakeClock(GRID.start_ns)
+        self.inbox: Mailbox[Result | Failure] = Mailbox()
+        self.outbox: Mailbox[Snapshot] = Mailbox()
+        self.takes_ns = takes_ns
+        inference = Inference(ScriptedPlanner(self.plan), SpeedUp(SPEC, 1), horizon=H, action_dim=1)
+        self.worker = Worker(inference, self.outbox, self.inbox, self.clock, latency)
+
+    def plan(self, seen: Observation, rng: np.random.Generator) -> FloatArray:
+        self.clock.advance(self.takes_ns)
+        return np.full((H, 1), seen.state[0])
+
+    def publish(self, tick: int, asked: Request | None = None, *, ask: bool = False) -> Request | None:
+        none = frozen(np.zeros((0, 1)))
+        snapshot = Snapshot(tick, (Observation(tick, frozen([float(tick)])),), none, none, 0, 0, asked)
+        if ask:
+            snapshot = snapshot.with_request(Request(snapshot, tick + 2, tick + 2, None, 2))
+        self.outbox.put(snapshot)
+        return snapshot.request
+
+    def result(self) -> Result:
+        result = self.inbox.peek()
+        assert isinstance(result, Result)
+        return result
+
+
+def test_a_request_is_answered_once() -> None:
+    desk = Desk()
+    assert not desk.worker.step(GRID)
+    desk.publish(0)
+    assert not desk.worker.step(GRID)
+    asked = desk.publish(1, ask=True)
+    assert desk.worker.step(GRID)
+    assert desk.result().request is asked
+    desk.publish(2, asked)
+    assert not desk.worker.step(GRID)
+    other = desk.publish(3, ask=True)
+    assert desk.worker.step(GRID)
+    assert desk.result().request is other
+
+
+@pytest.mark.parametrize("late", [0.0, 0.3, 1.7])
+def test_what_it_cost_is_counted_from_the_head_of_the_tick_that_it_was_seen_in(late: float) -> None:
+    desk = Desk(takes_ns=250_000_000)
+    desk.publish(3, ask=True)
+    desk.clock.sleep_until_ns(GRID.due_ns(3 + late))
+    desk.worker.step(GRID)
+    assert desk.result().cost.fixed == pytest.approx(2.5 + late)
+
+
+@pytest.mark.parametrize("ticks", [1, 3, 8])
+def test_an_injected_latency_ends_half_a_period_before_its_tick(ticks: int) -> None:
+    desk = Desk(Fixed(ticks))
+    desk.publish(5, ask=True)
+    desk.worker.step(GRID)
+    assert desk.clock.now_ns() == GRID.due_ns(5 + ticks - BEFORE_HEAD)
+    assert desk.result().cost.fixed == ticks
+
+
+def test_with_a_late_binding_the_state_is_that_of_the_tick_it_is_bound_in() -> None:
+    desk = Desk(Fixed(8, bind_fraction=0.5))
+    asked = desk.publish(5, ask=True)
+    slept = desk.clock.sleep_until_ns
+
+    def sleep(deadline_ns: int) -> None:
+        slept(deadline_ns)
+        if deadline_ns == GRID.due_ns(9 + AFTER_HEAD):
+            desk.publish(9, asked)
+            seen.append(9)
+
+    seen: list[int] = []
+    desk.clock.sleep_until_ns = sleep  # type: ignore[method-assign]
+    desk.worker.step(GRID)
+    assert seen == [9]
+
+
+def test_warming_up_answers_nothing_and_leaves_the_request_taken() -> None:
+    desk = Desk(takes_ns=50_000_000)
+    desk.publish(0, ask=True)
+    costs = desk.worker.warm(5, RATE_HZ)
+    assert [cost.fixed for cost in costs] == [pytest.approx(0.5)] * 5
+    assert desk.inbox.peek() is None
+    assert not desk.worker.step(GRID)
+
+
+@pytest.mark.parametrize(
+    "broken, words",
+    [
+        (np.full((H, 1), np.nan), "NaN"),
+        (np.zeros((H, 2)), "2"),
+        (np.zeros((0, 1)), "0"),
+        (np.zeros(H), r"\(4,\)"),
+    ],
+)
+def test_rows_that_cannot_be_used_end_it_with_words_for_the_executor(broken: FloatArray, words: str) -> None:
+    desk = Desk()
+    desk.plan = lambda seen, rng: broken  # type: ignore[method-assign]
+    desk.worker._inference = Inference(ScriptedPlanner(desk.plan), SpeedUp(SPEC, 1), horizon=H, action_dim=1)
+    desk.publish(0, ask=True)
+    desk.worker.run(Bell(), GRID)
+    failure = desk.inbox.peek()
+    assert isinstance(failure, Failure)
+    assert desk.worker.error is not None
+    with pytest.raises(type(desk.worker.error), match=words):
+        raise desk.worker.error
+
+
+def test_whatever_a_planner_raises_ends_it_with_words_for_the_executor() -> None:
+    desk = Desk()
+
+    def broken(seen: Observation, rng: np.random.Generator) -> FloatArray:
+        raise ZeroDivisionError("by the policy")
+
+    desk.worker._inference = Inference(ScriptedPlanner(broken), SpeedUp(SPEC, 1), horizon=H, action_dim=1)
+    desk.publish(0, ask=True)
+    desk.worker.run(Bell(), GRID)
+    failure = desk.inbox.peek()
+    assert isinstance(failure, Failure)
+    assert "by the policy" in failure.words
+
+
+def test_it_sleeps_until_the_bell_and_ends_when_told() -> None:
+    desk, bell = Desk(), Bell()
+    thread = threading.Thread(target=desk.worker.run, args=(bell, GRID))
+    thread.start()
+    asked = desk.publish(1, ask=True)
+    bell.ring()
+    while desk.inbox.peek() is None:
+        assert thread.is_alive()
+    desk.worker.end(bell)
+    thread.join(30)
+    assert not thread.is_alive()
+    assert desk.result().request is asked
