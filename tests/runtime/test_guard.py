@@ -40,7 +40,7 @@ def passed(guard: Guard, *rows: list[float], state: FloatArray = STATE) -> list[
     return [(sent.tolist(), Flag(flags)) for sent, flags in (guard(frozen(row), state) for row in rows)]
 
 
-# ---- what passes -------------------------------------------------------------------------------------------------------
+# ---- what passes ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("limits", [{}, {"rate_limit": 5.0}, {"accel_limit": 50.0}, {"jump_limit": 0.6}])
@@ -65,7 +65,7 @@ def test_a_disabled_guard_lets_everything_pass() -> None:
     np.testing.assert_array_equal([row for row, _ in passed(guarded(enabled=False), *rows)], rows)
 
 
-# ---- refusals ----------------------------------------------------------------------------------------------------------
+# ---- refusals -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("at", range(4))
@@ -105,7 +105,7 @@ def test_a_refused_jump_does_not_become_the_point_to_jump_from() -> None:
     assert [flags for _, flags in passed(guard, *[[1.0, 0.0, 0.0, 0.0]] * 5)] == [Flag.JUMP] * 5
 
 
-# ---- limits ------------------------------------------------------------------------------------------------------------
+# ---- limits ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_setpoint_out_of_range_goes_to_the_edge() -> None:
@@ -145,7 +145,7 @@ def test_discrete_dimensions_are_neither_slowed_nor_eased() -> None:
     assert passed(guarded(spec(rate_limit=0.1), ramp_s=1.0), [0.0, 0.0, 0.0, 1.0])[0][0][3] == 1.0
 
 
-# ---- the ramp ----------------------------------------------------------------------------------------------------------
+# ---- the ramp -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("substeps", [1, 3])
@@ -168,7 +168,7 @@ def test_rejoining_begins_the_ramp_anew() -> None:
     assert (sent[0], flags) == (pytest.approx(0.75), Flag.RAMP)
 
 
-# ---- edges and workspace -----------------------------------------------------------------------------------------------
+# ---- edges and workspace --------------------------------------------------------------------------------------------
 
 
 def edged(rate: float = math.inf) -> RobotSpec:
@@ -221,7 +221,7 @@ def test_a_tool_outside_the_workspace_is_refused_as_a_whole() -> None:
     assert rows[1][0] == [0.9, 0.0, 0.0, 1.0]
 
 
-# ---- states ------------------------------------------------------------------------------------------------------------
+# ---- states ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("age", range(8))
@@ -247,7 +247,7 @@ def test_a_robot_that_is_told_to_stand_may_repeat_itself() -> None:
     assert not any(guard.check(Reading(frozen([1.0, 2.0])), HERE) for _ in range(10))
 
 
-# ---- bad input ---------------------------------------------------------------------------------------------------------
+# ---- bad input ------------------------------------------------------------------------------------------------------
 
 
 def test_limits_that_make_no_sense_are_refused() -> None:

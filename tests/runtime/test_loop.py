@@ -21,9 +21,7 @@ from rollahead.runtime.trace import TickStatus, Trace
 
 RATE_HZ = 10.0
 PERIOD_NS = 100_000_000
-SPEC = RobotSpec(
-    (Dim("x", drives="x"), Dim("v", kind=Kind.VELOCITY, rate_limit=10.0)), (Dim("x"), Dim("v")), RATE_HZ
-)
+SPEC = RobotSpec((Dim("x", drives="x"), Dim("v", kind=Kind.VELOCITY, rate_limit=10.0)), (Dim("x"), Dim("v")), RATE_HZ)
 START_NS = 5 * PERIOD_NS
 
 
@@ -101,7 +99,7 @@ def ticks_of(at_ns: list[int]) -> list[float]:
     return [(at - START_NS) / PERIOD_NS for at in at_ns]
 
 
-# ---- the grid ----------------------------------------------------------------------------------------------------------
+# ---- the grid -------------------------------------------------------------------------------------------------------
 
 
 def test_each_setpoint_goes_out_at_the_head_of_its_tick() -> None:
@@ -152,7 +150,7 @@ def test_the_worker_is_woken_only_when_something_is_asked() -> None:
     assert [k - 1 for k in rung] == asked  # after the tick was sent and traced
 
 
-# ---- orders ------------------------------------------------------------------------------------------------------------
+# ---- orders ---------------------------------------------------------------------------------------------------------
 
 
 def test_it_ends_after_so_many_ticks_and_comes_to_rest_first() -> None:
@@ -219,7 +217,7 @@ def test_another_task_drops_what_is_asked_and_runs_on_with_what_is_planned() -> 
     assert snapshot.observation.task == "the other"
 
 
-# ---- what fails --------------------------------------------------------------------------------------------------------
+# ---- what fails -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("at", [0, 1, 6])

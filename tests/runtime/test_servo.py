@@ -10,7 +10,11 @@ from rollahead.runtime.servo import SHAPES, Servo
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 
 KINDS = (Kind.POSITION, Kind.VELOCITY, Kind.DELTA, Kind.DISCRETE)
-SPEC = RobotSpec(tuple(Dim(kind.value, kind=kind, drives="x" if kind is Kind.POSITION else None) for kind in KINDS), (Dim("x"),), 50.0)
+SPEC = RobotSpec(
+    tuple(Dim(kind.value, kind=kind, drives="x" if kind is Kind.POSITION else None) for kind in KINDS),
+    (Dim("x"),),
+    50.0,
+)
 ROTATION = RobotSpec(
     (Dim("x", drives="x"), *(Dim(f"r{axis}", kind=Kind.ROTATION, drives="x") for axis in "xyz")), (Dim("x"),), 50.0
 )
@@ -84,7 +88,9 @@ def test_what_cannot_be_spread_is_refused() -> None:
         Servo(SPEC, 0)
     with pytest.raises(ConfigError, match="no shape of setpoints 'cubik'.*cubic"):
         Servo(SPEC, 2, "cubik")
-    two = RobotSpec((Dim("a", kind=Kind.ROTATION, drives="x"), Dim("b", kind=Kind.ROTATION, drives="x")), (Dim("x"),), 50.0)
+    two = RobotSpec(
+        (Dim("a", kind=Kind.ROTATION, drives="x"), Dim("b", kind=Kind.ROTATION, drives="x")), (Dim("x"),), 50.0
+    )
     with pytest.raises(ConfigError, match="the rotations a, b are no rotation vectors"):
         Servo(two, 2)
     Servo(two, 1)

@@ -149,7 +149,9 @@ def test_a_failure_that_is_too_long_is_cut_and_not_lost() -> None:
     assert got.words.startswith("ä" * 100)
 
 
-@pytest.mark.parametrize("orders", [Orders(), Orders(stop=True, paused=True, estops=2, resets=1, latched=True, task="ü")])
+@pytest.mark.parametrize(
+    "orders", [Orders(), Orders(stop=True, paused=True, estops=2, resets=1, latched=True, task="ü")]
+)
 def test_orders_come_out_as_they_went_in(orders: Orders) -> None:
     box = SharedMailbox(OrdersCodec())
     box.put(orders)

@@ -125,7 +125,8 @@ class Host:
             if go is not None:
                 for cost in go.costs:
                     delay.add(cost)
-                loop = Loop(executor, self.clock, links.orders, links.bell, alive, self.drive.substeps)
+                drive = self.drive
+                loop = Loop(executor, self.clock, links.orders, links.bell, alive, drive.substeps, drive.task)
                 loop.run(Grid(go.start_ns, robot.spec.rate_hz), go.ticks)
                 if executor.failure is not None:
                     kind = RobotError if executor.failure is DEAD else InferenceError

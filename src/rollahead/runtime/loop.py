@@ -23,7 +23,8 @@ DEAD = Failure("the worker is gone")
 
 
 class Loop:
-    """Drives `executor` by `clock`. alive: whether the worker is there; substeps: setpoints per tick."""
+    """Drives `executor` by `clock`. alive: whether the worker is there; substeps: setpoints per tick; task: what
+    the executor was made for. Orders that were given before the first tick are obeyed in it."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Loop:
         bell: Bell,
         alive: Callable[[], bool],
         substeps: int = 1,
+        task: str = "",
     ) -> None:
         self._executor = executor
         self._clock = clock
@@ -40,7 +42,7 @@ class Loop:
         self._bell = bell
         self._alive = alive
         self._substeps = substeps
-        self._obeyed = orders.peek() or Orders()
+        self._obeyed = Orders(task=task)
         self._ends_at: int | None = None  # the tick at which coming to rest has taken too long
 
     def run(self, grid: Grid, ticks: int | None = None) -> None:

@@ -29,8 +29,8 @@ def linear(before: FloatArray, row: FloatArray, after: FloatArray, times: FloatA
 
 
 def cubic(before: FloatArray, row: FloatArray, after: FloatArray, times: FloatArray) -> FloatArray:
-    """(n, A), the same on the cubic Hermite curve that leaves `row` as fast as from `before` to `row`, which is how fast
-    the tick before came there, and comes to `after` as fast as from `row`. Phase: hot."""
+    """(n, A), the same on the cubic Hermite curve that leaves `row` as fast as from `before` to `row`, the speed at
+    which the tick before came there, and comes to `after` as fast as from `row`. Phase: hot."""
     leaving, coming = row - before, after - row
     t, t2, t3 = times, times**2, times**3
     return (3 * t2 - 2 * t3) * (after - row) + (t3 - 2 * t2 + t) * leaving + (t3 - t2) * coming

@@ -1,0 +1,121 @@
+"""A robot that notes what is done to it, and fails when told. In a module, so that another process can make one."""
+
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.robots import Reading
+from rollahead.runtime.robots.loopback import NullRobot
+from rollahead.runtime.shared import Ring
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
+
+RATE_HZ = 50.0
+SPEC = RobotSpec(
+    (Dim("x", drives="x"), Dim("v", kind=Kind.VELOCITY, rate_limit=25.0)),  # v brakes by 0.5 per tick
+    (Dim("x"), Dim("v")),
+    RATE_HZ,
+)
+CONNECT, WRITE, STOP, DISCONNECT, READ = range(5)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """In call number `at` of `part`, and in all later ones, the robot does `how`: raise, hang, repeat, nan, kill."""
+
+    part: str
+    at: int
+    how: str
+
+
+class Notes:
+    """What was done to a robot, in order."""
+
+    def __init__(self) -> None:
+        self.ring = Ring([("what", "i8"), ("x", "f8"), ("v", "f8"), ("at_ns", "i8")], 5000, shared=True)
+
+    @property
+    def all(self) -> Any:
+        """Everything but the reads."""
+        newest = self.ring.newest()
+        return newest[newest["what"] != READ]
+
+    @property
+    def sent(self) -> list[list[float]]:
+        """The setpoints."""
+        return [[float(note["x"]), float(note["v"])] for note in self.ring.newest() if note["what"] == WRITE]
+
+    def count(self, what: int) -> int:
+        """How often it was done."""
+        return int((self.ring.newest()["what"] == what).sum())
+
+    @property
+    def order(self) -> list[int]:
+        """What was done, repetitions left out."""
+        kinds = self.all["what"].tolist()
+        return [kind for i, kind in enumerate(kinds) if i == 0 or kinds[i - 1] != kind]
+
+
+class NotedRobot(NullRobot):
+    """Its state is the last setpoint, unless `fault` says otherwise."""
+
+    def __init__(self, notes: Ring, fault: Fault | None = None, spec: RobotSpec = SPEC) -> None:
+        super().__init__(spec)
+        self._notes = notes
+        self._fault = fault
+        self._calls = dict.fromkeys(("connect", "read", "write", "stop", "disconnect"), 0)
+
+    def _note(self, what: int, setpoint: FloatArray | None = None) -> None:
+        import time
+
+        x, v = (0.0, 0.0) if setpoint is None else setpoint[:2].tolist()
+        self._notes.append((what, x, v, time.monotonic_ns()))
+
+    def _meet(self, part: str) -> str:
+        fault, call = self._fault, self._calls[part]
+        self._calls[part] += 1
+        if fault is None or fault.part != part or call < fault.at:
+            return ""
+        if fault.how == "raise":
+            raise OSError(f"no answer to {part}")
+        if fault.how == "hang":
+            threading.Event().wait()
+        if fault.how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return fault.how
+
+    def connect(self) -> None:
+        """Notes it."""
+        self._meet("connect")
+        self._note(CONNECT)
+
+    def read(self) -> Reading:
+        """The last setpoint, or the first that was read, or NaN."""
+        how = self._meet("read")
+        self._note(READ)
+        if how == "nan":
+            return Reading(frozen([np.nan, 0.0]))
+        if how == "repeat":
+            return Reading(frozen([0.0, 0.0]))
+        return super().read()
+
+    def write(self, setpoint: FloatArray) -> None:
+        """Notes it, once it is through."""
+        self._meet("write")
+        super().write(setpoint)
+        self._note(WRITE, setpoint)
+
+    def stop(self) -> None:
+        """Notes it."""
+        self._meet("stop")
+        super().stop()
+        self._note(STOP)
+
+    def disconnect(self) -> None:
+        """Notes it."""
+        self._meet("disconnect")
+        self._note(DISCONNECT)

@@ -1,0 +1,528 @@
+"""The runtime on the wall clock: its life, orders, and what the robot does when something fails, in ticks."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from noted import CONNECT, DISCONNECT, STOP, WRITE, Fault, NotedRobot, Notes
+from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError
+from rollahead.runtime import isolation as isolations
+from rollahead.runtime import realtime
+from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.build import Drive, StrategyConfig
+from rollahead.runtime.guard import GuardConfig
+from rollahead.runtime.latency import Fixed
+from rollahead.runtime.messages import Observation
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.realtime import WARM_UPS, Phase, Realtime
+from rollahead.runtime.trace import TickStatus
+
+H = 16
+STALL_S = 0.3
+REST_TICKS = 4  # v = 1 brakes by 0.5 per tick; one more tick each for noticing and for the end
+BOTH = pytest.mark.parametrize("isolation", ["thread", "process"])
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolations, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(realtime, "PATIENCE_S", 0.5)
+
+
+class Planner:
+    """Rows of x = 1, v = 1; `at[n]` is called in the n-th inference after warming up, and may give other rows."""
+
+    def __init__(self, **at: Any) -> None:
+        self.at: dict[int, Callable[[], Any]] = {}
+        self.inferences = -WARM_UPS
+        self.tasks: list[str] = []
+
+    def __call__(self, seen: Observation, rng: np.random.Generator) -> FloatArray:
+        n, self.inferences = self.inferences, self.inferences + 1
+        self.tasks.append(seen.task)
+        rows = self.at[n]() if n in self.at else None
+        return np.full((H, 2), 1.0) if rows is None else rows
+
+
+class Run:
+    """A runtime, its planner, and the notes of its robot."""
+
+    def __init__(self, isolation: str = "thread", fault: Fault | None = None, **options: Any) -> None:
+        self.notes = Notes()
+        self.planner = Planner()
+        strategy = options.pop("strategy", StrategyConfig("vlash", s=4, d=2))
+        drive = Drive(strategy, H, guard=options.pop("guard", GuardConfig()))
+        self.runtime = Realtime(
+            drive,
+            partial(NotedRobot, self.notes.ring, fault),
+            ScriptedPlanner(self.planner),
+            isolation=isolation,
+            stall_s=STALL_S,
+            **options,
+        )
+
+    @property
+    def status(self) -> list[TickStatus]:
+        return [TickStatus(int(status)) for status in self.runtime.trace.ticks["status"]]
+
+    def at_rest(self) -> None:
+        """The robot was brought to rest, stopped, and let go."""
+        assert self.notes.sent[-1][1] == 0.0
+        assert self.notes.order[-2:] == [STOP, DISCONNECT]
+
+
+# ---- life -----------------------------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_a_run_connects_warms_up_drives_comes_to_rest_stops_and_disconnects(isolation: str) -> None:
+    run = Run(isolation)
+    assert run.runtime.phase is Phase.CREATED
+    with run.runtime as runtime:
+        assert runtime.phase is Phase.WARM
+        assert run.planner.inferences == 0
+        assert run.notes.order == [CONNECT]  # nothing was sent while the planner warmed up
+        runtime.run(0.4)
+        assert runtime.phase is Phase.RUNNING
+    assert runtime.phase is Phase.STOPPED
+    assert run.notes.order == [CONNECT, WRITE, STOP, DISCONNECT]
+    assert runtime.trace.ticks["tick"].tolist() == list(range(len(run.status)))
+    assert TickStatus.OK in run.status
+    assert [1.0, 1.0] in run.notes.sent
+    run.at_rest()
+    assert len(runtime.processes) == (1 if isolation == "thread" else 2)
+
+
+@BOTH
+def test_what_was_tuned_is_told(isolation: str) -> None:
+    with Run(isolation).runtime as runtime:
+        assert {"switch_interval", "timer_slack", "garbage", "torch_threads"} <= set(runtime.tuned)
+
+
+def test_a_method_out_of_its_phase_is_refused_and_says_which_it_takes() -> None:
+    runtime = Run().runtime
+    for method in (runtime.start, runtime.pause, runtime.resume, runtime.estop, runtime.reset):
+        with pytest.raises(LifecycleError, match="a runtime that is created cannot be .*; that takes one that is warm"):
+            method()
+    with runtime:
+        with pytest.raises(LifecycleError, match="is warm cannot be entered; that takes one that is created"):
+            runtime.__enter__()
+        runtime.run(0.1)
+        with pytest.raises(LifecycleError, match="is running cannot be started"):
+            runtime.start()
+    with pytest.raises(LifecycleError, match="is stopped cannot be entered"):
+        runtime.__enter__()
+    runtime.stop()  # once more does no harm
+
+
+@BOTH
+def test_a_runtime_that_is_never_started_sends_nothing_and_lets_the_robot_go(isolation: str) -> None:
+    run = Run(isolation)
+    with run.runtime:
+        pass
+    assert run.notes.order == [CONNECT, STOP, DISCONNECT]
+
+
+@BOTH
+def test_the_error_of_the_block_comes_first_and_the_robot_is_at_rest(isolation: str) -> None:
+    run = Run(isolation)
+    with pytest.raises(KeyError), run.runtime as runtime:
+        runtime.start()
+        while [1.0, 1.0] not in run.notes.sent:
+            runtime.wait(0.01)
+        raise KeyError
+    run.at_rest()
+
+
+def test_a_thread_above_100_setpoints_per_second_warns_and_says_why() -> None:
+    with pytest.warns(
+        UserWarning, match=r"send 500 setpoints per second.*Python code makes it late; use isolation=process"
+    ):
+        Realtime(
+            Drive(StrategyConfig("vlash", s=4, d=2), H, substeps=10),
+            partial(NotedRobot, Notes().ring),
+            ScriptedPlanner(Planner()),
+        )
+
+
+def test_what_cannot_be_sent_to_a_process_is_refused_by_name() -> None:
+    runtime = Realtime(
+        Drive(StrategyConfig("vlash", s=4, d=2), H),
+        lambda: NotedRobot(Notes().ring),
+        ScriptedPlanner(Planner()),
+        isolation="process",
+    )
+    with pytest.raises(ConfigError, match="cannot be sent to another process.*functools.partial"):
+        runtime.__enter__()
+
+
+def test_an_unknown_isolation_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no isolation 'proces'.*process"):
+        Run("proces")
+
+
+@BOTH
+def test_a_latency_that_the_strategy_cannot_bear_is_refused_before_anything_moves(isolation: str) -> None:
+    run = Run(isolation, latency=Fixed(H), strategy=StrategyConfig("vlash", s=4))
+    with pytest.raises(ConfigError):
+        run.runtime.__enter__()
+    assert run.notes.count(WRITE) == 0
+    assert run.notes.order[-1] == DISCONNECT
+
+
+# ---- orders ---------------------------------------------------------------------------------------------------------
+
+
+def wait_for(runtime: Realtime, holds: Callable[[], bool]) -> None:
+    """Lets it run until `holds`."""
+    for _ in range(1000):
+        if holds():
+            return
+        assert not runtime.wait(0.01), "it ended before"
+    raise AssertionError("it never came to that")
+
+
+@BOTH
+def test_a_pause_brakes_and_holds_and_after_it_the_robot_goes_on(isolation: str) -> None:
+    run = Run(isolation)
+    with run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+        runtime.pause()
+        wait_for(runtime, lambda: run.notes.sent[-1][1] == 0.0)
+        assert TickStatus.PAUSED in run.status
+        runtime.resume()
+        wait_for(runtime, lambda: run.notes.sent[-1] == [1.0, 1.0])
+    run.at_rest()
+
+
+@BOTH
+def test_an_estop_in_motion_stops_the_robot_and_nothing_is_sent_before_a_reset(isolation: str) -> None:
+    run = Run(isolation)
+    with run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+        runtime.estop()
+        wait_for(runtime, lambda: run.status.count(TickStatus.ESTOP) >= 5)
+        assert run.notes.order == [CONNECT, WRITE, STOP]
+        runtime.pause()
+        runtime.resume()
+        before = run.status.count(TickStatus.ESTOP)
+        wait_for(runtime, lambda: run.status.count(TickStatus.ESTOP) >= before + 5)
+        assert run.notes.order == [CONNECT, WRITE, STOP]  # neither of these is a reset
+        runtime.reset()
+        wait_for(runtime, lambda: run.notes.sent[-1] == [1.0, 1.0])
+    assert run.notes.order == [CONNECT, WRITE, STOP, WRITE, STOP, DISCONNECT]
+
+
+@BOTH
+def test_an_estop_before_the_first_tick_lets_nothing_out_at_all(isolation: str) -> None:
+    run = Run(isolation)
+    with run.runtime as runtime:
+        runtime.estop()
+        runtime.start()
+        wait_for(runtime, lambda: run.status.count(TickStatus.ESTOP) >= 5)
+        assert run.notes.count(WRITE) == 0
+    assert run.notes.order == [CONNECT, STOP, DISCONNECT]
+
+
+@BOTH
+def test_an_estop_while_paused_lasts_until_a_reset(isolation: str) -> None:
+    run = Run(isolation)
+    with run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+        runtime.pause()
+        wait_for(runtime, lambda: TickStatus.PAUSED in run.status)
+        runtime.estop()
+        wait_for(runtime, lambda: TickStatus.ESTOP in run.status)
+        runtime.resume()
+        sent = run.notes.count(WRITE)
+        before = len(run.status)
+        wait_for(runtime, lambda: len(run.status) >= before + 5)
+        assert run.notes.count(WRITE) == sent
+
+
+@BOTH
+def test_a_task_that_is_changed_while_it_runs_reaches_the_policy(isolation: str) -> None:
+    run = Run(isolation)
+    with run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: run.planner.inferences > 2)
+        runtime.set_task("pick up the cube")
+        wait_for(runtime, lambda: run.planner.tasks[-1] == "pick up the cube")
+    assert "pick up the cube" not in run.planner.tasks[: WARM_UPS + 2]
+
+
+# ---- the planner fails ----------------------------------------------------------------------------------------------
+
+
+def explode() -> None:
+    raise ZeroDivisionError("in the policy")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "fault, words",
+    [
+        (explode, "ZeroDivisionError .in the policy"),
+        (lambda: np.full((H, 2), np.nan), "NaN or infinity, first in row 0"),
+        (lambda: np.zeros((H, 3)), r"rows of shape \(16, 3\)"),
+    ],
+)
+def test_a_planner_that_fails_ends_in_a_hold_a_stop_and_its_own_words(
+    isolation: str, fault: Callable[[], Any], words: str
+) -> None:
+    run = Run(isolation)
+    run.planner.at[3] = fault
+    with pytest.raises(InferenceError, match=words), run.runtime as runtime:
+        runtime.start()
+        runtime.wait(60)
+    run.at_rest()
+    after = run.status[len(run.status) - REST_TICKS :]
+    assert after[-1] is TickStatus.PAUSED
+    assert run.status.count(TickStatus.PAUSED) <= REST_TICKS
+
+
+def test_a_planner_that_fails_while_warming_up_moves_nothing() -> None:
+    run = Run()
+    run.planner.at[-2] = explode
+    with pytest.raises(InferenceError, match="could not be warmed up.*nothing was sent to the robot"):
+        run.runtime.__enter__()
+    assert run.notes.order == [CONNECT, STOP, DISCONNECT]
+
+
+@BOTH
+def test_a_planner_that_hangs_leaves_the_robot_holding_and_is_told_at_the_end(isolation: str) -> None:
+    run = Run(isolation)
+    free = threading.Event()
+    run.planner.at[2] = lambda: free.wait() and None
+    with pytest.raises(InferenceError, match="the planner did not return within"), run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: run.status.count(TickStatus.UNDERRUN) > H)
+        assert run.notes.sent[-1] == [1.0, 0.0]  # the position stays, the velocity is braked
+    free.set()
+    run.at_rest()
+
+
+# ---- the robot fails ------------------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_a_robot_that_does_not_connect_is_told_and_nothing_is_sent(isolation: str) -> None:
+    run = Run(isolation, Fault("connect", 0, "raise"))
+    with pytest.raises(RobotError, match="could not be connected .OSError: no answer to connect.; nothing was sent"):
+        run.runtime.__enter__()
+    assert run.notes.count(WRITE) == 0
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["raise", "nan"])
+def test_a_robot_without_a_usable_state_does_not_get_warm(isolation: str, how: str) -> None:
+    run = Run(isolation, Fault("read", 0, how))
+    with pytest.raises(RobotError, match="could not be read|no usable state before the start .nan"):
+        run.runtime.__enter__()
+    assert run.notes.order == [CONNECT, STOP, DISCONNECT]
+
+
+@BOTH
+@pytest.mark.parametrize("at", [1, 12])
+def test_a_read_that_raises_is_followed_by_one_hold_and_a_stop(isolation: str, at: int) -> None:
+    run = Run(isolation, Fault("read", at, "raise"))
+    with pytest.raises(RobotError, match=f"failed in tick {at - 1} .*no answer to read.*; it was held and stopped"):
+        with run.runtime as runtime:
+            runtime.start()
+            runtime.wait(60)
+    assert run.notes.count(WRITE) == at  # ticks 0 to at - 1, the last a hold
+    assert run.notes.order[-2:] == [STOP, DISCONNECT]
+
+
+@BOTH
+def test_a_write_that_raises_is_followed_by_a_stop(isolation: str) -> None:
+    run = Run(isolation, Fault("write", 10, "raise"))
+    with pytest.raises(RobotError, match="failed in tick 10 .*no answer to write.*could not be held"):
+        with run.runtime as runtime:
+            runtime.start()
+            runtime.wait(60)
+    assert run.notes.count(WRITE) == 10
+    assert run.notes.order[-2:] == [STOP, DISCONNECT]
+
+
+@BOTH
+def test_a_state_that_is_nan_for_half_a_second_ends_in_a_hold_and_then_an_estop(isolation: str) -> None:
+    run = Run(isolation, Fault("read", 12, "nan"), guard=GuardConfig(give_up_ticks=6))
+    with run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: run.status.count(TickStatus.ESTOP) >= 3)
+    assert run.status[10:18] == [TickStatus.OK] + [TickStatus.STALE] * 5 + [TickStatus.ESTOP] * 2
+    assert run.notes.order == [CONNECT, WRITE, STOP, DISCONNECT]
+    assert [v for _, v in run.notes.sent[10:16]] == [1.0, 0.5, 0.0, 0.0, 0.0, 0.0]
+
+
+@BOTH
+def test_a_state_that_repeats_itself_while_the_robot_should_move_is_stale(isolation: str) -> None:
+    run = Run(isolation, Fault("read", 0, "repeat"), guard=GuardConfig(frozen_ticks=3, give_up_ticks=6))
+    moving = [np.linspace(0, 1, H)[:, None] * [1, 0] + 0.001 * n for n in range(30)]
+    run.planner.at = {n: partial(moving.__getitem__, n) for n in range(30)}
+    with run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: TickStatus.ESTOP in run.status)
+    assert TickStatus.STALE in run.status
+
+
+def test_a_read_that_hangs_in_a_thread_has_the_robot_stopped_from_another() -> None:
+    run = Run("thread", Fault("read", 12, "hang"))
+    with (
+        pytest.raises(
+            RobotError, match=r"no tick has ended for 0.3 s, so a call of the robot hangs; it was told to stop"
+        ),
+        run.runtime as runtime,
+    ):
+        runtime.start()
+        runtime.wait(60)
+    assert run.notes.count(WRITE) == 11
+    assert run.notes.order == [CONNECT, WRITE, STOP]
+
+
+def test_a_read_that_hangs_in_a_process_has_the_process_killed() -> None:
+    run = Run("process", Fault("read", 12, "hang"))
+    with pytest.raises(RobotError, match="a call of the robot hangs; its process was killed: the robot keeps the last"):
+        with run.runtime as runtime:
+            runtime.start()
+            runtime.wait(60)
+    assert run.notes.count(WRITE) == 11
+    assert run.notes.order == [CONNECT, WRITE]
+
+
+def test_an_executor_that_is_killed_is_told_and_what_the_robot_does_then() -> None:
+    run = Run("process", Fault("write", 12, "kill"))
+    with (
+        pytest.raises(
+            RobotError, match=r"process died .exit status -9.: the robot keeps the last setpoint until its own"
+        ),
+        run.runtime as runtime,
+    ):
+        runtime.start()
+        runtime.wait(60)
+    assert run.notes.count(WRITE) == 12
+    assert runtime.phase is Phase.STOPPED
+
+
+KILLED = """
+import os, signal, sys
+from functools import partial
+from multiprocessing.reduction import DupFd
+import numpy as np
+from noted import Notes, NotedRobot, SPEC
+from rollahead.runtime.build import Drive, StrategyConfig
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.realtime import Realtime
+from filed import FiledRobot
+
+def plan(seen, rng):
+    return np.full((16, 2), 1.0)
+
+if __name__ == "__main__":
+    runtime = Realtime(Drive(StrategyConfig("vlash", s=4, d=2), 16), partial(FiledRobot, sys.argv[1]),
+                       ScriptedPlanner(plan), isolation="process")
+    with runtime:
+        runtime.start()
+        while "1.0 1.0" not in open(sys.argv[1]).read():
+            runtime.wait(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_when_the_workers_process_is_killed_the_executor_brakes_stops_and_lets_the_robot_go(tmp_path: Path) -> None:
+    noted, script = tmp_path / "noted.txt", tmp_path / "killed.py"
+    noted.touch()
+    script.write_text(KILLED)
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    program = subprocess.Popen([sys.executable, str(script), str(noted)], env={**os.environ, "PYTHONPATH": path})
+    assert program.wait(60) == -signal.SIGKILL
+    for _ in range(3000):
+        if "disconnect" in noted.read_text():
+            break
+        threading.Event().wait(0.01)
+    lines = noted.read_text().split("\n")[:-1]
+    assert lines[-2:] == ["stop", "disconnect"]
+    last = [line for line in lines if line[0].isdigit()][-3:]
+    assert last == ["1.0 1.0", "1.0 0.5", "1.0 0.0"]
+
+
+# ---- interrupts -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
+def interrupt(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
+    yield lambda: os.kill(os.getpid(), request.param)
+
+
+@BOTH
+def test_an_interrupt_while_warming_up_sends_nothing(isolation: str, interrupt: Callable[[], None]) -> None:
+    run = Run(isolation)
+    run.planner.at[-3] = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run.runtime.__enter__()
+    assert run.notes.order == [CONNECT, STOP, DISCONNECT]
+    assert run.runtime.phase is Phase.STOPPED
+
+
+@BOTH
+def test_an_interrupt_between_warming_up_and_starting_sends_nothing(
+    isolation: str, interrupt: Callable[[], None]
+) -> None:
+    run = Run(isolation)
+    with pytest.raises(KeyboardInterrupt), run.runtime:
+        interrupt()
+    assert run.notes.order == [CONNECT, STOP, DISCONNECT]
+
+
+@BOTH
+def test_an_interrupt_in_motion_brings_the_robot_to_rest(isolation: str, interrupt: Callable[[], None]) -> None:
+    run = Run(isolation)
+    run.planner.at[4] = interrupt
+    with pytest.raises(KeyboardInterrupt), run.runtime as runtime:
+        runtime.start()
+        runtime.wait(60)
+    run.at_rest()
+    assert run.status.count(TickStatus.PAUSED) <= REST_TICKS
+
+
+@BOTH
+def test_an_interrupt_while_it_stops_waits_until_the_robot_is_let_go(
+    isolation: str, interrupt: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(isolation)
+    with pytest.raises(KeyboardInterrupt), run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+        released = runtime._release
+
+        def release() -> None:
+            interrupt()
+            released()
+
+        monkeypatch.setattr(runtime, "_release", release)
+    run.at_rest()
+    assert runtime.phase is Phase.STOPPED
+
+
+def test_an_interrupt_of_the_whole_terminal_leaves_the_executors_process_to_bring_the_robot_to_rest() -> None:
+    run = Run("process")
+    with pytest.raises(KeyboardInterrupt), run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+        os.kill(runtime.processes[1], signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        runtime.wait(60)
+    run.at_rest()
