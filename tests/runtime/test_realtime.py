@@ -111,7 +111,9 @@ def test_what_was_tuned_is_told(isolation: str) -> None:
 def test_a_method_out_of_its_phase_is_refused_and_says_which_it_takes() -> None:
     runtime = Run().runtime
     for method in (runtime.start, runtime.pause, runtime.resume, runtime.estop, runtime.reset):
-        with pytest.raises(LifecycleError, match="a runtime that is created cannot be .*; that takes one that is warm"):
+        with pytest.raises(
+            LifecycleError, match=r"a runtime that is created cannot be .*; that takes one that is warm"
+        ):
             method()
     with runtime:
         with pytest.raises(LifecycleError, match="is warm cannot be entered; that takes one that is created"):
@@ -161,12 +163,12 @@ def test_what_cannot_be_sent_to_a_process_is_refused_by_name() -> None:
         ScriptedPlanner(Planner()),
         isolation="process",
     )
-    with pytest.raises(ConfigError, match="cannot be sent to another process.*functools.partial"):
+    with pytest.raises(ConfigError, match=r"cannot be sent to another process.*functools.partial"):
         runtime.__enter__()
 
 
 def test_an_unknown_isolation_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no isolation 'proces'.*process"):
+    with pytest.raises(ConfigError, match=r"no isolation 'proces'.*process"):
         Run("proces")
 
 
@@ -296,7 +298,7 @@ def test_a_planner_that_fails_ends_in_a_hold_a_stop_and_its_own_words(
 def test_a_planner_that_fails_while_warming_up_moves_nothing() -> None:
     run = Run()
     run.planner.at[-2] = explode
-    with pytest.raises(InferenceError, match="could not be warmed up.*nothing was sent to the robot"):
+    with pytest.raises(InferenceError, match=r"could not be warmed up.*nothing was sent to the robot"):
         run.runtime.__enter__()
     assert run.notes.order == [CONNECT, STOP, DISCONNECT]
 
@@ -320,7 +322,7 @@ def test_a_planner_that_hangs_leaves_the_robot_holding_and_is_told_at_the_end(is
 @BOTH
 def test_a_robot_that_does_not_connect_is_told_and_nothing_is_sent(isolation: str) -> None:
     run = Run(isolation, Fault("connect", 0, "raise"))
-    with pytest.raises(RobotError, match="could not be connected .OSError: no answer to connect.; nothing was sent"):
+    with pytest.raises(RobotError, match=r"could not be connected .OSError: no answer to connect.; nothing was sent"):
         run.runtime.__enter__()
     assert run.notes.count(WRITE) == 0
 
@@ -329,7 +331,7 @@ def test_a_robot_that_does_not_connect_is_told_and_nothing_is_sent(isolation: st
 @pytest.mark.parametrize("how", ["raise", "nan"])
 def test_a_robot_without_a_usable_state_does_not_get_warm(isolation: str, how: str) -> None:
     run = Run(isolation, Fault("read", 0, how))
-    with pytest.raises(RobotError, match="could not be read|no usable state before the start .nan"):
+    with pytest.raises(RobotError, match=r"could not be read|no usable state before the start .nan"):
         run.runtime.__enter__()
     assert run.notes.order == [CONNECT, STOP, DISCONNECT]
 
@@ -338,10 +340,12 @@ def test_a_robot_without_a_usable_state_does_not_get_warm(isolation: str, how: s
 @pytest.mark.parametrize("at", [1, 12])
 def test_a_read_that_raises_is_followed_by_one_hold_and_a_stop(isolation: str, at: int) -> None:
     run = Run(isolation, Fault("read", at, "raise"))
-    with pytest.raises(RobotError, match=f"failed in tick {at - 1} .*no answer to read.*; it was held and stopped"):
-        with run.runtime as runtime:
-            runtime.start()
-            runtime.wait(60)
+    with (
+        pytest.raises(RobotError, match=f"failed in tick {at - 1} .*no answer to read.*; it was held and stopped"),
+        run.runtime as runtime,
+    ):
+        runtime.start()
+        runtime.wait(60)
     assert run.notes.count(WRITE) == at  # ticks 0 to at - 1, the last a hold
     assert run.notes.order[-2:] == [STOP, DISCONNECT]
 
@@ -349,10 +353,12 @@ def test_a_read_that_raises_is_followed_by_one_hold_and_a_stop(isolation: str, a
 @BOTH
 def test_a_write_that_raises_is_followed_by_a_stop(isolation: str) -> None:
     run = Run(isolation, Fault("write", 10, "raise"))
-    with pytest.raises(RobotError, match="failed in tick 10 .*no answer to write.*could not be held"):
-        with run.runtime as runtime:
-            runtime.start()
-            runtime.wait(60)
+    with (
+        pytest.raises(RobotError, match=r"failed in tick 10 .*no answer to write.*could not be held"),
+        run.runtime as runtime,
+    ):
+        runtime.start()
+        runtime.wait(60)
     assert run.notes.count(WRITE) == 10
     assert run.notes.order[-2:] == [STOP, DISCONNECT]
 
@@ -395,10 +401,12 @@ def test_a_read_that_hangs_in_a_thread_has_the_robot_stopped_from_another() -> N
 
 def test_a_read_that_hangs_in_a_process_has_the_process_killed() -> None:
     run = Run("process", Fault("read", 12, "hang"))
-    with pytest.raises(RobotError, match="a call of the robot hangs; its process was killed: the robot keeps the last"):
-        with run.runtime as runtime:
-            runtime.start()
-            runtime.wait(60)
+    with (
+        pytest.raises(RobotError, match="a call of the robot hangs; its process was killed: the robot keeps the last"),
+        run.runtime as runtime,
+    ):
+        runtime.start()
+        runtime.wait(60)
     assert run.notes.count(WRITE) == 11
     assert run.notes.order == [CONNECT, WRITE]
 

@@ -77,7 +77,7 @@ def test_a_full_disk_stops_the_recorder_and_not_the_run_and_is_told_at_the_end(
     monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", no_space)
     monkeypatch.setattr(recorder, "GROUP", 1)
     trace = Trace(SPEC, 100)
-    with pytest.raises(ControlError, match="No space left on device.*the robot ran on"), Recorder(trace, tmp_path):
+    with pytest.raises(ControlError, match=r"No space left on device.*the robot ran on"), Recorder(trace, tmp_path):
         full.set()
         tick(trace, 0)
         assert failed.wait(30)

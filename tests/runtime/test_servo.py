@@ -86,7 +86,7 @@ def test_one_setpoint_a_tick_is_the_row() -> None:
 def test_what_cannot_be_spread_is_refused() -> None:
     with pytest.raises(ConfigError, match="substeps is 0"):
         Servo(SPEC, 0)
-    with pytest.raises(ConfigError, match="no shape of setpoints 'cubik'.*cubic"):
+    with pytest.raises(ConfigError, match=r"no shape of setpoints 'cubik'.*cubic"):
         Servo(SPEC, 2, "cubik")
     two = RobotSpec(
         (Dim("a", kind=Kind.ROTATION, drives="x"), Dim("b", kind=Kind.ROTATION, drives="x")), (Dim("x"),), 50.0
