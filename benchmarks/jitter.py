@@ -83,9 +83,8 @@ def run_all(settings: Sequence[Setting], seconds: float, repetitions: int) -> di
         for setting in settings:
             found = _run(setting, seconds)
             runs[setting.name].append(found)
-            print(
-                f"{n + 1}/{repetitions} {setting.name}: dt p50 {found['dt_us_p50']:.0f} us, p99 {found['dt_us_p99']:.0f} us"
-            )
+            p50, p99 = found["dt_us_p50"], found["dt_us_p99"]
+            print(f"{n + 1}/{repetitions} {setting.name}: dt p50 {p50:.0f} us, p99 {p99:.0f} us", flush=True)
     return runs
 
 
