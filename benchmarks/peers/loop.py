@@ -30,7 +30,7 @@ from rollahead.runtime.shared import Ring
 from rollahead.runtime.tuning import Tuning, tuned_thread
 
 SPIN = 400_000  # additions in pure Python: about 20 ms
-WARM_S = 2.0  # left out at the start of each run
+POLICY_HZ = 50.0  # the highest rate that the policy's rows are for
 
 
 def lerobot(noted: Ring, rate_hz: float, seconds: float, load: str) -> dict[str, Any]:
@@ -123,13 +123,16 @@ class PythonPlanner:
 
 
 def ours(noted: Ring, rate_hz: float, seconds: float, load: str, isolation: str) -> dict[str, Any]:
-    """Our driver. It asks when 30 of 50 rows are left, as LeRobot's engine does, or without pause."""
+    """Our driver. It asks when 30 of 50 rows are left, as LeRobot's engine does, or without pause. The policy's rows are
+    for ticks of 50 Hz at most; above, several setpoints are sent per tick."""
     planner = PolicyPlanner() if load == "policy" else PythonPlanner()
+    substeps = max(round(rate_hz / POLICY_HZ), 1) if load == "policy" else 1
     strategy = StrategyConfig("vlash", s=25, trigger="overlap" if load == "policy" else "asap", overlap=30)
-    drive = Drive(strategy, 50, guard=GuardConfig(ramp_s=0.5))
+    drive = Drive(strategy, 50, guard=GuardConfig(ramp_s=0.5), substeps=substeps)
+    ticks_hz = rate_hz / substeps
     warnings.simplefilter("ignore")  # of a thread above 100 Hz: that is what is measured
-    with Realtime(drive, partial(Wire, noted, rate_hz), planner, isolation=isolation) as runtime:
-        runtime.start(round(seconds * rate_hz))
+    with Realtime(drive, partial(Wire, noted, ticks_hz), planner, isolation=isolation) as runtime:
+        runtime.start(round(seconds * ticks_hz))
         runtime.wait()
         ticks = runtime.trace.ticks
     skipped = {
