@@ -2,8 +2,8 @@
 
 python -m benchmarks.jitter lerobot        both loops, same policy, at 30 and 50 Hz (35 minutes)
 python -m benchmarks.jitter python_load    our loop beside Python that never leaves the interpreter (7 minutes)
-python -m benchmarks.jitter servo          our loop at 500 Hz (50 Hz rows, 10 setpoints each) beside the policy, and a bare
-                                           loop alone (6 minutes)
+python -m benchmarks.jitter servo          our loop at 500 Hz, ten setpoints per row of 50 Hz, beside the policy, and a
+                                           bare loop alone (6 minutes)
 options: seconds=60 repetitions=5
 
 Each run is a process of its own in the peers' environment (`make peers`), and each repetition runs all sides, so that

@@ -113,7 +113,7 @@ def _soak(isolation: str, minutes: float) -> dict[str, Any]:
     )
     memory: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        with runtime, Recorder(runtime.trace, Path(folder)) as recorder:
+        with Recorder(runtime.trace, Path(folder)) as recorder, runtime:
             runtime.start(round(minutes * 60 * RATE_HZ))
             while not runtime.wait(SAMPLE_S):
                 memory.append((time.monotonic(), _resident_kb(runtime.processes)))

@@ -5,6 +5,7 @@ import doctest
 import re
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,17 @@ from rollahead.runtime import build, feasibility
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency, make_strategy
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.guard import GuardConfig, Workspace
-from rollahead.runtime.latency import Fixed, Latency, Lognormal, Recorded, Spikes
+from rollahead.runtime.identify import Lag, calibration, identify, read_lags
+from rollahead.runtime.latency import Fixed, Latency, Lognormal, Recorded, Spikes, Uniform
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
 from rollahead.runtime.robots.loopback import NullRobot
-from rollahead.runtime.roll import FirstOrderLag, VelocityLag
+from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback
 from rollahead.runtime.run_folder import RunFolder
 from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Dim, Kind, PolicySpec, RobotSpec, map_by_name
 from rollahead.runtime.speedup import SpeedUp
+from rollahead.runtime.steps import StepConfig, StepTest
 from rollahead.runtime.trigger import Every, Overlap
 from rollahead.runtime.tuning import Tuning
 from rollahead.runtime.wire import MOST_TEXT, check_task
@@ -75,6 +78,33 @@ def rotations(count: int) -> RobotSpec:
     return RobotSpec(dims, tuple(Dim(dim.name, kind=Kind.ROTATION) for dim in dims), rate_hz=50.0)
 
 
+def lagging(**options: Any) -> RobotSpec:
+    dims = (Dim("wrist"), Dim("wrist_rate", rate_of=options.pop("rate_of", "wrist")))
+    return RobotSpec((Dim("wrist", drives="wrist", **options),), dims, rate_hz=50.0)
+
+
+def identified(sent: float = 1.0, ticks: int = 99, spec: RobotSpec | None = None, max_delay: int = 3) -> object:
+    """Of a wrist that was sent this now and then, and measured with noise."""
+    rows = sent * (np.arange(ticks) // 9 % 2)[:, None]
+    return identify(spec or lagging(), rows, np.random.default_rng(0).normal(size=(ticks, 2)), max_delay=max_delay)
+
+
+def calibrated(rate_hz: float = 50.0, **lag: Any) -> Callable[[Path], object]:
+    plain = {"action": "wrist", "state": "wrist", "position": "wrist", "kind": Kind.POSITION, "tau_s": 0.1}
+    plain |= {"tau_s_ci": (0.1, 0.1), "delay": 1, "offset": 0.0, "r2": 1.0, "rms": 0.0, "samples": 99}
+
+    def read(folder: Path) -> object:
+        made = calibration(replace(lagging(), rate_hz=rate_hz), [Lag(**plain | lag)])
+        return read_lags(RunFolder(folder / "run").write_json("calibration.json", made), lagging())
+
+    return read
+
+
+def no_calibration(folder: Path) -> object:
+    (folder / "calibration.json").write_text("[1]")
+    return read_lags(folder, ROBOT)
+
+
 def grip(**options: Any) -> Dim:
     return Dim("grip", **{"kind": Kind.DISCRETE, "low": 0.0, "high": 1.0, "threshold": 0.5} | options)
 
@@ -103,6 +133,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "fixed latency": (lambda folder: Fixed(-7), ("-7",)),
     "lognormal": (lambda folder: Lognormal(p50=9.0, p95=6.0), ("9.0", "6.0")),
     "spikes": (lambda folder: Spikes(4, 0.1, 3, 9), ("4", "0.1", "3", "9")),
+    "uniform": (lambda folder: Uniform(7, 3), ("7", "3")),
     "empty recording": (recording(""), ("empty",)),
     "no recording": (lambda folder: Recorded.from_file(folder / "gone.txt", 50.0), ("gone.txt",)),
     "words as a recording": (recording("0.1\nslow\n"), ("recording.txt", "slow")),
@@ -113,6 +144,28 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         ("-0.15", "2"),
     ),
     "velocity lag": (lambda folder: VelocityLag(NONE, NONE, NONE, tau_s=-0.15, period_s=0.02), ("-0.15",)),
+    "lookback": (
+        lambda folder: check_lookback(FirstOrderLag(NONE, NONE, 0.1, 0.02, delay=9), 8),
+        ("9 ticks", "H = 8"),
+    ),
+    "rate of no state": (lambda folder: lagging(rate_of="wrst"), ("'wrist_rate'", "'wrst'", "'wrist'")),
+    "no axis": (lambda folder: identified(spec=lagging(kind=Kind.DISCRETE)), ("wrist", "discrete")),
+    "most delay": (lambda folder: identified(max_delay=-2), ("-2",)),
+    "no number": (lambda folder: identified(np.nan), ("row 0", "99")),
+    "a short record": (lambda folder: identified(ticks=40), ("37 samples", "40 ticks", "50")),
+    "hardly moved": (lambda folder: identified(0.03), ("wrist", "0.03", "4 times")),
+    "no calibration": (lambda folder: read_lags(folder, ROBOT), ("calibration.json",)),
+    "not a calibration": (no_calibration, ("calibration.json",)),
+    "rate of a calibration": (calibrated(rate_hz=30.0), ("30 Hz", "50 Hz")),
+    "axis of a calibration": (calibrated(action="wrst"), ("'wrst'", "'wrist'")),
+    "kind of a calibration": (calibrated(kind=Kind.VELOCITY), ("wrist", "velocity", "position")),
+    "step": (lambda folder: StepConfig(hold_s=-0.4, repeats=7), ("hold_s", "-0.4", "repeats", "7")),
+    "size of a step": (lambda folder: StepConfig(share=0.7, amplitude=3.5), ("share", "0.7", "amplitude", "3.5")),
+    "step without a range": (lambda folder: StepTest(lagging(), StepConfig()), ("wrist", "-inf", "inf")),
+    "step one way": (
+        lambda folder: StepTest(lagging(kind=Kind.VELOCITY, low=0.25, high=1.5), StepConfig()),
+        ("wrist", "0.25", "1.5"),
+    ),
     "strategy": (strategy("vlahs"), ("'vlahs'", "'vlash'")),
     "trigger": (strategy(trigger="evry"), ("'evry'", "'every'")),
     "latency model": (lambda folder: make_latency("fixd", 50.0), ("'fixd'", "'fixed'")),
@@ -148,6 +201,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda folder: Tuning(switch_interval_s=0.0, timer_slack_ns=5, torch_threads=3),
         ("switch_interval_s", "0.0", "timer_slack_ns", "5", "torch_threads", "3"),
     ),
+    "time slice": (lambda folder: Tuning(slice_ns=5), ("slice_ns is 5", "100000")),
     "priority": (lambda folder: Tuning(fifo=120), ("120", "99")),
     "cores": (lambda folder: Tuning(cores=(4096,)), ("[4096]",)),
     "task text": (lambda folder: check_task("x" * (MOST_TEXT + 1)), ("1001", "1000")),

@@ -123,8 +123,8 @@ class PythonPlanner:
 
 
 def ours(noted: Ring, rate_hz: float, seconds: float, load: str, isolation: str) -> dict[str, Any]:
-    """Our driver. It asks when 30 of 50 rows are left, as LeRobot's engine does, or without pause. The policy's rows are
-    for ticks of 50 Hz at most; above, several setpoints are sent per tick."""
+    """Our driver. It asks when 30 of 50 rows are left, as LeRobot's engine does, or without pause. The policy's rows
+    are for ticks of 50 Hz at most; above, several setpoints are sent per tick."""
     planner = PolicyPlanner() if load == "policy" else PythonPlanner()
     substeps = max(round(rate_hz / POLICY_HZ), 1) if load == "policy" else 1
     strategy = StrategyConfig("vlash", s=25, trigger="overlap" if load == "policy" else "asap", overlap=30)

@@ -5,7 +5,9 @@ from importlib import import_module
 
 COMMANDS = {
     "demo": "drive a robot under inference delay, sync beside vlash, and write a report",
+    "run": "drive a robot in real time, a simulated one or a real one",
     "eval": "measure a strategy on a task at a latency, in simulated time",
+    "calibrate": "find out how a robot follows: lag and delay of each axis",
     "report": "make the report of a run, or of a sweep, again",
     "doctor": "say what this machine has, and what is missing",
 }

@@ -17,7 +17,7 @@ from .conftest import Ran, refusal
 Command = Callable[..., Ran]
 CONFIGS = Path(__file__).parents[2] / "src/rollahead/configs"
 SMALL = (
-    *("episodes=4", "traces=2", "workers=1", "delays=[0,2]", "featured=2", "name=mine"),
+    *("episodes=4", "traces=2", "workers=1", "live=0", "delays=[0,2]", "featured=2", "name=mine"),
     *("~schedules", "+schedules={sync: [8, 8], vlash: [8, 8]}"),
 )
 
@@ -61,6 +61,11 @@ def test_a_schedule_needs_one_s_for_each_delay() -> None:
         cells(config(delays=[0, 4, 8]))
 
 
+def test_fewer_than_no_episodes_in_real_time_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"live is -1; give 0 .nothing in real time. or more"):
+        cells(config(live=-1))
+
+
 @pytest.mark.parametrize("featured", [5, -1])
 def test_what_is_featured_is_one_of_the_delays(featured: int) -> None:
     with pytest.raises(ConfigError, match=rf"featured is {featured}, and the delays are .*; give one of them"):
@@ -68,7 +73,7 @@ def test_what_is_featured_is_one_of_the_delays(featured: int) -> None:
 
 
 def test_a_demo_leaves_figures_records_a_report_and_a_clip_if_anything_renders(rollahead: Command) -> None:
-    ran = rollahead("demo", *SMALL)
+    ran = rollahead("demo", *SMALL, "live=1")
     assert (ran.status, ran.err) == (0, "")
     left = {path.name for path in Path("runs/mine").iterdir()}
     expected = {"config.yaml", "summary.json", "episodes.parquet", "ticks.parquet", "inferences.parquet", "report.html"}
@@ -78,6 +83,10 @@ def test_a_demo_leaves_figures_records_a_report_and_a_clip_if_anything_renders(r
     cells = [(cell["latency"]["ticks"], cell["strategy"]["name"]) for cell in summary["cells"]]
     assert cells == [(0, "sync"), (0, "vlash"), (2, "sync"), (2, "vlash")]
     assert summary["command"] == "demo"
+    live = [(ran["strategy"]["name"], ran["figures"]["episodes"]) for ran in summary["realtime"]]
+    assert live == [("sync", 1), ("vlash", 1)]
+    assert all(ran["gauges"]["delay_planned"] == 2 for ran in summary["realtime"])
+    assert "the same in real time" in ran.out
     episodes = pq.read_table("runs/mine/episodes.parquet").to_pylist()
     assert [(row["cell"], row["episode"]) for row in episodes] == [(c, e) for c in range(4) for e in range(4)]
     traced = pq.read_table("runs/mine/ticks.parquet", columns=["cell", "episode"]).to_pylist()
@@ -115,3 +124,4 @@ def test_a_demo_where_nothing_is_traced_has_no_clip_and_still_its_figures(rollah
     assert {"summary.json", "episodes.parquet", "report.html"} <= left
     assert "clip.webp" not in left
     assert "clip:" not in ran.out
+    assert "in real time" not in ran.out

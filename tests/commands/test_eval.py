@@ -123,7 +123,7 @@ def test_records_have_a_column_per_dimension_and_name_cell_and_episode(mine: tup
     ticks = read(mine, "ticks")
     spec = make_task("mole").spec
     dims = [f"{part}.{dim.name}" for part in ("action", "state", "environment") for dim in getattr(spec, part)]
-    fields = ("cell", "episode", "tick", "epoch", "status", "guard", "chunk", "row", "age", "request")
+    fields = ("cell", "episode", "tick", "epoch", "status", "guard", "chunk", "row", "age", "state_age", "request")
     fields += ("began_ns", "sent_ns")
     assert ticks.column_names == [*fields, *dims]
     assert set(ticks["episode"].to_pylist()) == {7, 8}

@@ -3,7 +3,8 @@
 Whatever was measured when, rolling to tick T is right if and only if it gives `position(T)`.
 """
 
-from dataclasses import replace
+from collections import deque
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -11,8 +12,21 @@ import pytest
 
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
+from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.executor import Executor
+from rollahead.runtime.inference import Inference
+from rollahead.runtime.latency import Fixed
+from rollahead.runtime.lockstep import Lockstep
 from rollahead.runtime.messages import Observation, Request, Snapshot
-from rollahead.runtime.roll import Delta, still
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.robots import Reading
+from rollahead.runtime.robots.loopback import NullRobot
+from rollahead.runtime.roll import Chain, Delta, FirstOrderLag, StateRoller, VelocityLag, still
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.speedup import SpeedUp
+from rollahead.runtime.strategy import Vlash
+from rollahead.runtime.trace import Trace
+from rollahead.runtime.trigger import Every
 
 ROLL = Delta(np.array([0]), np.array([0]), np.array([False]))
 ASKED = 20
@@ -178,3 +192,130 @@ def test_a_scene_is_rolled_from_the_tick_at_which_it_was_seen_however_old_the_st
         bound = bind(request(4, age=age), snapshot(ASKED + later, age=age), ROLL, drift)[-1]
         assert bound.environment.tolist() == [100.0 + ASKED + 4]
         assert not bound.environment.flags.writeable
+
+
+# ---- a robot that does what it was told some ticks ago ------------------------------------------------------------
+
+TAU_S, PERIOD_S = 0.07, 0.02
+DECAY = np.exp(-PERIOD_S / TAU_S)
+LIMB = RobotSpec(
+    (Dim("x", drives="x"), Dim("vy", kind=Kind.VELOCITY, drives="y"), Dim("dz", kind=Kind.DELTA, drives="z")),
+    (Dim("x"), Dim("y"), Dim("vy", rate_of="y"), Dim("z")),
+    1 / PERIOD_S,
+)
+
+
+@dataclass
+class Limb:
+    """x follows targets `x_ticks` late, y a rate `y_ticks` late, both lagging; z is moved in steps, at once. Before it
+    was ever told anything it rests."""
+
+    x_ticks: int
+    y_ticks: int
+
+    def path(self, sent: FloatArray) -> FloatArray:
+        """(n + 1, 4), the state at the head of each tick, under `sent` (n, 3) from tick 0 on."""
+        targets, rates = deque([sent[0, 0]] * self.x_ticks), deque([0.0] * self.y_ticks)
+        states = [np.array([sent[0, 0], 0.5, 0.0, -0.5])]
+        for target, rate, step in sent:
+            x, y, vy, z = states[-1]
+            targets.append(target)
+            rates.append(rate)
+            goal, pace = targets.popleft(), rates.popleft()
+            y += pace * PERIOD_S + (vy - pace) * TAU_S * (1 - DECAY)
+            states.append(np.array([goal + (x - goal) * DECAY, y, pace + (vy - pace) * DECAY, z + step]))
+        return np.stack(states)
+
+    @property
+    def roller(self) -> StateRoller:
+        """Its model."""
+        x, y, vy, z = (np.array([i]) for i in range(4))
+        return Chain(
+            (
+                FirstOrderLag(x, x, TAU_S, PERIOD_S, self.x_ticks),
+                VelocityLag(y, y, vy, TAU_S, PERIOD_S, self.y_ticks),
+                Delta(np.array([2]), z, np.array([False])),
+            )
+        )
+
+
+def told_at(seed: int, ticks: int) -> FloatArray:
+    """(ticks, 3): at first it is held, but for a step."""
+    sent = np.random.default_rng(seed).normal(size=(ticks, 3))
+    sent[0, 1] = 0.0
+    return frozen(sent)
+
+
+def seen_at(states: FloatArray, sent: FloatArray, k: int, age: int, n_obs: int) -> Snapshot:
+    """The snapshot of tick k; what was measured before tick 0 is the state of rest."""
+    window = tuple(Observation(j, frozen(states[max(j - age, 0)]), state_age=age) for j in range(k - n_obs + 1, k + 1))
+    planned = sent[k : k + HORIZON]
+    return Snapshot(k, window, frozen(sent[max(k - 2 * HORIZON, 0) : k]), frozen(planned), epoch=0, seed=0)
+
+
+@pytest.mark.parametrize(("x_ticks", "y_ticks"), list(product(range(6), repeat=2)))
+def test_a_robot_with_a_pure_delay_is_rolled_to_where_it_will_be(x_ticks: int, y_ticks: int) -> None:
+    limb, sent = Limb(x_ticks, y_ticks), told_at(x_ticks, 60)
+    states = limb.path(sent)
+    for k, delay, age, n_obs in product((0, 1, 2, 5, 30), (0, 1, 4), range(3), (1, 2)):
+        asked = seen_at(states, sent, k, age, n_obs)
+        for later in range(delay + 1):
+            newest = seen_at(states, sent, k + later, age, n_obs)
+            for seen in bind(Request(asked, k + delay, k + delay, k + delay, delay), newest, limb.roller):
+                np.testing.assert_allclose(seen.state, states[max(seen.tick, 0)], atol=1e-12)
+
+
+@pytest.mark.parametrize("age", range(3))
+def test_a_scene_is_rolled_with_the_state_of_a_delayed_robot(age: int) -> None:
+    limb, sent = Limb(3, 5), told_at(7, 60)
+    states = limb.path(sent)
+    asked = seen_at(states, sent, 20, age, n_obs=2)
+    bound = bind(Request(asked, 24, 24, 24, 4), seen_at(states, sent, 22, age, n_obs=2), limb.roller, told)
+    for old, new in zip(asked.observations, bound, strict=True):
+        expected = [*states[old.tick], *sent[old.tick : new.tick, 0]]  # and no rows from before
+        np.testing.assert_allclose(new.environment, expected, atol=1e-12)
+
+
+def test_where_nothing_is_known_of_what_was_sent_a_state_stays_as_it_was_measured() -> None:
+    nothing = frozen(np.empty((0, 3)))
+    asked = Snapshot(4, (Observation(4, frozen([1.0, 2.0, 3.0, 4.0])),), nothing, nothing, epoch=0, seed=0)
+    (bound,) = bind(Request(asked, 7, 7, 7, 3), asked, Limb(2, 3).roller)
+    assert bound.state.tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
+class LimbRobot(NullRobot):
+    """A limb, driven; its readings are `age` ticks old."""
+
+    def __init__(self, limb: Limb, age: int) -> None:
+        super().__init__(LIMB)
+        self._limb = limb
+        self._age = age
+        self.sent: list[FloatArray] = []
+        self.states = np.array([[0.3, 0.5, 0.0, -0.5]])
+
+    def read(self) -> Reading:
+        return Reading(frozen(self.states[max(len(self.states) - 1 - self._age, 0)]), age=self._age)
+
+    def write(self, setpoint: FloatArray) -> None:
+        self.sent.append(setpoint)
+        self.states = self._limb.path(np.stack(self.sent))
+
+
+@pytest.mark.parametrize("age", range(3))
+@pytest.mark.parametrize("delay", range(1, 5))
+@pytest.mark.parametrize("ticks", range(HORIZON + 1))
+def test_in_a_run_the_plan_starts_from_the_state_that_the_robot_comes_to(ticks: int, delay: int, age: int) -> None:
+    robot = LimbRobot(Limb(ticks, HORIZON - ticks), age)  # history holds what delays of up to H ask for
+    planned: list[Observation] = []
+
+    def plan(seen: Observation, rng: np.random.Generator) -> FloatArray:
+        planned.append(seen)
+        return rng.normal(size=(HORIZON, 3))
+
+    executor = Executor(robot, Vlash(Every(4)), DelayEstimator(fixed=delay), Trace(LIMB, 60), horizon=HORIZON)
+    planner = ScriptedPlanner(plan, robot._limb.roller)
+    inference = Inference(planner, SpeedUp(LIMB, 1), horizon=HORIZON, action_dim=3)
+    Lockstep(executor, inference, Fixed(delay), lambda: None).run(0, 40)
+    assert len(planned) >= 9
+    for seen in [seen for seen in planned if seen.tick <= 40]:
+        np.testing.assert_allclose(seen.state, robot.states[seen.tick], atol=1e-12)

@@ -17,7 +17,7 @@ from rollahead.runtime.build import (
 )
 from rollahead.runtime.chunk import Mean
 from rollahead.runtime.feasibility import SCHEDULES, check_schedule
-from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes
+from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes, Uniform
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.runtime.strategy import Ensemble, Naive, Sync, Vlash
 from rollahead.runtime.trigger import AsSoonAsPossible, Every, Overlap
@@ -26,12 +26,14 @@ SPEC = RobotSpec(tuple(Dim(kind.value, kind=kind, drives="x") for kind in Kind),
 TAKES = {  # what a person may set; the rate is the robot's
     "fixed": ("bind_fraction", "ticks"),
     "lognormal": ("bind_fraction", "p50", "p95"),
+    "uniform": ("bind_fraction", "high", "low"),
     "spikes": ("bind_fraction", "high", "low", "probability", "ticks"),
     "recorded": ("bind_fraction", "path"),
 }
 OPTIONS: dict[str, dict[str, object]] = {
     "fixed": {"ticks": 3},
     "lognormal": {"p50": 3.0, "p95": 5.0},
+    "uniform": {"low": 3, "high": 5},
     "spikes": {"ticks": 3, "probability": 0.1, "low": 5, "high": 9},
 }
 
@@ -158,7 +160,12 @@ def test_of_a_constant_latency_the_estimate_is_the_latency(ticks: int) -> None:
 
 def test_a_latency_model_is_made_by_its_name_and_options(tmp_path: Path) -> None:
     made: dict[str, LatencyModel] = {name: make_latency(name, 50.0, **OPTIONS[name]) for name in OPTIONS}
-    assert made == {"fixed": Fixed(3), "lognormal": Lognormal(3.0, 5.0), "spikes": Spikes(3, 0.1, 5, 9)}
+    assert made == {
+        "fixed": Fixed(3),
+        "lognormal": Lognormal(3.0, 5.0),
+        "uniform": Uniform(3, 5),
+        "spikes": Spikes(3, 0.1, 5, 9),
+    }
     assert {*OPTIONS, "recorded"} == set(LATENCIES)
 
 
@@ -178,7 +185,9 @@ def test_an_option_that_a_model_does_not_take_is_told_what_it_takes(name: str) -
     assert str(caught.value) == f"there is no option of the latency 'tick'; {near}Known: {', '.join(TAKES[name])}"
 
 
-@pytest.mark.parametrize(("name", "first"), [("fixed", "ticks"), ("lognormal", "p50"), ("recorded", "path")])
+@pytest.mark.parametrize(
+    ("name", "first"), [("fixed", "ticks"), ("lognormal", "p50"), ("uniform", "low"), ("recorded", "path")]
+)
 def test_an_option_that_a_model_needs_is_named_where_it_is_missing(name: str, first: str) -> None:
     with pytest.raises(ConfigError, match=rf"^latency\.{first} must be given; add latency\.{first}=\.\.\.$"):
         make_latency(name, 50.0)

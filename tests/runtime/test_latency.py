@@ -8,13 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes
+from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes, Uniform
 
 MODELS: dict[str, LatencyModel] = {
     "instant": Fixed(0),
     "fixed": Fixed(5, bind_fraction=0.9),
     "lognormal": Lognormal(p50=5.0, p95=9.0, bind_fraction=0.5),
     "fast_lognormal": Lognormal(p50=0.01, p95=0.5, bind_fraction=0.99),
+    "uniform": Uniform(3, 7, bind_fraction=0.4),
     "spikes": Spikes(4, probability=0.3, low=8, high=20, bind_fraction=0.8),
     "recorded": Recorded([Latency(0, 1), Latency(2, 3), Latency(0, 0)]),
 }
@@ -48,6 +49,7 @@ def test_a_fraction_outside_zero_to_one_is_refused_by_every_model(fraction: floa
     for make in (
         lambda: Fixed(3, fraction),
         lambda: Lognormal(3.0, 5.0, fraction),
+        lambda: Uniform(3, 5, fraction),
         lambda: Spikes(3, 0.1, 5, 7, fraction),
         lambda: Recorded.from_file("any", 50.0, fraction),
     ):
@@ -70,12 +72,31 @@ def test_a_lognormal_needs_its_p95_above_its_p50_above_zero(p50: float, p95: flo
         Lognormal(p50, p95)
 
 
-@pytest.mark.parametrize("name", ["lognormal", "spikes"])
+@pytest.mark.parametrize("name", ["lognormal", "uniform", "spikes"])
 def test_seeds_inferences_and_warm_ups_are_drawn_apart(name: str) -> None:
     def drawn(seed: int, ns: range) -> list[int]:
         return [MODELS[name].sample(seed, n).done for n in ns]
 
     assert len({tuple(drawn(seed, ns)) for seed in range(4) for ns in (range(1, 40), range(-1, -40, -1))}) == 8
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 0), (0, 4), (6, 10), (8, 8)])
+def test_a_uniform_latency_covers_its_range_and_each_of_it_comes_as_often(low: int, high: int) -> None:
+    n, share = 600, 1 / (high - low + 1)
+    done = np.array([Uniform(low, high).sample(4, i).done for i in range(n)])
+    assert set(done.tolist()) == set(range(low, high + 1))
+    error = math.sqrt(share * (1 - share) / n)
+    for ticks in range(low, high + 1):
+        assert np.mean(done == ticks) == pytest.approx(share, abs=3.5 * error)
+
+
+@pytest.mark.parametrize(("low", "high"), list(product(range(-1, 4), repeat=2)))
+def test_a_uniform_latency_is_refused_unless_its_range_holds_a_number_of_ticks(low: int, high: int) -> None:
+    if 0 <= low <= high:
+        assert Uniform(low, high).high == high
+    else:
+        with pytest.raises(ConfigError, match=f"from {low} to {high} ticks; give 0 <= low <= high"):
+            Uniform(low, high)
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.2, 1.0])

@@ -1,6 +1,7 @@
 """The loop on a clock that moves only when somebody sleeps, or when a robot takes its time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,13 +34,13 @@ class ClockedRobot(LoopbackRobot):
         self.at_ns: list[int] = []
         self.stops = self.reads = 0
         self.on_write: dict[int, Callable[[], None]] = {}
-        self.on_read: dict[int, Callable[[], None]] = {}
+        self.on_read: dict[int, Callable[[], Reading | None]] = {}
         self._clock = clock
 
     def read(self) -> Reading:
         self.reads += 1
-        self.on_read.get(self.reads - 1, lambda: None)()
-        return super().read()
+        reading = self.on_read.get(self.reads - 1, lambda: None)()
+        return reading or super().read()
 
     def write(self, setpoint: FloatArray) -> None:
         self.on_write.get(len(self.sent), lambda: None)()
@@ -52,7 +53,7 @@ class ClockedRobot(LoopbackRobot):
 
 
 class Stage:
-    """A loop, with its orders; every request is answered at once with rows of `value`."""
+    """A loop, with its orders; every request is answered with rows of `value`, at once or after `latency` ticks."""
 
     def __init__(self, substeps: int = 1, value: float = 2.0, strategy: str = "vlash") -> None:
         self.clock = FakeClock()
@@ -60,6 +61,7 @@ class Stage:
         self.orders: Mailbox[Orders] = Mailbox()
         self.alive = True
         self.value = value
+        self.latency = 0
         self.trace = Trace(SPEC, 500, self.clock)
         drive = Drive(StrategyConfig(strategy, s=4, d=2), horizon=8, substeps=substeps)
         self.executor = make_executor(drive, self.robot, DelayEstimator(fixed=2), self.trace)
@@ -70,7 +72,7 @@ class Stage:
 
         def look(k: int) -> None:
             looked(k)
-            self._answer()
+            self._answer(k)
 
         self.executor.look = look  # type: ignore[method-assign]
         obeyed = self.loop._obey
@@ -81,9 +83,9 @@ class Stage:
 
         self.loop._obey = obey  # type: ignore[method-assign]
 
-    def _answer(self) -> None:
+    def _answer(self, k: int) -> None:
         snapshot = self.executor.outbox.peek()
-        if snapshot is not None and snapshot.request is not None:
+        if snapshot is not None and snapshot.request is not None and k >= snapshot.request.tick + self.latency:
             rows = frozen(np.full((8, 2), self.value))
             self.executor.inbox.put(Result(snapshot.request, rows, snapshot.tick, frozen([0.0, 0.0]), Cost(1.0)))
 
@@ -144,10 +146,10 @@ def test_a_tick_whose_whole_period_has_passed_is_skipped_and_nothing_is_caught_u
 def test_the_worker_is_woken_only_when_something_is_asked() -> None:
     stage = Stage()
     rung = []
-    stage.bell.ring = lambda: rung.append(stage.trace.tick_ring.count)  # type: ignore[method-assign]
+    stage.bell.ring = lambda: rung.append(len(stage.robot.sent) - 1)  # type: ignore[method-assign]
     stage.run(12)
     asked = sorted({int(tick) for tick in stage.trace.ticks["request"] if tick >= 0})
-    assert [k - 1 for k in rung] == asked  # after the tick was sent and traced
+    assert rung == asked  # once the setpoint of the tick is out
 
 
 # ---- orders ---------------------------------------------------------------------------------------------------------
@@ -200,6 +202,51 @@ def test_an_estop_sends_nothing_from_its_tick_until_a_reset(at: int) -> None:
     assert TickStatus.OK in status[at + 4 :]
 
 
+def _slow(stage: Stage) -> None:
+    stage.latency = 100
+
+
+def _blind(stage: Stage) -> None:
+    stage.robot.on_read = dict.fromkeys(range(4, 30), lambda: Reading(frozen([np.nan, 0.0])))
+
+
+STATES: dict[
+    str, tuple[Callable[[Stage], None], int, TickStatus]
+] = {  # how it comes about, when, and how ticks go then
+    "before the first tick": (lambda stage: None, 0, TickStatus.ESTOP),
+    "driving": (lambda stage: None, 6, TickStatus.OK),
+    "holding for want of a chunk": (_slow, 6, TickStatus.UNDERRUN),
+    "paused": (lambda stage: stage.before.update({3: stage.order(paused=True)}), 6, TickStatus.PAUSED),
+    "without a usable state": (_blind, 7, TickStatus.STALE),
+    "after a failure of the planner": (
+        lambda stage: stage.before.update({5: lambda: stage.executor.inbox.put(Failure("gone"))}),
+        6,
+        TickStatus.PAUSED,
+    ),
+    "coming to rest": (lambda stage: stage.before.update({5: stage.order(stop=True)}), 6, TickStatus.PAUSED),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_an_estop_in_every_state_stops_the_robot_once_and_no_setpoint_follows(state: str) -> None:
+    arrange, at, before = STATES[state]
+    stage = Stage()
+    arrange(stage)
+    sent: list[int] = []
+
+    def estop() -> None:
+        now = stage.orders.peek() or Orders()
+        stage.orders.put(replace(now, estops=1, latched=True))
+        sent.append(len(stage.robot.sent))
+
+    stage.before[at] = estop
+    status = stage.run(20)
+    assert status[at - 1] is before or at == 0
+    assert set(status[at:]) <= {TickStatus.ESTOP}
+    assert [len(stage.robot.sent)] == sent
+    assert stage.robot.stops == 1
+
+
 def test_a_reset_that_came_before_the_estop_does_not_end_it() -> None:
     stage = Stage()
     stage.before = {3: stage.order(estops=1, resets=1, latched=True)}
@@ -218,6 +265,23 @@ def test_another_task_drops_what_is_asked_and_runs_on_with_what_is_planned() -> 
 
 
 # ---- what fails -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("late", range(1, 17))  # to 2 H
+def test_an_answer_that_is_late_loses_so_many_rows_and_until_it_is_there_the_robot_brakes_and_holds(late: int) -> None:
+    stage = Stage()
+    stage.latency = 2 + late  # d = 2 is planned
+    status = stage.run(60)
+    used = max(8 - late, 0)
+    first = 2 + late
+    assert status[:first] == [TickStatus.UNDERRUN] * first
+    assert status[first : first + used] == [TickStatus.OK] * used
+    velocities = [sent[1] for sent in stage.robot.sent]
+    for k in range(1, 60):  # towards what is asked, or to rest, by 1 per tick
+        asked = 2.0 if status[k] is TickStatus.OK else 0.0
+        assert velocities[k] == velocities[k - 1] + np.clip(asked - velocities[k - 1], -1.0, 1.0)
+    answered = {(one.lost, one.outcome) for one in stage.trace.inferences if one.outcome != "dropped"}
+    assert answered == {(min(late, 8), "late" if used else "expired")}
 
 
 @pytest.mark.parametrize("at", [0, 1, 6])

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -295,6 +296,20 @@ def test_a_planner_that_fails_ends_in_a_hold_a_stop_and_its_own_words(
     assert run.status.count(TickStatus.PAUSED) <= REST_TICKS
 
 
+def test_a_step_of_the_wall_clock_cannot_matter_for_nobody_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read() -> float:
+        raise AssertionError("the wall clock was read")
+
+    run = Run()
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", read)
+        patched.setattr(time, "time_ns", read)
+        with run.runtime as runtime:
+            runtime.run(0.3)
+    assert TickStatus.OK in run.status
+    run.at_rest()
+
+
 def test_a_planner_that_fails_while_warming_up_moves_nothing() -> None:
     run = Run()
     run.planner.at[-2] = explode
@@ -523,6 +538,28 @@ def test_an_interrupt_while_it_stops_waits_until_the_robot_is_let_go(
         monkeypatch.setattr(runtime, "_release", release)
     run.at_rest()
     assert runtime.phase is Phase.STOPPED
+
+
+STATES: dict[str, tuple[Callable[[Realtime], None], TickStatus]] = {
+    "paused": (lambda runtime: runtime.pause(), TickStatus.PAUSED),
+    "e-stopped": (lambda runtime: runtime.estop(), TickStatus.ESTOP),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("state", STATES)
+def test_an_interrupt_of_a_robot_that_holds_or_is_stopped_lets_it_go(
+    isolation: str, state: str, interrupt: Callable[[], None]
+) -> None:
+    order, status = STATES[state]
+    run = Run(isolation)
+    with pytest.raises(KeyboardInterrupt), run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+        order(runtime)
+        wait_for(runtime, lambda: status in run.status)
+        interrupt()
+    assert run.notes.order[-2:] == [STOP, DISCONNECT]
 
 
 def test_an_interrupt_of_the_whole_terminal_leaves_the_executors_process_to_bring_the_robot_to_rest() -> None:

@@ -1,6 +1,9 @@
 """Rollers, held to each other on an arm that tracks perfectly, and to closed forms and exponential series."""
 
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 import pytest
@@ -16,7 +19,9 @@ from rollahead.runtime.roll import (
     StateRoller,
     Velocity,
     VelocityLag,
+    check_lookback,
     for_spec,
+    lookback_of,
     still,
     unanchor,
 )
@@ -44,9 +49,19 @@ ROLLERS: dict[str, StateRoller] = {
     "velocity_lag": VelocityLag(THREE, THREE, THREE + 3, TAU_S, PERIOD_S),
     "pose_base": Pose(np.arange(6), THREE, THREE + 3, scale=PERIOD_S),
     "pose_body": Pose(np.arange(6), THREE, THREE + 3, scale=PERIOD_S, body=True),
+    "delayed_lag": FirstOrderLag(THREE, THREE, TAU_S, PERIOD_S, delay=3),
+    "delayed_velocity_lag": VelocityLag(THREE, THREE, THREE + 3, TAU_S, PERIOD_S, delay=2),
     "chain": Chain((Absolute(THREE[:1], THREE[:1]), Velocity(THREE[1:], THREE[1:], NONE, PERIOD_S))),
+    "delayed_chain": Chain(
+        (
+            FirstOrderLag(THREE[:1], THREE[:1], TAU_S, PERIOD_S, delay=1),
+            Velocity(THREE[1:2], THREE[1:2], NONE, PERIOD_S),
+            FirstOrderLag(THREE[2:], THREE[2:], TAU_S, PERIOD_S, delay=4),
+        )
+    ),
 }
-ROLLED = {"still": 0, "absolute": 3, "delta": 3, "delta_wrapped": 3, "velocity_unmeasured": 3, "first_order_lag": 3}
+SIX = {"velocity", "velocity_lag", "delayed_velocity_lag", "pose_base", "pose_body"}
+ROLLED = {name: 0 if name == "still" else 6 if name in SIX else 3 for name in ROLLERS}
 
 
 def samples(seed: int, n: int = 20) -> list[tuple[FloatArray, FloatArray]]:
@@ -59,21 +74,22 @@ def samples(seed: int, n: int = 20) -> list[tuple[FloatArray, FloatArray]]:
 def test_no_rows_leave_the_state_as_it_is(name: str) -> None:
     for state, rows in samples(0):
         np.testing.assert_allclose(ROLLERS[name](state, rows[:0]), state, atol=1e-14)
+        np.testing.assert_allclose(ROLLERS[name](state, rows[: lookback_of(ROLLERS[name])]), state, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", ROLLERS)
 def test_rolling_in_two_parts_is_rolling_at_once(name: str) -> None:
     roll = ROLLERS[name]
+    back = lookback_of(roll)
     for state, rows in samples(1):
-        for i in range(len(rows) + 1):
-            np.testing.assert_allclose(roll(roll(state, rows[:i]), rows[i:]), roll(state, rows), atol=1e-12)
+        for i in range(len(rows) - back + 1):
+            np.testing.assert_allclose(roll(roll(state, rows[: back + i]), rows[i:]), roll(state, rows), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ROLLERS)
 def test_what_a_roller_does_not_roll_stays_as_it_was_measured(name: str) -> None:
     for state, rows in samples(2):
-        stays = ROLLED.get(name, 3 if name == "chain" else 6)
-        np.testing.assert_array_equal(ROLLERS[name](state, rows)[stays:], state[stays:])
+        np.testing.assert_array_equal(ROLLERS[name](state, rows)[ROLLED[name] :], state[ROLLED[name] :])
 
 
 @pytest.mark.parametrize("name", [name for name in ROLLERS if name != "still"])
@@ -176,6 +192,10 @@ def lag(delay: int = 0) -> FirstOrderLag:
     return FirstOrderLag(THREE, THREE, TAU_S, PERIOD_S, delay)
 
 
+def velocity_lag(delay: int = 0) -> VelocityLag:
+    return VelocityLag(THREE, THREE, THREE + 3, TAU_S, PERIOD_S, delay)
+
+
 def test_a_lag_answers_changing_targets_with_the_sum_of_its_step_responses() -> None:
     for state, rows in samples(8):
         left = np.exp(-PERIOD_S / TAU_S * np.arange(len(rows), -1, -1))  # of what was there at the head of each tick
@@ -183,15 +203,24 @@ def test_a_lag_answers_changing_targets_with_the_sum_of_its_step_responses() -> 
         np.testing.assert_allclose(lag()(state, rows)[:3], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("delay", range(5))
+@pytest.mark.parametrize("delay", range(6))
 def test_after_a_pure_delay_the_robot_does_what_it_was_told_that_many_ticks_ago(delay: int) -> None:
-    for state, rows in samples(9):
-        x, pipe = state[:3].copy(), [state[:3]] * delay  # at rest at its target
-        for row in rows[:, :3]:
+    for state, rows in samples(9, n=36):
+        moved, pipe = state, deque(rows[:delay])  # told before it was measured
+        for row in rows[delay:]:
             pipe.append(row)
-            target = pipe.pop(0)
-            x = target + (x - target) * np.exp(-PERIOD_S / TAU_S)
-        np.testing.assert_allclose(lag(delay)(state, rows)[:3], x, atol=1e-12)
+            moved = lag()(moved, pipe.popleft()[None])
+        np.testing.assert_allclose(lag(delay)(state, rows), moved, atol=1e-12)
+
+
+@pytest.mark.parametrize("delay", range(6))
+def test_a_delayed_rate_is_rolled_as_the_rate_without_delay_over_what_is_in_effect(delay: int) -> None:
+    for state, rows in samples(11, n=36):
+        moved, pipe = state, deque(rows[:delay])
+        for row in rows[delay:]:
+            pipe.append(row)
+            moved = velocity_lag()(moved, pipe.popleft()[None])
+        np.testing.assert_allclose(velocity_lag(delay)(state, rows), moved, atol=1e-12)
 
 
 def test_a_lag_beats_the_last_action_on_an_arm_that_lags() -> None:
@@ -213,9 +242,9 @@ def test_a_velocity_lag_answers_changing_rates_with_the_sum_of_its_pulse_respons
         np.testing.assert_allclose(rolled[3:6], left[0] * state[3:6] + came @ rows[:, :3], atol=1e-12)
 
 
-LAGS: dict[str, Callable[[float], StateRoller]] = {
-    "first_order_lag": lambda tau: FirstOrderLag(THREE, THREE, tau, PERIOD_S),
-    "velocity_lag": lambda tau: VelocityLag(THREE, THREE, THREE + 3, tau, PERIOD_S),
+LAGS: dict[str, Callable[[float, int], StateRoller]] = {
+    "first_order_lag": lambda tau, delay: FirstOrderLag(THREE, THREE, tau, PERIOD_S, delay),
+    "velocity_lag": lambda tau, delay: VelocityLag(THREE, THREE, THREE + 3, tau, PERIOD_S, delay),
 }
 
 
@@ -223,7 +252,54 @@ LAGS: dict[str, Callable[[float], StateRoller]] = {
 @pytest.mark.parametrize("tau", [0.0, -0.1])
 def test_a_time_constant_that_is_not_positive_is_refused(name: str, tau: float) -> None:
     with pytest.raises(ConfigError, match=f"tau_s is {tau}"):
-        LAGS[name](tau)
+        LAGS[name](tau, 0)
+
+
+@pytest.mark.parametrize("name", LAGS)
+def test_a_delay_is_what_a_lag_looks_back_and_a_negative_one_is_refused(name: str) -> None:
+    assert [lookback_of(LAGS[name](TAU_S, delay)) for delay in range(4)] == [0, 1, 2, 3]
+    with pytest.raises(ConfigError, match="delay -1"):
+        LAGS[name](TAU_S, -1)
+
+
+# ---- lookback -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Told:
+    """A user's roller that keeps what rows it was given."""
+
+    lookback: int
+    rows: list[FloatArray] = field(default_factory=list)
+
+    def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
+        self.rows.append(rows)
+        return state
+
+
+@pytest.mark.parametrize("lookbacks", list(product(range(4), repeat=3)), ids=str)
+def test_a_chain_looks_back_as_far_as_any_of_its_parts_and_gives_each_what_it_wants(lookbacks: tuple[int, ...]) -> None:
+    parts = [Told(n) for n in lookbacks]
+    chain = Chain((*parts, still))
+    assert lookback_of(chain) == max(lookbacks)
+    rows = np.arange(16.0)[:, None]
+    chain(np.zeros(1), rows)
+    for part in parts:
+        np.testing.assert_array_equal(part.rows[0], rows[max(lookbacks) - part.lookback :])
+
+
+def test_what_says_nothing_of_it_looks_back_on_nothing() -> None:
+    assert [lookback_of(roll) for roll in (still, Absolute(THREE, THREE), Chain(()), lag())] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("lookback", "horizon"), list(product(range(6), repeat=2)))
+def test_a_roller_may_look_back_as_far_as_a_chunk_lasts(lookback: int, horizon: int) -> None:
+    if lookback <= horizon:
+        roll = Told(lookback)
+        assert check_lookback(roll, horizon) is roll
+    else:
+        with pytest.raises(ConfigError, match=f"delay of {lookback} ticks, .* H = {horizon} ticks"):
+            check_lookback(Told(lookback), horizon)
 
 
 # ---- poses --------------------------------------------------------------------------------------------------------
@@ -342,6 +418,19 @@ def test_a_spec_rolls_each_dimension_by_its_kind_alone_and_together() -> None:
                 i = len(kinds) - j
                 expected = KINDS[kind](state[i], rows[:, j]) if len(rows) else state[i]
                 assert rolled[i] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("without", [(), ("a0",), ("a1", "a3"), tuple(f"a{j}" for j in range(len(Kind)))], ids=str)
+def test_what_is_left_to_other_rollers_stays_as_it_is_and_the_rest_rolls(without: tuple[str, ...]) -> None:
+    spec = RobotSpec(
+        action=tuple(Dim(f"a{j}", kind=kind, drives=f"x{j}") for j, kind in enumerate(Kind)),
+        state=tuple(Dim(f"x{j}") for j in range(len(Kind))),
+        rate_hz=1 / PERIOD_S,
+    )
+    for state, rows in samples(22):
+        some, whole = for_spec(spec, without)(state[:5], rows), for_spec(spec)(state[:5], rows)
+        left = [f"a{j}" in without for j in range(len(Kind))]
+        np.testing.assert_array_equal(some, np.where(left, state[:5], whole))
 
 
 @pytest.mark.parametrize("kind", [Kind.DELTA, Kind.VELOCITY, Kind.DISCRETE])

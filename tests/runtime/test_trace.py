@@ -88,7 +88,8 @@ def test_what_was_read_does_not_change_as_the_trace_goes_on() -> None:
 def test_columns_are_one_per_field_and_one_per_named_dimension() -> None:
     columns = filled(4, 6).tick_columns(seed=7, strategy="vlash")
     assert list(columns) == [
-        "seed", "strategy", "tick", "epoch", "status", "guard", "chunk", "row", "age", "request", "began_ns", "sent_ns",
+        "seed", "strategy", "tick", "epoch", "status", "guard", "chunk", "row", "age", "state_age", "request",
+        "began_ns", "sent_ns",
         "action.x", "action.grip", "state.x", "environment.cube",
     ]  # fmt: skip
     assert {len(column) for column in columns.values()} == {4}

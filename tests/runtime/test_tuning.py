@@ -91,6 +91,22 @@ def test_numbers_that_are_not_positive_are_refused(name: str) -> None:
         Tuning(**{name: 0})
 
 
+@pytest.mark.parametrize("slice_ns", [0, 99_999, 100_000_001])
+def test_a_time_slice_that_the_kernel_does_not_take_is_refused(slice_ns: int) -> None:
+    with pytest.raises(ConfigError, match=f"slice_ns is {slice_ns}; the kernel takes 100000"):
+        Tuning(slice_ns=slice_ns)
+
+
+def test_a_time_slice_is_that_of_its_thread_alone_and_set_back() -> None:
+    with tuned_thread(Tuning(slice_ns=200_000)) as said:
+        inside = said["slice"]
+        with tuned_thread(Tuning(slice_ns=300_000)) as nested:
+            assert nested["slice"] == "300000 ns, was 200000"
+    before = inside.removeprefix("200000 ns, was ")
+    with tuned_thread(Tuning(slice_ns=200_000)) as again:
+        assert again["slice"] == f"200000 ns, was {before}"
+
+
 @pytest.mark.parametrize("fifo", [0, 100, -3])
 def test_a_priority_that_does_not_exist_is_refused(fifo: int) -> None:
     with pytest.raises(ConfigError, match=f"the priority fifo is {fifo}; give one from 1 to 99"):

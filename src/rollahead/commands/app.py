@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 WIDE = 160  # columns of what is not printed to a terminal
 FOLDER_OPTIONS = ("name", "runs")
+WITHOUT_REPORT = ("calibrate",)  # commands that leave a run folder, and no figures of cells
 
 
 def start(command: str, main: Main, arguments: Sequence[str]) -> int:
@@ -65,7 +66,8 @@ class _Runs:
     def __call__(self, config: DictConfig) -> None:
         try:
             self._main(config)
-            if "runs" in config and HydraConfig.get().mode is RunMode.MULTIRUN:
+            reports = "runs" in config and self._command not in WITHOUT_REPORT
+            if reports and HydraConfig.get().mode is RunMode.MULTIRUN:
                 self.sweeps.add(_run_path(config))
         except (ControlError, OmegaConfBaseException) as error:
             self.refused += 1

@@ -1,26 +1,30 @@
 """`rollahead demo`: the strategies over delays, in a table and a report, and sync beside vlash in a clip."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from rich.progress import track
+from rich.console import Console
+from rich.progress import Progress, track
 
 from rollahead.commands.app import console, group, options, report_on, run_folder
-from rollahead.commands.results import Description, describe, success_table, write_records
+from rollahead.commands.results import Description, describe, describe_live, live_table, success_table, write_records
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.options import check_kind
 from rollahead.runtime.run_folder import provenance
 from rollahead.sim.evaluation import Cell, Episode, check, evaluate_all, summarise
+from rollahead.sim.live import evaluate_live, live_episode
 from rollahead.sim.render import explain
 from rollahead.sim.replay import clip
 from rollahead.sim.task import make_task
+from rollahead.sim.world import World
 
 GROUPS = ("task", "planner")
 SHOWN = ("sync", "vlash")  # side by side in the clip
+LIVE = ("sync", "naive", "vlash")  # in real time
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,14 @@ class DemoOptions:
     seed: int
     featured: int
     traces: int
+    live: int
     workers: int
 
     def __post_init__(self) -> None:
         for i, delay in enumerate(self.delays):
             check_kind(f"delays[{i}]", delay, int)
+        if self.live < 0:
+            raise ConfigError(f"live is {self.live}; give 0 (nothing in real time) or more episodes of each strategy")
         if self.featured not in self.delays:
             raise ConfigError(f"featured is {self.featured}, and the delays are {self.delays}; give one of them")
         for name, horizons in self.schedules.items():
@@ -62,9 +69,13 @@ def main(config: DictConfig) -> None:
     played = list(track(evaluate_all(cells, workers=chosen.workers), "playing", len(cells), console=out))
     described = [describe(cell, summarise(episodes)) for cell, episodes in zip(cells, played, strict=True)]
     write_records(folder, played)
-    folder.write_json("summary.json", {"command": "demo", "cells": described, **provenance(chosen.seed)})
+    live = list(_in_real_time(cells, chosen, out))
+    summary = {"command": "demo", "cells": described, "realtime": live}
+    folder.write_json("summary.json", {**summary, **provenance(chosen.seed)})
     clipped = _clip(folder.path / "clip.webp", cells, played, chosen.featured)
     out.print(success_table(described))
+    if live:
+        out.print(live_table(live))
     out.print(_in_words(described, chosen.featured))
     report_on(folder.path)
     if clipped:
@@ -86,6 +97,20 @@ def cells_of(config: DictConfig, chosen: DemoOptions) -> list[Cell]:
         for i, delay in enumerate(chosen.delays)
         for name, horizons in chosen.schedules.items()
     ]
+
+
+def _in_real_time(cells: Sequence[Cell], chosen: DemoOptions, out: Console) -> Iterator[dict[str, Any]]:
+    """Plays some episodes again at the featured delay, which is waited for this time; what came of each strategy."""
+    featured = [cell for cell in cells if cell.strategy.name in LIVE and cell.latency["ticks"] == chosen.featured]
+    if not featured or not chosen.live:
+        return
+    with Progress(console=out) as progress, World(featured[0].task) as world:
+        bar = progress.add_task("in real time", total=chosen.live * len(featured))
+        for cell in featured:
+            cell = replace(cell, episodes=chosen.live, reactions=False, traces=0)
+            played, gauges = evaluate_live(cell, world, told=lambda: progress.advance(bar))
+            figures = summarise([live_episode(one, world.task.spec) for one in played])
+            yield describe_live(cell.strategy, gauges.figures(), figures)
 
 
 def _clip(path: Path, cells: Sequence[Cell], played: Sequence[Sequence[Episode]], delay: int) -> bool:

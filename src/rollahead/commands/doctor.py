@@ -4,26 +4,34 @@ import os
 import platform
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from rollahead.commands.app import console
+from rollahead.commands.rig import SIMULATED
+from rollahead.runtime.floor import RATE_HZ, measure_floor, permitted
 from rollahead.runtime.run_folder import machine
+from rollahead.runtime.tuning import Tuning
 
 EXTRAS = {  # what each extra is for, and the module that shows it is there
     "sim": ("mujoco", "tasks in simulation: rollahead eval, demo"),
     "viz": ("matplotlib", "reports and clips"),
 }
-SLEEPS = 200
-SLEEP_NS = 1_000_000
+FLOOR_S = 2.0
+LATE_US = 1000.0  # at p99: more than this is felt at 100 Hz
+LIMITS = "in /etc/security/limits.d/, for your user, then log in again"
+PERMISSIONS = {  # what may be asked for, and how it is permitted
+    "scheduling": ("fifo", f"write `<user> - rtprio 80` {LIMITS}"),
+    "memory": ("lock_memory", f"write `<user> - memlock unlimited` {LIMITS}"),
+}
 
 Finding = tuple[str, str, str]  # what, how it is, what to do
 
@@ -49,7 +57,9 @@ def findings(runs: Path) -> Iterator[Finding]:
         yield f"[{extra}] {use}", *_extra(extra, module)
     yield "tasks", ", ".join(sorted(entry_points(group="rollahead.tasks").names)), ""
     yield "pictures", *_pictures()
-    yield "timer", *_timer()
+    yield "robots", ", ".join(sorted({SIMULATED, *entry_points(group="rollahead.robots").names})), ""
+    yield "timer", *_floor()
+    yield from _permissions()
 
 
 def _disk(runs: Path) -> tuple[str, str]:
@@ -78,13 +88,16 @@ def _pictures() -> tuple[str, str]:
     return explain().split(";")[0], "" if backend() else REMEDY
 
 
-def _timer() -> tuple[str, str]:
-    """How late a sleep of 1 ms ends: the floor of any control loop here."""
-    late_us = []
-    for _ in range(SLEEPS):
-        deadline = time.monotonic_ns() + SLEEP_NS
-        time.sleep(SLEEP_NS * 1e-9)
-        late_us.append((time.monotonic_ns() - deadline) / 1000)
-    late_us.sort()
-    median, worst = late_us[SLEEPS // 2], late_us[int(SLEEPS * 0.99)]
-    return f"a sleep of 1 ms ends {median:.0f} us late (median), {worst:.0f} us (p99)", ""
+def _floor() -> tuple[str, str]:
+    """How late a bare loop is: no control loop here can do better."""
+    p50, p99, most = np.quantile(measure_floor(FLOOR_S, Tuning()).late_us, [0.5, 0.99, 1.0])
+    found = f"a bare loop at {RATE_HZ:g} Hz is {p50:.0f} us late (median), {p99:.0f} us (p99), {most:.0f} us at most"
+    return found, "" if p99 < LATE_US else "something else keeps the processor busy: end it, or set tuning.cores=[...]"
+
+
+def _permissions() -> Iterator[Finding]:
+    """What `tuning` may ask for, and how to permit it."""
+    for name, words in permitted().items():
+        option, remedy = PERMISSIONS[name]
+        denied = words.startswith("not permitted")
+        yield f"tuning.{option}", words if denied else "permitted", remedy if denied else ""

@@ -11,7 +11,7 @@ from rollahead.runtime.options import call
 from rollahead.runtime.run_folder import provenance
 from rollahead.sim.evaluation import Cell, check, evaluate, summarise
 
-GROUPS = ("task", "strategy", "latency", "planner")
+GROUPS = ("task", "strategy", "latency", "planner", "roller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ def cell_of(config: DictConfig, chosen: EvalOptions) -> Cell:
         strategy=call(StrategyConfig, group(config, "strategy"), "strategy"),
         latency=group(config, "latency"),
         planner=group(config, "planner"),
+        roller=group(config, "roller"),
         episodes=chosen.episodes,
         seed=chosen.seed,
         reactions=chosen.reactions,

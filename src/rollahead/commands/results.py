@@ -8,6 +8,7 @@ import pyarrow as pa
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.latency import latency_words
 from rollahead.runtime.run_folder import RunFolder, finite
 from rollahead.runtime.trace import write_parquet
@@ -24,9 +25,18 @@ def describe(cell: Cell, figures: Mapping[str, Any]) -> dict[str, Any]:
         "strategy": asdict(cell.strategy),
         "latency": dict(cell.latency),
         "planner": dict(cell.planner),
+        "roller": dict(cell.roller),
         "rate_hz": make_task(**cell.task).spec.rate_hz,
         "figures": finite(figures),
     }
+
+
+def describe_live(
+    strategy: StrategyConfig, gauges: Mapping[str, Any], figures: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What ran in real time, as it stands in `summary.json`. figures: of its episodes; None for a real robot, which
+    has none."""
+    return {"strategy": asdict(strategy), "figures": finite(figures), "gauges": finite(gauges)}
 
 
 def write_records(folder: RunFolder, cells: Sequence[Sequence[Episode]]) -> None:
@@ -69,6 +79,26 @@ def success_table(cells: Sequence[Description]) -> Table:
     for name in dict.fromkeys(cell["strategy"]["name"] for cell in cells):
         found = {cell["latency"]["ticks"]: cell for cell in cells if cell["strategy"]["name"] == name}
         printed.add_row(name, *(_success(found[delay]["figures"]) if delay in found else "" for delay in delays))
+    return printed
+
+
+def live_table(ran: Sequence[Mapping[str, Any]]) -> Table:
+    """What ran in real time, a row each."""
+    printed = Table(title="the same in real time", box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    printed.add_column("strategy", no_wrap=True)
+    for heading in ("success %", "rate Hz", "ticks late ms p50/p99", "delay d planned/measured", "skipped"):
+        printed.add_column(heading, justify="right", no_wrap=True)
+    for one in ran:
+        gauges = one["gauges"]
+        late, delay = gauges["late_us"], gauges["delay_ticks"]
+        printed.add_row(
+            one["strategy"]["name"],
+            _success(one["figures"]),
+            _number(gauges["rate_hz"], "-"),
+            f"{late['p50'] / 1000:.2f}/{late['p99'] / 1000:.2f}",
+            f"{_number(gauges['delay_planned'], '-', 0)}/{_number(delay['p50'], '-', 0)}",
+            str(gauges["skipped"]),
+        )
     return printed
 
 

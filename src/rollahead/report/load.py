@@ -84,7 +84,8 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Results:
-    """All cells of a run, or of a sweep's runs. unfinished: runs of the sweep that left no summary."""
+    """All cells of a run, or of a sweep's runs. unfinished: runs of the sweep that left no summary; realtime: what ran
+    in real time."""
 
     folder: Path
     command: str
@@ -93,6 +94,7 @@ class Results:
     versions: Mapping[str, str]
     date: str
     unfinished: tuple[str, ...] = ()
+    realtime: tuple[Mapping[str, Any], ...] = ()
 
 
 def load(folder: Path) -> Results:
@@ -132,6 +134,7 @@ def _results(folder: Path, runs: Iterable[Path], unfinished: Iterable[str]) -> R
             versions=first["versions"],
             date=first["date"],
             unfinished=tuple(unfinished),
+            realtime=tuple(ran for _, summary in summaries for ran in summary.get("realtime", ())),
         )
     except (KeyError, TypeError) as error:
         raise _damaged(folder / SUMMARY, f"no {error}") from error
@@ -142,12 +145,14 @@ def _summary(path: Path) -> dict[str, Any]:
         summary = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
-    if not isinstance(summary, dict) or not summary.get("cells"):
+    if not isinstance(summary, dict) or not (summary.get("cells") or summary.get("realtime")):
         raise _damaged(path, "it lists no cells")
     return summary
 
 
 def _cells(run: Path, summary: Mapping[str, Any]) -> list[CellResult]:
+    if not summary["cells"]:
+        return []
     episodes = _read(run / EPISODES, (*KEYS, *_names(EpisodeResult))).to_pylist()
     recorded = _recorded(run)
     return [

@@ -16,9 +16,10 @@ from rollahead.report.figures import table
 from rollahead.report.lanes import NARROW, WIDE, draw
 from rollahead.report.legend import legend
 from rollahead.report.load import Results, load
+from rollahead.report.realtime import live_rows
 from rollahead.report.timeline import Picture, Row, picture, window
 from rollahead.report.topview import Panel, panel
-from rollahead.report.words import IN_WORDS, facts, measures, sentence
+from rollahead.report.words import IN_WORDS, driven, facts, measures, sentence
 from rollahead.runtime.latency import latency_words
 from rollahead.runtime.run_folder import written_whole
 
@@ -62,14 +63,16 @@ def make(results: Results) -> str:
     """The page as HTML."""
     named = name_cells(results.cells)
     series = over_delay(named)
-    styles = theme.styles(dict.fromkeys([*(cell.series for cell in named), *series]))
-    scene = choose_scene(named)
+    live = [str(ran["strategy"]["name"]) for ran in results.realtime]
+    styles = theme.styles(dict.fromkeys([*(cell.series for cell in named), *series, *live]))
+    scene = choose_scene(named) if named else None
     return _template().render(
         results=results,
         name_of_run=results.folder.resolve().name,
-        sentence=sentence(named, results.command),
+        sentence=sentence(named, results.command) if named else driven(results),
         facts=facts(results),
         settings=[(group[0].setting, table(group)) for group in by_setting(named)],
+        live=live_rows(results.realtime),
         compared=any(len(group) > 1 for group in by_setting(named)),
         delay_plots=delay_plots(series, styles),
         delay_series=list(series),

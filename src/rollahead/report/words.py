@@ -57,6 +57,13 @@ def sentence(cells: Sequence[Named], command: str) -> str:
     )
 
 
+def driven(results: Results) -> str:
+    """What was run, where there were no episodes."""
+    ran = results.realtime[0]
+    seconds = ran["gauges"]["ticks"] / (ran["gauges"]["rate_hz"] or 1.0)
+    return f"rollahead {results.command} drove a robot with {ran['strategy']['name']} for {seconds:.1f} s."
+
+
 def facts(results: Results) -> list[tuple[str, str]]:
     """Where and when it was run."""
     rates = dict.fromkeys(f"{cell.rate_hz:g} Hz" for cell in results.cells)
@@ -69,7 +76,8 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("versions", ", ".join(f"{name} {version}" for name, version in results.versions.items())),
     ]
     left = ", ".join(results.unfinished)
-    return [*found, ("unfinished", f"run {left} of this sweep left no figures")] if left else found
+    unfinished = [("unfinished", f"run {left} of this sweep left no figures")] if left else []
+    return [(term, fact) for term, fact in [*found, *unfinished] if fact]
 
 
 def _latencies(cells: Sequence[Named]) -> str:
@@ -79,6 +87,8 @@ def _latencies(cells: Sequence[Named]) -> str:
 
 
 def _seeds(results: Results) -> str:
+    if not results.cells:
+        return ""
     sets = {tuple(sorted(cell.episodes)) for cell in results.cells}
     seeds = [seed for seen in sets for seed in seen]
     ends = f"{min(seeds)} to {max(seeds)}" if seeds else "none"

@@ -6,13 +6,18 @@ a newer measurement than the request, and fewer ticks are left to roll over:
     tick      t_obs        t_obs + bind        roll_to = origin
     request   |------------|
     roll                   |~~~~~~~~~~~~~~~~~~~|
+    lookback            ...|
+
+A roller with a `lookback` is given the rows of so many ticks before as well.
 """
 
 from dataclasses import replace
 
+import numpy as np
+
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.messages import Observation, Request, Snapshot
-from rollahead.runtime.roll import SceneRoller, StateRoller
+from rollahead.runtime.roll import SceneRoller, StateRoller, lookback_of
 
 
 def bind(
@@ -42,9 +47,23 @@ def _roll_to(
 ) -> Observation:
     seen = (*asked.observations, *source.observations)
     measured = next((one for one in reversed(seen) if one.state_tick <= tick), seen[0])
-    state = roller(measured.state, source.rows(measured.state_tick, tick))
+    state = roller(measured.state, _rows(source, measured.state_tick, tick, lookback_of(roller)))
     environment: FloatArray = old.environment
     if scene is not None:  # as it was seen with the images, so from the request's tick on
-        then = roller(old.state, asked.rows(old.state_tick, old.tick))
+        then = roller(old.state, _rows(asked, old.state_tick, old.tick, lookback_of(roller)))
         environment = frozen(scene(environment, then, source.rows(old.tick, tick)))
     return replace(old, tick=tick, state=frozen(state), state_age=tick - measured.state_tick, environment=environment)
+
+
+def _rows(source: Snapshot, start: int, stop: int, lookback: int) -> FloatArray:
+    """(lookback + n, A): the actions of the n ticks `[start, stop)`, as `Snapshot.rows` has them, and of the `lookback`
+    ticks before the first of these.
+
+    Where fewer were ever sent the first one is repeated in front, which mostly is a hold: the robot was at rest. Where
+    none is known there are no rows, and the state stays as it was measured.
+    """
+    rows = source.rows(start - lookback, stop)
+    if not lookback or not len(rows):
+        return rows
+    missing = min(stop - start + lookback - len(rows), lookback)  # more are of ticks in which nothing was sent yet
+    return np.concatenate([np.repeat(rows[:1], missing, axis=0), rows]) if missing else rows

@@ -8,7 +8,7 @@ from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.feasibility import TECHNIQUES, check_schedule, check_techniques
 from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.latency import Fixed, LatencyModel, Lognormal, Recorded, Spikes
+from rollahead.runtime.latency import Fixed, LatencyModel, Lognormal, Recorded, Spikes, Uniform
 from rollahead.runtime.mailbox import Box
 from rollahead.runtime.messages import Cost, Failure, Result, Snapshot
 from rollahead.runtime.options import call, check_kind
@@ -78,6 +78,7 @@ TRIGGERS: Mapping[str, Callable[[StrategyConfig], Trigger]] = {
 LATENCIES: Mapping[str, Callable[[float], Callable[..., LatencyModel]]] = {  # each for a control rate, in Hz
     "fixed": lambda rate_hz: Fixed,
     "lognormal": lambda rate_hz: Lognormal,
+    "uniform": lambda rate_hz: Uniform,
     "spikes": lambda rate_hz: Spikes,
     "recorded": Recorded.at_rate,
 }

@@ -1,10 +1,11 @@
 """The executor sends the robot one action per tick, whatever the planner does.
 
-    observe(k)   read the robot -> take a result if there is one -> publish the snapshot, with a request if one is due
+    look(k)      read the robot -> take a result if there is one
+    publish(k)   the snapshot, with a request if one is due
     act(k)       the timeline's action for k, or a hold -> guard -> send it -> enter it into history and trace
 
-A tick is the two, back to back. They are apart so that a driver in simulated time can let an instant planner answer in
-between, and so that the worker starts on a snapshot before this tick's action is sent.
+A tick is the three. In simulated time the snapshot goes out first, so that an instant planner can answer in between; in
+real time the first setpoint does, since it is what is due. Either way the snapshot says what was so before the action.
 
 Where the servo rate is above the policy rate, the action is sent as several setpoints, each at its time in the tick.
 
@@ -12,7 +13,7 @@ Threads: everything belongs to the executor thread, but `inbox` is written and `
 Hot path: `tick` and `skip` take no lock, read no clock, log nothing and never call torch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -34,10 +35,15 @@ from rollahead.runtime.strategy import Strategy
 from rollahead.runtime.trace import Outcome, TickStatus, Trace, inference_record
 
 Pace = Callable[[int], None]  # returns when setpoint j of the tick is due
+Sent = Callable[[], None]  # called when the first setpoint of the tick is out, or none will be
 
 
 def at_once(j: int) -> None:
     """The pace of a driver that sends all setpoints of a tick at its head."""
+
+
+def nothing() -> None:
+    """For a driver that has nothing to do when the first setpoint is out."""
 
 
 class Executor:
@@ -78,7 +84,7 @@ class Executor:
         self._no_rows = self._history.tail(0)
         self._senses = Senses(robot, self._guard, n_obs)
         self._timeline = Timeline(fold=strategy.fold)
-        self._observations: tuple[Observation, ...] = ()  # of this tick
+        self._observations: tuple[Observation, ...] = ()  # of the tick published last
         self._seed = seed
         self._task = task
         self._epoch = 0
@@ -106,32 +112,33 @@ class Executor:
         return self.act(k, pace)
 
     def observe(self, k: int) -> None:
-        """The first half of tick `k`. Phase: hot."""
+        """`look` and `publish`. Phase: hot."""
         self.look(k)
-        self.publish()
+        self.publish(k)
 
     def look(self, k: int) -> None:
-        """`observe`, but for the snapshot's going out, which is left to `publish`. Phase: hot."""
+        """Reads the robot, and takes a result that is there. Phase: hot."""
         self.trace.begin()
         self._senses.look(self._history.last)
         if self._senses.blind_ticks >= self._give_up_ticks:
             self.estop()
-        self._observations = self._senses.window(k, self._task)
         self._accept(k)
-        self._news = self._ask(k)
 
-    def publish(self) -> None:
-        """Puts the snapshot of this tick into the outbox; it says what was so before the tick's action. Phase: hot."""
-        self.outbox.put(self._news)
+    def publish(self, k: int) -> None:
+        """Puts the snapshot of tick `k` into the outbox, once it was looked at and before its action is over. Phase:
+        hot."""
+        self._observations = self._senses.window(k, self._task)
+        self.outbox.put(self._ask(k))
 
-    def act(self, k: int, pace: Pace = at_once) -> TickStatus:
-        """The second half of tick `k`. Phase: hot."""
+    def act(self, k: int, pace: Pace = at_once, sent: Sent = nothing) -> TickStatus:
+        """Sends the action of tick `k`. Phase: hot."""
         self._accept(k)
         if self._stopped or not self._senses.ever:
+            sent()
             return self._rest(k)
         chunk, row = self._decide(k)
         self._join(chunk)
-        action, flags = self._send(k, row, pace)
+        action, flags = self._send(k, row, pace, sent)
         self._history.append(k, action)
         self._rejoin = False
         status = self._status(chunk)
@@ -219,23 +226,26 @@ class Executor:
             self._guard.rejoin(self._next_hold())
             self._ramp = not starts
 
-    def _send(self, k: int, row: FloatArray, pace: Pace) -> tuple[FloatArray, int]:
+    def _send(self, k: int, row: FloatArray, pace: Pace, sent: Sent) -> tuple[FloatArray, int]:
         """Sends `row` as setpoints, each through the guard and at its time; what they come to, and what it did."""
-        sent, flags = [], 0
+        went, flags = [], 0
         for j, setpoint in enumerate(self._setpoints(k, row)):
             pace(j)
             allowed, flag = self._guard(setpoint, self._senses.seen.state)
             self._robot.write(allowed)
-            sent.append(allowed)
+            if j == 0:
+                sent()
+            went.append(allowed)
             flags |= flag
-        return (self._servo.effect(row, np.stack(sent)) if flags else row), flags | self._senses.trouble
+        return (self._servo.effect(row, np.stack(went)) if flags else row), flags | self._senses.trouble
 
-    def _setpoints(self, k: int, row: FloatArray) -> FloatArray:
-        """(n, A): `row`, and between it and the next one, as far as that is known."""
-        if self._servo.substeps == 1:
-            return row[None]
-        after = None if self._paused or self._senses.trouble else self._timeline.action(k + 1)
-        return self._servo.setpoints(self._history.last, row, self._hold.rows(row, 1)[0] if after is None else after)
+    def _setpoints(self, k: int, row: FloatArray) -> Iterator[FloatArray]:
+        """(A,) each: the first of `row`, then those between it and the next row, as far as that is known."""
+        yield self._servo.first(row)
+        if self._servo.substeps > 1:
+            after = None if self._paused or self._senses.trouble else self._timeline.action(k + 1)
+            last, after = self._history.last, self._hold.rows(row, 1)[0] if after is None else after
+            yield from self._servo.setpoints(last, row, after)[1:]
 
     def _rest(self, k: int) -> TickStatus:
         """Tick `k` of a robot that is stopped, or was never seen: nothing is sent."""
@@ -306,4 +316,4 @@ class Executor:
     def _record(self, k: int, status: TickStatus, action: FloatArray, chunk: Chunk | None, guard: int = 0) -> None:
         asked = -1 if self._open is None else self._open.tick
         seen = self._senses.seen
-        self.trace.tick(k, self._epoch, status, chunk, asked, action, seen.state, seen.environment, guard)
+        self.trace.tick(k, self._epoch, status, chunk, asked, action, seen.state, seen.environment, guard, seen.age)

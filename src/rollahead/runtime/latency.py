@@ -41,10 +41,15 @@ class LatencyModel(Protocol):
         ...
 
 
+NONE = "none"  # instead of a model: an inference takes as long as it takes
+
+
 def latency_words(latency: Mapping[str, Any]) -> str:
     """A latency model in a few words: '8 ticks'."""
     if latency["name"] == "fixed":
         return f"{latency['ticks']:g} ticks"
+    if latency["name"] == NONE:
+        return "none injected"
     options = ", ".join(f"{key} {value}" for key, value in latency.items() if key not in ("name", "bind_fraction"))
     return f"{latency['name']} ({options})"
 
@@ -97,6 +102,24 @@ class Lognormal:
         sigma = math.log(self.p95 / self.p50) / NormalDist().inv_cdf(0.95)
         drawn = self.p50 * math.exp(sigma * _rng(seed, n).standard_normal())
         return _split(math.ceil(drawn), self.bind_fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """A whole number of ticks from `low` to `high`, both inclusive, one as likely as the other."""
+
+    low: int
+    high: int
+    bind_fraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_fraction(self.bind_fraction)
+        if not 0 <= self.low <= self.high:
+            raise ConfigError(f"the latency is from {self.low} to {self.high} ticks; give 0 <= low <= high")
+
+    def sample(self, seed: int, n: int) -> Latency:
+        """Drawn anew for each."""
+        return _split(int(_rng(seed, n).integers(self.low, self.high, endpoint=True)), self.bind_fraction)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """The executor's loop in real time: ticks on a grid of absolute deadlines.
 
-    wait for the head of tick k -> obey orders -> look -> act -> publish, and wake the worker if something was asked
+    wait for the head of tick k -> obey orders -> look -> act; publish, and wake the worker if something was asked
+
+What is published says what was so before the action, but the action, or its first setpoint, goes out first.
 
 A tick whose whole period has passed is skipped; one that begins late is still sent, so that one slow tick costs one
 gap. Nothing is caught up, and nothing drifts. At the end, for whatever reason, the robot is brought to rest: its plan
@@ -69,19 +71,14 @@ class Loop:
             if j:
                 self._clock.sleep_until_ns(grid.due_ns(k + j / self._substeps))
 
-        executor = self._executor
         try:
-            executor.look(k)
-            if self._substeps > 1:  # act lasts for most of the tick
-                self._publish(k)
-            executor.act(k, pace)
-            if self._substeps == 1:  # the action goes out first
-                self._publish(k)
+            self._executor.look(k)
+            self._executor.act(k, pace, lambda: self._publish(k))
         except Exception as error:
             self._fail(k, error)
 
     def _publish(self, k: int) -> None:
-        self._executor.publish()
+        self._executor.publish(k)
         if self._executor.asked(k):
             self._bell.ring()
 

@@ -194,6 +194,11 @@ class Realtime:
         """Ends a pause."""
         self._order(paused=False)
 
+    @property
+    def paused(self) -> bool:
+        """Whether it was told to pause."""
+        return self._orders.paused
+
     def estop(self) -> None:
         """Stops the robot within a tick; nothing is sent until `reset`."""
         self._order(estops=self._orders.estops + 1, latched=True)

@@ -4,10 +4,13 @@ A roller takes the state measured at the head of a tick and the actions of the t
 at the head of the tick after them (VLASH, arXiv 2512.01031, section 4: the plan starts from there). Each kind of
 action has its own; `for_spec` puts together those that a robot's action kinds call for. Anything callable the same
 way is a roller, a user's own model included.
+
+A robot with a pure delay still does what it was told before it was measured. A roller that knows of one has a
+`lookback`, in ticks: so many rows more come first, those of the ticks before the state was measured.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +25,10 @@ Indices = NDArray[np.intp]
 
 
 class StateRoller(Protocol):
-    """state (S,), rows (n, A), one per tick -> the state (S,) n ticks later. `n = 0` gives the state as it is."""
+    """state (S,), rows (n, A), one per tick -> the state (S,) n ticks later. `n = 0` gives the state as it is.
+
+    With a `lookback` of m, rows are (m + n, A). None at all, be m what it may: nothing was ever sent.
+    """
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray: ...
 
@@ -32,6 +38,25 @@ class SceneRoller(Protocol):
     -> the environment n ticks later. For scenes that move, or that the robot moves."""
 
     def __call__(self, environment: FloatArray, state: FloatArray, rows: FloatArray) -> FloatArray: ...
+
+
+def lookback_of(roller: StateRoller) -> int:
+    """How many rows from before the state was measured `roller` wants; 0 unless it says so."""
+    return getattr(roller, "lookback", 0)
+
+
+def check_lookback(roller: StateRoller, horizon: int) -> StateRoller:
+    """`roller`, if history holds what it wants. horizon: H, the ticks that a chunk lasts: what was sent in the last 2 H
+    is kept, and the state may be H ticks old.
+
+    Raises: ConfigError, if it looks back farther than H.
+    """
+    if lookback_of(roller) > horizon:
+        raise ConfigError(
+            f"the roller knows of a delay of {lookback_of(roller)} ticks, and what was sent is kept for H = {horizon} "
+            "ticks before the state; use chunks of more rows, or a roller with a shorter delay"
+        )
+    return roller
 
 
 def still(state: FloatArray, rows: FloatArray) -> FloatArray:
@@ -99,10 +124,7 @@ class Velocity:
 class FirstOrderLag:
     """Position targets that the robot approaches with time constant `tau_s`, after a pure delay of `delay` ticks:
 
-        x(k + 1) = a + (x(k) - a) exp(-period / tau)
-
-    The first `delay` actions in effect were sent before the state was measured and are not in `rows`; the robot is
-    taken to have been at rest at its target then.
+    x(k + 1) = a + (x(k) - a) exp(-T / tau),    a = a(k - delay)
     """
 
     action: Indices
@@ -112,14 +134,18 @@ class FirstOrderLag:
     delay: int = 0
 
     def __post_init__(self) -> None:
-        if not self.tau_s > 0 or self.delay < 0:
-            raise ConfigError(f"tau_s is {self.tau_s} and delay {self.delay}; give a positive time and 0 or more ticks")
+        _check_lag(self.tau_s, self.delay)
+
+    @property
+    def lookback(self) -> int:
+        """The delay: what is in effect when the state is measured was sent that long ago."""
+        return self.delay
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
         rolled = state.copy()
         decay = np.exp(-self.period_s / self.tau_s)
         x = rolled[self.state]
-        for target in rows[: max(len(rows) - self.delay, 0), self.action]:
+        for target in _in_effect(rows, self.delay)[:, self.action]:
             x = target + (x - target) * decay
         rolled[self.state] = x
         return rolled
@@ -127,9 +153,11 @@ class FirstOrderLag:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VelocityLag:
-    """Rates that the robot approaches with time constant `tau_s`; positions integrate the lagged rate exactly:
+    """Rates that the robot approaches with time constant `tau_s`, after a pure delay of `delay` ticks; positions
+    integrate the lagged rate exactly:
 
-    v(k + 1) = a + (v(k) - a) e,    x(k + 1) = x(k) + a T + (v(k) - a) tau (1 - e),    e = exp(-T / tau)
+        v(k + 1) = a + (v(k) - a) e,    x(k + 1) = x(k) + a T + (v(k) - a) tau (1 - e),
+        a = a(k - delay),    e = exp(-T / tau)
     """
 
     action: Indices
@@ -137,16 +165,21 @@ class VelocityLag:
     velocity: Indices
     tau_s: float
     period_s: float
+    delay: int = 0
 
     def __post_init__(self) -> None:
-        if not self.tau_s > 0:
-            raise ConfigError(f"tau_s is {self.tau_s}; give a positive time constant")
+        _check_lag(self.tau_s, self.delay)
+
+    @property
+    def lookback(self) -> int:
+        """The delay, as of `FirstOrderLag`."""
+        return self.delay
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
         rolled = state.copy()
         decay = np.exp(-self.period_s / self.tau_s)
         x, v = rolled[self.position], rolled[self.velocity]
-        for target in rows[:, self.action]:
+        for target in _in_effect(rows, self.delay)[:, self.action]:
             x = x + target * self.period_s + (v - target) * self.tau_s * (1 - decay)
             v = target + (v - target) * decay
         rolled[self.position], rolled[self.velocity] = x, v
@@ -183,13 +216,17 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Several rollers, each for its own dimensions, one after the other."""
+    """Several rollers, each for its own dimensions, one after the other. lookback: the largest of theirs."""
 
     rollers: tuple[StateRoller, ...]
+    lookback: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lookback", max(map(lookback_of, self.rollers), default=0))
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
         for roller in self.rollers:
-            state = roller(state, rows)
+            state = roller(state, rows[self.lookback - lookback_of(roller) :])
         return state
 
 
@@ -204,12 +241,16 @@ def unanchor(relative: FloatArray, anchor: FloatArray, action: Indices, state: I
     return rows
 
 
-def for_spec(spec: RobotSpec) -> StateRoller:
+def for_spec(spec: RobotSpec, without: Container[str] = ()) -> StateRoller:
     """The roller that `spec` calls for, taking the robot to follow at once: absolute for positions, discrete values and
     rotations, the sum for deltas (turned into [-pi, pi) where that is a state's range in rad), the integral for
-    velocities. Measured velocities stay as they are, and so does what nothing drives."""
+    velocities. Measured velocities stay as they are, and so does what nothing drives.
+
+    without: actions that are left to other rollers.
+    """
     state = names_of(spec.state)
-    pairs = [(j, state.index(dim.drives), dim.kind) for j, dim in enumerate(spec.action) if dim.drives in state]
+    driven = [(j, dim) for j, dim in enumerate(spec.action) if dim.drives in state and dim.name not in without]
+    pairs = [(j, state.index(str(dim.drives)), dim.kind) for j, dim in driven]
 
     def of(*kinds: Kind) -> tuple[Indices, Indices]:
         chosen = [(j, i) for j, i, kind in pairs if kind in kinds]
@@ -225,6 +266,16 @@ def for_spec(spec: RobotSpec) -> StateRoller:
     )
     rollers = [make(action, position) for kinds, make in build for action, position in [of(*kinds)] if len(action)]
     return rollers[0] if len(rollers) == 1 else Chain(tuple(rollers))
+
+
+def _check_lag(tau_s: float, delay: int) -> None:
+    if not tau_s > 0 or delay < 0:
+        raise ConfigError(f"tau_s is {tau_s} and delay {delay}; give a positive time and 0 or more ticks")
+
+
+def _in_effect(rows: FloatArray, delay: int) -> FloatArray:
+    """(n, A), what the robot does after the state was measured, of (delay + n, A) from `delay` ticks before."""
+    return rows[: max(len(rows) - delay, 0)]
 
 
 def _left_jacobian(rotvec: FloatArray) -> FloatArray:

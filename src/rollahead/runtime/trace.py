@@ -102,6 +102,7 @@ class Trace:
             ("chunk", np.int64),  # the tick of the request that the action comes from; -1 for a hold
             ("row", np.int32),  # its row in that chunk; -1 for a hold
             ("age", np.int32),  # ticks since the oldest part of the observation behind it; -1 for a hold
+            ("state_age", np.int32),  # ticks since the state was measured
             ("request", np.int64),  # the tick of the open request; -1 if none
             ("began_ns", np.int64),  # when the tick began, and when the last of it was sent
             ("sent_ns", np.int64),
@@ -127,12 +128,13 @@ class Trace:
         state: FloatArray,
         environment: FloatArray,
         guard: int = 0,
+        state_age: int = 0,
     ) -> None:
         """Records tick `k`. Phase: hot."""
         source = (-1, -1, -1) if chunk is None else (chunk.request, k - chunk.origin, k - chunk.obs_tick)
         times = (self._began_ns, self._clock.now_ns())
         vectors = (*action.tolist(), *state.tolist(), *environment.tolist())
-        self.tick_ring.append((k, epoch, status, guard, *source, request, *times, *vectors))
+        self.tick_ring.append((k, epoch, status, guard, *source, state_age, request, *times, *vectors))
 
     def inference(self, record: InferenceRecord) -> None:
         """Records an inference. Phase: hot."""

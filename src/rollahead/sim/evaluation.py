@@ -5,7 +5,7 @@ A `Cell` says what to run, in plain values, so that it can be sent to another pr
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -13,35 +13,36 @@ from typing import Any
 
 import numpy as np
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import StrategyConfig, make_delay, make_latency, make_strategy
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.lockstep import Lockstep
-from rollahead.runtime.options import call, check_kind
-from rollahead.runtime.planner import Planner, ScriptedPlanner
+from rollahead.runtime.planner import Planner
+from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trace import Trace
 from rollahead.sim import metrics
+from rollahead.sim.planners import Scene, make_planner, make_roller
 from rollahead.sim.robot import SimRobot
 from rollahead.sim.task import Task, make_task
 
 MOST_SEED = 2**31
-MOST_ROWS = 10_000  # of a chunk
 BATCH = 25  # episodes that one process runs at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What to run. task, latency, planner: a `name` and options; episodes: how many; seed: of the first one; reactions:
-    whether each episode is run a second time, without the stimulus, to see when the robot reacted; traces: how many
-    episodes, from the first on, keep theirs."""
+    """What to run. task, latency, planner, roller: a `name` and options; episodes: how many; seed: of the first one;
+    reactions: whether each episode is run a second time, without the stimulus, to see when the robot reacted; traces:
+    how many episodes, from the first on, keep theirs."""
 
     task: Mapping[str, Any]
     strategy: StrategyConfig
     latency: Mapping[str, Any]
     planner: Mapping[str, Any] = field(default_factory=lambda: {"name": "scripted", "horizon": 32})
+    roller: Mapping[str, Any] = field(default_factory=lambda: {"name": "robot"})
     episodes: int = 200
     seed: int = 0
     reactions: bool = True
@@ -91,7 +92,7 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True) -> 
         horizon=speed_up.horizon(horizon),
         seed=seed,
     )
-    inference = Inference(make_planner(cell.planner, task), speed_up, horizon=horizon, action_dim=len(task.spec.action))
+    inference = Inference(planner_of(cell, task), speed_up, horizon=horizon, action_dim=len(task.spec.action))
     lockstep = Lockstep(executor, inference, latency, robot.advance, seed=seed)
     robot.connect()
     try:
@@ -102,50 +103,52 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True) -> 
     return executor.trace
 
 
-def make_planner(config: Mapping[str, Any], task: Task) -> Planner:
-    """The planner of `config` for `task`. Raises: ConfigError, if there is none such."""
-    options = dict(config)
-    name = options.pop("name", None)
-    check_kind("planner.name", name, str)
-    if name not in PLANNERS:
-        raise unknown_name("planner", name, PLANNERS)
-    return call(PLANNERS[name](task), options, "planner")
-
-
-def _scripted(task: Task) -> Callable[..., Planner]:
-    def scripted(horizon: int) -> Planner:
-        if not 1 <= horizon <= MOST_ROWS:
-            raise ConfigError(f"planner.horizon is {horizon}; give from 1 to {MOST_ROWS} rows")
-        return ScriptedPlanner(task.expert(horizon), task.roller())
-
-    return scripted
-
-
-PLANNERS: Mapping[str, Callable[[Task], Callable[..., Planner]]] = {"scripted": _scripted}
+def planner_of(cell: Cell, task: Task) -> Planner:
+    """The planner of `cell`, with its roller, for `task`. Raises: ConfigError, if there is none such."""
+    scene = Scene(task.spec, task)
+    return make_planner(cell.planner, scene, make_roller(cell.roller, scene), cell.strategy.q)
 
 
 def measure(cell: Cell, task: Task, seed: int) -> Episode:
     """Plays and measures one episode."""
     trace = run_episode(cell, task, seed)
-    success, stimulus, spec = task.success, task.stimulus_tick, task.spec
-    ticks = trace.ticks
-    after = ticks[stimulus - int(ticks["tick"][0]) :]
+    success, stimulus = task.success, task.stimulus_tick
+    reaction_s = _reaction_s(cell, task, seed, trace) if cell.reactions else None
+    kept = seed - cell.seed < cell.traces
+    return measured(task.spec, seed, trace, trace.ticks, success, stimulus, reaction_s, kept=kept)
+
+
+def measured(
+    spec: RobotSpec,
+    seed: int,
+    trace: Trace,
+    ticks: metrics.Ticks,
+    success: bool,
+    stimulus: int,
+    reaction_s: float | None = None,
+    *,
+    kept: bool,
+) -> Episode:
+    """An episode from its `ticks`, those of the trace that belong to it. stimulus: its tick; kept: whether the trace
+    is."""
+    after = ticks[ticks["tick"] >= stimulus]
     on_switch, elsewhere = metrics.steps(after)
+    inferences = trace.inferences
     return Episode(
         seed=seed,
         success=success,
         stimulus_tick=stimulus,
         time_s=len(after) * spec.period_s,
-        reaction_s=_reaction_s(cell, task, seed, trace) if cell.reactions else None,
+        reaction_s=reaction_s,
         jerk=metrics.jerk(after, spec),
         idle=metrics.idle(after),
-        calls_per_s=sum(record.calls for record in trace.inferences) / (len(ticks) * spec.period_s),
+        calls_per_s=sum(record.calls for record in inferences) / (len(ticks) * spec.period_s),
         ages=after["age"][after["age"] >= 0].astype(np.float64),
         switch_steps=on_switch,
         other_steps=elsewhere,
-        lost=sum(record.lost for record in trace.inferences),
-        delay_planned=trace.inferences[-1].delay_planned if trace.inferences else None,
-        trace=trace if seed - cell.seed < cell.traces else None,
+        lost=sum(record.lost for record in inferences),
+        delay_planned=inferences[-1].delay_planned if inferences else None,
+        trace=trace if kept else None,
     )
 
 
@@ -181,7 +184,7 @@ def check(cell: Cell, *, workers: int = 1) -> None:
     task = make_task(**cell.task)
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
     delay = make_delay(cell.strategy, latency, cell.seed).delay
-    make_planner(cell.planner, task)
+    planner_of(cell, task)
     if cell.reactions and not all(np.isfinite([dim.low, dim.high]).all() for dim in task.spec.action):
         raise ConfigError(
             f"task {cell.task['name']!r} has an action without a range, so no reaction can be told from it; give the "

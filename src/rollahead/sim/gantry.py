@@ -114,7 +114,8 @@ def action_dims(mode: str) -> tuple[Dim, ...]:
 
 def state_dims() -> tuple[Dim, ...]:
     """What it measures."""
-    return (Dim("x", "m"), Dim("y", "m"), Dim("vx", "m/s", Kind.VELOCITY), Dim("vy", "m/s", Kind.VELOCITY))
+    rates = tuple(Dim(f"v{axis}", "m/s", Kind.VELOCITY, rate_of=axis) for axis in "xy")
+    return (Dim("x", "m"), Dim("y", "m"), *rates)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@
         with Realtime(drive, world.make_robot, planner) as runtime: ...
 
 As with a real robot, nothing waits for anybody: the world moves on every period under the newest setpoint, be it there
-or not. Its clock begins with the first setpoint after a reset, and it moves an eighth of a period before the executor
-reads it, so that a state is whole and hardly old, and a run without an overrun is the one that lockstep plays.
+or not. Its clock begins with the first setpoint after a reset, and it moves in the middle between the executor's ticks:
+either may be late by half a period, and what is played is still what lockstep plays.
 
 Threads: `_live` is the process; `SimulatedRobot` is the executor's; the rest is whose who made the world.
 """
 
 import multiprocessing
+import signal
 from collections.abc import Mapping
 from functools import partial
 from multiprocessing.connection import Connection
@@ -24,9 +25,10 @@ from rollahead.runtime.clock import Grid, MonotonicClock
 from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.shared import Fields, SharedMailbox
 from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.tuning import Tuning, tuned_thread
 from rollahead.sim.task import Task, make_task
 
-PHASE = 7 / 8  # of a period after a setpoint was due, the world moves on
+PHASE = 1 / 2  # of a period after a setpoint was due, the world moves on
 PATIENCE_S = 30.0  # for the process to begin, which imports a simulator
 LOOK_S = 0.1  # how often a world that stands still looks for orders
 
@@ -45,7 +47,14 @@ class World:
             Fields([("stopped", "?"), ("action", "f8", (len(spec.action),)), ("episode", "i8"), ("sent_ns", "i8")])
         )
         scene: list[Any] = [("state", "f8", (len(spec.state),)), ("environment", "f8", (len(spec.environment),))]
-        scene += [("seen_ns", "i8"), ("episode", "i8"), ("ticks", "i8"), ("done", "?"), ("success", "?")]
+        scene += [
+            ("seen_ns", "i8"),
+            ("episode", "i8"),
+            ("ticks", "i8"),
+            ("done", "?"),
+            ("success", "?"),
+            ("stopped", "?"),
+        ]
         self._scenes: Scenes = SharedMailbox(Fields(scene))
         self._bell = Bell()
         self._episode = 0
@@ -87,6 +96,17 @@ class World:
     def done(self) -> bool:
         """Whether the episode has ended."""
         return bool(self._scene["done"])
+
+    @property
+    def process(self) -> int:
+        """The id of its process."""
+        assert self._process.pid is not None, "it was entered"
+        return self._process.pid
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it stands still because its robot was stopped."""
+        return bool(self._scene["stopped"])
 
     @property
     def success(self) -> bool:
@@ -150,17 +170,20 @@ class SimulatedRobot:
 
 
 def _live(config: dict[str, Any], setpoints: Setpoints, scenes: Scenes, bell: Bell, control: Connection) -> None:
-    """The process: plays one episode after the other until the pipe is closed."""
+    """The process: plays one episode after the other until the pipe is closed. An interrupt from the terminal is the
+    affair of whoever made the world."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     task = make_task(**config)
     while True:
         try:
             episode, seed, stimulus = control.recv()
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             return
         task.reset(seed, stimulus=stimulus)
         _show(task, scenes, episode, 0, MonotonicClock().now_ns())
         control.send(task.max_ticks)
-        _play(task, setpoints, scenes, bell, control, episode)
+        with tuned_thread(Tuning()):
+            _play(task, setpoints, scenes, bell, control, episode)
 
 
 def _play(task: Task, setpoints: Setpoints, scenes: Scenes, bell: Bell, control: Connection, episode: int) -> None:
@@ -176,11 +199,12 @@ def _play(task: Task, setpoints: Setpoints, scenes: Scenes, bell: Bell, control:
         clock.sleep_until_ns(grid.due_ns(ticks + PHASE))
         newest: Any = setpoints.peek()
         if newest["stopped"]:
+            _show(task, scenes, episode, ticks, clock.now_ns(), stopped=True)
             return
         task.advance(newest["action"])
         ticks += 1
         _show(task, scenes, episode, ticks, clock.now_ns())
 
 
-def _show(task: Task, scenes: Scenes, episode: int, ticks: int, now_ns: int) -> None:
-    scenes.put((task.state(), task.environment(), now_ns, episode, ticks, task.done, task.success))
+def _show(task: Task, scenes: Scenes, episode: int, ticks: int, now_ns: int, *, stopped: bool = False) -> None:
+    scenes.put((task.state(), task.environment(), now_ns, episode, ticks, task.done, task.success, stopped))

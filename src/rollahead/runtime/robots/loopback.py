@@ -1,12 +1,31 @@
 """Robots that are where they were told to be: for tests, examples and measurements of everything but a robot."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
+from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.robots import Frame, Reading
-from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.spec import Dim, RobotSpec
+
+RATE_RAD_S = 3.0  # of a joint of `arm`, and how fast it may change
+ACCEL_RAD_S2 = 20.0
+
+
+def arm(joints: int = 6, rate_hz: float = 50.0) -> "NullRobot":
+    """An arm of `joints` position-controlled joints, which go half a turn either way. Raises: ConfigError, if it has
+    none."""
+    if joints < 1:
+        raise ConfigError(f"joints is {joints}; give at least 1")
+    names = [f"joint_{i}" for i in range(1, joints + 1)]
+    state = tuple(Dim(name, "rad") for name in names)
+    action = tuple(
+        replace(dim, low=-np.pi, high=np.pi, rate_limit=RATE_RAD_S, accel_limit=ACCEL_RAD_S2, drives=dim.name)
+        for dim in state
+    )
+    return NullRobot(RobotSpec(action, state, rate_hz))
 
 
 class NullRobot:

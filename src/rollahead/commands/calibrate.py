@@ -1,0 +1,168 @@
+"""`rollahead calibrate`: finds the lag and the delay of each axis, by a step test or from a recorded run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from omegaconf import DictConfig
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from rollahead.commands.app import console, group, options, run_folder
+from rollahead.commands.rig import SIMULATED, Rig, rig
+from rollahead.errors import ConfigError
+from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.build import Drive, StrategyConfig
+from rollahead.runtime.identify import FILE, Lag, calibration, identify, left_out
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.recorder import Recorder
+from rollahead.runtime.run_folder import RunFolder, provenance
+from rollahead.runtime.spec import Dim, RobotSpec
+from rollahead.runtime.steps import StepConfig, StepTest
+from rollahead.runtime.trace import TickStatus
+
+GROUPS = ("robot", "task")
+HORIZON = 32
+LONG_S = 600.0  # an episode of a simulated task that ends with a window
+MEASURED = (TickStatus.OK, TickStatus.UNDERRUN, TickStatus.PAUSED)  # in others the state is an old one
+SAME_RATE = 0.1  # relative
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateOptions:
+    """What stands beside the groups; see configs/calibrate.yaml."""
+
+    run: str | None
+    hold_s: float
+    repeats: int
+    share: float
+    amplitude: float | None
+    max_delay: int
+    isolation: str
+    seed: int
+
+
+def main(config: DictConfig) -> None:
+    """Calibrates the robot of `config`, and leaves its run folder."""
+    chosen = options(config, CalibrateOptions, GROUPS)
+    _outlast(config)
+    with rig(config) as driven:
+        spec = driven.spec
+        folder, lags = (_from_steps if chosen.run is None else _from_run)(config, chosen, driven)
+    path = folder.write_json(FILE, calibration(spec, lags))
+    verdicts = {lag.action: lag.verdict for lag in lags}
+    said = {**calibration(spec, lags), "verdicts": verdicts, "left_out": left_out(spec)}
+    folder.write_json("summary.json", {"command": "calibrate", **said, **provenance(chosen.seed)})
+    console().print(table(spec, lags))
+    for name, why in left_out(spec).items():
+        console().print(f"{name} is left out: {why}", soft_wrap=True)
+    console().print(f"to roll with it: rollahead run roller=identified roller.path={path}", soft_wrap=True)
+
+
+def _outlast(config: DictConfig) -> None:
+    """A simulated world stands still when its episode is over: one that ends with a window is given a longer one."""
+    if group(config, "robot")["name"] == SIMULATED and "window_s" in group(config, "task"):
+        config.task.window_s = LONG_S
+
+
+def _from_steps(config: DictConfig, chosen: CalibrateOptions, driven: Rig) -> tuple[RunFolder, Sequence[Lag]]:
+    """By moving the robot."""
+    test = StepTest(driven.spec, StepConfig(chosen.hold_s, chosen.repeats, chosen.share, chosen.amplitude))
+    if driven.task is not None and test.ticks > driven.task.max_ticks:
+        raise ConfigError(
+            f"the step test takes {test.ticks} ticks, and an episode of the task {driven.task.max_ticks}; lower hold_s "
+            "or repeats"
+        )
+    driven.begin(chosen.seed)
+    drive = Drive(StrategyConfig("vlash", s=8), HORIZON, seed=chosen.seed)
+    planner = ScriptedPlanner(test.plan(HORIZON))
+    runtime = Realtime(drive, driven.make_robot, planner, isolation=chosen.isolation)
+    folder = run_folder(config)
+    console().print(_announced(driven.spec, test), soft_wrap=True)
+    with Recorder(runtime.trace, folder.path), runtime:
+        runtime.start(test.ticks)
+        runtime.wait()
+    return folder, _identified(folder.path, chosen, driven)
+
+
+def _from_run(config: DictConfig, chosen: CalibrateOptions, driven: Rig) -> tuple[RunFolder, Sequence[Lag]]:
+    """From what was recorded; nothing is moved."""
+    lags = _identified(Path(str(chosen.run)), chosen, driven)
+    return run_folder(config), lags
+
+
+def _identified(folder: Path, chosen: CalibrateOptions, driven: Rig) -> Sequence[Lag]:
+    sent, states, starts = read_record(folder, driven.spec)
+    return identify(driven.spec, sent, states, starts=starts, max_delay=chosen.max_delay)
+
+
+def _announced(spec: RobotSpec, test: StepTest) -> str:
+    units = {dim.name: dim.unit for dim in spec.action}
+    moves = ", ".join(f"{name} by {size:.3g} {units[name]}".rstrip() for name, size in test.amplitudes.items())
+    return f"the step test moves {moves}, one axis after the other, and takes {test.ticks * spec.period_s:.0f} s"
+
+
+def read_record(folder: Path, spec: RobotSpec) -> tuple[FloatArray, FloatArray, list[int]]:
+    """What a run has recorded, in `ticks.parquet`: sent (n, A), states (n, S) at the heads of these ticks, and the rows
+    with which stretches of consecutive ticks begin. Ticks that were skipped, or in which nothing was measured, are left
+    out.
+
+    Raises: ConfigError, if there is no such record, or it is of another robot or another rate.
+    """
+    path = folder / "ticks.parquet"
+    if not path.is_file():
+        raise ConfigError(f"there are no ticks at {path}; give run=<folder of a run>, or null to move the robot")
+    record = pq.read_table(path)
+    sent, states = (_columns(path, record, what, getattr(spec, what)) for what in ("action", "state"))
+    tick, began_ns, status, age = (record[name].to_numpy() for name in ("tick", "began_ns", "status", "state_age"))
+    _check_rate(path, began_ns, spec)
+    known = np.isin(status, MEASURED) & np.isfinite(sent).all(axis=1) & np.isfinite(states).all(axis=1)
+    tick, sent, states, age = tick[known], sent[known], states[known], age[known]
+    if age.any():
+        states = _at_heads(tick, states, age)
+    whole = tick <= (tick - age).max(initial=-1)  # of later ones nothing was measured yet
+    starts = np.flatnonzero(np.diff(tick[whole]) != 1) + 1
+    return sent[whole], states[whole], [0, *starts.tolist()]
+
+
+def _at_heads(tick: FloatArray, states: FloatArray, age: FloatArray) -> FloatArray:
+    """(n, S), the states at the heads of the ticks (n,), of `states` that were `age` ticks old there: straight from one
+    measurement to the next."""
+    measured, at = np.unique(tick - age, return_index=True)
+    return np.stack([np.interp(tick, measured, values) for values in states[at].T], axis=1)
+
+
+def _columns(path: Path, record: pa.Table, what: str, dims: Sequence[Dim]) -> FloatArray:
+    names = [f"{what}.{dim.name}" for dim in dims]
+    if missing := sorted(set(names) - set(record.column_names)):
+        raise ConfigError(f"{path} has no column {missing[0]}, so it is of another robot; give robot=... that one")
+    return np.stack([record[name].to_numpy() for name in names], axis=1)
+
+
+def _check_rate(path: Path, began_ns: FloatArray, spec: RobotSpec) -> None:
+    """Of a run in real time; one in simulated time keeps no times."""
+    period_s = float(np.median(np.diff(began_ns))) * 1e-9 if len(began_ns) > 1 else 0.0
+    if period_s and abs(period_s * spec.rate_hz - 1) > SAME_RATE:
+        raise ConfigError(
+            f"{path} was recorded at {1 / period_s:.4g} Hz and the robot runs at {spec.rate_hz:g} Hz; give it that rate"
+        )
+
+
+def table(spec: RobotSpec, lags: Sequence[Lag]) -> Table:
+    """The lags, a row per axis."""
+    units = {dim.name: dim.unit for dim in spec.state}
+    printed = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
+    printed.add_column("axis", no_wrap=True)
+    for heading in ("tau ms", "95 %", "delay ticks", "r2", "rms"):
+        printed.add_column(heading, justify="right", no_wrap=True)
+    printed.add_column("verdict", no_wrap=True)
+    for lag in lags:
+        low, high = (1000 * end for end in lag.tau_s_ci)
+        rms = f"{lag.rms:.2g} {units[lag.state]}".rstrip()
+        numbers = (f"{1000 * lag.tau_s:.1f}", f"{low:.1f}..{high:.1f}", str(lag.delay), f"{lag.r2:.3f}", rms)
+        printed.add_row(f"{lag.action} → {lag.state}", *numbers, lag.verdict)
+    return printed

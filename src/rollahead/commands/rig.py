@@ -1,0 +1,87 @@
+"""The rig: what a command drives in real time, a simulated task's robot or a real one.
+
+with rig(config) as driven:
+    driven.begin(seed)                      a simulated world begins an episode; a real robot is where it is
+    Realtime(drive, driven.make_robot, ...)
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Protocol
+
+from omegaconf import DictConfig
+
+from rollahead.commands.app import group
+from rollahead.runtime.robots import Robot
+from rollahead.runtime.robots.registry import make_robot
+from rollahead.runtime.spec import RobotSpec
+from rollahead.sim.task import Task
+from rollahead.sim.world import World
+
+SIMULATED = "sim"
+
+
+class Rig(Protocol):
+    """world: of a simulated robot; None for a real one."""
+
+    world: World | None
+
+    @property
+    def spec(self) -> RobotSpec: ...
+
+    @property
+    def task(self) -> Task | None: ...
+
+    @property
+    def make_robot(self) -> Callable[[], Robot]:
+        """Makes the robot, also in another process; of a simulated one, that of the episode begun last."""
+        ...
+
+    def begin(self, seed: int) -> None:
+        """Begins an episode."""
+        ...
+
+
+class Simulated:
+    """A task's robot, in its world."""
+
+    def __init__(self, world: World) -> None:
+        self.world: World | None = world
+        self.task: Task | None = world.task
+        self.spec = world.task.spec
+        self._world = world
+
+    @property
+    def make_robot(self) -> Callable[[], Robot]:
+        """That of the episode begun last."""
+        return self._world.make_robot
+
+    def begin(self, seed: int) -> None:
+        """The world begins the episode of `seed`."""
+        self._world.reset(seed)
+
+
+class Real:
+    """A robot by its name."""
+
+    world: World | None = None
+    task: Task | None = None
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.make_robot: Callable[[], Robot] = partial(make_robot, **config)
+        self.spec = self.make_robot().spec
+
+    def begin(self, seed: int) -> None:
+        """Nothing to do."""
+
+
+@contextmanager
+def rig(config: DictConfig) -> Iterator[Rig]:
+    """What the groups `robot`, and for `robot=sim` `task`, describe. Raises: ConfigError, if there is none such."""
+    robot = group(config, "robot")
+    if robot["name"] != SIMULATED:
+        yield Real(robot)
+        return
+    with World(group(config, "task")) as world:
+        yield Simulated(world)

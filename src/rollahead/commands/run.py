@@ -1,0 +1,146 @@
+"""`rollahead run`: drives a robot in real time, a simulated one or a real one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig
+
+from rollahead.commands.app import console, group, options, report_on, run_folder
+from rollahead.commands.results import describe, describe_live, table, write_records
+from rollahead.commands.rig import Rig, rig
+from rollahead.commands.view import Watch, watching
+from rollahead.errors import ConfigError, ControlError
+from rollahead.runtime.build import Drive, StrategyConfig, make_latency
+from rollahead.runtime.guard import GuardConfig
+from rollahead.runtime.latency import NONE
+from rollahead.runtime.options import call
+from rollahead.runtime.recorder import Recorder
+from rollahead.runtime.run_folder import RunFolder, provenance
+from rollahead.runtime.tuning import Tuning
+from rollahead.sim.evaluation import Cell, summarise
+from rollahead.sim.live import LOOK_S, Live, Played, live_episode, play
+from rollahead.sim.planners import Scene, make_planner, make_roller
+from rollahead.sim.world import World
+
+GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "guard", "tuning")
+RAMP_S = 1.0  # of a real robot, if it is not said otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What stands beside the groups; see configs/run.yaml."""
+
+    seconds: float | None
+    episodes: int
+    seed: int
+    isolation: str
+    substeps: int
+    shape: str
+    text: str
+    view: bool
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1 or (self.seconds is not None and not self.seconds > 0):
+            raise ConfigError(
+                f"episodes is {self.episodes} and seconds {self.seconds}; give at least 1, and a positive time or null"
+            )
+
+
+def main(config: DictConfig) -> None:
+    """Drives what `config` describes, and leaves its run folder."""
+    chosen = options(config, RunOptions, GROUPS)
+    with rig(config) as driven:
+        live = live_of(config, chosen, driven)
+        folder = run_folder(config)
+        name, strategy = group(config, "robot")["name"], live.drive.strategy
+        title = f"{name} · {strategy.name}, s = {strategy.s} · {live.isolation}"
+        watched = watching(console(), title, driven.spec.rate_hz, view=chosen.view)
+        with watched as watch, _summed_up(folder, watch, strategy, chosen.seed) as said:
+            if driven.world is not None:
+                said["cells"] = _episodes(config, chosen, driven.world, live, folder, watch)
+            else:
+                _robot(driven, live, chosen.seconds, folder, watch)
+    watch.sum_up()
+    if said["cells"]:
+        console().print(table(said["cells"]))
+    report_on(folder.path)
+
+
+def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
+    """How `config` drives the rig. Raises: ConfigError, if something cannot be."""
+    scene = Scene(driven.spec, driven.task)
+    strategy = call(StrategyConfig, group(config, "strategy"), "strategy")
+    planner = group(config, "planner")
+    latency = group(config, "latency")
+    guard = group(config, "guard")
+    if guard["ramp_s"] is None:
+        guard["ramp_s"] = RAMP_S if driven.task is None else 0.0
+    return Live(
+        drive=Drive(
+            strategy=strategy,
+            horizon=planner["horizon"],
+            seed=chosen.seed,
+            task=chosen.text,
+            guard=call(GuardConfig, guard, "guard"),
+            substeps=chosen.substeps,
+            shape=chosen.shape,
+        ),
+        planner=make_planner(planner, scene, make_roller(group(config, "roller"), scene), strategy.q),
+        latency=None if latency["name"] == NONE else make_latency(rate_hz=driven.spec.rate_hz, **latency),
+        isolation=chosen.isolation,
+        tuning=call(Tuning, group(config, "tuning"), "tuning"),
+    )
+
+
+def _episodes(
+    config: DictConfig, chosen: RunOptions, world: World, live: Live, folder: RunFolder, watch: Watch
+) -> list[dict[str, Any]]:
+    """Plays episodes of a simulated task, one after the other; the cell that they make, if there is one."""
+    played: list[Played] = []
+    with suppress(KeyboardInterrupt):
+        for seed in range(chosen.seed, chosen.seed + chosen.episodes):
+            if not watch.ended:
+                played.append(play(world, live, seed, watch))
+    if not played:
+        return []
+    episodes = [live_episode(one, world.task.spec) for one in played]
+    write_records(folder, [episodes])
+    cell = Cell(
+        task=group(config, "task"),
+        strategy=live.drive.strategy,
+        latency=group(config, "latency"),
+        planner=group(config, "planner"),
+        roller=group(config, "roller"),
+        episodes=len(played),
+        seed=chosen.seed,
+        reactions=False,
+    )
+    return [describe(cell, summarise(episodes))]
+
+
+def _robot(driven: Rig, live: Live, seconds: float | None, folder: RunFolder, watch: Watch) -> None:
+    """Drives a real robot for so long, or until somebody ends it."""
+    runtime = live.runtime(driven.make_robot, live.drive.seed)
+    with suppress(KeyboardInterrupt), Recorder(runtime.trace, folder.path), runtime:
+        runtime.start(None if seconds is None else round(seconds * driven.spec.rate_hz))
+        while not (runtime.wait(LOOK_S) or watch(runtime)):
+            pass
+    watch.follow(runtime)
+
+
+@contextmanager
+def _summed_up(folder: RunFolder, watch: Watch, strategy: StrategyConfig, seed: int) -> Iterator[dict[str, Any]]:
+    """Leaves `summary.json`, of a run that fails too; gives what else is to stand in it."""
+    said: dict[str, Any] = {"cells": []}
+    try:
+        yield said
+    except ControlError as error:
+        said["error"] = str(error)
+        raise
+    finally:
+        figures = said["cells"][0]["figures"] if said["cells"] else None
+        ran = describe_live(strategy, watch.gauges.figures(), figures)
+        summary = {"command": "run", **said, "realtime": [ran], "tuned": watch.tuned}
+        folder.write_json("summary.json", {**summary, **provenance(seed)})

@@ -1,0 +1,105 @@
+"""The live view of a run in the terminal, and the same figures once at its end."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from rollahead.commands import keys
+from rollahead.runtime.gauges import Gauges
+from rollahead.runtime.realtime import Realtime
+
+EVERY_S = 0.25  # from picture to picture
+LAST_S = 5.0  # what times and ages are shown of
+
+
+class Watch:
+    """Follows runs, shows them, and gives the orders of the keys `pressed`. live: where it draws; None where there is
+    no terminal."""
+
+    def __init__(self, console: Console, live: Live | None, title: str, rate_hz: float, pressed: keys.Pressed) -> None:
+        self.gauges = Gauges(rate_hz)
+        self.tuned: dict[str, str] = {}  # what was set for the run, in words
+        self.ended = False  # by a key
+        self._console = console
+        self._live = live
+        self._title = title
+        self._rate_hz = rate_hz
+        self._pressed = pressed
+        self._drawn_s = 0.0
+
+    def __call__(self, runtime: Realtime) -> bool:
+        """Called again and again while `runtime` runs; whether it shall end."""
+        self.follow(runtime)
+        self.ended = keys.obey(runtime, self._pressed()) or self.ended
+        now_s = time.monotonic()
+        if self._live is not None and now_s - self._drawn_s >= EVERY_S:
+            self._drawn_s = now_s
+            self._live.update(self._table(LAST_S, keys.HELP), refresh=True)
+        return self.ended
+
+    def follow(self, runtime: Realtime) -> None:
+        """Takes what is new of `runtime`, which has begun."""
+        self.gauges.follow(runtime.trace, runtime.start_ns)
+        self.tuned = runtime.tuned
+
+    def sum_up(self) -> None:
+        """Prints everything so far."""
+        self._console.print(self._table(None, None))
+
+    def _table(self, last_s: float | None, caption: str | None) -> Table:
+        table = Table(title=self._title, title_justify="left", caption=caption, box=SIMPLE_HEAD, show_header=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column()
+        figures = self.gauges.figures(last_s)
+        if last_s is not None:
+            table.add_row("now", figures["status"])
+        for name, words in lines(figures, self._rate_hz).items():
+            table.add_row(name, words)
+        return table
+
+
+@contextmanager
+def watching(console: Console, title: str, rate_hz: float, *, view: bool) -> Iterator[Watch]:
+    """A watch, which draws while inside, if there is a terminal and `view` is wanted."""
+    with keys.keys() as pressed:
+        if not (view and console.is_terminal):
+            yield Watch(console, None, title, rate_hz, pressed)
+            return
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            yield Watch(console, live, title, rate_hz, pressed)
+
+
+def lines(figures: Mapping[str, Any], rate_hz: float) -> dict[str, str]:
+    """The figures of `Gauges`, in words."""
+    late, uneven, age, delay = (figures[name] for name in ("late_us", "uneven_us", "age_ticks", "delay_ticks"))
+    ticks = _counts(figures, ("underruns", "skipped", "stale", "paused", "estopped"))
+    chunks = _counts(figures, ("placed", "late", "expired", "dropped"))
+    return {
+        "rate": f"{_number(figures['rate_hz'], 2)} Hz of {rate_hz:g} Hz",
+        "late": f"p50 {_ms(late['p50'])}   p99 {_ms(late['p99'])}   max {_ms(late['max'])}   after a tick was due",
+        "jitter": f"p50 {_ms(uneven['p50'])}   p99 {_ms(uneven['p99'])}   of the time from tick to tick",
+        "delay": f"planned {_number(figures['delay_planned'])}   measured p50 {_number(delay['p50'])}   "
+        f"p95 {_number(delay['p95'])}   max {_number(delay['max'])} ticks",
+        "age": f"p50 {_number(age['p50'])}   max {_number(age['max'])} ticks from observation to action",
+        "ticks": f"{figures['ticks']}   {ticks}",
+        "chunks": f"{figures['inferences']}   {chunks}   rows lost {figures['rows_lost']}",
+        "guard": "   ".join(f"{name} {n}" for name, n in figures["guard"].items()) or "nothing to do",
+    }
+
+
+def _counts(figures: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    return "   ".join(f"{name} {figures.get(name, 0)}" for name in names)
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _ms(us: float | None) -> str:
+    return "-" if us is None else f"{us / 1000:.2f} ms"

@@ -1,0 +1,142 @@
+"""The adapter: a robot of LeRobot behind our protocol. It knows LeRobot's classes by what they have, and imports none.
+
+Which link it takes to the robot, `connect` finds out: by its bus and its cameras, each on its own (`apart`), where it
+has both and they say what the robot observes; else one thread has the robot as a whole (`pump`).
+
+Threads: the executor's; `stop` may be called from another one. Hot path: `read`, `frames`, `write`.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, Protocol
+
+from rollahead.errors import RobotError
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.robots import Frame, Reading
+from rollahead.runtime.robots.apart import Apart, readable
+from rollahead.runtime.robots.eyes import eye_of
+from rollahead.runtime.robots.hand import Hand
+from rollahead.runtime.robots.patience import LETTING_GO_S, within
+from rollahead.runtime.robots.pump import Pump
+from rollahead.runtime.spec import RobotSpec
+
+
+class Link(Protocol):
+    """How a connected robot is reached."""
+
+    def read(self) -> Reading: ...
+
+    def frames(self) -> Mapping[str, Frame]: ...
+
+    def write(self, setpoint: FloatArray) -> None: ...
+
+    def rest(self) -> None: ...
+
+    def close(self) -> bool: ...
+
+
+class LeRobotRobot:
+    """Drives `device`, which has `spec`, and which LeRobot calls `name`. on_stop: `hold` or `limp`; apart: False takes
+    it as a whole in any case."""
+
+    def __init__(self, device: Any, spec: RobotSpec, name: str, on_stop: str = "hold", *, apart: bool = True) -> None:
+        self.spec = spec
+        self.device = device
+        self._name = name
+        self._apart = apart
+        self._hand = Hand(device, spec, on_stop)
+        self._link: Link | None = None
+
+    def connect(self) -> None:
+        """Raises: RobotError, if it is not calibrated, or cannot be read; it is let go then."""
+        try:
+            self._link = self._connected()
+        except BaseException:
+            with suppress(Exception):
+                let_go(self.device)
+            raise
+
+    def read(self) -> Reading:
+        """Phase: hot."""
+        return self._there.read()
+
+    def frames(self) -> Mapping[str, Frame]:
+        """Phase: hot."""
+        return self._there.frames()
+
+    def write(self, setpoint: FloatArray) -> None:
+        """Phase: hot."""
+        self._there.write(frozen(setpoint))
+
+    def stop(self) -> None:
+        """No motion any more, if anything was ever sent, and the torque off if so told. It returns in any case.
+
+        Raises: RobotError, if that failed.
+        """
+        if self._link is not None:
+            self._link.rest()
+
+    def disconnect(self) -> None:
+        """Raises: what LeRobot does; RobotError, if it does not return."""
+        link, self._link = self._link, None
+        if link is None:
+            return
+        if link.close():
+            let_go(self.device)
+        else:
+            within(LETTING_GO_S, "disconnect", partial(let_go, self.device))
+
+    @property
+    def _there(self) -> Link:
+        if self._link is None:
+            raise RobotError("the robot is not connected; connect it first")
+        return self._link
+
+    def _connected(self) -> Link:
+        device = self.device
+        calibrates = "calibrate" in inspect.signature(device.connect).parameters  # not in all of LeRobot's own
+        device.connect(**({"calibrate": False} if calibrates else {}))
+        if device.is_calibrated not in (True, None):
+            raise RobotError(
+                f"the {self._name} with id {device.id!r} is not calibrated; run lerobot-calibrate "
+                f"--robot.type={self._name} --robot.id={device.id} with its other options, and connect again"
+            )
+        observed = device.get_observation()
+        cameras = {camera.name: _cameras(device).get(camera.name) for camera in self.spec.cameras}
+        if self._apart and None not in cameras.values() and readable(device, self.spec, observed):
+            eyes = {name: eye_of(camera, observed[name]) for name, camera in cameras.items()}
+            return Apart(device, self.spec, self._hand, eyes)
+        return Pump(device, self.spec, self._hand, observed)
+
+
+def let_go(device: Any) -> None:
+    """Disconnects `device`; what of it is still connected then, as where one camera was lost, by itself.
+
+    Raises: the first error, after all were tried.
+    """
+    errors: list[Exception] = []
+    for part, disconnect in _parts(device):
+        try:
+            if getattr(part, "is_connected", False):
+                disconnect()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _parts(device: Any) -> Iterator[tuple[Any, Callable[[], object]]]:
+    yield device, device.disconnect
+    bus = getattr(device, "bus", None)
+    if bus is not None and hasattr(bus, "disconnect"):
+        config = getattr(device, "config", None)
+        yield bus, partial(bus.disconnect, getattr(config, "disable_torque_on_disconnect", True))
+    for camera in _cameras(device).values():
+        yield camera, camera.disconnect
+
+
+def _cameras(device: Any) -> Mapping[str, Any]:
+    cameras = getattr(device, "cameras", None)
+    return cameras if isinstance(cameras, Mapping) else {}

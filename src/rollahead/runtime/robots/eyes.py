@@ -1,0 +1,102 @@
+"""Eyes: the cameras of a robot of LeRobot, looked at without waiting for the next picture.
+
+    Peek     a camera that keeps its newest image itself, and when it was taken
+    Watch    one that can only be waited for: a thread waits, and keeps what comes
+
+What is there is given again and again, older each time, until there is a newer one.
+
+Threads: `look` and `close` are the executor's; each `Watch` has a thread of its own.
+Assumes: a camera makes a new array for every image, as LeRobot's do.
+"""
+
+import inspect
+import threading
+import time
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.errors import RobotError
+from rollahead.runtime.mailbox import Mailbox
+from rollahead.runtime.robots.patience import PATIENCE_S, told
+
+FOREVER_MS = 10**9  # an old image is told by its age, not refused
+
+Image = NDArray[np.uint8]
+Look = tuple[Image, float]  # an image, and when it was taken, on the clock of `time.perf_counter`
+
+
+class Eye(Protocol):
+    """One camera."""
+
+    def look(self) -> Look:
+        """The newest image. Raises: whatever is the matter with the camera. Phase: hot."""
+        ...
+
+    def close(self) -> None:
+        """Ends its thread, if it has one; the camera is not touched any more."""
+        ...
+
+
+def eye_of(camera: Any, first: Image) -> Eye:
+    """The eye for `camera`; first: an image of it."""
+    return Peek(camera) if _keeps_newest(camera) else Watch(camera, first)
+
+
+def _keeps_newest(camera: Any) -> bool:
+    """Whether its `read_latest` does not wait, as that of LeRobot's abstract camera does."""
+    owners = [kind for kind in type(camera).__mro__ if "read_latest" in vars(kind)]
+    return bool(owners) and not inspect.isabstract(owners[0]) and hasattr(camera, "latest_timestamp")
+
+
+class Peek:
+    """`camera` has a `read_latest` that does not wait, and `latest_timestamp`."""
+
+    def __init__(self, camera: Any) -> None:
+        self._camera = camera
+
+    def look(self) -> Look:
+        """Phase: hot."""
+        at_s: float = self._camera.latest_timestamp  # read first: the image may be newer than said, never older
+        return self._camera.read_latest(max_age_ms=FOREVER_MS), at_s
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class Watch:
+    """`camera` has an `async_read` that waits for the next image; first: the one to begin with."""
+
+    def __init__(self, camera: Any, first: Image) -> None:
+        self._camera = camera
+        self._newest: Mailbox[Look] = Mailbox()
+        self._newest.put((first, time.perf_counter()))
+        self._failure: Exception | None = None
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="rollahead camera", daemon=True)
+        self._thread.start()
+
+    def look(self) -> Look:
+        """Phase: hot."""
+        if self._failure is not None:
+            raise RobotError(f"a camera failed ({told(self._failure)}); see to it, and connect again")
+        newest = self._newest.peek()
+        assert newest is not None
+        return newest
+
+    def close(self) -> None:
+        """A thread that hangs is left behind."""
+        self._ending = True
+        self._thread.join(PATIENCE_S)
+
+    def _run(self) -> None:
+        while not self._ending:
+            try:
+                image = self._camera.async_read()
+                self._newest.put((image, time.perf_counter()))
+            except TimeoutError:
+                continue  # nothing new; what is there grows older
+            except Exception as error:
+                self._failure = error
+                return

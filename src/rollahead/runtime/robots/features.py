@@ -1,0 +1,143 @@
+"""LeRobot's features as a spec: what a robot of LeRobot measures and takes, by name.
+
+LeRobot describes a robot by two flat dictionaries, of what is observed and of what is sent:
+
+    "elbow.pos": float           a dimension; `.pos` is a position, `.vel` a velocity
+    "front": (480, 640, 3)       a camera
+    any other shape              left out, as depth is
+
+What they do not say is in `limits`, from the name of a dimension, or `default` for every action, to fields of `Dim`:
+
+    {"default": {"rate_limit": 90.0}, "gripper.pos": {"low": 5.0, "unit": "%"}, "lamp": {"kind": "discrete"}}
+
+Threads: setup only.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, get_type_hints
+
+import numpy as np
+
+from rollahead.errors import ConfigError, unknown_name
+from rollahead.runtime.options import check_kind
+from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
+
+SUFFIXES: Mapping[str, Kind] = {".pos": Kind.POSITION, ".vel": Kind.VELOCITY}
+RANGES: Mapping[str, Mapping[str, Any]] = {  # by the mode in which LeRobot normalises a motor's positions
+    "range_m100_100": {"unit": "%", "low": -100.0, "high": 100.0},
+    "range_0_100": {"unit": "%", "low": 0.0, "high": 100.0},
+    "degrees": {"unit": "deg"},
+}
+DEFAULT = "default"
+FIELDS = tuple(each.name for each in fields(Dim) if each.name != "name")
+SHARED = ("kind", "unit")  # what is said of a name that is both sent and measured holds for both
+
+Limits = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """observed, sent: LeRobot's `observation_features` and `action_features`; norm_modes: of the dimensions that are a
+    motor's position, how LeRobot normalises it."""
+
+    observed: Mapping[str, Any]
+    sent: Mapping[str, Any]
+    norm_modes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """The names of what is measured."""
+        return tuple(name for name, feature in self.observed.items() if _is_number(feature))
+
+
+def spec_of(features: Features, rate_hz: float, limits: Limits) -> RobotSpec:
+    """The spec of a robot with `features` that is driven at `rate_hz`.
+
+    Raises: ConfigError, if `limits` names what the robot lacks, or leaves the kind of an action open.
+    """
+    for name, feature in features.sent.items():
+        if not _is_number(feature):
+            raise ConfigError(f"action {name!r} is {feature}, and only numbers can be sent; use another robot")
+    told = _told(limits, {DEFAULT, *features.state, *features.sent})
+    return RobotSpec(
+        action=tuple(_action(name, features, told) for name in features.sent),
+        state=tuple(_state(name, features, told) for name in features.state),
+        rate_hz=rate_hz,
+        cameras=tuple(_cameras(features.observed)),
+    )
+
+
+def norm_modes(bus: Any) -> dict[str, str]:
+    """How LeRobot normalises the position of each motor of `bus`, which may be None or no bus of LeRobot's."""
+    motors = getattr(bus, "motors", None)
+    if not isinstance(motors, Mapping):
+        return {}
+    modes = {name: getattr(motor, "norm_mode", None) for name, motor in motors.items()}
+    return {f"{name}.pos": str(getattr(mode, "value", mode)) for name, mode in modes.items() if mode is not None}
+
+
+def _told(limits: Limits, known: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """`limits`, checked; a kind is one."""
+    told: dict[str, dict[str, Any]] = {}
+    hints = get_type_hints(Dim)
+    for name, values in limits.items():
+        if name not in known:
+            raise unknown_name("dimension of the robot", name, known)
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"limits.{name} is {values!r}; give fields of it, such as {{low: -90, high: 90}}")
+        for limit, value in values.items():
+            if limit not in FIELDS:
+                raise unknown_name(f"limit of {name}", limit, FIELDS)
+            check_kind(f"limits.{name}.{limit}", value, hints[limit])
+        told[name] = {limit: _kind(value) if limit == "kind" else value for limit, value in values.items()}
+    return told
+
+
+def _kind(name: str) -> Kind:
+    kinds = {kind.value: kind for kind in Kind}
+    if name not in kinds:
+        raise unknown_name("kind of dimension", name, kinds)
+    return kinds[name]
+
+
+def _action(name: str, features: Features, told: Limits) -> Dim:
+    ranged = RANGES.get(features.norm_modes.get(name, ""), {})
+    values = {**_suffixed(name), **ranged, **told.get(DEFAULT, {}), **told.get(name, {})}
+    if "kind" not in values:
+        raise ConfigError(
+            f"action {name!r} ends in neither {' nor '.join(SUFFIXES)}, so that its kind is not known; give "
+            f"limits.{name}.kind, one of {', '.join(kind.value for kind in Kind)}"
+        )
+    driven = _position(name) if values["kind"] is Kind.VELOCITY else name
+    return Dim(name, **{"drives": driven if driven in features.state else None, **values})
+
+
+def _state(name: str, features: Features, told: Limits) -> Dim:
+    own = told.get(name, {})
+    if name in features.sent:  # limits are meant for what is sent
+        own = {limit: value for limit, value in own.items() if limit in SHARED}
+    unit = {"unit": RANGES.get(features.norm_modes.get(name, ""), {}).get("unit", "")}
+    values = {**_suffixed(name), **unit, **own}
+    rate = values.get("kind") is Kind.VELOCITY and _position(name) in features.state
+    return Dim(name, **{"rate_of": _position(name) if rate else None, **values})
+
+
+def _suffixed(name: str) -> dict[str, Any]:
+    kinds = [kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)]
+    return {"kind": kinds[0]} if kinds else {}
+
+
+def _position(name: str) -> str:
+    """The position whose rate `name` is, by its name."""
+    return f"{name.removesuffix('.vel')}.pos"
+
+
+def _cameras(observed: Mapping[str, Any]) -> Iterable[Camera]:
+    for name, feature in observed.items():
+        if isinstance(feature, tuple) and len(feature) == 3 and feature[2] == 3:
+            yield Camera(name, int(feature[0]), int(feature[1]))
+
+
+def _is_number(feature: Any) -> bool:
+    return isinstance(feature, type) and issubclass(feature, int | float | np.number)

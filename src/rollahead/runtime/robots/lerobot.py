@@ -1,0 +1,119 @@
+"""Any robot of LeRobot as a robot of ours: those that come with it, and plugins.
+
+    make_lerobot("so101_follower", rate_hz=30.0, config={"port": "/dev/ttyACM0", "id": "black"})
+
+Its features become the spec (`features`). Where it has a motor bus and cameras apart, they are read apart (`apart`);
+else one thread has the robot, and nothing waits for it (`pump`). Which, `connect` finds out.
+
+What to know of LeRobot:
+- It has no stop: `on_stop=hold` sends the last targets again, `limp` then switches the torque off. By default LeRobot
+  switches it off when it disconnects (`disable_torque_on_disconnect`), and the arm falls then.
+- A robot has to be calibrated before, by `lerobot-calibrate`.
+- What `send_action` gives back, the action as clipped by the robot's `max_relative_target`, is seen neither by history
+  nor by rolling, and to clip it LeRobot reads the bus before every write. Leave it null, and set `limits`: what the
+  guard does to an action is seen.
+
+Threads: the executor's; `stop` may be called from another one. Imports lerobot (seconds) when a robot is made.
+"""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
+from typing import Any
+
+from rollahead.errors import ConfigError, unknown_name
+from rollahead.runtime.robots.adapter import LeRobotRobot
+from rollahead.runtime.robots.features import Features, norm_modes, spec_of
+from rollahead.runtime.robots.patience import told
+
+
+def make_lerobot(
+    type: str,
+    rate_hz: float,
+    config: Mapping[str, Any] | None = None,
+    limits: Mapping[str, Any] | None = None,
+    on_stop: str = "hold",
+    apart: bool = True,
+) -> LeRobotRobot:
+    """The robot that LeRobot calls `type`, driven at `rate_hz`. config: LeRobot's own options; limits: see `features`;
+    apart: False never reads the bus past the robot.
+
+    Raises: ConfigError, if there is no such robot, or it cannot be made so.
+    """
+    device = _make_device(type, _plain(config or {}))
+    features = Features(device.observation_features, device.action_features, norm_modes(getattr(device, "bus", None)))
+    return LeRobotRobot(device, spec_of(features, rate_hz, limits or {}), type, on_stop, apart=apart)
+
+
+def _make_device(name: str, config: dict[str, Any]) -> Any:
+    try:
+        from draccus.parsers.decoding import decode
+        from lerobot import cameras, robots  # type: ignore[import-untyped]
+        from lerobot.utils.import_utils import register_third_party_plugins  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise ConfigError(
+            f"LeRobot cannot be imported ({error}); add it with pip install 'rollahead[policies]'"
+        ) from error
+    register_third_party_plugins()
+    made = _choice("LeRobot robot type", name, robots.RobotConfig, robots)
+    for camera in _camera_types(config):
+        _choice("LeRobot camera type", camera, cameras.CameraConfig, cameras)
+    for option in config:
+        if option not in (known := [field.name for field in fields(made)]):
+            raise unknown_name(f"option of LeRobot's {name}", option, known)
+    try:
+        decoded = decode(made, config)
+    except Exception as error:
+        reason = ", ".join(told(each) for each in (error, error.__cause__) if each is not None)
+        raise ConfigError(f"LeRobot refuses the options of a {name} ({reason}); give what it takes") from error
+    try:
+        return robots.make_robot_from_config(decoded)
+    except Exception as error:  # its cause, where LeRobot repeats all options
+        reason = told(error.__cause__ or error)
+        raise ConfigError(
+            f"LeRobot cannot make a {name} ({reason}); add the package that it needs, or set its options otherwise"
+        ) from error
+
+
+def _choice(what: str, name: str, base: Any, package: Any) -> Any:
+    """The class that is registered with `base` as `name`. LeRobot's own are registered when the part of `package` is
+    imported that they are in, so the likeliest is imported first, and no more than are needed."""
+    parts = [module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg]
+    failed: dict[str, str] = {}
+    for part in sorted(parts, key=partial(_unlikeness, str(name))):
+        if name in base.get_known_choices():
+            break
+        try:
+            importlib.import_module(f"{package.__name__}.{part}")
+        except ImportError as error:
+            failed[part] = told(error)
+    known = base.get_known_choices()
+    if name not in known:
+        missing = "".join(f"{part} of LeRobot cannot be imported ({error}), and " for part, error in failed.items())
+        raise ConfigError(f"{missing}{unknown_name(what, name, known)}")
+    return known[name]
+
+
+def _unlikeness(name: str, part: str) -> float:
+    return -difflib.SequenceMatcher(None, name, part).ratio()
+
+
+def _camera_types(config: Mapping[str, Any]) -> Iterator[str]:
+    """The types of all cameras in `config`, those of an arm of a robot too."""
+    for key, value in config.items():
+        if key == "cameras" and isinstance(value, Mapping):
+            yield from (camera["type"] for camera in value.values() if isinstance(camera, Mapping) and "type" in camera)
+        elif isinstance(value, Mapping):
+            yield from _camera_types(value)
+
+
+def _plain(value: Any) -> Any:
+    """`value` in dictionaries and lists of Python's, which LeRobot wants."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(each) for each in value]
+    return value

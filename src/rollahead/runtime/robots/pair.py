@@ -1,0 +1,131 @@
+"""A pair: several robots as one with one tick, as the two arms of a person are.
+
+    Pair({"left": arm, "right": other})     "elbow.pos" of the first is "left_elbow.pos"
+
+Threads: the executor's, as any robot's; they are read and written one after the other. Hot path: `read`, `frames`,
+`write`.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.robots import Frame, Reading, Robot
+from rollahead.runtime.robots.registry import make_robot
+from rollahead.runtime.spec import Dim, RobotSpec
+
+
+def make_pair(robots: Mapping[str, Mapping[str, Any]]) -> "Pair":
+    """The pair of what `robots` describes, by prefix: the `name` of a robot, and its options.
+
+    Raises: ConfigError, if one of them cannot be made, or they do not go together.
+    """
+    for prefix, options in robots.items():
+        if not isinstance(options, Mapping) or "name" not in options:
+            raise ConfigError(
+                f"robots.{prefix} is {options!r}; give a robot's name and its options, as in {{name: loopback}}"
+            )
+    return Pair({prefix: make_robot(**options) for prefix, options in robots.items()})
+
+
+class Pair:
+    """robots: at least one, by the prefix of its names, all at one rate."""
+
+    def __init__(self, robots: Mapping[str, Robot]) -> None:
+        self._robots = dict(robots)
+        self.spec = _joined({prefix: robot.spec for prefix, robot in robots.items()})
+        ends = [0, *accumulate(len(robot.spec.action) for robot in robots.values())]
+        self._shares = [slice(start, stop) for start, stop in pairwise(ends)]
+
+    def connect(self) -> None:
+        """Connects one after the other; if one fails, those before it are disconnected again."""
+        connected: list[Robot] = []
+        try:
+            for robot in self._robots.values():
+                robot.connect()
+                connected.append(robot)
+        except BaseException:
+            for robot in reversed(connected):
+                with suppress(Exception):  # the first error tells more
+                    robot.disconnect()
+            raise
+
+    def read(self) -> Reading:
+        """As old as the oldest. Phase: hot."""
+        readings = [robot.read() for robot in self._robots.values()]
+        return Reading(
+            frozen(np.concatenate([reading.state for reading in readings])),
+            frozen(np.concatenate([reading.environment for reading in readings])),
+            max(reading.age for reading in readings),
+        )
+
+    def frames(self) -> Mapping[str, Frame]:
+        """Phase: hot."""
+        return {
+            _named(prefix, name): frame
+            for prefix, robot in self._robots.items()
+            for name, frame in robot.frames().items()
+        }
+
+    def write(self, setpoint: FloatArray) -> None:
+        """Each is sent its share, also if another cannot be sent it. Phase: hot."""
+        robots = zip(self._robots.values(), self._shares, strict=True)
+        _all(*(partial(robot.write, frozen(setpoint[share])) for robot, share in robots))
+
+    def stop(self) -> None:
+        """Stops every one, also if another cannot be stopped. Raises: the first error."""
+        _all(*(robot.stop for robot in self._robots.values()))
+
+    def disconnect(self) -> None:
+        """Disconnects every one, likewise."""
+        _all(*(robot.disconnect for robot in self._robots.values()))
+
+
+def _all(*calls: Callable[[], None]) -> None:
+    """Raises: the first error, after all were called."""
+    errors: list[Exception] = []
+    for do in calls:
+        try:
+            do()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _joined(specs: Mapping[str, RobotSpec]) -> RobotSpec:
+    if not specs:
+        raise ConfigError("robots is empty; give at least one")
+    (first, spec), *others = specs.items()
+    for prefix, other in others:
+        if other.rate_hz != spec.rate_hz:
+            raise ConfigError(
+                f"{first} runs at {spec.rate_hz:g} Hz and {prefix} at {other.rate_hz:g} Hz; drive both at one rate"
+            )
+    each = specs.items()
+    return RobotSpec(
+        action=tuple(_renamed(prefix, dim) for prefix, spec in each for dim in spec.action),
+        state=tuple(_renamed(prefix, dim) for prefix, spec in each for dim in spec.state),
+        environment=tuple(_renamed(prefix, dim) for prefix, spec in each for dim in spec.environment),
+        cameras=tuple(
+            replace(camera, name=_named(prefix, camera.name)) for prefix, spec in each for camera in spec.cameras
+        ),
+        rate_hz=spec.rate_hz,
+    )
+
+
+def _renamed(prefix: str, dim: Dim) -> Dim:
+    drives = None if dim.drives is None else _named(prefix, dim.drives)
+    rate_of = None if dim.rate_of is None else _named(prefix, dim.rate_of)
+    return replace(dim, name=_named(prefix, dim.name), drives=drives, rate_of=rate_of)
+
+
+def _named(prefix: str, name: str) -> str:
+    return f"{prefix}_{name}"

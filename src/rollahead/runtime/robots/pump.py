@@ -1,0 +1,184 @@
+"""The pump: the one thread that calls a robot of LeRobot which can only be had as a whole.
+
+    rung, or a period over  ->  come to rest, if told  ->  send the newest setpoint  ->  get_observation  ->  ...
+
+Such a robot is not made for two threads, and `get_observation` takes as long as its slowest sensor. So the executor
+leaves its setpoint and takes what was observed last, with its age, and neither waits for the other.
+
+Threads: `_run` is the pump; `read`, `frames` and `write` are the executor's; `rest` and `close` are of whoever stops
+the robot. One writer per mailbox. Hot path: `read`, `frames`, `write`.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.errors import RobotError
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.bell import Bell
+from rollahead.runtime.clock import Clock, MonotonicClock
+from rollahead.runtime.mailbox import Mailbox
+from rollahead.runtime.robots import Frame, Reading
+from rollahead.runtime.robots.hand import Hand
+from rollahead.runtime.robots.patience import PATIENCE_S, told, within
+from rollahead.runtime.spec import RobotSpec, names_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """state: (S,), asked for at `at_ns`; images: each with when it was asked for."""
+
+    state: FloatArray
+    at_ns: int
+    images: Mapping[str, tuple[NDArray[np.uint8], int]]
+
+
+@dataclass(slots=True, eq=False)
+class Rest:
+    """An order to come to rest; done: it was tried, with `error` if it failed."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failure:
+    """What `error` was raised by."""
+
+    call: str
+    error: Exception
+
+
+class Pump:
+    """A link to `device`. observed: what `get_observation` gave just now."""
+
+    def __init__(
+        self, device: Any, spec: RobotSpec, hand: Hand, observed: Mapping[str, Any], clock: Clock | None = None
+    ) -> None:
+        self._device = device
+        self._spec = spec
+        self._state, self._cameras = names_of(spec.state), [camera.name for camera in spec.cameras]
+        self._hand = hand
+        self._clock = clock or MonotonicClock()
+        self._setpoints: Mailbox[FloatArray] = Mailbox()
+        self._rests: Mailbox[Rest] = Mailbox()
+        self._newest: Mailbox[Seen] = Mailbox()
+        self._failures: Mailbox[Failure] = Mailbox()
+        self._raised: Failure | None = None  # the executor's
+        self._taken: FloatArray | None = None  # the pump's, as are the next two
+        self._obeyed: Rest | None = None
+        self._call = ""
+        self._ending = False
+        self._bell = Bell()
+        self._keep(observed, self._clock.now_ns())
+        self._thread = threading.Thread(target=self._run, name="rollahead pump", daemon=True)
+        self._thread.start()
+
+    # ---- the executor's ---------------------------------------------------------------------------------------------
+
+    def read(self) -> Reading:
+        """Phase: hot."""
+        self._check()
+        seen = self._seen
+        return Reading(seen.state, age=self._ticks_since(seen.at_ns))
+
+    def frames(self) -> Mapping[str, Frame]:
+        """Phase: hot."""
+        images = self._seen.images
+        return {name: Frame(image, self._ticks_since(at_ns)) for name, (image, at_ns) in images.items()}
+
+    def write(self, setpoint: FloatArray) -> None:
+        """Phase: hot."""
+        self._setpoints.put(setpoint)
+        self._bell.ring()
+        self._check()
+
+    def rest(self) -> None:
+        """Waits until the robot was told to come to rest; it is told from here if the pump hangs.
+
+        Raises: RobotError, if that fails.
+        """
+        order = Rest()
+        self._rests.put(order)
+        self._bell.ring()
+        if not order.done.wait(PATIENCE_S):
+            within(PATIENCE_S, f"stop (it hangs in {self._call})", self._hand.rest)
+        elif order.error is not None:
+            raise RobotError(f"the robot did not stop ({told(order.error)}); use its own switch") from order.error
+
+    def close(self) -> bool:
+        """Ends the pump; whether it is gone, else it hangs in a call of the robot."""
+        self._ending = True
+        self._bell.ring()
+        self._thread.join(PATIENCE_S)
+        return not self._thread.is_alive()
+
+    @property
+    def _seen(self) -> Seen:
+        seen = self._newest.peek()
+        assert seen is not None
+        return seen
+
+    def _ticks_since(self, at_ns: int) -> int:
+        return int((self._clock.now_ns() - at_ns) * 1e-9 * self._spec.rate_hz)
+
+    def _check(self) -> None:
+        """Raises a failure once: what is tried next may go well."""
+        failure = self._failures.peek()
+        if failure is not None and failure is not self._raised:
+            self._raised = failure
+            raise RobotError(f"the robot failed in {failure.call} ({told(failure.error)})") from failure.error
+
+    # ---- the pump's -------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._ending:
+            self._obey()
+            self._try("send_action", self._send)
+            self._try("get_observation", self._look)
+            self._bell.wait(self._spec.period_s)
+
+    def _try(self, call: str, do: Callable[[], None]) -> None:
+        self._call = call
+        try:
+            do()
+        except Exception as error:
+            self._failures.put(Failure(call, error))
+
+    def _obey(self) -> None:
+        order = self._rests.peek()
+        if order is None or order is self._obeyed:
+            return
+        self._obeyed = order
+        self._taken = self._setpoints.peek()  # what was asked before is not sent any more
+        self._call = "send_action"
+        try:
+            self._hand.rest()
+        except Exception as error:
+            order.error = error
+        order.done.set()
+
+    def _send(self) -> None:
+        setpoint = self._setpoints.peek()
+        if setpoint is not None and setpoint is not self._taken:
+            self._taken = setpoint
+            self._hand.send(setpoint)
+
+    def _look(self) -> None:
+        at_ns = self._clock.now_ns()  # before: what is seen may be newer than said, never older
+        self._keep(self._device.get_observation(), at_ns)
+
+    def _keep(self, observed: Mapping[str, Any], at_ns: int) -> None:
+        before = self._newest.peek()
+        images = dict(before.images) if before is not None else {}
+        for name in self._cameras:
+            if name in observed:
+                image = np.array(observed[name])  # a copy: LeRobot's robots may use theirs again
+                image.flags.writeable = False
+                images[name] = image, at_ns
+        state = frozen([float(observed[name]) for name in self._state])
+        self._newest.put(Seen(state, at_ns, images))

@@ -1,0 +1,44 @@
+"""Robots by name: each is one entry point in the group `rollahead.robots`, of this package or of another.
+
+    make_robot("lerobot", type="so101_follower", rate_hz=30.0, config={"port": "/dev/ttyACM0"})
+
+What is registered is a function or a class that takes the options, touches no hardware, and gives a `Robot`.
+
+Threads: setup only.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+from rollahead.errors import ConfigError, unknown_name
+from rollahead.runtime.options import call, check_kind
+from rollahead.runtime.robots import Robot
+
+GROUP = "rollahead.robots"
+
+
+def make_robot(name: str, **options: Any) -> Robot:
+    """The robot registered as `name`, made with `options`.
+
+    Raises: ConfigError, if there is none of that name, it cannot be imported, or it takes no such option.
+    """
+    return call(load_robot(name), options, "robot")
+
+
+def load_robot(name: str) -> Callable[..., Robot]:
+    """What makes the robot registered as `name`.
+
+    Raises: ConfigError, if there is none of that name, or it cannot be imported.
+    """
+    check_kind("robot.name", name, str)
+    found = entry_points(group=GROUP)
+    if name not in found.names:
+        raise unknown_name("robot", name, found.names)
+    try:
+        make: Callable[..., Robot] = found[name].load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"robot {name!r} cannot be imported ({error}); add what it needs, e.g. rollahead[policies]"
+        ) from error
+    return make

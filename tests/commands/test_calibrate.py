@@ -1,0 +1,166 @@
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from omegaconf import OmegaConf
+
+from rollahead.commands.calibrate import read_record
+from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.identify import FILE, read_lags
+from rollahead.runtime.planner import Plan
+from rollahead.runtime.steps import StepConfig, StepTest
+from rollahead.runtime.trace import TickStatus
+from rollahead.sim.evaluation import Cell, run_episode
+from rollahead.sim.gantry import KV, MASS_KG, PHYSICS_S, RATE_HZ, SUBSTEPS
+from rollahead.sim.mole import WhackAMole
+
+from .conftest import Ran, refusal
+
+Command = Callable[..., Ran]
+SPEC = WhackAMole().spec
+TAU_S = 1 / RATE_HZ / (SUBSTEPS * math.log1p(PHYSICS_S * KV / MASS_KG))  # of the gantry, by MuJoCo's implicit step
+SHORT = StepConfig(hold_s=0.3, repeats=1)
+
+
+class Stepped(WhackAMole):
+    """A task whose expert makes a step test."""
+
+    def expert(self, horizon: int) -> Plan:
+        return StepTest(self.spec, SHORT).plan(horizon)
+
+
+def stepped_ticks() -> dict[str, Any]:
+    """The columns of a step test in simulated time, without noise."""
+    cell = Cell({"name": "mole"}, StrategyConfig("vlash", s=8, d=1), {"name": "fixed", "ticks": 1})
+    trace = run_episode(cell, Stepped(window_s=3.0, noise=0.0), 0)
+    return trace.tick_columns(trace.ticks[: StepTest(SPEC, SHORT).ticks])
+
+
+def recorded(columns: dict[str, Any], folder: str = "old") -> Path:
+    """The folder of a run that has recorded `columns`."""
+    Path(folder).mkdir()
+    pq.write_table(pa.table(columns), Path(folder) / "ticks.parquet")
+    return Path(folder)
+
+
+# ---- by a step test -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_lag_of_the_simulated_gantry_is_found_in_real_time(rollahead: Command) -> None:
+    ran = rollahead("calibrate", "name=mine", "hold_s=0.4", "repeats=2")
+    assert (ran.status, ran.err) == (0, "")
+    assert "the step test moves vx by 0.15 m/s, vy by 0.15 m/s, one axis after the other, and takes 5 s" in ran.out
+    assert "rollahead run roller=identified roller.path=runs/mine/calibration.json" in ran.out
+    assert ran.out.count("a first-order lag") == 2
+    for lag in read_lags("runs/mine", SPEC):
+        assert lag.tau_s == pytest.approx(TAU_S, rel=0.06)
+        assert (lag.delay, lag.r2) == (0, pytest.approx(1.0, abs=0.05))
+    left = {path.name for path in Path("runs/mine").iterdir()}
+    assert left == {"config.yaml", "summary.json", FILE, "ticks.parquet", "inferences.parquet"}
+    summary = json.loads(Path("runs/mine/summary.json").read_text())
+    assert (summary["command"], summary["seed"], summary["rate_hz"]) == ("calibrate", 0, 50.0)
+    assert [lag["action"] for lag in summary["lags"]] == ["vx", "vy"]
+    assert {"machine", "versions", "date"} <= set(summary)
+    assert OmegaConf.load("runs/mine/config.yaml").task.window_s > 60  # the world went on for as long as the test
+
+
+@pytest.mark.slow
+def test_a_robot_that_is_where_it_was_told_to_be_hardly_lags(rollahead: Command) -> None:
+    ran = rollahead("calibrate", "name=mine", "robot=loopback", "robot.joints=1", "hold_s=0.2", "repeats=3")
+    assert (ran.status, ran.err) == (0, "")
+    (lag,) = json.loads(Path("runs/mine", FILE).read_text())["lags"]
+    assert lag["tau_s"] < 0.005
+    assert lag["delay"] == 0
+
+
+# ---- from a recorded run ------------------------------------------------------------------------------------------
+
+
+def test_a_recorded_run_gives_the_lag_of_its_robot_and_moves_nothing(rollahead: Command) -> None:
+    folder = recorded(stepped_ticks())
+    ran = rollahead("calibrate", f"run={folder}", "name=mine", "max_delay=3")
+    assert (ran.status, ran.err) == (0, "")
+    assert "step test" not in ran.out
+    lags = read_lags("runs/mine", SPEC)
+    assert [lag.action for lag in lags] == ["vx", "vy"]
+    for lag in lags:
+        assert lag.tau_s == pytest.approx(TAU_S, rel=1e-4)
+        assert (lag.delay, lag.r2) == (0, pytest.approx(1.0))
+    assert {path.name for path in Path("runs/mine").iterdir()} == {"config.yaml", "summary.json", FILE}
+
+
+def test_only_ticks_in_which_the_state_was_measured_count_and_gaps_part_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    columns = stepped_ticks()
+    n = len(columns["tick"])
+    columns["status"] = columns["status"].copy()
+    columns["status"][[20, 21]] = TickStatus.OVERRUN, TickStatus.STALE
+    columns["status"][30] = TickStatus.PAUSED
+    columns["state.x"] = np.where(np.arange(n) == 50, np.nan, columns["state.x"])
+    columns["tick"] = np.where(np.arange(n) >= 70, columns["tick"] - 70, columns["tick"])  # another episode
+    sent, states, starts = read_record(recorded(columns), SPEC)
+    assert starts == [0, 20, 48, 67]
+    kept = [k for k in range(n) if k not in (20, 21, 50)]
+    np.testing.assert_array_equal(sent[:, 1], columns["action.vy"][kept])
+    np.testing.assert_array_equal(states[:, 2], columns["state.vx"][kept])
+
+
+# ---- refusals -----------------------------------------------------------------------------------------------------
+
+
+def at_rate(columns: dict[str, Any], rate_hz: float) -> dict[str, Any]:
+    return columns | {"began_ns": (np.arange(len(columns["tick"])) * 1e9 / rate_hz).astype(np.int64)}
+
+
+RECORDS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], tuple[str, ...]]] = {
+    "another robot": (lambda all: {name: all[name] for name in all if name != "action.vy"}, ("action.vy", "robot=...")),
+    "another rate": (lambda all: at_rate(all, 30.0), ("30 Hz", "50 Hz")),
+    "too short": (lambda all: {name: all[name][:40] for name in all}, ("37 samples are left of 40 ticks", "50")),
+    "hardly moved": (lambda all: all | {"action.vy": 0.0 * all["action.vy"]}, ("vy was moved by 0 m/s",)),
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_that_tells_nothing_is_refused_and_leaves_nothing(name: str, rollahead: Command) -> None:
+    change, parts = RECORDS[name]
+    folder = recorded(change(stepped_ticks()))
+    message = refusal(rollahead("calibrate", f"run={folder}", "max_delay=3"), "calibrate")
+    for part in parts:
+        assert part in message
+    assert not Path("runs").exists()
+
+
+def test_a_record_at_the_rate_of_the_robot_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    columns = stepped_ticks()
+    sent, _, starts = read_record(recorded(at_rate(columns, 50.0)), SPEC)
+    assert (len(sent), starts) == (len(columns["tick"]), [0])
+
+
+REFUSED: dict[str, tuple[list[str], tuple[str, ...]]] = {
+    "no record": (["run=gone"], ("there are no ticks at gone/ticks.parquet", "run=")),
+    "no time": (["hold_s=0"], ("hold_s is 0",)),
+    "a share": (["share=0.7"], ("share is 0.7", "up to 0.5")),
+    "a word": (["repeats=many"], ("repeats is 'many'", "a whole number")),
+    "longer than any episode": (["hold_s=100"], ("95000 ticks", "lower hold_s")),
+    "no option": (["holds=2"], ("'holds'", "did you mean 'hold_s'")),
+    "another isolation": (["isolation=proces"], ("'proces'", "'process'")),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_is_refused_before_anything_moves(name: str, rollahead: Command) -> None:
+    arguments, parts = REFUSED[name]
+    message = refusal(rollahead("calibrate", *arguments), "calibrate")
+    for part in parts:
+        assert part in message
+    assert not Path("runs").exists()

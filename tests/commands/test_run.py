@@ -1,0 +1,166 @@
+"""`rollahead run`, on simulated robots and on one that is where it was told to be."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from rollahead.commands.view import lines
+from rollahead.runtime.gauges import Gauges
+from rollahead.runtime.trace import TickStatus
+
+from .conftest import Ran, refusal
+
+Command = Callable[..., Ran]
+PROGRAM = Path(sys.executable).parent / "rollahead"
+ARM = ("robot=loopback", "planner=wave", "name=mine")
+
+REFUSED = {
+    "no planner for it": (["robot=loopback"], ("planner=scripted", "there is no task", "planner=wave")),
+    "no such robot": (["robot=lopback"], ("no robot 'lopback'", "did you mean 'loopback'")),
+    "no time": (["seconds=0"], ("seconds 0", "a positive time or null")),
+    "no episodes": (["episodes=0"], ("episodes is 0",)),
+    "an isolation": (["isolation=proces"], ("no isolation 'proces'", "did you mean 'process'")),
+    "an option of the guard": (["guard.ramp=1"], ("no option 'guard.ramp'", "did you mean 'guard.ramp_s'")),
+    "a priority": (["tuning.fifo=100"], ("priority fifo is 100", "from 1 to 99")),
+    "substeps": (["substeps=0"], ("substeps is 0",)),
+    "a shape": (["shape=cubicle"], ("cubicle", "cubic")),
+    "a delay that it cannot bear": (["latency=fixed", "latency.ticks=12"], ("s = 8", "d = 12", "d <= s")),
+    "lags of nothing": (["roller=identified", "roller.path=gone.json"], ("gone.json",)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_is_refused_in_one_sentence(name: str, rollahead: Command) -> None:
+    arguments, words = REFUSED[name]
+    sentence = refusal(rollahead("run", *arguments), "run")
+    for word in words:
+        assert word in sentence
+
+
+def summary(name: str = "mine") -> Any:
+    return json.loads((Path("runs") / name / "summary.json").read_text())
+
+
+def test_a_simulated_robot_plays_its_episodes_and_leaves_what_lockstep_leaves(rollahead: Command) -> None:
+    ran = rollahead("run", "latency=fixed", "latency.ticks=4", "episodes=2", "name=mine")
+    assert (ran.status, ran.err) == (0, "")
+    for words in ("sim · vlash, s = 8 · thread", "Hz of 50 Hz", "planned 4", "vlash", "report: runs/mine"):
+        assert words in ran.out
+    left = {path.name for path in Path("runs/mine").iterdir()}
+    assert left == {
+        "config.yaml",
+        "summary.json",
+        "episodes.parquet",
+        "ticks.parquet",
+        "inferences.parquet",
+        "report.html",
+    }
+    found = summary()
+    assert found["cells"][0]["figures"]["episodes"] == 2
+    assert found["realtime"][0]["gauges"]["delay_planned"] == 4
+    assert "switch_interval" in found["tuned"]
+    assert "In real time" in Path("runs/mine/report.html").read_text()
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_robot_is_driven_for_the_time_it_is_told_and_every_tick_is_on_disk(
+    isolation: str, rollahead: Command
+) -> None:
+    ran = rollahead("run", *ARM, "seconds=1", f"isolation={isolation}")
+    assert (ran.status, ran.err) == (0, "")
+    ticks = pq.read_table("runs/mine/ticks.parquet").to_pydict()
+    assert ticks["tick"] == list(range(len(ticks["tick"])))
+    assert len(ticks["tick"]) >= 50
+    assert "action.joint_1" in ticks
+    found = summary()
+    assert found["cells"] == []
+    assert found["realtime"][0]["gauges"]["ticks"] == len(ticks["tick"])
+    assert found["realtime"][0]["gauges"]["guard"].get("ramp", 0) > 0  # a real robot starts by a ramp
+    page = Path("runs/mine/report.html").read_text()
+    assert "drove a robot with vlash for 1" in page
+
+
+def test_setpoints_between_ticks_are_sent_at_the_servo_rate(rollahead: Command) -> None:
+    ran = rollahead("run", *ARM, "seconds=0.5", "substeps=2", "shape=cubic")
+    assert (ran.status, ran.err) == (0, "")
+
+
+def test_a_run_that_fails_says_why_and_leaves_its_records(rollahead: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rollahead.runtime.robots.loopback import NullRobot
+
+    written = NullRobot.write
+    count = iter(range(10**6))
+
+    def write(self: NullRobot, setpoint: Any) -> None:
+        if next(count) == 20:
+            raise OSError("the cable is out")
+        written(self, setpoint)
+
+    monkeypatch.setattr(NullRobot, "write", write)
+    sentence = refusal(rollahead("run", *ARM, "seconds=5"), "run")
+    assert "the robot failed in tick 20 (OSError: the cable is out); it was held and stopped" in sentence
+    assert summary()["error"] == sentence
+    assert len(pq.read_table("runs/mine/ticks.parquet")) >= 20
+
+
+def test_ctrl_c_ends_a_run_with_its_records_and_the_robot_at_rest(tmp_path: Path) -> None:
+    program = subprocess.Popen(
+        [PROGRAM, "run", *ARM, "seconds=null"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    unfinished = tmp_path / "runs/mine/ticks.parquet.unfinished"
+    for _ in range(6000):
+        if unfinished.exists():
+            break
+        threading.Event().wait(0.01)
+    threading.Event().wait(0.5)
+    os.killpg(program.pid, signal.SIGINT)
+    out, err = program.communicate(timeout=60)
+    assert (program.returncode, err) == (0, "")
+    assert "report: runs/mine" in out
+    status = pq.read_table(tmp_path / "runs/mine/ticks.parquet")["status"].to_pylist()
+    assert status[-1] == TickStatus.PAUSED
+
+
+def test_in_a_terminal_it_shows_how_it_goes_and_q_ends_it(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    program = subprocess.Popen(
+        [PROGRAM, "run", *ARM, "seconds=null"],
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"q ends" not in shown:
+        shown += os.read(ours, 4096)
+    os.write(ours, b"q")
+    while b"report: runs/mine" not in shown:
+        shown += os.read(ours, 4096)
+    assert program.wait(60) == 0
+    os.close(ours)
+    for words in ("loopback", "jitter", "underruns", "guard", "space pauses"):
+        assert words in shown.decode(errors="ignore")
+
+
+def test_a_run_of_which_nothing_is_known_yet_is_shown_without_numbers() -> None:
+    said = lines(Gauges(50.0).figures(), 50.0)
+    assert said["rate"] == "- Hz of 50 Hz"
+    assert said["guard"] == "nothing to do"

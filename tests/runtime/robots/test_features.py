@@ -1,0 +1,119 @@
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.robots.features import Features, norm_modes, spec_of
+from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec, names_of
+
+OBSERVED = {"lift.vel": float, "lift.pos": float, "grip.pos": np.float32, "front": (4, 6, 3), "front_depth": (4, 6, 1)}
+SENT = {"grip.pos": float, "lift.vel": float}
+MODES = {"lift.pos": "degrees", "grip.pos": "range_0_100"}
+
+
+def spec(limits: Any = None, **features: Any) -> RobotSpec:
+    return spec_of(Features(**{"observed": OBSERVED, "sent": SENT, **features}), 30.0, limits or {})
+
+
+def action(name: str, limits: Any = None, **features: Any) -> Dim:
+    return next(dim for dim in spec(limits, **features).action if dim.name == name)
+
+
+def state(name: str, limits: Any = None, **features: Any) -> Dim:
+    return next(dim for dim in spec(limits, **features).state if dim.name == name)
+
+
+def test_numbers_are_dimensions_color_images_are_cameras_and_the_rest_is_left_out() -> None:
+    made = spec()
+    assert names_of(made.action) == ("grip.pos", "lift.vel")
+    assert names_of(made.state) == ("lift.vel", "lift.pos", "grip.pos")
+    assert made.cameras == (Camera("front", 4, 6),)
+    assert made.environment == ()
+    assert made.rate_hz == 30.0
+
+
+def test_the_suffix_says_the_kind_and_what_is_driven() -> None:
+    assert (action("grip.pos").kind, action("grip.pos").drives) == (Kind.POSITION, "grip.pos")
+    assert (action("lift.vel").kind, action("lift.vel").drives) == (Kind.VELOCITY, "lift.pos")
+    assert (state("lift.vel").kind, state("lift.vel").rate_of) == (Kind.VELOCITY, "lift.pos")
+    assert (state("lift.pos").kind, state("lift.pos").rate_of) == (Kind.POSITION, None)
+
+
+def test_a_velocity_whose_position_is_not_observed_drives_nothing_and_is_the_rate_of_nothing() -> None:
+    observed = {"lift.vel": float, "grip.pos": float}
+    assert action("lift.vel", observed=observed).drives is None
+    assert state("lift.vel", observed=observed).rate_of is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "unit", "low", "high"),
+    [("range_m100_100", "%", -100, 100), ("range_0_100", "%", 0, 100), ("degrees", "deg", -np.inf, np.inf)],
+)
+def test_the_range_of_a_motor_follows_from_how_lerobot_normalises_it(
+    mode: str, unit: str, low: float, high: float
+) -> None:
+    modes = {"grip.pos": mode}
+    dim = action("grip.pos", norm_modes=modes)
+    assert (dim.unit, dim.low, dim.high) == (unit, low, high)
+    measured = state("grip.pos", norm_modes=modes)
+    assert (measured.unit, measured.low, measured.high) == (unit, -np.inf, np.inf)
+
+
+def test_limits_come_before_what_the_motor_says_and_their_own_before_the_default() -> None:
+    limits = {"default": {"rate_limit": 9.0, "high": 80.0}, "grip.pos": {"high": 60.0, "jump_limit": 5}}
+    dim = action("grip.pos", limits, norm_modes=MODES)
+    assert (dim.low, dim.high, dim.rate_limit, dim.jump_limit) == (0.0, 60.0, 9.0, 5)
+    assert action("lift.vel", limits).rate_limit == 9.0
+    assert state("grip.pos", limits) == Dim("grip.pos")  # of what is both, limits are of what is sent
+
+
+def test_of_a_name_that_is_both_the_kind_and_unit_are_of_both_and_of_a_measured_one_all() -> None:
+    limits = {"grip.pos": {"unit": "mm", "kind": "rotation"}, "lift.pos": {"low": 0.0, "high": 1.5, "unit": "m"}}
+    assert (action("grip.pos", limits).kind, action("grip.pos", limits).unit) == (Kind.ROTATION, "mm")
+    assert (state("grip.pos", limits).kind, state("grip.pos", limits).unit) == (Kind.ROTATION, "mm")
+    lift = state("lift.pos", limits)
+    assert (lift.low, lift.high, lift.unit) == (0.0, 1.5, "m")
+
+
+def test_an_action_of_another_suffix_needs_its_kind() -> None:
+    sent = {**SENT, "lamp": float}
+    with pytest.raises(ConfigError, match=r"'lamp' ends in neither \.pos nor \.vel.*give limits\.lamp\.kind, one of"):
+        spec(sent=sent)
+    lamp = {"kind": "discrete", "low": 0.0, "high": 1.0, "threshold": 0.5, "hysteresis": 0.2}
+    dim = action("lamp", {"lamp": lamp}, sent=sent)
+    assert (dim.kind, dim.threshold, dim.hysteresis, dim.drives) == (Kind.DISCRETE, 0.5, 0.2, None)
+
+
+def test_what_an_action_of_another_name_drives_can_be_said() -> None:
+    limits = {"grip": {"kind": "position", "drives": "grip.pos"}}
+    assert action("grip", limits, sent={"grip": float}).drives == "grip.pos"
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"grp.pos": {}}, "no dimension of the robot 'grp.pos'; did you mean 'grip.pos'"),
+        ({"grip.pos": {"rate_limt": 1.0}}, "no limit of grip.pos 'rate_limt'; did you mean 'rate_limit'"),
+        ({"grip.pos": {"kind": "positon"}}, "no kind of dimension 'positon'; did you mean 'position'"),
+        ({"grip.pos": {"low": "deep"}}, "limits.grip.pos.low is 'deep'; give a number"),
+        ({"grip.pos": 5}, "limits.grip.pos is 5; give fields of it"),
+        ({"grip.pos": {"low": 1.0, "high": 0.0}}, "'grip.pos' has low 1.0 and high 0.0"),
+    ],
+)
+def test_limits_that_cannot_be_are_refused_by_name(limits: Any, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        spec(limits)
+    assert words in str(caught.value)
+
+
+def test_a_robot_that_is_sent_images_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"action 'screen' is \(4, 6, 3\), and only numbers can be sent"):
+        spec(sent={**SENT, "screen": (4, 6, 3)})
+
+
+def test_the_norm_modes_are_those_of_the_bus_if_there_is_one() -> None:
+    motors = {"lift": SimpleNamespace(norm_mode=SimpleNamespace(value="degrees")), "wheel": SimpleNamespace()}
+    assert norm_modes(SimpleNamespace(motors=motors)) == {"lift.pos": "degrees"}
+    assert norm_modes(None) == norm_modes(SimpleNamespace(motors=["lift"])) == {}

@@ -1,0 +1,133 @@
+"""Gauges on traces that are made by hand."""
+
+import numpy as np
+import pytest
+
+from rollahead.runtime.clock import FakeClock
+from rollahead.runtime.gauges import Gauges
+from rollahead.runtime.guard import Flag
+from rollahead.runtime.spec import Dim, RobotSpec
+from rollahead.runtime.trace import InferenceRecord, TickStatus, Trace
+
+RATE_HZ = 100.0
+PERIOD_NS = 10_000_000
+SPEC = RobotSpec((Dim("x", drives="x"),), (Dim("x"),), RATE_HZ)
+ONE, NONE = np.zeros(1), np.zeros(0)
+
+
+class Made:
+    """A trace, and gauges that follow it. late_ns: of each tick; None for one that was skipped."""
+
+    def __init__(self, capacity: int = 500, start_ns: int = 7_000) -> None:
+        self.clock = FakeClock()
+        self.trace = Trace(SPEC, capacity, self.clock)
+        self.start_ns = start_ns
+        self.gauges = Gauges(RATE_HZ)
+
+    def ticks(self, late_ns: list[int | None], first: int = 0, guard: int = 0) -> None:
+        for k, late in enumerate(late_ns, first):
+            self.clock.sleep_until_ns(self.start_ns + k * PERIOD_NS + (late or 0))
+            self.trace.begin()
+            status = TickStatus.OVERRUN if late is None else TickStatus.UNDERRUN if k % 2 else TickStatus.OK
+            self.trace.tick(k, 0, status, None, -1, ONE, ONE, NONE, guard)
+
+    def inference(self, delay: int, outcome: str = "placed", lost: int = 0) -> None:
+        self.trace.inference(InferenceRecord(0, 0, delay, 4, delay, outcome, 0, 1, 8, 0, 0, lost))
+
+    def follow(self) -> None:
+        self.gauges.follow(self.trace, self.start_ns)
+
+
+def test_lateness_is_from_the_deadline_and_jitter_from_tick_to_tick() -> None:
+    made = Made()
+    made.ticks([1000, 3000, 2000, 2000])
+    made.follow()
+    figures = made.gauges.figures()
+    assert figures["late_us"]["max"] == pytest.approx(3.0)
+    assert figures["late_us"]["p50"] == pytest.approx(2.0)
+    assert figures["uneven_us"]["max"] == pytest.approx(2.0)
+    assert figures["rate_hz"] == pytest.approx(3 / (3 * 0.01 + 1e-6))
+
+
+@pytest.mark.parametrize("parts", [[9], [1] * 9, [4, 5], [8, 1]])
+def test_however_often_it_looks_it_counts_everything_once(parts: list[int]) -> None:
+    made, whole = Made(), Made()
+    late: list[int | None] = [100 * k for k in range(9)]
+    whole.ticks(late)
+    whole.follow()
+    first = 0
+    for n in parts:
+        made.ticks(late[first : first + n], first)
+        made.follow()
+        first += n
+    assert made.gauges.figures() == whole.gauges.figures()
+
+
+def test_skipped_ticks_count_and_have_no_lateness() -> None:
+    made = Made()
+    made.ticks([0, None, None, 500])
+    made.follow()
+    figures = made.gauges.figures()
+    assert (figures["ticks"], figures["skipped"], figures["status"]) == (4, 2, "underrun")
+    assert figures["late_us"]["max"] == pytest.approx(0.5)
+    assert figures["uneven_us"]["max"] == pytest.approx(20_000.5)  # the gap of two ticks is seen
+
+
+def test_a_window_is_of_the_newest_ticks_and_counts_are_of_all() -> None:
+    made = Made()
+    made.ticks([9000] * 100 + [1000] * 100)
+    made.follow()
+    figures = made.gauges.figures(last_s=1.0)
+    assert figures["late_us"]["max"] == pytest.approx(1.0)
+    assert (figures["ticks"], figures["underruns"]) == (200, 100)
+
+
+def test_what_the_guard_did_is_counted_by_name() -> None:
+    made = Made()
+    made.ticks([0, 0], guard=Flag.RATE | Flag.RANGE)
+    made.ticks([0], first=2, guard=Flag.RATE)
+    made.follow()
+    assert made.gauges.figures()["guard"] == {"rate": 3, "range": 2} or made.gauges.figures()["guard"] == {
+        "range": 2,
+        "rate": 3,
+    }
+
+
+def test_delays_are_of_the_results_of_this_epoch_and_outcomes_of_all() -> None:
+    made = Made()
+    for delay, outcome in ((4, "placed"), (6, "late"), (90, "dropped")):
+        made.inference(delay, outcome, lost=2)
+    made.follow()
+    figures = made.gauges.figures()
+    assert (figures["placed"], figures["late"], figures["dropped"], figures["expired"]) == (1, 1, 1, 0)
+    assert figures["delay_ticks"]["max"] == 6
+    assert (figures["inferences"], figures["delay_planned"], figures["rows_lost"]) == (3, 4, 4)
+
+
+def test_one_run_after_another_adds_up_and_the_time_between_is_no_jitter() -> None:
+    made = Made()
+    made.ticks([0, 0])
+    made.follow()
+    second = Made(start_ns=9_000_000_000)
+    second.ticks([0, 0])
+    made.gauges.follow(second.trace, second.start_ns)
+    figures = made.gauges.figures()
+    assert figures["ticks"] == 4
+    assert figures["uneven_us"]["max"] == pytest.approx(0.0)
+
+
+def test_nothing_yet_is_none_and_no_number() -> None:
+    made = Made()
+    made.follow()
+    figures = made.gauges.figures()
+    assert (figures["ticks"], figures["status"], figures["rate_hz"]) == (0, "none", None)
+    assert figures["late_us"] == {"p50": None, "p95": None, "p99": None, "max": None}
+    assert figures["delay_planned"] is None
+
+
+def test_records_that_were_written_over_are_counted_as_lost() -> None:
+    made = Made(capacity=4)
+    made.ticks([0] * 10)
+    made.follow()
+    assert made.gauges.lost == 6
+    assert made.gauges.figures()["ticks"] == 4

@@ -1,0 +1,152 @@
+"""The simulated world in real time: its process, and its robot as the executor drives it."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from rollahead.errors import RobotError
+from rollahead.runtime.arrays import frozen
+from rollahead.runtime.clock import MonotonicClock
+from rollahead.sim.mole import WhackAMole
+from rollahead.sim.world import SimulatedRobot, World
+
+RIGHT = frozen([0.3, 0.0])
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with World({"name": "mole"}) as made:
+        yield made
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Waits for what another process does."""
+    for _ in range(3000):
+        if holds():
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError("it never came to that")
+
+
+def connected(world: World, seed: int = 0, *, stimulus: bool = True) -> SimulatedRobot:
+    world.reset(seed, stimulus=stimulus)
+    robot = world.make_robot()
+    robot.connect()
+    return robot
+
+
+def test_a_world_that_was_not_reset_has_no_robot_to_connect() -> None:
+    with World({"name": "mole"}) as fresh, pytest.raises(RobotError, match="stands in no episode; reset it first"):
+        fresh.make_robot().connect()
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_an_episode_begins_as_the_task_does_and_stands_still_until_something_is_sent(world: World, seed: int) -> None:
+    robot, task = connected(world, seed), WhackAMole()
+    task.reset(seed)
+    for _ in range(3):
+        reading = robot.read()
+        np.testing.assert_array_equal(reading.state, task.state())
+        np.testing.assert_array_equal(reading.environment, task.environment())
+        assert reading.age == 0
+        threading.Event().wait(0.03)
+    assert (world.ticks, world.done) == (0, False)
+    assert world.task.stimulus_tick == task.stimulus_tick
+
+
+def test_it_moves_on_every_period_under_the_newest_setpoint_as_the_task_does(world: World) -> None:
+    robot, task = connected(world), WhackAMole()
+    task.reset(0)
+    robot.write(RIGHT)
+    until(lambda: world.ticks >= 10)
+    robot.stop()
+    until(lambda: world.stopped)
+    for _ in range(world.ticks):
+        task.advance(RIGHT)
+    np.testing.assert_array_equal(robot.read().state, task.state())
+
+
+def test_nothing_waits_for_a_robot_that_sends_no_more(world: World) -> None:
+    robot = connected(world)
+    robot.write(RIGHT)
+    until(lambda: world.done)
+    assert world.ticks == WhackAMole().max_ticks - 64 + world.task.stimulus_tick - 48
+    assert not world.success
+
+
+def test_a_state_of_a_world_that_has_ended_grows_old(world: World) -> None:
+    robot = connected(world)
+    robot.write(RIGHT)
+    until(lambda: world.done)
+    until(lambda: robot.read().age >= 2)
+
+
+def test_a_stopped_robot_stands_still(world: World) -> None:
+    robot = connected(world)
+    robot.write(RIGHT)
+    until(lambda: world.ticks >= 3)
+    robot.stop()
+    until(lambda: world.stopped)
+    before = world.ticks
+    threading.Event().wait(0.1)
+    assert world.ticks == before
+
+
+def test_an_episode_can_be_left_for_the_next_at_any_time(world: World) -> None:
+    for seed in range(3):
+        robot = connected(world, seed)
+        robot.write(RIGHT)
+        until(lambda: world.ticks >= 2)
+    assert connected(world, 9).read().age == 0
+    assert world.ticks == 0
+
+
+def test_a_robot_of_an_old_episode_moves_nothing_in_a_new_one(world: World) -> None:
+    old = connected(world, 0)
+    connected(world, 1)
+    old.write(RIGHT)
+    threading.Event().wait(0.15)
+    assert world.ticks == 0
+
+
+def test_an_interrupt_of_the_whole_terminal_is_not_its_affair(world: World) -> None:
+    robot = connected(world)
+    robot.write(RIGHT)
+    until(lambda: world.ticks >= 2)
+    os.kill(world.process, signal.SIGINT)
+    before = world.ticks
+    until(lambda: world.ticks > before + 2)
+    robot.stop()
+
+
+def test_a_world_whose_process_is_gone_is_told_in_words() -> None:
+    with World({"name": "mole"}) as doomed:
+        connected(doomed)
+        os.kill(doomed.process, signal.SIGKILL)
+        with pytest.raises(RobotError, match="process is gone; see what it printed, and make another"):
+            for _ in range(2):
+                doomed.reset(1)
+
+
+def test_leaving_it_ends_its_process() -> None:
+    with World({"name": "mole"}) as made:
+        pid = made.process
+        assert pid in {child.pid for child in multiprocessing.active_children()}
+    assert pid not in {child.pid for child in multiprocessing.active_children()}
+
+
+def test_the_state_is_no_older_than_a_period_while_the_world_moves(world: World) -> None:
+    robot, clock = connected(world), MonotonicClock()
+    robot.write(RIGHT)
+    ages = []
+    until(lambda: world.ticks >= 2)
+    while world.ticks < 12:
+        ages.append(robot.read().age)
+        clock.sleep_until_ns(clock.now_ns() + 1_000_000)
+    robot.stop()
+    assert np.median(ages) == 0
