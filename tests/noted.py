@@ -20,12 +20,14 @@ SPEC = RobotSpec(
     (Dim("x"), Dim("v")),
     RATE_HZ,
 )
+DAWDLE_S = 0.6
 CONNECT, WRITE, STOP, DISCONNECT, READ = range(5)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """In call number `at` of `part`, and in all later ones, the robot does `how`: raise, hang, repeat, nan, kill."""
+    """In call number `at` of `part`, and in all later ones, the robot does `how`: raise, hang, dawdle, repeat, nan,
+    kill."""
 
     part: str
     at: int
@@ -82,8 +84,8 @@ class NotedRobot(NullRobot):
             return ""
         if fault.how == "raise":
             raise OSError(f"no answer to {part}")
-        if fault.how == "hang":
-            threading.Event().wait()
+        if fault.how in ("hang", "dawdle"):
+            threading.Event().wait(None if fault.how == "hang" else DAWDLE_S)
         if fault.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         return fault.how

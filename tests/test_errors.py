@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from refused_robots import REFUSED_ROBOTS
 from rollahead import errors
 from rollahead.errors import ConfigError, ControlError, unknown_name
 from rollahead.runtime import build, feasibility
@@ -209,6 +210,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "what cannot be sent": (process_side, ("isolation=thread",)),
     "run folder": (lambda folder: RunFolder(folder), ("run folder",)),
 }
+
+
+REFUSED |= REFUSED_ROBOTS
 
 
 def raised(name: str, folder: Path) -> ConfigError:

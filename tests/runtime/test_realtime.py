@@ -414,6 +414,45 @@ def test_a_read_that_hangs_in_a_thread_has_the_robot_stopped_from_another() -> N
     assert run.notes.order == [CONNECT, WRITE, STOP]
 
 
+class Deaf(NotedRobot):
+    """It cannot be stopped."""
+
+    def stop(self) -> None:
+        raise OSError("no answer to stop")
+
+
+def test_a_robot_that_hangs_and_cannot_be_stopped_either_is_told_and_left_to_its_watchdog() -> None:
+    notes = Notes()
+    runtime = Realtime(
+        Drive(StrategyConfig("vlash", s=4, d=2), H),
+        partial(Deaf, notes.ring, Fault("read", 12, "hang")),
+        ScriptedPlanner(Planner()),
+        stall_s=STALL_S,
+    )
+    with pytest.raises(RobotError, match=r"could not be stopped either .OSError: no answer to stop.*watchdog"), runtime:
+        runtime.start()
+        runtime.wait(60)
+    assert runtime.phase is Phase.STOPPED
+
+
+@BOTH
+def test_a_robot_that_takes_its_time_to_be_let_go_is_not_taken_for_hung(isolation: str) -> None:
+    run = Run(isolation, Fault("disconnect", 0, "dawdle"))  # longer than a tick may take
+    with run.runtime as runtime:
+        runtime.run(0.2)
+    run.at_rest()
+
+
+def test_a_robot_that_is_never_let_go_is_told() -> None:
+    run = Run("thread", Fault("disconnect", 0, "hang"), connect_s=0.5)
+    with (
+        pytest.raises(RobotError, match=r"the robot was not let go for 0.5 s, so a call of the robot hangs"),
+        run.runtime as runtime,
+    ):
+        runtime.run(0.2)
+    assert run.notes.order == [CONNECT, WRITE, STOP]
+
+
 def test_a_read_that_hangs_in_a_process_has_the_process_killed() -> None:
     run = Run("process", Fault("read", 12, "hang"))
     with (

@@ -1,7 +1,7 @@
 """The executor's side of the realtime runtime: the same function in a thread, or in a process of its own.
 
-    Ready, Ended  -- control -->  whoever started it      (a pipe, never touched while ticks run)
-    Go            <-- control --
+    Ready, Rested, Ended  -- control -->  whoever started it      (a pipe, never touched while ticks run)
+    Go                    <-- control --
 
 It connects the robot, reads it, waits until the planner is warm, runs the loop, and stops and disconnects the robot,
 whatever happened.
@@ -58,6 +58,11 @@ class Go:
     start_ns: int
     costs: tuple[Cost, ...]
     ticks: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """The last tick is over, and the robot is being let go, which may take long: cameras, for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,10 @@ class Host:
                     delay.add(cost)
                 drive = self.drive
                 loop = Loop(executor, self.clock, links.orders, links.bell, alive, drive.substeps, drive.task)
-                loop.run(Grid(go.start_ns, robot.spec.rate_hz), go.ticks)
+                try:
+                    loop.run(Grid(go.start_ns, robot.spec.rate_hz), go.ticks)
+                finally:
+                    self.control.send(Rested())
                 if executor.failure is not None:
                     kind = RobotError if executor.failure is DEAD else InferenceError
                     raise kind(f"{executor.failure.words}; the robot was held, brought to rest and stopped")

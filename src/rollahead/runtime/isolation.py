@@ -95,7 +95,10 @@ class ThreadSide:
         """`Robot.stop` from this thread: the one that hangs cannot."""
         if self._host.robot is None:
             return "it never came to be connected"
-        self._host.robot.stop()
+        try:
+            self._host.robot.stop()
+        except Exception as error:
+            return f"it could not be stopped either ({type(error).__name__}: {error}): {UNWATCHED}"
         return "it was told to stop from another thread"
 
     def end(self) -> None:

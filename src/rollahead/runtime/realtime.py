@@ -27,7 +27,7 @@ from rollahead.errors import InferenceError, LifecycleError, RobotError, unknown
 from rollahead.runtime.build import Drive, make_delay, make_strategy
 from rollahead.runtime.clock import Clock, Grid, MonotonicClock
 from rollahead.runtime.delay import DelayEstimator
-from rollahead.runtime.host import Ended, Go, Ready
+from rollahead.runtime.host import Ended, Go, Ready, Rested
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.interrupts import deferred, interrupts
 from rollahead.runtime.isolation import PATIENCE_S, SIDES, Side
@@ -62,8 +62,8 @@ class Realtime:
 
     make_robot: makes a robot without touching its hardware, which `connect` does; it is called once here, for the
     spec, and once where the executor is, for which it is pickled if `isolation` is `process`. latency: makes every
-    inference last as long as it says, to try a policy's latency out; connect_s, stall_s: how long the robot may take
-    to connect, and how long no tick may end before the executor counts as hung.
+    inference last as long as it says, to try a policy's latency out; connect_s: how long the robot may take to connect,
+    and to be let go; stall_s: how long no tick may end before the executor counts as hung.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Realtime:
         self._side: Side = SIDES[isolation](drive, make_robot, self.spec, self._tuning)
         self._ended: Ended | None = None
         self._failure: Exception | None = None
-        self._launched = self._raised = False
+        self._launched = self._raised = self._rested = False
         self._undo = ExitStack()
         speed_up = SpeedUp(self.spec, drive.strategy.q)
         inference = Inference(planner, speed_up, horizon=drive.horizon, action_dim=len(self.spec.action))
@@ -237,30 +237,32 @@ class Realtime:
         make_strategy(config, self.spec, self.drive.horizon, delay.delay)
         return tuple(costs)
 
-    def _hear(self, timeout_s: float) -> Ready | Ended | None:
+    def _hear(self, timeout_s: float) -> Ready | Rested | Ended | None:
         """What the executor's side says within `timeout_s`, or that it is dead."""
         control = self._side.control
         try:
-            message: Ready | Ended | None = control.recv() if control.poll(timeout_s) else None
+            message: Ready | Rested | Ended | None = control.recv() if control.poll(timeout_s) else None
         except (EOFError, ConnectionResetError):
             message = Ended("RobotError", self._side.death())
         if message is None and not self._side.alive():
             message = control.recv() if control.poll(0) else Ended("RobotError", self._side.death())
         if isinstance(message, Ended):
             self._ended = message
+        self._rested = self._rested or isinstance(message, Rested)
         return message
 
     def _watch(self) -> None:
-        """Takes the executor for hung if no tick has ended for `stall_s`."""
+        """Takes the executor for hung if no tick has ended for `stall_s`, or letting go takes over `connect_s`."""
         count, since = self._progress
         now = time.monotonic()
         if self.trace.tick_ring.count != count or self._ended is not None:
             self._progress = (self.trace.tick_ring.count, now)
-        elif now - since > self._stall_s:
-            self._ended = Ended(
-                "RobotError",
-                f"no tick has ended for {self._stall_s:g} s, so a call of the robot hangs; {self._side.stop_hung()}",
-            )
+            return
+        limit_s = self._connect_s if self._rested else self._stall_s
+        if now - since > limit_s:
+            what = "the robot was not let go" if self._rested else "no tick has ended"
+            words = f"{what} for {limit_s:g} s, so a call of the robot hangs; {self._side.stop_hung()}"
+            self._ended = Ended("RobotError", words)
 
     def _failed(self) -> Exception | None:
         """The first failure."""
@@ -298,9 +300,10 @@ class Realtime:
             self._order(stop=True)
         else:
             self._side.control.send(None)
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + (self._connect_s if self._rested else PATIENCE_S)
         while self._ended is None and time.monotonic() < until:
-            self._hear(LOOK_S)
+            if isinstance(self._hear(LOOK_S), Rested):
+                until = time.monotonic() + self._connect_s
             if self.phase is Phase.RUNNING:
                 self._watch()
         if self._ended is None:

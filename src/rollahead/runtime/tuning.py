@@ -50,9 +50,7 @@ class Tuning:
                 f"torch_threads {self.torch_threads}; every one must be positive"
             )
         if not 100_000 <= self.slice_ns <= 100_000_000:
-            raise ConfigError(
-                f"slice_ns is {self.slice_ns}; the kernel takes 100000 (0.1 ms) to 100000000: give one of these"
-            )
+            raise ConfigError(f"slice_ns is {self.slice_ns}; give what the kernel takes, 100000 (0.1 ms) to 100000000")
         if self.fifo is not None and not 1 <= self.fifo <= 99:
             raise ConfigError(f"the priority fifo is {self.fifo}; give one from 1 to 99, or null")
         present = os.sched_getaffinity(0)
