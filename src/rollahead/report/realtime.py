@@ -10,7 +10,7 @@ Ran = Mapping[str, Any]  # as `rollahead.commands.results.describe_live` leaves 
 
 def live_rows(ran: Sequence[Ran]) -> list[TableRow]:
     """A row for each strategy."""
-    return [TableRow(str(one["strategy"]["name"]), f"s = {one['strategy']['s']}", False, _entries(one)) for one in ran]
+    return [TableRow(str(one["strategy"]["name"]), f"s={one['strategy']['s']}", False, _entries(one)) for one in ran]
 
 
 def _entries(one: Ran) -> tuple[Entry, ...]:
