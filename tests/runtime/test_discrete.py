@@ -41,6 +41,31 @@ def test_a_policy_that_trembles_within_the_hysteresis_moves_nothing() -> None:
         assert last == 1.0
 
 
+@pytest.mark.parametrize("sent", np.linspace(0.0, 1.0, 11))
+def test_a_gripper_on_its_way_stays_as_decided_however_far_it_has_come(sent: float) -> None:
+    discrete = Discrete(SPEC)
+    assert discrete(frozen([0.0, 0.9]), frozen([0.0, 0.0]))[1] == 1.0
+    assert discrete(frozen([0.0, 0.6]), frozen([0.0, sent]))[1] == 1.0  # between the edges
+    assert discrete(frozen([0.0, 0.4]), frozen([0.0, sent]))[1] == 0.0
+
+
+@pytest.mark.parametrize("sent", np.linspace(0.0, 1.0, 11))
+def test_a_hold_keeps_what_was_decided_and_before_that_what_is_nearer(sent: float) -> None:
+    discrete = Discrete(SPEC)
+    assert discrete.hold(frozen([0.0, sent]))[1] == float(sent >= 0.5)
+    discrete(frozen([0.0, 0.9]), frozen([0.0, 0.0]))
+    assert discrete.hold(frozen([0.0, sent]))[1] == 1.0
+    discrete.forget()
+    assert discrete.hold(frozen([0.0, sent]))[1] == float(sent >= 0.5)
+
+
+def test_nan_changes_nothing_of_what_was_decided() -> None:
+    discrete = Discrete(SPEC)
+    discrete(frozen([0.0, 0.9]), frozen([0.0, 0.0]))
+    discrete(frozen([0.0, np.nan]), frozen([0.0, 1.0]))
+    assert discrete.hold(frozen([0.0, 0.2]))[1] == 1.0
+
+
 def test_nan_is_left_for_the_guard_and_other_dimensions_as_they_are() -> None:
     row = Discrete(SPEC)(frozen([3.3, np.nan]), frozen([1.0, 1.0]))
     assert row[0] == 3.3

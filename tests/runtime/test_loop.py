@@ -264,6 +264,24 @@ def test_another_task_drops_what_is_asked_and_runs_on_with_what_is_planned() -> 
     assert snapshot.observation.task == "the other"
 
 
+def test_a_gripper_with_a_rate_limit_is_slewed_to_what_was_decided_also_through_a_hold() -> None:
+    grip = Dim("grip", kind=Kind.DISCRETE, low=0.0, high=1.0, threshold=0.5, rate_limit=2.0)  # 0.2 per tick
+    spec = RobotSpec((SPEC.action[0], grip), (Dim("x"), Dim("grip")), RATE_HZ)
+    robot, trace = LoopbackRobot(spec), Trace(spec, 100)
+    executor = make_executor(Drive(StrategyConfig("sync", s=2), horizon=8), robot, DelayEstimator(fixed=2), trace)
+    executor.observe(0)
+    snapshot = executor.outbox.peek()
+    assert snapshot is not None
+    assert snapshot.request is not None
+    rows = frozen(np.full((8, 2), 0.9))
+    executor.inbox.put(Result(snapshot.request, rows, 0, frozen([0.0, 0.0]), Cost(1.0)))
+    executor.act(0)
+    for k in range(1, 8):
+        executor.tick(k)
+    assert TickStatus(int(trace.ticks["status"][3])) is TickStatus.UNDERRUN  # only the first two rows are used
+    assert [sent[1] for sent in robot.sent] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0, 1.0, 1.0])
+
+
 # ---- what fails -----------------------------------------------------------------------------------------------------
 
 

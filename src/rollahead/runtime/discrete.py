@@ -1,9 +1,13 @@
 """Discrete dimensions: a policy's number becomes one of two, and flickers not.
 
+What counts for the hysteresis is what was decided, not what was sent: a gripper that is slewed (a `rate_limit` on a
+discrete dimension) is on its way for many ticks.
+
 Hot path: the executor's, of every tick.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.spec import RobotSpec
@@ -19,15 +23,37 @@ class Discrete:
         self._high = np.array([dim.high for _, dim, _ in switched])
         self._middle = np.array([threshold for _, _, threshold in switched], np.float64)
         self._half = np.array([dim.hysteresis / 2 for _, dim, _ in switched])
+        self._up: NDArray[np.bool_] | None = None  # what was decided last, in this epoch
 
     def __call__(self, row: FloatArray, last: FloatArray | None) -> FloatArray:
-        """(A,), `row` (A,) with each such dimension low or high. Between its two levels it stays where `last` (A,),
-        what was sent before, is nearer to; without one the middle decides. NaN is left for the guard. Phase: hot."""
+        """(A,), `row` (A,) of a chunk with each such dimension low or high. Between its two levels it stays as decided;
+        first in an epoch, where `last` (A,), what was sent before, is nearer to; without one the middle decides. NaN is
+        left for the guard. Phase: hot."""
         if not len(self._at):
             return row
         asked = row[self._at]
-        before = asked - self._middle if last is None else last[self._at] - (self._low + self._high) / 2
-        up = (asked >= self._middle + self._half) | ((asked > self._middle - self._half) & (before >= 0))
+        up = (asked >= self._middle + self._half) | ((asked > self._middle - self._half) & self._before(asked, last))
+        self._up = up = np.where(np.isnan(asked), self._before(asked, last), up)
+        return self._snapped(row, np.where(np.isnan(asked), asked, np.where(up, self._high, self._low)))
+
+    def hold(self, row: FloatArray) -> FloatArray:
+        """(A,), the hold `row` (A,) with each such dimension as decided; first in an epoch, what is nearer. Phase:
+        hot."""
+        if not len(self._at):
+            return row
+        up = row[self._at] >= (self._low + self._high) / 2 if self._up is None else self._up
+        return self._snapped(row, np.where(up, self._high, self._low))
+
+    def forget(self) -> None:
+        """An epoch is over. Phase: hot."""
+        self._up = None
+
+    def _before(self, asked: FloatArray, last: FloatArray | None) -> NDArray[np.bool_]:
+        if self._up is not None:
+            return self._up
+        return asked >= self._middle if last is None else last[self._at] >= (self._low + self._high) / 2
+
+    def _snapped(self, row: FloatArray, values: FloatArray) -> FloatArray:
         snapped = row.copy()
-        snapped[self._at] = np.where(np.isnan(asked), asked, np.where(up, self._high, self._low))
+        snapped[self._at] = values
         return snapped

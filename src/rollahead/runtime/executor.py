@@ -206,6 +206,7 @@ class Executor:
         self._new_epoch()
         self._timeline = Timeline(fold=self._strategy.fold)
         self._senses.forget()
+        self._discrete.forget()
         self._rejoin = self._ramp = True
 
     def _new_epoch(self) -> None:
@@ -216,8 +217,9 @@ class Executor:
     def _decide(self, k: int) -> tuple[Chunk | None, FloatArray]:
         """The chunk that has tick `k`, if any may be used, and what is to be sent: its row, or a hold."""
         covering = () if self._paused or self._senses.trouble else self._timeline.covering(k)
-        row = self._timeline.fold(covering, k, k + 1)[0] if covering else self._next_hold()
-        return covering[-1] if covering else None, self._discrete(row, self._history.last)
+        if not covering:
+            return None, self._discrete.hold(self._next_hold())
+        return covering[-1], self._discrete(self._timeline.fold(covering, k, k + 1)[0], self._history.last)
 
     def _join(self, chunk: Chunk | None) -> None:
         """At the first hold and at the first row of an epoch the guard begins anew, from what a hold would send."""
