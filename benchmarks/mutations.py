@@ -15,17 +15,18 @@ from pathlib import Path
 from benchmarks.figures import record, row
 
 ROOT = Path(__file__).parents[1]
-SUITE = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", "--no-header", "tests/runtime")
+SUITE = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", "--no-header")
 
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """In `module` of the runtime, `old` becomes `new`. fault: what it does."""
+    """In `module` of the runtime, `old` becomes `new`. fault: what it does; tests: those that are run."""
 
     fault: str
     module: str
     old: str
     new: str
+    tests: str = "."
 
 
 MUTATIONS = (
@@ -39,6 +40,62 @@ MUTATIONS = (
     Mutation("the roll ends a tick early", "strategy.py", "roll_to=origin", "roll_to=origin - 1"),
     Mutation("braking starts a tick late", "hold.py", "np.arange(1, n + 1)", "np.arange(0, n)"),
     Mutation("the newest measurement is not used", "binding.py", "return newest if", "return request.asked if"),
+    Mutation("a tick is skipped too soon", "loop.py", "grid.due_ns(k + 1):", "grid.due_ns(k):", "test_loop.py"),
+    Mutation(
+        "an e-stop that was reset before is obeyed no more",
+        "loop.py",
+        "and not orders.latched",
+        "and True",
+        "test_loop.py",
+    ),
+    Mutation("a dead worker is not noticed", "loop.py", "executor.failure = DEAD", "pass", "test_loop.py"),
+    Mutation(
+        "a planner that failed leaves its plan",
+        "executor.py",
+        "self.failure = result\n            self.pause()",
+        "self.failure = result",
+        "test_loop.py",
+    ),
+    Mutation("after an e-stop something is sent", "executor.py", "if self._stopped or not", "if not", "test_loop.py"),
+    Mutation(
+        "a stale state is used",
+        "executor.py",
+        "self._paused or self._senses.trouble else self._timeline.c",
+        "self._paused else self._timeline.c",
+        "test_realtime.py",
+    ),
+    Mutation(
+        "a refused jump becomes the last setpoint",
+        "guard.py",
+        "return self._refuse(asked, JUMP)",
+        "return self._sent(asked, asked), JUMP",
+        "test_guard.py",
+    ),
+    Mutation("the ramp never ends", "guard.py", "self._ramped += 1", "self._ramped += 0", "test_guard.py"),
+    Mutation(
+        "setpoints of a tick are a setpoint late",
+        "servo.py",
+        "np.arange(substeps)",
+        "np.arange(1, substeps + 1)",
+        "test_servo.py",
+    ),
+    Mutation(
+        "what hangs is not noticed", "realtime.py", "now - since > limit_s", "now - since > 1e9", "test_realtime.py"
+    ),
+    Mutation(
+        "an injected latency ends a tick late",
+        "worker.py",
+        "latency.done - BEFORE_HEAD",
+        "latency.done + BEFORE_HEAD",
+        "test_worker.py",
+    ),
+    Mutation(
+        "a pure delay is not rolled over",
+        "binding.py",
+        "measured.state_tick, tick, lookback_of(roller)",
+        "measured.state_tick, tick, 0",
+        "test_binding.py",
+    ),
 )
 
 
@@ -55,7 +112,12 @@ def noticed_by(mutation: Mutation) -> str | None:
         path.write_text(source.replace(mutation.old, mutation.new))
         environment = {**os.environ, "PYTHONPATH": str(path.parents[2]), "PYTHONDONTWRITEBYTECODE": "1"}
         ran = subprocess.run(
-            [sys.executable, *SUITE], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+            [sys.executable, *SUITE, f"tests/runtime/{mutation.tests}"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     failed = re.search(r"^(?:FAILED|ERROR) \S*?(\w+\.py\S*)", ran.stdout, re.M)
     return failed.group(1) if failed else None
