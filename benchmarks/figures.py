@@ -1,7 +1,7 @@
 """The figures: rows of `benchmarks/results/<topic>.json`, written by the commands that they name.
 
 `make figures` prints them against their goals; `make figures CHECK=name` runs that row's command again, into another
-folder, and compares.
+folder, and compares; `python -m benchmarks.figures table=realtime` prints those of a topic as Markdown.
 """
 
 import json
@@ -87,6 +87,17 @@ def words(figure: Row) -> str:
     return f"{figure.name:<36} {value}{interval} {figure.unit}{goal}"
 
 
+def table(topic: str) -> str:
+    """The rows of a topic in Markdown."""
+    rows = [Row(**figure) for figure in json.loads((RESULTS / f"{topic}.json").read_text())]
+    lines = ["| figure | value | range | goal | |", "|---|---|---|---|---|"]
+    for figure in rows:
+        value = "none" if figure.value is None else f"{figure.value:.4g} {figure.unit}".rstrip()
+        ends = "" if figure.ci is None else " to ".join(f"{end:.4g}" for end in figure.ci)
+        lines.append(f"| `{figure.name}` | {value} | {ends} | {figure.goal or ''} | {figure.verdict} |")
+    return "\n".join(lines)
+
+
 def check(name: str) -> bool:
     """Runs the command of row `name` again and says whether its figure came again."""
     old = _find(load(), name)
@@ -120,6 +131,9 @@ def main(arguments: Sequence[Any]) -> int:
     for argument in arguments:
         if argument.startswith("check="):
             return 0 if check(argument.removeprefix("check=")) else 1
+        if argument.startswith("table="):
+            print(table(argument.removeprefix("table=")))
+            return 0
     for figure in load():
         print(words(figure))
     return 0

@@ -202,6 +202,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda folder: Tuning(switch_interval_s=0.0, timer_slack_ns=5, torch_threads=3),
         ("switch_interval_s", "0.0", "timer_slack_ns", "5", "torch_threads", "3"),
     ),
+    "spinning": (lambda folder: Tuning(spin_ns=-5), ("spin_ns is -5", "1000000")),
     "time slice": (lambda folder: Tuning(slice_ns=5), ("slice_ns is 5", "100000")),
     "priority": (lambda folder: Tuning(fifo=120), ("120", "99")),
     "cores": (lambda folder: Tuning(cores=(4096,)), ("[4096]",)),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from hydra import compose, initialize_config_module
 
 from rollahead.commands.view import lines
 from rollahead.runtime.gauges import Gauges
@@ -45,6 +46,19 @@ def test_what_cannot_be_is_refused_in_one_sentence(name: str, rollahead: Command
     sentence = refusal(rollahead("run", *arguments), "run")
     for word in words:
         assert word in sentence
+
+
+def test_options_of_lerobots_own_and_limits_of_any_name_can_be_given() -> None:
+    given = [
+        "robot=lerobot",
+        "robot.type=gantry",
+        "robot.config={port: x}",
+        "robot.limits={default: {low: -1}, a.pos: {}}",
+    ]
+    with initialize_config_module("rollahead.configs", version_base="1.3"):
+        robot = compose("run", overrides=given).robot
+    assert robot.config == {"port": "x"}
+    assert robot.limits == {"default": {"low": -1}, "a.pos": {}}
 
 
 def summary(name: str = "mine") -> Any:

@@ -55,3 +55,23 @@ def test_the_monotonic_clock_sleeps_on_when_the_system_wakes_it_early(monkeypatc
     MonotonicClock().sleep_until_ns(2_000)
     assert now[0] >= 2_000
     assert asked[:3] == [1000, 500, 250]
+
+
+@pytest.mark.parametrize("spin_ns", [0, 200, 5000])
+def test_the_last_of_a_sleep_is_spent_awake_and_never_ends_early(spin_ns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0]
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds * 1e9)
+        now[0] += round(seconds * 1e9)
+
+    def monotonic_ns() -> int:
+        now[0] += 10  # looking takes time
+        return now[0]
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic_ns", monotonic_ns)
+    MonotonicClock(spin_ns).sleep_until_ns(4000)
+    assert now[0] >= 4000
+    assert sum(slept) == pytest.approx(max(4000 - 10 - spin_ns, 0), abs=1)

@@ -91,6 +91,12 @@ def test_numbers_that_are_not_positive_are_refused(name: str) -> None:
         Tuning(**{name: 0})
 
 
+@pytest.mark.parametrize("spin_ns", [-1, 1_000_001])
+def test_spinning_for_less_than_nothing_or_for_long_is_refused(spin_ns: int) -> None:
+    with pytest.raises(ConfigError, match=f"spin_ns is {spin_ns}; give 0"):
+        Tuning(spin_ns=spin_ns)
+
+
 @pytest.mark.parametrize("slice_ns", [0, 99_999, 100_000_001])
 def test_a_time_slice_that_the_kernel_does_not_take_is_refused(slice_ns: int) -> None:
     with pytest.raises(ConfigError, match=f"slice_ns is {slice_ns}; give what the kernel takes, 100000"):

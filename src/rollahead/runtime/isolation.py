@@ -115,7 +115,7 @@ class ProcessSide:
         inbox = SharedInbox(spec, horizon, outbox)
         self.links = Links(outbox, inbox, SharedMailbox(OrdersCodec()), _trace(spec, shared=True), Bell())
         self.control, self._theirs = multiprocessing.Pipe()
-        host = Host(drive, make_robot, self.links, self._theirs, MonotonicClock(), tuning)
+        host = Host(drive, make_robot, self.links, self._theirs, MonotonicClock(tuning.spin_ns), tuning)
         context = multiprocessing.get_context("spawn")
         self._process = context.Process(target=host.run_alone, name="rollahead executor", daemon=True)
 

@@ -30,13 +30,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """switch_interval_s: of the interpreter; timer_slack_ns: of the executor's thread; slice_ns: how long the scheduler
-    lets it run at a time, which a loop never needs (Linux 6.12; before, it changes nothing); fifo: its priority under
-    SCHED_FIFO, 1 to 99, None for the normal class; cores: those it may run on, None for all; lock_memory: keep the
-    process from being paged out; torch_threads: those that torch may use for one operator, if it is loaded."""
+    """switch_interval_s: of the interpreter; timer_slack_ns: of the executor's thread; spin_ns: how long before a
+    deadline it is awake, if it has a process of its own (a thread would keep the others from Python); slice_ns: how
+    long the scheduler lets it run at a time, which a loop never needs (Linux 6.12; before, it changes nothing); fifo:
+    its priority under SCHED_FIFO, 1 to 99, None for the normal class; cores: those it may run on, None for all;
+    lock_memory: keep the process from being paged out; torch_threads: those that torch may use for one operator, if it
+    is loaded."""
 
     switch_interval_s: float = 0.0005
     timer_slack_ns: int = 1
+    spin_ns: int = 100_000
     slice_ns: int = 100_000
     fifo: int | None = None
     cores: tuple[int, ...] | None = None
@@ -49,6 +52,8 @@ class Tuning:
                 f"switch_interval_s is {self.switch_interval_s}, timer_slack_ns {self.timer_slack_ns} and "
                 f"torch_threads {self.torch_threads}; every one must be positive"
             )
+        if not 0 <= self.spin_ns <= 1_000_000:
+            raise ConfigError(f"spin_ns is {self.spin_ns}; give 0 (none) to 1000000 (1 ms)")
         if not 100_000 <= self.slice_ns <= 100_000_000:
             raise ConfigError(f"slice_ns is {self.slice_ns}; give what the kernel takes, 100000 (0.1 ms) to 100000000")
         if self.fifo is not None and not 1 <= self.fifo <= 99:
