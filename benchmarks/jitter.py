@@ -32,6 +32,14 @@ ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 WARM_S = 2.0  # left out at the start of each run
 OURS = ("thread", "process")
+SIDES = ("lerobot", *OURS)
+SHOWN = (  # in words, the figure, what it is multiplied by, digits
+    ("commands per second", "rate_hz", 1.0, 2),
+    ("drift from the grid, ms per s", "drift_us_per_s", 1e-3, 3),
+    ("from command to command, off by: p50, ms", "dt_us_p50", 1e-3, 3),
+    ("p99, ms", "dt_us_p99", 1e-3, 2),
+    ("processor time per tick, ms", "tick_cpu_us", 1e-3, 2),
+)
 
 Found = dict[str, Any]  # the figures of one run
 Times = NDArray[np.int64]
@@ -134,7 +142,7 @@ def value_row(name: str, values: Sequence[float], unit: str, goal: str | None, c
 
 def lerobot(seconds: float = 60.0, repetitions: float = 5) -> None:
     """Their loop and ours, beside the same policy."""
-    settings = [Setting(side, rate_hz, "policy") for rate_hz in (50.0, 30.0) for side in ("lerobot", *OURS)]
+    settings = [Setting(side, rate_hz, "policy") for rate_hz in (50.0, 30.0) for side in SIDES]
     runs = run_all(settings, seconds, int(repetitions))
     command = _command("lerobot", seconds, repetitions)
     record(TOPIC, [figure for rate in ("50hz", "30hz") for figure in _against_lerobot(runs, rate, command)])
@@ -142,10 +150,7 @@ def lerobot(seconds: float = 60.0, repetitions: float = 5) -> None:
 
 
 def _against_lerobot(runs: Mapping[str, Sequence[Found]], rate: str, command: str) -> list[Row]:
-    of = {
-        side: lambda figure, side=side: [abs(run[figure]) for run in runs[f"{side}_{rate}_policy"]]
-        for side in ("lerobot", *OURS)
-    }
+    of = {side: lambda figure, side=side: [abs(run[figure]) for run in runs[f"{side}_{rate}_policy"]] for side in SIDES}
     goals = rate == "50hz"  # the figures with goals are of this rate; drift and processor time have no rate in the name
     suffix = "" if goals else f"_{rate}"
 
@@ -208,6 +213,15 @@ def _write_table(name: str, runs: Mapping[str, Sequence[Found]]) -> None:
     path = RESULTS / "tables" / f"{TOPIC}_jitter_{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**runs, **provenance(0)}, indent=1) + "\n")
+
+
+def lerobot_table(runs: Mapping[str, Any]) -> str:
+    """Both loops at 50 Hz in Markdown, from what `lerobot` has left: medians over the repetitions."""
+    lines = ["| beside the same busy policy, 50 Hz | LeRobot 0.6.1 | thread | process |", "|---|---|---|---|"]
+    for words, figure, scale, digits in SHOWN:
+        medians = (float(np.median([run[figure] for run in runs[f"{side}_50hz_policy"]])) for side in SIDES)
+        lines.append(f"| {words} | " + " | ".join(f"{scale * value:.{digits}f}" for value in medians) + " |")
+    return "\n".join(lines)
 
 
 BENCHMARKS: Mapping[str, Callable[..., None]] = {"lerobot": lerobot, "python_load": python_load, "servo": servo}
