@@ -27,7 +27,7 @@ CONNECT, WRITE, STOP, DISCONNECT, READ = range(5)
 @dataclass(frozen=True)
 class Fault:
     """In call number `at` of `part`, and in all later ones, the robot does `how`: raise, hang, dawdle, repeat, nan,
-    kill."""
+    kill; in that one alone: hiccup, which is to dawdle once."""
 
     part: str
     at: int
@@ -84,7 +84,7 @@ class NotedRobot(NullRobot):
             return ""
         if fault.how == "raise":
             raise OSError(f"no answer to {part}")
-        if fault.how in ("hang", "dawdle"):
+        if fault.how in ("hang", "dawdle") or (fault.how == "hiccup" and call == fault.at):
             threading.Event().wait(None if fault.how == "hang" else DAWDLE_S)
         if fault.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)

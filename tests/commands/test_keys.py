@@ -69,7 +69,14 @@ def test_without_a_terminal_no_key_is_ever_pressed(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     "typed, told",
-    [(" ", ["pause"]), ("  ", ["pause", "resume"]), ("er", ["estop", "reset"]), ("xyz", []), ("e e", None)],
+    [
+        (" ", ["pause"]),
+        ("  ", ["pause", "resume"]),
+        ("er", ["estop", "reset"]),
+        ("E", ["estop"]),
+        ("xyz", []),
+        ("e e", None),
+    ],
 )
 def test_each_key_is_an_order_and_others_are_none(typed: str, told: list[str] | None) -> None:
     runtime: Any = Ordered()

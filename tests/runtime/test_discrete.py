@@ -85,3 +85,9 @@ def test_a_threshold_must_lie_inside_the_range_of_a_discrete_dimension() -> None
         Dim("g", kind=Kind.DISCRETE, low=0.0, high=1.0, threshold=0.9, hysteresis=1.0)
     with pytest.raises(ConfigError, match=r"'g' switches at"):
         Dim("g", kind=Kind.DISCRETE, low=0.0, high=1.0, threshold=0.5, hysteresis=-0.1)
+
+
+def test_a_switch_that_is_not_measured_is_first_held_low() -> None:
+    switch = Dim("switch", kind=Kind.DISCRETE, low=-1.0, high=1.0, threshold=0.0)
+    spec = RobotSpec((switch,), (Dim("x"),), 10.0)
+    assert Discrete(spec).hold(frozen([0.0]))[0] == -1.0

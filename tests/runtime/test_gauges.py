@@ -131,3 +131,14 @@ def test_records_that_were_written_over_are_counted_as_lost() -> None:
     made.follow()
     assert made.gauges.lost == 6
     assert made.gauges.figures()["ticks"] == 4
+
+
+def test_what_a_window_costs_does_not_grow_with_the_run() -> None:
+    made = Made(capacity=100)
+    for n in range(30):
+        made.ticks([1000] * 50, first=50 * n)
+        made.follow()
+    parts = made.gauges._late_us._parts
+    assert len(parts) == 30
+    made.gauges._late_us._parts = [np.array(["never looked at"])] * 29 + parts[-1:]  # type: ignore[list-item]
+    assert made.gauges.figures(last_s=0.5)["late_us"]["max"] == pytest.approx(1.0)

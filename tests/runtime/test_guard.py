@@ -262,3 +262,90 @@ def test_limits_that_make_no_sense_are_refused() -> None:
     for limit in ("rate_limit", "accel_limit", "jump_limit"):
         with pytest.raises(ConfigError, match=f"{limit} 0.0; give a positive one"):
             Dim("x", **{limit: 0.0})
+
+
+# ---- what a step, an edge and a turn are --------------------------------------------------------------------------
+
+
+def step_robot(**limits: Any) -> RobotSpec:
+    return RobotSpec((Dim("step", kind=Kind.DELTA, drives="y", **limits),), (Dim("y", low=-1.0, high=1.0),), RATE_HZ)
+
+
+@pytest.mark.parametrize("substeps", [1, 2, 10])
+@pytest.mark.parametrize("limits", [{"low": -0.1, "high": 0.1}, {"jump_limit": 0.1}])
+def test_the_limits_of_a_step_are_of_the_whole_tick_however_many_setpoints_it_comes_as(
+    substeps: int, limits: dict[str, float]
+) -> None:
+    guard = guarded(step_robot(**limits), frozen([0.0]), substeps)
+    sent = [guard(frozen([0.5 / substeps]), frozen([0.0]))[0][0] for _ in range(substeps)]
+    assert sum(sent) <= 0.1 + 1e-12
+
+
+@pytest.mark.parametrize("substeps", [1, 2, 10])
+def test_the_steps_of_a_tick_together_do_not_pass_an_edge(substeps: int) -> None:
+    guard = guarded(step_robot(), frozen([0.0]), substeps)
+    assert sum(guard(frozen([0.5 / substeps]), frozen([0.98]))[0][0] for _ in range(substeps)) <= 0.02 + 1e-12
+
+
+@pytest.mark.parametrize("substeps", [1, 2, 5])
+def test_a_step_changes_no_faster_from_tick_to_tick_than_it_may_however_it_is_shared_out(substeps: int) -> None:
+    guard = guarded(step_robot(rate_limit=0.2 * RATE_HZ), frozen([0.0]), substeps)
+    steps = [sum(guard(frozen([0.9 / substeps]), frozen([0.0]))[0][0] for _ in range(substeps)) for _ in range(6)]
+    assert np.diff([0.0, *steps]).max() <= 0.2 + 1e-9
+
+
+@pytest.mark.parametrize("start", [-105.0, 140.0])
+@pytest.mark.parametrize("ramp_s", [0.0, 1.0])
+def test_a_robot_found_outside_its_range_comes_in_at_its_rate(start: float, ramp_s: float) -> None:
+    robot = RobotSpec((Dim("x", low=-90.0, high=90.0, rate_limit=2.0, drives="x"),), (Dim("x"),), RATE_HZ)
+    guard = guarded(robot, frozen([start]), ramp_s=ramp_s)
+    sent = [start, *(guard(frozen([0.0]), frozen([start]))[0][0] for _ in range(40))]
+    assert np.abs(np.diff(sent)).max() <= 2.0 / RATE_HZ + 1e-9
+    assert abs(sent[-1]) < abs(start)
+
+
+@pytest.mark.parametrize("start", [1.4, -1.4])
+def test_a_target_beyond_the_states_edge_is_left_slowly_too_and_comes_no_farther_out(start: float) -> None:
+    robot = RobotSpec((Dim("x", rate_limit=1.0, drives="x"),), (Dim("x", low=-1.0, high=1.0),), RATE_HZ)
+    guard = guarded(robot, frozen([start]))
+    assert guard(frozen([2 * start]), frozen([start]))[0][0] == start
+    assert abs(guard(frozen([0.0]), frozen([start]))[0][0] - start) <= 1.0 / RATE_HZ + 1e-9
+
+
+@pytest.mark.parametrize("age", [0, 1, 3, 5])
+@pytest.mark.parametrize("room", [0.0, 0.05, 0.2, 0.6])
+def test_a_velocity_towards_an_edge_can_still_brake_also_where_the_state_is_old(age: int, room: float) -> None:
+    rate = 4.0
+    robot = RobotSpec(
+        (Dim("v", kind=Kind.VELOCITY, rate_limit=rate, drives="y"),), (Dim("y", low=-1.0, high=1.0),), RATE_HZ
+    )
+    guard = guarded(robot, frozen([1.0]))
+    sent = guard(frozen([1.0]), frozen([1.0 - room]), age)[0][0]
+    left = max(room - age * 1.0 / RATE_HZ, 0.0)  # it has gone on at 1 since
+    assert sent**2 <= 2 * rate * left + 1e-9
+    assert sent <= left * RATE_HZ + 1e-9
+
+
+def test_a_turn_is_eased_the_short_way_round() -> None:
+    turn = tuple(Dim(f"r{axis}", "rad", Kind.ROTATION, drives="x") for axis in "xyz")
+    robot = RobotSpec(turn, (Dim("x"),), RATE_HZ)
+    guard = guarded(robot, frozen([3.13, 0.0, 0.0]), ramp_s=1.0)
+    sent = [guard(frozen([-3.13, 0.0, 0.0]), frozen([0.0]))[0] for _ in range(round(RATE_HZ))]
+    assert all(np.linalg.norm(row) > 3.1 for row in sent)  # it never comes by the other side
+
+
+def test_a_limit_on_a_component_of_a_turn_is_refused() -> None:
+    turn = (*(Dim(f"r{axis}", "rad", Kind.ROTATION, drives="x") for axis in "xy"),)
+    robot = RobotSpec((*turn, Dim("rz", "rad", Kind.ROTATION, drives="x", rate_limit=1.0)), (Dim("x"),), RATE_HZ)
+    with pytest.raises(ConfigError, match="'rz' is a component of a rotation and has a rate_limit"):
+        Guard(robot, GuardConfig())
+
+
+def test_a_setpoint_that_the_workspace_refuses_is_no_step_of_the_ramp() -> None:
+    space = Workspace((-1.0,) * 3, (1.0,) * 3, lambda setpoint: np.array([setpoint[0], 0.0, 0.0]))
+    robot = RobotSpec((Dim("x", drives="x"),), (Dim("x"),), RATE_HZ)
+    guard = guarded(robot, frozen([0.9]), ramp_s=1.0, workspace=space)
+    for _ in range(60):
+        guard(frozen([50.0]), frozen([0.9]))  # refused, but for the first of the ramp
+    steps = np.diff([guard(frozen([-0.9]), frozen([0.9]))[0][0] for _ in range(40)])
+    assert np.abs(steps).max() < 1.8 * np.pi / 2 / RATE_HZ * 1.2

@@ -12,6 +12,7 @@ from rollahead.runtime.bell import Bell
 from rollahead.runtime.build import Drive, StrategyConfig, make_executor
 from rollahead.runtime.clock import FakeClock, Grid
 from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.loop import DEAD, Loop
 from rollahead.runtime.mailbox import Mailbox
 from rollahead.runtime.messages import Cost, Failure, Orders, Result
@@ -29,8 +30,8 @@ START_NS = 5 * PERIOD_NS
 class ClockedRobot(LoopbackRobot):
     """Notes when each setpoint came; does `on_write[k]` in its k-th write, `on_read[k]` in its k-th read."""
 
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__(SPEC)
+    def __init__(self, clock: FakeClock, spec: RobotSpec = SPEC) -> None:
+        super().__init__(spec)
         self.at_ns: list[int] = []
         self.stops = self.reads = 0
         self.on_write: dict[int, Callable[[], None]] = {}
@@ -55,15 +56,23 @@ class ClockedRobot(LoopbackRobot):
 class Stage:
     """A loop, with its orders; every request is answered with rows of `value`, at once or after `latency` ticks."""
 
-    def __init__(self, substeps: int = 1, value: float = 2.0, strategy: str = "vlash") -> None:
+    def __init__(
+        self,
+        substeps: int = 1,
+        value: float = 2.0,
+        strategy: str = "vlash",
+        spec: RobotSpec = SPEC,
+        ramp_s: float = 0.0,
+    ) -> None:
         self.clock = FakeClock()
-        self.robot = ClockedRobot(self.clock)
+        self.robot = ClockedRobot(self.clock, spec)
         self.orders: Mailbox[Orders] = Mailbox()
         self.alive = True
         self.value = value
         self.latency = 0
         self.trace = Trace(SPEC, 500, self.clock)
-        drive = Drive(StrategyConfig(strategy, s=4, d=2), horizon=8, substeps=substeps)
+        guard = GuardConfig(ramp_s=ramp_s)
+        drive = Drive(StrategyConfig(strategy, s=4, d=2), horizon=8, substeps=substeps, guard=guard)
         self.executor = make_executor(drive, self.robot, DelayEstimator(fixed=2), self.trace)
         self.bell = Bell()
         self.loop = Loop(self.executor, self.clock, self.orders, self.bell, lambda: self.alive, substeps)
@@ -77,9 +86,9 @@ class Stage:
         self.executor.look = look  # type: ignore[method-assign]
         obeyed = self.loop._obey
 
-        def obey(k: int, grid: Grid, ticks: int | None) -> None:
-            self.before.get(k, lambda: None)()
-            obeyed(k, grid, ticks)
+        def obey(k: int, grid: Grid) -> None:
+            self.before.pop(k, lambda: None)()
+            obeyed(k, grid)
 
         self.loop._obey = obey  # type: ignore[method-assign]
 
@@ -161,6 +170,84 @@ def test_it_ends_after_so_many_ticks_and_comes_to_rest_first() -> None:
     assert [of for of in status if of is not TickStatus.PAUSED][-1] is TickStatus.OK
     assert status[10:] == [TickStatus.PAUSED] * 2  # v = 2 brakes by 1 per tick
     assert [sent[1] for sent in stage.robot.sent[9:]] == [2.0, 1.0, 0.0]
+
+
+def test_it_ends_also_if_the_tick_at_which_it_should_is_skipped() -> None:
+    stage = Stage()
+    stage.robot.on_write[8] = lambda: stage.clock.advance(4 * PERIOD_NS)
+    status = stage.run(10)
+    assert status[10] is TickStatus.OVERRUN
+    assert len(status) < 10 + 4 + RATE_HZ
+
+
+def test_what_is_ordered_while_a_look_takes_long_is_obeyed_before_anything_is_sent() -> None:
+    stage = Stage()
+    stage.robot.on_read[5] = stage.order(stop=True, estops=1, latched=True)
+    status = stage.run(20)
+    assert len(stage.robot.sent) == 5
+    assert status[5] is TickStatus.ESTOP
+    assert stage.robot.stops == 1
+
+
+def test_a_robot_that_comes_to_rest_is_not_set_going_again() -> None:
+    stage = Stage()
+    stage.before = {5: stage.order(paused=True), 8: stage.order(paused=True, stop=True), 9: stage.order(stop=True)}
+    status = stage.run(50)
+    assert set(status[5:]) == {TickStatus.PAUSED}
+
+
+@pytest.mark.parametrize("late", [0.0, 0.3, 0.6])
+def test_setpoints_that_are_overdue_are_left_out_and_do_not_come_in_a_burst(late: float) -> None:
+    stage = Stage(substeps=10)
+    stage.robot.on_write[43] = lambda: stage.clock.advance(int(late * PERIOD_NS))
+    stage.run(10)
+    times = np.array(ticks_of(stage.robot.at_ns))
+    in_tick = times[(times >= 4) & (times < 5)]
+    assert np.diff(in_tick).min() >= 0.1 - 1e-9 - (late > 0) * 0.1 * (late * 10 % 1)
+    assert len(in_tick) == 10 - int(late * 10)
+
+
+@pytest.mark.parametrize("substeps", [1, 10])
+def test_a_chunk_that_is_there_but_not_yet_due_is_reached_by_the_ramp_and_not_by_setpoints_on_the_way(
+    substeps: int,
+) -> None:
+    stage = Stage(substeps, ramp_s=0.3)
+    stage.run(20)
+    sent = np.array([v for _, v in stage.robot.sent])
+    held = np.array(ticks_of(stage.robot.at_ns)) < 2 - 1e-9  # ticks 0 and 1 have no row yet
+    assert (sent[held[: len(sent)]] == 0.0).all()
+    assert np.diff(sent[: 8 * substeps]).min() >= 0.0  # it never goes back
+
+
+def test_a_pause_repeats_the_last_target_and_going_on_starts_from_what_is_measured() -> None:
+    stage = Stage()
+    stage.robot.on_read = dict.fromkeys(range(8, 60), lambda: Reading(frozen([1.5, 0.0])))  # it lags behind
+    stage.before = {8: stage.order(paused=True), 12: stage.order(paused=False)}
+    stage.run(14)
+    assert [sent[0] for sent in stage.robot.sent[7:12]] == [2.0] * 5
+    assert stage.robot.sent[12][0] == 1.5
+
+
+def test_after_a_reset_nothing_is_sent_before_a_state_is_usable() -> None:
+    stage = Stage()
+    stage.before = {5: stage.order(resets=1)}
+    stage.robot.on_read = dict.fromkeys(range(5, 9), lambda: Reading(frozen([np.nan, 0.0])))
+    status = stage.run(12)
+    assert status[5:9] == [TickStatus.STALE] * 4
+    assert len(stage.robot.sent) == len(status) - 4
+
+
+def test_a_hold_of_a_velocity_with_a_limit_of_acceleration_comes_to_rest_without_swinging_back() -> None:
+    spec = RobotSpec((SPEC.action[0], replace(SPEC.action[1], rate_limit=5.0, accel_limit=20.0)), SPEC.state, RATE_HZ)
+    stage = Stage(spec=spec, value=1.0)
+    stage.before = {20: stage.order(paused=True)}
+    stage.run(60)
+    velocities = np.array([v for _, v in stage.robot.sent])
+    assert velocities[19] == 1.0
+    braking = velocities[20:]
+    assert (braking >= 0).all()
+    assert (np.diff(braking) <= 1e-12).all()
+    assert braking[15] == 0.0
 
 
 @pytest.mark.parametrize("at", [0, 1, 5])

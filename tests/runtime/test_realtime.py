@@ -21,6 +21,7 @@ from rollahead.runtime import realtime
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import Drive, StrategyConfig
 from rollahead.runtime.guard import GuardConfig
+from rollahead.runtime.interrupts import ENDING
 from rollahead.runtime.latency import Fixed
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.planner import ScriptedPlanner
@@ -280,6 +281,7 @@ def explode() -> None:
         (explode, "ZeroDivisionError .in the policy"),
         (lambda: np.full((H, 2), np.nan), "NaN or infinity, first in row 0"),
         (lambda: np.zeros((H, 3)), r"rows of shape \(16, 3\)"),
+        (lambda: sys.exit("the licence has expired"), "the planner ended with SystemExit.'the licence has expired'"),
     ],
 )
 def test_a_planner_that_fails_ends_in_a_hold_a_stop_and_its_own_words(
@@ -414,6 +416,19 @@ def test_a_read_that_hangs_in_a_thread_has_the_robot_stopped_from_another() -> N
     assert run.notes.order == [CONNECT, WRITE, STOP]
 
 
+def test_a_read_that_was_given_up_and_returns_after_all_moves_nothing_any_more() -> None:
+    run = Run("thread", Fault("read", 12, "hiccup"))
+    with pytest.raises(RobotError, match="a call of the robot hangs; it was told to stop"), run.runtime as runtime:
+        runtime.start()
+        runtime.wait(60)
+    for _ in range(1000):
+        if run.notes.order[-1] == DISCONNECT:
+            break
+        threading.Event().wait(0.01)
+    assert run.notes.count(WRITE) == 11
+    assert run.notes.order == [CONNECT, WRITE, STOP, DISCONNECT]
+
+
 class Deaf(NotedRobot):
     """It cannot be stopped."""
 
@@ -479,6 +494,47 @@ def test_an_executor_that_is_killed_is_told_and_what_the_robot_does_then() -> No
     assert runtime.phase is Phase.STOPPED
 
 
+def test_an_executor_that_is_killed_before_the_start_is_told_and_the_rest_is_put_in_order() -> None:
+    run = Run("process")
+    with pytest.raises(RobotError, match=r"process died .exit status -9"), run.runtime as runtime:
+        os.kill(runtime.processes[1], signal.SIGKILL)
+        for _ in range(1000):
+            if not runtime._side.alive():
+                break
+            threading.Event().wait(0.01)
+        runtime.start()
+        runtime.wait(60)
+    assert runtime.phase is Phase.STOPPED
+    assert run.notes.count(WRITE) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_executor_that_is_told_to_end_brings_the_robot_to_rest_and_says_so(number: signal.Signals) -> None:
+    run = Run("process")
+    with (
+        pytest.raises(
+            RobotError, match=r"the executor was told to end; the robot was held, brought to rest and stopped"
+        ),
+        run.runtime as runtime,
+    ):
+        runtime.start()
+        wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+        os.kill(runtime.processes[1], number)
+        runtime.wait(60)
+    run.at_rest()
+
+
+def test_a_stop_that_fails_does_not_hide_why_the_robot_was_stopped() -> None:
+    runtime = Realtime(
+        Drive(StrategyConfig("vlash", s=4, d=2), H),
+        partial(Deaf, Notes().ring, Fault("read", 12, "raise")),
+        ScriptedPlanner(Planner()),
+    )
+    with pytest.raises(RobotError, match=r"no answer to read.*no answer to stop|no answer to stop"), runtime:
+        runtime.start()
+        runtime.wait(60)
+
+
 KILLED = """
 import os, signal, sys
 from functools import partial
@@ -524,7 +580,7 @@ def test_when_the_workers_process_is_killed_the_executor_brakes_stops_and_lets_t
 # ---- interrupts -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def interrupt(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
     yield lambda: os.kill(os.getpid(), request.param)
 
@@ -547,6 +603,39 @@ def test_an_interrupt_between_warming_up_and_starting_sends_nothing(
     with pytest.raises(KeyboardInterrupt), run.runtime:
         interrupt()
     assert run.notes.order == [CONNECT, STOP, DISCONNECT]
+
+
+@BOTH
+def test_an_interrupt_in_the_very_moment_of_the_start_brings_the_robot_to_rest(
+    isolation: str, interrupt: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(isolation)
+    with pytest.raises(KeyboardInterrupt), run.runtime as runtime:
+        control = runtime._side.control
+
+        class Interrupted:
+            def send(self, message: object) -> None:
+                control.send(message)
+                interrupt()
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(control, name)
+
+        monkeypatch.setattr(runtime._side, "control", Interrupted())
+        runtime.start()
+    assert runtime.phase is Phase.STOPPED
+    assert run.notes.order[-2:] == [STOP, DISCONNECT]
+
+
+@BOTH
+def test_the_handlers_of_interrupts_are_as_before_afterwards(isolation: str, interrupt: Callable[[], None]) -> None:
+    before = [signal.getsignal(number) for number in ENDING]
+    run = Run(isolation)
+    run.planner.at[4] = interrupt
+    with pytest.raises(KeyboardInterrupt), run.runtime as runtime:
+        runtime.start()
+        runtime.wait(60)
+    assert [signal.getsignal(number) for number in ENDING] == before
 
 
 @BOTH

@@ -51,6 +51,12 @@ def test_cubic_positions_have_no_kink_at_a_row(n: int) -> None:
 
 
 @pytest.mark.parametrize("n, shape", GRID)
+def test_from_rest_the_first_tick_leads_straight_to_the_next_row(n: int, shape: str) -> None:
+    path = Servo(SPEC, n, shape).setpoints(None, ROW, AFTER)[:, 0]
+    np.testing.assert_allclose(path, 2.0 + 2.0 * np.arange(n) / n)
+
+
+@pytest.mark.parametrize("n, shape", GRID)
 def test_a_steady_stream_stays_a_straight_line_in_either_shape(n: int, shape: str) -> None:
     servo = Servo(SPEC, n, shape)
     rows = [frozen([0.5 * k, 1.0, 0.1, 0.0]) for k in range(5)]

@@ -150,3 +150,23 @@ def test_the_state_is_no_older_than_a_period_while_the_world_moves(world: World)
         clock.sleep_until_ns(clock.now_ns() + 1_000_000)
     robot.stop()
     assert np.median(ages) == 0
+
+
+def test_after_a_stop_it_goes_on_when_something_is_sent_again_as_if_no_time_had_passed(world: World) -> None:
+    robot, task = connected(world), WhackAMole()
+    task.reset(0)
+    robot.write(RIGHT)
+    until(lambda: world.ticks >= 3)
+    robot.stop()
+    until(lambda: world.stopped)
+    threading.Event().wait(0.1)
+    assert robot.read().age == 0
+    stood = world.ticks
+    robot.write(RIGHT)
+    until(lambda: world.ticks >= stood + 3)
+    robot.stop()
+    until(lambda: world.stopped)
+    assert world.ticks < stood + 6  # nothing was caught up
+    for _ in range(world.ticks):
+        task.advance(RIGHT)
+    np.testing.assert_array_equal(robot.read().state, task.state())

@@ -12,14 +12,15 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from rollahead.commands.app import console, group, options, run_folder
-from rollahead.commands.rig import SIMULATED, Rig, rig
-from rollahead.errors import ConfigError
+from rollahead.commands.rig import RAMP_S, SIMULATED, Rig, rig
+from rollahead.commands.view import watching
+from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import Drive, StrategyConfig
+from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.identify import FILE, Lag, calibration, identify, left_out
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
-from rollahead.runtime.recorder import Recorder
 from rollahead.runtime.run_folder import RunFolder, provenance
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.runtime.steps import StepConfig, StepTest
@@ -78,14 +79,16 @@ def _from_steps(config: DictConfig, chosen: CalibrateOptions, driven: Rig) -> tu
             "or repeats"
         )
     driven.begin(chosen.seed)
-    drive = Drive(StrategyConfig("vlash", s=8), HORIZON, seed=chosen.seed)
+    guard = GuardConfig(ramp_s=RAMP_S if driven.task is None else 0.0)
+    drive = Drive(StrategyConfig("vlash", s=8), HORIZON, seed=chosen.seed, guard=guard)
     planner = ScriptedPlanner(test.plan(HORIZON))
     runtime = Realtime(drive, driven.make_robot, planner, isolation=chosen.isolation)
     folder = run_folder(config)
     console().print(_announced(driven.spec, test), soft_wrap=True)
-    with Recorder(runtime.trace, folder.path), runtime:
-        runtime.start(test.ticks)
-        runtime.wait()
+    with watching(console(), "step test", driven.spec.rate_hz, view=True) as watch:
+        watch.over(runtime, folder.path, test.ticks)
+    if watch.ended:
+        raise ControlError("the step test was ended before it was over, so no lag was identified; run it again")
     return folder, _identified(folder.path, chosen, driven)
 
 

@@ -44,6 +44,7 @@ HELP = ", ".join([*(words for words, _ in ORDERS.values()), f"{QUIT} ends"])
 
 def obey(runtime: Realtime, pressed: str) -> bool:
     """Gives the orders of the keys `pressed`; whether the run shall end."""
+    pressed = pressed.lower()
     for key in pressed:
         if key in ORDERS:
             ORDERS[key][1](runtime)

@@ -20,6 +20,7 @@ from rollahead.sim.task import Task
 from rollahead.sim.world import World
 
 SIMULATED = "sim"
+RAMP_S = 1.0  # at the start of a real robot, if it is not said otherwise
 
 
 class Rig(Protocol):

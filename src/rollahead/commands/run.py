@@ -9,23 +9,21 @@ from omegaconf import DictConfig
 
 from rollahead.commands.app import console, group, options, report_on, run_folder
 from rollahead.commands.results import describe, describe_live, table, write_records
-from rollahead.commands.rig import Rig, rig
+from rollahead.commands.rig import RAMP_S, Rig, rig
 from rollahead.commands.view import Watch, watching
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency
 from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.latency import NONE
 from rollahead.runtime.options import call
-from rollahead.runtime.recorder import Recorder
 from rollahead.runtime.run_folder import RunFolder, provenance
 from rollahead.runtime.tuning import Tuning
 from rollahead.sim.evaluation import Cell, summarise
-from rollahead.sim.live import LOOK_S, Live, Played, live_episode, play
+from rollahead.sim.live import Live, Played, live_episode, play
 from rollahead.sim.planners import Scene, make_planner, make_roller
 from rollahead.sim.world import World
 
 GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "guard", "tuning")
-RAMP_S = 1.0  # of a real robot, if it is not said otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +121,8 @@ def _episodes(
 def _robot(driven: Rig, live: Live, seconds: float | None, folder: RunFolder, watch: Watch) -> None:
     """Drives a real robot for so long, or until somebody ends it."""
     runtime = live.runtime(driven.make_robot, live.drive.seed)
-    with suppress(KeyboardInterrupt), Recorder(runtime.trace, folder.path), runtime:
-        runtime.start(None if seconds is None else round(seconds * driven.spec.rate_hz))
-        while not (runtime.wait(LOOK_S) or watch(runtime)):
-            pass
-    watch.follow(runtime)
+    with suppress(KeyboardInterrupt):
+        watch.over(runtime, folder.path, None if seconds is None else round(seconds * driven.spec.rate_hz))
 
 
 @contextmanager

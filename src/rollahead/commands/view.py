@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -13,7 +14,9 @@ from rich.table import Table
 from rollahead.commands import keys
 from rollahead.runtime.gauges import Gauges
 from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.recorder import Recorder
 
+LOOK_S = 0.05  # how often keys are looked at
 EVERY_S = 0.25  # from picture to picture
 LAST_S = 5.0  # what times and ages are shown of
 
@@ -43,8 +46,18 @@ class Watch:
             self._live.update(self._table(LAST_S, keys.HELP), refresh=True)
         return self.ended
 
+    def over(self, runtime: Realtime, folder: Path, ticks: int | None) -> None:
+        """Runs `runtime` for so many ticks, or until it is ended by a key, and records it in `folder`."""
+        try:
+            with Recorder(runtime.trace, folder), runtime:
+                runtime.start(ticks)
+                while not (runtime.wait(LOOK_S) or self(runtime)):
+                    pass
+        finally:
+            self.follow(runtime)
+
     def follow(self, runtime: Realtime) -> None:
-        """Takes what is new of `runtime`, which has begun."""
+        """Takes what is new of `runtime`."""
         self.gauges.follow(runtime.trace, runtime.start_ns)
         self.tuned = runtime.tuned
 

@@ -41,7 +41,7 @@ class Discrete:
         hot."""
         if not len(self._at):
             return row
-        up = row[self._at] >= (self._low + self._high) / 2 if self._up is None else self._up
+        up = row[self._at] > (self._low + self._high) / 2 if self._up is None else self._up
         return self._snapped(row, np.where(up, self._high, self._low))
 
     def forget(self) -> None:

@@ -34,12 +34,13 @@ from rollahead.runtime.servo import Servo
 from rollahead.runtime.strategy import Strategy
 from rollahead.runtime.trace import Outcome, TickStatus, Trace, inference_record
 
-Pace = Callable[[int], None]  # returns when setpoint j of the tick is due
+Pace = Callable[[int], bool]  # returns when setpoint j of the tick is due; whether the one after it is not yet so
 Sent = Callable[[], None]  # called when the first setpoint of the tick is out, or none will be
 
 
-def at_once(j: int) -> None:
+def at_once(j: int) -> bool:
     """The pace of a driver that sends all setpoints of a tick at its head."""
+    return True
 
 
 def nothing() -> None:
@@ -133,7 +134,7 @@ class Executor:
     def act(self, k: int, pace: Pace = at_once, sent: Sent = nothing) -> TickStatus:
         """Sends the action of tick `k`. Phase: hot."""
         self._accept(k)
-        if self._stopped or not self._senses.ever:
+        if self._stopped or not self._senses.ever or (self._rejoin and self._senses.trouble):
             sent()
             return self._rest(k)
         chunk, row = self._decide(k)
@@ -171,22 +172,23 @@ class Executor:
         """Stops the robot, once, and sends nothing until `reset`."""
         if not self._stopped:
             self._stopped = True
-            self._drop()
+            self._begin_anew()
             self._robot.stop()
 
     def pause(self) -> None:
-        """From now on the robot holds, in a new hard epoch, and nothing is asked."""
+        """From now on the robot holds what was sent last, in a new hard epoch, and nothing is asked."""
         self._drop()
         self._paused = True
 
     def resume(self) -> None:
         """Goes on from where the robot is, in a new hard epoch."""
-        self._drop()
+        self._begin_anew()
         self._paused = False
 
     def reset(self) -> None:
-        """A hard epoch: all chunks, requests and results in flight are dropped, and the robot holds. Ends an e-stop."""
-        self._drop()
+        """A hard epoch: all chunks, requests and results in flight are dropped, and the robot holds where it is. Ends
+        an e-stop."""
+        self._begin_anew()
         self._stopped = False
 
     def set_task(self, task: str) -> None:
@@ -207,7 +209,12 @@ class Executor:
         self._timeline = Timeline(fold=self._strategy.fold)
         self._senses.forget()
         self._discrete.forget()
-        self._rejoin = self._ramp = True
+        self._ramp = True
+
+    def _begin_anew(self) -> None:
+        """Where the robot is now is not where it was sent last."""
+        self._drop()
+        self._rejoin = True
 
     def _new_epoch(self) -> None:
         self._epoch += 1
@@ -218,7 +225,7 @@ class Executor:
         """The chunk that has tick `k`, if any may be used, and what is to be sent: its row, or a hold."""
         covering = () if self._paused or self._senses.trouble else self._timeline.covering(k)
         if not covering:
-            return None, self._discrete.hold(self._next_hold())
+            return None, self._guard.hold(self._discrete.hold(self._next_hold()))
         return covering[-1], self._discrete(self._timeline.fold(covering, k, k + 1)[0], self._history.last)
 
     def _join(self, chunk: Chunk | None) -> None:
@@ -231,9 +238,11 @@ class Executor:
     def _send(self, k: int, row: FloatArray, pace: Pace, sent: Sent) -> tuple[FloatArray, int]:
         """Sends `row` as setpoints, each through the guard and at its time; what they come to, and what it did."""
         went, flags = [], 0
+        seen = self._senses.seen
         for j, setpoint in enumerate(self._setpoints(k, row)):
-            pace(j)
-            allowed, flag = self._guard(setpoint, self._senses.seen.state)
+            if not pace(j) and j and not self._servo.shares:
+                continue  # too late: the next one is due as well
+            allowed, flag = self._guard(setpoint, seen.state, seen.age)
             self._robot.write(allowed)
             if j == 0:
                 sent()
@@ -245,7 +254,8 @@ class Executor:
         """(A,) each: the first of `row`, then those between it and the next row, as far as that is known."""
         yield self._servo.first(row)
         if self._servo.substeps > 1:
-            after = None if self._paused or self._senses.trouble else self._timeline.action(k + 1)
+            waits = self._ramp or self._paused or self._senses.trouble  # what comes next is not from here
+            after = None if waits else self._timeline.action(k + 1)
             last, after = self._history.last, self._hold.rows(row, 1)[0] if after is None else after
             yield from self._servo.setpoints(last, row, after)[1:]
 

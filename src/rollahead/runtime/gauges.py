@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from rollahead.runtime.guard import Flag
 from rollahead.runtime.trace import OUTCOMES, Outcome, TickStatus, Trace
 
-KEPT = ("tick", "status", "guard", "age", "began_ns", "sent_ns")
 COUNTED = {  # what a tick is counted as, by its status
     "underruns": TickStatus.UNDERRUN,
     "skipped": TickStatus.OVERRUN,
@@ -32,11 +31,11 @@ class Gauges:
 
     def __init__(self, rate_hz: float) -> None:
         self._rate_hz = rate_hz
-        self._ticks: list[Records] = []
-        self._inferences: list[Records] = []
         self._trace: Trace | None = None
-        self._late_us: list[NDArray[np.float64]] = []
-        self._steps_s: list[NDArray[np.float64]] = []  # from one tick that was sent to the next
+        self._counts: Counter[str] = Counter()
+        self._status = "none"
+        self._ages, self._late_us, self._steps_s, self._delays = _Series(), _Series(), _Series(), _Series()
+        self._delay_planned: int | None = None
         self.lost = 0  # records written over before they were read
 
     def follow(self, trace: Trace, start_ns: int) -> None:
@@ -49,11 +48,20 @@ class Gauges:
         ticks, self._tick_cursor, lost = trace.tick_ring.since(self._tick_cursor)
         inferences, self._inference_cursor, more = trace.inference_ring.since(self._inference_cursor)
         self.lost += lost + more
-        if len(inferences):
-            self._inferences.append(inferences)
         if len(ticks):
-            self._ticks.append(ticks[list(KEPT)])
+            self._count(ticks)
             self._time(ticks)
+        if len(inferences):
+            self._answered(inferences)
+
+    def _count(self, ticks: Records) -> None:
+        self._counts["ticks"] += len(ticks)
+        self._status = TickStatus(int(ticks["status"][-1])).name.lower()
+        for name, code in COUNTED.items():
+            self._counts[name] += int((ticks["status"] == code).sum())
+        for flag in Flag:
+            self._counts[f"guard {flag.name}"] += int((ticks["guard"] & flag != 0).sum())
+        self._ages.append(ticks["age"][ticks["age"] >= 0])
 
     def _time(self, ticks: Records) -> None:
         sent = ticks[ticks["status"] != TickStatus.OVERRUN]
@@ -65,48 +73,50 @@ class Gauges:
         self._steps_s.append(steps_ns * 1e-9)
         self._before_ns = int(began_ns[-1]) if len(sent) else self._before_ns
 
+    def _answered(self, records: Records) -> None:
+        self._delay_planned = int(records["delay_planned"][-1])
+        for code, name in enumerate(OUTCOMES):
+            self._counts[name] += int((records["outcome"] == code).sum())
+        known = records[records["outcome"] != OUTCOMES.index(Outcome.DROPPED.value)]
+        self._counts["inferences"] += len(records)
+        self._counts["rows_lost"] += int(known["lost"].sum())
+        self._delays.append(known["delay"])
+
     def figures(self, last_s: float | None = None) -> Figures:
         """Counts over everything; ages and times over the last seconds, if it is said of how many."""
-        ticks = _joined(self._ticks)
         newest = None if last_s is None else max(round(last_s * self._rate_hz), 1)
-        recent = ticks if newest is None else ticks[-newest:]
-        steps_s = _last(_joined(self._steps_s), newest)
-        status = Counter(ticks["status"].tolist()) if len(ticks) else Counter()
-        ages = recent["age"][recent["age"] >= 0] if len(recent) else np.empty(0)
+        steps_s = self._steps_s.newest(newest)
         return {
-            "ticks": len(ticks),
-            "status": TickStatus(int(ticks["status"][-1])).name.lower() if len(ticks) else "none",
-            **{name: status[code] for name, code in COUNTED.items()},
+            "status": self._status,
+            **{name: self._counts[name] for name in ("ticks", *COUNTED, "inferences", *OUTCOMES, "rows_lost")},
             "rate_hz": float(len(steps_s) / steps_s.sum()) if steps_s.sum() > 0 else None,
-            "late_us": _spread(_last(_joined(self._late_us), newest)),
+            "late_us": _spread(self._late_us.newest(newest)),
             "uneven_us": _spread(np.abs(steps_s - 1 / self._rate_hz) * 1e6),
-            "age_ticks": _spread(ages),
-            "guard": {
-                flag.name.lower(): n for flag in Flag if flag.name and (n := int((ticks["guard"] & flag != 0).sum()))
-            }
-            if len(ticks)
-            else {},
-            **_of_inferences(_joined(self._inferences), newest),
+            "age_ticks": _spread(self._ages.newest(newest)),
+            "guard": {str(flag.name).lower(): n for flag in Flag if (n := self._counts[f"guard {flag.name}"])},
+            "delay_planned": self._delay_planned,
+            "delay_ticks": _spread(self._delays.newest(newest)),
         }
 
 
-def _of_inferences(records: Records, newest: int | None) -> Figures:
-    """What became of them; the delays of the last."""
-    if not len(records):
-        return {"inferences": 0, "delay_planned": None, "delay_ticks": _spread(np.empty(0)), "rows_lost": 0}
-    kinds = Counter(records["outcome"].tolist())
-    known = records[records["outcome"] != OUTCOMES.index(Outcome.DROPPED.value)]
-    return {
-        "inferences": len(records),
-        **{name: kinds[i] for i, name in enumerate(OUTCOMES)},
-        "delay_planned": int(records["delay_planned"][-1]),
-        "delay_ticks": _spread(_last(known["delay"], newest)),
-        "rows_lost": int(known["lost"].sum()),
-    }
+class _Series:
+    """Numbers that come in parts. What is asked of the newest does not grow with all that came."""
 
+    def __init__(self) -> None:
+        self._parts: list[NDArray[Any]] = []
 
-def _last(values: NDArray[Any], newest: int | None) -> NDArray[Any]:
-    return values if newest is None else values[-newest:]
+    def append(self, part: NDArray[Any]) -> None:
+        if len(part):
+            self._parts.append(part)
+
+    def newest(self, n: int | None) -> NDArray[Any]:
+        """The last `n`, or all."""
+        first, found = len(self._parts), 0
+        while first and (n is None or found < n):
+            first -= 1
+            found += len(self._parts[first])
+        joined = np.concatenate(self._parts[first:]) if first < len(self._parts) else np.empty(0)
+        return joined if n is None else joined[-n:]
 
 
 def _spread(values: NDArray[Any]) -> Figures:
@@ -114,7 +124,3 @@ def _spread(values: NDArray[Any]) -> Figures:
     if not len(values):
         return {"p50": None, "p95": None, "p99": None, "max": None}
     return {**{f"p{q}": float(np.quantile(values, q / 100)) for q in (50, 95, 99)}, "max": float(values.max())}
-
-
-def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    return np.concatenate(parts) if parts else np.empty(0)

@@ -24,6 +24,7 @@ from rollahead.runtime.arrays import FloatArray, finite, frozen
 from rollahead.runtime.follower import Follower
 from rollahead.runtime.hold import MOVING
 from rollahead.runtime.robots import Reading
+from rollahead.runtime.rotation import rotation_triples, turned
 from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, mask, names_of
 
 MOST = np.finfo(np.float64).max  # in place of an infinite limit: infinity is beyond it
@@ -104,15 +105,19 @@ class Guard:
         self._moving = mask(spec.action, *MOVING)
         self._deltas = mask(spec.action, Kind.DELTA)
         self._as_is = mask(spec.action, Kind.DISCRETE)
+        self._triples = rotation_triples(spec) if config.ramp_s else []
+        _check_rotations(spec)
+        share = np.where(self._deltas, 1.0 / substeps, 1.0)  # a step per tick comes as so many
         rates = np.array([dim.rate_limit for dim in spec.action])
-        self._brake = np.where(self._moving, rates * self._dt, 0.0)
-        self._low = np.array([max(dim.low, -MOST) for dim in spec.action])
-        self._high = np.array([min(dim.high, MOST) for dim in spec.action])
-        self._jump = np.array([dim.jump_limit for dim in spec.action])
-        changes = np.array([dim.accel_limit for dim in spec.action]) * self._dt**2
+        accels = np.array([dim.accel_limit for dim in spec.action])
+        self._low = share * np.array([max(dim.low, -MOST) for dim in spec.action])
+        self._high = share * np.array([min(dim.high, MOST) for dim in spec.action])
+        self._jump = share * np.array([dim.jump_limit for dim in spec.action])
         self._jumps = bool(np.isfinite(self._jump).any())
-        self._follower = Follower(rates * self._dt, changes)
-        self._edges = _Edges(spec, rates)
+        self._brake = np.where(self._moving, share * rates * self._dt, 0.0)
+        self._brakes = self._moving & np.isfinite(accels)
+        self._follower = Follower(share * rates * self._dt, share * accels * self._dt**2)
+        self._edges = _Edges(spec, rates, substeps)
         self._lows, self._highs = self._low.tolist(), self._high.tolist()
         self._simple = not (self._jumps or self._edges.any or config.workspace)
         self._workspace = config.workspace
@@ -135,9 +140,14 @@ class Guard:
             return STALE
         return 0
 
-    def __call__(self, setpoint: FloatArray, state: FloatArray) -> tuple[FloatArray, int]:
-        """(A,), what may be sent when `setpoint` (A,) is asked in `state` (S,), and the flags of what was done to it.
-        Phase: hot."""
+    def hold(self, row: FloatArray) -> FloatArray:
+        """(A,), what to ask for where `row` (A,) is a hold: rest itself, in dimensions with a limit of acceleration,
+        which are then braked in time. Asked to brake step by step they would swing about. Phase: hot."""
+        return np.where(self._brakes, 0.0, row) if self._config.enabled and self._brakes.any() else row
+
+    def __call__(self, setpoint: FloatArray, state: FloatArray, age: int = 0) -> tuple[FloatArray, int]:
+        """(A,), what may be sent when `setpoint` (A,) is asked in `state` (S,), which is `age` ticks old, and the flags
+        of what was done to it. Phase: hot."""
         setpoint = frozen(setpoint)
         if not self._config.enabled:
             return setpoint, 0
@@ -155,22 +165,25 @@ class Guard:
             return asked, flags
         if self._jumps and (np.abs(np.where(self._deltas, setpoint, setpoint - self._last)) > self._jump).any():
             return self._refuse(asked, JUMP)
-        return self._limit(asked, state, flags)
+        return self._limit(asked, state, age, flags, self._last)
 
-    def _limit(self, asked: FloatArray, state: FloatArray, flags: int) -> tuple[FloatArray, int]:
-        if self._ramped < self._ramp:
-            self._ramped += 1
+    def _limit(
+        self, asked: FloatArray, state: FloatArray, age: int, flags: int, last: FloatArray
+    ) -> tuple[FloatArray, int]:
+        ramps = self._ramped < self._ramp
+        if ramps:
             asked, flags = frozen(self._eased(asked)), flags | RAMP
         allowed, fast, abrupt = self._follower.toward(asked)
         flags |= (RATE if fast else 0) | (ACCEL if abrupt else 0)
-        if allowed is not asked:
-            allowed = self._ranged(allowed)
+        if allowed is not asked:  # a robot that was found outside its range comes in at its rate
+            allowed = np.clip(allowed, np.minimum(self._low, last), np.maximum(self._high, last))
         if self._edges.any:
-            kept = self._edges(allowed, state)
+            kept = self._edges(allowed, state, age, last)
             if (kept != allowed).any():
                 allowed, flags = kept, flags | BOX
         if self._workspace is not None and not self._workspace.holds(allowed):
             return self._refuse(asked, flags | BOX)
+        self._ramped += ramps
         return self._sent(asked, allowed), flags
 
     def _refuse(self, asked: FloatArray, flags: int) -> tuple[FloatArray, int]:
@@ -188,19 +201,32 @@ class Guard:
         return allowed
 
     def _eased(self, setpoint: FloatArray) -> FloatArray:
-        share = (1 - math.cos(math.pi * self._ramped / self._ramp)) / 2
+        share = (1 - math.cos(math.pi * (self._ramped + 1) / self._ramp)) / 2
         eased = np.where(self._moving, share * setpoint, self._start + share * (setpoint - self._start))
+        for triple in self._triples:
+            eased[triple] = turned(self._start[triple], setpoint[triple], share)
         return np.where(self._as_is, setpoint, eased)
 
     def _ranged(self, setpoint: FloatArray) -> FloatArray:
         return np.minimum(np.maximum(setpoint, self._low), self._high)
 
 
-class _Edges:
-    """The ranges of the state dimensions that actions drive. A target stays inside; a velocity or a step towards an
-    edge is no more than stops there, by what was measured."""
+def _check_rotations(spec: RobotSpec) -> None:
+    limits = ("rate_limit", "accel_limit", "jump_limit")
+    for dim in spec.action:
+        limited = [limit for limit in limits if math.isfinite(getattr(dim, limit))]
+        if dim.kind is Kind.ROTATION and limited:
+            raise ConfigError(
+                f"{dim.name!r} is a component of a rotation and has a {limited[0]}; a turn has no limits component by "
+                "component, so leave it out, and use the robot's own"
+            )
 
-    def __init__(self, spec: RobotSpec, rates: FloatArray) -> None:
+
+class _Edges:
+    """The ranges of the state dimensions that actions drive. A target stays inside, or comes no farther out; a velocity
+    or a step towards an edge is no more than stops there, by what was measured and has been sent since."""
+
+    def __init__(self, spec: RobotSpec, rates: FloatArray, substeps: int) -> None:
         names = names_of(spec.state)
         bounded = [
             (j, dim, names.index(dim.drives))
@@ -214,14 +240,17 @@ class _Edges:
         self._high = np.array([spec.state[i].high for _, _, i in bounded])
         kinds = [dim.kind for _, dim, _ in bounded]
         self._targets = np.array([kind not in MOVING for kind in kinds], np.bool_)
-        self._per_tick = np.array([spec.period_s if kind is Kind.VELOCITY else 1.0 for kind in kinds])
+        self._moving = np.array([kind in MOVING for kind in kinds], np.bool_)
+        self._per_tick = np.array([spec.period_s if kind is Kind.VELOCITY else substeps for kind in kinds])
         brakes = np.array([kind is Kind.VELOCITY for kind in kinds], np.bool_) & np.isfinite(rates[self._at])
         self._rates = np.where(brakes, rates[self._at], AT_ONCE)
 
-    def __call__(self, setpoint: FloatArray, state: FloatArray) -> FloatArray:
-        at = state[self._state]
-        most = np.where(self._targets, self._high, self._speed(self._high - at))
-        least = np.where(self._targets, self._low, -self._speed(at - self._low))
+    def __call__(self, setpoint: FloatArray, state: FloatArray, age: int, last: FloatArray) -> FloatArray:
+        """state: (S,), `age` ticks old, of which the robot has gone on with `last` (A,)."""
+        before = last[self._at]
+        at = state[self._state] + np.where(self._moving, age * self._per_tick * before, 0.0)
+        most = np.where(self._targets, np.maximum(self._high, before), self._speed(self._high - at))
+        least = np.where(self._targets, np.minimum(self._low, before), -self._speed(at - self._low))
         kept = setpoint.copy()
         kept[self._at] = np.minimum(np.maximum(setpoint[self._at], least), most)
         return kept

@@ -11,6 +11,7 @@ Threads: `host` is all that the executor's thread runs.
 
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -110,11 +111,15 @@ class Host:
 
     def run_alone(self) -> None:
         """`run`, as the main function of a process. An interrupt from the terminal is the parent's affair, who then
-        orders a stop; without the parent the robot is brought to rest at once."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        orders a stop; without the parent, or told to end, it brings the robot to rest at once."""
+        told: list[int] = []
+        for number in (signal.SIGINT, signal.SIGTSTP):
+            signal.signal(number, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, _: told.append(number))
         parent = os.getppid()
         with tuned_process(self.tuning):
-            self.run(lambda: os.getppid() == parent)
+            self.run(lambda: not told and os.getppid() == parent)
 
     def _serve(self, alive: Callable[[], bool], said: dict[str, str]) -> None:
         robot = self.make_robot()
@@ -140,10 +145,19 @@ class Host:
                     kind = RobotError if executor.failure is DEAD else InferenceError
                     raise kind(f"{executor.failure.words}; the robot was held, brought to rest and stopped")
         finally:
-            try:
-                robot.stop()
-            finally:
-                robot.disconnect()
+            _let_go(robot)
+
+
+def _let_go(robot: Robot) -> None:
+    """Stops and disconnects it. Raises: RobotError, if that fails; it says what was raised before, too."""
+    before = sys.exception()
+    try:
+        robot.stop()
+    except Exception as error:
+        why = f"the robot could not be stopped ({type(error).__name__}: {error})"
+        raise RobotError(f"{before}; {why}" if before else why) from error
+    finally:
+        robot.disconnect()
 
 
 def _received(control: Connection) -> Go | None:

@@ -1,4 +1,4 @@
-"""Interrupts: Ctrl-C and SIGTERM, at any moment, end with the robot stopped.
+"""Interrupts: Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed, at any moment, end with the robot stopped.
 
 Threads: Python runs handlers in the main thread; anywhere else these do nothing.
 """
@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @contextmanager
 def interrupts() -> Iterator[None]:
-    """SIGTERM ends the program as an interrupt from the terminal does, by an exception in the main thread."""
+    """SIGTERM and SIGHUP end the program as an interrupt from the terminal does, by an exception in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -20,11 +22,12 @@ def interrupts() -> Iterator[None]:
     def terminate(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt("terminated")
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = {number: signal.signal(number, terminate) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -34,7 +37,7 @@ def deferred() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in ENDING}
     try:
         yield
     finally:

@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, RobotError
 from rollahead.runtime.bell import Bell
 from rollahead.runtime.build import Drive
 from rollahead.runtime.clock import MonotonicClock
 from rollahead.runtime.host import Host, Links
 from rollahead.runtime.mailbox import Mailbox
+from rollahead.runtime.patience import within
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.shared import SharedMailbox
 from rollahead.runtime.spec import RobotSpec
@@ -96,9 +97,9 @@ class ThreadSide:
         if self._host.robot is None:
             return "it never came to be connected"
         try:
-            self._host.robot.stop()
-        except Exception as error:
-            return f"it could not be stopped either ({type(error).__name__}: {error}): {UNWATCHED}"
+            within(PATIENCE_S, "stop", self._host.robot.stop)
+        except RobotError as error:
+            return f"{error}: {UNWATCHED}"
         return "it was told to stop from another thread"
 
     def end(self) -> None:

@@ -21,7 +21,7 @@ from rollahead.runtime.mailbox import Box
 from rollahead.runtime.messages import Failure, Orders
 
 REST_S = 1.0  # the most that coming to rest may take
-DEAD = Failure("the worker is gone")
+DEAD = Failure("the worker is gone, or the executor was told to end")
 
 
 class Loop:
@@ -58,7 +58,8 @@ class Loop:
                 self._executor.skip(k)
             else:
                 self._clock.sleep_until_ns(grid.due_ns(k))
-                self._obey(k, grid, ticks)
+                self._obey(k, grid)
+                self._end(k, grid, ticks)
                 self._tick(k, grid)
             k += 1
 
@@ -67,12 +68,15 @@ class Loop:
         return ends_at is not None and (k >= ends_at or self._executor.at_rest)
 
     def _tick(self, k: int, grid: Grid) -> None:
-        def pace(j: int) -> None:
-            if j:
-                self._clock.sleep_until_ns(grid.due_ns(k + j / self._substeps))
+        clock, n = self._clock, self._substeps
+
+        def pace(j: int) -> bool:
+            clock.sleep_until_ns(grid.due_ns(k + j / n))
+            return clock.now_ns() < grid.due_ns(k + (j + 1) / n)
 
         try:
             self._executor.look(k)
+            self._obey(k, grid)  # a look may have taken long, and been given up
             self._executor.act(k, pace, lambda: self._publish(k))
         except Exception as error:
             self._fail(k, error)
@@ -90,22 +94,29 @@ class Loop:
             raise RobotError(f"the robot failed in tick {k} ({what}), and could not be held ({again})") from error
         raise RobotError(f"the robot failed in tick {k} ({what}); it was held and stopped") from error
 
-    def _obey(self, k: int, grid: Grid, ticks: int | None) -> None:
+    def _obey(self, k: int, grid: Grid) -> None:
         """Does what the orders have come to since the last look."""
         executor, orders, old = self._executor, self._orders.peek() or self._obeyed, self._obeyed
-        if orders is not old:
-            self._obeyed = orders
-            if orders.estops != old.estops:
-                executor.estop()
-            if orders.resets != old.resets and not orders.latched:
-                executor.reset()
-            if orders.task != old.task:
-                executor.set_task(orders.task)
-            if orders.paused != old.paused:
-                (executor.pause if orders.paused else executor.resume)()
+        if orders is old:
+            return
+        self._obeyed = orders
+        if orders.estops != old.estops:
+            executor.estop()
+        if orders.resets != old.resets and not orders.latched:
+            executor.reset()
+        if orders.task != old.task:
+            executor.set_task(orders.task)
+        if orders.paused != old.paused and self._ends_at is None:
+            (executor.pause if orders.paused else executor.resume)()
+        if orders.stop:
+            self._come_to_rest(k, grid)
+
+    def _end(self, k: int, grid: Grid, ticks: int | None) -> None:
+        """Ends what has failed, or has run for as long as it was to."""
+        executor = self._executor
         if executor.failure is None and not self._alive():
             executor.failure = DEAD
-        if orders.stop or executor.failure is not None or k == ticks:
+        if executor.failure is not None or (ticks is not None and k >= ticks):
             self._come_to_rest(k, grid)
 
     def _come_to_rest(self, k: int, grid: Grid) -> None:

@@ -19,7 +19,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -95,6 +95,7 @@ class Realtime:
         self._ended: Ended | None = None
         self._failure: Exception | None = None
         self._launched = self._raised = self._rested = False
+        self.start_ns = 0  # when tick 0 is due
         self._undo = ExitStack()
         speed_up = SpeedUp(self.spec, drive.strategy.q)
         inference = Inference(planner, speed_up, horizon=drive.horizon, action_dim=len(self.spec.action))
@@ -149,9 +150,11 @@ class Realtime:
             target=self._worker.run, args=(bell, grid), name="rollahead worker", daemon=True
         )
         self._thinking.start()
-        self._side.control.send(Go(self.start_ns, self._costs, ticks))
-        self.phase = Phase.RUNNING
-        self._progress = (-1, time.monotonic())
+        with deferred():
+            self._progress = (-1, time.monotonic())
+            self.phase = Phase.RUNNING
+            with suppress(OSError):  # the executor is gone, which is heard of next
+                self._side.control.send(Go(self.start_ns, self._costs, ticks))
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Waits until the run has ended, at most `timeout_s`; whether it has. Raises: what ended it, if that was a
@@ -242,10 +245,10 @@ class Realtime:
         control = self._side.control
         try:
             message: Ready | Rested | Ended | None = control.recv() if control.poll(timeout_s) else None
+            if message is None and not self._side.alive():
+                message = control.recv() if control.poll(0) else Ended("RobotError", self._side.death())
         except (EOFError, ConnectionResetError):
             message = Ended("RobotError", self._side.death())
-        if message is None and not self._side.alive():
-            message = control.recv() if control.poll(0) else Ended("RobotError", self._side.death())
         if isinstance(message, Ended):
             self._ended = message
         self._rested = self._rested or isinstance(message, Rested)
@@ -260,6 +263,7 @@ class Realtime:
             return
         limit_s = self._connect_s if self._rested else self._stall_s
         if now - since > limit_s:
+            self._order(stop=True, estops=self._orders.estops + 1, latched=True)  # should it go on after all
             what = "the robot was not let go" if self._rested else "no tick has ended"
             words = f"{what} for {limit_s:g} s, so a call of the robot hangs; {self._side.stop_hung()}"
             self._ended = Ended("RobotError", words)
@@ -280,26 +284,32 @@ class Realtime:
         """To STOPPED, from wherever it stands. Interrupts wait until the robot is stopped."""
         if self.phase is Phase.STOPPED:
             return
-        with deferred():
-            if self._launched and self._ended is None:
-                self._release()
-            if self.phase is Phase.RUNNING:
-                self._worker.end(self._side.links.bell)
-                self._thinking.join(PATIENCE_S)
-                if self._thinking.is_alive() and self._worker.error is None:
-                    self._worker.error = InferenceError(
-                        f"the planner did not return within {PATIENCE_S:g} s of being told to end; the robot is stopped"
-                    )
-            self._failed()
+        try:
+            with deferred():
+                if self._launched and self._ended is None:
+                    self._release()
+                if self.phase is Phase.RUNNING:
+                    self._end_thinking()
+                self._failed()
+        finally:
             self._undo.close()
             self.phase = Phase.STOPPED
+
+    def _end_thinking(self) -> None:
+        self._worker.end(self._side.links.bell)
+        self._thinking.join(PATIENCE_S)
+        if self._thinking.is_alive() and self._worker.error is None:
+            self._worker.error = InferenceError(
+                f"the planner did not return within {PATIENCE_S:g} s of being told to end; the robot is stopped"
+            )
 
     def _release(self) -> None:
         """Tells the executor's side to end, and waits until it has."""
         if self.phase is Phase.RUNNING:
             self._order(stop=True)
         else:
-            self._side.control.send(None)
+            with suppress(OSError):
+                self._side.control.send(None)
         until = time.monotonic() + (self._connect_s if self._rested else PATIENCE_S)
         while self._ended is None and time.monotonic() < until:
             if isinstance(self._hear(LOOK_S), Rested):

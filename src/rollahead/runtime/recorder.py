@@ -65,10 +65,11 @@ class Recorder:
                 ending = self._ending.wait(EVERY_S)
                 for followed in self._followed:
                     self.lost += followed.append_new()
-        except OSError as error:
+        except Exception as error:
+            why = getattr(error, "strerror", None) or error
             self._error = ControlError(
-                f"the trace could not be written ({error.strerror or error}); the robot ran on, and its records are "
-                "lost: free some space, or give another runs=..."
+                f"the trace could not be written ({why}); the robot ran on, and its records are lost: free some space, "
+                "or give another runs=..."
             )
 
 

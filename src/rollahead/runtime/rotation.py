@@ -1,8 +1,11 @@
 """Rotations as rotation vectors (axis times angle, rad) and matrices."""
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.spec import Kind, RobotSpec, mask
 
 
 def skew(vector: FloatArray) -> FloatArray:
@@ -42,3 +45,24 @@ def rotvec_from_matrix(matrix: FloatArray) -> FloatArray:
     if sine < 1e-12:
         return np.zeros(3)
     return q[1:] / sine * (2 * np.arctan2(sine, q[0]))
+
+
+def turned(start: FloatArray, target: FloatArray, share: float) -> FloatArray:
+    """(3,), the rotation vector that is `share` of the way from `start` (3,) to `target` (3,), at a steady rate and the
+    short way. Phase: hot."""
+    first = matrix_from_rotvec(start)
+    turn = rotvec_from_matrix(first.T @ matrix_from_rotvec(target))
+    return rotvec_from_matrix(first @ matrix_from_rotvec(share * turn))
+
+
+def rotation_triples(spec: RobotSpec) -> list[NDArray[np.intp]]:
+    """The places of each rotation vector in an action. Raises: ConfigError, if rotations do not come in threes."""
+    at = np.flatnonzero(mask(spec.action, Kind.ROTATION))
+    triples = [at[i : i + 3] for i in range(0, len(at), 3)]
+    if any(len(triple) != 3 or (np.diff(triple) != 1).any() for triple in triples):
+        names = ", ".join(spec.action[i].name for i in at)
+        raise ConfigError(
+            f"the rotations {names} are no rotation vectors, so nothing can be sent between two of them; name three "
+            "neighbours for each, or set substeps=1 and ramp_s=0"
+        )
+    return triples

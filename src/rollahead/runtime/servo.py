@@ -13,11 +13,10 @@ Hot path: the executor's, of every tick.
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.rotation import matrix_from_rotvec, rotvec_from_matrix
+from rollahead.runtime.rotation import rotation_triples, turned
 from rollahead.runtime.spec import Kind, RobotSpec, mask
 
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]  # before, row, after, times -> offsets
@@ -40,7 +39,8 @@ SHAPES: Mapping[str, Shape] = {"linear": linear, "cubic": cubic}
 
 
 class Servo:
-    """Makes `substeps` n setpoints of a row, along `shape` (`linear` or `cubic`) for positions."""
+    """Makes `substeps` n setpoints of a row, along `shape` (`linear` or `cubic`) for positions. shares: whether some
+    dimension is a step, of which every setpoint is a share."""
 
     def __init__(self, spec: RobotSpec, substeps: int = 1, shape: str = "linear") -> None:
         if substeps < 1:
@@ -53,12 +53,12 @@ class Servo:
         self._curved = mask(spec.action, Kind.POSITION)
         self._velocity = mask(spec.action, Kind.VELOCITY)
         self._delta = mask(spec.action, Kind.DELTA)
-        self._shares = substeps > 1 and bool(self._delta.any())
-        self._triples = _triples(spec) if substeps > 1 else []
+        self.shares = substeps > 1 and bool(self._delta.any())
+        self._triples = rotation_triples(spec) if substeps > 1 else []
 
     def first(self, row: FloatArray) -> FloatArray:
         """(A,), setpoint 0 of a tick whose action is `row` (A,): steps are shared out evenly. Phase: hot."""
-        return np.where(self._delta, row / self.substeps, row) if self._shares else row
+        return np.where(self._delta, row / self.substeps, row) if self.shares else row
 
     def setpoints(self, before: FloatArray | None, row: FloatArray, after: FloatArray) -> FloatArray:
         """(n, A) for a tick whose action is `row` (A,), between the one `before`, if any, and the one `after`. Phase:
@@ -72,7 +72,7 @@ class Servo:
         last = 2 * row - after if before is None else before
         setpoints[:, self._curved] += self._shape(last, row, after, times)[:, self._curved]
         for triple in self._triples:
-            setpoints[:, triple] = _turned(row[triple], after[triple], times)
+            setpoints[1:, triple] = [turned(row[triple], after[triple], t) for t in times[1:, 0]]
         return setpoints
 
     def effect(self, row: FloatArray, sent: FloatArray) -> FloatArray:
@@ -80,22 +80,3 @@ class Servo:
         steps. Phase: hot."""
         moved = np.where(self._velocity, sent.mean(axis=0), sent[-1])
         return np.where(self._delta, sent.sum(axis=0), moved)
-
-
-def _triples(spec: RobotSpec) -> list[NDArray[np.intp]]:
-    """The places of each rotation vector. Raises: ConfigError, if rotations do not come in threes."""
-    at = np.flatnonzero(mask(spec.action, Kind.ROTATION))
-    triples = [at[i : i + 3] for i in range(0, len(at), 3)]
-    if any(len(triple) != 3 or (np.diff(triple) != 1).any() for triple in triples):
-        names = ", ".join(spec.action[i].name for i in at)
-        raise ConfigError(
-            f"the rotations {names} are no rotation vectors; name three neighbours for each, or set substeps=1"
-        )
-    return triples
-
-
-def _turned(row: FloatArray, after: FloatArray, times: FloatArray) -> FloatArray:
-    """(n, 3), rotation vectors at a steady rate from `row` to `after`, the short way."""
-    start = matrix_from_rotvec(row)
-    turn = rotvec_from_matrix(start.T @ matrix_from_rotvec(after))
-    return np.stack([row, *(rotvec_from_matrix(start @ matrix_from_rotvec(t * turn)) for t in times[1:, 0])])

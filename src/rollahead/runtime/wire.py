@@ -225,7 +225,7 @@ class _AnswerCodec:
 
     def write(self, slot: NDArray[Any], message: Result | Failure) -> None:
         if isinstance(message, Failure):
-            slot["failure"] = message.words.encode()[:MOST_TEXT]
+            slot["failure"] = (message.words or "it gave no reason").encode()[:MOST_TEXT]
             return
         slot["epoch"], slot["tick"] = _key(message.request)
         slot["rows"][: len(message.rows)], slot["n_rows"] = message.rows, len(message.rows)

@@ -6,7 +6,7 @@ Threads: the worker's own, in the process of whoever started the runtime; it own
 import threading
 from dataclasses import replace
 
-from rollahead.errors import ControlError
+from rollahead.errors import ControlError, InferenceError
 from rollahead.runtime.bell import Bell
 from rollahead.runtime.clock import Clock, Grid
 from rollahead.runtime.inference import Inference
@@ -63,8 +63,8 @@ class Worker:
             while not self._ending.is_set():
                 if not self.step(grid):
                     bell.wait(WAIT_S)
-        except Exception as error:
-            self.error = error
+        except BaseException as error:  # also what a planner's library means to end the program with
+            self.error = error if isinstance(error, Exception) else InferenceError(f"the planner ended with {error!r}")
             self._inbox.put(
                 Failure(str(error) if isinstance(error, ControlError) else f"{type(error).__name__}: {error}")
             )

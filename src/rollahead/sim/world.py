@@ -162,7 +162,8 @@ class SimulatedRobot:
             self._bell.ring()
 
     def stop(self) -> None:
-        """The world stands still."""
+        """The world stands still until something is sent again."""
+        self._moving = False
         self._setpoints.put((True, self._last, self._episode, self._clock.now_ns()))
 
     def disconnect(self) -> None:
@@ -193,17 +194,27 @@ def _play(task: Task, setpoints: Setpoints, scenes: Scenes, bell: Bell, control:
         bell.wait(LOOK_S)
         if control.poll():
             return
-    grid = Grid(int(first["sent_ns"]), task.spec.rate_hz)
-    ticks = 0
+    grid, begun, ticks = Grid(int(first["sent_ns"]), task.spec.rate_hz), 0, 0
     while not (task.done or control.poll()):
-        clock.sleep_until_ns(grid.due_ns(ticks + PHASE))
+        clock.sleep_until_ns(grid.due_ns(ticks - begun + PHASE))
         newest: Any = setpoints.peek()
         if newest["stopped"]:
             _show(task, scenes, episode, ticks, clock.now_ns(), stopped=True)
-            return
+            newest = _stand_still(setpoints, bell, control)
+            grid, begun = Grid(int(newest["sent_ns"]), task.spec.rate_hz), ticks
+            continue
         task.advance(newest["action"])
         ticks += 1
         _show(task, scenes, episode, ticks, clock.now_ns())
+
+
+def _stand_still(setpoints: Setpoints, bell: Bell, control: Connection) -> Any:
+    """Waits until the robot is sent something again, or there are other orders; the newest setpoint."""
+    while True:
+        newest: Any = setpoints.peek()
+        if not newest["stopped"] or control.poll():
+            return newest
+        bell.wait(LOOK_S)
 
 
 def _show(task: Task, scenes: Scenes, episode: int, ticks: int, now_ns: int, *, stopped: bool = False) -> None:

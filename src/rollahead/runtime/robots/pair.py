@@ -17,6 +17,7 @@ import numpy as np
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.patience import STOP_S, in_thread
 from rollahead.runtime.robots import Frame, Reading, Robot
 from rollahead.runtime.robots.registry import make_robot
 from rollahead.runtime.spec import Dim, RobotSpec
@@ -80,8 +81,9 @@ class Pair:
         _all(*(partial(robot.write, frozen(setpoint[share])) for robot, share in robots))
 
     def stop(self) -> None:
-        """Stops every one, also if another cannot be stopped. Raises: the first error."""
-        _all(*(robot.stop for robot in self._robots.values()))
+        """Stops every one, at once, also if another cannot be stopped or hangs. Raises: the first error."""
+        waits = [in_thread(f"stop ({prefix})", robot.stop) for prefix, robot in self._robots.items()]
+        _all(*(partial(wait, 2 * STOP_S) for wait in waits))
 
     def disconnect(self) -> None:
         """Disconnects every one, likewise."""

@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 from rollahead.errors import RobotError
 from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.patience import LETTING_GO_S, within
 from rollahead.runtime.robots import Frame, Reading
-from rollahead.runtime.robots.apart import Apart, readable
-from rollahead.runtime.robots.eyes import eye_of
-from rollahead.runtime.robots.hand import Hand
-from rollahead.runtime.robots.patience import LETTING_GO_S, within
-from rollahead.runtime.robots.pump import Pump
+from rollahead.runtime.robots.lerobot.apart import Apart, readable
+from rollahead.runtime.robots.lerobot.eyes import eye_of
+from rollahead.runtime.robots.lerobot.hand import Hand
+from rollahead.runtime.robots.lerobot.pump import Pump
 from rollahead.runtime.spec import RobotSpec
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.robots.features import Features, norm_modes, spec_of
+from rollahead.runtime.robots.lerobot.features import Features, norm_modes, spec_of
 from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec, names_of
 
 OBSERVED = {"lift.vel": float, "lift.pos": float, "grip.pos": np.float32, "front": (4, 6, 3), "front_depth": (4, 6, 1)}

@@ -14,10 +14,10 @@ import pytest
 
 from rollahead.errors import ConfigError, RobotError
 from rollahead.runtime.arrays import frozen
-from rollahead.runtime.robots import apart as aparts
-from rollahead.runtime.robots.adapter import LeRobotRobot
-from rollahead.runtime.robots.apart import Apart
-from rollahead.runtime.robots.pump import Pump
+from rollahead.runtime.robots.lerobot import apart as aparts
+from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
+from rollahead.runtime.robots.lerobot.apart import Apart
+from rollahead.runtime.robots.lerobot.pump import Pump
 from rollahead.runtime.robots.registry import make_robot
 from rollahead.runtime.spec import Camera, Kind, names_of
 
@@ -311,7 +311,7 @@ def test_a_stop_stops_velocities_and_keeps_positions(make: Make) -> None:
 
 def test_a_bus_that_hangs_is_given_up_in_a_bounded_time(arm: LeRobotRobot, monkeypatch: pytest.MonkeyPatch) -> None:
     arm.write(frozen([55.0, -30.0]))
-    monkeypatch.setattr(aparts, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(aparts, "STOP_S", 0.05)
     arm.device.bus.hang = threading.Event()
     with pytest.raises(RobotError, match=r"did not stop within 0\.05 s; use its own switch"):
         arm.stop()
@@ -328,7 +328,7 @@ def test_a_robot_that_hangs_while_it_observes_is_stopped_and_let_go(
     shut, inside = threading.Event(), threading.Event()
     robot.device.slow = lambda: (inside.set(), shut.wait(LONG_S))
     until(inside.is_set)
-    monkeypatch.setattr("rollahead.runtime.robots.pump.PATIENCE_S", 0.05)
+    monkeypatch.setattr("rollahead.runtime.robots.lerobot.pump.STOP_S", 0.05)
     robot.stop()
     assert robot.device.sent[-1]["x.vel"] == 0.0
     robot.disconnect()

@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.patience import STOP_S, within
 from rollahead.runtime.robots import Frame, Reading
-from rollahead.runtime.robots.eyes import Eye
-from rollahead.runtime.robots.hand import Hand
-from rollahead.runtime.robots.patience import PATIENCE_S, within
+from rollahead.runtime.robots.lerobot.eyes import Eye
+from rollahead.runtime.robots.lerobot.hand import Hand
 from rollahead.runtime.spec import RobotSpec, names_of
 
 CLOSE = 2.0  # degrees or percent: the most that two readings of an arm that was just connected differ by
@@ -73,7 +73,7 @@ class Apart:
     def rest(self) -> None:
         """Raises: RobotError, if that fails or does not return."""
         self._free = False
-        within(PATIENCE_S, "stop", self._hand.rest)
+        within(STOP_S, "stop", self._hand.rest)
         self._free = True
 
     def close(self) -> bool:

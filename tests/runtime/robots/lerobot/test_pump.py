@@ -10,9 +10,9 @@ import pytest
 from rollahead.errors import ConfigError, RobotError
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.clock import FakeClock
-from rollahead.runtime.robots import pump as pumps
-from rollahead.runtime.robots.hand import Hand
-from rollahead.runtime.robots.pump import Pump
+from rollahead.runtime.robots.lerobot import pump as pumps
+from rollahead.runtime.robots.lerobot.hand import Hand
+from rollahead.runtime.robots.lerobot.pump import Pump
 from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
 
 RATE_HZ = 50.0
@@ -229,7 +229,7 @@ def test_a_robot_that_hangs_while_it_observes_is_brought_to_rest_from_where_it_i
     rig.pump.write(setpoint(1.0, 7.0))
     until(lambda: rig.device.sent)
     rig.hang()
-    monkeypatch.setattr(pumps, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(pumps, "STOP_S", 0.05)
     rig.pump.rest()
     assert rig.device.sent[-1] == {"v": 0.0, "x": 7.0}
     assert not rig.pump.close()  # it hangs still
@@ -239,7 +239,7 @@ def test_a_robot_that_hangs_altogether_is_given_up_in_a_bounded_time(rig: Rig, m
     rig.pump.write(setpoint(1.0, 7.0))
     until(lambda: rig.device.sent)
     rig.hang()
-    monkeypatch.setattr(pumps, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(pumps, "STOP_S", 0.05)
     monkeypatch.setattr(rig.device, "send_action", lambda action: rig.device.gate.wait(LONG_S))
     with pytest.raises(RobotError, match=r"did not stop \(it hangs in get_observation\) within 0\.05 s"):
         rig.pump.rest()

@@ -25,9 +25,9 @@ from functools import partial
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.robots.adapter import LeRobotRobot
-from rollahead.runtime.robots.features import Features, norm_modes, spec_of
-from rollahead.runtime.robots.patience import told
+from rollahead.runtime.patience import told
+from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
+from rollahead.runtime.robots.lerobot.features import Features, norm_modes, spec_of
 
 
 def make_lerobot(

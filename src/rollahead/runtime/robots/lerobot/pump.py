@@ -22,9 +22,9 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.bell import Bell
 from rollahead.runtime.clock import Clock, MonotonicClock
 from rollahead.runtime.mailbox import Mailbox
+from rollahead.runtime.patience import PATIENCE_S, STOP_S, told, within
 from rollahead.runtime.robots import Frame, Reading
-from rollahead.runtime.robots.hand import Hand
-from rollahead.runtime.robots.patience import PATIENCE_S, told, within
+from rollahead.runtime.robots.lerobot.hand import Hand
 from rollahead.runtime.spec import RobotSpec, names_of
 
 
@@ -105,8 +105,8 @@ class Pump:
         order = Rest()
         self._rests.put(order)
         self._bell.ring()
-        if not order.done.wait(PATIENCE_S):
-            within(PATIENCE_S, f"stop (it hangs in {self._call})", self._hand.rest)
+        if not order.done.wait(STOP_S):
+            within(STOP_S, f"stop (it hangs in {self._call})", self._hand.rest)
         elif order.error is not None:
             raise RobotError(f"the robot did not stop ({told(order.error)}); use its own switch") from order.error
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rollahead.errors import RobotError
 from rollahead.runtime.mailbox import Mailbox
-from rollahead.runtime.robots.patience import PATIENCE_S, told
+from rollahead.runtime.patience import PATIENCE_S, told
 
 FOREVER_MS = 10**9  # an old image is told by its age, not refused
 

@@ -1,0 +1,46 @@
+"""Patience: calls into a driver that may never return, and how long they are waited for."""
+
+import threading
+from collections.abc import Callable
+
+from rollahead.errors import RobotError
+
+PATIENCE_S = 1.0
+STOP_S = 0.3  # for a stop: well within what an executor may take before it counts as hung itself
+LETTING_GO_S = 4.0  # LeRobot's cameras take up to 2 s to let go
+
+
+def in_thread(what: str, do: Callable[[], object]) -> Callable[[float | None], None]:
+    """Calls `do()` in a thread of its own; gives what waits for it, at most so many seconds (None: however long). what:
+    names it in what is raised. If it hangs the thread is left behind.
+
+    Raises, when it is waited for: RobotError, if it raised, or has not returned by then.
+    """
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            do()
+        except Exception as error:
+            errors.append(error)
+
+    def wait(seconds: float | None = None) -> None:
+        thread.join(seconds)
+        if thread.is_alive():
+            raise RobotError(f"the robot did not {what} within {seconds:g} s; use its own switch")
+        if errors:
+            raise RobotError(f"the robot did not {what} ({told(errors[0])}); use its own switch") from errors[0]
+
+    thread = threading.Thread(target=run, name=f"rollahead {what}", daemon=True)
+    thread.start()
+    return wait
+
+
+def within(seconds: float, what: str, do: Callable[[], object]) -> None:
+    """`do()`, waited for so long. Raises: RobotError, as `in_thread`."""
+    in_thread(what, do)(seconds)
+
+
+def told(error: BaseException) -> str:
+    """An error of a driver in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split()).removesuffix('.')}"
