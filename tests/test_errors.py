@@ -18,7 +18,7 @@ from rollahead.errors import ConfigError, ControlError, unknown_name
 from rollahead.runtime import build, feasibility
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency, make_strategy
 from rollahead.runtime.delay import DelayEstimator
-from rollahead.runtime.guard import GuardConfig, Workspace
+from rollahead.runtime.guard import Guard, GuardConfig, Workspace
 from rollahead.runtime.identify import Lag, calibration, identify, read_lags
 from rollahead.runtime.latency import Fixed, Latency, Lognormal, Recorded, Spikes, Uniform
 from rollahead.runtime.planner import ScriptedPlanner
@@ -72,6 +72,10 @@ def process_side(folder: Path) -> None:
     drive, make_robot = Drive(StrategyConfig("vlash", s=4), 8), lambda: NullRobot(ROBOT)  # a lambda cannot be pickled
     with Realtime(drive, make_robot, ScriptedPlanner(lambda seen, rng: []), isolation="process"):
         pass
+
+
+def turning(**limits: float) -> RobotSpec:
+    return RobotSpec((Dim("rx", kind=Kind.ROTATION, drives="x", **limits),), (Dim("x"),), 50.0)
 
 
 def rotations(count: int) -> RobotSpec:
@@ -201,6 +205,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "tuning": (
         lambda folder: Tuning(switch_interval_s=0.0, timer_slack_ns=5, torch_threads=3),
         ("switch_interval_s", "0.0", "timer_slack_ns", "5", "torch_threads", "3"),
+    ),
+    "a limit of a turn": (
+        lambda folder: Guard(turning(rate_limit=2.0), GuardConfig()),
+        ("'rx'", "rate_limit"),
     ),
     "spinning": (lambda folder: Tuning(spin_ns=-5), ("spin_ns is -5", "1000000")),
     "time slice": (lambda folder: Tuning(slice_ns=5), ("slice_ns is 5", "100000")),

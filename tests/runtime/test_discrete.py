@@ -52,11 +52,11 @@ def test_a_gripper_on_its_way_stays_as_decided_however_far_it_has_come(sent: flo
 @pytest.mark.parametrize("sent", np.linspace(0.0, 1.0, 11))
 def test_a_hold_keeps_what_was_decided_and_before_that_what_is_nearer(sent: float) -> None:
     discrete = Discrete(SPEC)
-    assert discrete.hold(frozen([0.0, sent]))[1] == float(sent >= 0.5)
+    assert discrete.hold(frozen([0.0, sent]))[1] == float(sent > 0.5)
     discrete(frozen([0.0, 0.9]), frozen([0.0, 0.0]))
     assert discrete.hold(frozen([0.0, sent]))[1] == 1.0
     discrete.forget()
-    assert discrete.hold(frozen([0.0, sent]))[1] == float(sent >= 0.5)
+    assert discrete.hold(frozen([0.0, sent]))[1] == float(sent > 0.5)
 
 
 def test_nan_changes_nothing_of_what_was_decided() -> None:

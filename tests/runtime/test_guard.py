@@ -49,9 +49,10 @@ def test_a_stream_that_keeps_every_limit_passes_to_the_bit(limits: dict[str, flo
     guard = guarded(spec(**limits), substeps=substeps)
     rng = np.random.default_rng(0)
     step, row = np.zeros(4), np.zeros(4)
+    share = np.array([1.0, 1.0, 1.0 / substeps, 1.0])  # a step of the tick comes in shares
     for _ in range(300):
-        step = np.clip(step + rng.uniform(-0.02, 0.02, 4), -0.1, 0.1)
-        row = np.clip(row + step, [-1.9, -0.5, -0.5, 0.0], [1.9, 0.5, 0.5, 1.0])
+        step = np.clip(step + share * rng.uniform(-0.02, 0.02, 4), -0.1 * share, 0.1 * share)
+        row = np.clip(row + step, share * [-1.9, -0.5, -0.5, 0.0], share * [1.9, 0.5, 0.5, 1.0])
         step = np.zeros(4) if (np.abs(row) >= 0.5).any() else step
         if np.abs(row).max() >= 0.5:
             break

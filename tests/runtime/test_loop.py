@@ -203,8 +203,9 @@ def test_setpoints_that_are_overdue_are_left_out_and_do_not_come_in_a_burst(late
     stage.run(10)
     times = np.array(ticks_of(stage.robot.at_ns))
     in_tick = times[(times >= 4) & (times < 5)]
-    assert np.diff(in_tick).min() >= 0.1 - 1e-9 - (late > 0) * 0.1 * (late * 10 % 1)
-    assert len(in_tick) == 10 - int(late * 10)
+    overdue = [j for j in range(4, 10) if late and j + 1 <= 3 + round(10 * late)]  # the next is due as well
+    assert len(in_tick) == 10 - len(overdue)
+    assert np.diff(in_tick[4:]).min(initial=0.1) > 0.09  # after the one that took so long each comes at its time
 
 
 @pytest.mark.parametrize("substeps", [1, 10])
@@ -245,8 +246,8 @@ def test_a_hold_of_a_velocity_with_a_limit_of_acceleration_comes_to_rest_without
     velocities = np.array([v for _, v in stage.robot.sent])
     assert velocities[19] == 1.0
     braking = velocities[20:]
-    assert (braking >= 0).all()
-    assert (np.diff(braking) <= 1e-12).all()
+    assert braking.min() >= -1e-12
+    assert np.diff(braking).max() <= 1e-12
     assert braking[15] == 0.0
 
 

@@ -444,7 +444,7 @@ def test_a_robot_that_hangs_and_cannot_be_stopped_either_is_told_and_left_to_its
         ScriptedPlanner(Planner()),
         stall_s=STALL_S,
     )
-    with pytest.raises(RobotError, match=r"could not be stopped either .OSError: no answer to stop.*watchdog"), runtime:
+    with pytest.raises(RobotError, match=r"did not stop .OSError: no answer to stop.*watchdog"), runtime:
         runtime.start()
         runtime.wait(60)
     assert runtime.phase is Phase.STOPPED

@@ -31,7 +31,7 @@ def test_the_thread_is_set_as_told_and_set_back_and_no_other() -> None:
     seen: list[object] = []
 
     def run() -> None:
-        with tuned_thread(Tuning(timer_slack_ns=7, cores=(min(cores),))) as said:
+        with tuned_thread(Tuning(timer_slack_ns=7, cores=(min(cores),), fifo=None)) as said:
             seen.extend([slack_ns(), os.sched_getaffinity(0), said])
         seen.extend([slack_ns(), os.sched_getaffinity(0)])
 
@@ -104,12 +104,12 @@ def test_a_time_slice_that_the_kernel_does_not_take_is_refused(slice_ns: int) ->
 
 
 def test_a_time_slice_is_that_of_its_thread_alone_and_set_back() -> None:
-    with tuned_thread(Tuning(slice_ns=200_000)) as said:
+    with tuned_thread(Tuning(slice_ns=200_000, fifo=None)) as said:
         inside = said["slice"]
-        with tuned_thread(Tuning(slice_ns=300_000)) as nested:
+        with tuned_thread(Tuning(slice_ns=300_000, fifo=None)) as nested:
             assert nested["slice"] == "300000 ns, was 200000"
     before = inside.removeprefix("200000 ns, was ")
-    with tuned_thread(Tuning(slice_ns=200_000)) as again:
+    with tuned_thread(Tuning(slice_ns=200_000, fifo=None)) as again:
         assert again["slice"] == f"200000 ns, was {before}"
 
 

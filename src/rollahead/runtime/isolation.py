@@ -10,6 +10,7 @@ import multiprocessing
 import pickle
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Protocol
 
@@ -71,7 +72,8 @@ class ThreadSide:
     def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning) -> None:
         self.links = Links(Mailbox(), Mailbox(), Mailbox(), _trace(spec, shared=False), Bell())
         self.control, theirs = multiprocessing.Pipe()
-        self._host = Host(drive, make_robot, self.links, theirs, MonotonicClock(), tuning)
+        normal = replace(tuning, fifo=None)  # it waits for Python's lock, whose owner would wait for it
+        self._host = Host(drive, make_robot, self.links, theirs, MonotonicClock(), normal)
         run = self._host.run
         self._thread = threading.Thread(target=run, args=(lambda: True,), name="rollahead executor", daemon=True)
 

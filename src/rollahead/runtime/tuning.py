@@ -33,7 +33,8 @@ class Tuning:
     """switch_interval_s: of the interpreter; timer_slack_ns: of the executor's thread; spin_ns: how long before a
     deadline it is awake, if it has a process of its own (a thread would keep the others from Python); slice_ns: how
     long the scheduler lets it run at a time, which a loop never needs (Linux 6.12; before, it changes nothing); fifo:
-    its priority under SCHED_FIFO, 1 to 99, None for the normal class; cores: those it may run on, None for all;
+    its priority under SCHED_FIFO, 1 to 99, if it has a process of its own and where that is permitted, None for the
+    normal class; cores: those it may run on, None for all;
     lock_memory: keep the process from being paged out; torch_threads: those that torch may use for one operator, if it
     is loaded."""
 
@@ -41,7 +42,7 @@ class Tuning:
     timer_slack_ns: int = 1
     spin_ns: int = 100_000
     slice_ns: int = 100_000
-    fifo: int | None = None
+    fifo: int | None = 50
     cores: tuple[int, ...] | None = None
     lock_memory: bool = False
     torch_threads: int = 1
@@ -84,7 +85,8 @@ def tuned_thread(tuning: Tuning) -> Iterator[dict[str, str]]:
     fifo, cores = tuning.fifo, tuning.cores
     steps = {
         "timer_slack": lambda: _timer_slack(tuning.timer_slack_ns),
-        **({"scheduling": lambda: _fifo(fifo)} if fifo is not None else {"slice": lambda: _slice(tuning.slice_ns)}),
+        "slice": lambda: _slice(tuning.slice_ns),
+        **({"scheduling": lambda: _fifo(fifo)} if fifo is not None else {}),
         **({"cores": lambda: _affinity(cores)} if cores is not None else {}),
     }
     with _done(steps) as said:

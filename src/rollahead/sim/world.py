@@ -183,7 +183,7 @@ def _live(config: dict[str, Any], setpoints: Setpoints, scenes: Scenes, bell: Be
         task.reset(seed, stimulus=stimulus)
         _show(task, scenes, episode, 0, MonotonicClock().now_ns())
         control.send(task.max_ticks)
-        with tuned_thread(Tuning()):
+        with tuned_thread(Tuning(fifo=None)):
             _play(task, setpoints, scenes, bell, control, episode)
 
 

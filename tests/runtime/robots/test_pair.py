@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -136,9 +137,19 @@ def test_every_one_is_stopped_let_go_and_sent_to_even_if_another_fails(what: str
     for failing in ({"left": (what,)}, {"right": (what,)}, {"left": (what,), "right": (what,)}):
         pair, notes, _ = two(**failing)
         arguments = [frozen([1.0, 2.0, 3.0])] if what == "write" else []
-        with pytest.raises(OSError, match=f"{next(iter(failing))} cannot {what}"):
+        with pytest.raises((OSError, RobotError), match=f"{next(iter(failing))} cannot {what}"):
             getattr(pair, what)(*arguments)
-        assert notes == [f"left {what}", f"right {what}"]
+        assert sorted(notes) == [f"left {what}", f"right {what}"]
+
+
+def test_one_whose_stop_hangs_does_not_keep_the_other_from_stopping() -> None:
+    pair, notes, (left, _) = two()
+    free = threading.Event()
+    left.stop = free.wait  # type: ignore[assignment, method-assign]
+    with pytest.raises(RobotError, match=r"the robot did not stop .left. within 0.6 s"):
+        pair.stop()
+    free.set()
+    assert notes == ["right stop"]
 
 
 def test_a_pair_is_made_of_robots_by_name_with_their_options() -> None:
