@@ -217,7 +217,7 @@ def _check_rotations(spec: RobotSpec) -> None:
         limited = [limit for limit in limits if math.isfinite(getattr(dim, limit))]
         if dim.kind is Kind.ROTATION and limited:
             raise ConfigError(
-                f"{dim.name!r} is a component of a rotation and has a {limited[0]}, and a turn has no limits one by one; "
+                f"{dim.name!r} is a component of a rotation and has a {limited[0]}, which a turn cannot have; "
                 "use the robot's own, and leave it out here"
             )
 
