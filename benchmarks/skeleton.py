@@ -301,10 +301,6 @@ def _best(tried: Sequence[tuple[Cell, list[Episode]]], strategy: str, delay: int
     return max(rated, key=lambda entry: entry[:4])[4]
 
 
-def _hits(episodes: Sequence[Episode]) -> int:
-    return sum(episode.success for episode in episodes)
-
-
 def _mean_time(episodes: Sequence[Episode]) -> float:
     times = [episode.time_s for episode in episodes if episode.success]
     return statistics.mean(times) if times else math.inf

@@ -125,14 +125,6 @@ def test_nothing_yet_is_none_and_no_number() -> None:
     assert figures["delay_planned"] is None
 
 
-def test_records_that_were_written_over_are_counted_as_lost() -> None:
-    made = Made(capacity=4)
-    made.ticks([0] * 10)
-    made.follow()
-    assert made.gauges.lost == 6
-    assert made.gauges.figures()["ticks"] == 4
-
-
 def test_what_a_window_costs_does_not_grow_with_the_run() -> None:
     made = Made(capacity=100)
     for n in range(30):

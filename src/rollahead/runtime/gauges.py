@@ -36,7 +36,6 @@ class Gauges:
         self._status = "none"
         self._ages, self._late_us, self._steps_s, self._delays = _Series(), _Series(), _Series(), _Series()
         self._delay_planned: int | None = None
-        self.lost = 0  # records written over before they were read
 
     def follow(self, trace: Trace, start_ns: int) -> None:
         """Takes what is new in `trace`, of a run whose tick 0 was due at `start_ns`."""
@@ -45,9 +44,8 @@ class Gauges:
             self._start_ns = start_ns
             self._tick_cursor = self._inference_cursor = 0
             self._before_ns: int | None = None  # when the tick before began
-        ticks, self._tick_cursor, lost = trace.tick_ring.since(self._tick_cursor)
-        inferences, self._inference_cursor, more = trace.inference_ring.since(self._inference_cursor)
-        self.lost += lost + more
+        ticks, self._tick_cursor, _ = trace.tick_ring.since(self._tick_cursor)
+        inferences, self._inference_cursor, _ = trace.inference_ring.since(self._inference_cursor)
         if len(ticks):
             self._count(ticks)
             self._time(ticks)
