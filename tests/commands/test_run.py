@@ -143,7 +143,10 @@ def test_ctrl_c_ends_a_run_with_its_records_and_the_robot_at_rest(tmp_path: Path
         threading.Event().wait(0.01)
     threading.Event().wait(0.5)
     os.killpg(program.pid, signal.SIGINT)
-    out, err = program.communicate(timeout=60)
+    try:
+        out, err = program.communicate(timeout=60)
+    finally:
+        program.kill()
     assert (program.returncode, err) == (0, "")
     assert "report: runs/mine" in out
     status = pq.read_table(tmp_path / "runs/mine/ticks.parquet")["status"].to_pylist()
