@@ -71,7 +71,7 @@ MUTATIONS = (
         "return self._sent(asked, asked), JUMP",
         "test_guard.py",
     ),
-    Mutation("the ramp never ends", "guard.py", "self._ramped += 1", "self._ramped += 0", "test_guard.py"),
+    Mutation("the ramp never ends", "guard.py", "self._ramped += ramps", "self._ramped += 0", "test_guard.py"),
     Mutation(
         "setpoints of a tick are a setpoint late",
         "servo.py",
