@@ -22,7 +22,7 @@ from rollahead.runtime.shared import Ring
 from rollahead.runtime.trace import OUTCOMES, Trace
 
 EVERY_S = 1.0
-GROUP = 4096  # records that are written at a time; a row group costs memory until the file is closed
+GROUP = 16384  # records that are written at a time; what a file says of each group is in memory until it is closed
 
 
 class Recorder:
@@ -91,7 +91,7 @@ class _Followed:
 
         with written_whole(self._path) as unfinished:
             empty = self._table(self._ring.since(self._ring.count)[0])
-            self._writer = pq.ParquetWriter(unfinished, empty.schema)
+            self._writer = pq.ParquetWriter(unfinished, empty.schema, write_statistics=False)
             try:
                 yield
                 self._write()
