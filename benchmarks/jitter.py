@@ -4,7 +4,7 @@ python -m benchmarks.jitter lerobot        both loops, same policy, at 30 and 50
 python -m benchmarks.jitter python_load    our loop beside Python that never leaves the interpreter (7 minutes)
 python -m benchmarks.jitter servo          our loop at 500 Hz, ten setpoints per row of 50 Hz, beside the policy, and a
                                            bare loop alone (6 minutes)
-options: seconds=60 repetitions=5
+options: seconds=60 repetitions=5, and of lerobot rate_hz=50
 
 Each run is a process of its own in the peers' environment (`make peers`), and each repetition runs all sides, so that
 what else the machine does meets them alike. A ratio is of two runs of the same repetition; a figure is the median over
@@ -140,12 +140,13 @@ def value_row(name: str, values: Sequence[float], unit: str, goal: str | None, c
     return row(name, float(np.median(values)), unit, ci=[min(values), max(values)], goal=goal, command=command)
 
 
-def lerobot(seconds: float = 60.0, repetitions: float = 5) -> None:
-    """Their loop and ours, beside the same policy."""
-    settings = [Setting(side, rate_hz, "policy") for rate_hz in (50.0, 30.0) for side in SIDES]
+def lerobot(seconds: float = 60.0, repetitions: float = 5, rate_hz: float | None = None) -> None:
+    """Their loop and ours, beside the same policy; at 50 and 30 Hz, or at one of them."""
+    rates = (50.0, 30.0) if rate_hz is None else (rate_hz,)
+    settings = [Setting(side, rate, "policy") for rate in rates for side in SIDES]
     runs = run_all(settings, seconds, int(repetitions))
-    command = _command("lerobot", seconds, repetitions)
-    record(TOPIC, [figure for rate in ("50hz", "30hz") for figure in _against_lerobot(runs, rate, command)])
+    command = _command("lerobot", seconds, repetitions) + ("" if rate_hz is None else f" rate_hz={rate_hz:g}")
+    record(TOPIC, [figure for rate in rates for figure in _against_lerobot(runs, f"{rate:g}hz", command)])
     _write_table("lerobot", runs)
 
 
@@ -212,7 +213,8 @@ def _command(name: str, seconds: float, repetitions: float) -> str:
 def _write_table(name: str, runs: Mapping[str, Sequence[Found]]) -> None:
     path = RESULTS / "tables" / f"{TOPIC}_jitter_{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**runs, **provenance(0)}, indent=1) + "\n")
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({**before, **runs, **provenance(0)}, indent=1) + "\n")
 
 
 def lerobot_table(runs: Mapping[str, Any]) -> str:

@@ -44,7 +44,7 @@ from rollahead.runtime.worker import Worker
 
 WARM_UPS = 5  # inferences before the first tick
 COLD = 2  # of these, the first, which are slower and do not count
-LOOK_S = 0.02  # how often the state of the others is looked at
+LOOK_S = 0.1  # how often the state of the others is looked at; each look takes Python from the executor
 THREAD_HZ = 100.0  # servo rate up to which a thread keeps its time beside a busy interpreter
 
 
