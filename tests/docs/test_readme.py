@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.figures import table
+from benchmarks.jitter import lerobot_table
 from benchmarks.skeleton import study_table
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +26,15 @@ def test_the_example_in_the_readme_runs_and_shows_vlash_ahead():
 def test_a_table_of_a_study_is_that_of_its_results(study: str, page: str) -> None:
     table = json.loads((ROOT / "benchmarks" / "results" / "tables" / f"skeleton_{study}.json").read_text())
     assert study_table(table) in (ROOT / page).read_text()
+
+
+def test_the_table_beside_lerobots_loop_is_that_of_its_results() -> None:
+    runs = json.loads((ROOT / "benchmarks" / "results" / "tables" / "realtime_jitter_lerobot.json").read_text())
+    assert lerobot_table(runs) in (ROOT / "README.md").read_text()
+
+
+def test_the_figures_of_the_realtime_driver_are_those_of_its_results() -> None:
+    assert table("realtime") in (ROOT / "docs" / "benchmarks.md").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
