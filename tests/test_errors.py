@@ -218,6 +218,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "isolation": (lambda folder: realtime(isolation="proces"), ("'proces'", "'process'")),
     "what cannot be sent": (process_side, ("isolation=thread",)),
     "run folder": (lambda folder: RunFolder(folder), ("run folder",)),
+    "no run folder": (lambda folder: RunFolder.again(folder), ("not the folder of a run", "config.yaml")),
 }
 
 

@@ -34,6 +34,13 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training, measured at two delays; no ticks are kept."""
+    cells = [records.cell("vlash", ticks, episodes=1, traces=0) for ticks in (0, 4)]
+    return records.write_training(tmp_path_factory.mktemp("runs") / "learned", cells)
+
+
+@pytest.fixture(scope="session")
 def unrecorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that kept no ticks."""
     return records.write_run(tmp_path_factory.mktemp("runs") / "bare", [records.cell("vlash", 2, traces=0)])

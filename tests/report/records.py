@@ -53,6 +53,37 @@ def write_run(folder: Path, cells: Sequence[Cell]) -> Path:
     return folder
 
 
+def seen(step: int, error: float | None = 0.1, success: float | None = None, time_s: float = 0.0) -> dict[str, Any]:
+    """What a training writes down of a look."""
+    played = {} if success is None else {"success": success}
+    return {"step": step, "loss": 0.01, "cold_error": error, **played, "time": time_s}
+
+
+LOOKS = (seen(1000, 0.2, 40.0, 90.0), seen(2000, 0.05, 90.0, 180.0))
+
+
+def write_training(
+    folder: Path, cells: Sequence[Cell] = (), looks: Sequence[Mapping[str, Any]] = LOOKS, **changes: Any
+) -> Path:
+    """Leaves the folder that a training would leave. changes: of its configuration."""
+    write_run(folder, cells)
+    edit_summary(folder, command="train")
+    config = {
+        "task": {"name": "mole"},
+        "policy": {"name": "flow", "horizon": 16, "width": None},
+        "dataset": None,
+        "demonstrations": {"count": 1500},
+        "offsets": 12,
+        "delay_input": True,
+        "prefixes": 0,
+        "training": {"steps": 2000, "batch": 64},
+        "watch": {"episodes": 10},
+    }
+    (folder / "config.yaml").write_text(json.dumps(config | changes))
+    (folder / "training.jsonl").write_text("".join(json.dumps(look) + "\n" for look in looks))
+    return folder
+
+
 def edit_summary(folder: Path, **changes: Any) -> None:
     """Changes what `summary.json` says."""
     path = folder / "summary.json"

@@ -93,6 +93,11 @@ def test_of_equally_many_the_scene_is_where_the_difference_is_largest() -> None:
     assert scene_of(*cells).setting == "8 ticks"
 
 
+def test_of_equal_differences_the_scene_is_at_the_longest_delay() -> None:
+    cells = [result("vlash", ticks, outcomes=[True]) for ticks in (0, 12, 4)]
+    assert scene_of(*cells, result("vlash", None, outcomes=[True])).setting == "12 ticks"
+
+
 def test_the_episode_shown_is_the_first_in_which_vlash_succeeds_and_sync_fails() -> None:
     sync = result("sync", outcomes=[True, False, False, False])
     vlash = result("vlash", outcomes=[True, False, True, True])

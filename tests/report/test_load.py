@@ -52,6 +52,21 @@ def test_the_runs_of_a_sweep_come_in_the_order_of_their_numbers(sweep: Path) -> 
     assert found.unfinished == ("1",)
 
 
+def test_a_training_is_read_with_its_cells(trained: Path) -> None:
+    found = load(trained)
+    assert [one.policy["name"] for one in found.trainings] == ["flow"]
+    assert len(found.cells) == 2
+
+
+def test_a_training_needs_no_cells(tmp_path: Path) -> None:
+    found = load(records.write_training(tmp_path / "run", task=None))
+    assert (len(found.trainings), found.cells) == (1, ())
+
+
+def test_other_commands_leave_no_training(results: Results) -> None:
+    assert results.trainings == ()
+
+
 def test_only_a_fixed_latency_is_a_delay() -> None:
     assert records.result(ticks=4).delay_ticks == 4.0
     assert records.result(ticks=None).delay_ticks is None

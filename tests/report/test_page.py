@@ -9,12 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from rollahead.errors import ConfigError
+from rollahead.report import timeline
 from rollahead.report.comparison import name_cells
 from rollahead.report.load import Results, load
 from rollahead.report.page import animation, make, write_report
 from rollahead.report.words import sentence
 
-from .records import edit_summary, marked, parse
+from .records import edit_summary, marked, parse, seen, write_training
 
 VOID = {"meta", "link", "br", "img", "hr"}
 
@@ -153,6 +154,56 @@ def test_the_animation_is_to_be_had_alone(results: Results, unrecorded: Path) ->
     assert svg
     assert parse(svg).attrib["viewBox"]
     assert animation(load(unrecorded)) is None
+
+
+def test_the_page_of_a_training_begins_with_how_it_went(trained: Path) -> None:
+    page = Page(make(load(trained)))
+    assert page.sections == ["training", "figures", "delay", "animation"]
+    assert page.open == []
+    assert page.drawings == {"plot": 2 + 2}
+    for words in (
+        "rollahead train made a policy for mole",
+        "2,000 steps of 64 examples",
+        "Error of a cold step",
+        "Play",
+    ):
+        assert words in page.words
+
+
+def test_of_a_training_without_a_task_only_how_it_went_is_shown(tmp_path: Path) -> None:
+    run = write_training(tmp_path / "run", looks=[seen(2000)], task=None, dataset="data/cups")
+    page = Page(make(load(run)))
+    assert page.sections == ["training"]
+    assert page.drawings == {"plot": 1}
+    assert "rollahead train made a policy (flow, 2,000 steps on data set data/cups)." in page.words
+
+
+def test_a_sweep_of_trainings_has_a_line_for_each(tmp_path: Path) -> None:
+    for i, name in enumerate(("flow", "act")):
+        write_training(tmp_path / str(i), policy={"name": name})
+    page = Page(make(load(tmp_path)))
+    assert page.drawings == {"plot": 2}
+    assert "0 flow : 2,000 steps" in page.words
+    assert "1 act : 2,000 steps" in page.words
+
+
+def test_a_page_without_a_training_says_nothing_of_one(html: str) -> None:
+    assert "training" not in Page(html).sections
+
+
+def test_the_time_that_is_left_is_told_of_only_where_it_is_shown(run: Path, html: str, tmp_path: Path) -> None:
+    copy = copied(run, tmp_path)
+    cells = json.loads((copy / "summary.json").read_text())["cells"]
+    for cell in cells:
+        cell["task"]["window_s"] = 0.9
+    edit_summary(copy, cells=cells)
+    assert "the ring round it" in Page(make(load(copy))).words
+    assert "the ring round it" not in Page(html).words
+
+
+def test_an_episode_that_goes_on_after_what_is_shown_says_so(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "SHOWN", 20)
+    assert re.search(r"ends \d+ ticks after what is shown", Page(make(results)).words)
 
 
 def test_names_are_written_and_not_obeyed(run: Path, tmp_path: Path) -> None:

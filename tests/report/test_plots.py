@@ -46,6 +46,15 @@ def test_a_figure_that_is_not_known_makes_no_plot() -> None:
     ]
 
 
+def test_two_plots_are_wider_than_three() -> None:
+    def width(plot: Plot) -> float:
+        return float(parse(plot.svg).attrib["viewBox"].split()[2])
+
+    without = {"reaction_s": None}
+    two_of_them = over(result(ticks=0, figures=without), result(ticks=8, figures=without))
+    assert width(two_of_them[0]) > width(over(*two())[0])
+
+
 def test_a_point_that_is_not_known_is_left_out() -> None:
     unknown = {"time_s": None, "time_s_ci": [None, None], "reaction_s": {"p50": None, "p95": None, "max": None}}
     cells = [result(ticks=0), result(ticks=4), result(ticks=8, figures=unknown)]

@@ -33,6 +33,12 @@ def test_tool_and_objects_are_found_by_their_names() -> None:
     assert found.objects["cup"][-1].tolist() == [1.0, 3.9]
 
 
+def test_rates_are_no_objects() -> None:
+    found = seen({**COLUMNS, "environment.cup_vx": np.ones(N), "environment.cup_vy": np.ones(N)})
+    assert found
+    assert list(found.objects) == ["cup"]
+
+
 def test_it_opens_shortly_before_the_stimulus() -> None:
     found = seen()
     assert found

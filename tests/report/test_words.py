@@ -4,10 +4,12 @@ from pathlib import Path
 from rollahead.report.comparison import name_cells
 from rollahead.report.figures import COLUMNS
 from rollahead.report.load import CellResult, Results, load
+from rollahead.report.training import read_training
 from rollahead.report.words import IN_WORDS, facts, measures, sentence
+from rollahead.report.words import trained as made
 from rollahead.runtime.build import STRATEGIES
 
-from .records import result
+from .records import result, write_training
 
 
 def said(*cells: CellResult) -> str:
@@ -31,6 +33,32 @@ def test_a_random_latency_is_told_with_its_numbers() -> None:
 
 def test_cells_of_different_length_are_told_so() -> None:
     assert said(result(), result("sync", figures={"episodes": 200})).endswith("50 to 200 episodes each.")
+
+
+def test_a_training_is_told_with_what_came_of_it(trained: Path) -> None:
+    results = load(trained)
+    assert made(name_cells(results.cells), results.trainings) == (
+        "rollahead train made a policy for mole (flow, 2,000 steps on 1,500 demonstrations) and measured it with vlash "
+        "at a latency of 0 and 4 ticks, 1 episode each."
+    )
+
+
+def test_two_trainings_are_told_together(tmp_path: Path) -> None:
+    found = [read_training(write_training(tmp_path / "0"), {}), read_training(write_training(tmp_path / "1"), {})]
+    assert made([], found) == (
+        "rollahead train made 2 policies for mole (flow, 2,000 steps on 1,500 demonstrations; flow, 2,000 steps on "
+        "1,500 demonstrations)."
+    )
+
+
+def test_the_policy_is_told_with_its_options_and_what_it_was_trained_with(trained: Path) -> None:
+    found = dict(facts(load(trained)))
+    assert found["policy"] == "flow (horizon 16)"  # what is null is left out
+    assert found["trained with"] == "offsets 12, delay_input True, prefixes 0"
+
+
+def test_other_commands_tell_of_no_training(results: Results) -> None:
+    assert not {"policy", "trained with"} & dict(facts(results)).keys()
 
 
 def test_machine_versions_seeds_and_date_are_there(results: Results) -> None:

@@ -50,6 +50,18 @@ def driving(kind: Kind, drives: str | None) -> RobotSpec:
     return RobotSpec((Dim("reach", kind=kind, drives=drives),), (Dim("wrist_pos"), Dim("elbow_pos")), rate_hz=50.0)
 
 
+@pytest.mark.parametrize("what", ["state", "environment"])
+def test_the_rate_of_what_is_not_measured_is_refused_with_its_near_miss(what: str) -> None:
+    dims = {"state": (), "environment": (), what: (Dim("ball_x"), Dim("ball_vx", rate_of="ball_y"))}
+    with pytest.raises(ConfigError) as caught:
+        RobotSpec((), rate_hz=50.0, **dims)
+    assert str(caught.value).startswith(
+        f"{what} 'ball_vx' is the rate of what is not measured: there is no {what} dimension 'ball_y'; "
+        "did you mean 'ball_x'"
+    )
+    RobotSpec((), rate_hz=50.0, **(dims | {what: (Dim("ball_x"), Dim("ball_vx", rate_of="ball_x"))}))
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_an_action_that_drives_what_is_not_measured_is_refused_with_its_near_miss(kind: Kind) -> None:
     with pytest.raises(ConfigError) as caught:

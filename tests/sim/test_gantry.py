@@ -1,4 +1,5 @@
 import math
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -15,9 +16,12 @@ from rollahead.sim.gantry import (
     REACH_M,
     SPEED,
     SUBSTEPS,
+    Disturbance,
     Gantry,
     Model,
+    Scene,
     action_dims,
+    anywhere,
     state_dims,
 )
 
@@ -141,11 +145,81 @@ def test_the_spec_says_what_an_action_is(mode: str) -> None:
     assert [dim.drives for dim in spec.action] == [dim.name for dim in spec.state[:2]] == ["x", "y"]
 
 
-def test_showing_a_scene_moves_the_mole_and_the_beam_and_not_the_tool() -> None:
-    gantry = at("velocity", 0.25, -0.1)
+# --- a scene about it ---
+
+FLAG = '<body name="flag" mocap="true"><geom size="0.01"/></body>'
+CRATE = """
+<body name="crate" pos="0.3 0 0.03">
+  <joint name="crate_x" type="slide" axis="1 0 0"/>
+  <geom size="0.02" mass="0.5"/>
+</body>
+"""
+
+
+def test_showing_a_scene_moves_what_is_named_and_the_beam_and_not_the_tool() -> None:
+    gantry = Gantry("velocity", Scene(bodies=FLAG))
+    gantry.reset(0.25, -0.1)
     before = gantry.state()
-    gantry.show(-0.2, 0.15)
+    gantry.show({"flag": (-0.2, 0.15)})
     np.testing.assert_array_equal(gantry.state(), before)
-    np.testing.assert_allclose(gantry.data.body("mole").xpos, [-0.2, 0.15, 0.0], atol=1e-12)
+    np.testing.assert_allclose(gantry.data.body("flag").xpos, [-0.2, 0.15, 0.0], atol=1e-12)
     assert gantry.data.body("beam").xpos[0] == pytest.approx(0.25)
     assert gantry.data.body("tool").xpos[:2].tolist() == pytest.approx([0.25, -0.1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_moves_in_the_scene_is_no_part_of_the_state_and_changes_nothing_of_the_tool(mode: str) -> None:
+    bare, with_crate = at(mode, 0.1, -0.2, 0.3, 0.0), Gantry(mode, Scene(bodies=CRATE))
+    with_crate.place((0.1, -0.2, 0.3, 0.0))
+    with_crate.data.qvel[2] = -0.7
+    for row in np.random.default_rng(0).uniform(-0.5, 0.5, (40, 2)):
+        bare.step(row)
+        with_crate.step(row)
+        np.testing.assert_allclose(with_crate.state(), bare.state(), rtol=0, atol=1e-12)
+    assert with_crate.data.qpos[2] == pytest.approx(-0.7 * 0.8, rel=1e-9)
+
+
+def test_the_tool_weighs_a_kilogram_whatever_it_looks_like() -> None:
+    scene = Scene(tool='<geom size="0.2" mass="3"/>')
+    assert Gantry("velocity", scene).model.body("tool").mass[0] == Gantry("velocity").model.body("tool").mass[0] == 1.0
+
+
+def test_a_reset_puts_the_scene_where_it_began() -> None:
+    gantry = Gantry("velocity", Scene(bodies=CRATE))
+    gantry.data.qvel[2] = 1.0
+    gantry.step(np.zeros(2))
+    gantry.reset(0.1, 0.2)
+    assert gantry.data.qpos.tolist() == [0.1, 0.2, 0.0]
+    assert gantry.data.qvel.tolist() == [0.0] * 3
+
+
+# --- what tasks on it share ---
+
+
+def test_the_model_rolls_by_the_first_two_columns_alone() -> None:
+    state, rows = np.array([0.1, 0.2, -0.3, 0.4]), np.random.default_rng(0).uniform(-1, 1, (9, 3))
+    np.testing.assert_array_equal(Model("velocity")(state, rows), Model("velocity")(state, rows[:, :2]))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_disturbance_is_drawn_once_and_then_is_none(mode: str) -> None:
+    made = Disturbance(Model(mode), 0.02)
+    pushes = np.array(list(islice(made.draw(np.random.default_rng(1), 400), 500)))
+    assert pushes.shape == (500, 2)
+    assert (pushes[400:] == 0).all()
+    speeds = pushes[:400] * (1.0 if mode == "velocity" else KP / KV)
+    assert speeds.std() == pytest.approx(0.02, rel=0.1)
+    assert not np.array(list(islice(made.none(), 9))).any()
+
+
+def test_a_negative_noise_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"noise is -0\.1; give no negative"):
+        Disturbance(Model("velocity"), -0.1)
+
+
+def test_a_tool_is_anywhere_and_rests_in_one_case_of_four() -> None:
+    rng = np.random.default_rng(0)
+    states = np.array([anywhere(rng) for _ in range(2000)])
+    assert 0.34 < np.abs(states[:, :2]).max() <= 0.35
+    assert 0.2 < (states[:, 2:] == 0).all(axis=1).mean() < 0.3
+    assert states[:, 2:].std() == pytest.approx(0.4 * math.sqrt(0.75), rel=0.05)

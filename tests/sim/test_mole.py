@@ -7,9 +7,26 @@ import pytest
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.messages import Observation
-from rollahead.runtime.spec import Dim
+from rollahead.runtime.spec import Dim, Kind
 from rollahead.sim.gantry import RATE_HZ, SPEED, Model
-from rollahead.sim.mole import DWELL, FIELD_M, JUMP_M, LEAD, PHASE, RADIUS_M, SLOW, WhackAMole, approach, plan_to
+from rollahead.sim.mole import (
+    APART,
+    DWELL,
+    FIELD_M,
+    GRACE,
+    JUMP_M,
+    LEAD,
+    PAIR_FIELD_M,
+    PAIR_JUMP_M,
+    PHASE,
+    RADIUS_M,
+    SLOW,
+    VOID_M,
+    WhackAMole,
+    approach,
+    plan_to,
+)
+from rollahead.sim.stimulus import NEVER
 
 MODES = ("velocity", "absolute")
 STILL = np.zeros(2)
@@ -59,6 +76,27 @@ def test_the_same_seed_is_the_same_episode_to_the_bit_whatever_was_played_before
     used = WhackAMole(mode)
     episode(used, 3)
     assert episode(used, 7, stimulus=stimulus) == episode(WhackAMole(mode), 7, stimulus=stimulus)
+
+
+@pytest.mark.parametrize(
+    ("seed", "tick", "first", "second", "velocity"),
+    [
+        (0, 59, (0.08217701239287256, -0.13812797174167782), (-0.2754158856382832, -0.2900834186828825), 0.0062),
+        (199, 98, (0.10436317493561104, 0.06416698958440598), (-0.2546469545452865, -0.21964655047248227), -0.00025),
+    ],
+)
+def test_the_episodes_of_published_figures_stay_what_they_were(
+    seed: int, tick: int, first: tuple[float, ...], second: tuple[float, ...], velocity: float
+) -> None:
+    task = WhackAMole()
+    task.reset(seed)
+    assert task.stimulus_tick == tick
+    assert tuple(task.environment()) == first
+    task.advance(STILL)
+    assert task.state()[3] == pytest.approx(velocity, rel=0.01)
+    while task.environment()[0] == first[0]:
+        task.advance(STILL)
+    assert tuple(task.environment()) == second
 
 
 def test_seeds_differ() -> None:
@@ -308,6 +346,229 @@ def test_noise_disturbs_both_modes_as_much() -> None:
     assert np.abs(pushed["velocity"]).min() > 0
 
 
+# --- two moles ---
+
+
+def two(**options: object) -> WhackAMole:
+    return mole(targets=2, **options)
+
+
+def test_two_moles_jump_equally_far_to_different_sides_within_their_field() -> None:
+    task = two()
+    lengths = []
+    for seed in range(60):
+        task.reset(seed)
+        start = task.state()[:2]
+        before = task.environment().reshape(2, 2)
+        assert before[0].tolist() == start.tolist()
+        scene = []
+        while not task.done:
+            scene.append(task.environment().tolist())
+            task.advance(STILL)
+        assert scene[: task.stimulus_tick] == [before.ravel().tolist()] * task.stimulus_tick
+        after = np.array(scene[task.stimulus_tick]).reshape(2, 2)
+        assert scene[task.stimulus_tick :] == [after.ravel().tolist()] * (len(scene) - task.stimulus_tick)
+        (one, other), distances = after - start, np.hypot(*(after - start).T)
+        assert distances[0] == pytest.approx(distances[1])
+        assert math.acos(one @ other / distances.prod()) > APART[0] - 1e-9
+        assert np.abs([before, after]).max() < PAIR_FIELD_M
+        lengths.append(distances[0])
+    assert PAIR_JUMP_M[0] <= min(lengths) < 0.25
+    assert 0.3 < max(lengths) <= PAIR_JUMP_M[1]
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_hitting_either_counts(target: int) -> None:
+    task = two()
+    at_stimulus(task, 2)
+    for hits in range(1, DWELL + 1):
+        carried(task, task.environment().reshape(2, 2)[target], STILL)
+        assert task.success == task.done == (hits == DWELL)
+
+
+def test_of_two_moles_the_expert_hits_the_nearer_counting_how_far_it_would_coast() -> None:
+    task = two(window_s=4.0)
+    scene = np.array([0.2, 0.0, -0.2, 0.0])
+    for vx, x, nearer in ((0.0, 0.05, 0), (0.0, -0.05, 1), (0.9, -0.03, 0), (-0.9, 0.03, 1)):
+        seen = Observation(0, np.array([x, 0.0, vx, 0.0]), scene)
+        end = task.roller()(seen.state, task.expert(150)(seen, np.random.default_rng(0)))
+        np.testing.assert_allclose(end[:2], scene.reshape(2, 2)[nearer], atol=2e-3)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("strike", [False, True])
+def test_an_instant_expert_hits_one_of_two(mode: str, strike: bool) -> None:
+    task = WhackAMole(mode, targets=2, strike=strike)
+    for seed in range(20):
+        episode(task, seed)
+        assert task.success, seed
+
+
+# --- a strike ---
+
+
+def strike(**options: object) -> WhackAMole:
+    return mole(strike=True, **options)
+
+
+def struck(task: WhackAMole, away: float, up: float = 1.0, speed: float = 0.0) -> None:
+    """A tick at whose end the tool is `away` from the mole, in which a strike is sent or not."""
+    place, velocity = task.environment() + np.array([away, 0.0]), np.array([0.0, speed])
+    task.data.qpos[:] = place - velocity / RATE_HZ
+    task.data.qvel[:] = velocity
+    task.advance(np.array([*velocity, up]))
+
+
+def before_strike(task: WhackAMole, seed: int = 1) -> None:
+    """The head of the stimulus tick."""
+    task.reset(seed)
+    for _ in range(task.stimulus_tick):
+        task.advance(np.zeros(3))
+
+
+def test_one_strike_on_the_mole_is_enough_and_without_one_nothing_is() -> None:
+    task = strike()
+    for away, speed, up in product((0.0, RADIUS_M * 0.99, RADIUS_M * 1.01), (0.0, SLOW * 1.01), (0.0, 0.4, 0.5, 1.0)):
+        before_strike(task)
+        struck(task, away, up, speed)
+        assert task.success == task.done == (away < RADIUS_M and speed < SLOW and up >= 0.5), (away, speed, up)
+
+
+@pytest.mark.parametrize(
+    ("away", "late", "spoilt"),
+    [(VOID_M * 1.01, 1, True), (VOID_M * 0.99, 1, False), (0.3, 0, False), (0.3, -GRACE, False), (0.3, 20, True)],
+)
+def test_a_strike_into_the_void_spoils_the_episode_once_the_grace_is_over(away: float, late: int, spoilt: bool) -> None:
+    task = strike()
+    before_strike(task)
+    for _ in range(GRACE + late - 1):
+        struck(task, 0.3, 0.0)
+    struck(task, away)
+    assert not task.done  # it goes on to its end
+    struck(task, 0.0)
+    assert task.done
+    assert task.success != spoilt
+
+
+def test_strikes_before_the_jump_matter_to_nobody() -> None:
+    task = strike()
+    task.reset(1)
+    for _ in range(task.stimulus_tick):
+        struck(task, 0.3)
+        assert not task.done
+    struck(task, 0.0)
+    assert task.success
+
+
+def test_a_spoilt_episode_without_a_hit_lasts_to_the_end_of_the_window() -> None:
+    task = strike()
+    before_strike(task)
+    ticks = 0
+    while not task.done:
+        struck(task, 0.3)
+        ticks += 1
+    assert ticks == WINDOW
+    assert not task.success
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_instant_expert_strikes_every_mole_and_nothing_else(mode: str) -> None:
+    task = WhackAMole(mode, strike=True)
+    for seed in range(20):
+        episode(task, seed)
+        assert task.success, seed
+
+
+def test_the_expert_strikes_where_it_will_be_on_the_mole_and_slow() -> None:
+    task = strike()
+    seen = Observation(0, np.array([0.0, 0.0, 0.0, 0.0]), np.array([0.2, 0.1]))
+    rows = task.expert(60)(seen, np.random.default_rng(0))
+    first = int(np.argmax(rows[:, 2]))
+    assert rows[:, 2].tolist() == [0.0] * first + [1.0] * (60 - first)
+    there = task.roller()(seen.state, rows[:first])
+    assert math.dist(there[:2], seen.environment) < RADIUS_M
+    assert math.hypot(*there[2:]) < SLOW
+    np.testing.assert_array_equal(rows[:, :2], mole().expert(60)(seen, np.random.default_rng(0)))
+
+
+def test_the_strike_is_a_third_action_that_is_on_or_off_and_rolls_nothing() -> None:
+    dim = strike().spec.action[2]
+    assert (dim.name, dim.kind, dim.low, dim.high, dim.threshold) == ("strike", Kind.DISCRETE, 0.0, 1.0, 0.5)
+    assert 0 < dim.hysteresis < 0.5
+    state, rows = np.array([0.1, 0.0, 0.2, 0.0]), np.array([[0.3, 0.1, 1.0]] * 4)
+    np.testing.assert_array_equal(strike().roller()(state, rows), mole().roller()(state, rows[:, :2]))
+
+
+# --- demonstrations ---
+
+EVERY = ({}, {"targets": 2}, {"strike": True}, {"targets": 2, "mode": "absolute"})
+every_kind = pytest.mark.parametrize("options", EVERY, ids=repr)
+
+
+@every_kind
+def test_a_demonstration_goes_on_without_end_and_nothing_jumps(options: dict) -> None:
+    task = WhackAMole(**{"noise": 0.5} | options)  # the noise is not of demonstrations
+    for seed in range(8):
+        task.scatter(seed)
+        assert task.stimulus_tick == NEVER
+        moles, plan = task.environment(), task.demonstrator()
+        for _ in range(250):
+            task.advance(plan(Observation(0, task.state(), task.environment()), np.random.default_rng(0))[0])
+            assert not task.done
+            assert not task.success
+        assert task.environment().tolist() == moles.tolist()
+        assert min(math.dist(task.state()[:2], place) for place in moles.reshape(-1, 2)) < 1e-3
+
+
+@every_kind
+def test_the_same_seed_is_the_same_demonstration_and_leaves_no_trace_in_what_follows(options: dict) -> None:
+    used, fresh = WhackAMole(**options), WhackAMole(**options)
+    for task in (used, fresh):
+        task.scatter(3)
+    assert used.state().tolist() == fresh.state().tolist()
+    assert used.environment().tolist() == fresh.environment().tolist()
+    assert episode(used, 5) == episode(WhackAMole(**options), 5)
+
+
+def test_a_demonstration_keeps_to_the_mole_that_was_picked_be_it_nearer_or_not() -> None:
+    task = two()
+    picked, nearer = [], []
+    for seed in range(200):
+        task.scatter(seed)
+        moles, start = task.environment().reshape(2, 2), task.state()
+        first = task.expert(1)(Observation(0, start, moles.ravel()), np.random.default_rng(0))[0]
+        plan = task.demonstrator()
+        ours = plan(Observation(0, start, moles.ravel()), np.random.default_rng(0))[0]
+        nearer.append(bool((ours == first).all()))
+        for _ in range(80):
+            act(task, plan(Observation(0, task.state(), task.environment()), np.random.default_rng(0))[0])
+        end = [math.dist(task.state()[:2], place) for place in moles]
+        assert min(end) < 0.01
+        picked.append(int(np.argmin(end)))
+    assert 70 < sum(picked) < 130
+    assert 70 < sum(nearer) < 130
+
+
+def test_a_demonstration_begins_anywhere_and_in_one_case_of_four_as_an_episode_does() -> None:
+    task = mole()
+    begun = []
+    for seed in range(600):
+        task.scatter(seed)
+        begun.append([*task.state(), *task.environment()])
+    seen = np.array(begun)
+    rests = (seen[:, 2:4] == 0.0).all(axis=1)
+    assert 0.35 < rests.mean() < 0.55  # and of the others, one in four
+    assert np.abs(seen[:, 4:]).max() <= FIELD_M
+    assert np.abs(seen[:, :2]).max() > 0.34
+
+
+def test_showing_puts_the_tool_and_the_moles_where_a_trace_has_them() -> None:
+    task = two()
+    task.show(np.array([0.25, -0.1, 0.5, 0.0]), np.array([-0.2, 0.15, 0.3, 0.0]))
+    places = {name: task.data.body(name).xpos[:2].tolist() for name in ("mole", "mole2", "tool")}
+    assert places == {"mole": [-0.2, 0.15], "mole2": [0.3, 0.0], "tool": pytest.approx([0.25, -0.1])}
+
+
 # --- options ---
 
 
@@ -321,6 +582,9 @@ def test_noise_disturbs_both_modes_as_much() -> None:
         ({"pace": 1.2}, ("pace is 1.2", "or less")),
         ({"mode": "velocty"}, ("'velocty'", "did you mean 'velocity'")),
         ({"window_s": 0.004}, ("0.004",)),  # less than a tick
+        ({"window_s": math.nan}, ("window_s is nan",)),
+        ({"targets": 0}, ("targets is 0", "1 or 2")),
+        ({"targets": 3}, ("targets is 3", "1 or 2")),
     ],
     ids=repr,
 )

@@ -1,105 +1,52 @@
-"""Planners and rollers by name."""
+"""Planners by name."""
 
 import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import frozen
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.roll import for_spec, still
+from rollahead.runtime.roll import FirstOrderLag, Rollers, still
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
-from rollahead.sim.planners import ROLLERS, Scene, Wave, make_planner, make_roller
+from rollahead.sim.planners import make_planning
+from rollahead.sim.rollers import Scene
 from rollahead.sim.task import make_task
 
 SPEC = RobotSpec(
-    (
-        Dim("a", low=-1.0, high=1.0, drives="a"),
-        Dim("b", kind=Kind.VELOCITY, low=-2.0, high=2.0, drives="b"),
-        Dim("grip", kind=Kind.DISCRETE, low=0.0, high=1.0, drives="grip"),
-    ),
-    (Dim("a"), Dim("b"), Dim("grip")),
+    (Dim("a", low=-1.0, high=1.0, drives="a"), Dim("b", kind=Kind.VELOCITY, low=-2.0, high=2.0, drives="b")),
+    (Dim("a"), Dim("b")),
     50.0,
 )
 REAL = Scene(SPEC)
-RNG = np.random.default_rng(0)
-
-
-def seen(tick: int, *state: float) -> Observation:
-    return Observation(tick, frozen(state))
+UNROLLED = Rollers(still)
+WAVE = {"name": "wave", "share": 0.1, "period_s": 4.0}
 
 
 def test_a_scripted_planner_is_a_tasks_expert_and_refused_without_one() -> None:
     task = make_task("mole")
-    scene = Scene(task.spec, task)
-    make_planner({"name": "scripted", "horizon": 8}, scene, still)
+    made = make_planning({"name": "scripted", "horizon": 8}, Scene(task.spec, task), UNROLLED)
+    assert (made.horizon, made.n_obs) == (8, 1)
     with pytest.raises(ConfigError, match=r"planner=scripted is a task's expert, and there is no task; use robot=sim"):
-        make_planner({"name": "scripted", "horizon": 8}, REAL, still)
+        make_planning({"name": "scripted", "horizon": 8}, REAL, UNROLLED)
 
 
-@pytest.mark.parametrize("what", ["planner", "roller"])
-def test_an_unknown_name_is_refused_with_a_near_miss(what: str) -> None:
-    make = (lambda config: make_planner(config, REAL, still)) if what == "planner" else lambda c: make_roller(c, REAL)
-    with pytest.raises(ConfigError, match=rf"there is no {what} '...?.?.?'; did you mean"):
-        make({"name": "wav" if what == "planner" else "robt"})
+def test_an_unknown_name_is_refused_with_a_near_miss() -> None:
+    with pytest.raises(ConfigError, match=r"there is no planner 'wav'; did you mean 'wave'"):
+        make_planning({"name": "wav"}, REAL, UNROLLED)
 
 
 @pytest.mark.parametrize("horizon", [0, 10_001])
 def test_a_horizon_that_cannot_be_is_refused(horizon: int) -> None:
     with pytest.raises(ConfigError, match=f"planner.horizon is {horizon}; give from 1 to 10000 rows"):
-        make_planner({"name": "wave", "horizon": horizon, "share": 0.1, "period_s": 4.0}, REAL, still)
+        make_planning({**WAVE, "horizon": horizon}, REAL, UNROLLED)
 
 
-def test_the_robots_own_roller_is_the_tasks_model_or_what_its_actions_call_for() -> None:
-    task = make_task("mole")
-    state, rows = frozen([0.1, 0.0, 0.2, 0.0]), frozen(np.full((5, 2), 0.4))
-    own = make_roller({"name": "robot"}, Scene(task.spec, task))
-    np.testing.assert_array_equal(own(state, rows), task.roller()(state, rows))
-    plain = make_roller({"name": "robot"}, REAL)
-    at, sent = frozen([0.1, 0.2, 0.0]), frozen(np.full((5, 3), 0.5))
-    np.testing.assert_array_equal(plain(at, sent), for_spec(SPEC)(at, sent))
+def test_a_sampler_for_a_planner_that_has_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="sampler=ddim needs a policy that denoises; use planner=policy"):
+        make_planning({**WAVE, "horizon": 8}, REAL, UNROLLED, sampler={"name": "ddim", "steps": 10})
 
 
-def test_a_roller_that_rolls_nothing_gives_the_state_as_measured() -> None:
-    assert make_roller({"name": "still"}, REAL) is still
-    assert set(ROLLERS) == {"robot", "identified", "still"}
-
-
-def test_a_wave_begins_where_the_robot_was_seen_and_comes_back_after_a_period() -> None:
-    wave = Wave(SPEC, 201, share=0.2, period_s=4.0)
-    rows = wave(seen(0, 0.3, 0.7, 1.0), RNG)
-    assert rows[0].tolist() == pytest.approx([0.3, 0.4, 1.0])
-    np.testing.assert_allclose(rows[200], rows[0], atol=1e-9)
-    assert rows[50, 0] == pytest.approx(0.5)  # a quarter of the period: home and the share of half the range
-    assert set(rows[:, 2]) == {1.0}  # the grip stays
-
-
-def test_a_wave_is_one_motion_whatever_tick_it_is_asked_at() -> None:
-    wave = Wave(SPEC, 40, share=0.2, period_s=2.0)
-    first = wave(seen(0, 0.0, 0.0, 0.0), RNG)
-    later = wave(seen(17, 0.9, 0.0, 0.0), RNG)  # where it is by now is no matter
-    np.testing.assert_allclose(later[:23], first[17:])
-
-
-def test_a_wave_stays_within_the_range() -> None:
-    rows = Wave(SPEC, 400, share=1.0, period_s=2.0)(seen(0, 0.9, 0.0, 0.0), RNG)
-    assert rows[:, 0].max() == 1.0
-    assert rows[:, 0].min() >= -1.0
-
-
-def test_a_new_run_waves_about_where_the_robot_is_then() -> None:
-    wave = Wave(SPEC, 4, share=0.2, period_s=2.0)
-    wave(seen(0, 0.0, 0.0, 0.0), RNG)
-    wave(seen(50, 0.0, 0.0, 0.0), RNG)
-    assert wave(seen(0, 0.6, 0.0, 0.0), RNG)[0, 0] == pytest.approx(0.6)
-
-
-@pytest.mark.parametrize("share, period_s", [(0.0, 1.0), (1.1, 1.0), (0.1, 0.0)])
-def test_a_wave_of_no_size_or_no_time_is_refused(share: float, period_s: float) -> None:
-    with pytest.raises(ConfigError, match=f"share is {share} and period_s {period_s}"):
-        Wave(SPEC, 8, share, period_s)
-
-
-def test_a_joint_without_a_range_is_refused_by_name() -> None:
-    endless = RobotSpec((Dim("lift", drives="lift"),), (Dim("lift"),), 50.0)
-    with pytest.raises(ConfigError, match="lift has no range to wave in; give the robot its limits, low and high"):
-        Wave(endless, 8, 0.1, 4.0)
+def test_a_chunk_shorter_than_what_the_roller_looks_back_is_refused_also_at_speed() -> None:
+    index = np.zeros(1, np.intp)
+    late = Rollers(FirstOrderLag(index, index, 0.1, 0.02, delay=5))
+    make_planning({**WAVE, "horizon": 8}, REAL, late)
+    with pytest.raises(ConfigError, match="a delay of 5 ticks, and what was sent is kept for H = 4"):
+        make_planning({**WAVE, "horizon": 8}, REAL, late, q=2)

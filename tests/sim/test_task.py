@@ -12,7 +12,7 @@ from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.messages import Observation
 from rollahead.sim.mole import WhackAMole
-from rollahead.sim.task import GROUP, Drawable, Task, make_task
+from rollahead.sim.task import GROUP, Drawable, MovingScene, Task, Teachable, make_task
 
 EXAMPLE = Path(__file__).parents[2] / "examples/rollahead-reach/src/rollahead_reach/__init__.py"
 
@@ -32,14 +32,27 @@ TASKS: dict[str, Callable[[], Task]] = {
     "mole": lambda: make_task("mole"),
     "mole, absolute": lambda: make_task("mole", mode="absolute", noise=0.05),
     "mole, patient": lambda: make_task("mole", window_s=2.0, pace=0.5),
+    "two moles": lambda: make_task("mole", targets=2),
+    "strike": lambda: make_task("mole", strike=True),
+    "interception": lambda: make_task("interception"),
+    "interception, absolute": lambda: make_task("interception", mode="absolute"),
+    "interception, rally": lambda: make_task("interception", rally=2),
+    "belt": lambda: make_task("belt"),
+    "belt, absolute": lambda: make_task("belt", mode="absolute"),
     "reach": reach,
     "reach, slippery": lambda: reach(slip=0.2, window_s=2.5),
 }
 NOISELESS: dict[str, Callable[[], Task]] = {
     "mole": lambda: make_task("mole", noise=0.0),
     "mole, absolute": lambda: make_task("mole", mode="absolute", noise=0.0),
+    "strike": lambda: make_task("mole", strike=True, noise=0.0),
+    "interception": lambda: make_task("interception", noise=0.0),
+    "belt, absolute": lambda: make_task("belt", mode="absolute", noise=0.0),
     "reach": lambda: reach(slip=0.0),
 }
+TEACHABLE = [name for name in TASKS if not name.startswith("reach")]
+MOVING = [name for name in TEACHABLE if name.startswith(("interception", "belt"))]
+TOUCHED = [name for name in TASKS if name.startswith("interception")]  # their scene is not only seen
 every_task = pytest.mark.parametrize("name", TASKS)
 
 Act = Callable[[Task, np.random.Generator], FloatArray]
@@ -71,7 +84,7 @@ def test_the_same_seed_is_the_same_episode_to_the_bit(name: str) -> None:
     assert played(used, 3) == played(fresh, 3) != played(fresh, 4)
 
 
-@every_task
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in TOUCHED])
 def test_the_scene_is_the_same_whatever_the_robot_does(name: str) -> None:
     expert, wild = played(TASKS[name](), 3), played(TASKS[name](), 3, wildly)
     ticks = min(len(expert["scenes"]), len(wild["scenes"]))
@@ -142,6 +155,55 @@ def test_the_roller_says_where_the_robot_will_be(name: str, n: int) -> None:
     np.testing.assert_allclose(rolled, task.state(), rtol=0, atol=1e-12)
 
 
+# --- the optional seams ---
+
+
+@pytest.mark.parametrize("name", TEACHABLE)
+def test_demonstrations_differ_by_their_seed_and_have_no_end(name: str) -> None:
+    task = TASKS[name]()
+    assert isinstance(task, Teachable)
+    begun = []
+    for seed in (1, 2, 1):
+        task.scatter(seed)
+        begun.append([*task.state().tolist(), *task.environment().tolist()])
+        plan, rng = task.demonstrator(), np.random.default_rng(0)
+        for _ in range(task.max_ticks + 20):
+            task.advance(plan(Observation(0, task.state(), task.environment()), rng)[0])
+            assert not task.done
+    assert begun[0] == begun[2] != begun[1]
+
+
+@pytest.mark.parametrize("name", TEACHABLE)
+def test_an_episode_after_a_demonstration_is_what_it_always_was(name: str) -> None:
+    used, fresh = TASKS[name](), TASKS[name]()
+    assert isinstance(used, Teachable)
+    used.scatter(6)
+    used.advance(wildly(used, np.random.default_rng(0)))
+    assert played(used, 3) == played(fresh, 3)
+
+
+@pytest.mark.parametrize("name", MOVING)
+@pytest.mark.parametrize("n", [0, 1, 12])
+def test_the_scene_roller_says_what_will_be_seen_if_nothing_happens(name: str, n: int) -> None:
+    task = TASKS[name]()
+    assert isinstance(task, Teachable)
+    assert isinstance(task, MovingScene)
+    for seed in range(20):
+        task.scatter(seed)
+        seen, state, rows = task.environment(), task.state(), np.zeros((n, len(task.spec.action)))
+        before = seen.tolist()
+        rolled = task.scene_roller()(seen, state, rows)
+        for row in rows:
+            task.advance(row)
+        np.testing.assert_allclose(rolled, task.environment(), rtol=0, atol=0.02)
+        assert seen.tolist() == before
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in MOVING])
+def test_a_scene_that_stands_has_no_roller(name: str) -> None:
+    assert not isinstance(TASKS[name](), MovingScene)
+
+
 # --- the registry ---
 
 
@@ -204,5 +266,5 @@ def test_what_a_task_says_of_its_options_is_passed_on() -> None:
 
 
 def test_a_task_is_drawable_if_it_has_a_scene_to_show() -> None:
-    assert isinstance(make_task("mole"), Drawable)
+    assert all(isinstance(make_task(name), Drawable) for name in ("mole", "interception", "belt"))
     assert not isinstance(reach(), Drawable)

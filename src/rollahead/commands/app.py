@@ -28,6 +28,7 @@ from rollahead.runtime.run_folder import RunFolder
 Main = Callable[[DictConfig], None]
 T = TypeVar("T")
 
+CONFIGS = Path(__file__).parent.parent / "configs"
 WIDE = 160  # columns of what is not printed to a terminal
 FOLDER_OPTIONS = ("name", "runs")
 WITHOUT_REPORT = ("calibrate",)  # commands that leave a run folder, and no figures of cells
@@ -80,12 +81,18 @@ def _hand_to_hydra(command: str, runs: Main, arguments: Sequence[str]) -> None:
     OmegaConf.register_new_resolver("began", lambda: began, replace=True)
     _offer_foreign_tasks(arguments)
     flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
-    others = [argument for argument in arguments if argument not in flags]
+    others = [_removed(argument) for argument in arguments if argument not in flags]
     with TemporaryDirectory() as notes:  # Hydra's own, of a sweep
         sys.argv = [f"rollahead {command}", *flags, *others, f"hydra.sweep.dir={notes}"]
         hydra.main(version_base="1.3", config_path="pkg://rollahead.configs", config_name=command)(
             lambda config: runs(config)
         )()
+
+
+def _removed(argument: str) -> str:
+    """`~group` for `group=null`, which Hydra does not take."""
+    name, _, value = argument.partition("=")
+    return f"~{name}" if value == "null" and name and "/" not in name and (CONFIGS / name).is_dir() else argument
 
 
 def console() -> Console:
@@ -191,7 +198,7 @@ def _nearby(key: str, known: Sequence[str]) -> list[str]:
 def _offer_foreign_tasks(arguments: Sequence[str]) -> None:
     """Makes `task=<name>` work for tasks that other packages register, which ship no file among our configs; with the
     options of the one that is chosen."""
-    shipped = Path(__file__).parent.parent / "configs" / "task"
+    shipped = CONFIGS / "task"
     for found in entry_points(group="rollahead.tasks"):
         if not (shipped / f"{found.name}.yaml").exists():
             chosen = any(found.name in argument for argument in arguments if argument.startswith("task="))

@@ -11,7 +11,7 @@ from rollahead.runtime.options import call
 from rollahead.runtime.run_folder import provenance
 from rollahead.sim.evaluation import Cell, check, evaluate, summarise
 
-GROUPS = ("task", "strategy", "latency", "planner", "roller")
+GROUPS = ("task", "strategy", "latency", "planner", "roller", "sampler")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ def cell_of(config: DictConfig, chosen: EvalOptions) -> Cell:
         latency=group(config, "latency"),
         planner=group(config, "planner"),
         roller=group(config, "roller"),
+        sampler=group(config, "sampler"),
         episodes=chosen.episodes,
         seed=chosen.seed,
         reactions=chosen.reactions,

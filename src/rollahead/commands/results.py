@@ -26,6 +26,7 @@ def describe(cell: Cell, figures: Mapping[str, Any]) -> dict[str, Any]:
         "latency": dict(cell.latency),
         "planner": dict(cell.planner),
         "roller": dict(cell.roller),
+        "sampler": dict(cell.sampler),
         "rate_hz": make_task(**cell.task).spec.rate_hz,
         "figures": finite(figures),
     }

@@ -20,10 +20,11 @@ from rollahead.runtime.run_folder import RunFolder, provenance
 from rollahead.runtime.tuning import Tuning
 from rollahead.sim.evaluation import Cell, summarise
 from rollahead.sim.live import Live, Played, live_episode, play
-from rollahead.sim.planners import Scene, make_planner, make_roller
+from rollahead.sim.planners import make_planning
+from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.world import World
 
-GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "guard", "tuning")
+GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "sampler", "guard", "tuning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
     """How `config` drives the rig. Raises: ConfigError, if something cannot be."""
     scene = Scene(driven.spec, driven.task)
     strategy = call(StrategyConfig, group(config, "strategy"), "strategy")
-    planner = group(config, "planner")
+    rollers = make_rollers(group(config, "roller"), scene)
+    planning = make_planning(group(config, "planner"), scene, rollers, strategy.q, group(config, "sampler"))
     latency = group(config, "latency")
     guard = group(config, "guard")
     if guard["ramp_s"] is None:
@@ -78,14 +80,15 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
     return Live(
         drive=Drive(
             strategy=strategy,
-            horizon=planner["horizon"],
+            horizon=planning.horizon,
+            n_obs=planning.n_obs,
             seed=chosen.seed,
             task=chosen.text,
             guard=call(GuardConfig, guard, "guard"),
             substeps=chosen.substeps,
             shape=chosen.shape,
         ),
-        planner=make_planner(planner, scene, make_roller(group(config, "roller"), scene), strategy.q),
+        planner=planning.planner,
         latency=None if latency["name"] == NONE else make_latency(rate_hz=driven.spec.rate_hz, **latency),
         isolation=chosen.isolation,
         tuning=call(Tuning, group(config, "tuning"), "tuning"),
@@ -111,6 +114,7 @@ def _episodes(
         latency=group(config, "latency"),
         planner=group(config, "planner"),
         roller=group(config, "roller"),
+        sampler=group(config, "sampler"),
         episodes=len(played),
         seed=chosen.seed,
         reactions=False,

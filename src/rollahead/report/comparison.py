@@ -110,13 +110,14 @@ def comparable(cells: Sequence[Named]) -> list[Named]:
 
 
 def choose_scene(cells: Sequence[Named]) -> Scene | None:
-    """The setting with most recorded cells, then with the largest difference; None if nothing is recorded.
+    """The setting with most recorded cells, then with the largest difference, then with the longest delay; None if
+    nothing is recorded.
 
     Of its episodes the first in which the most successful strategy succeeds and the least successful fails, else the
     first.
     """
     scenes = [scene for group in by_setting(cells) if (scene := _scene(group))]
-    return max(scenes, key=lambda scene: (len(scene.cells), _spread(scene.cells)), default=None)
+    return max(scenes, key=lambda scene: (len(scene.cells), _spread(scene.cells), _delay(scene)), default=None)
 
 
 def _scene(group: Sequence[Named]) -> Scene | None:
@@ -152,6 +153,10 @@ def _outcome(named: Named, episode: int) -> bool:
 
 def _spread(cells: Sequence[Named]) -> float:
     return max(map(_success, cells)) - min(map(_success, cells))
+
+
+def _delay(scene: Scene) -> float:
+    return scene.cells[0].cell.delay_ticks or 0.0
 
 
 def _success(named: Named) -> float:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError
+from rollahead.report.training import TrainingResult, read_training
 from rollahead.runtime.trace import InferenceRecord
 
 SUMMARY = "summary.json"
@@ -85,7 +86,7 @@ class CellResult:
 @dataclass(frozen=True, slots=True, eq=False)
 class Results:
     """All cells of a run, or of a sweep's runs. unfinished: runs of the sweep that left no summary; realtime: what ran
-    in real time."""
+    in real time; trainings: what was trained."""
 
     folder: Path
     command: str
@@ -95,6 +96,7 @@ class Results:
     date: str
     unfinished: tuple[str, ...] = ()
     realtime: tuple[Mapping[str, Any], ...] = ()
+    trainings: tuple[TrainingResult, ...] = ()
 
 
 def load(folder: Path) -> Results:
@@ -135,6 +137,7 @@ def _results(folder: Path, runs: Iterable[Path], unfinished: Iterable[str]) -> R
             date=first["date"],
             unfinished=tuple(unfinished),
             realtime=tuple(ran for _, summary in summaries for ran in summary.get("realtime", ())),
+            trainings=tuple(read_training(run, summary) for run, summary in summaries if _trained(summary)),
         )
     except (KeyError, TypeError) as error:
         raise _damaged(folder / SUMMARY, f"no {error}") from error
@@ -145,9 +148,13 @@ def _summary(path: Path) -> dict[str, Any]:
         summary = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
-    if not isinstance(summary, dict) or not (summary.get("cells") or summary.get("realtime")):
+    if not isinstance(summary, dict) or not (summary.get("cells") or summary.get("realtime") or _trained(summary)):
         raise _damaged(path, "it lists no cells")
     return summary
+
+
+def _trained(summary: Mapping[str, Any]) -> bool:
+    return summary.get("command") == "train"
 
 
 def _cells(run: Path, summary: Mapping[str, Any]) -> list[CellResult]:

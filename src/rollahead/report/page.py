@@ -3,7 +3,7 @@
 write_report(Path("runs/demo"))  ->  runs/demo/report.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from rollahead.report.load import Results, load
 from rollahead.report.realtime import live_rows
 from rollahead.report.timeline import Picture, Row, picture, window
 from rollahead.report.topview import Panel, panel
-from rollahead.report.words import IN_WORDS, driven, facts, measures, sentence
+from rollahead.report.training import in_words, names
+from rollahead.report.words import IN_WORDS, driven, facts, measures, sentence, trained
 from rollahead.runtime.latency import latency_words
 from rollahead.runtime.run_folder import written_whole
 
@@ -27,6 +28,7 @@ try:
     from jinja2 import Environment, PackageLoader, StrictUndefined, Template
     from markupsafe import Markup
 
+    from rollahead.report.curves import training_plots
     from rollahead.report.plots import Shown, delay_plots, episode_plots
 except ImportError as error:
     raise ConfigError(f"a report cannot be made ({error}); install rollahead[viz]") from error
@@ -64,14 +66,17 @@ def make(results: Results) -> str:
     named = name_cells(results.cells)
     series = over_delay(named)
     live = [str(ran["strategy"]["name"]) for ran in results.realtime]
-    styles = theme.styles(dict.fromkeys([*(cell.series for cell in named), *series, *live]))
+    trainings = dict(zip(names(results.trainings), results.trainings, strict=True))
+    styles = theme.styles(dict.fromkeys([*(cell.series for cell in named), *series, *live, *trainings]))
     scene = choose_scene(named) if named else None
     return _template().render(
         results=results,
         name_of_run=results.folder.resolve().name,
-        sentence=sentence(named, results.command) if named else driven(results),
+        sentence=_sentence(results, named),
         facts=facts(results),
         settings=[(group[0].setting, table(group)) for group in by_setting(named)],
+        trainings={name: in_words(one) for name, one in trainings.items()},
+        training_plots=training_plots(trainings, styles),
         live=live_rows(results.realtime),
         compared=any(len(group) > 1 for group in by_setting(named)),
         delay_plots=delay_plots(series, styles),
@@ -82,6 +87,13 @@ def make(results: Results) -> str:
         symbols=theme.SYMBOLS,
         **(_scene(scene, styles) if scene else {"scene": None}),
     )
+
+
+def _sentence(results: Results, named: Sequence[Named]) -> str:
+    """What was done."""
+    if results.trainings:
+        return trained(named, results.trainings)
+    return sentence(named, results.command) if named else driven(results)
 
 
 def _template() -> Template:
@@ -113,8 +125,13 @@ def _animation(scene: Scene, styles: Mapping[str, int]) -> str | None:
 
 def _panel(named: Named, episode: int, colour: str) -> Panel | None:
     cell = named.cell
-    window_s = cell.task.get("window_s")
-    return panel(named.series, colour, cell.recording(episode), cell.episodes[episode], cell.rate_hz, window_s)
+    recording, result = cell.recording(episode), cell.episodes[episode]
+    return panel(named.series, colour, recording, result, cell.rate_hz, _window_s(named))
+
+
+def _window_s(named: Named) -> float | None:
+    """How long there is to reach the object, if the task says it."""
+    return named.cell.task.get("window_s")
 
 
 def _scene(scene: Scene, styles: Mapping[str, int]) -> dict[str, Any]:
@@ -125,6 +142,7 @@ def _scene(scene: Scene, styles: Mapping[str, int]) -> dict[str, Any]:
         "timelines": [_view(named, scene.episode, drawn) for named, drawn in zip(scene.cells, pictures, strict=True)],
         "legend": legend(pictures),
         "animation": _animation(scene, styles),
+        "timed": all(_window_s(named) for named in scene.pair),
         "pair": [named.series for named in scene.pair],
         "episode_plots": episode_plots(
             [Shown(n.series, styles[n.series], n.cell.recording(scene.episode)) for n in scene.pair],
@@ -162,10 +180,12 @@ def _facts(drawn: Picture, rate_hz: float) -> tuple[str, ...]:
     first = drawn.first_aware
     after = "none here" if first is None else f"{(first - drawn.stimulus) / rate_hz:.2f} s after it"
     late = _count(drawn, Row.LATE)
+    more = drawn.ended - drawn.stop
     return (
         f"first action that knows of the stimulus: {after}",
         f"the robot holds in {len(drawn.holds)} of {min(drawn.ended, drawn.stop) - drawn.start} ticks",
         f"{late} rows come too late" if late else "no row comes too late",
+        *([f"ends {more} ticks after what is shown"] if more > 0 else []),
     )
 
 

@@ -42,6 +42,17 @@ class Plot:
     caption: str
 
 
+@dataclass(frozen=True, slots=True)
+class OverDelay:
+    """A figure to draw against delay. values: where it is known, of a cell's figures; limits: of its axis."""
+
+    title: str
+    unit: str
+    values: Figures
+    limits: tuple[float, float] | None
+    caption: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
     """A recorded episode to draw: the name of its series and its style."""
@@ -53,12 +64,11 @@ class Shown:
 
 def delay_plots(series: Mapping[str, Sequence[Named]], styles: Mapping[str, int]) -> list[Plot]:
     """Success, task time and reaction latency against delay; those of which there is something to draw."""
-    drawn = []
-    for title, unit, figure, limits, caption in FIGURES:
-        points = _points(series, figure)
-        if any(len(values) > 1 for values in points.values()):
-            drawn.append(Plot(title, _against_delay(title, points, styles, unit, limits, _rate(series)), caption))
-    return drawn
+    known = [(of, points) for of in FIGURES if _makes_a_line(points := _points(series, of.values))]
+    size_in = NARROW_IN if len(known) > 2 else WIDE_IN
+    return [
+        Plot(of.title, _against_delay(of, points, styles, _rate(series), size_in), of.caption) for of, points in known
+    ]
 
 
 def episode_plots(episodes: Sequence[Shown], stimulus: int, rate_hz: float) -> list[Plot]:
@@ -85,23 +95,22 @@ def _sent_plot(action: str, episodes: Sequence[Shown], stimulus: int, rate_hz: f
 def _measured_plot(position: str, episodes: Sequence[Shown], stimulus: int, rate_hz: float) -> Plot:
     def draw(axes: Axes, shown: Shown, time_s: NDArray[Any], window: slice) -> None:
         for target in _targets(shown.recording, position):
-            axes.step(time_s, target[window], where="post", color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
+            axes.step(time_s, target[window], where="post", color=MUTED, linewidth=1.4, linestyle=(0, (1, 1)), zorder=1)
         axes.plot(time_s, shown.recording.group("state")[position][window], color=SERIES[shown.style], linewidth=1.8)
 
     seen = any(_targets(shown.recording, position) for shown in episodes)
-    caption = "What was measured." + (" Dashed grey: where the object is." if seen else "")
+    caption = "What was measured." + (" Dotted grey: where the object is." if seen else "")
     return _against_time(f"State {position}", episodes, stimulus, rate_hz, draw, caption)
 
 
 def _against_delay(
-    title: str,
+    of: OverDelay,
     series: Mapping[str, Points],
     styles: Mapping[str, int],
-    unit: str,
-    limits: tuple[float, float] | None,
     rate_hz: float,
+    size_in: tuple[float, float],
 ) -> str:
-    figure, axes = _figure(NARROW_IN)
+    figure, axes = blank(size_in)
     for j, (name, points) in enumerate(series.items()):
         x, y, low, high = np.array(points).T if points else np.empty((4, 0))
         aside = x + 0.012 * (j - (len(series) - 1) / 2) * _spread(series)  # so that equal ones are all seen
@@ -111,12 +120,12 @@ def _against_delay(
     delays = sorted({point[0] for points in series.values() for point in points})
     axes.set_xticks(delays, [f"{delay:g}\n{1000 * delay / rate_hz:.0f}" for delay in delays])
     axes.set_xlabel("latency in ticks, and in ms")
-    axes.set_ylabel(unit, rotation=0, ha="right", va="top", y=1.0, labelpad=2)
-    if limits:
-        axes.set_ylim(*limits)
+    axes.set_ylabel(of.unit, rotation=0, ha="right", va="top", y=1.0, labelpad=2)
+    if of.limits:
+        axes.set_ylim(*of.limits)
     else:
         axes.set_ylim(bottom=0)
-    return _svg(figure, title)
+    return svg_of(figure, of.title)
 
 
 def _against_time(
@@ -127,7 +136,7 @@ def _against_time(
     draw: Callable[[Axes, Shown, NDArray[Any], slice], None],
     caption: str,
 ) -> Plot:
-    figure, axes = _figure(WIDE_IN)
+    figure, axes = blank(WIDE_IN)
     axes.axvline(0.0, color=INK, linewidth=1.1, linestyle=(0, (3, 2)))
     for shown in episodes:
         window = _window(shown.recording, stimulus)
@@ -135,7 +144,7 @@ def _against_time(
         draw(axes, shown, time_s, window)
     axes.set_xlabel("seconds from the stimulus")
     axes.margins(x=0.01)
-    return Plot(title, _svg(figure, title), caption)
+    return Plot(title, svg_of(figure, title), caption)
 
 
 def _points(series: Mapping[str, Sequence[Named]], figure: Figures) -> dict[str, Points]:
@@ -148,6 +157,10 @@ def _points(series: Mapping[str, Sequence[Named]], figure: Figures) -> dict[str,
         ]
         for name, cells in series.items()
     }
+
+
+def _makes_a_line(points: Mapping[str, Points]) -> bool:
+    return any(len(values) > 1 for values in points.values())
 
 
 def _success(figures: Mapping[str, Any]) -> Ends | None:
@@ -165,10 +178,12 @@ def _reaction(figures: Mapping[str, Any]) -> Ends | None:
     return reaction["p50"], reaction["p50"], math.nan if reaction["p95"] is None else reaction["p95"]
 
 
-FIGURES: tuple[tuple[str, str, Figures, tuple[float, float] | None, str], ...] = (
-    ("Success", "%", _success, (-4.0, 104.0), "Higher is better. Bars: Wilson 95 % intervals."),
-    ("Task time", "s", _time, None, "Lower is better; over the episodes that succeeded. Bars: 95 % intervals."),
-    (
+FIGURES = (
+    OverDelay("Success", "%", _success, (-4.0, 104.0), "Higher is better. Bars: Wilson 95 % intervals."),
+    OverDelay(
+        "Task time", "s", _time, None, "Lower is better; over the episodes that succeeded. Bars: 95 % intervals."
+    ),
+    OverDelay(
         "Reaction latency",
         "s",
         _reaction,
@@ -216,7 +231,8 @@ def _targets(recording: Recording, axis: str) -> list[NDArray[Any]]:
     return [values for name, values in recording.group("environment").items() if name.endswith(f"_{axis}")]
 
 
-def _figure(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
+def blank(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
+    """A figure with nothing in it yet, in the page's colours."""
     figure = Figure(figsize=size_in, layout="constrained")
     figure.patch.set_alpha(0.0)
     axes = figure.subplots()
@@ -231,7 +247,7 @@ def _figure(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _svg(figure: Figure, title: str) -> str:
+def svg_of(figure: Figure, title: str) -> str:
     """`figure` as an element to stand in a page: no size of its own, no style that reaches beyond it, and ids that no
     figure of another title has."""
     page = StringIO()

@@ -5,6 +5,7 @@ from typing import Any
 
 from rollahead.report.comparison import Named
 from rollahead.report.load import Results
+from rollahead.report.training import TrainingResult
 from rollahead.runtime.latency import latency_words
 
 IN_WORDS = {
@@ -47,14 +48,17 @@ def measures() -> tuple[tuple[str, str], ...]:
 
 def sentence(cells: Sequence[Named], command: str) -> str:
     """What was run."""
-    strategies = list(dict.fromkeys(named.series for named in cells))
     tasks = list(dict.fromkeys(str(named.cell.task["name"]) for named in cells))
-    counts = sorted({int(named.cell.figures["episodes"]) for named in cells})
-    return (
-        f"rollahead {command} measured {_listed(strategies)} on {_listed(tasks)} "
-        f"at a latency of {_latencies(cells)}, {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} "
-        f"episode{'s' if counts[-1] > 1 else ''}{' each' if len(cells) > 1 else ''}."
-    )
+    return f"rollahead {command} measured {_series(cells)} on {_listed(tasks)} {_how(cells)}."
+
+
+def trained(cells: Sequence[Named], trainings: Sequence[TrainingResult]) -> str:
+    """What was trained and, if there was a task, measured."""
+    tasks = list(dict.fromkeys(one.task for one in trainings if one.task))
+    each = "; ".join(f"{one.policy['name']}, {one.steps:,} steps on {one.source}" for one in trainings)
+    what, it = ("a policy", "it") if len(trainings) == 1 else (f"{len(trainings)} policies", "them")
+    made = f"rollahead train made {what}{f' for {_listed(tasks)}' if tasks else ''} ({each})"
+    return f"{made} and measured {it} with {_series(cells)} {_how(cells)}." if cells else f"{made}."
 
 
 def driven(results: Results) -> str:
@@ -62,6 +66,19 @@ def driven(results: Results) -> str:
     ran = results.realtime[0]
     seconds = ran["gauges"]["ticks"] / (ran["gauges"]["rate_hz"] or 1.0)
     return f"rollahead {results.command} drove a robot with {ran['strategy']['name']} for {seconds:.1f} s."
+
+
+def _series(cells: Sequence[Named]) -> str:
+    return _listed(list(dict.fromkeys(named.series for named in cells)))
+
+
+def _how(cells: Sequence[Named]) -> str:
+    """At which latencies, how often."""
+    counts = sorted({int(named.cell.figures["episodes"]) for named in cells})
+    return (
+        f"at a latency of {_latencies(cells)}, {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} "
+        f"episode{'s' if counts[-1] > 1 else ''}{' each' if len(cells) > 1 else ''}"
+    )
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
@@ -72,7 +89,9 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("machine", results.machine),
         ("control rate", ", ".join(rates)),
         ("seeds", _seeds(results)),
-        ("planner", ", ".join(dict.fromkeys(_options(cell.planner) for cell in results.cells))),
+        ("policy", "; ".join(dict.fromkeys(_options(one.policy) for one in results.trainings))),
+        ("trained with", "; ".join(dict.fromkeys(_values(one.aims) for one in results.trainings))),
+        ("planner", "; ".join(dict.fromkeys(_options(cell.planner) for cell in results.cells))),
         ("versions", ", ".join(f"{name} {version}" for name, version in results.versions.items())),
     ]
     left = ", ".join(results.unfinished)
@@ -98,8 +117,12 @@ def _seeds(results: Results) -> str:
 
 
 def _options(options: Mapping[str, Any]) -> str:
-    rest = ", ".join(f"{key} {value}" for key, value in options.items() if key != "name")
+    rest = _values({key: value for key, value in options.items() if key != "name" and value is not None})
     return f"{options['name']} ({rest})" if rest else str(options["name"])
+
+
+def _values(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in options.items())
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -40,6 +40,15 @@ class SceneRoller(Protocol):
     def __call__(self, environment: FloatArray, state: FloatArray, rows: FloatArray) -> FloatArray: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Rollers:
+    """What a plan's starting point is rolled by. state: the robot; scene: what is seen of the scene as numbers; None
+    leaves it as it was seen."""
+
+    state: StateRoller
+    scene: SceneRoller | None = None
+
+
 def lookback_of(roller: StateRoller) -> int:
     """How many rows from before the state was measured `roller` wants; 0 unless it says so."""
     return getattr(roller, "lookback", 0)

@@ -13,6 +13,7 @@ from typing import Any
 
 from rollahead.errors import ConfigError, ControlError
 
+CONFIG = "config.yaml"  # of a run
 PACKAGES = ("rollahead", "numpy", "mujoco", "hydra-core", "pyarrow", "torch", "lerobot")
 
 
@@ -30,6 +31,17 @@ class RunFolder:
             raise ControlError(
                 f"the run folder {path} cannot be made ({error.strerror}); give another runs=..."
             ) from error
+
+    @classmethod
+    def again(cls, path: Path) -> "RunFolder":
+        """The folder of a run that was there before. Raises: ConfigError, if there is none."""
+        if not (path / CONFIG).exists():
+            raise ConfigError(
+                f"{path} is not the folder of a run: it has no {CONFIG}; give one that a command has left"
+            )
+        folder = cls.__new__(cls)
+        folder.path = path
+        return folder
 
     def write_text(self, name: str, text: str) -> Path:
         """Writes a file whole, or not at all. Raises: ControlError, if the disk does not take it."""

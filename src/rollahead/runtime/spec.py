@@ -35,8 +35,8 @@ class Dim:
     change per second, in `unit`/s; holds slow down within it; accel_limit: the most that this rate may change per
     second, in `unit`/s^2; jump_limit: a setpoint farther than this from the last one is refused. drives: for an
     action, the state dimension that it moves. threshold, hysteresis: a discrete action is `high` from threshold +
-    hysteresis / 2 on, `low` up to threshold - hysteresis / 2, and what it was in between. rate_of: for a state, the
-    state dimension whose rate this is.
+    hysteresis / 2 on, `low` up to threshold - hysteresis / 2, and what it was in between. rate_of: for a state
+    or the environment, the dimension of the same whose rate this is.
     """
 
     name: str
@@ -123,10 +123,11 @@ class RobotSpec:
                 raise ConfigError(f"the {what} names {', '.join(twice)} twice; every name must be its own")
         for dim in self.action:
             self._check_drives(dim)
-        for dim in self.state:
-            if dim.rate_of is not None and dim.rate_of not in names_of(self.state):
-                error = _unknown_state(dim.rate_of, self.state)
-                raise ConfigError(f"state {dim.name!r} is the rate of what is not measured: {error}")
+        for what, dims in (("state", self.state), ("environment", self.environment)):
+            for dim in dims:
+                if dim.rate_of is not None and dim.rate_of not in names_of(dims):
+                    error = unknown_name(f"{what} dimension", dim.rate_of, names_of(dims))
+                    raise ConfigError(f"{what} {dim.name!r} is the rate of what is not measured: {error}")
 
     def _check_drives(self, dim: Dim) -> None:
         if dim.drives is not None and dim.drives not in names_of(self.state):

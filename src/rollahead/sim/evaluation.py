@@ -5,6 +5,7 @@ A `Cell` says what to run, in plain values, so that it can be sent to another pr
 """
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -19,13 +20,13 @@ from rollahead.runtime.build import StrategyConfig, make_delay, make_latency, ma
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.lockstep import Lockstep
-from rollahead.runtime.planner import Planner
 from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trace import Trace
 from rollahead.sim import metrics
-from rollahead.sim.planners import Scene, make_planner, make_roller
+from rollahead.sim.planners import AUTO, Planning, make_planning
 from rollahead.sim.robot import SimRobot
+from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.task import Task, make_task
 
 MOST_SEED = 2**31
@@ -34,15 +35,16 @@ BATCH = 25  # episodes that one process runs at a time
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What to run. task, latency, planner, roller: a `name` and options; episodes: how many; seed: of the first one;
-    reactions: whether each episode is run a second time, without the stimulus, to see when the robot reacted; traces:
-    how many episodes, from the first on, keep theirs."""
+    """What to run. task, latency, planner, roller, sampler: a `name` and options; episodes: how many; seed: of the
+    first one; reactions: whether each episode is run a second time, without the stimulus, to see when the robot
+    reacted; traces: how many episodes, from the first on, keep theirs."""
 
     task: Mapping[str, Any]
     strategy: StrategyConfig
     latency: Mapping[str, Any]
     planner: Mapping[str, Any] = field(default_factory=lambda: {"name": "scripted", "horizon": 32})
     roller: Mapping[str, Any] = field(default_factory=lambda: {"name": "robot"})
+    sampler: Mapping[str, Any] = field(default_factory=lambda: AUTO)
     episodes: int = 200
     seed: int = 0
     reactions: bool = True
@@ -76,23 +78,25 @@ class Episode:
     trace: Trace | None = None
 
 
-def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True) -> Trace:
-    """Plays one episode of `task`; its trace. Without the stimulus it lasts as long as an episode can."""
+def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True, planning: Planning | None = None) -> Trace:
+    """Plays one episode of `task`; its trace. Without the stimulus it lasts as long as an episode can. planning: that
+    of `cell`, if it was made already."""
+    planning = planning or planning_of(cell, task)
     task.reset(seed, stimulus=stimulus)
     robot = SimRobot(task)
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
     delay = make_delay(cell.strategy, latency, cell.seed)  # as `check` does: no episode is refused later
-    horizon = cell.planner["horizon"]
     speed_up = SpeedUp(task.spec, cell.strategy.q)
     executor = Executor(
         robot,
-        make_strategy(cell.strategy, task.spec, horizon, delay.delay),
+        make_strategy(cell.strategy, task.spec, planning.horizon, delay.delay),
         delay,
         Trace(task.spec, task.max_ticks),
-        horizon=speed_up.horizon(horizon),
+        horizon=speed_up.horizon(planning.horizon),
+        n_obs=planning.n_obs,
         seed=seed,
     )
-    inference = Inference(planner_of(cell, task), speed_up, horizon=horizon, action_dim=len(task.spec.action))
+    inference = Inference(planning.planner, speed_up, horizon=planning.horizon, action_dim=len(task.spec.action))
     lockstep = Lockstep(executor, inference, latency, robot.advance, seed=seed)
     robot.connect()
     try:
@@ -103,17 +107,18 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True) -> 
     return executor.trace
 
 
-def planner_of(cell: Cell, task: Task) -> Planner:
-    """The planner of `cell`, with its roller, for `task`. Raises: ConfigError, if there is none such."""
+def planning_of(cell: Cell, task: Task) -> Planning:
+    """The planner of `cell`, with its rollers, for `task`. Raises: ConfigError, if there is none such."""
     scene = Scene(task.spec, task)
-    return make_planner(cell.planner, scene, make_roller(cell.roller, scene), cell.strategy.q)
+    return make_planning(cell.planner, scene, make_rollers(cell.roller, scene), cell.strategy.q, cell.sampler)
 
 
-def measure(cell: Cell, task: Task, seed: int) -> Episode:
-    """Plays and measures one episode."""
-    trace = run_episode(cell, task, seed)
+def measure(cell: Cell, task: Task, seed: int, planning: Planning | None = None) -> Episode:
+    """Plays and measures one episode. planning: that of `cell`, if it was made already."""
+    planning = planning or planning_of(cell, task)
+    trace = run_episode(cell, task, seed, planning=planning)
     success, stimulus = task.success, task.stimulus_tick
-    reaction_s = _reaction_s(cell, task, seed, trace) if cell.reactions else None
+    reaction_s = _reaction_s(cell, task, seed, trace, planning) if cell.reactions else None
     kept = seed - cell.seed < cell.traces
     return measured(task.spec, seed, trace, trace.ticks, success, stimulus, reaction_s, kept=kept)
 
@@ -152,10 +157,10 @@ def measured(
     )
 
 
-def _reaction_s(cell: Cell, task: Task, seed: int, trace: Trace) -> float:
+def _reaction_s(cell: Cell, task: Task, seed: int, trace: Trace, planning: Planning) -> float:
     """From the stimulus to the end of the first tick whose action shows it."""
     stimulus = task.stimulus_tick
-    without = run_episode(cell, task, seed, stimulus=False)
+    without = run_episode(cell, task, seed, stimulus=False, planning=planning)
     tick = metrics.reaction_tick(trace.ticks, without.ticks, stimulus, task.spec, task.expert(1))
     return math.inf if tick is None else (tick - stimulus + 1) * task.spec.period_s
 
@@ -184,13 +189,13 @@ def check(cell: Cell, *, workers: int = 1) -> None:
     task = make_task(**cell.task)
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
     delay = make_delay(cell.strategy, latency, cell.seed).delay
-    planner_of(cell, task)
+    horizon = planning_of(cell, task).horizon
     if cell.reactions and not all(np.isfinite([dim.low, dim.high]).all() for dim in task.spec.action):
         raise ConfigError(
             f"task {cell.task['name']!r} has an action without a range, so no reaction can be told from it; give the "
             "dimension low and high, or set reactions=false"
         )
-    make_strategy(cell.strategy, task.spec, cell.planner["horizon"], delay)
+    make_strategy(cell.strategy, task.spec, horizon, delay)
 
 
 def _batches(cell: Cell) -> list[range]:
@@ -201,7 +206,10 @@ def _batches(cell: Cell) -> list[range]:
 def _run_batch(job: tuple[Cell, range]) -> list[Episode]:
     cell, seeds = job
     task = make_task(**cell.task)
-    return [measure(cell, task, seed) for seed in seeds]
+    planning = planning_of(cell, task)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)  # the processes are as many as the cores
+    return [measure(cell, task, seed, planning) for seed in seeds]
 
 
 def _regroup(cells: Sequence[Cell], batches: Iterable[list[Episode]]) -> Iterator[list[Episode]]:

@@ -5,7 +5,10 @@ a lag of 1 / kv = 70 ms. In absolute mode the target a stands for the velocity (
 `Model` is the same in plain floats, for experts and rollers; a test holds it to MuJoCo.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
+from types import MappingProxyType
 
 import mujoco
 import numpy as np
@@ -25,6 +28,7 @@ SPEED = 1.5  # m/s, the most that an expert asks for
 REACH_M = 0.5  # of the workspace, from the middle
 
 State = tuple[float, float, float, float]  # x, y in m, vx, vy in m/s
+NOWHERE: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 _SERVO = {
     "velocity": f'<velocity joint="{{joint}}" kv="{KV}" forcerange="-{FORCE_N} {FORCE_N}"/>',
@@ -44,34 +48,58 @@ _MJCF = """
   </asset>
   <default><geom contype="0" conaffinity="0"/></default>
   <worldbody>
-    <camera name="top" pos="0 -0.5 1.05" xyaxes="1 0 0 0 0.9 0.43" fovy="48"/>
+    <camera name="top" {camera}/>
     <light pos="0.4 -0.4 2" dir="-0.2 0.2 -1" diffuse="0.5 0.5 0.5" castshadow="false"/>
-    <geom name="table" type="box" pos="0 0 -0.02" size="0.48 0.48 0.01" rgba="0.42 0.62 0.47 1"/>
-    <geom name="rail_near" type="box" pos="0 -0.46 0.05" size="0.48 0.012 0.012" rgba="0.45 0.47 0.5 1"/>
-    <geom name="rail_far" type="box" pos="0 0.46 0.05" size="0.48 0.012 0.012" rgba="0.45 0.47 0.5 1"/>
-    <body name="mole" mocap="true">
-      <geom type="cylinder" size="0.038 0.002" rgba="0.3 0.22 0.17 1"/>
-      <geom type="ellipsoid" size="0.024 0.024 0.03" rgba="0.86 0.33 0.2 1"/>
-    </body>
+    {table}
     <body name="beam" mocap="true" pos="0 0 0.075">
-      <geom type="box" size="0.016 0.47 0.01" rgba="0.62 0.65 0.7 1"/>
+      {beam}
     </body>
     <body name="tool" pos="0 0 0.03">
       <joint name="x" type="slide" axis="1 0 0"/>
       <joint name="y" type="slide" axis="0 1 0"/>
-      <geom type="cylinder" size="0.012 0.02" mass="{mass_kg}" rgba="0.12 0.35 0.75 1"/>
-      <geom type="box" pos="0 0 0.045" size="0.026 0.026 0.014" mass="0" rgba="0.12 0.35 0.75 1"/>
+      <inertial pos="0 0 0" mass="{mass_kg}" diaginertia="0.001 0.001 0.001"/>
+      {tool}
     </body>
+    {bodies}
   </worldbody>
   <actuator>{servo_x}{servo_y}</actuator>
 </mujoco>
 """
+CAMERA = 'pos="0 -0.5 1.05" xyaxes="1 0 0 0 0.9 0.43" fovy="48"'
+TABLE = """
+    <geom name="table" type="box" pos="0 0 -0.02" size="0.48 0.48 0.01" rgba="0.42 0.62 0.47 1"/>
+    <geom name="rail_near" type="box" pos="0 -0.46 0.05" size="0.48 0.012 0.012" rgba="0.45 0.47 0.5 1"/>
+    <geom name="rail_far" type="box" pos="0 0.46 0.05" size="0.48 0.012 0.012" rgba="0.45 0.47 0.5 1"/>
+"""
+BEAM = '<geom type="box" size="0.016 0.47 0.01" rgba="0.62 0.65 0.7 1"/>'
+PEG = """
+      <geom type="cylinder" size="0.012 0.02" rgba="0.12 0.35 0.75 1"/>
+      <geom type="box" pos="0 0 0.045" size="0.026 0.026 0.014" rgba="0.12 0.35 0.75 1"/>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What stands about the gantry and on it, as MJCF.
+
+    bodies: of the task; those that are only shown are mocap bodies, those that move by themselves have joints. tool,
+    beam: their geoms, which change nothing of the tool's mass; table: what it all stands on; camera: where `top` is.
+    """
+
+    bodies: str = ""
+    tool: str = PEG
+    beam: str = BEAM
+    table: str = TABLE
+    camera: str = CAMERA
+
+
+BARE = Scene()
 
 
 class Gantry:
-    """The simulated machine. mode: `velocity` or `absolute`."""
+    """The simulated machine. mode: `velocity` or `absolute`; scene: what is about it."""
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, scene: Scene = BARE) -> None:
         if mode not in _SERVO:
             raise unknown_name("action mode", mode, _SERVO)
         self.model = mujoco.MjModel.from_xml_string(
@@ -80,14 +108,23 @@ class Gantry:
                 mass_kg=MASS_KG,
                 servo_x=_SERVO[mode].format(joint="x"),
                 servo_y=_SERVO[mode].format(joint="y"),
+                bodies=scene.bodies,
+                tool=scene.tool,
+                beam=scene.beam,
+                table=scene.table,
+                camera=scene.camera,
             )
         )
         self.data = mujoco.MjData(self.model)
 
     def reset(self, x: float, y: float) -> None:
-        """At rest at (x, y)."""
+        """The tool at rest at (x, y), all else as the scene has it."""
+        self.place((x, y, 0.0, 0.0))
+
+    def place(self, state: Sequence[float]) -> None:
+        """The tool at `state` (4,), all else as the scene has it."""
         mujoco.mj_resetData(self.model, self.data)
-        self.data.qpos[:] = (x, y)
+        self.data.qpos[:2], self.data.qvel[:2] = state[:2], state[2:]
         mujoco.mj_forward(self.model, self.data)
 
     def step(self, action: FloatArray) -> None:
@@ -96,12 +133,14 @@ class Gantry:
         mujoco.mj_step(self.model, self.data, SUBSTEPS)
 
     def state(self) -> FloatArray:
-        """(4,): x, y, vx, vy."""
-        return np.concatenate([self.data.qpos, self.data.qvel])
+        """(4,), of the tool: x, y, vx, vy."""
+        return np.concatenate([self.data.qpos[:2], self.data.qvel[:2]])
 
-    def show(self, mole_x: float, mole_y: float) -> None:
-        """Puts what is only seen where it belongs: the mole, and the beam above the tool."""
-        self.data.mocap_pos[:] = (mole_x, mole_y, 0.0), (self.data.qpos[0], 0.0, 0.075)
+    def show(self, places: Mapping[str, tuple[float, float]] = NOWHERE) -> None:
+        """Puts what is only seen where it belongs: the mocap bodies of the scene by their names, and the beam above the
+        tool."""
+        for name, place in {**places, "beam": (self.data.qpos[0], 0.0)}.items():
+            self.data.mocap_pos[self.model.body(name).mocapid[0], :2] = place
         mujoco.mj_kinematics(self.model, self.data)
 
 
@@ -116,6 +155,31 @@ def state_dims() -> tuple[Dim, ...]:
     """What it measures."""
     rates = tuple(Dim(f"v{axis}", "m/s", Kind.VELOCITY, rate_of=axis) for axis in "xy")
     return (Dim("x", "m"), Dim("y", "m"), *rates)
+
+
+def anywhere(rng: np.random.Generator) -> State:
+    """Where a tool may come to be: within 35 cm of the middle along each axis, at rest in one case of four, else at
+    some 0.4 m/s."""
+    x, y = rng.uniform(-0.35, 0.35, 2).tolist()
+    vx, vy = (0.4 * rng.standard_normal(2) * (rng.random() < 0.75)).tolist()
+    return x, y, vx, vy
+
+
+class Disturbance:
+    """Noise on what the servos are sent, as a random velocity of standard deviation `noise`, in m/s, in either mode."""
+
+    def __init__(self, model: "Model", noise: float) -> None:
+        if not noise >= 0:
+            raise ConfigError(f"noise is {noise}; give no negative noise (0 for none)")
+        self._scale = noise * (1.0 if model.mode == "velocity" else abs(model.command(0.0, 1.0)))
+
+    def draw(self, rng: np.random.Generator, ticks: int) -> Iterator[FloatArray]:
+        """(2,) for each of so many ticks, and none after them."""
+        return chain(self._scale * rng.standard_normal((ticks, 2)), self.none())
+
+    def none(self) -> Iterator[FloatArray]:
+        """(2,), zeros without end."""
+        return repeat(np.zeros(2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +218,10 @@ class Model:
         return x, y, vx, vy
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
-        """The model as a roller: the state (4,) after `rows` (n, 2)."""
+        """The model as a roller: the state (4,) after `rows` (n, 2 or more), of which it is
+        the first two columns that move it."""
         x, y, vx, vy = map(float, state)
-        for ax, ay in rows.tolist():
+        for ax, ay in rows[:, :2].tolist():
             x, y, vx, vy = self.step((x, y, vx, vy), (ax, ay))
         return np.array([x, y, vx, vy])
 

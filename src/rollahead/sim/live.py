@@ -24,7 +24,7 @@ from rollahead.runtime.robots import Robot
 from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning
-from rollahead.sim.evaluation import Cell, Episode, measured, planner_of
+from rollahead.sim.evaluation import Cell, Episode, measured, planning_of
 from rollahead.sim.task import Task
 from rollahead.sim.world import World
 
@@ -89,9 +89,10 @@ def play(world: World, live: Live, seed: int, watch: Watch = lambda runtime: Fal
 
 def live_of(cell: Cell, task: Task, *, isolation: str = "thread") -> Live:
     """How `cell` is driven in real time, its latency injected as real waiting."""
+    planning = planning_of(cell, task)
     return Live(
-        drive=Drive(cell.strategy, cell.planner["horizon"]),
-        planner=planner_of(cell, task),
+        drive=Drive(cell.strategy, planning.horizon, planning.n_obs),
+        planner=planning.planner,
         latency=make_latency(rate_hz=task.spec.rate_hz, **cell.latency),
         isolation=isolation,
     )

@@ -2,6 +2,9 @@
 
 An episode is one jump. The tool rests on the mole when it jumps, 15 to 50 cm, at a tick that falls anywhere in a
 strategy's cycle. Hit: within 2 cm and slower than 0.25 m/s for 3 ticks, inside `window_s`.
+
+With two moles both jump, equally far and to different sides, and either may be hit. With a strike one tick is enough,
+in which a third action is sent; sent into the void, some time after the jump, it spoils the episode.
 """
 
 import math
@@ -13,36 +16,67 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.planner import Plan
 from rollahead.runtime.roll import StateRoller
-from rollahead.runtime.spec import Dim, RobotSpec
-from rollahead.sim.gantry import FORCE_N, KV, RATE_HZ, SPEED, Gantry, Model, action_dims, state_dims
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.sim.approach import approach, coasted
+from rollahead.sim.gantry import RATE_HZ, Disturbance, Gantry, Model, Scene, State, action_dims, anywhere, state_dims
+from rollahead.sim.stimulus import LEAD, NEVER, PHASE, draw_tick
 
 RADIUS_M = 0.02
 SLOW = 0.25  # m/s
 DWELL = 3  # ticks
 FIELD_M = 0.3  # moles are within this of the middle
 JUMP_M = (0.15, 0.5)
-LEAD = 48  # ticks before the jump: every strategy is in its stride by then
-PHASE = 64  # the jump comes at a random one of so many ticks after that
+PAIR_FIELD_M = 0.4  # the same of two moles
+PAIR_JUMP_M = (0.2, 0.4)
+APART = (0.6 * math.pi, 1.4 * math.pi)  # between the ways to them
+STRIKE = Dim("strike", "", Kind.DISCRETE, 0.0, 1.0, threshold=0.5, hysteresis=0.2)
+VOID_M = 0.05  # a strike farther from the mole than this is a false one
+GRACE = 12  # ticks after the jump in which it is forgiven
+SURE = 0.85  # the expert strikes within this share of the radius and of the speed
+
+Point = tuple[float, float]
+Moles = tuple[Point, ...]
+
+NAMES = ("mole", "mole2")
+MOLE = """
+    <body name="{name}" mocap="true">
+      <geom type="cylinder" size="0.038 0.002" rgba="0.3 0.22 0.17 1"/>
+      <geom type="ellipsoid" size="0.024 0.024 0.03" rgba="0.86 0.33 0.2 1"/>
+    </body>
+"""
 
 
 class WhackAMole:
     """mode: `velocity` or `absolute`; window_s: how long the mole stays; noise: of the servos' input, m/s; pace: of the
-    expert, 1 as fast as the robot can, less as demonstrations are."""
+    expert, 1 as fast as the robot can, less as demonstrations are; targets: how many moles, 1 or 2; strike: whether
+    they must be struck."""
 
-    def __init__(self, mode: str = "velocity", window_s: float = 0.9, noise: float = 0.02, pace: float = 1.0) -> None:
-        if window_s * RATE_HZ < 1 or not noise >= 0:
+    def __init__(
+        self,
+        mode: str = "velocity",
+        window_s: float = 0.9,
+        noise: float = 0.02,
+        pace: float = 1.0,
+        targets: int = 1,
+        strike: bool = False,
+    ) -> None:
+        if not (window_s * RATE_HZ >= 1 and noise >= 0):
             raise ConfigError(f"window_s is {window_s} and noise {noise}; give at least 0.02 s, and no negative noise")
         if not 0 < pace <= 1:
             raise ConfigError(f"pace is {pace}; give 1 (as fast as the robot can) or less, and more than 0")
+        if targets not in (1, 2):
+            raise ConfigError(f"targets is {targets}; give 1 or 2 moles")
         self._pace = pace
-        self._gantry = Gantry(mode)
+        self._names = NAMES[:targets]
+        self._strike = strike
+        self._gantry = Gantry(mode, Scene(bodies="".join(MOLE.format(name=name) for name in self._names)))
         self._model = Model(mode)
+        self._disturbance = Disturbance(self._model, noise)
         self._window = round(window_s * RATE_HZ)
-        self._noise = noise * (1.0 if mode == "velocity" else abs(self._model.command(0.0, 1.0)))
         self.spec = RobotSpec(
-            action=action_dims(mode),
+            action=(*action_dims(mode), STRIKE) if strike else action_dims(mode),
             state=state_dims(),
-            environment=(Dim("mole_x", "m"), Dim("mole_y", "m")),
+            environment=tuple(Dim(f"{name}_{axis}", "m") for name in self._names for axis in "xy"),
             rate_hz=RATE_HZ,
         )
         self.max_ticks = LEAD + PHASE + self._window
@@ -52,46 +86,72 @@ class WhackAMole:
     def reset(self, seed: int, *, stimulus: bool = True) -> None:
         """The tool at rest on a mole; everything random is drawn here."""
         rng = np.random.default_rng(seed)
-        self._moles = _draw_jump(rng)
-        self.stimulus_tick = LEAD + int(rng.integers(PHASE))
-        self._disturbance = self._noise * rng.standard_normal((self.max_ticks, 2))
+        jump = self._draw_jump(rng)
+        self.stimulus_tick = draw_tick(rng)
+        self._pushes = self._disturbance.draw(rng, self.max_ticks)
+        self._begin((*jump[0][0], 0.0, 0.0), jump, stimulus=stimulus)
+
+    def scatter(self, seed: int) -> None:
+        """Begins a demonstration; see `Teachable`. In one case of four the mole has just jumped from under the tool."""
+        rng = np.random.default_rng(seed)
+        (first, *_), jumped = self._draw_jump(rng)
+        tool, moles = ((*first, 0.0, 0.0), jumped) if rng.random() < 0.25 else self._anywhere(rng)
+        self.stimulus_tick = NEVER
+        self._pushes = self._disturbance.none()
+        self._begin(tool, (moles, moles))
+        self._chosen = int(rng.integers(len(self._names)))
+
+    def _begin(self, tool: State, jump: tuple[Moles, Moles], *, stimulus: bool = True) -> None:
+        self._before, self._after = jump
         self._stimulus = stimulus
+        self._chosen = 0
         self._tick = self._dwell = 0
-        self.done = self.success = False
-        self._gantry.reset(*self._moles[0])
+        self.done = self.success = self._spoiled = False
+        self._gantry.place(tool)
 
     def state(self) -> FloatArray:
         """(4,): x, y, vx, vy."""
         return frozen(self._gantry.state())
 
     def environment(self) -> FloatArray:
-        """(2,): where the mole is."""
-        return frozen(self._mole())
+        """(2,) or (4,): where the moles are."""
+        return frozen(np.array(self._moles()).ravel())
 
     def advance(self, action: FloatArray) -> None:
-        """One tick under `action` (2,)."""
-        self._gantry.step(action + self._disturbance[self._tick])
+        """One tick under `action` (2,), or (3,) with a strike."""
+        self._gantry.step(action[:2] + next(self._pushes))
         x, y, vx, vy = self._gantry.state().tolist()
-        mole = self._mole()
-        hit = math.hypot(x - mole[0], y - mole[1]) < RADIUS_M and math.hypot(vx, vy) < SLOW
+        away = min(math.hypot(x - mole[0], y - mole[1]) for mole in self._moles())
+        struck = not self._strike or bool(action[2] >= STRIKE.threshold)
+        hit = away < RADIUS_M and math.hypot(vx, vy) < SLOW and struck
         shown = self._tick - self.stimulus_tick + 1  # ticks that the mole has been there
+        self._spoiled = self._spoiled or (self._strike and struck and away > VOID_M and shown > GRACE)
         self._tick += 1
         self._dwell = self._dwell + 1 if hit and shown > 0 else 0
-        self.success = self._stimulus and self._dwell >= DWELL
-        self.done = self.success or shown >= self._window
+        reached = self._stimulus and self._dwell >= (1 if self._strike else DWELL)
+        self.success = reached and not self._spoiled
+        self.done = reached or shown >= self._window
 
     def show(self, state: FloatArray, environment: FloatArray) -> None:
-        """Puts the tool and the mole where a trace has them."""
-        x, y = state[:2].tolist()
-        self._gantry.reset(x, y)
-        self._gantry.show(*environment.tolist())
+        """Puts the tool and the moles where a trace has them."""
+        self._gantry.reset(*state[:2].tolist())
+        self._gantry.show(dict(zip(self._names, _points(environment), strict=True)))
 
     def expert(self, horizon: int) -> Plan:
-        """Brakes onto the mole, predicted exactly; see `plan_to`."""
+        """Brakes onto the mole, of two onto the one that is nearer to where it would come to rest, predicted exactly;
+        see `drive_to`. Strikes when it is there."""
 
         def plan(observation: Observation, rng: np.random.Generator) -> FloatArray:
-            mole_x, mole_y = observation.environment.tolist()
-            return plan_to(self._model, observation.state, (mole_x, mole_y), horizon, self._pace)
+            return self._drive(observation.state, _nearest(observation), horizon)
+
+        return plan
+
+    def demonstrator(self) -> Plan:
+        """The expert, keeping to the mole that was chosen when the demonstration began."""
+        chosen = self._chosen
+
+        def plan(observation: Observation, rng: np.random.Generator) -> FloatArray:
+            return self._drive(observation.state, _points(observation.environment)[chosen], 1)
 
         return plan
 
@@ -99,36 +159,88 @@ class WhackAMole:
         """The exact model of the gantry."""
         return self._model
 
-    def _mole(self) -> tuple[float, float]:
-        return self._moles[int(self._stimulus and self._tick >= self.stimulus_tick)]
+    def _drive(self, state: FloatArray, target: Point, horizon: int) -> FloatArray:
+        states, rows = drive_to(self._model, state, target, horizon, self._pace)
+        if not self._strike:
+            return rows
+        away, speed = np.hypot(*(states[:, :2] - target).T), np.hypot(*states[:, 2:].T)
+        return np.column_stack([rows, (away < SURE * RADIUS_M) & (speed < SURE * SLOW)])
+
+    def _moles(self) -> Moles:
+        return self._after if self._stimulus and self._tick >= self.stimulus_tick else self._before
+
+    def _draw_jump(self, rng: np.random.Generator) -> tuple[Moles, Moles]:
+        """Where the moles are before, the first of them under the tool, and after."""
+        if len(self._names) == 1:
+            return _draw_jump(rng)
+        while True:
+            first = _point(rng.uniform(-FIELD_M, FIELD_M, 2))
+            before, after = (first, _pair_about(first, rng)[0]), _pair_about(first, rng)
+            if _inside(*before, *after):
+                return before, after
+
+    def _anywhere(self, rng: np.random.Generator) -> tuple[State, Moles]:
+        if len(self._names) == 1:
+            return anywhere(rng), (_point(rng.uniform(-FIELD_M, FIELD_M, 2)),)
+        while True:
+            tool = anywhere(rng)
+            if _inside(*(pair := _pair_about(tool[:2], rng))):
+                return tool, pair
 
 
-def plan_to(
-    model: Model, state: FloatArray, target: tuple[float, float], horizon: int, pace: float = 1.0
-) -> FloatArray:
-    """(horizon, 2), what a servo would send that brings the tool from `state` to rest at `target`, tick by tick."""
+def drive_to(
+    model: Model, state: FloatArray, target: Point, horizon: int, pace: float = 1.0
+) -> tuple[FloatArray, FloatArray]:
+    """What a servo would send that brings the tool from `state` to rest at `target`: the states (horizon, 4) at the
+    head of each tick, and the actions (horizon, 2)."""
     x, y, vx, vy = map(float, state)
-    rows = np.empty((horizon, 2))
+    states, rows = np.empty((horizon, 4)), np.empty((horizon, 2))
     for i in range(horizon):
         ax = model.command(x, approach(x, vx, target[0], pace))
         ay = model.command(y, approach(y, vy, target[1], pace))
-        rows[i] = ax, ay
+        states[i], rows[i] = (x, y, vx, vy), (ax, ay)
         x, y, vx, vy = model.step((x, y, vx, vy), (ax, ay))
-    return rows
+    return states, rows
 
 
-def approach(x: float, v: float, target: float, pace: float = 1.0) -> float:
-    """The velocity that brings an axis to rest at `target`: proportional near it, and no more than the servo can brake
-    from, all of it times `pace`. Looks ahead by most of the servo's lag."""
-    error = target - (x + 0.8 * v / KV)
-    brakeable = math.sqrt(2 * 0.7 * FORCE_N * abs(error))
-    wanted = pace * min(7.0 * abs(error), brakeable, SPEED)
-    return math.copysign(wanted, error)
+def plan_to(model: Model, state: FloatArray, target: Point, horizon: int, pace: float = 1.0) -> FloatArray:
+    """(horizon, 2), the actions alone."""
+    return drive_to(model, state, target, horizon, pace)[1]
 
 
-def _draw_jump(rng: np.random.Generator) -> tuple[tuple[float, float], tuple[float, float]]:
+def _nearest(observation: Observation) -> Point:
+    x, y, vx, vy = observation.state.tolist()
+    rest = coasted(x, vx), coasted(y, vy)
+    return min(_points(observation.environment), key=lambda mole: math.dist(mole, rest))
+
+
+def _draw_jump(rng: np.random.Generator) -> tuple[Moles, Moles]:
     first = rng.uniform(-FIELD_M, FIELD_M, 2)
     while True:
         second = rng.uniform(-FIELD_M, FIELD_M, 2)
         if JUMP_M[0] < math.hypot(*(second - first)) < JUMP_M[1]:
-            return tuple(first.tolist()), tuple(second.tolist())
+            return (_point(first),), (_point(second),)
+
+
+def _pair_about(place: Point, rng: np.random.Generator) -> tuple[Point, Point]:
+    """Two moles equally far from `place`, on different sides of it."""
+    far, way = rng.uniform(*PAIR_JUMP_M), rng.uniform(0.0, 2 * math.pi)
+    one, other = (
+        (place[0] + far * math.cos(angle), place[1] + far * math.sin(angle))
+        for angle in (way, way + rng.uniform(*APART))
+    )
+    return one, other
+
+
+def _inside(*places: Point) -> bool:
+    return max(abs(number) for place in places for number in place) < PAIR_FIELD_M
+
+
+def _points(environment: FloatArray) -> Moles:
+    """The moles, of `environment` (2,) or (4,)."""
+    return tuple(map(_point, environment.reshape(-1, 2)))
+
+
+def _point(numbers: FloatArray) -> Point:
+    x, y = numbers.tolist()
+    return x, y

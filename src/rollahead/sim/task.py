@@ -5,14 +5,13 @@ same way (docs/tasks.md).
 """
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any, Protocol, runtime_checkable
 
-from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.options import call, check_kind
+from rollahead.runtime.extensions import load
+from rollahead.runtime.options import call
 from rollahead.runtime.planner import Plan
-from rollahead.runtime.roll import StateRoller
+from rollahead.runtime.roll import SceneRoller, StateRoller
 from rollahead.runtime.spec import RobotSpec
 
 GROUP = "rollahead.tasks"
@@ -22,7 +21,7 @@ class Task(Protocol):
     """A robot in a scene with something to do. One episode: `reset`, then `advance` until `done`.
 
     The stimulus is the event that the robot has to react to. The same seed gives the same episode to the bit, whatever
-    the robot does; without the stimulus, the same one in which the event never comes.
+    the robot does until it touches something; without the stimulus, the same one in which the event never comes.
     """
 
     @property
@@ -81,6 +80,29 @@ class Drawable(Protocol):
         ...
 
 
+@runtime_checkable
+class Teachable(Protocol):
+    """A task whose demonstrations begin anywhere, and in which nothing then happens that could not be foreseen."""
+
+    def scatter(self, seed: int) -> None:
+        """Begins a demonstration: robot and scene anywhere that they may come to be. It goes on as long as it is
+        advanced."""
+        ...
+
+    def demonstrator(self) -> Plan:
+        """The expert, with the intention of the demonstration begun last; its row 0 is the action of now."""
+        ...
+
+
+@runtime_checkable
+class MovingScene(Protocol):
+    """A task whose scene moves on its own."""
+
+    def scene_roller(self) -> SceneRoller:
+        """What the scene's numbers will be, if nothing happens that cannot be foreseen."""
+        ...
+
+
 def make_task(name: str, **options: object) -> Task:
     """The task registered as `name`, made with `options`.
 
@@ -94,14 +116,4 @@ def load_task(name: str) -> Callable[..., Task]:
 
     Raises: ConfigError, if there is none of that name, or it cannot be imported.
     """
-    check_kind("task.name", name, str)
-    found = entry_points(group=GROUP)
-    if name not in found.names:
-        raise unknown_name("task", name, found.names)
-    try:
-        make: Callable[..., Task] = found[name].load()
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"task {name!r} cannot be imported ({error}); install what it needs, e.g. rollahead[sim]"
-        ) from error
-    return make
+    return load(GROUP, "task", name, "install what it needs, e.g. rollahead[sim]")

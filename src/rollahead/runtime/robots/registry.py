@@ -8,11 +8,10 @@ Threads: setup only.
 """
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any
 
-from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.options import call, check_kind
+from rollahead.runtime.extensions import load
+from rollahead.runtime.options import call
 from rollahead.runtime.robots import Robot
 
 GROUP = "rollahead.robots"
@@ -31,14 +30,4 @@ def load_robot(name: str) -> Callable[..., Robot]:
 
     Raises: ConfigError, if there is none of that name, or it cannot be imported.
     """
-    check_kind("robot.name", name, str)
-    found = entry_points(group=GROUP)
-    if name not in found.names:
-        raise unknown_name("robot", name, found.names)
-    try:
-        make: Callable[..., Robot] = found[name].load()
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"robot {name!r} cannot be imported ({error}); add what it needs, e.g. rollahead[policies]"
-        ) from error
-    return make
+    return load(GROUP, "robot", name, "add what it needs, e.g. rollahead[policies]")

@@ -51,8 +51,8 @@ def make_lerobot(
 def _make_device(name: str, config: dict[str, Any]) -> Any:
     try:
         from draccus.parsers.decoding import decode
-        from lerobot import cameras, robots  # type: ignore[import-untyped]
-        from lerobot.utils.import_utils import register_third_party_plugins  # type: ignore[import-untyped]
+        from lerobot import cameras, robots
+        from lerobot.utils.import_utils import register_third_party_plugins
     except ImportError as error:
         raise ConfigError(
             f"LeRobot cannot be imported ({error}); add it with pip install 'rollahead[policies]'"

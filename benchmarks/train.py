@@ -1,0 +1,236 @@
+"""The figures of trained policies.
+
+    python -m benchmarks.train checkpoints           makes those that come with rollahead, into benchmarks/trained
+    python -m benchmarks.train checkpoints=mole_flow only these, by name
+    python -m benchmarks.train success               how those that come with it do, beside the scripted expert
+    python -m benchmarks.train offsets               what temporal offsets buy, and what they cost without delay
+
+All in simulated time. Every policy is trained on demonstrations of its task's expert, from seeds that no figure uses.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import RESULTS, record, row
+from rollahead.commands.results import describe
+from rollahead.policies.shipped import FOLDER
+from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.run_folder import finite, provenance
+from rollahead.sim.evaluation import Cell, evaluate_all, summarise
+
+TOPIC = "train"
+COMMAND = "python -m benchmarks.train"
+TRAINED = Path(__file__).parent / "trained"
+SEED, EPISODES, WORKERS = 0, 400, 2
+TASKS = ("mole", "interception", "belt")
+DELAYS = (0, 2, 4, 6, 8, 12, 16)
+SHORT = 8  # the execution horizon, where the delay is not longer
+HORIZON = 32
+DEMO_SEED = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A training: options of `rollahead train`."""
+
+    task: str
+    policy: str
+    options: Mapping[str, Any]
+
+    @property
+    def command(self) -> list[str]:
+        """As a person types it."""
+        given = [f"{key}={value}" for key, value in self.options.items()]
+        return ["train", f"task={self.task}", f"policy={self.policy}", f"seed={DEMO_SEED}", *given]
+
+
+FLOW = {"prefixes": 8}
+DIFFUSION = {"training.steps": 12_000, "training.batch": 128}
+SHIPPED: Mapping[str, Recipe] = {
+    f"{task}_{policy}": Recipe(task, policy, options)
+    for task in TASKS
+    for policy, options in (("flow", FLOW), ("diffusion", DIFFUSION))
+}
+PLAIN: Mapping[str, Recipe] = {  # without offsets
+    f"{task}_flow_plain": Recipe(task, "flow", {**FLOW, "offsets": 0, "delay_input": False}) for task in TASKS
+}
+
+
+def checkpoints(names: Sequence[str] = ()) -> None:
+    """Trains the shipped policies, one after the other; how long each takes, and how large it is."""
+    for name in names or SHIPPED:
+        _train(name, SHIPPED[name])
+
+
+def _train(name: str, recipe: Recipe) -> None:
+    """One training, with both cores, into `TRAINED`."""
+    folder = TRAINED / name
+    shutil.rmtree(folder, ignore_errors=True)
+    program = [str(Path(sys.executable).with_name("rollahead")), *recipe.command, f"name={name}", f"runs={TRAINED}"]
+    began = time.monotonic()
+    subprocess.run(program, check=True)
+    minutes = (time.monotonic() - began) / 60
+    command = f"{COMMAND} checkpoints={name}"
+    limit = "<= 15" if name == "mole_flow" else None
+    called = "train_minutes_mole" if name == "mole_flow" else f"train_minutes_{name}"
+    record(TOPIC, [row(called, minutes, "minutes", goal=limit, command=command, seed=DEMO_SEED)])
+
+
+def success() -> None:
+    """Of the shipped policies over delays, beside the scripted expert on the same episodes."""
+    cells = {
+        **{("scripted", task, d): _cell(task, d) for task in TASKS for d in DELAYS},
+        **{
+            (p, task, d): _cell(task, d, f"{task}_{p}") for p in ("flow", "diffusion") for task in TASKS for d in DELAYS
+        },
+        ("scripted, scene", "belt", 8): _cell("belt", 8, roller="scene"),
+        ("flow, scene", "belt", 8): _cell("belt", 8, "belt_flow", roller="scene"),
+    }
+    played = _play("success", cells)
+    command = f"{COMMAND} success"
+    rows = [
+        _gap("trained_vs_scripted_gap_d4", played, 4, "<= 3", command),
+        _gap("trained_vs_scripted_gap_d8", played, 8, None, command),
+        _success("interception_trained_success_d0", played["flow", "interception", 0], ">= 85", command),
+        _success("belt_offsets_success_d8", played["flow", "belt", 8], ">= 85", command),
+        _success("belt_object_roller_d8", played["flow, scene", "belt", 8], ">= 90", command),
+        row("checkpoint_mb_max", _largest_mb(), "MB", goal="<= 5", command=command),
+    ]
+    rows += [
+        _success(f"{task}_{policy}_success_d{d}", played[policy, task, d], None, command)
+        for policy in ("flow", "diffusion")
+        for task in TASKS
+        for d in (0, 8)
+    ]
+    record(TOPIC, rows)
+
+
+def offsets() -> None:
+    """The same flow policy trained with offsets and without: vlash over delays, and other ways without."""
+    for name, recipe in PLAIN.items():
+        if not (TRAINED / name / "checkpoint").exists():
+            _train(name, recipe)
+    plain = {task: str(TRAINED / f"{task}_flow_plain" / "checkpoint") for task in TASKS}
+    cells = {
+        **{("with", task, d): _cell(task, d, f"{task}_flow") for task in TASKS for d in DELAYS},
+        **{("without", task, d): _cell(task, d, plain[task]) for task in TASKS for d in DELAYS},
+        **{("without, scene", "belt", d): _cell("belt", d, plain["belt"], roller="scene") for d in DELAYS},
+        **{
+            (f"without, {name}", task, d): _cell(task, d, plain[task], strategy=name)
+            for name in ("naive", "naive_arrival")
+            for task in TASKS
+            for d in DELAYS
+        },
+    }
+    played = _play("offsets", cells)
+    command = f"{COMMAND} offsets"
+    rows = [
+        row(
+            f"offsets_gain_{task}_d{d}",
+            _points(played["with", task, d], played["without", task, d]),
+            "points",
+            command=command,
+        )
+        for task in TASKS
+        for d in (0, 4, 8, 12)
+    ]
+    rows += [
+        _success(f"belt_plain_{name}_d8", played[key, "belt", 8], None, command)
+        for name, key in (
+            ("robot_roller", "without"),
+            ("object_roller", "without, scene"),
+            ("skip", "without, naive"),
+            ("naive", "without, naive_arrival"),
+        )
+    ]
+    record(TOPIC, rows)
+
+
+def _cell(task: str, delay: int, checkpoint: str | None = None, strategy: str = "vlash", roller: str = "robot") -> Cell:
+    scripted = {"name": "scripted", "horizon": HORIZON}
+    return Cell(
+        task={"name": task},
+        strategy=StrategyConfig(strategy, s=_horizon(strategy, delay), d=delay),
+        latency={"name": "fixed", "ticks": delay},
+        planner=scripted if checkpoint is None else {"name": "policy", "checkpoint": checkpoint},
+        roller={"name": roller},
+        episodes=EPISODES,
+        seed=SEED,
+        reactions=False,
+    )
+
+
+def _horizon(strategy: str, delay: int) -> int:
+    return max(SHORT, delay)
+
+
+Played = Mapping[tuple[str, str, int], Mapping[str, Any]]
+
+
+def _play(name: str, cells: Mapping[tuple[str, str, int], Cell]) -> Played:
+    """The figures of each cell, and the table of them all."""
+    figures = {}
+    for key, episodes in zip(cells, evaluate_all(list(cells.values()), workers=WORKERS), strict=True):
+        figures[key] = summarise(episodes)
+        print(f"{' '.join(map(str, key)):<40} {figures[key]['success']:5.1f} %", flush=True)
+    path = RESULTS / "tables" / f"{TOPIC}_{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    keep = ("episodes", "success", "success_ci", "time_s", "calls_per_s")
+    rows = [
+        {"what": what, "task": task, "delay": d, **{key: found[key] for key in keep}}
+        for (what, task, d), found in figures.items()
+    ]
+    described = describe(next(iter(cells.values())), next(iter(figures.values())))
+    content = {"cells": rows, "rate_hz": described["rate_hz"], "s": f"max({SHORT}, d)", **provenance(SEED)}
+    path.write_text(json.dumps(finite(content), indent=1, allow_nan=False) + "\n")
+    return figures
+
+
+def _success(name: str, figures: Mapping[str, Any], goal: str | None, command: str) -> Any:
+    return row(name, figures["success"], "%", goal=goal, ci=figures["success_ci"], command=command, seed=SEED)
+
+
+def _gap(name: str, played: Played, delay: int, goal: str | None, command: str) -> Any:
+    """What the flow policy loses against the expert on whack-a-mole."""
+    points = _points(played["scripted", "mole", delay], played["flow", "mole", delay])
+    return row(name, points, "points", goal=goal, command=command, seed=SEED)
+
+
+def _points(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    return float(one["success"] - other["success"])
+
+
+def _largest_mb() -> float:
+    return max(
+        sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+        for folder in FOLDER.iterdir()
+        if folder.is_dir()
+    )
+
+
+WHAT: Mapping[str, Callable[[], None]] = {"checkpoints": checkpoints, "success": success, "offsets": offsets}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Makes what is asked for."""
+    for argument in arguments or ["success"]:
+        what, _, names = argument.partition("=")
+        if what not in WHAT:
+            print(f"there is nothing called {what!r}; choose from {', '.join(WHAT)}")
+            return 2
+        if names:
+            checkpoints(names.split(","))
+        else:
+            WHAT[what]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

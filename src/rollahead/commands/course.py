@@ -1,0 +1,195 @@
+"""A course: what a training is to be, all its options checked, and rehearsed before anything is made."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.progress import track
+
+from rollahead.commands.app import console, group, options
+from rollahead.errors import ConfigError
+from rollahead.policies.dataset import read_dataset, write_dataset
+from rollahead.policies.frames import Frames, check_robot
+from rollahead.policies.lesson import Lesson
+from rollahead.policies.policy import Trained
+from rollahead.policies.training import TrainingConfig
+from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.options import call
+from rollahead.sim.demonstrations import record
+from rollahead.sim.evaluation import Cell, check
+from rollahead.sim.task import make_task
+
+GROUPS = ("task", "policy", "demonstrations", "training", "watch", "evaluation", "sampler", "rename")
+SHORT = 8  # the execution horizon of an evaluation, where the delay is not longer
+FEW = 2  # demonstrations of a rehearsal
+HELD = 1_000_000  # the seeds of episodes that are played are so far from those of demonstrations
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """What stands beside the groups; see configs/train.yaml."""
+
+    dataset: str | None
+    cameras: Sequence[str] | None
+    offsets: int
+    delay_input: bool
+    prefixes: int
+    seed: int
+    threads: int
+    workers: int
+    resume: str | None
+
+    def __post_init__(self) -> None:
+        if self.threads < 1 or self.workers < 1:
+            raise ConfigError(f"threads is {self.threads} and workers {self.workers}; give at least 1 of each")
+        if isinstance(self.cameras, str):
+            raise ConfigError(f"cameras is {self.cameras!r}; give a list, such as cameras=[{self.cameras}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstrations:
+    """How many, of how many ticks, how noisy."""
+
+    count: int
+    ticks: int
+    noise: float
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= HELD:
+            raise ConfigError(f"demonstrations.count is {self.count}; give from 1 to {HELD}")
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """every: so many steps; episodes: of play."""
+
+    every: int
+    episodes: int
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.episodes < 0:
+            raise ConfigError(f"watch.every is {self.every} and watch.episodes {self.episodes}; give at least 1, and 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """delays: in ticks; episodes: of each."""
+
+    delays: Sequence[int]
+    episodes: int
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.delays, list) and all(isinstance(d, int) and d >= 0 for d in self.delays)
+        if not whole or not self.delays or self.episodes < 1:
+            raise ConfigError(
+                f"evaluation.delays is {self.delays} and evaluation.episodes {self.episodes}; give a list of ticks, "
+                "such as [0, 8], and at least 1"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """task: None where there is none to record or to play; rename: names in the data set to those of the robot."""
+
+    options: TrainOptions
+    task: Mapping[str, Any] | None
+    policy: Mapping[str, Any]
+    trained: Trained
+    training: TrainingConfig
+    demonstrations: Demonstrations
+    watch: Watch
+    evaluation: Evaluation
+    sampler: Mapping[str, Any]
+    rename: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if self.task is None and self.options.dataset is None:
+            raise ConfigError("there is nothing to learn from; give task=..., or dataset=...")
+        ticks, least = self.demonstrations.ticks, self.trained.offsets + 1
+        if self.options.dataset is None and ticks < least:
+            raise ConfigError(
+                f"demonstrations.ticks is {ticks} and offsets {self.trained.offsets}; give at least {least} ticks, or "
+                "less offsets"
+            )
+
+    def frames(self, folder: Path, *, quiet: bool = False) -> Frames:
+        """What is learned from: the user's data set, or demonstrations in `folder`, recorded if they are not there yet.
+
+        Raises: ConfigError, if it does not fit the task.
+        """
+        if self.options.dataset is None:
+            if not folder.exists():
+                self._record(folder, quiet)
+            return read_dataset(folder)
+        frames = read_dataset(Path(self.options.dataset), self.rename, self.options.cameras)
+        if self.task is not None:
+            check_robot(frames, make_task(**self.task).spec)
+        return frames
+
+    def _record(self, folder: Path, quiet: bool) -> None:
+        assert self.task is not None, "checked"
+        wanted, spec = self.demonstrations, make_task(**self.task).spec
+        shown: Iterable[Any] = record(
+            self.task, wanted.count, wanted.ticks, self.options.seed, wanted.noise, workers=self.options.workers
+        )
+        shown = track(shown, "recording demonstrations", wanted.count, console=console(), disable=quiet)
+        write_dataset(folder, spec, shown, text=str(self.task["name"]), fps=spec.rate_hz)
+
+    def lesson(self, frames: Frames) -> Lesson:
+        """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
+        return Lesson(frames, self.policy, self.trained, self.training, self.task or {})
+
+    def cell(self, checkpoint: Path, delay: int, episodes: int) -> Cell:
+        """Play of the task with `checkpoint`, at a latency of `delay` ticks."""
+        assert self.task is not None, "asked by whoever has one"
+        rows = int(self.policy["horizon"]) - int(self.policy.get("n_obs", 1)) + 1
+        return Cell(
+            task=self.task,
+            strategy=StrategyConfig("vlash", s=max(min(SHORT, rows), delay)),
+            latency={"name": "fixed", "ticks": delay},
+            planner={"name": "policy", "checkpoint": str(checkpoint)},
+            sampler=self.sampler,
+            episodes=episodes,
+            seed=self.options.seed + HELD,
+            reactions=False,
+        )
+
+    def cells(self, checkpoint: Path) -> list[Cell]:
+        """All that `checkpoint` is evaluated by: a cell per delay; none where there is no task."""
+        if self.task is None:
+            return []
+        return [self.cell(checkpoint, delay, self.evaluation.episodes) for delay in self.evaluation.delays]
+
+
+def course_of(config: DictConfig) -> Course:
+    """What `config` describes. Raises: ConfigError, if an option is unknown, or of another kind."""
+    chosen = options(config, TrainOptions, GROUPS)
+    return Course(
+        options=chosen,
+        task=None if config.get("task") is None else group(config, "task"),
+        policy=group(config, "policy"),
+        trained=Trained(chosen.offsets, chosen.delay_input, chosen.prefixes),
+        training=call(TrainingConfig, {**group(config, "training"), "seed": chosen.seed}, "training"),
+        demonstrations=call(Demonstrations, group(config, "demonstrations"), "demonstrations"),
+        watch=call(Watch, group(config, "watch"), "watch"),
+        evaluation=call(Evaluation, group(config, "evaluation"), "evaluation"),
+        sampler=group(config, "sampler"),
+        rename={} if config.rename is None else group(config, "rename"),
+    )
+
+
+def rehearse(course: Course) -> None:
+    """Does all that the training will do, small and elsewhere: a few demonstrations, no step, no episode.
+
+    Raises: ConfigError, if something cannot be.
+    """
+    few = replace(course.demonstrations, count=min(FEW, course.demonstrations.count))
+    small = replace(course, demonstrations=few, options=replace(course.options, workers=1))
+    with TemporaryDirectory() as scratch:
+        checkpoint = Path(scratch) / "checkpoint"
+        small.lesson(small.frames(Path(scratch) / "dataset", quiet=True)).save(checkpoint)
+        for cell in course.cells(checkpoint):
+            check(cell, workers=course.options.workers)

@@ -1,0 +1,171 @@
+"""`rollahead train`: from demonstrations, or a data set, to a checkpoint with its evaluation beside it.
+
+runs/<name>/dataset          the demonstrations, a LeRobotDataset
+runs/<name>/training.pt      where the training stands; one that was ended goes on from there with `resume`
+runs/<name>/training.jsonl   what was watched
+runs/<name>/interim          the checkpoint as it stands
+runs/<name>/checkpoint       that of the finished training, with `evaluation.json`
+runs/<name>/summary.json     the evaluation; written last
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import track
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from rollahead.commands.app import console, report_on, run_folder
+from rollahead.commands.course import Course, course_of, rehearse
+from rollahead.commands.progress import steps
+from rollahead.commands.results import describe, table, write_records
+from rollahead.errors import ConfigError, ControlError
+from rollahead.policies.lesson import Lesson
+from rollahead.runtime.interrupts import deferred, interrupts
+from rollahead.runtime.run_folder import CONFIG, RunFolder, finite, provenance
+from rollahead.sim.evaluation import Episode, evaluate, evaluate_all, summarise
+
+STATE, LOG, SUMMARY = "training.pt", "training.jsonl", "summary.json"
+IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # when which options are of no use
+    ("with dataset=...", lambda config: config.dataset is not None, ("demonstrations",)),
+    ("without dataset=...", lambda config: config.dataset is None, ("rename", "cameras")),
+    ("without task=...", lambda config: config.get("task") is None, ("evaluation", "sampler", "watch.episodes")),
+)
+
+
+def main(config: DictConfig) -> None:
+    """Trains what `config` describes, or goes on with what was begun."""
+    if config.resume is None:
+        course = course_of(_chosen(config))
+        rehearse(course)
+        folder = run_folder(config)
+    else:
+        folder = _begun(Path(str(config.resume)), config)
+        course = course_of(_read(folder))
+    with _resumable(folder):
+        torch.set_num_threads(course.options.threads)
+        lesson = course.lesson(course.frames(folder.path / "dataset"))
+        _train(course, lesson, folder)
+        lesson.save(folder.path / "checkpoint")
+        _evaluate(course, lesson, folder)
+
+
+def _chosen(config: DictConfig) -> DictConfig:
+    """`config`, without a task where a data set is given and no task was asked for.
+
+    Raises: ConfigError, if an option was given that is of no use.
+    """
+    given = _given()
+    if config.dataset is not None and config.get("task") is not None and not any(map(_under("task"), given)):
+        config.task = None
+    for when, holds, options in IDLE:
+        idle = [key for key in given if any(_under(option)(key) for option in options)]
+        if idle and holds(config):
+            raise ConfigError(f"{idle[0]} is of no use {when}; leave it out")
+    return config
+
+
+def _given() -> list[str]:
+    """The options that were given, without their values."""
+    return [override.split("=", 1)[0].lstrip("+~") for override in HydraConfig.get().overrides.task]
+
+
+def _under(option: str) -> Callable[[str], bool]:
+    return lambda key: key == option or key.startswith(f"{option}.")
+
+
+def _begun(path: Path, config: DictConfig) -> RunFolder:
+    """The run in `path`, to go on with. Raises: ConfigError, if it is finished, or other options are given as well."""
+    folder = RunFolder.again(path)
+    if others := [key for key in _given() if key != "resume"]:
+        raise ConfigError(
+            f"resume goes on with {path} as it was begun, so {', '.join(others)} cannot be set any more; leave it out, "
+            "or begin a new training"
+        )
+    if (path / SUMMARY).exists():
+        raise ConfigError(f"the run in {path} is finished; begin a new one, with another name=...")
+    return folder
+
+
+def _read(folder: RunFolder) -> DictConfig:
+    """The configuration that the run was begun with. Raises: ConfigError, if it is of no training."""
+    path = folder.path / CONFIG
+    try:
+        begun = OmegaConf.load(path)
+    except (YAMLError, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is damaged; begin a new training") from error
+    if not isinstance(begun, DictConfig) or not {"policy", "training", "watch"} <= set(begun):
+        raise ConfigError(f"{folder.path} is not the folder of a training; give one that rollahead train has left")
+    return begun
+
+
+@contextmanager
+def _resumable(folder: RunFolder) -> Iterator[None]:
+    """Says how to go on, if it is interrupted."""
+    try:
+        with interrupts():
+            yield
+    except KeyboardInterrupt as error:
+        raise ControlError(f"interrupted; go on with rollahead train resume={folder.path}") from error
+
+
+def _train(course: Course, lesson: Lesson, folder: RunFolder) -> None:
+    """To the last step, from where the training in `folder` stands."""
+    training, state = lesson.training, folder.path / STATE
+    if state.exists():
+        training.restore(state)
+    last = course.training.steps
+    try:
+        with steps(console(), training.step, last) as shown:
+            while training.step < last:
+                with deferred():  # a step is done whole, or not at all
+                    training.advance()
+                shown.at(training.step)
+                if training.step % course.watch.every == 0 or training.step == last:
+                    lesson.save(folder.path / "interim")
+                    shown.say(_watched(course, lesson, folder))
+                    training.save(state)
+    except KeyboardInterrupt:
+        training.save(state)
+        raise
+
+
+def _watched(course: Course, lesson: Lesson, folder: RunFolder) -> str:
+    """Writes down how it does, and says it in short."""
+    training = lesson.training
+    seen = {"step": training.step, "loss": training.loss, "cold_error": lesson.cold_error()}
+    words = f"error of a cold step {seen['cold_error']:.3f}"
+    if course.watch.episodes and course.task is not None:
+        seen["success"] = summarise(evaluate(course.cell(folder.path / "interim", 0, course.watch.episodes)))["success"]
+        torch.set_num_threads(course.options.threads)  # playing takes one
+        words += f", plays {seen['success']:.0f} %"
+    path = folder.path / LOG
+    lines = path.read_text().splitlines() if path.exists() else []
+    before = [line for line in lines if json.loads(line)["step"] < training.step]  # more, of one that was killed
+    folder.write_text(LOG, "\n".join([*before, json.dumps(finite({**seen, "time": time.time()}))]) + "\n")
+    return words
+
+
+def _evaluate(course: Course, lesson: Lesson, folder: RunFolder) -> None:
+    """Plays the task with the checkpoint, and says how it did."""
+    checkpoint = folder.path / "checkpoint"
+    cells = course.cells(checkpoint)
+    played: list[list[Episode]] = []
+    if cells:
+        ran = evaluate_all(cells, workers=course.options.workers)
+        played = list(track(ran, "evaluating", len(cells), console=console()))
+        write_records(folder, played)
+    described = [describe(cell, summarise(episodes)) for cell, episodes in zip(cells, played, strict=True)]
+    training = {"weights": lesson.weights}
+    summary = {"command": "train", "cells": described, "training": training, **provenance(course.options.seed)}
+    for name in ("checkpoint/evaluation.json", SUMMARY):
+        folder.write_json(name, summary)
+    if described:
+        console().print(table(described))
+    console().print(f"checkpoint: {checkpoint}", soft_wrap=True)
+    report_on(folder.path)

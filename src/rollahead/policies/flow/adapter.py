@@ -1,0 +1,85 @@
+"""The flow policy, as the runtime drives it: the network alone, without LeRobot.
+
+Threads: the worker's alone.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from rollahead.errors import ConfigError
+from rollahead.policies.checkpoint import Checkpoint
+from rollahead.policies.flow.net import NetConfig, make_net
+from rollahead.policies.observed import Numbers
+from rollahead.policies.policy import Context, Trained
+from rollahead.policies.process import Flow
+from rollahead.policies.weights import load_weights
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.messages import Images, Observation
+from rollahead.runtime.options import call
+from rollahead.runtime.spec import PolicySpec
+
+NAME = "the flow policy"
+SIZES = ("horizon", "prediction", "variant", "width", "depth")
+
+
+class FlowAdapter:
+    """A `Denoiser`. Its context is the condition (1, C): state, environment, and the delay if it is told."""
+
+    name = NAME
+
+    def __init__(self, net: torch.nn.Module, made: NetConfig, checkpoint: Checkpoint) -> None:
+        card, norms = checkpoint.card, checkpoint.normalisers()
+        self.process = Flow(checkpoint.config["prediction"], per_row=card.trained.prefixes > 0)
+        self.shape = (made.horizon, made.actions)
+        self.trained: Trained = card.trained
+        self.spec = PolicySpec(
+            action=card.action,
+            state=card.state,
+            environment=card.seen,
+            horizon=made.horizon,
+            rate_hz=card.rate_hz,
+            state_in="condition",
+        )
+        self._net = net
+        self._numbers = Numbers(norms, card, torch.device("cpu"))
+        self._action = norms.action
+
+    def encode(self, images: Sequence[Images], task: str) -> Context:
+        """Nothing: it sees no images. Phase: hot."""
+        return None
+
+    @torch.inference_mode()
+    def bind(self, context: Context, observations: Sequence[Observation], delay: int) -> Context:
+        """(1, C), of the newest. Phase: hot."""
+        newest = observations[-1:]
+        environment = self._numbers.environment(newest, delay)
+        state = self._numbers.state(newest)
+        return state if environment is None else torch.cat([state, environment], -1)
+
+    @torch.inference_mode()
+    def denoise(self, context: Context, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """As `process` says. t: (B,) or (B, T). Phase: hot."""
+        times = t if t.ndim == 2 else t[:, None].expand(x.shape[:2])
+        made: torch.Tensor = self._net(x, times, context.expand(len(x), -1))
+        return made
+
+    @torch.inference_mode()
+    def rows(self, chunk: torch.Tensor) -> FloatArray:
+        """(H, A). Phase: hot."""
+        return frozen(self._action.unnormalise(chunk).numpy())
+
+
+def load(checkpoint: Checkpoint) -> FlowAdapter:
+    """The policy of `checkpoint`. Raises: ConfigError, if its weights do not fit."""
+    features, config = checkpoint.features, checkpoint.config
+    if missing := [key for key in SIZES if key not in config]:
+        raise ConfigError(
+            f"the configuration of the flow policy in {checkpoint.folder} does not say its {', '.join(missing)}; copy "
+            "its config.json again"
+        )
+    sizes = {key: config[key] for key in SIZES}
+    made = call(NetConfig, {"actions": features.action, "condition": features.state + features.environment, **sizes})
+    net = torch.nn.ModuleDict({"net": make_net(made)})  # as LeRobot's class calls it
+    load_weights(net, checkpoint.folder)
+    return FlowAdapter(net["net"].eval().requires_grad_(False), made, checkpoint)

@@ -1,0 +1,128 @@
+"""A lesson: a policy, the data that it learns from, what is watched meanwhile, and the checkpoint that comes of it.
+
+Threads: whoever trains.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+
+from rollahead.errors import ControlError
+from rollahead.policies import compat
+from rollahead.policies.card import DELAY, Card, write_card
+from rollahead.policies.frames import ACTION, ENVIRONMENT, STATE, Frames
+from rollahead.policies.policy import Trained
+from rollahead.policies.recipes import Sizes, make_trainee
+from rollahead.policies.training import Batch, Training, TrainingConfig
+from rollahead.policies.windows import Windows, held_out, statistics
+from rollahead.runtime.seeds import generator
+
+WATCHED = 512  # examples whose error is watched
+WATCHED_SEEN = 64  # with images, which are large
+OURS = ("delay", "prefix")  # keys of a batch that LeRobot's pipelines do not know
+
+
+class Lesson:
+    """policy: a `name` and options (`rollahead.policies.recipes`); trained: for what, beside imitation; task: what the
+    data is of, for the card; lead: frames at the start of each demonstration that are seen, but not learned from."""
+
+    def __init__(
+        self,
+        frames: Frames,
+        policy: Mapping[str, Any],
+        trained: Trained,
+        config: TrainingConfig,
+        task: Mapping[str, Any],
+        lead: int = 0,
+    ) -> None:
+        """Raises: ConfigError, if they do not go together."""
+        torch.manual_seed(int(generator("weights", config.seed).integers(2**62)))
+        self._trainee = make_trainee(policy, sizes_of(frames, trained))
+        self._before, self._after = compat.normalising_pipelines(
+            self._trainee.policy.config, statistics(frames, trained)
+        )
+        learn, keep = held_out(frames)
+        rows, n_obs = self._trainee.rows, self._trainee.n_obs
+        self._windows = Windows(frames, rows, n_obs, trained, learn, lead)
+        kept = Windows(frames, rows, n_obs, trained, keep if len(keep) else learn, lead)
+        self._watched = kept.draw(generator("watched"), WATCHED_SEEN if frames.cameras else WATCHED)
+        self._half = torch.from_numpy(np.ptp(frames.action, axis=0) / 2)
+        self._card = Card(
+            state=frames.names[STATE],
+            environment=environment_of(frames, trained),
+            action=frames.names[ACTION],
+            rate_hz=frames.fps,
+            trained=trained,
+            task=task,
+        )
+        self.training = Training(self._trainee.policy, self._draw, config)
+
+    @property
+    def weights(self) -> int:
+        """How many there are to learn."""
+        return sum(weight.numel() for weight in self._trainee.policy.parameters())
+
+    @torch.no_grad()
+    def cold_error(self) -> float:
+        """The root mean square error of one cold step, from nothing but noise, on demonstrations that were held out,
+        as a share of half the range of each action in the data. Without noise of its own it is the policy's whole
+        say."""
+        policy, batch = self.training.averaged, self._normalised(self._watched)
+        start = generator("cold").standard_normal(self._watched[ACTION].shape, dtype=np.float32)
+        made = self._trainee.cold(policy, batch, torch.from_numpy(start).to(batch[ACTION].device))
+        wrong = ((self._after(made) - self._watched[ACTION]) / self._half)[..., self._half > 0]
+        counted = ~self._watched["action_is_pad"]
+        return float(wrong[counted].square().mean()) ** 0.5
+
+    def save(self, folder: Path) -> None:
+        """Writes the checkpoint, with the averaged weights, in place of one that is there; whole or not at all.
+
+        Raises: ControlError, if the disk does not take it.
+        """
+        unfinished = folder.with_name(folder.name + ".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        try:
+            self.training.averaged.save_pretrained(unfinished)
+            self._before.save_pretrained(unfinished)
+            self._after.save_pretrained(unfinished)
+            write_card(unfinished, self._card)
+            shutil.rmtree(folder, ignore_errors=True)
+            unfinished.rename(folder)
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ControlError(
+                f"the checkpoint {folder} could not be written ({reason}); free some space, and resume the training"
+            ) from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _draw(self, rng: np.random.Generator, n: int) -> Batch:
+        return self._normalised(self._windows.draw(rng, n))
+
+    def _normalised(self, batch: Batch) -> dict[str, torch.Tensor]:
+        made: dict[str, torch.Tensor] = self._before(dict(batch))
+        if self._trainee.timed and self._trainee.n_obs == 1:
+            made |= {key: made[key][:, None] for key in self._trainee.policy.config.input_features}
+        return {**made, **{key: batch[key].to(made[ACTION].device) for key in OURS}}
+
+
+def sizes_of(frames: Frames, trained: Trained) -> Sizes:
+    """What a policy for `frames` is made for."""
+    return Sizes(
+        state=frames.state.shape[1],
+        action=frames.action.shape[1],
+        environment=len(environment_of(frames, trained)),
+        images=frames.sizes,
+        trained=trained,
+    )
+
+
+def environment_of(frames: Frames, trained: Trained) -> tuple[str, ...]:
+    """The names of the environment that the policy is given: the data's, and the delay if it is told."""
+    told = (DELAY,) if trained.delay_input else ()
+    return (*frames.names.get(ENVIRONMENT, ()), *told)

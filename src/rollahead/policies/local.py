@@ -1,0 +1,112 @@
+"""The local planner: a policy and its sampler, in this process.
+
+    encode what is seen -> bind the state, as late as that -> sample -> rows in robot units
+
+Threads: the worker's alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from rollahead.errors import ConfigError
+from rollahead.policies.policy import Policy
+from rollahead.policies.samplers import Noise, Sampler, make_sampler
+from rollahead.runtime.arrays import frozen
+from rollahead.runtime.binding import bind
+from rollahead.runtime.messages import Cost, Images, Observation, Request, Result, Snapshot
+from rollahead.runtime.roll import Rollers, still
+from rollahead.runtime.seeds import generator
+from rollahead.runtime.spec import NameMap, PolicySpec, RobotSpec, map_by_name
+
+GROUPS = ("action", "state", "environment", "cameras")  # of names
+CPU = torch.device("cpu")
+
+
+class LocalPlanner:
+    """Plans with `policy`. mapping: how its names are the robot's; cameras: of each of its cameras the robot's."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        sampler: Sampler,
+        mapping: NameMap,
+        rollers: Rollers,
+        cameras: Mapping[str, str] | None = None,
+    ) -> None:
+        self._policy = policy
+        self._sampler = sampler
+        self._mapping = mapping
+        self._rollers = rollers
+        self._cameras = cameras or {}
+
+    def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
+        """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
+        with torch.inference_mode():
+            images = [self._pictures(seen) for seen in request.observations]
+            context = self._policy.encode(images, request.asked.observation.task)
+            bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
+            known = [self._mapping.observation(seen) for seen in bound]
+            context = self._policy.bind(context, known, self._ahead(request, bound[-1]))
+            chunk = self._sampler(self._policy, context, noise_of(request, self._policy))
+            rows = self._policy.rows(chunk)
+        return Result(
+            request=request,
+            rows=frozen(self._mapping.rows(rows)),
+            state_tick=bound[-1].state_tick,
+            anchor=bound[-1].state,
+            cost=Cost(fixed=0.0),
+            calls=self._sampler.calls,
+        )
+
+    def _pictures(self, seen: Observation) -> Images:
+        """What the policy's cameras have `seen`, by its own names."""
+        return {own: seen.images[theirs] for own, theirs in self._cameras.items()}
+
+    def _ahead(self, request: Request, bound: Observation) -> int:
+        """By how many ticks the state of `bound` is ahead of the rest of it: by none, if a roller moves the rest as
+        well; if nothing is rolled, by as many as it was measured later."""
+        if self._rollers.scene is not None:
+            return 0
+        true = bound.state_tick if self._rollers.state is still else bound.tick
+        return max(true - request.tick, 0)
+
+
+def local_planner(
+    policy: Policy, sampler: Mapping[str, Any], robot: RobotSpec, rollers: Rollers, rename: Mapping[str, str]
+) -> LocalPlanner:
+    """`policy` as the planner of `robot`. sampler: a `name` and options; rename: names of the policy's to the robot's.
+
+    Raises: ConfigError, if they do not go together.
+    """
+    spec = renamed(policy.spec, rename)
+    cameras = dict(zip(policy.spec.cameras, spec.cameras, strict=True))
+    return LocalPlanner(policy, make_sampler(sampler, policy), map_by_name(robot, spec), rollers, cameras)
+
+
+def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:
+    """`spec` with other names. Raises: ConfigError, if it has none such, or two would be the same."""
+    known = {name for group in GROUPS for name in getattr(spec, group)}
+    if unknown := sorted(set(rename) - known):
+        raise ConfigError(
+            f"rename has {', '.join(unknown)}, and the policy's names are {', '.join(sorted(known))}; write "
+            "rename={policy's name: robot's name}"
+        )
+    changed: dict[str, Any] = {
+        group: tuple(rename.get(name, name) for name in getattr(spec, group)) for group in GROUPS
+    }
+    for group, names in changed.items():
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigError(
+                f"rename gives the policy {', '.join(twice)} twice in {group}; every name must be its own"
+            )
+    return replace(spec, **changed)
+
+
+def noise_of(request: Request, policy: Policy) -> Noise:
+    """Standard normal noise for `policy`, new at each call, the same for the same request."""
+    rng, device = generator("sampler", *request.seed), getattr(policy, "device", CPU)
+    return lambda: torch.from_numpy(rng.standard_normal(policy.shape, dtype=np.float32)).to(device)

@@ -1,0 +1,28 @@
+"""The checkpoints that come with rollahead: a flow and a diffusion policy for each task, by names such as `mole_flow`.
+
+Each is made again by one command (docs/train.md).
+"""
+
+from pathlib import Path
+
+from rollahead.errors import ConfigError
+
+FOLDER = Path(__file__).parent / "checkpoints"
+
+
+def names() -> list[str]:
+    """Of all that there are."""
+    return sorted(path.name for path in FOLDER.glob("*") if path.is_dir())
+
+
+def find(checkpoint: str) -> Path:
+    """The folder that `checkpoint` names: a path, or one of `names`. Raises: ConfigError, if it is neither."""
+    path = Path(checkpoint)
+    if path.is_dir() or path.name != checkpoint:
+        return path
+    if checkpoint not in names():
+        raise ConfigError(
+            f"there is no checkpoint {checkpoint!r}; give the folder of one, or one of those that come with rollahead: "
+            f"{', '.join(names()) or 'none'}"
+        )
+    return FOLDER / checkpoint

@@ -1,0 +1,161 @@
+"""Windows: the examples that a policy is trained on, drawn from the frames of a data set in batches.
+
+    now    a frame of an episode: the state is of now, and the action rows are from now on
+    seen   `delay` frames before it: all else that is seen, environment and images, is of then
+
+The delay is drawn anew for each example, uniform over 0 .. offsets, and `now` then uniform over the frames that have as
+many before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2). So is the prefix, how many
+action rows from now on are given: half of the time none, else uniform over 0 .. prefixes (training-time RTC, arXiv
+2512.05964; a policy that seldom had none plays badly without).
+
+B: batch, T: rows, of which the first n_obs - 1 are before now, as in LeRobot; S, E, A: dimensions.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rollahead.errors import ConfigError
+from rollahead.policies.frames import ACTION, ENVIRONMENT, IMAGES, STATE, Floats, Frames, Stats, check_lengths
+from rollahead.policies.pictures import Pictures
+from rollahead.policies.policy import Trained
+
+NO_PREFIX = 0.5  # of the draws
+Batch = dict[str, torch.Tensor]
+
+
+class Windows:
+    """rows: T; n_obs: observations per example, one frame apart; trained: what is drawn; episodes: which ones, all of
+    them if not said; lead: frames at the start of each that are seen, but are never now."""
+
+    def __init__(
+        self,
+        frames: Frames,
+        rows: int,
+        n_obs: int = 1,
+        trained: Trained | None = None,
+        episodes: Sequence[int] | NDArray[np.intp] | None = None,
+        lead: int = 0,
+    ) -> None:
+        """Raises: ConfigError, if an episode is too short for the offsets, or the prefixes too long for the rows."""
+        self._frames = frames
+        self._trained = trained = trained or Trained()
+        _check(frames, rows, n_obs, trained, lead)
+        self._pictures = Pictures(frames) if frames.cameras else None
+        self._history = np.arange(1 - n_obs, 1)
+        self._ahead = np.arange(1 - n_obs, 1 - n_obs + rows)
+        self._first, self._last = _ends(frames)
+        self._order, self._counts = _eligible(frames, trained.offsets, episodes, lead)
+
+    def draw(self, rng: np.random.Generator, n: int) -> Batch:
+        """A batch of `n` examples: see `at`."""
+        delay = rng.integers(self._trained.offsets + 1, size=n)
+        now = self._order[(rng.random(n) * self._counts[delay]).astype(np.intp)]
+        prefix = rng.integers(self._trained.prefixes + 1, size=n) * (rng.random(n) >= NO_PREFIX)
+        return self.at(now, delay, prefix)
+
+    def at(self, now: NDArray[np.intp], delay: NDArray[np.int64], prefix: NDArray[np.int64]) -> Batch:
+        """The batch of the frames `now` (B,), seen `delay` (B,) frames before, `prefix` (B,) rows given.
+
+        By LeRobot's keys: state (B, S) and environment (B, E), (B, n_obs, .) if n_obs > 1; action (B, T, A), float32,
+        the end's row repeated past an end of the episode, and marked there in action_is_pad (B, T); and delay and
+        prefix (B,), int64. The delay is the environment's last dimension too, if the policy is told.
+        """
+        seen = now - delay
+        wanted = now[:, None] + self._ahead
+        rows = self._inside(now, wanted)
+        state = self._frames.state[self._past(now)]
+        environment = self._frames.environment[self._past(seen)]
+        if self._trained.delay_input:
+            environment = np.concatenate([environment, _spread(delay, environment)], axis=-1)
+        batch = {STATE: state, ACTION: self._frames.action[rows], "action_is_pad": wanted != rows}
+        if environment.shape[-1]:
+            batch[ENVIRONMENT] = environment
+        batch |= {"delay": delay, "prefix": prefix}
+        tensors = {key: torch.from_numpy(values) for key, values in batch.items()}
+        if self._pictures is None:
+            return tensors
+        return tensors | {IMAGES + name: each for name, each in self._pictures.of(self._past(seen)).items()}
+
+    def _past(self, newest: NDArray[np.intp]) -> NDArray[np.intp]:
+        """(B, n_obs) frames up to `newest`, (B,) if n_obs is 1."""
+        if len(self._history) == 1:
+            return newest
+        return self._inside(newest, newest[:, None] + self._history)
+
+    def _inside(self, now: NDArray[np.intp], wanted: NDArray[np.intp]) -> NDArray[np.intp]:
+        """`wanted` (B, .), kept within the episode of `now` (B,)."""
+        return np.clip(wanted, self._first[now, None], self._last[now, None])
+
+
+def held_out(frames: Frames, share: float = 0.05) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The episodes to train on, and those kept to measure with: `share` of them, spread evenly; always the same, at
+    least one, and none of a single one."""
+    episodes = np.arange(frames.episodes)
+    count = min(max(round(share * len(episodes)), 1), len(episodes) - 1)
+    kept = np.floor((np.arange(count) + 0.5) * len(episodes) / max(count, 1)).astype(np.intp)
+    return np.setdiff1d(episodes, kept), kept
+
+
+def statistics(frames: Frames, trained: Trained | None = None) -> Stats:
+    """The data set's, by LeRobot's keys, with those of the delay if the policy is told it: uniform, 0 to offsets."""
+    stats = {feature: dict(figures) for feature, figures in frames.stats.items()}
+    if trained is None or not trained.delay_input:
+        return stats
+    own, delay = stats.get(ENVIRONMENT, {}), _delay_stats(trained.offsets)
+    stats[ENVIRONMENT] = {
+        figure: np.append(own.get(figure, np.empty(0)), value)
+        for figure, value in delay.items()
+        if not own or figure in own
+    }
+    if "count" in own:
+        stats[ENVIRONMENT]["count"] = own["count"]
+    return stats
+
+
+def _delay_stats(offsets: int) -> dict[str, float]:
+    quantiles = {f"q{percent:02d}": round(percent / 100 * offsets) for percent in (1, 10, 50, 90, 99)}
+    std = math.sqrt(((offsets + 1) ** 2 - 1) / 12)
+    return {"min": 0.0, "max": offsets, "mean": offsets / 2, "std": std, **quantiles}
+
+
+def _spread(delay: NDArray[np.int64], environment: Floats) -> Floats:
+    """`delay` (B,) as one more dimension of `environment` (B, E) or (B, n_obs, E)."""
+    shape = (len(delay), *(1,) * (environment.ndim - 1))
+    return np.broadcast_to(delay.reshape(shape), (*environment.shape[:-1], 1)).astype(np.float32)
+
+
+def _check(frames: Frames, rows: int, n_obs: int, trained: Trained, lead: int) -> None:
+    if not 1 <= n_obs <= rows:
+        raise ConfigError(f"rows is {rows} and n_obs {n_obs}; give n_obs from 1 to {rows}")
+    if trained.offsets < 0 or not 0 <= trained.prefixes <= rows - n_obs:
+        raise ConfigError(
+            f"offsets is {trained.offsets} and prefixes {trained.prefixes}; give offsets of at least 0, and prefixes "
+            f"from 0 to {rows - n_obs}, as there are {rows - n_obs + 1} rows from now on"
+        )
+    if trained.delay_input and not trained.offsets:
+        raise ConfigError(
+            "delay_input is true and offsets 0, so the delay would always be 0; give offsets, or no input"
+        )
+    check_lengths(frames, max(trained.offsets, lead) + 1, f"training with offsets={trained.offsets}")
+
+
+def _ends(frames: Frames) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(N,) and (N,): of each frame the first and the last of its episode."""
+    return np.repeat(frames.bounds[:-1], frames.lengths), np.repeat(frames.bounds[1:] - 1, frames.lengths)
+
+
+def _eligible(
+    frames: Frames, offsets: int, episodes: Sequence[int] | NDArray[np.intp] | None, lead: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The frames that may be drawn, those with the most frames before them first, so that a delay of k is for the first
+    counts[k] (offsets + 1,) of them."""
+    chosen = np.arange(frames.episodes) if episodes is None else np.asarray(episodes, np.intp)
+    now = np.concatenate([np.arange(frames.bounds[k], frames.bounds[k + 1]) for k in chosen])
+    before = now - _ends(frames)[0][now]
+    now, before = now[before >= lead], before[before >= lead]
+    order = now[np.argsort(-before, kind="stable")]
+    return order, np.array([(before >= k).sum() for k in range(offsets + 1)])

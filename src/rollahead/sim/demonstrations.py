@@ -1,0 +1,191 @@
+"""Demonstrations: a task's expert, tick by tick, for a policy to learn from.
+
+What is recorded is what the expert wants; what is executed is that and some noise: so the demonstrations stray from
+where the expert would keep to, and show how to come back (DART, arXiv 1703.09327).
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.errors import ConfigError, unknown_name
+from rollahead.runtime import spec
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.messages import Observation
+from rollahead.runtime.planner import Plan
+from rollahead.runtime.seeds import generator
+from rollahead.runtime.spec import Kind, RobotSpec, mask
+from rollahead.sim import render
+from rollahead.sim.task import Drawable, Task, Teachable, make_task
+
+BATCH = 10  # demonstrations that one process records at a time
+FILMED = 2  # as many with images, which are large
+AHEAD = 2  # batches that each process may be ahead of whoever takes them
+
+
+STRIDE = 4  # ticks for which a wandering robot keeps its course
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demonstration:
+    """Of n ticks: state (n, S) and environment (n, E) at the head of each, action (n, A): what the expert wants then.
+    images: of each camera (n, height, width, 3)."""
+
+    state: FloatArray
+    environment: FloatArray
+    action: FloatArray
+    images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What to record. ticks: of a `Teachable` task; any other is played until it is done; noise: its standard
+    deviation, as a share of half the range of each action; wander: the first ticks of a `Teachable` task, in which the
+    robot goes anywhere, so that what follows begins anywhere, and with it a past in which the scene was seen;
+    cameras: of MuJoCo's, in the task."""
+
+    task: Mapping[str, Any]
+    ticks: int
+    noise: float = 0.1
+    wander: int = 0
+    cameras: tuple[spec.Camera, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.wander < self.ticks or not 0 <= self.noise <= 1:
+            raise ConfigError(
+                f"ticks is {self.ticks}, wander {self.wander} and noise {self.noise}; give at least 1 tick, fewer of "
+                "them to wander, and a noise from 0 to 1"
+            )
+
+
+def record(
+    task: Mapping[str, Any],
+    count: int,
+    ticks: int,
+    seed: int,
+    noise: float = 0.1,
+    *,
+    wander: int = 0,
+    cameras: Sequence[spec.Camera] = (),
+    workers: int = 1,
+) -> Iterator[Demonstration]:
+    """`count` demonstrations of `task`, a `name` and options; the k-th depends on seed + k and on nothing else. With
+    cameras they are made in other processes, for one worker too: MuJoCo must find its GL backend set.
+
+    Raises: ConfigError, if there is no such task or camera, nothing renders, or an action has no range for the noise.
+    """
+    if count < 1 or workers < 1 or seed < 0:
+        raise ConfigError(f"count is {count}, workers {workers} and seed {seed}; give at least 1, 1 and 0")
+    recording = Recording(task, ticks, noise, wander, tuple(cameras))
+    _check(recording)
+    seeds = range(seed, seed + count)
+    batch = FILMED if cameras else BATCH
+    jobs = [(recording, seeds[i : i + batch]) for i in range(0, count, batch)]
+    if workers == 1 and not cameras:
+        return (each for job in jobs for each in _record_batch(job))
+    return _recorded_elsewhere(jobs, workers, render.backend() if cameras else None)
+
+
+def demonstrate(task: Task, recording: Recording, seed: int) -> Demonstration:
+    """One demonstration of `task`, begun anew, without images."""
+    plan, last = _begin(task, recording.ticks, seed)
+    scale, stray, intention = _scale(task.spec, recording.noise), generator("stray", seed), generator("expert", seed)
+    low, high = (np.array([getattr(dim, end) for dim in task.spec.action]) for end in ("low", "high"))
+    wanderings = _wanderings(task, recording, seed)
+    seen: list[Observation] = []
+    actions: list[FloatArray] = []
+    while len(actions) < last and (isinstance(task, Teachable) or not task.done):
+        seen.append(Observation(tick=len(actions), state=task.state(), environment=task.environment()))
+        actions.append(plan(seen[-1], intention)[0])
+        wanted = next(wanderings, actions[-1])
+        task.advance(np.clip(wanted + scale * stray.standard_normal(len(scale)), low, high))
+    states, environments = ([getattr(each, part) for each in seen] for part in ("state", "environment"))
+    return Demonstration(frozen(states), frozen(environments), frozen(actions))
+
+
+def _check(recording: Recording) -> None:
+    task = make_task(**recording.task)
+    _scale(task.spec, recording.noise)
+    if not recording.cameras:
+        return
+    name = recording.task["name"]
+    if not isinstance(task, Drawable):
+        raise ConfigError(f"task {name!r} cannot be drawn, so it has no cameras; leave them out")
+    known = [task.model.camera(i).name for i in range(task.model.ncam)]
+    for camera in recording.cameras:
+        if camera.name not in known:
+            raise unknown_name(f"camera in task {name!r}:", camera.name, known)
+    if render.backend() is None:
+        raise ConfigError(f"no images can be recorded: {render.explain()}")
+
+
+def _recorded_elsewhere(
+    jobs: Sequence[tuple[Recording, range]], workers: int, gl: str | None
+) -> Iterator[Demonstration]:
+    waiting: deque[Future[list[Demonstration]]] = deque()
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_set_gl, initargs=(gl,)) as pool:
+        for job in jobs:
+            waiting.append(pool.submit(_record_batch, job))
+            if len(waiting) > AHEAD * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+def _set_gl(gl: str | None) -> None:
+    """In a new process, before MuJoCo is imported."""
+    if gl is not None:
+        os.environ["MUJOCO_GL"] = gl
+
+
+def _record_batch(job: tuple[Recording, range]) -> list[Demonstration]:
+    recording, seeds = job
+    task: Any = make_task(**recording.task)
+    lenses = {each.name: render.Camera(task.model, each.name, each.height, each.width) for each in recording.cameras}
+    return [_filmed(task, lenses, demonstrate(task, recording, seed)) for seed in seeds]
+
+
+def _filmed(task: Any, lenses: Mapping[str, render.Camera], shown: Demonstration) -> Demonstration:
+    """`shown` with images of a task, which is `Drawable` if there are `lenses`."""
+    images: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in lenses}
+    for state, environment in zip(shown.state, shown.environment, strict=True) if lenses else ():
+        task.show(state, environment)
+        for name, lens in lenses.items():
+            images[name].append(lens.picture(task.data))
+    return replace(shown, images={name: np.stack(pictures) for name, pictures in images.items()})
+
+
+def _begin(task: Task, ticks: int, seed: int) -> tuple[Plan, int]:
+    """The expert of a demonstration that has just begun, and how many ticks it lasts at most."""
+    if isinstance(task, Teachable):
+        task.scatter(seed)
+        return task.demonstrator(), ticks
+    task.reset(seed)
+    return task.expert(1), task.max_ticks
+
+
+def _wanderings(task: Task, recording: Recording, seed: int) -> Iterator[FloatArray]:
+    """What is sent in the first ticks instead of what the expert wants: anything within the actions' ranges, for some
+    ticks each."""
+    rng = generator("wander", seed)
+    low, high = (np.array([getattr(dim, end) for dim in task.spec.action]) for end in ("low", "high"))
+    for tick in range(recording.wander if isinstance(task, Teachable) else 0):
+        if tick % STRIDE == 0:
+            wanted = rng.uniform(low, high)
+        yield wanted
+
+
+def _scale(robot: RobotSpec, noise: float) -> FloatArray:
+    """(A,), the standard deviation of what is added to each action. Raises: ConfigError, if one has no range."""
+    half = np.array([(dim.high - dim.low) / 2 for dim in robot.action])
+    noisy = ~mask(robot.action, Kind.DISCRETE) & (noise > 0)
+    if endless := [dim.name for dim, at in zip(robot.action, noisy & ~np.isfinite(half), strict=True) if at]:
+        raise ConfigError(f"{', '.join(endless)} has no range to take noise from; give it low and high, or noise=0")
+    return noise * np.where(noisy, half, 0.0)

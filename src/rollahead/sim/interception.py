@@ -1,0 +1,268 @@
+"""Interception: a ball comes flying, and the paddle must meet it.
+
+The ball waits at the far end of a court until it is thrown, at a tick that falls anywhere in a strategy's cycle; once
+in its flight it is kicked sideways, which nobody can foresee. Met: it flies back from the paddle, in MuJoCo's own
+contact. In a rally it must be met so many times in a row, thrown anew each time from the far wall.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.messages import Observation
+from rollahead.runtime.planner import Plan
+from rollahead.runtime.roll import SceneRoller, StateRoller
+from rollahead.runtime.spec import Dim, RobotSpec
+from rollahead.sim.approach import approach
+from rollahead.sim.ball import (
+    FAR_M,
+    REACH_M,
+    SIDE_M,
+    START_M,
+    STIFFNESS,
+    TRAP_M,
+    Ball,
+    Court,
+    as_state,
+    crossing_m,
+    kept,
+)
+from rollahead.sim.gantry import (
+    RATE_HZ,
+    Disturbance,
+    Gantry,
+    Model,
+    Scene,
+    State,
+    action_dims,
+    state_dims,
+)
+from rollahead.sim.stimulus import LEAD, NEVER, PHASE, draw_tick
+
+LOST_M = -0.1  # x at which it has passed
+PAST_M = -0.03  # x at which the expert lets it go
+NEAR_M = 0.3  # x up to which a ball that was met, or missed, keeps the paddle where it is
+COMING = -0.05  # m/s along x; a slower ball does not come
+SIDEWAYS = 0.8  # m/s, the most
+SPEEDS = (0.85, 1.15)  # along x, of the mean
+KICK_M = (0.45, 0.8)  # x at which it is kicked
+HOME = (0.0, 0.0)  # where the paddle waits
+LIMIT = (1.35, 2.0)  # an episode's length, in mean flights: for each to the paddle, and for each back
+AT_FIRST = {"waiting": 0.4, "thrown": 0.6}  # balls of a demonstration, by their shares
+LATER = {"waiting": 0.05, "thrown": 0.1, "coming": 0.5, "going": 0.25, "past": 0.1}
+FASTEST_S = 0.4  # a ball faster than that would go through the paddle
+
+SCENE = Scene(
+    camera='pos="-0.68 0 0.94" xyaxes="0 -1 0 0.7 0 0.714" fovy="45"',
+    table="""
+    <geom type="box" pos="0.37 0 -0.02" size="0.72 0.386 0.01" rgba="0.42 0.62 0.47 1"/>
+    <geom type="box" pos="-0.02 0 -0.009" size="0.004 0.35 0.002" rgba="0.9 0.93 0.9 1"/>
+    """,
+    tool="""
+      <geom type="box" pos="-0.024 0 0" size="0.008 0.02 0.02" conaffinity="1" rgba="0.12 0.35 0.75 1"/>
+      <geom type="box" pos="-0.075 0 0.03" size="0.05 0.012 0.008" rgba="0.12 0.35 0.75 1"/>
+    """,
+    beam='<geom type="box" pos="-0.13 0 0" size="0.016 0.47 0.01" rgba="0.62 0.65 0.7 1"/>',
+    bodies=f"""
+    <geom type="box" pos="0.37 {SIDE_M + 0.026} 0.01" size="0.7 0.01 0.02" conaffinity="1" rgba="0.75 0.77 0.8 1"/>
+    <geom type="box" pos="0.37 {-SIDE_M - 0.026} 0.01" size="0.7 0.01 0.02" conaffinity="1" rgba="0.75 0.77 0.8 1"/>
+    <geom type="box" pos="{FAR_M + 0.036} 0 0.01" size="0.02 0.4 0.02" conaffinity="1" rgba="0.75 0.77 0.8 1"/>
+    <body name="ball" pos="0 0 0.03">
+      <joint name="ball_x" type="slide" axis="1 0 0"/>
+      <joint name="ball_y" type="slide" axis="0 1 0"/>
+      <geom type="sphere" size="0.022" mass="0" rgba="0.86 0.33 0.2 1"/>
+      <geom type="sphere" size="0.016" mass="0.003" group="3" contype="1" condim="1" priority="1"
+        solref="{-STIFFNESS} 0" solimp="0.9999 0.9999 0.001"/>
+    </body>
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """What is drawn of one flight: speeds in m/s, and where along x in m it gets the sideways speed `kick`."""
+
+    vx: float
+    vy: float
+    kick_m: float
+    kick: float
+
+
+class Interception:
+    """mode: `velocity` or `absolute`; flight_s: how long a ball takes from end to end, on average; rally: how many
+    returns in a row make a success; noise: of the servos' input, m/s."""
+
+    def __init__(self, mode: str = "velocity", flight_s: float = 1.2, rally: int = 1, noise: float = 0.02) -> None:
+        if not flight_s >= FASTEST_S or rally < 1:
+            raise ConfigError(
+                f"flight_s is {flight_s} and rally {rally}; give at least {FASTEST_S} s (a faster ball would go "
+                "through the paddle) and 1 return"
+            )
+        self._speed = 1.0 / flight_s
+        self._rally = rally
+        self._gantry = Gantry(mode, SCENE)
+        self._court = Court(Model(mode))
+        self._disturbance = Disturbance(self._court.model, noise)
+        self._window = round(flight_s * RATE_HZ * (LIMIT[0] * rally + LIMIT[1] * (rally - 1)))
+        rates = tuple(Dim(f"ball_v{axis}", "m/s", rate_of=f"ball_{axis}") for axis in "xy")
+        self.spec = RobotSpec(
+            action=action_dims(mode),
+            state=state_dims(),
+            environment=(Dim("ball_x", "m"), Dim("ball_y", "m"), *rates),
+            rate_hz=RATE_HZ,
+        )
+        self.max_ticks = LEAD + PHASE + self._window
+        self.model, self.data = self._gantry.model, self._gantry.data
+        self.reset(0)
+
+    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+        """The paddle at home, the ball waiting; everything random is drawn here."""
+        rng = np.random.default_rng(seed)
+        start = (START_M, float(rng.uniform(-0.3, 0.3)), 0.0, 0.0)
+        flights = [self._draw_flight(rng) for _ in range(self._rally)]
+        self.stimulus_tick = draw_tick(rng)
+        self._pushes = self._disturbance.draw(rng, self.max_ticks)
+        self._begin((*HOME, 0.0, 0.0), start, iter(flights if stimulus else ()))
+
+    def scatter(self, seed: int) -> None:
+        """Begins a demonstration: the ball on its way, or waiting, or going, or past; see `Teachable`."""
+        rng = np.random.default_rng(seed)
+        tool, ball = self._anywhere(rng)
+        self.stimulus_tick = NEVER
+        self._pushes = self._disturbance.none()
+        self._begin(tool, ball, iter(()))
+
+    def _begin(self, tool: State, ball: Ball, flights: Iterator[Flight]) -> None:
+        self._flights = flights
+        self._kick: Flight | None = None  # that is still to come
+        self._coming = False
+        self._tick = self._returns = 0
+        self.done = self.success = False
+        self._gantry.place(tool)
+        self._put(ball)
+
+    def state(self) -> FloatArray:
+        """(4,), of the paddle: x, y, vx, vy."""
+        return frozen(self._gantry.state())
+
+    def environment(self) -> FloatArray:
+        """(4,), of the ball: x, y, vx, vy."""
+        return frozen(np.concatenate([self.data.qpos[2:], self.data.qvel[2:]]))
+
+    def advance(self, action: FloatArray) -> None:
+        """One tick under `action` (2,)."""
+        self._gantry.step(action + next(self._pushes))
+        self._tick += 1
+        self._play(as_state(self.environment()))
+        lost = self._coming and bool(self.data.qpos[2] < LOST_M)
+        self.success = self._returns >= self._rally
+        self.done = self.success or lost or self._tick >= self.stimulus_tick + self._window
+
+    def _play(self, ball: Ball) -> None:
+        """What happens to the ball besides physics."""
+        x, y, vx, _ = ball
+        free = x < FAR_M and abs(y) < SIDE_M  # a wall that it touches would push it as if it were still as fast
+        if self._coming and vx > 0:
+            self._coming = False
+            self._returns += 1
+        elif self._coming and self._kick is not None and x < self._kick.kick_m and free:
+            self._put((x, y, vx, self._kick.kick))
+            self._kick = None
+        elif kept(ball) != ball:
+            self._put(kept(ball))
+        elif self._tick == self.stimulus_tick or (self._returns and not self._coming and x == START_M):
+            self._throw(y)
+
+    def _throw(self, y: float) -> None:
+        """The next flight begins, if there is one."""
+        self._kick = next(self._flights, None)
+        if self._kick is not None:
+            self._put((START_M, y, self._kick.vx, self._kick.vy))
+            self._coming = True
+
+    def _put(self, ball: Ball) -> None:
+        self.data.qpos[2:], self.data.qvel[2:] = ball[:2], ball[2:]
+
+    def show(self, state: FloatArray, environment: FloatArray) -> None:
+        """Puts the paddle and the ball where a trace has them."""
+        self._gantry.place(as_state(state))
+        self._put(as_state(environment))
+        self._gantry.show()
+
+    def expert(self, horizon: int) -> Plan:
+        """Goes where the ball will cross x = 0, bounces foreseen; to the middle while none comes."""
+        court = self._court
+
+        def plan(observation: Observation, rng: np.random.Generator) -> FloatArray:
+            ball, tool = as_state(observation.environment), as_state(observation.state)
+            rows = np.empty((horizon, 2))
+            for i in range(horizon):
+                x, y, vx, vy = tool
+                to_x, to_y = aim(ball, y)
+                action = court.model.command(x, approach(x, vx, to_x)), court.model.command(y, approach(y, vy, to_y))
+                rows[i] = action
+                ball, tool = court.step(ball, tool, action)
+            return rows
+
+        return plan
+
+    def demonstrator(self) -> Plan:
+        """The expert: there is one thing to do."""
+        return self.expert(1)
+
+    def roller(self) -> StateRoller:
+        """The exact model of the gantry; what the ball gives it is not in it."""
+        return self._court.model
+
+    def scene_roller(self) -> SceneRoller:
+        """The ball, its bounces, and the paddle that meets it."""
+        return self._court
+
+    def _draw_flight(self, rng: np.random.Generator) -> Flight:
+        speed = self._speed * rng.uniform(*SPEEDS)
+        vy, kick = rng.uniform(-SIDEWAYS, SIDEWAYS, 2).tolist()
+        return Flight(vx=-speed, vy=vy, kick_m=rng.uniform(*KICK_M), kick=kick)
+
+    def _anywhere(self, rng: np.random.Generator) -> tuple[State, Ball]:
+        """Paddle and ball; in one case of four as an episode begins, the paddle at rest."""
+        kinds = AT_FIRST if (rests := rng.random() < 0.25) else LATER
+        ball = self._ball_that_is(str(rng.choice(list(kinds), p=list(kinds.values()))), rng)
+        if rests:
+            return (*HOME, 0.0, 0.0), ball
+        while _touching(tool := _about_home(rng), ball):
+            pass
+        return tool, ball
+
+    def _ball_that_is(self, kind: str, rng: np.random.Generator) -> Ball:
+        x = {
+            "waiting": START_M,
+            "thrown": START_M,
+            "coming": rng.uniform(0.1, START_M),
+            "going": rng.uniform(0.05, START_M),
+            "past": rng.uniform(TRAP_M, PAST_M),
+        }[kind]
+        flight = self._draw_flight(rng)
+        y = rng.uniform(-0.34, 0.34)
+        moving = kind != "waiting"
+        return float(x), float(y), moving * (-flight.vx if kind == "going" else flight.vx), moving * flight.vy
+
+
+def aim(ball: Ball, y: float) -> tuple[float, float]:
+    """Where the paddle belongs, which is at `y`. Around the moment of contact it stays: so it matters little when that
+    is, to the tick, and a policy can learn it."""
+    if ball[2] < COMING and ball[0] > PAST_M:
+        return 0.0, crossing_m(ball)
+    return (0.0, y) if ball[0] < NEAR_M else HOME
+
+
+def _about_home(rng: np.random.Generator) -> State:
+    """The paddle in a match: near its line, under way along it."""
+    x, vx, vy = (np.array([0.05, 0.1, 0.5]) * rng.standard_normal(3)).tolist()
+    return x, float(rng.uniform(-SIDE_M, SIDE_M)), vx, vy
+
+
+def _touching(tool: State, ball: Ball) -> bool:
+    return ball[0] < tool[0] + 0.01 and abs(ball[1] - tool[1]) < 2 * REACH_M

@@ -1,0 +1,100 @@
+"""Rollers by name: where the robot, and what it deals with, will be when the next plan takes over.
+
+    robot        the task's own model of its robot; for a real robot, what the kinds of its actions call for
+    scene        that, and the task's model of what moves on its own; for a real robot, whatever is tracked goes on as
+                 fast as it was seen
+    identified   the lags that `rollahead calibrate` has found
+    still        nothing is rolled
+
+Other packages register theirs as entry points in the group `rollahead.rollers`: a function that takes the `Scene` and
+options, and gives a `StateRoller`, or `Rollers`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+import numpy as np
+
+from rollahead.errors import ConfigError, unknown_name
+from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.extensions import load
+from rollahead.runtime.identify import read_lags, roller_of
+from rollahead.runtime.options import call, check_kind
+from rollahead.runtime.roll import Rollers, SceneRoller, StateRoller, for_spec, still
+from rollahead.runtime.spec import RobotSpec, names_of
+from rollahead.sim.task import MovingScene, Task
+
+GROUP = "rollahead.rollers"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What planners and rollers are made for. task: None for a real robot."""
+
+    spec: RobotSpec
+    task: Task | None = None
+
+
+def make_rollers(config: Mapping[str, Any], scene: Scene) -> Rollers:
+    """The rollers of `config`, a `name` and options.
+
+    Raises: ConfigError, if there is none such, or it is not this robot's.
+    """
+    options = dict(config)
+    name = options.pop("name", None)
+    check_kind("roller.name", name, str)
+    others = entry_points(group=GROUP).names
+    if name not in ROLLERS and name not in others:
+        raise unknown_name("roller", name, {*ROLLERS, *others})
+    make = ROLLERS.get(name) or load(GROUP, "roller", name, "add what its package needs")
+    made: Rollers | StateRoller = call(make, {"scene": scene, **options}, "roller")
+    return made if isinstance(made, Rollers) else Rollers(made)
+
+
+def going_on(spec: RobotSpec) -> SceneRoller:
+    """The roller of a scene in which all that has a rate (`Dim.rate_of`) goes on as fast as it was seen.
+
+    Raises: ConfigError, if nothing has.
+    """
+    names = names_of(spec.environment)
+    pairs = [(names.index(dim.rate_of), i) for i, dim in enumerate(spec.environment) if dim.rate_of is not None]
+    if not pairs:
+        raise ConfigError(
+            f"roller=scene needs to know how fast things move, and of {', '.join(names) or 'the scene'} nothing is a "
+            "rate; name what it is the rate of in the environment's `rate_of`, or use roller=robot"
+        )
+    moved, rates = (np.array(indices, np.intp) for indices in zip(*pairs, strict=True))
+
+    def roll(environment: FloatArray, state: FloatArray, rows: FloatArray) -> FloatArray:
+        rolled = environment.copy()
+        rolled[moved] += environment[rates] * spec.period_s * len(rows)
+        return rolled
+
+    return roll
+
+
+def _robot(scene: Scene) -> StateRoller:
+    return for_spec(scene.spec) if scene.task is None else scene.task.roller()
+
+
+def _with_scene(scene: Scene) -> Rollers:
+    moving = scene.task.scene_roller() if isinstance(scene.task, MovingScene) else going_on(scene.spec)
+    return Rollers(_robot(scene), moving)
+
+
+def _identified(scene: Scene, path: str) -> StateRoller:
+    return roller_of(scene.spec, read_lags(path, scene.spec))
+
+
+def _still(scene: Scene) -> StateRoller:
+    return still
+
+
+ROLLERS: Mapping[str, Callable[..., Rollers | StateRoller]] = {
+    "robot": _robot,
+    "scene": _with_scene,
+    "identified": _identified,
+    "still": _still,
+}

@@ -1,0 +1,167 @@
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.policy_parity import HORIZON, SIDE
+from safetensors.torch import load_file, save_file
+
+from rollahead.errors import ConfigError
+from rollahead.policies.card import CARD
+from rollahead.policies.checkpoint import ADAPTERS, load_policy
+from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
+
+ROBOT = RobotSpec(
+    state=tuple(Dim(name) for name in ("x", "y", "z")),
+    action=tuple(Dim(name, kind=Kind.VELOCITY) for name in ("vx", "vy", "vz", "grip")),
+    environment=(Dim("ball_x"), Dim("ball_y")),
+    rate_hz=20.0,
+)
+
+
+@pytest.fixture
+def folder(diffusion_folder: Path, tmp_path: Path) -> Path:
+    """A checkpoint to break."""
+    return Path(shutil.copytree(diffusion_folder, tmp_path / "broken"))
+
+
+def configure(folder: Path, **changed: Any) -> None:
+    written = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**written, **changed}))
+
+
+def refused(folder: Path | str, **given: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_policy(folder, **given)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "horizon"), [("diffusion_folder", HORIZON - 1), ("act_folder", HORIZON)])
+def test_the_type_says_which_policy_is_made(name: str, horizon: int, request: pytest.FixtureRequest) -> None:
+    policy = load_policy(request.getfixturevalue(name))
+    assert policy.spec.horizon == horizon and policy.name.lower().split()[1] in name
+    assert type(policy).__module__ in [where.split(":")[0] for where in ADAPTERS.values()]
+
+
+def test_a_folder_may_be_a_text(diffusion_folder: Path) -> None:
+    assert load_policy(str(diffusion_folder)).spec == load_policy(diffusion_folder).spec
+
+
+def test_a_checkpoint_without_a_card_has_the_robots_names_and_rate(folder: Path) -> None:
+    (folder / CARD).unlink()
+    spec = load_policy(folder, robot=ROBOT).spec
+    assert (spec.state, spec.action) == (("x", "y", "z"), ("vx", "vy", "vz", "grip"))
+    assert (spec.environment, spec.rate_hz) == (("ball_x", "ball_y"), 20.0)
+    assert "nothing says at what rate" in refused(folder)
+
+
+def test_a_checkpoint_without_a_card_has_the_names_of_its_data_set(folder: Path, tmp_path: Path) -> None:
+    (folder / CARD).unlink()
+    parts = {"state": ("observation.state", 3), "e": ("observation.environment_state", 2), "action": ("action", 4)}
+    features = {key: {"names": [f"{part}_{i}" for i in range(n)]} for part, (key, n) in parts.items()}
+    (tmp_path / "data" / "meta").mkdir(parents=True)
+    (tmp_path / "data" / "meta" / "info.json").write_text(json.dumps({"fps": 30, "features": features}))
+    spec = load_policy(folder, dataset=tmp_path / "data", robot=ROBOT).spec
+    assert (spec.action[0], spec.environment[1], spec.rate_hz) == ("action_0", "e_1", 30.0)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert refused(tmp_path / "nowhere").startswith(f"there is no folder {tmp_path / 'nowhere'}; give")
+
+
+def test_a_folder_without_a_configuration_is_no_checkpoint(tmp_path: Path) -> None:
+    assert f"{tmp_path} has no config.json, so it is no checkpoint; give the folder" in refused(tmp_path)
+
+
+def test_the_folder_above_a_checkpoint_of_lerobots_training_leads_to_it(tmp_path: Path) -> None:
+    inner = tmp_path / "checkpoints" / "000500" / "pretrained_model"
+    inner.mkdir(parents=True)
+    (inner / "config.json").touch()
+    assert refused(tmp_path).endswith(f"so it is no checkpoint; give {inner}")
+
+
+@pytest.mark.parametrize("text", ["", '{"type": "diffusion", "input_', "\x00"])
+def test_a_configuration_that_ends_too_soon_is_said_so(text: str, folder: Path) -> None:
+    (folder / "config.json").write_text(text)
+    assert refused(folder).startswith(f"{folder / 'config.json'} is damaged or was not written to its end (")
+
+
+def test_a_configuration_that_is_a_list_is_none(folder: Path) -> None:
+    (folder / "config.json").write_text("[]")
+    assert "is no configuration of a policy" in refused(folder)
+
+
+@pytest.mark.parametrize("kind", ["difusion", "smolvla", None, 3])
+def test_an_unknown_type_is_refused_with_those_that_are_known(kind: Any, folder: Path) -> None:
+    configure(folder, type=kind)
+    said = refused(folder)
+    assert said.startswith(f"there is no policy type in {folder / 'config.json'} {str(kind)!r}")
+    assert "Known: act, diffusion, rollahead_flow" in said
+
+
+BREAKS: Mapping[str, tuple[Callable[[Path], object], str]] = {
+    "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "the checkpoint has no "),
+    "weights end too soon": (
+        lambda folder: (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-9]),
+        "model.safetensors is damaged or was not written to its end (",
+    ),
+    "weights do not fit": (
+        lambda folder: configure(folder, down_dims=[16, 64]),
+        "model.safetensors does not fit config",
+    ),
+    "no processors": (
+        lambda folder: [path.unlink() for path in folder.glob("policy_*")],
+        "policy_preprocessor.json, which says how its numbers are normalised",
+    ),
+    "half the processors": (
+        lambda folder: (folder / "policy_postprocessor.json").unlink(),
+        "policy_postprocessor.json, which says how its numbers are normalised",
+    ),
+    "a feature of nobody's": (
+        lambda folder: configure(folder, input_features={"observation.effort": {"type": "STATE", "shape": [2]}}),
+        "the policy takes observation.effort (STATE), which is neither observation.state",
+    ),
+    "a field of another version": (
+        lambda folder: configure(folder, memory=3),
+        "does not know memory of this Diffusion",
+    ),
+    "a card of another policy": (
+        lambda folder: (folder / CARD).write_text('{"format": 1, "state": ["s"], "action": [], "rate_hz": 50}'),
+        "rollahead.json has 1 names of state (s), and the policy 3; mend it",
+    ),
+    "a card that ends too soon": (lambda folder: (folder / CARD).write_text("{"), "rollahead.json is no card ("),
+    "only a configuration": (
+        lambda folder: [path.unlink() for path in folder.iterdir() if path.name != "config.json"],
+        "the checkpoint has no ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_checkpoint_that_is_not_whole_or_not_ours_is_refused_in_one_sentence(name: str, folder: Path) -> None:
+    damage, words = BREAKS[name]
+    damage(folder)
+    assert words in refused(folder, robot=ROBOT)
+
+
+def test_a_checkpoint_before_0_4_is_told_how_to_become_a_new_one(folder: Path) -> None:
+    """As LeRobot wrote them then: statistics among the weights, no processors."""
+    weights = load_file(folder / "model.safetensors")
+    weights["unnormalize_outputs.buffer_action.mean"] = weights["diffusion.unet.final_conv.1.bias"].clone()
+    save_file(weights, folder / "model.safetensors")
+    for path in folder.glob("policy_*"):
+        path.unlink()
+    assert "lerobot.processor.migrate_policy_normalization" in refused(folder)
+
+
+def test_a_camera_of_another_size_is_refused_before_anything_moves(seeing_folder: Path) -> None:
+    def robot(name: str, height: int, width: int) -> RobotSpec:
+        return RobotSpec(ROBOT.action, ROBOT.state, 50.0, ROBOT.environment, (Camera(name, height, width),))
+
+    load_policy(seeing_folder, robot=robot("camera_1", SIDE, SIDE))
+    load_policy(seeing_folder, robot=robot("another", 480, 640))
+    said = refused(seeing_folder, robot=robot("camera_1", SIDE, 640))
+    assert f"camera 'camera_1' of the robot is {SIDE} by 640 pixels, and the policy's {SIDE} by {SIDE}; set" in said

@@ -1,0 +1,317 @@
+"""The local planner, with policies that note what they are given, and with one that was trained."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rollahead.errors import ConfigError
+from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
+from rollahead.policies.local import LocalPlanner, local_planner, noise_of
+from rollahead.policies.policy import Trained
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.messages import Images, Observation, Request, Result, Snapshot
+from rollahead.runtime.roll import Rollers, still
+from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec
+from rollahead.sim.demonstrations import record
+from rollahead.sim.evaluation import Cell, planning_of, run_episode
+from rollahead.sim.live import live_of, play
+from rollahead.sim.task import make_task
+from rollahead.sim.world import World
+
+from .fakes import SHAPE, Gaussian
+from .lessons import FLOW, frames_of_demonstrations, lesson_of
+
+TICK = 10  # of the requests
+ROBOT = RobotSpec(
+    action=(Dim("a", kind=Kind.VELOCITY), Dim("b", kind=Kind.VELOCITY)),
+    state=(Dim("s"), Dim("t")),
+    environment=(Dim("x"), Dim("y")),
+    cameras=(Camera("top", 4, 4),),
+    rate_hz=50.0,
+)
+SPEC = PolicySpec(("a", "b"), ("s", "t"), horizon=4, rate_hz=50.0, environment=("x", "y"), cameras=("top",))
+ONE_SHOT = {"name": "one_shot"}
+
+
+@dataclass
+class Noting:
+    """A one-shot policy that notes what it is asked, in turn. Column j of its rows is j."""
+
+    spec: PolicySpec = SPEC
+    noted: list[str] = field(default_factory=list)
+    seen: Observation | None = None
+    pictures: Sequence[Images] = ()
+    delay: int | None = None
+    name: str = "the noting policy"
+    trained: Trained = field(default_factory=Trained)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.spec.horizon, len(self.spec.action)
+
+    def encode(self, images: Sequence[Images], task: str) -> Any:
+        self.noted.append("encode")
+        self.pictures = images
+        return task
+
+    def bind(self, context: Any, observations: Sequence[Observation], delay: int) -> Any:
+        self.noted.append("bind")
+        self.seen, self.delay = observations[-1], delay
+        return context
+
+    def act(self, context: Any) -> torch.Tensor:
+        self.noted.append(f"act for {context!r}")
+        return torch.arange(self.shape[1]).float().expand(self.shape)
+
+    def rows(self, chunk: torch.Tensor) -> FloatArray:
+        return frozen(chunk.numpy())
+
+
+def summed(state: FloatArray, rows: FloatArray) -> FloatArray:
+    """A robot that is moved by the sum of its actions."""
+    return state + rows.sum(axis=0) if len(rows) else state
+
+
+def swept(environment: FloatArray, state: FloatArray, rows: FloatArray) -> FloatArray:
+    """A scene that moves by 100 a tick."""
+    return environment + 100.0 * len(rows)
+
+
+def snapshot(tick: int, seed: int = 0, value: float = 0.0) -> Snapshot:
+    """The state is (tick, -tick) and a further `value`, the environment (7, 8), and every action sent or planned 1."""
+    image = np.full((4, 4, 3), tick, np.uint8)
+    seen = Observation(
+        tick=tick,
+        state=frozen([tick + value, -tick]),
+        environment=frozen([7.0, 8.0]),
+        images={"top": image},
+        image_ticks={"top": tick},
+        task="hit it",
+    )
+    ones = frozen(np.ones((8, 2)))
+    return Snapshot(tick, (seen,), sent=ones, planned=ones, epoch=0, seed=seed)
+
+
+def request_of(roll_to: int | None = None, **changed: Any) -> Request:
+    return Request(snapshot(TICK, **changed), origin=roll_to, start=roll_to, roll_to=roll_to, delay=4)
+
+
+def plan(
+    policy: Any,
+    request: Request,
+    newest: Callable[[], Snapshot] | None = None,
+    rollers: Rollers | None = None,
+    robot: RobotSpec = ROBOT,
+    rename: dict[str, str] | None = None,
+) -> Result:
+    planner = local_planner(policy, ONE_SHOT, robot, rollers or Rollers(summed), rename or {})
+    return planner.infer(request, newest or (lambda: request.asked))
+
+
+def test_what_is_seen_is_encoded_before_the_newest_state_is_asked_for() -> None:
+    policy = Noting()
+
+    def newest() -> Snapshot:
+        policy.noted.append("newest")
+        return snapshot(TICK + 2)
+
+    plan(policy, request_of(TICK + 4), newest)
+    assert policy.noted == ["encode", "newest", "bind", "act for 'hit it'"]
+
+
+@pytest.mark.parametrize("late", range(5))
+def test_the_state_is_the_newest_one_rolled_on_and_what_is_seen_is_that_of_the_request(late: int) -> None:
+    policy = Noting()
+    result = plan(policy, request_of(TICK + 4), lambda: snapshot(TICK + late))
+    assert policy.seen is not None
+    measured, ticks = TICK + late, 4 - late
+    assert policy.seen.state.tolist() == [measured + ticks, -measured + ticks]
+    assert policy.seen.environment.tolist() == [7, 8]
+    assert policy.pictures[0]["top"][0, 0, 0] == TICK
+    assert result.state_tick == measured
+    assert result.anchor.tolist() == policy.seen.state.tolist()
+
+
+@pytest.mark.parametrize("ahead", [None, *range(8)])
+def test_the_delay_told_is_by_how_much_the_state_is_ahead_of_what_is_seen(ahead: int | None) -> None:
+    policy = Noting()
+    plan(policy, request_of(None if ahead is None else TICK + ahead))
+    assert policy.delay == (ahead or 0)
+
+
+@pytest.mark.parametrize("ahead", [None, *range(8)])
+def test_no_delay_is_told_where_a_roller_moves_the_scene_as_well(ahead: int | None) -> None:
+    policy = Noting()
+    plan(policy, request_of(None if ahead is None else TICK + ahead), rollers=Rollers(summed, swept))
+    assert policy.delay == 0
+    assert policy.seen is not None
+    assert policy.seen.environment.tolist() == [7 + 100 * (ahead or 0), 8 + 100 * (ahead or 0)]
+
+
+@pytest.mark.parametrize("late", range(5))
+def test_where_nothing_is_rolled_the_state_is_ahead_by_what_it_was_measured_later(late: int) -> None:
+    policy = Noting()
+    plan(policy, request_of(TICK + 4), lambda: snapshot(TICK + late), Rollers(still))
+    assert policy.delay == late
+
+
+def test_rows_are_the_robots_read_only_and_say_what_they_cost() -> None:
+    result = plan(Noting(), request_of(TICK + 4))
+    assert result.rows.tolist() == [[0, 1]] * 4
+    assert not result.rows.flags.writeable
+    assert result.calls == 1
+
+
+def test_noise_depends_on_the_seed_of_the_request_and_on_nothing_else() -> None:
+    policy = Gaussian()
+
+    def drawn(request: Request) -> list[torch.Tensor]:
+        noise = noise_of(request, policy)
+        return [noise(), noise()]
+
+    one = drawn(request_of(TICK + 4, seed=3))
+    torch.manual_seed(99)
+    np.random.seed(99)
+    again = drawn(request_of(None, seed=3, value=5.0))
+    other = drawn(request_of(TICK + 4, seed=4))
+    assert one[0].shape == SHAPE
+    assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
+    assert not torch.equal(one[0], one[1])
+    assert not torch.equal(one[0], other[0])
+
+
+def test_noise_of_other_ticks_and_epochs_is_other_noise() -> None:
+    made = []
+    for tick, epoch in ((1, 0), (2, 0), (1, 1), (0, 1)):
+        asked = Snapshot(tick, (), frozen(np.empty(0)), frozen(np.empty(0)), epoch=epoch, seed=0)
+        made.append(noise_of(Request(asked, None, None, None, 0), Gaussian())())
+    assert len({tuple(each.flatten().tolist()) for each in made}) == 4
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_names_are_found_in_any_order(order: tuple[int, int]) -> None:
+    def turned(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(names[i] for i in order)
+
+    policy = Noting(PolicySpec(turned(SPEC.action), turned(SPEC.state), 4, 50.0, environment=turned(SPEC.environment)))
+    result = plan(policy, request_of())
+    assert policy.seen is not None
+    assert policy.seen.state.tolist() == [[TICK, -TICK][i] for i in order]
+    assert policy.seen.environment.tolist() == [[7, 8][i] for i in order]
+    assert result.rows.tolist() == [[order.index(0), order.index(1)]] * 4
+    assert result.anchor.tolist() == [TICK, -TICK]  # as the robot names it
+
+
+def test_names_of_the_policys_are_made_the_robots_in_all_groups() -> None:
+    own = PolicySpec(("right", "left"), ("s", "angle"), 4, 50.0, environment=("far", "y"), cameras=("eye",))
+    rename = {"right": "b", "left": "a", "angle": "t", "far": "x", "eye": "top"}
+    policy = Noting(own)
+    result = plan(policy, request_of(), rename=rename)
+    assert policy.seen is not None
+    assert policy.seen.state.tolist() == [TICK, -TICK]
+    assert list(policy.pictures[0]) == ["eye"]
+    assert result.rows.tolist() == [[1, 0]] * 4
+
+
+def test_two_names_may_be_swapped() -> None:
+    policy = Noting()
+    assert plan(policy, request_of(), rename={"a": "b", "b": "a"}).rows.tolist() == [[1, 0]] * 4
+
+
+@pytest.mark.parametrize(
+    "rename, words",
+    [
+        ({"c": "a"}, r"rename has c, and the policy's names are a, b, s, t, top, x, y; write rename=\{policy's name"),
+        ({"s": "t"}, "rename gives the policy t twice in state"),
+        ({"top": "side"}, "no camera 'side'"),
+    ],
+    ids=["unknown", "twice", "no such camera"],
+)
+def test_a_rename_that_does_not_fit_is_refused(rename: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        plan(Noting(), request_of(), rename=rename)
+
+
+def test_a_sampler_that_the_policy_cannot_serve_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="sampler=euler needs a policy that denoises by flow matching"):
+        local_planner(Noting(), {"name": "euler"}, ROBOT, Rollers(summed), {})
+
+
+MOLE = {"name": "mole"}
+
+
+@pytest.fixture(scope="session")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that plays whack-a-mole, trained for a few seconds on 100 demonstrations."""
+    spec = make_task(**MOLE).spec
+    names = {
+        key: tuple(dim.name for dim in dims)
+        for key, dims in ((STATE, spec.state), (ENVIRONMENT, spec.environment), (ACTION, spec.action))
+    }
+    frames = frames_of_demonstrations(list(record(MOLE, 100, 60, seed=0)), names)
+    trained = Trained(offsets=6, delay_input=True, prefixes=2)
+    lesson = lesson_of({**FLOW, "width": 64}, frames, trained, steps=1500, batch=32)
+    while lesson.training.step < 1500:
+        lesson.training.advance()
+    folder = tmp_path_factory.mktemp("taught") / "checkpoint"
+    lesson.save(folder)
+    return folder
+
+
+def cell_of(checkpoint: Path, delay: int) -> Cell:
+    return Cell(
+        MOLE,
+        StrategyConfig("vlash", s=8),
+        {"name": "fixed", "ticks": delay},
+        planner={"name": "policy", "checkpoint": str(checkpoint)},
+        reactions=False,
+    )
+
+
+@pytest.mark.parametrize("delay", [0, 4])
+def test_a_trained_policy_plays_in_lockstep_and_the_same_again(taught: Path, delay: int) -> None:
+    cell, task, hits = cell_of(taught, delay), make_task(**MOLE), []
+    assert isinstance(planning_of(cell, task).planner, LocalPlanner)
+    for seed in range(8):
+        trace = run_episode(cell, task, seed)
+        hits.append(task.success)
+    again = run_episode(cell, task, 7)
+    np.testing.assert_array_equal(trace.ticks["action"], again.ticks["action"])
+    print(hits)
+    assert sum(hits) >= 6
+
+
+def test_the_noise_of_an_episode_is_of_its_seed_whatever_was_played_before(taught: Path) -> None:
+    cell, task = cell_of(taught, 4), make_task(**MOLE)
+    planning = planning_of(cell, task)
+    first = run_episode(cell, task, 0, planning=planning)
+    run_episode(cell, task, 5, planning=planning)
+    again = run_episode(cell, task, 0, planning=planning)
+    np.testing.assert_array_equal(first.ticks["action"], again.ticks["action"])
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with World(MOLE) as made:
+        yield made
+
+
+def test_what_a_trained_policy_plays_in_real_time_is_what_it_plays_in_lockstep(world: World, taught: Path) -> None:
+    cell, task = cell_of(taught, 4), make_task(**MOLE)
+    simulated = run_episode(cell, task, 3)
+    live = live_of(cell, world.task)
+    for _ in range(5):  # until a run was on time: others share the machine
+        played = play(world, live, seed=3)
+        late = (played.records["began_ns"] - played.start_ns) / 20e6 - played.records["tick"]
+        punctual = (late < 0.3).all() and len(played.records) == len(simulated.ticks)
+        if punctual and np.array_equal(played.records["state"], simulated.ticks["state"]):
+            break
+    np.testing.assert_array_equal(played.records["action"], simulated.ticks["action"])
+    np.testing.assert_array_equal(played.records["state"], simulated.ticks["state"])
+    assert played.success == task.success

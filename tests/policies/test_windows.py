@@ -1,0 +1,178 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rollahead.errors import ConfigError
+from rollahead.policies.frames import ACTION, ENVIRONMENT, STATE, Frames
+from rollahead.policies.policy import Trained
+from rollahead.policies.windows import NO_PREFIX, Windows, held_out, statistics
+
+LENGTHS = (3, 1, 5)
+STATS = {"min": np.array([100.0]), "mean": np.array([104.0]), "count": np.array([9])}
+
+
+def frames_of(lengths=LENGTHS, environment=1):
+    """Frame i has state (i, -i), environment (100 + i, ...) and action (1000 + i,), so that each number says where it
+    is from."""
+    n = sum(lengths)
+    numbers = np.arange(n, dtype=np.float32)[:, None]
+    return Frames(
+        folder=Path("frames"),
+        fps=50.0,
+        state=np.hstack([numbers, -numbers]),
+        environment=100 + np.tile(numbers, environment),
+        action=1000 + numbers,
+        bounds=np.concatenate([[0], np.cumsum(lengths)]),
+        names={STATE: ("a", "b"), ENVIRONMENT: ("x", "y")[:environment], ACTION: ("v",)},
+        stats={ENVIRONMENT: STATS} if environment else {},
+    )
+
+
+def naive(lengths, rows, n_obs, now, delay):
+    """The same example by counting on: frames of the state, of what is seen and of the rows; where it is padded."""
+    start = next(sum(lengths[:k]) for k in range(len(lengths)) if now < sum(lengths[: k + 1]))
+    stop = start + next(n for k, n in enumerate(lengths) if sum(lengths[:k]) == start)
+
+    def kept(frame):
+        return min(max(frame, start), stop - 1)
+
+    past = range(1 - n_obs, 1)
+    ahead = [now + 1 - n_obs + i for i in range(rows)]
+    return (
+        [kept(now + k) for k in past],
+        [kept(now - delay + k) for k in past],
+        [kept(frame) for frame in ahead],
+        [not start <= frame < stop for frame in ahead],
+    )
+
+
+def every_place(lengths, offsets):
+    """All (frame, delay) whose frame has as many before it in its episode."""
+    starts = np.repeat(np.cumsum((0, *lengths[:-1])), lengths)
+    return [(now, d) for now in range(sum(lengths)) for d in range(offsets + 1) if now - d >= starts[now]]
+
+
+@pytest.mark.parametrize(
+    "rows, n_obs", [(rows, n_obs) for rows in range(1, 7) for n_obs in range(1, 4) if n_obs <= rows]
+)
+def test_every_window_is_that_of_a_loop_over_its_frames(rows, n_obs):
+    windows = Windows(frames_of(), rows, n_obs)
+    places = every_place(LENGTHS, offsets=4)
+    now, delay = map(np.array, zip(*places, strict=True))
+    batch = windows.at(now, delay, prefix=0 * now)
+    for i, (frame, late) in enumerate(places):
+        state, seen, ahead, padded = naive(LENGTHS, rows, n_obs, frame, late)
+        assert batch[STATE][i].reshape(n_obs, 2)[:, 0].tolist() == state
+        assert batch[STATE][i].reshape(n_obs, 2)[:, 1].tolist() == [-k for k in state]
+        assert batch[ENVIRONMENT][i].reshape(n_obs).tolist() == [100 + k for k in seen]
+        assert batch[ACTION][i, :, 0].tolist() == [1000 + k for k in ahead]
+        assert batch["action_is_pad"][i].tolist() == padded
+
+
+@pytest.mark.parametrize("offsets", range(3))
+def test_every_place_and_delay_is_drawn_and_no_other_and_each_delay_as_often(offsets):
+    lengths = (3, 4, 5)
+    windows = Windows(frames_of(lengths), 2, trained=Trained(offsets))
+    batch = windows.draw(np.random.default_rng(0), 20_000)
+    drawn = list(zip(batch[STATE][:, 0].int().tolist(), batch["delay"].tolist(), strict=True))
+    places = every_place(lengths, offsets)
+    assert set(drawn) == set(places)
+    assert torch.equal(batch[ENVIRONMENT][:, 0] - 100, batch[STATE][:, 0] - batch["delay"])
+    for delay in range(offsets + 1):
+        of_delay = [frame for frame, late in drawn if late == delay]
+        assert len(of_delay) / len(drawn) == pytest.approx(1 / (offsets + 1), abs=0.02)
+        likely = 1 / sum(late == delay for _, late in places)
+        shares = np.bincount(of_delay) / len(of_delay)
+        assert shares[shares > 0] == pytest.approx(likely, abs=0.03)
+
+
+@pytest.mark.parametrize("prefixes", range(4))
+def test_half_of_the_prefixes_are_none_and_the_rest_is_uniform(prefixes):
+    windows = Windows(frames_of(), 4, trained=Trained(prefixes=prefixes))
+    drawn = windows.draw(np.random.default_rng(0), 20_000)["prefix"].numpy()
+    share = (1 - NO_PREFIX) / (prefixes + 1)
+    wanted = [NO_PREFIX + share, *[share] * prefixes]
+    assert np.bincount(drawn, minlength=prefixes + 1) / len(drawn) == pytest.approx(wanted, abs=0.02)
+
+
+def test_the_same_generator_draws_the_same_batch():
+    windows = Windows(frames_of((9, 9)), 4, 2, Trained(3, True, 2))
+    first, second = (windows.draw(np.random.default_rng(5), 32) for _ in range(2))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_a_batch_has_lerobots_shapes_and_kinds():
+    batch = Windows(frames_of((9, 9)), 4, 2, Trained(3)).draw(np.random.default_rng(0), 6)
+    assert {key: (tuple(values.shape), values.dtype) for key, values in batch.items()} == {
+        STATE: ((6, 2, 2), torch.float32),
+        ENVIRONMENT: ((6, 2, 1), torch.float32),
+        ACTION: ((6, 4, 1), torch.float32),
+        "action_is_pad": ((6, 4), torch.bool),
+        "delay": ((6,), torch.int64),
+        "prefix": ((6,), torch.int64),
+    }
+
+
+@pytest.mark.parametrize("n_obs", (1, 2))
+@pytest.mark.parametrize("environment", (0, 2))
+def test_a_policy_that_is_told_the_delay_finds_it_last_in_the_environment(environment, n_obs):
+    windows = Windows(frames_of((9, 9), environment), 4, n_obs, Trained(3, delay_input=True))
+    batch = windows.draw(np.random.default_rng(0), 50)
+    told = batch[ENVIRONMENT].reshape(50, n_obs, environment + 1)[:, :, -1]
+    assert torch.equal(told, batch["delay"][:, None].expand(50, n_obs).float())
+
+
+def test_without_an_environment_there_is_none_in_the_batch():
+    assert ENVIRONMENT not in Windows(frames_of(environment=0), 2).draw(np.random.default_rng(0), 4)
+
+
+def test_only_the_chosen_episodes_are_drawn():
+    windows = Windows(frames_of(), 2, episodes=[0, 2])
+    assert set(windows.draw(np.random.default_rng(0), 500)[STATE][:, 0].int().tolist()) == {0, 1, 2, 4, 5, 6, 7, 8}
+
+
+@pytest.mark.parametrize("episodes", range(1, 60))
+def test_what_is_held_out_is_five_in_a_hundred_and_the_rest_is_learned(episodes):
+    learn, keep = held_out(frames_of((1,) * episodes))
+    assert sorted([*learn, *keep]) == list(range(episodes))
+    assert len(learn) >= 1
+    assert len(keep) == (0 if episodes == 1 else max(1, round(0.05 * episodes)))
+    assert np.all(np.diff(keep) >= episodes // max(len(keep), 1) - 1)
+
+
+@pytest.mark.parametrize("offsets", (1, 4, 12))
+def test_the_statistics_of_the_delay_are_those_of_what_is_drawn(offsets):
+    told = statistics(frames_of(), Trained(offsets, delay_input=True))[ENVIRONMENT]
+    uniform = np.arange(offsets + 1)
+    assert told["min"].tolist() == [100.0, 0.0]
+    assert told["mean"].tolist() == [104.0, uniform.mean()]
+    assert told["count"].tolist() == [sum(LENGTHS)]
+    alone = statistics(frames_of(environment=0), Trained(offsets, delay_input=True))[ENVIRONMENT]
+    assert math.isclose(alone["std"][-1], uniform.std())
+    assert alone["max"][-1] == offsets
+
+
+def test_without_the_delay_the_statistics_are_the_data_sets():
+    frames = frames_of()
+    assert statistics(frames, Trained(4)) == statistics(frames) == dict(frames.stats)
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"trained": Trained(offsets=5)}, "episode 1 of data set frames has 1 frames, and .*offsets=5 needs 6"),
+        ({"trained": Trained(offsets=-1)}, "offsets is -1"),
+        ({"trained": Trained(prefixes=4)}, "prefixes 4; .* from 0 to 3"),
+        ({"n_obs": 3, "trained": Trained(prefixes=2)}, "prefixes 2; .* from 0 to 1"),
+        ({"n_obs": 0}, "n_obs 0; give n_obs from 1 to 4"),
+        ({"n_obs": 5}, "n_obs 5; give n_obs from 1 to 4"),
+        ({"trained": Trained(delay_input=True)}, "delay_input is true and offsets 0"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(given, words):
+    with pytest.raises(ConfigError, match=words):
+        Windows(frames_of(), 4, **given)

@@ -1,0 +1,67 @@
+"""Rollers by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.arrays import frozen
+from rollahead.runtime.roll import for_spec, still
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.sim.rollers import GROUP, ROLLERS, Scene, going_on, make_rollers
+from rollahead.sim.task import make_task
+
+ACTION = (Dim("a", low=-1.0, high=1.0, drives="a"), Dim("b", kind=Kind.VELOCITY, low=-2.0, high=2.0, drives="b"))
+STATE = (Dim("a"), Dim("b"))
+TRACKED = (Dim("box_x"), Dim("box_vx", rate_of="box_x"), Dim("lid"))
+REAL = Scene(RobotSpec(ACTION, STATE, 50.0, TRACKED))
+
+
+def test_the_robots_own_roller_is_the_tasks_model_or_what_its_actions_call_for() -> None:
+    task = make_task("mole")
+    state, rows = frozen([0.1, 0.0, 0.2, 0.0]), frozen(np.full((5, 2), 0.4))
+    own = make_rollers({"name": "robot"}, Scene(task.spec, task))
+    np.testing.assert_array_equal(own.state(state, rows), task.roller()(state, rows))
+    plain = make_rollers({"name": "robot"}, REAL)
+    at, sent = frozen([0.1, 0.2]), frozen(np.full((5, 2), 0.5))
+    np.testing.assert_array_equal(plain.state(at, sent), for_spec(REAL.spec)(at, sent))
+    assert own.scene is None
+    assert plain.scene is None
+
+
+def test_what_is_tracked_goes_on_as_fast_as_it_was_seen_and_the_rest_stays() -> None:
+    rollers = make_rollers({"name": "scene"}, REAL)
+    assert rollers.scene is not None
+    rolled = rollers.scene(frozen([0.2, 0.5, 3.0]), frozen([0.0, 0.0]), frozen(np.zeros((10, 2))))
+    np.testing.assert_allclose(rolled, [0.2 + 0.5 * 0.02 * 10, 0.5, 3.0])
+
+
+def test_a_scene_without_rates_is_refused_by_the_names_that_it_has() -> None:
+    with pytest.raises(ConfigError, match="of box_x nothing is a rate; name what it is the rate of"):
+        going_on(RobotSpec(ACTION, STATE, 50.0, (Dim("box_x"),)))
+
+
+def test_a_roller_that_rolls_nothing_gives_the_state_as_measured() -> None:
+    assert make_rollers({"name": "still"}, REAL).state is still
+
+
+def test_an_unknown_roller_is_refused_with_a_near_miss() -> None:
+    with pytest.raises(ConfigError, match="there is no roller 'robt'; did you mean 'robot'"):
+        make_rollers({"name": "robt"}, REAL)
+    assert set(ROLLERS) == {"robot", "scene", "identified", "still"}
+
+
+def test_a_roller_of_another_package_is_found_by_its_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "ours-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ours\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{GROUP}]\nours = a_roller_of_elsewhere:make\n")
+    source = "def make(scene, gain=1.0):\n    return lambda state, rows: state + gain * len(rows)\n"
+    (tmp_path / "a_roller_of_elsewhere.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    rollers = make_rollers({"name": "ours", "gain": 2.0}, REAL)
+    assert rollers.state(frozen([1.0]), frozen(np.zeros((3, 2)))).tolist() == [7.0]
+    assert rollers.scene is None
