@@ -1,6 +1,6 @@
 """The figures of trained policies.
 
-    python -m benchmarks.train checkpoints           makes those that come with rollahead, into benchmarks/trained
+    python -m benchmarks.train checkpoints           makes those that come with rollahead, anew
     python -m benchmarks.train checkpoints=mole_flow only these, by name
     python -m benchmarks.train success               how those that come with it do, beside the scripted expert
     python -m benchmarks.train offsets               what temporal offsets buy, and what they cost without delay
@@ -51,8 +51,8 @@ class Recipe:
         return ["train", f"task={self.task}", f"policy={self.policy}", f"seed={DEMO_SEED}", *given]
 
 
-FLOW = {"prefixes": 8}
-DIFFUSION = {"training.steps": 12_000, "training.batch": 128}
+FLOW = {"prefixes": 8, "training.steps": 30_000}
+DIFFUSION = {"training.steps": 10_000, "training.batch": 128}
 SHIPPED: Mapping[str, Recipe] = {
     f"{task}_{policy}": Recipe(task, policy, options)
     for task in TASKS
@@ -70,13 +70,17 @@ def checkpoints(names: Sequence[str] = ()) -> None:
 
 
 def _train(name: str, recipe: Recipe) -> None:
-    """One training, with both cores, into `TRAINED`."""
+    """One training, with both cores, into `TRAINED`, and its checkpoint to those that come with rollahead, if it is
+    one of them."""
     folder = TRAINED / name
     shutil.rmtree(folder, ignore_errors=True)
     program = [str(Path(sys.executable).with_name("rollahead")), *recipe.command, f"name={name}", f"runs={TRAINED}"]
     began = time.monotonic()
     subprocess.run(program, check=True)
     minutes = (time.monotonic() - began) / 60
+    if name in SHIPPED:
+        shutil.rmtree(FOLDER / name, ignore_errors=True)
+        shutil.copytree(folder / "checkpoint", FOLDER / name)
     command = f"{COMMAND} checkpoints={name}"
     limit = "<= 15" if name == "mole_flow" else None
     called = "train_minutes_mole" if name == "mole_flow" else f"train_minutes_{name}"

@@ -283,7 +283,6 @@ def test_a_trained_policy_plays_in_lockstep_and_the_same_again(taught: Path, del
         hits.append(task.success)
     again = run_episode(cell, task, 7)
     np.testing.assert_array_equal(trace.ticks["action"], again.ticks["action"])
-    print(hits)
     assert sum(hits) >= 6
 
 

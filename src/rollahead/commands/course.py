@@ -20,11 +20,12 @@ from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.options import call
 from rollahead.sim.demonstrations import record
 from rollahead.sim.evaluation import Cell, check
-from rollahead.sim.task import make_task
+from rollahead.sim.task import Teachable, make_task
 
 GROUPS = ("task", "policy", "demonstrations", "training", "watch", "evaluation", "sampler", "rename")
 SHORT = 8  # the execution horizon of an evaluation, where the delay is not longer
 FEW = 2  # demonstrations of a rehearsal
+SHOWN = 5  # episodes of each cell that the report can show
 HELD = 1_000_000  # the seeds of episodes that are played are so far from those of demonstrations
 
 
@@ -51,11 +52,12 @@ class TrainOptions:
 
 @dataclass(frozen=True, slots=True)
 class Demonstrations:
-    """How many, of how many ticks, how noisy."""
+    """How many, of how many ticks, how noisy; wander: the first of these ticks, in which the robot goes anywhere."""
 
     count: int
     ticks: int
     noise: float
+    wander: int
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= HELD:
@@ -108,11 +110,11 @@ class Course:
     def __post_init__(self) -> None:
         if self.task is None and self.options.dataset is None:
             raise ConfigError("there is nothing to learn from; give task=..., or dataset=...")
-        ticks, least = self.demonstrations.ticks, self.trained.offsets + 1
+        ticks, least = self.demonstrations.ticks, max(self.trained.offsets, self._lead) + 1
         if self.options.dataset is None and ticks < least:
             raise ConfigError(
-                f"demonstrations.ticks is {ticks} and offsets {self.trained.offsets}; give at least {least} ticks, or "
-                "less offsets"
+                f"demonstrations.ticks is {ticks}, demonstrations.wander {self.demonstrations.wander} and offsets "
+                f"{self.trained.offsets}; give at least {least} ticks, or less of these"
             )
 
     def frames(self, folder: Path, *, quiet: bool = False) -> Frames:
@@ -133,14 +135,26 @@ class Course:
         assert self.task is not None, "checked"
         wanted, spec = self.demonstrations, make_task(**self.task).spec
         shown: Iterable[Any] = record(
-            self.task, wanted.count, wanted.ticks, self.options.seed, wanted.noise, workers=self.options.workers
+            self.task,
+            wanted.count,
+            wanted.ticks,
+            self.options.seed,
+            wanted.noise,
+            wander=wanted.wander,
+            workers=self.options.workers,
         )
         shown = track(shown, "recording demonstrations", wanted.count, console=console(), disable=quiet)
         write_dataset(folder, spec, shown, text=str(self.task["name"]), fps=spec.rate_hz)
 
     def lesson(self, frames: Frames) -> Lesson:
         """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
-        return Lesson(frames, self.policy, self.trained, self.training, self.task or {})
+        return Lesson(frames, self.policy, self.trained, self.training, self.task or {}, self._lead)
+
+    @property
+    def _lead(self) -> int:
+        """Ticks at the start of each demonstration that are not learned from: those in which the robot wanders."""
+        own = self.options.dataset is None and self.task is not None and isinstance(make_task(**self.task), Teachable)
+        return self.demonstrations.wander if own else 0
 
     def cell(self, checkpoint: Path, delay: int, episodes: int) -> Cell:
         """Play of the task with `checkpoint`, at a latency of `delay` ticks."""
@@ -161,7 +175,8 @@ class Course:
         """All that `checkpoint` is evaluated by: a cell per delay; none where there is no task."""
         if self.task is None:
             return []
-        return [self.cell(checkpoint, delay, self.evaluation.episodes) for delay in self.evaluation.delays]
+        cells = [self.cell(checkpoint, delay, self.evaluation.episodes) for delay in self.evaluation.delays]
+        return [replace(cell, traces=SHOWN) for cell in cells]
 
 
 def course_of(config: DictConfig) -> Course:
@@ -177,8 +192,16 @@ def course_of(config: DictConfig) -> Course:
         watch=call(Watch, group(config, "watch"), "watch"),
         evaluation=call(Evaluation, group(config, "evaluation"), "evaluation"),
         sampler=group(config, "sampler"),
-        rename={} if config.rename is None else group(config, "rename"),
+        rename=_names(config.rename),
     )
+
+
+def _names(rename: Any) -> dict[str, str]:
+    if rename is None:
+        return {}
+    if not isinstance(rename, DictConfig):
+        raise ConfigError(f"rename is {rename!r}; give names, as in rename={{{rename}: its name}}")
+    return {str(name): str(other) for name, other in rename.items()}
 
 
 def rehearse(course: Course) -> None:

@@ -43,14 +43,14 @@ class Lesson:
         """Raises: ConfigError, if they do not go together."""
         torch.manual_seed(int(generator("weights", config.seed).integers(2**62)))
         self._trainee = make_trainee(policy, sizes_of(frames, trained))
-        self._before, self._after = compat.normalising_pipelines(
-            self._trainee.policy.config, statistics(frames, trained)
-        )
         learn, keep = held_out(frames)
         rows, n_obs = self._trainee.rows, self._trainee.n_obs
         self._windows = Windows(frames, rows, n_obs, trained, learn, lead)
         kept = Windows(frames, rows, n_obs, trained, keep if len(keep) else learn, lead)
         self._watched = kept.draw(generator("watched"), WATCHED_SEEN if frames.cameras else WATCHED)
+        self._before, self._after = compat.normalising_pipelines(
+            self._trainee.policy.config, statistics(frames, trained)
+        )
         self._half = torch.from_numpy(np.ptp(frames.action, axis=0) / 2)
         self._card = Card(
             state=frames.names[STATE],
