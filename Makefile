@@ -26,7 +26,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml | $(UV)
 	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(VENV)/.ready  ## drive a robot under inference delay, and write a report (4 minutes at most)
+demo: $(VENV)/.ready  ## drive a robot under inference delay, and write a report (5 minutes at most)
 	@$(VENV)/bin/rollahead demo $(ARGS)
 
 test: $(VENV)/.ready  ## run the tests

@@ -27,6 +27,9 @@ from rollahead.sim.task import make_task
 
 from .conftest import Ran, refusal
 
+pytest.importorskip("datasets", reason="of LeRobot 0.6's extra `dataset`")
+pytest.importorskip("diffusers", reason="of LeRobot 0.6's extra `diffusion`")
+
 Command = Callable[..., Ran]
 NET = ("policy.width=16", "policy.depth=1", "policy.horizon=8")
 FEW = ("training.steps=6", "training.batch=8", "watch.every=2", "offsets=3", "workers=1", "name=mine")
@@ -182,7 +185,10 @@ REFUSED = {
     "a delay as a number": (["evaluation.delays=4"], "give a list of ticks, such as [0, 8]"),
     "a delay longer than the chunk": (["evaluation.delays=[0,9]"], "d = 9"),
     "no demonstrations": (["demonstrations.count=0"], "demonstrations.count is 0"),
-    "short demonstrations": (["demonstrations.ticks=3"], "ticks is 3, demonstrations.wander 12 and offsets 3; give at least 13"),
+    "short demonstrations": (
+        ["demonstrations.ticks=3"],
+        "ticks is 3, demonstrations.wander 12 and offsets 3; give at least 13",
+    ),
     "wandering": (["demonstrations.wander=-1"], "wander"),
     "noise": (["demonstrations.noise=2"], "noise 2"),
     "offsets": (["offsets=-1"], "offsets"),
@@ -312,7 +318,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Command], bytes
     return ran
 
 
-@pytest.mark.parametrize("step", [1, 3, 5, 6])
+@pytest.mark.parametrize("step", [1, 3, 5])
 def test_a_training_that_was_killed_goes_on_and_ends_the_same_to_the_bit(
     step: int, monkeypatch: pytest.MonkeyPatch, rollahead: Command, whole: Callable[[Command], bytes]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.figures import table
 from benchmarks.jitter import lerobot_table
 from benchmarks.skeleton import study_table
+from benchmarks.train import TASKS, delay_table
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
@@ -35,6 +36,17 @@ def test_the_table_beside_lerobots_loop_is_that_of_its_results() -> None:
 
 def test_the_figures_of_the_realtime_driver_are_those_of_its_results() -> None:
     assert table("realtime") in (ROOT / "docs" / "benchmarks.md").read_text()
+
+
+def test_the_figures_of_trained_policies_are_those_of_their_results() -> None:
+    assert table("train") in (ROOT / "docs" / "benchmarks.md").read_text()
+
+
+@pytest.mark.parametrize(("played", "page"), [("success", "benchmarks.md"), ("offsets", "train.md")])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_table_over_delays_is_that_of_its_results(played: str, page: str, task: str) -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "tables" / f"train_{played}.json").read_text())
+    assert delay_table(found, task) in (ROOT / "docs" / page).read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

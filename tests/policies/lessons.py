@@ -1,10 +1,12 @@
 """Data and policies small enough to be trained, or saved, within a test."""
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from rollahead.policies import compat
@@ -37,6 +39,8 @@ DIFFUSION: Mapping[str, Any] = {
 }
 ACT: Mapping[str, Any] = {"name": "act", "horizon": 8, "width": 16, "heads": 2, "depth": 1}
 POLICIES = {"flow": FLOW, "diffusion": DIFFUSION, "act": ACT}
+DIFFUSERS = pytest.mark.skipif(find_spec("diffusers") is None, reason="of LeRobot 0.6's extra `diffusion`")
+EACH = ["flow", pytest.param("diffusion", marks=DIFFUSERS), "act"]
 NAMES = {STATE: ("s0", "s1", "s2"), ENVIRONMENT: ("e0", "e1"), ACTION: ("a0", "a1")}
 
 

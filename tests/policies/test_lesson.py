@@ -23,7 +23,7 @@ from rollahead.runtime.messages import Observation
 from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.sim.demonstrations import Demonstration
 
-from .lessons import DIFFUSION, NAMES, POLICIES, lesson_of, random_frames
+from .lessons import DIFFUSERS, DIFFUSION, EACH, NAMES, POLICIES, lesson_of, random_frames
 
 SIDE = 64
 ALL = Trained(offsets=3, delay_input=True, prefixes=2)
@@ -32,6 +32,7 @@ ALL = Trained(offsets=3, delay_input=True, prefixes=2)
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory: pytest.TempPathFactory) -> Frames:
     """A data set with two cameras, of which the second is white."""
+    pytest.importorskip("datasets", reason="of LeRobot 0.6's extra `dataset`")
     axes = tuple(Dim(name, kind=Kind.VELOCITY) for name in NAMES[ACTION])
     cameras = (Camera("top", SIDE, SIDE), Camera("side", SIDE, SIDE))
     state, environment = (tuple(map(Dim, NAMES[key])) for key in (STATE, ENVIRONMENT))
@@ -54,7 +55,7 @@ def filmed(tmp_path_factory: pytest.TempPathFactory) -> Frames:
     return read_dataset(folder)
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", EACH)
 def test_a_checkpoint_is_what_was_learned_and_says_for_what(name: str, tmp_path: Path) -> None:
     trained = ALL if name == "flow" else replace(ALL, prefixes=0)
     lesson = lesson_of(POLICIES[name], trained=trained)
@@ -73,7 +74,7 @@ def test_a_checkpoint_is_what_was_learned_and_says_for_what(name: str, tmp_path:
     assert (policy.spec.state, policy.spec.environment, policy.spec.horizon) == (NAMES[STATE], NAMES[ENVIRONMENT], 8)
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", EACH)
 def test_a_killed_and_resumed_lesson_ends_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
     whole, begun, resumed = (lesson_of(POLICIES[name], steps=4) for _ in range(3))
     for lesson, steps in ((whole, 4), (begun, 2)):
@@ -91,7 +92,7 @@ def test_a_killed_and_resumed_lesson_ends_the_same_to_the_bit(name: str, tmp_pat
     assert whole.training.loss == resumed.training.loss
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", EACH)
 def test_the_cold_error_is_a_share_of_half_the_range_of_each_action(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     lesson = lesson_of(POLICIES[name])
     frames = random_frames()
@@ -141,6 +142,7 @@ def test_of_a_single_episode_what_is_learned_is_watched() -> None:
     assert np.isfinite(lesson_of(frames=random_frames(count=1)).cold_error())
 
 
+@DIFFUSERS
 @pytest.mark.parametrize("n_obs", [1, 2])
 def test_lerobots_diffusion_gets_its_axis_of_time_whatever_n_obs_is(n_obs: int, filmed: Frames) -> None:
     lesson = lesson_of({**DIFFUSION, "n_obs": n_obs}, filmed, batch=3)
@@ -150,7 +152,7 @@ def test_lerobots_diffusion_gets_its_axis_of_time_whatever_n_obs_is(n_obs: int, 
     assert batch[IMAGES + "top"].shape == (3, n_obs, 3, SIDE, SIDE)
 
 
-@pytest.mark.parametrize("name", ["diffusion", "act"])
+@pytest.mark.parametrize("name", EACH[1:])
 def test_a_policy_learns_from_images_and_its_checkpoint_sees_them(name: str, filmed: Frames, tmp_path: Path) -> None:
     lesson = lesson_of(POLICIES[name], filmed, batch=2)
     lesson.training.advance()

@@ -45,7 +45,7 @@ def main(config: DictConfig) -> None:
         rehearse(course)
         folder = run_folder(config)
     else:
-        folder = _begun(Path(str(config.resume)), config)
+        folder = _begun(Path(str(config.resume)))
         course = course_of(_read(folder))
     with _resumable(folder):
         torch.set_num_threads(course.options.threads)
@@ -79,7 +79,7 @@ def _under(option: str) -> Callable[[str], bool]:
     return lambda key: key == option or key.startswith(f"{option}.")
 
 
-def _begun(path: Path, config: DictConfig) -> RunFolder:
+def _begun(path: Path) -> RunFolder:
     """The run in `path`, to go on with. Raises: ConfigError, if it is finished, or other options are given as well."""
     folder = RunFolder.again(path)
     if others := [key for key in _given() if key != "resume"]:

@@ -18,7 +18,7 @@ from rollahead.policies.card import DELAY, Card, write_card
 from rollahead.policies.frames import ACTION, ENVIRONMENT, STATE, Frames
 from rollahead.policies.policy import Trained
 from rollahead.policies.recipes import Sizes, make_trainee
-from rollahead.policies.training import Batch, Training, TrainingConfig
+from rollahead.policies.training import Batch, Training, TrainingConfig, seed_torch
 from rollahead.policies.windows import Windows, held_out, statistics
 from rollahead.runtime.seeds import generator
 
@@ -41,7 +41,7 @@ class Lesson:
         lead: int = 0,
     ) -> None:
         """Raises: ConfigError, if they do not go together."""
-        torch.manual_seed(int(generator("weights", config.seed).integers(2**62)))
+        seed_torch(int(generator("weights", config.seed).integers(2**62)))
         self._trainee = make_trainee(policy, sizes_of(frames, trained))
         learn, keep = held_out(frames)
         rows, n_obs = self._trainee.rows, self._trainee.n_obs

@@ -81,7 +81,7 @@ class Training:
     def advance(self) -> None:
         """One step. Raises: InferenceError, if the loss is not a number, or its gradient; no weight is changed then."""
         config = self._config
-        torch.manual_seed(int(generator("training", config.seed, self.step).integers(2**62)))
+        seed_torch(int(generator("training", config.seed, self.step).integers(2**62)))
         for group in self._optimizer.param_groups:
             group["lr"] = config.learning_rate * self._pace()
         loss, *_ = self._policy(self._draw(generator("batches", config.seed, self.step), config.batch))
@@ -100,7 +100,7 @@ class Training:
         content = io.BytesIO()  # torch's own writer does not say why a disk refuses
         torch.save({"step": self.step, "loss": self.loss, **parts}, content)
         with written_whole(path) as unfinished:
-            unfinished.write_bytes(content.getbuffer())
+            unfinished.write_bytes(content.getvalue())  # not a view of it: kept by an error, it crashes Python 3.12.1
 
     def restore(self, path: Path) -> None:
         """Goes on where `save` was. Raises: ConfigError, if what is there is damaged, or of another policy."""
@@ -133,6 +133,13 @@ class Training:
         """The average moves by little once it has seen many."""
         decay = min(self._config.average, (1.0 + float(seen)) / (10.0 + float(seen)))
         torch._foreach_lerp_(average, current, 1.0 - decay)
+
+
+def seed_torch(seed: int) -> None:
+    """As `torch.manual_seed`, which each time notes its whole stack for a CUDA that may never be used."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(seed)
 
 
 def _read(path: Path) -> dict[str, Any]:

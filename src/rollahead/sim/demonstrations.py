@@ -4,12 +4,10 @@ What is recorded is what the expert wants; what is executed is that and some noi
 where the expert would keep to, and show how to come back (DART, arXiv 1703.09327).
 """
 
-import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -23,13 +21,12 @@ from rollahead.runtime.planner import Plan
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import Kind, RobotSpec, mask
 from rollahead.sim import render
+from rollahead.sim.pool import processes
 from rollahead.sim.task import Drawable, Task, Teachable, make_task
 
 BATCH = 10  # demonstrations that one process records at a time
 FILMED = 2  # as many with images, which are large
 AHEAD = 2  # batches that each process may be ahead of whoever takes them
-
-
 STRIDE = 4  # ticks for which a wandering robot keeps its course
 
 
@@ -130,19 +127,13 @@ def _recorded_elsewhere(
     jobs: Sequence[tuple[Recording, range]], workers: int, gl: str | None
 ) -> Iterator[Demonstration]:
     waiting: deque[Future[list[Demonstration]]] = deque()
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_set_gl, initargs=(gl,)) as pool:
+    with processes(workers, gl) as pool:
         for job in jobs:
             waiting.append(pool.submit(_record_batch, job))
             if len(waiting) > AHEAD * workers:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
-
-
-def _set_gl(gl: str | None) -> None:
-    """In a new process, before MuJoCo is imported."""
-    if gl is not None:
-        os.environ["MUJOCO_GL"] = gl
 
 
 def _record_batch(job: tuple[Recording, range]) -> list[Demonstration]:

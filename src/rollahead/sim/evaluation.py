@@ -7,9 +7,7 @@ A `Cell` says what to run, in plain values, so that it can be sent to another pr
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -25,6 +23,7 @@ from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trace import Trace
 from rollahead.sim import metrics
 from rollahead.sim.planners import AUTO, Planning, make_planning
+from rollahead.sim.pool import processes
 from rollahead.sim.robot import SimRobot
 from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.task import Task, make_task
@@ -178,7 +177,7 @@ def evaluate_all(cells: Sequence[Cell], *, workers: int = 1) -> Iterator[list[Ep
     if workers == 1:
         yield from _regroup(cells, map(_run_batch, jobs))
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes(workers) as pool:
         yield from _regroup(cells, pool.map(_run_batch, jobs))
 
 

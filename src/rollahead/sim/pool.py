@@ -1,0 +1,29 @@
+"""Processes that share the work. An interrupt is the affair of whoever started them: they finish what they are at, and
+no more of it is begun."""
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+
+@contextmanager
+def processes(workers: int, gl: str | None = None) -> Iterator[ProcessPoolExecutor]:
+    """So many, each new. gl: the backend that MuJoCo shall render with there.
+
+    What is under way when the block is left is waited for; what is not yet begun is dropped.
+    """
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(gl,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(gl: str | None) -> None:
+    """In a new process, before MuJoCo is imported."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if gl is not None:
+        os.environ["MUJOCO_GL"] = gl

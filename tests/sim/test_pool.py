@@ -1,0 +1,30 @@
+"""Processes that share the work."""
+
+import os
+import signal
+
+import pytest
+
+from rollahead.sim.pool import processes
+
+
+def test_an_interrupt_does_not_end_a_process() -> None:
+    with processes(1) as pool:
+        process = pool.submit(os.getpid).result()
+        os.kill(process, signal.SIGINT)
+        assert pool.submit(os.getpid).result() == process
+
+
+def test_what_is_not_begun_when_the_block_is_left_is_dropped() -> None:
+    with pytest.raises(KeyboardInterrupt), processes(1) as pool:
+        futures = [pool.submit(sum, range(1_000_000)) for _ in range(300)]
+        futures[0].result()
+        raise KeyboardInterrupt
+    dropped = [future for future in futures if future.cancelled()]
+    assert dropped
+    assert all(future.done() for future in futures)
+
+
+def test_each_process_renders_with_the_backend_it_was_given() -> None:
+    with processes(1, "osmesa") as pool:
+        assert pool.submit(os.getenv, "MUJOCO_GL").result() == "osmesa"
