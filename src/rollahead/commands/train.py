@@ -163,8 +163,9 @@ def _evaluate(course: Course, lesson: Lesson, folder: RunFolder) -> None:
     described = [describe(cell, summarise(episodes)) for cell, episodes in zip(cells, played, strict=True)]
     training = {"weights": lesson.weights}
     summary = {"command": "train", "cells": described, "training": training, **provenance(course.options.seed)}
-    for name in ("checkpoint/evaluation.json", SUMMARY):
-        folder.write_json(name, summary)
+    beside = [{**cell, "planner": {**cell["planner"], "checkpoint": "."}} for cell in described]
+    folder.write_json("checkpoint/evaluation.json", {**summary, "cells": beside})
+    folder.write_json(SUMMARY, summary)
     if described:
         console().print(table(described))
     console().print(f"checkpoint: {checkpoint}", soft_wrap=True)

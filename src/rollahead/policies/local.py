@@ -25,6 +25,8 @@ from rollahead.runtime.spec import NameMap, PolicySpec, RobotSpec, map_by_name
 GROUPS = ("action", "state", "environment", "cameras")  # of names
 CPU = torch.device("cpu")
 
+REMEDY = "rename it, as in planner.rename={the policy's name: the robot's}, or take a policy that was trained for it"
+
 
 class LocalPlanner:
     """Plans with `policy`. mapping: how its names are the robot's; cameras: of each of its cameras the robot's."""
@@ -84,7 +86,7 @@ def local_planner(
     """
     spec = renamed(policy.spec, rename)
     cameras = dict(zip(policy.spec.cameras, spec.cameras, strict=True))
-    return LocalPlanner(policy, make_sampler(sampler, policy), map_by_name(robot, spec), rollers, cameras)
+    return LocalPlanner(policy, make_sampler(sampler, policy), map_by_name(robot, spec, REMEDY), rollers, cameras)
 
 
 def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:
@@ -93,7 +95,7 @@ def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:
     if unknown := sorted(set(rename) - known):
         raise ConfigError(
             f"rename has {', '.join(unknown)}, and the policy's names are {', '.join(sorted(known))}; write "
-            "rename={policy's name: robot's name}"
+            "rename={the policy's name: the robot's}"
         )
     changed: dict[str, Any] = {
         group: tuple(rename.get(name, name) for name in getattr(spec, group)) for group in GROUPS

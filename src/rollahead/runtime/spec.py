@@ -189,9 +189,9 @@ class NameMap:
         return replace(seen, state=frozen(state), environment=frozen(environment))
 
 
-def map_by_name(robot: RobotSpec, policy: PolicySpec) -> NameMap:
+def map_by_name(robot: RobotSpec, policy: PolicySpec, remedy: str = "rename it in one of the two specs") -> NameMap:
     """Joins `policy` to `robot`. Every state, scene number and camera that the policy expects must be there, and every
-    action that the robot takes must be made.
+    action that the robot takes must be made. remedy: how a name without a partner is given one.
 
     Raises: ConfigError, if a name has no partner, or the rates differ.
     """
@@ -200,17 +200,17 @@ def map_by_name(robot: RobotSpec, policy: PolicySpec) -> NameMap:
             f"the policy was made for {policy.rate_hz:g} Hz and the robot runs at {robot.rate_hz:g} Hz; "
             f"drive the robot at {policy.rate_hz:g} Hz"
         )
-    _indices("camera", policy.cameras, tuple(camera.name for camera in robot.cameras), "robot")
+    _indices("camera", policy.cameras, tuple(camera.name for camera in robot.cameras), "robot", remedy)
     return NameMap(
-        action=_indices("action", names_of(robot.action), policy.action, "policy"),
-        state=_indices("state", policy.state, names_of(robot.state), "robot"),
-        environment=_indices("environment", policy.environment, names_of(robot.environment), "robot"),
+        action=_indices("action", names_of(robot.action), policy.action, "policy", remedy),
+        state=_indices("state", policy.state, names_of(robot.state), "robot", remedy),
+        environment=_indices("environment", policy.environment, names_of(robot.environment), "robot", remedy),
     )
 
 
-def _indices(what: str, wanted: Sequence[str], given: Sequence[str], giver: str) -> NDArray[np.intp]:
+def _indices(what: str, wanted: Sequence[str], given: Sequence[str], giver: str, remedy: str) -> NDArray[np.intp]:
     for name in wanted:
         if name not in given:
             error = unknown_name(what, name, given)
-            raise ConfigError(f"the {giver} does not give what is needed: {error}; rename it in one of the two specs")
+            raise ConfigError(f"the {giver} does not give what is needed: {error}; {remedy}")
     return np.array([given.index(name) for name in wanted], dtype=np.intp)
