@@ -20,13 +20,14 @@ SUITE = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow",
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """In `module` of the runtime, `old` becomes `new`. fault: what it does; tests: those that are run."""
+    """In `module` of `part`, `old` becomes `new`. fault: what it does; tests: of the part, those that are run."""
 
     fault: str
     module: str
     old: str
     new: str
     tests: str = "."
+    part: str = "runtime"
 
 
 MUTATIONS = (
@@ -96,6 +97,55 @@ MUTATIONS = (
         "measured.state_tick, tick, 0",
         "test_binding.py",
     ),
+    *(
+        Mutation(*fault, part="policies")
+        for fault in (
+            (
+                "the scene is seen later than it was",
+                "windows.py",
+                "seen = now - delay",
+                "seen = now",
+                "test_windows.py",
+            ),
+            (
+                "what the robot did while wandering is learned",
+                "windows.py",
+                "before[before >= lead]",
+                "before[before >= 0]",
+                "test_windows.py",
+            ),
+            (
+                "rows past the end are learned",
+                "flow/modeling_flow.py",
+                "~(given | padded)",
+                "~given",
+                "flow/test_modeling_flow.py",
+            ),
+            ("a prefix is a row too long", "flow/modeling_flow.py", "rows < batch", "rows <= batch", "flow"),
+            ("the last step is left out", "samplers/euler.py", "range(steps)", "range(steps - 1)", "test_samplers.py"),
+            (
+                "rows of the past are sent",
+                "diffusion.py",
+                "chunk[self._past :]",
+                "chunk[: len(chunk) - self._past]",
+                "test_diffusion.py",
+            ),
+            (
+                "a rolled scene is told to be old",
+                "local.py",
+                "self._rollers.scene is not None",
+                "False",
+                "test_local.py",
+            ),
+            (
+                "the optimizer begins anew after a kill",
+                "training.py",
+                '"average": self._average, "optimizer": self._optimizer}',
+                '"average": self._average}',
+                "test_training.py",
+            ),
+        )
+    ),
 )
 
 
@@ -103,16 +153,17 @@ def noticed_by(mutation: Mutation) -> str | None:
     """The first test that fails with `mutation`; None if none does."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "src", Path(folder) / "src")
-        path = Path(folder) / "src" / "rollahead" / "runtime" / mutation.module
+        source_root = Path(folder) / "src"
+        path = source_root / "rollahead" / mutation.part / mutation.module
         source = path.read_text()
         if source.count(mutation.old) != 1:
             raise SystemExit(
                 f"{mutation.module} has {source.count(mutation.old)} times {mutation.old!r}; mend the mutation"
             )
         path.write_text(source.replace(mutation.old, mutation.new))
-        environment = {**os.environ, "PYTHONPATH": str(path.parents[2]), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(source_root), "PYTHONDONTWRITEBYTECODE": "1"}
         ran = subprocess.run(
-            [sys.executable, *SUITE, f"tests/runtime/{mutation.tests}"],
+            [sys.executable, *SUITE, f"tests/{mutation.part}/{mutation.tests}"],
             cwd=ROOT,
             env=environment,
             capture_output=True,

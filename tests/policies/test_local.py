@@ -227,7 +227,10 @@ def test_two_names_may_be_swapped() -> None:
 @pytest.mark.parametrize(
     "rename, words",
     [
-        ({"c": "a"}, r"rename has c, and the policy's names are a, b, s, t, top, x, y; write rename=\{the policy's name"),
+        (
+            {"c": "a"},
+            r"rename has c, and the policy's names are a, b, s, t, top, x, y; write rename=\{the policy's name",
+        ),
         ({"s": "t"}, "rename gives the policy t twice in state"),
         ({"top": "side"}, "no camera 'side'"),
     ],
