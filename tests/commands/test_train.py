@@ -101,7 +101,10 @@ def test_a_task_leads_to_a_checkpoint_with_its_evaluation_beside_it(rollahead: C
     assert [look["step"] for look in looks()] == [2, 4, 6]
     assert all(np.isfinite(look["cold_error"]) and look["success"] in (0.0, 100.0) for look in looks())
     summary = json.loads((run / "summary.json").read_text())
-    assert json.loads((run / "checkpoint/evaluation.json").read_text()) == summary
+    beside = json.loads((run / "checkpoint/evaluation.json").read_text())
+    assert {cell["planner"].pop("checkpoint") for cell in beside["cells"]} == {"."}
+    assert {cell["planner"].pop("checkpoint") for cell in summary["cells"]} == {"runs/mine/checkpoint"}
+    assert beside == summary
     assert (summary["command"], summary["seed"]) == ("train", 3)
     assert [cell["latency"]["ticks"] for cell in summary["cells"]] == [0, 2]
     assert pq.read_table(run / "episodes.parquet")["episode"].to_pylist() == [3 + HELD] * 2
@@ -192,7 +195,8 @@ REFUSED = {
     "wandering": (["demonstrations.wander=-1"], "wander"),
     "noise": (["demonstrations.noise=2"], "noise 2"),
     "offsets": (["offsets=-1"], "offsets"),
-    "a delay that is never": (["offsets=0"], "delay_input is true and offsets 0"),
+    "a delay that is never": (["offsets=0"], "would always be 0; give delay_input=false, or offsets of at least 1"),
+    "a kernel that is even": ([*OTHERS["diffusion"], "policy.kernel=4"], "policy=diffusion cannot be trained so ("),
     "prefixes": (["prefixes=8"], "prefixes 8"),
     "prefixes of another policy": ([*OTHERS["act"], "prefixes=2"], "policy=act cannot be trained with prefixes"),
     "a sampler": (["sampler=ddim"], "sampler=ddim needs a policy that denoises by diffusion"),
@@ -256,7 +260,14 @@ def spoil_end(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
+def spoil_statistics(folder: Path) -> None:
+    stats = json.loads((folder / "meta/stats.json").read_text())
+    stats["action"]["std"][0] = float("nan")
+    (folder / "meta/stats.json").write_text(json.dumps(stats))
+
+
 SPOILED = {
+    "a statistic that is none": (spoil_statistics, "as the std of action in meta/stats.json, and 2 finite numbers"),
     "a number that is none": (spoil_numbers, "has nan in observation.state 't', frame 5 of episode 0"),
     "another version": (spoil_version, "is of LeRobot's format v2.1, and v3.0 is read"),
     "not finalised": (spoil_end, "was not finalised, or not copied whole"),

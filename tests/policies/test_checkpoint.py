@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from rollahead.errors import ConfigError
 from rollahead.policies.card import CARD
-from rollahead.policies.checkpoint import ADAPTERS, load_policy
-from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
+from rollahead.policies.checkpoint import ADAPTERS, camera_sizes, load_policy
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
 
 ROBOT = RobotSpec(
     state=tuple(Dim(name) for name in ("x", "y", "z")),
@@ -74,6 +74,13 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_configuration_is_no_checkpoint(tmp_path: Path) -> None:
     assert f"{tmp_path} has no config.json, so it is no checkpoint; give the folder" in refused(tmp_path)
+
+
+def test_the_folder_of_a_run_of_ours_leads_to_its_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    assert refused(tmp_path).endswith("give the folder of a checkpoint")
+    (tmp_path / "checkpoint" / "config.json").touch()
+    assert refused(tmp_path).endswith(f"so it is no checkpoint; give {tmp_path / 'checkpoint'}")
 
 
 def test_the_folder_above_a_checkpoint_of_lerobots_training_leads_to_it(tmp_path: Path) -> None:
@@ -157,11 +164,5 @@ def test_a_checkpoint_before_0_4_is_told_how_to_become_a_new_one(folder: Path) -
     assert "lerobot.processor.migrate_policy_normalization" in refused(folder)
 
 
-def test_a_camera_of_another_size_is_refused_before_anything_moves(seeing_folder: Path) -> None:
-    def robot(name: str, height: int, width: int) -> RobotSpec:
-        return RobotSpec(ROBOT.action, ROBOT.state, 50.0, ROBOT.environment, (Camera(name, height, width),))
-
-    load_policy(seeing_folder, robot=robot("camera_1", SIDE, SIDE))
-    load_policy(seeing_folder, robot=robot("another", 480, 640))
-    said = refused(seeing_folder, robot=robot("camera_1", SIDE, 640))
-    assert f"camera 'camera_1' of the robot is {SIDE} by 640 pixels, and the policy's {SIDE} by {SIDE}; set" in said
+def test_the_sizes_of_its_cameras_are_by_their_names(seeing_folder: Path) -> None:
+    assert camera_sizes(seeing_folder) == dict.fromkeys(load_policy(seeing_folder).spec.cameras, (SIDE, SIDE))

@@ -429,7 +429,54 @@ def test_a_state_that_is_no_vector_is_refused(copied):
 def test_as_many_names_as_numbers_are_needed(copied):
     features = features_of(copied)
     changed(copied, features={**features, STATE: {**features[STATE], "names": ["x", "y"]}})
+    assert "info.json of data set" in refusal(copied) and "has shape (3,), and 2 names" in refusal(copied)
+    changed(copied, features={**features, STATE: {**features[STATE], "shape": [2], "names": ["x", "y"]}})
     assert "42 numbers of observation.state in 14 frames, and 2 names" in refusal(copied)
+
+
+@pytest.mark.parametrize("keys", ({"fps": None}, {"fps": 0}, {"fps": "50"}, {"features": None}, {"features": [STATE]}))
+def test_an_info_with_a_damaged_key_is_refused(copied, keys):
+    changed(copied, **keys)
+    assert f"is damaged ({next(iter(keys))} is {next(iter(keys.values()))!r}); copy" in refusal(copied)
+
+
+@pytest.mark.parametrize(
+    "column, entry, words",
+    [
+        (STATE, {"shape": [3]}, "no 'dtype'"),
+        (STATE, {"dtype": "float32", "shape": None}, "NoneType"),
+        (STATE, None, "NoneType"),
+        (ACTION, {"dtype": "float32", "shape": [3], "names": ["vx", "vy"]}, "action has shape (3,), and 2 names"),
+        (ACTION, {"dtype": "float32", "shape": [2], "names": {"vx": 0, "vy": "1"}}, "no list of names"),
+        (IMAGES + "top", {"dtype": "image", "shape": [6, 8]}, "images have shape (6, 8)"),
+    ],
+)
+def test_an_info_with_a_damaged_feature_is_refused(copied, column, entry, words):
+    changed(copied, features={**features_of(copied), column: entry})
+    said = refusal(copied)
+    assert f"meta/info.json of data set {copied} is damaged (" in said and words in said
+
+
+@pytest.mark.parametrize("feature", (STATE, ENVIRONMENT, ACTION))
+@pytest.mark.parametrize("figure", ("mean", "std", "min", "max"))
+@pytest.mark.parametrize("value", (None, [], [math.nan], [math.inf], [0.0] * 4), ids=str)
+def test_statistics_that_are_none_are_refused_by_name(copied, feature, figure, value):
+    path = copied / "meta/stats.json"
+    stats = json.loads(path.read_text())
+    if value is None:
+        del stats[feature][figure]
+    else:
+        stats[feature][figure] = value * len(stats[feature][figure]) if len(value) == 1 else value
+    path.write_text(json.dumps(stats))
+    said = refusal(copied)
+    assert f"as the {figure} of {feature} in meta/stats.json" in said and "recompute the statistics" in said
+
+
+@pytest.mark.parametrize("told", (None, {"mean": "much"}, {"mean": [[1], [1, 2]]}))
+def test_statistics_that_are_no_numbers_are_refused(copied, told):
+    path = copied / "meta/stats.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), STATE: told}))
+    assert "statistics of observation.state in meta/stats.json that are no numbers" in refusal(copied)
 
 
 def test_names_that_are_there_twice_are_refused(written):

@@ -215,6 +215,33 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
     assert _contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("moved", [".unfinished", "checkpoint"])
+def test_an_interrupt_while_a_checkpoint_is_replaced_leaves_the_one_before(
+    moved: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesson, before = _saved(tmp_path)
+    rename = Path.rename
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if path.name.endswith(moved):
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lesson.save(tmp_path / "checkpoint")
+    assert _contents(tmp_path) == before
+
+
+def test_a_checkpoint_that_a_kill_has_left_aside_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lesson, before = _saved(tmp_path)
+    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.before")
+    monkeypatch.setattr("rollahead.policies.lesson.write_card", _raising(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        lesson.save(tmp_path / "checkpoint")
+    assert _contents(tmp_path) == before
+
+
 def test_what_a_kill_has_left_unfinished_is_in_nobodys_way(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.unfinished").mkdir()
     (tmp_path / "checkpoint.unfinished/model.safetensors").write_bytes(b"half")

@@ -1,7 +1,7 @@
 """The local planner, with policies that note what they are given, and with one that was trained."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +239,17 @@ def test_two_names_may_be_swapped() -> None:
 def test_a_rename_that_does_not_fit_is_refused(rename: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         plan(Noting(), request_of(), rename=rename)
+
+
+def test_a_camera_of_another_size_is_refused_by_the_robots_name_whatever_the_policy_calls_it() -> None:
+    robot = replace(ROBOT, cameras=(Camera("eye", 4, 4), Camera("top", 480, 640)))
+
+    def load(rename: dict[str, str]) -> None:
+        local_planner(Noting(), ONE_SHOT, robot, Rollers(summed), rename, {"top": (4, 4)})
+
+    load({"top": "eye"})
+    with pytest.raises(ConfigError, match=r"camera 'top' of the robot is 480 by 640 pixels, and the policy's 4 by 4;"):
+        load({})
 
 
 def test_a_sampler_that_the_policy_cannot_serve_is_refused_by_name() -> None:

@@ -56,7 +56,14 @@ def test_a_card_of_other_sizes_is_refused_with_both(card: Card, words: str) -> N
 
 
 @pytest.mark.parametrize(
-    "names", [{"state": ["s", "r"]}, {"state": {"motors": ["s", "r"]}}, {"state": {"left": ["s"], "right": ["r"]}}]
+    "names",
+    [
+        {"state": ["s", "r"]},
+        {"state": {"motors": ["s", "r"]}},
+        {"state": {"left": ["s"], "right": ["r"]}},
+        {"state": {"r": 1, "s": 0}},
+        {"state": {"arms": {"left": ["s"], "right": ["r"]}}},
+    ],
 )
 def test_names_and_rate_are_the_data_sets_and_what_it_does_not_name_the_robots(names: Any, tmp_path: Path) -> None:
     card = named(FOLDER, FEATURES, None, dataset(tmp_path, **names, action=["a", "b", "c"], environment=None), robot())
@@ -84,12 +91,18 @@ def test_a_policy_that_sees_no_scene_needs_no_names_of_it() -> None:
 )
 def test_a_robot_of_other_sizes_is_refused_with_both_and_the_remedy(sizes: dict[str, int], words: str) -> None:
     said = refused(robot=robot(**sizes))
-    assert said.startswith(words) and "dataset=..." in said
+    assert said.startswith(words) and "planner.dataset=..." in said
 
 
 def test_a_data_set_of_other_sizes_is_refused_with_both(tmp_path: Path) -> None:
     said = refused(dataset=dataset(tmp_path, state=["s"], action=["a", "b", "c"], environment=["x"]))
     assert said.startswith(f"data set {tmp_path} has 1 names of state (s), and the policy 2")
+
+
+@pytest.mark.parametrize("names", ["sr", 3, [["s"], ["r"]], {"s": "first", "r": "second"}, {"s": None}])
+def test_names_that_cannot_be_read_are_refused_and_not_taken_from_the_robot(names: Any, tmp_path: Path) -> None:
+    said = refused(dataset=dataset(tmp_path, state=names), robot=robot())
+    assert said.startswith(f"{tmp_path}/meta/info.json cannot be read (") and "is no list of names" in said
 
 
 def test_what_nobody_names_is_said(tmp_path: Path) -> None:

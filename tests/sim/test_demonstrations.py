@@ -107,6 +107,15 @@ def test_without_noise_what_is_wanted_is_executed(task):
     np.testing.assert_array_equal(executed, shown.action)
 
 
+def test_while_the_robot_wanders_what_is_wanted_is_recorded():
+    task = TaughtRail()
+    shown = demonstrate(task, Recording({}, 9, 0.0, wander=5), 3)
+    np.testing.assert_array_equal(shown.action, np.tile(WANTED, (9, 1)))
+    executed = np.array(task.executed)
+    assert (executed[:5] != WANTED).all()
+    np.testing.assert_array_equal(executed[5:], shown.action[5:])
+
+
 @pytest.mark.parametrize("ticks", (1, 2, 7))
 def test_a_task_that_is_taught_lasts_as_long_as_asked(ticks):
     task = TaughtRail(lasts=1)

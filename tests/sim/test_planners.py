@@ -44,6 +44,13 @@ def test_a_sampler_for_a_planner_that_has_none_is_refused() -> None:
         make_planning({**WAVE, "horizon": 8}, REAL, UNROLLED, sampler={"name": "ddim", "steps": 10})
 
 
+@pytest.mark.parametrize("rename", ["foo", ["x"], {"a": 1}, {0: "a"}, 0, ""])
+def test_a_rename_that_is_no_mapping_of_names_is_refused(rename: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_planning({"name": "policy", "checkpoint": "mole_flow", "rename": rename}, REAL, UNROLLED)
+    assert str(caught.value) == f"planner.rename is {rename!r}; give {{the policy's name: the robot's}}"
+
+
 def test_a_chunk_shorter_than_what_the_roller_looks_back_is_refused_also_at_speed() -> None:
     index = np.zeros(1, np.intp)
     late = Rollers(FirstOrderLag(index, index, 0.1, 0.02, delay=5))

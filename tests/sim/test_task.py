@@ -174,6 +174,17 @@ def test_demonstrations_differ_by_their_seed_and_have_no_end(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TEACHABLE)
+def test_no_demonstration_begins_as_the_episode_of_its_seed(name: str) -> None:
+    task = TASKS[name]()
+    assert isinstance(task, Teachable)
+    for seed in range(50):
+        task.scatter(seed)
+        shown = [*task.state().tolist(), *task.environment().tolist()]
+        task.reset(seed)
+        assert shown[:2] != task.state().tolist()[:2] or shown[4:] != task.environment().tolist()
+
+
+@pytest.mark.parametrize("name", TEACHABLE)
 def test_an_episode_after_a_demonstration_is_what_it_always_was(name: str) -> None:
     used, fresh = TASKS[name](), TASKS[name]()
     assert isinstance(used, Teachable)

@@ -25,6 +25,7 @@ from rollahead.sim.task import Teachable, make_task
 GROUPS = ("task", "policy", "demonstrations", "training", "watch", "evaluation", "sampler", "rename")
 SHORT = 8  # the execution horizon of an evaluation, where the delay is not longer
 FEW = 2  # demonstrations of a rehearsal
+FOREIGN = (RuntimeError, ValueError, LookupError, TypeError, AttributeError)  # what torch and LeRobot raise
 SHOWN = 5  # episodes of each cell that the report can show
 HELD = 1_000_000  # the seeds of episodes that are played are so far from those of demonstrations
 
@@ -48,6 +49,11 @@ class TrainOptions:
             raise ConfigError(f"threads is {self.threads} and workers {self.workers}; give at least 1 of each")
         if isinstance(self.cameras, str):
             raise ConfigError(f"cameras is {self.cameras!r}; give a list, such as cameras=[{self.cameras}]")
+        if self.delay_input and not self.offsets:
+            raise ConfigError(
+                "delay_input is true and offsets 0, so the delay would always be 0; give delay_input=false, or offsets "
+                "of at least 1"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +211,7 @@ def _names(rename: Any) -> dict[str, str]:
 
 
 def rehearse(course: Course) -> None:
-    """Does all that the training will do, small and elsewhere: a few demonstrations, no step, no episode.
+    """Does all that the training will do, small and elsewhere: a few demonstrations, one step, no episode.
 
     Raises: ConfigError, if something cannot be.
     """
@@ -213,6 +219,21 @@ def rehearse(course: Course) -> None:
     small = replace(course, demonstrations=few, options=replace(course.options, workers=1))
     with TemporaryDirectory() as scratch:
         checkpoint = Path(scratch) / "checkpoint"
-        small.lesson(small.frames(Path(scratch) / "dataset", quiet=True)).save(checkpoint)
+        _learn(small, small.frames(Path(scratch) / "dataset", quiet=True), checkpoint)
         for cell in course.cells(checkpoint):
             check(cell, workers=course.options.workers)
+
+
+def _learn(course: Course, frames: Frames, checkpoint: Path) -> None:
+    """One step, looked at and saved. Raises: ConfigError, if the policy cannot take it."""
+    try:
+        lesson = course.lesson(frames)
+        lesson.training.advance()
+        lesson.cold_error()
+        lesson.save(checkpoint)
+    except FOREIGN as error:
+        words = next(iter(str(error).splitlines()), type(error).__name__).strip().removesuffix(".")
+        raise ConfigError(
+            f"policy={course.policy['name']} cannot be trained so ({words}); see the options of policy.* and "
+            "training.* in rollahead train --help"
+        ) from error

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.policies.card import Card, read_card, write_card
+from rollahead.policies.card import Card, read_card
 from rollahead.policies.features import Features, features_of
 from rollahead.policies.names import named
 from rollahead.policies.normalise import Normalisers, read_normalisers
@@ -25,9 +25,8 @@ from rollahead.policies.policy import Policy
 from rollahead.policies.weights import check_weights
 from rollahead.runtime.spec import RobotSpec
 
-__all__ = ["Card", "Checkpoint", "load_policy", "read_card", "write_card"]
-
 CONFIG = "config.json"
+INSIDE = ("checkpoint", "**/pretrained_model")  # where a run of our training has one, and one of LeRobot's
 ADAPTERS: Mapping[str, str] = {  # by `type`: what makes the policy of a `Checkpoint`
     "act": "rollahead.policies.act:load",
     "diffusion": "rollahead.policies.diffusion:load",
@@ -64,23 +63,20 @@ def load_policy(folder: str | Path, *, dataset: str | Path | None = None, robot:
         raise unknown_name(f"policy type in {folder / CONFIG}", kind, ADAPTERS)
     check_weights(folder)
     features = features_of(config)
-    _check_cameras(features, robot)
     card = named(folder, features, read_card(folder), dataset, robot)
     module, function = ADAPTERS[kind].split(":")
     policy: Policy = getattr(importlib.import_module(module), function)(Checkpoint(folder, config, features, card))
     return policy
 
 
-def _check_cameras(features: Features, robot: RobotSpec | None) -> None:
-    """Those of the robot that have the names of the policy's give images of its size."""
-    wanted = dict(zip(features.camera_names, features.cameras.values(), strict=True))
-    for camera in () if robot is None else robot.cameras:
-        _, height, width = wanted.get(camera.name, (3, camera.height, camera.width))
-        if (camera.height, camera.width) != (height, width):
-            raise ConfigError(
-                f"camera {camera.name!r} of the robot is {camera.height} by {camera.width} pixels, and the policy's "
-                f"{height} by {width}; set the camera to that"
-            )
+def camera_sizes(folder: str | Path) -> dict[str, tuple[int, int]]:
+    """By camera, as the policy in `folder` calls it, the (height, width) of the images that it takes.
+
+    Raises: ConfigError, as `load_policy` does.
+    """
+    features = features_of(_read_config(Path(folder)))
+    sizes = [(height, width) for _, height, width in features.cameras.values()]
+    return dict(zip(features.camera_names, sizes, strict=True))
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -90,7 +86,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text())
     except FileNotFoundError as error:
-        inner = next(folder.glob(f"**/pretrained_model/{CONFIG}"), None)
+        inner = next((path for where in INSIDE for path in folder.glob(f"{where}/{CONFIG}")), None)
         hint = f"give {inner.parent}" if inner else "give the folder of a checkpoint"
         raise ConfigError(f"{folder} has no {CONFIG}, so it is no checkpoint; {hint}") from error
     except (OSError, ValueError) as error:

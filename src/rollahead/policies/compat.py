@@ -27,7 +27,6 @@ HOMES: Mapping[str, tuple[str, ...]] = {  # where a name is: the first of these 
     "FeatureType": ("lerobot.configs.types",),
     "NormalizationMode": ("lerobot.configs.types",),
     "PolicyFeature": ("lerobot.configs.types",),
-    "RTCAttentionSchedule": ("lerobot.configs.types",),
     "PreTrainedConfig": ("lerobot.configs.policies",),
     "PreTrainedPolicy": ("lerobot.policies.pretrained",),
     "AdamWConfig": ("lerobot.optim.optimizers",),
@@ -38,12 +37,9 @@ HOMES: Mapping[str, tuple[str, ...]] = {  # where a name is: the first of these 
     "ACTTemporalEnsembler": ("lerobot.policies.act.modeling_act",),
     "make_pre_post_processors": ("lerobot.policies.factory",),
     "normalising_pipelines": ("lerobot.policies.act.processor_act",),
-    "PolicyProcessorPipeline": ("lerobot.processor",),
     "NormalizerProcessorStep": ("lerobot.processor",),
     "UnnormalizerProcessorStep": ("lerobot.processor",),
     "LeRobotDataset": ("lerobot.datasets.lerobot_dataset",),
-    "hw_to_dataset_features": ("lerobot.utils.feature_utils", "lerobot.datasets.utils"),
-    "build_dataset_frame": ("lerobot.utils.feature_utils", "lerobot.datasets.utils"),
 }
 OTHERWISE: Mapping[str, str] = {  # what LeRobot itself calls it
     "normalising_pipelines": "make_act_pre_post_processors",  # rename, batch, device, normalise; unnormalise, CPU

@@ -53,11 +53,7 @@ class LeRobotDiffusion:
         self._vision = Vision(_encoders(self._model, len(features.cameras)), features, normalisers, self.device)
         self.trained: Trained = card.trained
         self.shape = (config.horizon, features.action)
-        self.process = Diffusion(
-            abar=self._model.noise_scheduler.alphas_cumprod,
-            prediction=config.prediction_type,
-            clip=config.clip_sample_range if config.clip_sample else None,
-        )
+        self.process = process_of(policy)
         self.spec = PolicySpec(
             action=card.action,
             state=card.state,
@@ -95,6 +91,16 @@ class LeRobotDiffusion:
     def rows(self, chunk: torch.Tensor) -> FloatArray:
         """(H, A), in robot units, from now on. Phase: hot."""
         return frozen(self._action.unnormalise(chunk[self._past :]).cpu().double().numpy())
+
+
+def process_of(policy: Any) -> Diffusion:
+    """That of LeRobot's policy."""
+    config = policy.config
+    return Diffusion(
+        abar=policy.diffusion.noise_scheduler.alphas_cumprod,
+        prediction=config.prediction_type,
+        clip=config.clip_sample_range if config.clip_sample else None,
+    )
 
 
 def _encoders(model: Any, cameras: int) -> Sequence[torch.nn.Module]:

@@ -24,6 +24,7 @@ Stats = dict[str, dict[str, FloatArray]]  # by feature, then by figure: mean, st
 
 IMAGES = "observation.images."
 CAMERA = "camera"
+FIGURES = ("mean", "std", "min", "max")  # by which a policy's numbers are normalised
 PARTS = {STATE: "state", ENVIRONMENT: "environment", ACTION: "action"}
 
 
@@ -73,7 +74,7 @@ class Frames:
 
 
 def check_finite(frames: Frames) -> None:
-    """Raises: ConfigError, if a number is NaN or infinite; it says which."""
+    """Raises: ConfigError, if a number is NaN or infinite, or a statistic, or there is none; it says which."""
     for feature, part in PARTS.items():
         values = getattr(frames, part)
         bad = np.argwhere(~np.isfinite(values))
@@ -83,6 +84,19 @@ def check_finite(frames: Frames) -> None:
             raise ConfigError(
                 f"data set {frames.folder} has {values[frame, dim]} in {feature} {frames.names[feature][dim]!r}, frame "
                 f"{at} of episode {episode}; delete the episode (lerobot-edit-dataset), or record it again"
+            )
+        _check_stats(frames, feature)
+
+
+def _check_stats(frames: Frames, feature: str) -> None:
+    dims = len(frames.names[feature])
+    for figure in FIGURES if dims else ():
+        values = frames.stats[feature].get(figure, np.empty(0))
+        if np.atleast_1d(values).shape != (dims,) or not np.isfinite(values).all():
+            raise ConfigError(
+                f"data set {frames.folder} has {values.tolist() or 'nothing'} as the {figure} of {feature} in "
+                f"meta/stats.json, and {dims} finite numbers are needed; let LeRobot recompute the statistics, or "
+                "record it again"
             )
 
 

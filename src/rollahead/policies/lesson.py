@@ -84,14 +84,15 @@ class Lesson:
 
         Raises: ControlError, if the disk does not take it.
         """
-        unfinished = folder.with_name(folder.name + ".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished, before = (folder.with_name(folder.name + end) for end in (".unfinished", ".before"))
+        _tidy(folder, unfinished, before)
         try:
             self.training.averaged.save_pretrained(unfinished)
             self._before.save_pretrained(unfinished)
             self._after.save_pretrained(unfinished)
             write_card(unfinished, self._card)
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                folder.rename(before)
             unfinished.rename(folder)
         except (OSError, SafetensorError) as error:
             reason = getattr(error, "strerror", None) or error
@@ -99,7 +100,7 @@ class Lesson:
                 f"the checkpoint {folder} could not be written ({reason}); free some space, and resume the training"
             ) from error
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            _tidy(folder, unfinished, before)
 
     def _draw(self, rng: np.random.Generator, n: int) -> Batch:
         return self._normalised(self._windows.draw(rng, n))
@@ -109,6 +110,14 @@ class Lesson:
         if self._trainee.timed and self._trainee.n_obs == 1:
             made |= {key: made[key][:, None] for key in self._trainee.policy.config.input_features}
         return {**made, **{key: batch[key].to(made[ACTION].device) for key in OURS}}
+
+
+def _tidy(folder: Path, unfinished: Path, before: Path) -> None:
+    """Leaves a whole checkpoint at most: the one `before`, put aside, goes back if the new one has not come."""
+    if before.exists() and not folder.exists():
+        before.rename(folder)
+    for path in (unfinished, before):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def sizes_of(frames: Frames, trained: Trained) -> Sizes:

@@ -78,15 +78,35 @@ class LocalPlanner:
 
 
 def local_planner(
-    policy: Policy, sampler: Mapping[str, Any], robot: RobotSpec, rollers: Rollers, rename: Mapping[str, str]
+    policy: Policy,
+    sampler: Mapping[str, Any],
+    robot: RobotSpec,
+    rollers: Rollers,
+    rename: Mapping[str, str],
+    sizes: Mapping[str, tuple[int, int]] | None = None,
 ) -> LocalPlanner:
-    """`policy` as the planner of `robot`. sampler: a `name` and options; rename: names of the policy's to the robot's.
+    """`policy` as the planner of `robot`. sampler: a `name` and options; rename: names of the policy's to the robot's;
+    sizes: by the policy's camera (height, width), of those that take only one.
 
     Raises: ConfigError, if they do not go together.
     """
     spec = renamed(policy.spec, rename)
     cameras = dict(zip(policy.spec.cameras, spec.cameras, strict=True))
-    return LocalPlanner(policy, make_sampler(sampler, policy), map_by_name(robot, spec, REMEDY), rollers, cameras)
+    mapping = map_by_name(robot, spec, REMEDY)
+    _check_sizes(robot, cameras, sizes or {})
+    return LocalPlanner(policy, make_sampler(sampler, policy), mapping, rollers, cameras)
+
+
+def _check_sizes(robot: RobotSpec, cameras: Mapping[str, str], sizes: Mapping[str, tuple[int, int]]) -> None:
+    """The robot's cameras give images of the `sizes` that the policy's take. cameras: as of `LocalPlanner`."""
+    given = {camera.name: (camera.height, camera.width) for camera in robot.cameras}
+    for own, (height, width) in sizes.items():
+        theirs = cameras[own]
+        if given[theirs] != (height, width):
+            raise ConfigError(
+                f"camera {theirs!r} of the robot is {given[theirs][0]} by {given[theirs][1]} pixels, and the policy's "
+                f"{height} by {width}; set the camera to that"
+            )
 
 
 def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:

@@ -1,7 +1,7 @@
 """Names of a policy's dimensions, of whoever knows them: its card, the data set it was trained on, or the robot."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 from rollahead.errors import ConfigError
 from rollahead.policies.card import CARD, Card
 from rollahead.policies.features import ACTION, ENVIRONMENT, STATE, Features
+from rollahead.policies.schema import told_names
 from rollahead.runtime.spec import RobotSpec, names_of
 
 PARTS: Mapping[str, str] = {"state": STATE, "environment": ENVIRONMENT, "action": ACTION}
-REMEDY = "give the folder of the data set that it was trained on (dataset=...), or drive a robot of these sizes"
+REMEDY = "give the folder of the data set that it was trained on (planner.dataset=...), or drive a robot of these sizes"
 
 
 def named(
@@ -67,14 +68,7 @@ def _of_dataset(folder: Path) -> _Said:
     try:
         info: Mapping[str, Any] = json.loads(path.read_text())
         features, rate_hz = info["features"], float(info["fps"])
-        found = {key: _flat(features[key].get("names")) for key in PARTS.values() if key in features}
+        found = {key: told_names(features[key]) for key in PARTS.values() if key in features}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} cannot be read ({error!r}); give the folder of a LeRobotDataset") from error
     return _Said(f"data set {folder}", {key: names for key, names in found.items() if names}, rate_hz)
-
-
-def _flat(names: Any) -> tuple[str, ...]:
-    """LeRobot's names: a list, or lists by group, or None."""
-    if isinstance(names, Mapping):
-        return tuple(name for group in names.values() for name in _flat(group))
-    return tuple(map(str, names)) if isinstance(names, Sequence) and not isinstance(names, str) else ()

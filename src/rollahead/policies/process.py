@@ -12,6 +12,7 @@ import torch
 
 from rollahead.errors import unknown_name
 
+PREDICTIONS = ("velocity", "sample")  # of a flow policy: v or x0
 Denoise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]  # a context, (B, T, A), (B,) -> (B, T, A)
 
 
@@ -48,15 +49,13 @@ class Diffusion:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """prediction: `velocity` (v) or `sample` (x0); per_row: whether each row may have its own time, as prefixes
-    need."""
+    """prediction: `velocity` (v) or `sample` (x0)."""
 
     prediction: str
-    per_row: bool = False
 
     def __post_init__(self) -> None:
-        if self.prediction not in ("velocity", "sample"):
-            raise unknown_name("prediction of a flow policy", self.prediction, ("velocity", "sample"))
+        if self.prediction not in PREDICTIONS:
+            raise unknown_name("prediction of a flow policy", self.prediction, PREDICTIONS)
 
     def velocity(self, predicted: torch.Tensor, x: torch.Tensor, t: float) -> torch.Tensor:
         """v of the mixture `x` at time `t` > 0, of what the network `predicted`: (B, T, A) each. Phase: hot."""

@@ -15,9 +15,9 @@ import torch
 
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.policies import compat
+from rollahead.policies.diffusion import process_of
 from rollahead.policies.frames import ACTION, ENVIRONMENT, IMAGES, STATE
 from rollahead.policies.policy import Trained
-from rollahead.policies.process import Diffusion
 from rollahead.runtime.options import call, check_kind
 
 Cold = Callable[[Any, Mapping[str, torch.Tensor], torch.Tensor], torch.Tensor]
@@ -166,9 +166,10 @@ def _cold_diffusion(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch
     model, cameras = policy.diffusion, list(policy.config.image_features)
     pictures = {IMAGES[:-1]: torch.stack([batch[key] for key in cameras], dim=-4)} if cameras else {}
     condition = model._prepare_global_conditioning({**batch, **pictures})
-    last = model.noise_scheduler.config.num_train_timesteps - 1
-    process = Diffusion(model.noise_scheduler.alphas_cumprod, policy.config.prediction_type)
-    x0, _ = process.predict(lambda context, x, t: model.unet(x, t, global_cond=context), condition, noise, last)
+    process = process_of(policy)
+    x0, _ = process.predict(
+        lambda context, x, t: model.unet(x, t, global_cond=context), condition, noise, process.steps - 1
+    )
     return x0
 
 

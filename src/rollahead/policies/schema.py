@@ -9,6 +9,7 @@ from typing import Any
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.policies.features import camera_name
 from rollahead.policies.frames import ACTION, PARTS, STATE
+from rollahead.policies.stored import damaged
 
 Features = Mapping[str, Mapping[str, Any]]  # as in LeRobot's info.json
 COLOURS = 4  # the most that an image has
@@ -33,8 +34,15 @@ def read_schema(
     """The schema of the data set in `folder`. rename: what is to be called otherwise: columns, dimensions, cameras;
     cameras: which to keep, as they are called then; None for all.
 
-    Raises: ConfigError, if it has no state or action, one that is no vector, or not what is named here.
+    Raises: ConfigError, if it has no state or action, one that is no vector, not what is named here, or is damaged.
     """
+    try:
+        return _read(folder, features, rename, cameras)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise damaged(folder, f"no {error}" if isinstance(error, KeyError) else str(error)) from error
+
+
+def _read(folder: Path, features: Features, rename: Mapping[str, str], cameras: Sequence[str] | None) -> Schema:
     columns = _columns(folder, features, rename)
     names = {feature: _names(folder, feature, column, features[column]) for feature, column in columns.items()}
     seen = {camera_name(key): key for key in features if features[key]["dtype"] in ("image", "video")}
@@ -50,13 +58,19 @@ def read_schema(
 
 
 def told_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of a feature's dimensions, if it says them. LeRobot has a list, a list by a title, or a place by each
-    name."""
-    names = feature.get("names")
+    """The names of a feature's dimensions, none if it does not say them. LeRobot has a list, lists by title or group,
+    or a place by each name. Raises: ValueError, if they are none of these."""
+    return _flat(feature.get("names") or ())
+
+
+def _flat(names: Any) -> tuple[str, ...]:
     if isinstance(names, Mapping):
-        inner = list(names.values())
-        names = inner[0] if len(inner) == 1 and isinstance(inner[0], list) else sorted(names, key=names.__getitem__)
-    return tuple(map(str, names or ()))
+        if all(isinstance(place, int) for place in names.values()):
+            return _flat(sorted(names, key=names.__getitem__))
+        return tuple(name for group in names.values() for name in _flat(group))
+    if not (isinstance(names, list | tuple) and all(isinstance(name, str | int) for name in names)):
+        raise ValueError(f"{names!r} is no list of names, no lists by group, and no place by each name")
+    return tuple(map(str, names))
 
 
 def _columns(folder: Path, features: Features, rename: Mapping[str, str]) -> dict[str, str]:
@@ -78,11 +92,16 @@ def _names(folder: Path, feature: str, column: str, entry: Mapping[str, Any]) ->
             f"data set {folder} has {column} of shape {tuple(shape)}, and a vector is needed; write it as one of "
             f"{math.prod(shape)} numbers"
         )
-    return told_names(entry) or tuple(f"{PARTS[feature]}_{i}" for i in range(shape[0]))
+    names = told_names(entry) or tuple(f"{PARTS[feature]}_{i}" for i in range(shape[0]))
+    if len(names) != shape[0]:
+        raise ValueError(f"{column} has shape {tuple(shape)}, and {len(names)} names")
+    return names
 
 
 def _size(shape: Sequence[int]) -> tuple[int, int]:
     """(height, width) of images (height, width, C) or (C, height, width)."""
+    if len(shape) != 3:
+        raise ValueError(f"images have shape {tuple(shape)}")
     height, width = shape[:2] if shape[2] <= COLOURS else shape[1:]
     return height, width
 

@@ -7,6 +7,7 @@ data/chunk-000/*.parquet              a row per frame
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError
 from rollahead.policies.frames import Floats, Stats
+from rollahead.runtime.arrays import FloatArray
 
 VERSION = "v3.0"
 CONVERTED = "v2.1"  # from which LeRobot converts
@@ -42,7 +44,19 @@ def read_info(folder: Path) -> Mapping[str, Any]:
         )
     if missing := [key for key in ("features", "fps", "total_frames") if key not in info]:
         raise ConfigError(f"{path} says no {', '.join(missing)}; record the data set again, or copy it whole")
+    features, fps = info["features"], info["fps"]
+    if not isinstance(features, Mapping):
+        raise damaged(folder, f"features is {features!r}")
+    if type(fps) not in (int, float) or not 0 < fps < math.inf:
+        raise damaged(folder, f"fps is {fps!r}")
     return info
+
+
+def damaged(folder: Path, reason: str) -> ConfigError:
+    """The error for an info.json that says what cannot be."""
+    return ConfigError(
+        f"meta/info.json of data set {folder} is damaged ({reason}); copy the data set again, or record it again"
+    )
 
 
 def _converted(version: str | None) -> str:
@@ -125,10 +139,17 @@ def read_stats(folder: Path, features: Mapping[str, str]) -> Stats:
             f"data set {folder} has no statistics of {', '.join(missing)} in meta/stats.json, and a policy's numbers "
             "are normalised by them; copy the data set whole, or record it again"
         )
-    return {
-        feature: {figure: np.asarray(value, np.float64) for figure, value in told[name].items()}
-        for feature, name in features.items()
-    }
+    return {feature: _figures(folder, name, told[name]) for feature, name in features.items()}
+
+
+def _figures(folder: Path, name: str, told: Any) -> dict[str, FloatArray]:
+    try:
+        return {figure: np.asarray(value, np.float64) for figure, value in told.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"data set {folder} has statistics of {name} in meta/stats.json that are no numbers ({error}); let LeRobot "
+            "recompute them, or record it again"
+        ) from error
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.planner import Plan
 from rollahead.runtime.roll import SceneRoller, StateRoller
+from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.sim.approach import follow
 from rollahead.sim.gantry import RATE_HZ, Disturbance, Gantry, Model, Scene, State, action_dims, anywhere, state_dims
@@ -80,7 +81,7 @@ class Belt:
 
     def scatter(self, seed: int) -> None:
         """Begins a demonstration; see `Teachable`. In one case of four the tool is at rest and an object comes in."""
-        rng = np.random.default_rng(seed)
+        rng = generator("scatter", seed)
         self.stimulus_tick = NEVER
         self._pushes = self._disturbance.none()
         if rng.random() < 0.25:

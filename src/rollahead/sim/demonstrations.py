@@ -94,7 +94,7 @@ def demonstrate(task: Task, recording: Recording, seed: int) -> Demonstration:
     """One demonstration of `task`, begun anew, without images."""
     plan, last = _begin(task, recording.ticks, seed)
     scale, stray, intention = _scale(task.spec, recording.noise), generator("stray", seed), generator("expert", seed)
-    low, high = (np.array([getattr(dim, end) for dim in task.spec.action]) for end in ("low", "high"))
+    low, high = _range(task.spec)
     wanderings = _wanderings(task, recording, seed)
     seen: list[Observation] = []
     actions: list[FloatArray] = []
@@ -166,16 +166,22 @@ def _wanderings(task: Task, recording: Recording, seed: int) -> Iterator[FloatAr
     """What is sent in the first ticks instead of what the expert wants: anything within the actions' ranges, for some
     ticks each."""
     rng = generator("wander", seed)
-    low, high = (np.array([getattr(dim, end) for dim in task.spec.action]) for end in ("low", "high"))
+    low, high = _range(task.spec)
     for tick in range(recording.wander if isinstance(task, Teachable) else 0):
         if tick % STRIDE == 0:
             wanted = rng.uniform(low, high)
         yield wanted
 
 
+def _range(robot: RobotSpec) -> tuple[FloatArray, FloatArray]:
+    """(A,) and (A,), the least and the most of each action."""
+    return np.array([dim.low for dim in robot.action]), np.array([dim.high for dim in robot.action])
+
+
 def _scale(robot: RobotSpec, noise: float) -> FloatArray:
     """(A,), the standard deviation of what is added to each action. Raises: ConfigError, if one has no range."""
-    half = np.array([(dim.high - dim.low) / 2 for dim in robot.action])
+    low, high = _range(robot)
+    half = (high - low) / 2
     noisy = ~mask(robot.action, Kind.DISCRETE) & (noise > 0)
     if endless := [dim.name for dim, at in zip(robot.action, noisy & ~np.isfinite(half), strict=True) if at]:
         raise ConfigError(f"{', '.join(endless)} has no range to take noise from; give it low and high, or noise=0")

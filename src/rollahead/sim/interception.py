@@ -15,6 +15,7 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.planner import Plan
 from rollahead.runtime.roll import SceneRoller, StateRoller
+from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.sim.approach import approach
 from rollahead.sim.ball import (
@@ -129,7 +130,7 @@ class Interception:
 
     def scatter(self, seed: int) -> None:
         """Begins a demonstration: the ball on its way, or waiting, or going, or past; see `Teachable`."""
-        rng = np.random.default_rng(seed)
+        rng = generator("scatter", seed)
         tool, ball = self._anywhere(rng)
         self.stimulus_tick = NEVER
         self._pushes = self._disturbance.none()

@@ -16,6 +16,7 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.planner import Plan
 from rollahead.runtime.roll import StateRoller
+from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.sim.approach import approach, coasted
 from rollahead.sim.gantry import RATE_HZ, Disturbance, Gantry, Model, Scene, State, action_dims, anywhere, state_dims
@@ -93,7 +94,7 @@ class WhackAMole:
 
     def scatter(self, seed: int) -> None:
         """Begins a demonstration; see `Teachable`. In one case of four the mole has just jumped from under the tool."""
-        rng = np.random.default_rng(seed)
+        rng = generator("scatter", seed)
         (first, *_), jumped = self._draw_jump(rng)
         tool, moles = ((*first, 0.0, 0.0), jumped) if rng.random() < 0.25 else self._anywhere(rng)
         self.stimulus_tick = NEVER
@@ -201,11 +202,6 @@ def drive_to(
         states[i], rows[i] = (x, y, vx, vy), (ax, ay)
         x, y, vx, vy = model.step((x, y, vx, vy), (ax, ay))
     return states, rows
-
-
-def plan_to(model: Model, state: FloatArray, target: Point, horizon: int, pace: float = 1.0) -> FloatArray:
-    """(horizon, 2), the actions alone."""
-    return drive_to(model, state, target, horizon, pace)[1]
 
 
 def _nearest(observation: Observation) -> Point:

@@ -73,13 +73,21 @@ def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
 
 
 def _policy(brief: Brief, checkpoint: str, dataset: str | None = None, rename: Any = None) -> Planning:
-    from rollahead.policies.checkpoint import load_policy
+    from rollahead.policies.checkpoint import camera_sizes, load_policy
     from rollahead.policies.local import local_planner
     from rollahead.policies.shipped import find
 
-    policy = load_policy(find(checkpoint), dataset=dataset, robot=brief.scene.spec)
-    planner = local_planner(policy, brief.sampler, brief.scene.spec, brief.rollers, rename or {})
+    names = _names({} if rename is None else rename)
+    folder, robot = find(checkpoint), brief.scene.spec
+    policy = load_policy(folder, dataset=dataset, robot=robot)
+    planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, camera_sizes(folder))
     return Planning(planner, policy.spec.horizon, policy.spec.n_obs)
+
+
+def _names(rename: Any) -> Mapping[str, str]:
+    if isinstance(rename, Mapping) and all(isinstance(name, str) for pair in rename.items() for name in pair):
+        return rename
+    raise ConfigError(f"planner.rename is {rename!r}; give {{the policy's name: the robot's}}")
 
 
 def _checked(horizon: int) -> int:

@@ -39,7 +39,6 @@ def test_it_says_what_it_is_made_for(policy: FlowAdapter) -> None:
     assert (policy.spec.state, policy.spec.environment, policy.spec.action) == tuple(NAMES.values())
     assert (policy.spec.horizon, policy.spec.rate_hz, policy.spec.n_obs) == (8, 50.0, 1)
     assert (policy.shape, policy.trained) == ((8, 2), TOLD)
-    assert policy.process.per_row
 
 
 @pytest.mark.parametrize("delay", range(7))

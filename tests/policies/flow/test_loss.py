@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from rollahead.policies.flow.loss import TARGETS, flow_loss
-from rollahead.policies.flow.net import PREDICTIONS
-from rollahead.policies.process import Flow
+from rollahead.policies.process import PREDICTIONS, Flow
 from rollahead.policies.samplers import integrate
 
 B, T, A = 2, 6, 2

@@ -13,8 +13,9 @@ from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.flow.configuration_flow import FlowConfig
 from rollahead.policies.flow.modeling_flow import NOISE_ALONE, FlowPolicy, times
-from rollahead.policies.flow.net import NETS, PREDICTIONS
+from rollahead.policies.flow.net import NETS
 from rollahead.policies.policy import Trained
+from rollahead.policies.process import PREDICTIONS
 from rollahead.policies.samplers import make_sampler
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.messages import Observation
@@ -130,6 +131,17 @@ def test_a_prefix_in_the_batch_is_given_and_not_learned_from(given: int) -> None
     assert torch.equal(x[0, :given], action[0, :given])
     expected = (made - action)[0, given:].square().mean()
     torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.parametrize("end", [3, 7])
+def test_what_is_past_an_end_is_not_learned_from(end: int) -> None:
+    policy = flow_policy()
+    padded = torch.arange(8) >= end
+    batch = {key: rows[None] for key, rows in batch_of(SEEN).items()} | {"action_is_pad": padded[None]}
+    seen: list[torch.Tensor] = []
+    policy.net.register_forward_hook(lambda net, inputs, made: seen.append(made))
+    loss, _ = policy({**batch, ACTION: NOISE[None]})
+    torch.testing.assert_close(loss, (seen[0] - NOISE)[0, :end].square().mean())
 
 
 @pytest.mark.parametrize(

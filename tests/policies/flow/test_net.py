@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from rollahead.errors import ConfigError
-from rollahead.policies.flow.net import NETS, PREDICTIONS, NetConfig, embedded, make_net
+from rollahead.policies.flow.net import NETS, NetConfig, embedded, make_net
+from rollahead.policies.process import PREDICTIONS
 
 A, C, T = 2, 3, 5
 SMALL = {"actions": A, "condition": C, "horizon": T, "width": 16, "depth": 1}

@@ -30,7 +30,7 @@ class FlowAdapter:
 
     def __init__(self, net: torch.nn.Module, made: NetConfig, checkpoint: Checkpoint) -> None:
         card, norms = checkpoint.card, checkpoint.normalisers()
-        self.process = Flow(checkpoint.config["prediction"], per_row=card.trained.prefixes > 0)
+        self.process = Flow(checkpoint.config["prediction"])
         self.shape = (made.horizon, made.actions)
         self.trained: Trained = card.trained
         self.spec = PolicySpec(

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rollahead.policies.compat import AdamWConfig, NormalizationMode, PreTrainedConfig
+from rollahead.policies.features import ENVIRONMENT, STATE
 from rollahead.policies.flow.net import NetConfig
-
-STATE, ENVIRONMENT, ACTION = "observation.state", "observation.environment_state", "action"
 
 
 @PreTrainedConfig.register_subclass("rollahead_flow")

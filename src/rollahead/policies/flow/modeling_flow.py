@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from rollahead.policies.compat import PreTrainedPolicy
-from rollahead.policies.flow.configuration_flow import ACTION, ENVIRONMENT, STATE, FlowConfig
+from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
+from rollahead.policies.flow.configuration_flow import FlowConfig
 from rollahead.policies.flow.loss import flow_loss
 from rollahead.policies.flow.net import make_net
 from rollahead.policies.process import Flow

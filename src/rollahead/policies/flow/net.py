@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from rollahead.errors import ConfigError, unknown_name
+from rollahead.policies.process import PREDICTIONS
 
 FREQUENCIES = 32  # of the embedding of a time
 HEADS = 4
-PREDICTIONS = ("velocity", "sample")
 LEARNED = 0.02  # standard deviation of what is learned from nothing
 
 
