@@ -67,12 +67,13 @@ MOVING = ("interception", "belt")  # scenes in which it matters how old they wer
 PLAIN: Mapping[str, Recipe] = {  # without offsets
     f"{task}_flow_plain": Recipe(task, "flow", {**FLOW[task], "offsets": 0, "delay_input": False}) for task in MOVING
 }
+RECIPES = {**SHIPPED, **PLAIN}
 
 
 def checkpoints(names: Sequence[str] = ()) -> None:
     """Trains the shipped policies, one after the other; how long each takes, and how large it is."""
     for name in names or SHIPPED:
-        _train(name, SHIPPED[name])
+        _train(name, RECIPES[name])
 
 
 def _train(name: str, recipe: Recipe) -> None:
@@ -85,8 +86,9 @@ def _train(name: str, recipe: Recipe) -> None:
     subprocess.run(program, check=True)
     minutes = (time.monotonic() - began) / 60
     if name in SHIPPED:
+        shutil.copytree(folder / "checkpoint", FOLDER / f"{name}.unfinished", dirs_exist_ok=True)
         shutil.rmtree(FOLDER / name, ignore_errors=True)
-        shutil.copytree(folder / "checkpoint", FOLDER / name)
+        (FOLDER / f"{name}.unfinished").rename(FOLDER / name)
     command = f"{COMMAND} checkpoints={name}"
     limit = "<= 15" if name == "mole_flow" else None
     called = "train_minutes_mole" if name == "mole_flow" else f"train_minutes_{name}"
@@ -185,7 +187,7 @@ def _cell(task: str, delay: int, checkpoint: str | None = None, strategy: str = 
     scripted = {"name": "scripted", "horizon": HORIZON}
     return Cell(
         task={"name": task},
-        strategy=StrategyConfig(strategy, s=_horizon(strategy, delay), d=delay),
+        strategy=StrategyConfig(strategy, s=max(SHORT, delay), d=delay),
         latency={"name": "fixed", "ticks": delay},
         planner=scripted if checkpoint is None else {"name": "policy", "checkpoint": checkpoint},
         roller={"name": roller},
@@ -193,10 +195,6 @@ def _cell(task: str, delay: int, checkpoint: str | None = None, strategy: str = 
         seed=SEED,
         reactions=False,
     )
-
-
-def _horizon(strategy: str, delay: int) -> int:
-    return max(SHORT, delay)
 
 
 Played = Mapping[tuple[str, str, int], Mapping[str, Any]]
@@ -250,11 +248,15 @@ def main(arguments: Sequence[str]) -> int:
     """Makes what is asked for."""
     for argument in arguments or ["success"]:
         what, _, names = argument.partition("=")
-        if what not in WHAT:
-            print(f"there is nothing called {what!r}; choose from {', '.join(WHAT)}")
+        chosen = names.split(",") if names else []
+        if what not in WHAT or (chosen and what != "checkpoints"):
+            print(f"there is nothing called {argument!r}; choose from {', '.join(WHAT)}, or checkpoints=<name>,<name>")
             return 2
-        if names:
-            checkpoints(names.split(","))
+        if unknown := [name for name in chosen if name not in RECIPES]:
+            print(f"there is no checkpoint {unknown[0]!r}; choose from {', '.join(RECIPES)}")
+            return 2
+        if chosen:
+            checkpoints(chosen)
         else:
             WHAT[what]()
     return 0

@@ -1,7 +1,7 @@
 """The recipes of the checkpoints that come with rollahead, and how their figures are told."""
 
 import pytest
-from benchmarks.train import DELAYS, MOVING, PLAIN, SHIPPED, TASKS, Recipe, _cell, _points, delay_table
+from benchmarks.train import DELAYS, MOVING, PLAIN, SHIPPED, TASKS, Recipe, _cell, _points, delay_table, main
 
 from rollahead.sim.evaluation import check
 
@@ -47,3 +47,9 @@ def test_a_table_has_a_line_for_each_and_a_column_per_delay_and_nothing_where_no
         "| scripted | 90 <sub>88..92</sub> | 80 <sub>78..82</sub> |\n"
         "| flow |  | 70 <sub>68..72</sub> |"
     )
+
+
+@pytest.mark.parametrize("argument", ["succes", "success=mole_flow", "checkpoints=mole_flaw"])
+def test_what_cannot_be_made_is_refused_with_what_can(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([argument]) == 2
+    assert "choose from" in capsys.readouterr().out
