@@ -70,7 +70,9 @@ def test_a_near_miss_of_its_name_is_offered(rollahead: Run) -> None:
 
 def test_a_demo_of_a_task_that_cannot_be_drawn_has_its_report_and_no_clip(rollahead: Run) -> None:
     schedules = ("delays=[2]", "featured=2", "~schedules", "+schedules={sync: [8], vlash: [8]}")
-    ran = rollahead("demo", "task=reach", "workers=1", "episodes=2", "live=1", "name=demo", *schedules)
+    ran = rollahead(
+        "demo", "task=reach", "planner=scripted", "workers=1", "episodes=2", "live=1", "name=demo", *schedules
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
     left = {path.name for path in (rollahead.folder / "runs/demo").iterdir()}  # type: ignore[attr-defined]
     assert "report.html" in left

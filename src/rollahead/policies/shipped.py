@@ -22,7 +22,7 @@ def find(checkpoint: str) -> Path:
         return path
     if checkpoint not in names():
         raise ConfigError(
-            f"there is no checkpoint {checkpoint!r}; give the folder of one, or one of those that come with rollahead: "
-            f"{', '.join(names()) or 'none'}"
+            f"there is no checkpoint {checkpoint!r}; give the folder of one, use planner=scripted, or take one "
+            f"of those that come with rollahead: {', '.join(names()) or 'none'}"
         )
     return FOLDER / checkpoint
