@@ -15,10 +15,10 @@ import torch
 from rollahead.errors import ConfigError, ControlError
 from rollahead.policies import compat
 from rollahead.policies.dataset import read_dataset, write_dataset
-from rollahead.policies.frames import ACTION, ENVIRONMENT, IMAGES, STATE, check_lengths, check_policy, check_robot
+from rollahead.policies.frames import ACTION, ENVIRONMENT, IMAGES, STATE, check_lengths, check_robot
 from rollahead.policies.pictures import Pictures
 from rollahead.policies.windows import Windows
-from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec
+from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
 
 LENGTHS = (4, 7, 3)
 SPEC = RobotSpec(
@@ -169,7 +169,7 @@ def test_what_is_written_is_read_back_whole(written):
     assert frames.bounds.tolist() == [0, 4, 11, 14]
     assert (len(frames), frames.episodes, frames.lengths.tolist(), frames.fps) == (14, 3, list(LENGTHS), 50.0)
     assert frames.names == {STATE: ("x", "y", "z"), ENVIRONMENT: ("ball",), ACTION: ("vx", "vy")}
-    assert (dict(frames.cameras), frames.unnamed) == ({}, ())
+    assert dict(frames.cameras) == {}
 
 
 def test_the_statistics_are_lerobots(written):
@@ -228,7 +228,6 @@ def test_a_data_set_of_lerobots_own_recorder_is_read(recorded):
     frames = read_dataset(recorded)
     np.testing.assert_array_equal(frames.action, joined(shown(FILMED), "action"))
     assert frames.names == {STATE: ("state_0", "state_1", "state_2"), ENVIRONMENT: (), ACTION: ("left", "right")}
-    assert frames.unnamed == (STATE,)
     assert dict(frames.cameras) == {"wrist": IMAGES + "wrist"}
     assert dict(read_dataset(recorded, cameras=[]).cameras) == {}
 
@@ -555,27 +554,6 @@ def test_a_robot_that_does_not_fit_is_refused_by_name(frames, robot, words):
 def test_a_camera_that_the_robot_has_not_is_refused_by_name(filmed):
     with pytest.raises(ConfigError, match="has camera 'top', and the robot has only none"):
         check_robot(read_dataset(filmed), SPEC)
-
-
-POLICY = PolicySpec(action=("vy", "vx"), state=("x", "y", "z"), horizon=8, rate_hz=50.0, environment=("ball",))
-
-
-def test_a_policy_of_the_same_names_fits_in_whatever_order(frames):
-    check_policy(frames, POLICY)
-
-
-@pytest.mark.parametrize(
-    "policy, words",
-    [
-        (replace(POLICY, rate_hz=25.0), "recorded at 50 Hz and the policy runs at 25 Hz"),
-        (replace(POLICY, state=("x", "y")), "has observation.state 'z', and the policy has only x, y"),
-        (replace(POLICY, action=("vx", "vy", "grip")), "the policy has action 'grip', and data set"),
-        (replace(POLICY, cameras=("top",)), "the policy has camera 'top', and data set .* has only none"),
-    ],
-)
-def test_a_policy_that_does_not_fit_is_refused_by_name(frames, policy, words):
-    with pytest.raises(ConfigError, match=words):
-        check_policy(frames, policy)
 
 
 def test_an_episode_that_is_too_short_is_refused_with_its_number(frames):

@@ -64,7 +64,6 @@ def read_dataset(folder: Path, rename: Mapping[str, str] | None = None, cameras:
         names=schema.names,
         cameras=schema.cameras,
         sizes=schema.sizes,
-        unnamed=schema.unnamed,
         stats=read_stats(folder, _sources(schema)),
     )
     check_finite(frames)

@@ -17,7 +17,7 @@ from rollahead.policies.features import ACTION as ACTION
 from rollahead.policies.features import ENVIRONMENT as ENVIRONMENT
 from rollahead.policies.features import STATE as STATE
 from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.spec import PolicySpec, RobotSpec, names_of
+from rollahead.runtime.spec import RobotSpec, names_of
 
 Floats = NDArray[np.float32]
 Stats = dict[str, dict[str, FloatArray]]  # by feature, then by figure: mean, std, min, max, q01, ...
@@ -34,8 +34,9 @@ class Frames:
 
     state: (N, S), environment: (N, E), action: (N, A), read-only; bounds: (M + 1,): episode k is the frames
     `[bounds[k], bounds[k + 1])`; names: of every dimension, by LeRobot's feature; cameras: of each camera what the data
-    set calls it; sizes: of each (height, width); unnamed: the features whose dimensions the data set does not name, so
-    that they are called state_0, state_1, ...; stats: LeRobot's, by feature.
+    set calls it; sizes: of each (height, width); stats: LeRobot's, by feature.
+
+    Dimensions that the data set does not name are called state_0, state_1, ...
     """
 
     folder: Path
@@ -47,7 +48,6 @@ class Frames:
     names: Mapping[str, tuple[str, ...]]
     cameras: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    unnamed: tuple[str, ...] = ()
     stats: Stats = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -129,18 +129,6 @@ def check_robot(frames: Frames, robot: RobotSpec) -> None:
     _check_all_in(frames, ENVIRONMENT, names_of(robot.environment), "robot")
     _check_all_in(frames, CAMERA, [camera.name for camera in robot.cameras], "robot")
     _check_has_all(frames, ACTION, names_of(robot.action), "robot")
-
-
-def check_policy(frames: Frames, policy: PolicySpec) -> None:
-    """Whether the policy of `policy` can be trained on with these frames: both have the same, in whatever order.
-
-    Raises: ConfigError, if the rates differ, or a name has no partner.
-    """
-    check_rate(frames, policy.rate_hz, "policy")
-    parts = {STATE: policy.state, ENVIRONMENT: policy.environment, ACTION: policy.action, CAMERA: policy.cameras}
-    for feature, names in parts.items():
-        _check_has_all(frames, feature, names, "policy")
-        _check_all_in(frames, feature, names, "policy")
 
 
 def _own(frames: Frames, feature: str) -> Sequence[str]:

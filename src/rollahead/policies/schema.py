@@ -19,13 +19,12 @@ COLOURS = 4  # the most that an image has
 class Schema:
     """columns: of state, action and, if there is one, environment the column; names: of their dimensions, none where
     there is no column; cameras: of each the column, or what its videos are called; sizes: of each (height, width) of
-    its images; unnamed: those of `columns` whose dimensions the data set does not name."""
+    its images."""
 
     columns: Mapping[str, str]
     names: Mapping[str, tuple[str, ...]]
     cameras: Mapping[str, str]
     sizes: Mapping[str, tuple[int, int]]
-    unnamed: tuple[str, ...]
 
 
 def read_schema(
@@ -53,7 +52,6 @@ def _read(folder: Path, features: Features, rename: Mapping[str, str], cameras: 
         names={feature: _renamed(folder, feature, names.get(feature, ()), rename) for feature in PARTS},
         cameras=kept,
         sizes={camera: _size(features[key]["shape"]) for camera, key in kept.items()},
-        unnamed=tuple(feature for feature, column in columns.items() if not told_names(features[column])),
     )
 
 
