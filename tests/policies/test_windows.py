@@ -176,3 +176,14 @@ def test_without_the_delay_the_statistics_are_the_data_sets():
 def test_what_cannot_be_drawn_is_refused(given, words):
     with pytest.raises(ConfigError, match=words):
         Windows(frames_of(), 4, **given)
+
+
+@pytest.mark.parametrize("lead", range(4))
+@pytest.mark.parametrize("offsets", range(4))
+def test_what_is_drawn_as_now_is_every_frame_after_the_lead_that_has_the_delay_before_it(lead, offsets):
+    lengths = (6, 4, 5)
+    windows = Windows(frames_of(lengths), rows=1, trained=Trained(offsets), lead=lead)
+    batch = windows.draw(np.random.default_rng(0), 4000)
+    drawn = set(zip(batch[STATE][:, 0].int().tolist(), batch["delay"].tolist(), strict=True))
+    starts = np.repeat(np.cumsum((0, *lengths[:-1])), lengths)
+    assert drawn == {(now, d) for now, d in every_place(lengths, offsets) if now - starts[now] >= lead}
