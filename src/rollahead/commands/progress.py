@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import Progress, TaskID, TimeRemainingColumn
 
 REFRESHES_PER_S = 4
 
@@ -33,7 +33,9 @@ class Steps:
 @contextmanager
 def steps(console: Console, done: int, last: int) -> Iterator[Steps]:
     """Shows how far it is of `last` steps, of which so many are `done` already."""
-    bar = Progress(console=console, disable=not console.is_terminal, refresh_per_second=REFRESHES_PER_S)
+    *columns, _ = Progress.get_default_columns()
+    left = TimeRemainingColumn(elapsed_when_finished=True)
+    bar = Progress(*columns, left, console=console, disable=not console.is_terminal, refresh_per_second=REFRESHES_PER_S)
     with bar:
         yield Steps(bar, bar.add_task("training", total=last, completed=done), last)
 
