@@ -1,7 +1,7 @@
 """A terminal as a picture, from what a command printed to it:
 
-FORCE_COLOR=1 COLUMNS=84 rollahead train task=mole name=my_mole > /tmp/log
-python docs/images/terminal.py "rollahead train task=mole name=my_mole" /tmp/log docs/images/train.svg
+FORCE_COLOR=1 COLUMNS=84 rollahead train task=mole name=my_mole > printed.txt
+python docs/images/terminal.py "rollahead train task=mole name=my_mole" printed.txt docs/images/train.svg
 """
 
 import io

@@ -27,9 +27,6 @@ from rollahead.sim.task import make_task
 
 from .conftest import Ran, refusal
 
-pytest.importorskip("datasets", reason="of LeRobot 0.6's extra `dataset`")
-pytest.importorskip("diffusers", reason="of LeRobot 0.6's extra `diffusion`")
-
 Command = Callable[..., Ran]
 NET = ("policy.width=16", "policy.depth=1", "policy.horizon=8")
 FEW = ("training.steps=6", "training.batch=8", "watch.every=2", "offsets=3", "workers=1", "name=mine")

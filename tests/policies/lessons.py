@@ -1,19 +1,18 @@
 """Data and policies small enough to be trained, or saved, within a test."""
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
 from rollahead.policies import compat
 from rollahead.policies.card import DELAY, Card, write_card
+from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.flow.configuration_flow import FlowConfig
 from rollahead.policies.flow.modeling_flow import FlowPolicy
-from rollahead.policies.frames import ACTION, ENVIRONMENT, STATE, Frames
+from rollahead.policies.frames import Frames
 from rollahead.policies.lesson import Lesson
 from rollahead.policies.policy import Trained
 from rollahead.policies.recipes import Sizes
@@ -39,8 +38,7 @@ DIFFUSION: Mapping[str, Any] = {
 }
 ACT: Mapping[str, Any] = {"name": "act", "horizon": 8, "width": 16, "heads": 2, "depth": 1}
 POLICIES = {"flow": FLOW, "diffusion": DIFFUSION, "act": ACT}
-DIFFUSERS = pytest.mark.skipif(find_spec("diffusers") is None, reason="of LeRobot 0.6's extra `diffusion`")
-EACH = ["flow", pytest.param("diffusion", marks=DIFFUSERS), "act"]
+EACH = ["flow", "diffusion", "act"]
 NAMES = {STATE: ("s0", "s1", "s2"), ENVIRONMENT: ("e0", "e1"), ACTION: ("a0", "a1")}
 
 

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +16,8 @@ import torch
 from rollahead.errors import ConfigError, ControlError
 from rollahead.policies import compat
 from rollahead.policies.dataset import read_dataset, write_dataset
-from rollahead.policies.frames import ACTION, ENVIRONMENT, IMAGES, STATE, check_lengths, check_robot
+from rollahead.policies.features import ACTION, ENVIRONMENT, IMAGES, STATE
+from rollahead.policies.frames import check_lengths, check_robot
 from rollahead.policies.pictures import Pictures
 from rollahead.policies.windows import Windows
 from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
@@ -69,7 +71,7 @@ def opened(folder):
 @pytest.fixture(scope="module", autouse=True)
 def own_cache(tmp_path_factory):
     """What LeRobot opens is cached here, and not at home for good."""
-    config = pytest.importorskip("datasets", reason="of LeRobot's extra `dataset`").config
+    config = datasets.config
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
         yield

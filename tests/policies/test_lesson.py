@@ -13,7 +13,8 @@ from rollahead.errors import ConfigError, ControlError
 from rollahead.policies.card import read_card
 from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.dataset import read_dataset, write_dataset
-from rollahead.policies.frames import ACTION, ENVIRONMENT, IMAGES, STATE, Frames
+from rollahead.policies.features import ACTION, ENVIRONMENT, IMAGES, STATE
+from rollahead.policies.frames import Frames
 from rollahead.policies.lesson import WATCHED, WATCHED_SEEN, Lesson
 from rollahead.policies.policy import Trained
 from rollahead.policies.samplers import make_sampler
@@ -23,7 +24,7 @@ from rollahead.runtime.messages import Observation
 from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.sim.demonstrations import Demonstration
 
-from .lessons import DIFFUSERS, DIFFUSION, EACH, NAMES, POLICIES, lesson_of, random_frames
+from .lessons import DIFFUSION, EACH, NAMES, POLICIES, lesson_of, random_frames
 
 SIDE = 64
 ALL = Trained(offsets=3, delay_input=True, prefixes=2)
@@ -32,7 +33,6 @@ ALL = Trained(offsets=3, delay_input=True, prefixes=2)
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory: pytest.TempPathFactory) -> Frames:
     """A data set with two cameras, of which the second is white."""
-    pytest.importorskip("datasets", reason="of LeRobot 0.6's extra `dataset`")
     axes = tuple(Dim(name, kind=Kind.VELOCITY) for name in NAMES[ACTION])
     cameras = (Camera("top", SIDE, SIDE), Camera("side", SIDE, SIDE))
     state, environment = (tuple(map(Dim, NAMES[key])) for key in (STATE, ENVIRONMENT))
@@ -142,7 +142,6 @@ def test_of_a_single_episode_what_is_learned_is_watched() -> None:
     assert np.isfinite(lesson_of(frames=random_frames(count=1)).cold_error())
 
 
-@DIFFUSERS
 @pytest.mark.parametrize("n_obs", [1, 2])
 def test_lerobots_diffusion_gets_its_axis_of_time_whatever_n_obs_is(n_obs: int, filmed: Frames) -> None:
     lesson = lesson_of({**DIFFUSION, "n_obs": n_obs}, filmed, batch=3)

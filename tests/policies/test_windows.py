@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from rollahead.errors import ConfigError
-from rollahead.policies.frames import ACTION, ENVIRONMENT, STATE, Frames
+from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
+from rollahead.policies.frames import Frames
 from rollahead.policies.policy import Trained
 from rollahead.policies.windows import NO_PREFIX, Windows, held_out, statistics
 

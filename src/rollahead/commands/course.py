@@ -49,11 +49,6 @@ class TrainOptions:
             raise ConfigError(f"threads is {self.threads} and workers {self.workers}; give at least 1 of each")
         if isinstance(self.cameras, str):
             raise ConfigError(f"cameras is {self.cameras!r}; give a list, such as cameras=[{self.cameras}]")
-        if self.delay_input and not self.offsets:
-            raise ConfigError(
-                "delay_input is true and offsets 0, so the delay would always be 0; give delay_input=false, or offsets "
-                "of at least 1"
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ WRITERS = ("lerobot.datasets.dataset_writer", "lerobot.datasets.lerobot_dataset"
 @contextmanager
 def no_images() -> Iterator[None]:
     """While a data set without images is written: LeRobot would go through it frame by frame, to put images into it
-    that it does not have, which takes three quarters of the time."""
+    that it does not have, which takes more than half of the time."""
     found = next((home for home in WRITERS if find_spec(home) is not None), None)
     writer: Any = importlib.import_module(found) if found else None
     if not hasattr(writer, "embed_images"):

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError, ControlError
 from rollahead.policies import compat
-from rollahead.policies.frames import ACTION, ENVIRONMENT, IMAGES, PARTS, STATE, Frames, check_finite
+from rollahead.policies.features import ACTION, ENVIRONMENT, IMAGES, PARTS, STATE
+from rollahead.policies.frames import Frames, check_finite
 from rollahead.policies.schema import Schema, read_schema
 from rollahead.policies.stored import bounds_of, read_info, read_stats, read_table, vectors_of
 from rollahead.runtime.arrays import FloatArray

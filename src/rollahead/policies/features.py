@@ -7,7 +7,9 @@ from typing import Any
 from rollahead.errors import ConfigError
 
 STATE, ENVIRONMENT, ACTION = "observation.state", "observation.environment_state", "action"
-IMAGE_PREFIXES = ("observation.images.", "observation.")
+PARTS = {STATE: "state", ENVIRONMENT: "environment", ACTION: "action"}
+IMAGES = "observation.images."
+IMAGE_PREFIXES = (IMAGES, "observation.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,19 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError
-from rollahead.policies.features import ACTION as ACTION
-from rollahead.policies.features import ENVIRONMENT as ENVIRONMENT
-from rollahead.policies.features import STATE as STATE
+from rollahead.policies.features import ACTION, ENVIRONMENT, PARTS, STATE
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.spec import RobotSpec, names_of
 
 Floats = NDArray[np.float32]
 Stats = dict[str, dict[str, FloatArray]]  # by feature, then by figure: mean, std, min, max, q01, ...
 
-IMAGES = "observation.images."
 CAMERA = "camera"
 FIGURES = ("mean", "std", "min", "max")  # by which a policy's numbers are normalised
-PARTS = {STATE: "state", ENVIRONMENT: "environment", ACTION: "action"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 from rollahead.errors import ControlError
 from rollahead.policies import compat
 from rollahead.policies.card import DELAY, Card, write_card
-from rollahead.policies.frames import ACTION, ENVIRONMENT, STATE, Frames
+from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
+from rollahead.policies.frames import Frames
 from rollahead.policies.policy import Trained
 from rollahead.policies.recipes import Sizes, make_trainee
 from rollahead.policies.training import Batch, Training, TrainingConfig, seed_torch

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rollahead.errors import ConfigError
+from rollahead.policies import features as known
 from rollahead.policies.card import CARD, Card
-from rollahead.policies.features import ACTION, ENVIRONMENT, STATE, Features
+from rollahead.policies.features import Features
 from rollahead.policies.schema import told_names
 from rollahead.runtime.spec import RobotSpec, names_of
 
-PARTS: Mapping[str, str] = {"state": STATE, "environment": ENVIRONMENT, "action": ACTION}
+PARTS: Mapping[str, str] = {part: feature for feature, part in known.PARTS.items()}
 REMEDY = "give the folder of the data set that it was trained on (planner.dataset=...), or drive a robot of these sizes"
 
 

@@ -16,7 +16,7 @@ import torch
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.policies import compat
 from rollahead.policies.diffusion import process_of
-from rollahead.policies.frames import ACTION, ENVIRONMENT, IMAGES, STATE
+from rollahead.policies.features import ACTION, ENVIRONMENT, IMAGES, STATE
 from rollahead.policies.policy import Trained
 from rollahead.runtime.options import call, check_kind
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.policies.features import camera_name
-from rollahead.policies.frames import ACTION, PARTS, STATE
+from rollahead.policies.features import ACTION, PARTS, STATE, camera_name
 from rollahead.policies.stored import damaged
 
 Features = Mapping[str, Mapping[str, Any]]  # as in LeRobot's info.json

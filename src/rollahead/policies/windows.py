@@ -6,7 +6,7 @@
 The delay is drawn anew for each example, uniform over 0 .. offsets, and `now` then uniform over the frames that have as
 many before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2). So is the prefix, how many
 action rows from now on are given: half of the time none, else uniform over 0 .. prefixes (training-time RTC, arXiv
-2512.05964; a policy that seldom had none plays badly without).
+2512.05964).
 
 B: batch, T: rows, of which the first n_obs - 1 are before now, as in LeRobot; S, E, A: dimensions.
 """
@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError
-from rollahead.policies.frames import ACTION, ENVIRONMENT, IMAGES, STATE, Floats, Frames, Stats, check_lengths
+from rollahead.policies.features import ACTION, ENVIRONMENT, IMAGES, STATE
+from rollahead.policies.frames import Floats, Frames, Stats, check_lengths
 from rollahead.policies.pictures import Pictures
 from rollahead.policies.policy import Trained
 
@@ -138,7 +139,8 @@ def _check(frames: Frames, rows: int, n_obs: int, trained: Trained, lead: int) -
         )
     if trained.delay_input and not trained.offsets:
         raise ConfigError(
-            "delay_input is true and offsets 0, so the delay would always be 0; give offsets, or no input"
+            "delay_input is true and offsets 0, so the delay would always be 0; give delay_input=false, or offsets of "
+            "at least 1"
         )
     check_lengths(frames, max(trained.offsets, lead) + 1, f"training with offsets={trained.offsets}")
 
