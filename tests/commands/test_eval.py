@@ -39,6 +39,12 @@ INFEASIBLE = {
     "p95 under p50": (["latency=lognormal", "latency.p50=9"], ("p50 is 9", "p95 6")),
     "spikes": (["latency=spikes", "latency.low=3"], ("3", "20", "4", "0.05")),
     "a fraction": (["latency.bind_fraction=1.0"], ("bind_fraction is 1.0",)),
+    "no median": (["latency.median=-1"], ("latency.median is -1",)),
+    "a median of another kind": (["latency.median=soon"], ("latency.median is 'soon'", "a number or null")),
+    "a median of nothing": (
+        ["latency.ticks=0", "latency.median=4"],
+        ("latency.median is 4", "median of the model is 0"),
+    ),
     "no recording": (["latency=recorded", "latency.path=gone.txt"], ("no recording at gone.txt", "latency.path=")),
     "an overlap": (["strategy.trigger=overlap", "strategy.overlap=-1"], ("-1",)),
     "no episodes": (["episodes=0"], ("episodes is 0", "at least 1")),
@@ -110,7 +116,10 @@ def test_the_summary_is_strict_json_with_figures_and_where_they_come_from(mine: 
     assert len(summary["date"]) == len("2026-01-31")
     (cell,) = summary["cells"]
     assert (cell["task"]["name"], cell["strategy"]["name"], cell["strategy"]["s"]) == ("mole", "vlash", 9)
-    assert (cell["latency"], cell["rate_hz"]) == ({"name": "fixed", "ticks": 8, "bind_fraction": 0.0}, 50.0)
+    assert (cell["latency"], cell["rate_hz"]) == (
+        {"name": "fixed", "ticks": 8, "bind_fraction": 0.0, "median": None},
+        50.0,
+    )
 
 
 def test_the_figures_are_those_of_the_same_cell_run_from_python(mine: tuple[Path, str]) -> None:

@@ -8,9 +8,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes, Uniform
+from rollahead.runtime import recordings
+from rollahead.runtime.latency import (
+    Distribution,
+    Fixed,
+    Latency,
+    Lognormal,
+    Recorded,
+    Spikes,
+    Uniform,
+    latency_words,
+    with_median,
+)
 
-MODELS: dict[str, LatencyModel] = {
+MODELS: dict[str, Distribution] = {
     "instant": Fixed(0),
     "fixed": Fixed(5, bind_fraction=0.9),
     "lognormal": Lognormal(p50=5.0, p95=9.0, bind_fraction=0.5),
@@ -161,3 +172,87 @@ def test_a_parquet_file_of_something_else_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"tick": [1, 2]}), tmp_path / "ticks.parquet")
     with pytest.raises(ConfigError, match=r"ticks\.parquet holds no latencies .*; give one in seconds per line, or"):
         Recorded.from_file(tmp_path / "ticks.parquet", rate_hz=50.0)
+
+
+# --- stretched to a median ---
+
+
+def done(model: Distribution, n: int = 400) -> list[int]:
+    return sorted(model.sample(3, i).done for i in range(n))
+
+
+@pytest.mark.parametrize("ticks", [1, 2, 5, 16, 40])
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "instant"])
+def test_a_model_stretched_to_a_median_has_it(name: str, ticks: int) -> None:
+    stretched = with_median(MODELS[name], ticks)
+    assert done(stretched)[200] == pytest.approx(ticks, abs=1 + 0.2 * ticks)
+    bound = [stretched.sample(3, i) for i in range(50)]
+    assert all(latency.bind < latency.done or latency.done == 0 for latency in bound)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in ("instant", "fast_lognormal")])
+def test_a_model_stretched_to_its_own_median_is_itself(name: str) -> None:
+    model = MODELS[name]
+    stretched = with_median(model, model.median)
+    assert [stretched.sample(5, n) for n in range(50)] == [model.sample(5, n) for n in range(50)]
+
+
+def test_what_is_stretched_keeps_its_shape() -> None:
+    spikes = with_median(Spikes(4, 0.2, 12, 16), 8)
+    assert set(done(spikes)) == {8, *range(24, 33)}
+    assert with_median(Lognormal(4.0, 6.0), 8) == Lognormal(8.0, 12.0)
+    assert with_median(Uniform(6, 10), 4) == Uniform(3, 5)
+    assert with_median(Recorded([Latency(2, 4), Latency(6, 8)]), 3).sample(0, 0).done in (2, 4)
+
+
+def test_spikes_that_are_the_most_are_what_the_median_is_of() -> None:
+    assert Spikes(4, 0.8, 12, 16).median == 14
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_with_a_median_of_nothing_no_inference_takes_any_time(name: str) -> None:
+    assert with_median(MODELS[name], 0).sample(0, 0) == Latency(0, 0)
+
+
+@pytest.mark.parametrize("ticks", [-1.0, math.inf, math.nan])
+def test_a_median_that_is_no_time_is_refused(ticks: float) -> None:
+    with pytest.raises(ConfigError, match=r"latency\.median is .* ticks; give 0 or more"):
+        with_median(Fixed(3), ticks)
+
+
+def test_what_takes_no_time_cannot_be_stretched() -> None:
+    with pytest.raises(ConfigError, match="median is 5 ticks, and the median of the model is 0"):
+        with_median(Fixed(0), 5)
+
+
+# --- in words ---
+
+
+@pytest.mark.parametrize(
+    ("latency", "words"),
+    [
+        ({"name": "fixed", "ticks": 8, "bind_fraction": 0.0, "median": None}, "8 ticks"),
+        ({"name": "fixed", "ticks": 8, "median": 2.5}, "2.5 ticks"),
+        ({"name": "lognormal", "p50": 4.0, "p95": 6.0, "median": None}, "lognormal (p50 4.0, p95 6.0)"),
+        ({"name": "spikes", "ticks": 4, "median": 12}, "spikes, median 12 ticks"),
+        ({"name": "none"}, "none injected"),
+    ],
+)
+def test_a_model_is_said_by_what_it_is_stretched_to_or_by_its_options(latency: dict[str, object], words: str) -> None:
+    assert latency_words(latency) == words
+
+
+# --- recordings that come with rollahead ---
+
+
+@pytest.mark.parametrize("name", recordings.names())
+def test_a_recording_that_comes_with_it_is_found_by_its_name(name: str) -> None:
+    model = Recorded.from_file(name, rate_hz=50.0)
+    assert len(model.latencies) >= 100
+    assert model.median > 0
+    assert len(set(done(model))) > 1
+
+
+def test_one_that_does_not_is_refused_with_those_that_do() -> None:
+    with pytest.raises(ConfigError, match="diffusion_busy, which comes with rollahead"):
+        Recorded.from_file("diffusion_bsy", rate_hz=50.0)

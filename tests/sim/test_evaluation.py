@@ -1,4 +1,5 @@
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,7 +17,6 @@ from rollahead.runtime.planner import Plan
 from rollahead.runtime.trace import Trace
 from rollahead.sim import evaluation
 from rollahead.sim.evaluation import (
-    BATCH,
     Cell,
     Episode,
     check,
@@ -27,6 +27,9 @@ from rollahead.sim.evaluation import (
     summarise,
 )
 from rollahead.sim.mole import WhackAMole
+from rollahead.sim.planners import Planning
+from rollahead.sim.pool import processes
+from rollahead.sim.task import Task
 
 MOLE = {"name": "mole"}
 
@@ -110,14 +113,73 @@ def test_the_same_seed_gives_the_same_figures_in_any_number_of_processes() -> No
         assert list(map(figures, one)) == list(map(figures, other))
 
 
-def test_episodes_come_cell_by_cell_in_the_order_of_their_seeds_in_whole_batches_and_parts_of_one() -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_episodes_come_cell_by_cell_in_the_order_of_their_seeds(workers: int) -> None:
     quick = {**MOLE, "window_s": 0.1}
-    counts = [BATCH + 2, 1, 3]
+    counts = [27, 1, 3]
     cells = [
         cell("sync", 0, s=24, episodes=n, seed=seed, task=quick) for n, seed in zip(counts, (5, 900, 0), strict=True)
     ]
-    seeds = [[episode.seed for episode in episodes] for episodes in evaluate_all(cells)]
-    assert seeds == [list(range(5, 5 + BATCH + 2)), [900], [0, 1, 2]]
+    seeds = [[episode.seed for episode in episodes] for episodes in evaluate_all(cells, workers=workers)]
+    assert seeds == [list(range(5, 32)), [900], [0, 1, 2]]
+
+
+class Notes:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[int, Episode]] = {}
+
+    def played(self, cell: Cell) -> Mapping[int, Episode]:
+        return self.kept.get(cell.strategy.name, {})
+
+    def add(self, cell: Cell, episode: Episode) -> None:
+        assert episode.seed not in self.played(cell)
+        self.kept.setdefault(cell.strategy.name, {})[episode.seed] = episode
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_episode_is_noted_as_it_is_played_and_one_that_is_noted_is_not_played_again(workers: int) -> None:
+    cells = [cell("sync", 2, s=8, seed=3, episodes=5), cell("vlash", 2, s=8, episodes=2)]
+    notes = Notes()
+    first = list(evaluate_all(cells, workers=workers, journal=notes))
+    assert {name: sorted(played) for name, played in notes.kept.items()} == {"sync": [3, 4, 5, 6, 7], "vlash": [0, 1]}
+    marked = replace(notes.kept["sync"].pop(4), time_s=-1.0)
+    notes.kept["sync"] = {6: replace(notes.kept["sync"][6], time_s=-1.0)}
+    again = list(evaluate_all(cells, workers=workers, journal=notes))
+    assert [episode.time_s for episode in again[0]].count(-1.0) == 1
+    assert figures(again[0][1]) == figures(first[0][1]) != figures(marked)
+
+
+def test_what_was_played_before_an_episode_fails_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(some: Cell, task: Task, seed: int, planning: Planning) -> Episode:
+        if seed == 2:
+            raise InferenceError("no more")
+        return made(seed)
+
+    monkeypatch.setattr(evaluation, "measure", fails)
+    notes = Notes()
+    with pytest.raises(InferenceError, match="no more"):
+        list(evaluate_all([cell("sync", s=8, episodes=5)], journal=notes))
+    assert sorted(notes.kept["sync"]) == [0, 1]
+
+
+def test_a_pool_that_is_given_plays_and_is_left_running() -> None:
+    with processes(1) as pool:
+        cells = [cell("sync", 2, s=8, task={**MOLE, "window_s": window}) for window in (0.1, 0.2, 0.3, 0.4, 0.5)]
+        there = [list(map(figures, played)) for played in evaluate_all(cells, pool=pool)]
+        assert pool.submit(sum, [1, 2]).result() == 3
+    assert there == [list(map(figures, played)) for played in evaluate_all(cells)]
+
+
+def test_episodes_that_nobody_waits_for_are_not_begun() -> None:
+    with processes(1) as pool:
+        some = evaluate_all([cell("sync", 2, s=8, episodes=1), cell("sync", 2, s=8, seed=10, episodes=400)], pool=pool)
+        next(some)
+        some.close()
+        began = time.monotonic()
+        pool.submit(sum, [1]).result()  # behind what was begun
+        assert time.monotonic() - began < 2.0
 
 
 def test_episodes_of_one_seed_are_paired_across_strategies() -> None:

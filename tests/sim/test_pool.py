@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from rollahead.sim.pool import processes
+from rollahead.sim.pool import kept, processes
 
 
 def test_an_interrupt_does_not_end_a_process() -> None:
@@ -28,3 +28,8 @@ def test_what_is_not_begun_when_the_block_is_left_is_dropped() -> None:
 def test_each_process_renders_with_the_backend_it_was_given() -> None:
     with processes(1, "osmesa") as pool:
         assert pool.submit(os.getenv, "MUJOCO_GL").result() == "osmesa"
+
+
+def test_kept_processes_are_the_same_whenever_they_are_asked_for() -> None:
+    first = kept(1).submit(os.getpid).result()
+    assert kept(1).submit(os.getpid).result() == first != os.getpid()

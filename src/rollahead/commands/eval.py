@@ -1,17 +1,31 @@
-"""`rollahead eval`: measures one cell, and leaves its run folder."""
+"""`rollahead eval`: measures one cell, and leaves its run folder.
 
-from dataclasses import dataclass
+A run that was ended before it was over, or a sweep, goes on with `resume=true`: no episode that was played is played
+again, but those that are kept tick by tick.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from omegaconf import DictConfig
 
-from rollahead.commands.app import console, group, options, report_on, run_folder
+from rollahead.commands.again import folder_again
+from rollahead.commands.app import console, group, in_sweep, options, report_on, run_folder
 from rollahead.commands.results import describe, table, write_records
+from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.options import call
-from rollahead.runtime.run_folder import provenance
-from rollahead.sim.evaluation import Cell, check, evaluate, summarise
+from rollahead.runtime.run_folder import RunFolder, finite, provenance
+from rollahead.sim.evaluation import Cell, evaluate_all, summarise
+from rollahead.sim.journal import JournalFile
+from rollahead.sim.pool import kept
+from rollahead.sim.search import Search, candidates, find_best
 
-GROUPS = ("task", "strategy", "latency", "planner", "roller", "sampler")
+GROUPS = ("task", "strategy", "latency", "planner", "roller", "sampler", "search")
+SUMMARY = "summary.json"
+JOURNAL = "episodes.jsonl"  # while it runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +35,52 @@ class EvalOptions:
     episodes: int
     seed: int
     reactions: bool
+    traces: int | None
     workers: int
+    resume: bool
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ConfigError(f"workers is {self.workers}; give at least 1 process")
+        if self.traces is not None and self.traces < 0:
+            raise ConfigError(f"traces is {self.traces}; give 0 or more episodes, or null for all")
 
 
 def main(config: DictConfig) -> None:
     """Runs the cell that `config` describes."""
     chosen = options(config, EvalOptions, GROUPS)
     cell = cell_of(config, chosen)
-    check(cell, workers=chosen.workers)
-    folder = run_folder(config)
-    episodes = evaluate(cell, workers=chosen.workers)
-    cells = [describe(cell, summarise(episodes))]
+    tried = candidates(cell, call(Search, group(config, "search"), "search"))
+    folder = folder_again(config) if chosen.resume else run_folder(config)
+    if (folder.path / SUMMARY).exists():
+        console().print(f"{folder.path} was run already", soft_wrap=True)
+        return
+    try:
+        _play(folder, cell, tried, chosen.workers)
+    except KeyboardInterrupt:
+        console().print(f"to go on: the same with name={config.name} resume=true", soft_wrap=True)
+        raise
+    if not in_sweep():
+        report_on(folder.path)
+
+
+def _play(folder: RunFolder, cell: Cell, tried: Sequence[Cell], workers: int) -> None:
+    """Plays `cell` with the best of what is `tried`, and leaves all in `folder`."""
+    began = time.perf_counter()
+    with JournalFile(folder.path / JOURNAL) as journal:
+        pool = kept(workers) if workers > 1 else None
+        play = partial(evaluate_all, pool=pool, journal=journal)
+        strategy, searched = find_best(tried, play)
+        cell = replace(cell, strategy=strategy)
+        (episodes,) = play([cell])
+    described = describe(cell, summarise(episodes))
+    if searched:
+        described["search"] = finite([one.row for one in searched])
     write_records(folder, [episodes])
-    folder.write_json("summary.json", {"command": "eval", "cells": cells, **provenance(cell.seed)})
-    console().print(table(cells))
-    report_on(folder.path)
+    took_s = None if journal.resumed else time.perf_counter() - began
+    folder.write_json(SUMMARY, {"command": "eval", "cells": [described], "took_s": took_s, **provenance(cell.seed)})
+    journal.remove()
+    console().print(table([described]))
 
 
 def cell_of(config: DictConfig, chosen: EvalOptions) -> Cell:
@@ -50,5 +95,5 @@ def cell_of(config: DictConfig, chosen: EvalOptions) -> Cell:
         episodes=chosen.episodes,
         seed=chosen.seed,
         reactions=chosen.reactions,
-        traces=chosen.episodes,
+        traces=chosen.episodes if chosen.traces is None else chosen.traces,
     )

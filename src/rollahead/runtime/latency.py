@@ -6,14 +6,15 @@ newest measurement then) and until the result is there.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import NormalDist
+from statistics import NormalDist, median
 from typing import Any, Protocol
 
 import numpy as np
 
 from rollahead.errors import ConfigError
+from rollahead.runtime import recordings
 from rollahead.runtime.seeds import generator
 
 
@@ -41,21 +42,58 @@ class LatencyModel(Protocol):
         ...
 
 
+class Distribution(LatencyModel, Protocol):
+    """Latencies that can be had longer or shorter."""
+
+    @property
+    def median(self) -> float:
+        """In ticks."""
+        ...
+
+    def scaled(self, factor: float) -> "Distribution":
+        """The same, each latency so many times as long."""
+        ...
+
+
 NONE = "none"  # instead of a model: an inference takes as long as it takes
+ASIDE = ("name", "bind_fraction", "median")  # options that do not say how latencies are distributed
 
 
 def latency_words(latency: Mapping[str, Any]) -> str:
     """A latency model in a few words: '8 ticks'."""
-    if latency["name"] == "fixed":
-        return f"{latency['ticks']:g} ticks"
-    if latency["name"] == NONE:
+    name, ticks = latency["name"], latency.get("median")
+    if name == "fixed":
+        return f"{latency['ticks'] if ticks is None else ticks:g} ticks"
+    if name == NONE:
         return "none injected"
-    options = ", ".join(f"{key} {value}" for key, value in latency.items() if key not in ("name", "bind_fraction"))
-    return f"{latency['name']} ({options})"
+    if ticks is not None:
+        return f"{name}, median {ticks:g} ticks"
+    return f"{name} ({', '.join(f'{key} {value}' for key, value in latency.items() if key not in ASIDE)})"
+
+
+def with_median(model: Distribution, ticks: float) -> LatencyModel:
+    """`model`, stretched so that its median is so many ticks; with 0 no inference takes any time.
+
+    Raises: ConfigError, if it cannot be.
+    """
+    if not 0 <= ticks < math.inf:
+        raise ConfigError(f"latency.median is {ticks} ticks; give 0 or more")
+    if ticks == 0:
+        return Fixed(0)
+    if model.median <= 0:
+        raise ConfigError(
+            f"latency.median is {ticks:g} ticks, and the median of the model is 0, which cannot be stretched; give it a "
+            "longer one, or leave median out"
+        )
+    return model.scaled(ticks / model.median)
 
 
 def _split(done: int, bind_fraction: float) -> Latency:
     return Latency(min(math.floor(bind_fraction * done), max(done - 1, 0)), done)
+
+
+def _up(ticks: float) -> int:
+    return math.ceil(ticks - 1e-9)
 
 
 def _rng(seed: int, n: int) -> np.random.Generator:
@@ -79,6 +117,15 @@ class Fixed:
         if self.ticks < 0:
             raise ConfigError(f"the latency is {self.ticks} ticks; give 0 or more")
 
+    @property
+    def median(self) -> float:
+        """In ticks."""
+        return self.ticks
+
+    def scaled(self, factor: float) -> "Fixed":
+        """So many times as long, rounded up."""
+        return replace(self, ticks=_up(factor * self.ticks))
+
     def sample(self, seed: int, n: int) -> Latency:
         """The same for all."""
         return _split(self.ticks, self.bind_fraction)
@@ -96,6 +143,15 @@ class Lognormal:
         _check_fraction(self.bind_fraction)
         if not 0 < self.p50 < self.p95:
             raise ConfigError(f"the latency's p50 is {self.p50} and its p95 {self.p95}; give 0 < p50 < p95")
+
+    @property
+    def median(self) -> float:
+        """In ticks."""
+        return self.p50
+
+    def scaled(self, factor: float) -> "Lognormal":
+        """So many times as long."""
+        return replace(self, p50=factor * self.p50, p95=factor * self.p95)
 
     def sample(self, seed: int, n: int) -> Latency:
         """Drawn anew for each."""
@@ -116,6 +172,15 @@ class Uniform:
         _check_fraction(self.bind_fraction)
         if not 0 <= self.low <= self.high:
             raise ConfigError(f"the latency is from {self.low} to {self.high} ticks; give 0 <= low <= high")
+
+    @property
+    def median(self) -> float:
+        """In ticks."""
+        return (self.low + self.high) / 2
+
+    def scaled(self, factor: float) -> "Uniform":
+        """So many times as long, both ends rounded up."""
+        return replace(self, low=_up(factor * self.low), high=_up(factor * self.high))
 
     def sample(self, seed: int, n: int) -> Latency:
         """Drawn anew for each."""
@@ -140,6 +205,16 @@ class Spikes:
                 "cannot be; give 0 <= ticks <= low <= high and a probability between 0 and 1"
             )
 
+    @property
+    def median(self) -> float:
+        """In ticks: where fewer than half are spikes, of the others."""
+        return self.ticks if self.probability < 0.5 else (self.low + self.high) / 2
+
+    def scaled(self, factor: float) -> "Spikes":
+        """So many times as long, rounded up."""
+        ticks, low, high = (_up(factor * value) for value in (self.ticks, self.low, self.high))
+        return replace(self, ticks=ticks, low=low, high=high)
+
     def sample(self, seed: int, n: int) -> Latency:
         """Drawn anew for each."""
         rng = _rng(seed, n)
@@ -161,13 +236,14 @@ class Recorded:
 
     @classmethod
     def from_file(cls, path: str | Path, rate_hz: float, bind_fraction: float = 0.0) -> "Recorded":
-        """From a text file with one latency in seconds per line, rounded up to ticks of 1 / `rate_hz`; or from the
-        `inferences.parquet` of a run, whose delays are in ticks."""
+        """From a text file with one latency in seconds per line, rounded up to ticks of 1 / `rate_hz`; from the
+        `inferences.parquet` of a run, whose delays are in ticks; or from one of `recordings`, by its name."""
         _check_fraction(bind_fraction)
-        path = Path(path)
+        path = recordings.path(str(path)) if str(path) in recordings.names() else Path(path)
         if not path.is_file():
             raise ConfigError(
-                f"there is no recording at {path}; give latency.path=<file with one latency in s per line>"
+                f"there is no recording at {path}; give latency.path=<file with one latency in s per line>, or "
+                f"{' or '.join(recordings.names())}, which comes with rollahead"
             )
         try:
             ticks = _delays(path) if path.suffix == ".parquet" else _ticks(path, rate_hz)
@@ -187,6 +263,16 @@ class Recorded:
 
         return from_file
 
+    @property
+    def median(self) -> float:
+        """In ticks."""
+        return median(latency.done for latency in self.latencies)
+
+    def scaled(self, factor: float) -> "Recorded":
+        """So many times as long, rounded up; a state is bound as much later."""
+        longer = [(latency.bind, _up(factor * latency.done)) for latency in self.latencies]
+        return Recorded([Latency(min(int(factor * bind), max(done - 1, 0)), done) for bind, done in longer])
+
     def sample(self, seed: int, n: int) -> Latency:
         """The next one of the recording, which is a ring."""
         first = int(generator("recording", seed).integers(len(self.latencies)))
@@ -194,7 +280,7 @@ class Recorded:
 
 
 def _ticks(path: Path, rate_hz: float) -> list[int]:
-    return [math.ceil(float(word) * rate_hz - 1e-9) for word in path.read_text().split()]
+    return [_up(float(word) * rate_hz) for word in path.read_text().split()]
 
 
 def _delays(path: Path) -> list[int]:

@@ -7,8 +7,11 @@ A `Cell` says what to run, in plain values, so that it can be sent to another pr
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,7 +32,7 @@ from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.task import Task, make_task
 
 MOST_SEED = 2**31
-BATCH = 25  # episodes that one process runs at a time
+STAGES = 4  # tasks with their planners that a process of a pool keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,57 +167,144 @@ def _reaction_s(cell: Cell, task: Task, seed: int, trace: Trace, planning: Plann
     return math.inf if tick is None else (tick - stimulus + 1) * task.spec.period_s
 
 
+class Journal(Protocol):
+    """Where episodes are kept as they are played, so that none is played twice."""
+
+    def played(self, cell: Cell) -> Mapping[int, Episode]:
+        """Those of `cell` that are there already, by their seeds."""
+        ...
+
+    def add(self, cell: Cell, episode: Episode) -> None:
+        """Keeps one, that of `episode.seed`."""
+        ...
+
+
 def evaluate(cell: Cell, *, workers: int = 1) -> list[Episode]:
     """All episodes of `cell`, in the order of their seeds."""
     return next(evaluate_all([cell], workers=workers))
 
 
-def evaluate_all(cells: Sequence[Cell], *, workers: int = 1) -> Iterator[list[Episode]]:
-    """The episodes of each cell, in turn, as soon as they are there; all processes stay busy."""
-    for cell in cells:
-        check(cell, workers=workers)
-    jobs = [(cell, seeds) for cell in cells for seeds in _batches(cell)]
-    if workers == 1:
-        yield from _regroup(cells, map(_run_batch, jobs))
-        return
-    with processes(workers) as pool:
-        yield from _regroup(cells, pool.map(_run_batch, jobs))
+def evaluate_all(
+    cells: Sequence[Cell],
+    *,
+    workers: int = 1,
+    pool: ProcessPoolExecutor | None = None,
+    journal: Journal | None = None,
+) -> Iterator[list[Episode]]:
+    """The episodes of each cell, in turn, as soon as they are there; all processes stay busy. pool: whose processes
+    play, instead of `workers` new ones; journal: what was played already, and is played now, all but traces."""
+    check_all(cells, workers=workers)
+    known = [{} if journal is None else dict(journal.played(cell)) for cell in cells]
+    jobs = [(i, seed) for i, cell in enumerate(cells) for seed in _seeds(cell) if seed not in known[i]]
+    if pool is None and workers == 1:
+        yield from _gathered(cells, known, _here(cells, jobs), journal)
+    elif pool is None:
+        with processes(workers) as new:
+            yield from _gathered(cells, known, _there(cells, jobs, new), journal)
+    else:
+        yield from _gathered(cells, known, _there(cells, jobs, pool), journal)
+
+
+class Stage:
+    """A task with a planner: what cells with the same of these are played on, one episode after the other."""
+
+    def __init__(self, cell: Cell) -> None:
+        """Raises: ConfigError, if there is no such task or planner, or they do not go together."""
+        self._task = make_task(**cell.task)
+        self._planning = planning_of(cell, self._task)
+
+    def check(self, cell: Cell) -> None:
+        """Raises: ConfigError, if an episode of `cell` would be refused."""
+        spec = self._task.spec
+        latency = make_latency(rate_hz=spec.rate_hz, **cell.latency)
+        delay = make_delay(cell.strategy, latency, cell.seed).delay
+        if cell.reactions and not all(np.isfinite([dim.low, dim.high]).all() for dim in spec.action):
+            raise ConfigError(
+                f"task {cell.task['name']!r} has an action without a range, so no reaction can be told from it; give "
+                "the dimension low and high, or set reactions=false"
+            )
+        make_strategy(cell.strategy, spec, self._planning.horizon, delay)
+
+    def measure(self, cell: Cell, seed: int) -> Episode:
+        """Plays and measures one episode."""
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(1)  # the processes are as many as the cores
+        return measure(cell, self._task, seed, self._planning)
 
 
 def check(cell: Cell, *, workers: int = 1) -> None:
     """Makes everything that an episode of `cell` needs, once. Raises: ConfigError, if something cannot be."""
+    check_all([cell], workers=workers)
+
+
+def check_all(cells: Sequence[Cell], *, workers: int = 1) -> None:
+    """`check` for each cell. Raises: ConfigError, if something cannot be."""
     if workers < 1:
         raise ConfigError(f"workers is {workers}; give at least 1 process")
-    task = make_task(**cell.task)
-    latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
-    delay = make_delay(cell.strategy, latency, cell.seed).delay
-    horizon = planning_of(cell, task).horizon
-    if cell.reactions and not all(np.isfinite([dim.low, dim.high]).all() for dim in task.spec.action):
-        raise ConfigError(
-            f"task {cell.task['name']!r} has an action without a range, so no reaction can be told from it; give the "
-            "dimension low and high, or set reactions=false"
-        )
-    make_strategy(cell.strategy, task.spec, horizon, delay)
-
-
-def _batches(cell: Cell) -> list[range]:
-    seeds = range(cell.seed, cell.seed + cell.episodes)
-    return [seeds[i : i + BATCH] for i in range(0, len(seeds), BATCH)]
-
-
-def _run_batch(job: tuple[Cell, range]) -> list[Episode]:
-    cell, seeds = job
-    task = make_task(**cell.task)
-    planning = planning_of(cell, task)
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)  # the processes are as many as the cores
-    return [measure(cell, task, seed, planning) for seed in seeds]
-
-
-def _regroup(cells: Sequence[Cell], batches: Iterable[list[Episode]]) -> Iterator[list[Episode]]:
-    batch = iter(batches)
+    stages: dict[str, Stage] = {}
     for cell in cells:
-        yield [episode for _ in _batches(cell) for episode in next(batch)]
+        if _key(cell) not in stages:
+            stages[_key(cell)] = Stage(cell)
+        stages[_key(cell)].check(cell)
+
+
+def _seeds(cell: Cell) -> range:
+    return range(cell.seed, cell.seed + cell.episodes)
+
+
+def _gathered(
+    cells: Sequence[Cell],
+    known: Sequence[dict[int, Episode]],
+    played: Iterator[tuple[int, Episode]],
+    journal: Journal | None,
+) -> Iterator[list[Episode]]:
+    """Cell by cell, in the order of the seeds. known: the episodes of each, to which those `played` are added."""
+    for i, cell in enumerate(cells):
+        while len(known[i]) < cell.episodes:
+            j, episode = next(played)
+            known[j][episode.seed] = episode
+            if journal is not None:
+                journal.add(cells[j], episode)
+        yield [known[i][seed] for seed in _seeds(cell)]
+
+
+def _here(cells: Sequence[Cell], jobs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, Episode]]:
+    """Plays (cell, seed) by (cell, seed), in this process."""
+    for i, group in groupby(jobs, key=itemgetter(0)):
+        stage = Stage(cells[i])
+        for _, seed in group:
+            yield i, stage.measure(cells[i], seed)
+
+
+def _there(
+    cells: Sequence[Cell], jobs: Iterable[tuple[int, int]], pool: ProcessPoolExecutor
+) -> Iterator[tuple[int, Episode]]:
+    """The same in the processes of `pool`, each episode as soon as it is there."""
+    running = {pool.submit(_measure, cells[i], seed): i for i, seed in jobs}
+    try:
+        for future in as_completed(running):
+            yield running.pop(future), future.result()
+    finally:
+        for future in running:
+            future.cancel()
+
+
+_STAGES: dict[str, Stage] = {}  # of a process of a pool, a few
+
+
+def _measure(cell: Cell, seed: int) -> Episode:
+    """In a process of a pool."""
+    key = _key(cell)
+    if key not in _STAGES:
+        if len(_STAGES) == STAGES:
+            _STAGES.clear()
+        _STAGES[key] = Stage(cell)
+    return _STAGES[key].measure(cell, seed)
+
+
+def _key(cell: Cell) -> str:
+    """The same for all cells that can be played on one stage."""
+    return repr((cell.task, cell.planner, cell.roller, cell.sampler, cell.strategy.q))
 
 
 def _mean(values: Sequence[float]) -> float:

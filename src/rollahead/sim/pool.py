@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing import get_context
 
 
@@ -20,6 +21,12 @@ def processes(workers: int, gl: str | None = None) -> Iterator[ProcessPoolExecut
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@cache
+def kept(workers: int) -> ProcessPoolExecutor:
+    """So many, the same ones whenever they are asked for, until the program ends: for many short runs."""
+    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(None,))
 
 
 def _begin(gl: str | None) -> None:

@@ -1,0 +1,19 @@
+"""Recorded latencies that come with rollahead: text files of one latency in seconds per line.
+
+diffusion_busy   LeRobot's Diffusion Policy, small, with 100 steps, on one thread beside two busy processes on two cores
+                 (`python -m benchmarks.study recording`)
+"""
+
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def path(name: str) -> Path:
+    """The file of that name, whether it is there or not."""
+    return HERE / f"{name}.txt"
+
+
+def names() -> list[str]:
+    """All that there are."""
+    return sorted(file.stem for file in HERE.glob("*.txt"))

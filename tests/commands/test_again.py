@@ -1,0 +1,182 @@
+"""Runs and sweeps that were ended are gone on with: nothing that was played is played again."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from rollahead.sim import evaluation
+from rollahead.sim.evaluation import Cell, Episode
+from rollahead.sim.planners import Planning
+from rollahead.sim.task import Task
+
+from .conftest import Ran, refusal
+
+Command = Callable[..., Ran]
+SMALL = ("workers=1", "reactions=false", "traces=0", "task.window_s=0.3", "name=mine")
+KILLED = """
+import os, signal, sys
+from rollahead.cli import main
+from rollahead.sim import evaluation
+
+play = evaluation.measure
+
+def measure(cell, task, seed, planning):
+    if seed == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return play(cell, task, seed, planning)
+
+evaluation.measure = measure
+sys.argv = ["rollahead", *sys.argv[1:]]
+main()
+"""
+
+
+class Played:
+    """The episodes that were played, and an interrupt before one of them: (s, seed)."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seeds: list[tuple[int, int]] = []
+        self.until: tuple[int, int] | None = None
+        self._measure = evaluation.measure
+        monkeypatch.setattr(evaluation, "measure", self)
+
+    def __call__(self, cell: Cell, task: Task, seed: int, planning: Planning) -> Episode:
+        if (cell.strategy.s, seed) == self.until:
+            raise KeyboardInterrupt
+        self.seeds.append((cell.strategy.s, seed))
+        return self._measure(cell, task, seed, planning)
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> Played:
+    return Played(monkeypatch)
+
+
+def left(folder: str) -> tuple[Any, list[dict[str, Any]]]:
+    """The cells of a run, and its episodes."""
+    path = Path("runs") / folder
+    summary = json.loads((path / "summary.json").read_text())
+    return summary["cells"], pq.read_table(path / "episodes.parquet").to_pylist()
+
+
+def test_a_run_that_was_interrupted_goes_on_with_the_episodes_that_it_lacks(rollahead: Command, played: Played) -> None:
+    played.until = (8, 3)
+    ran = rollahead("eval", *SMALL, "episodes=6")
+    assert (ran.status, ran.err) == (2, "rollahead eval: interrupted\n")
+    assert "the same with name=mine resume=true" in ran.out
+    played.until = None
+    assert rollahead("eval", *SMALL, "episodes=6", "resume=true").status == 0
+    assert played.seeds == [(8, seed) for seed in range(6)]
+    assert rollahead("eval", *SMALL[:-1], "name=whole", "episodes=6").status == 0
+    assert left("mine") == left("whole")
+    assert not Path("runs/mine/episodes.jsonl").exists()
+
+
+def test_a_run_that_was_killed_loses_the_episode_that_it_was_at(
+    tmp_path: Path, rollahead: Command, played: Played
+) -> None:
+    killed = [sys.executable, "-c", KILLED, "eval", *SMALL, "episodes=5"]
+    assert subprocess.run(killed, cwd=tmp_path, capture_output=True, check=False).returncode == -9
+    assert rollahead("eval", *SMALL, "episodes=5", "resume=true").status == 0
+    assert played.seeds == [(8, 3), (8, 4)]
+    assert [row["episode"] for row in left("mine")[1]] == list(range(5))
+
+
+def test_what_the_search_has_played_is_not_played_again_either(rollahead: Command, played: Played) -> None:
+    options = (*SMALL, "strategy=sync", "search.s=[4,12]", "search.episodes=2", "episodes=1", "resume=true")
+    played.until = (12, 1_000_001)
+    assert rollahead("eval", *options).status == 2
+    played.until = None
+    assert rollahead("eval", *options).status == 0
+    searched = [(s, seed) for s in (4, 12) for seed in (1_000_000, 1_000_001)]
+    assert played.seeds[:-1] == searched
+    ((cell,), _) = left("mine")
+    assert [row["s"] for row in cell["search"]] == [4, 12]
+    assert played.seeds[-1] == (cell["strategy"]["s"], 0)
+
+
+def test_episodes_that_are_kept_tick_by_tick_are_played_again(rollahead: Command, played: Played) -> None:
+    options = ("workers=1", "reactions=false", "task.window_s=0.3", "name=mine", "episodes=4", "traces=1")
+    played.until = (8, 3)
+    assert rollahead("eval", *options).status == 2
+    played.until = None
+    assert rollahead("eval", *options, "resume=true").status == 0
+    assert [seed for _, seed in played.seeds] == [0, 1, 2, 0, 3]
+    assert set(pq.read_table("runs/mine/ticks.parquet")["episode"].to_pylist()) == {0}
+
+
+def test_a_run_that_is_over_is_left_as_it_is(rollahead: Command, played: Played) -> None:
+    assert rollahead("eval", *SMALL, "episodes=1").status == 0
+    ran = rollahead("eval", *SMALL, "episodes=1", "resume=true", "workers=2")
+    assert (ran.status, ran.out) == (0, "runs/mine was run already\n")
+    assert len(played.seeds) == 1
+
+
+def test_a_run_of_other_options_is_not_gone_on_with(rollahead: Command) -> None:
+    assert rollahead("eval", *SMALL, "episodes=1").status == 0
+    said = refusal(rollahead("eval", *SMALL, "episodes=2", "resume=true"), "eval")
+    assert said == "runs/mine was begun with episodes=1, and episodes is 2 now; give it the same, or another name=..."
+    said = refusal(rollahead("eval", *SMALL, "episodes=1", "strategy.s=9", "resume=true"), "eval")
+    assert "strategy.s=8, and strategy.s is 9 now" in said
+
+
+def test_without_resume_nothing_is_written_over_another_run(rollahead: Command) -> None:
+    assert rollahead("eval", *SMALL, "episodes=1").status == 0
+    assert "exists already" in refusal(rollahead("eval", *SMALL, "episodes=1"), "eval")
+
+
+def test_a_sweep_goes_on_at_the_episode_at_which_it_was_ended(rollahead: Command, played: Played) -> None:
+    options = ("eval", "--multirun", *SMALL, "episodes=2", "resume=true")
+    played.until = (9, 1)
+    assert rollahead(*options, "strategy.s=8,9,10").status == 2
+    assert rollahead("report", "run=runs/mine").status == 0
+    assert "1" in Path("runs/mine/report.html").read_text()
+    played.until = None
+    assert rollahead(*options, "strategy.s=8,9,10").status == 0
+    assert played.seeds == [(s, seed) for s in (8, 9, 10) for seed in (0, 1)]
+    assert [left(f"mine/{n}")[0][0]["strategy"]["s"] for n in range(3)] == [8, 9, 10]
+
+
+def test_a_sweep_may_be_given_more_runs_in_any_order(rollahead: Command, played: Played) -> None:
+    options = ("eval", "--multirun", *SMALL, "episodes=1", "resume=true")
+    assert rollahead(*options, "strategy.s=8,9").status == 0
+    ran = rollahead(*options, "strategy.s=10,9,8,11")
+    assert ran.status == 0
+    assert ran.out.count("was run already") == 2
+    assert [s for s, _ in played.seeds] == [8, 9, 10, 11]
+    assert [left(f"mine/{n}")[0][0]["strategy"]["s"] for n in range(4)] == [8, 9, 10, 11]
+    assert "4 cells" in ran.out or Path("runs/mine/report.html").exists()
+
+
+def test_options_of_a_run_are_checked_before_it_is_begun(rollahead: Command) -> None:
+    for wrong, words in (
+        ("workers=0", "workers is 0; give at least 1 process"),
+        ("traces=-1", "traces is -1; give 0 or more episodes, or null for all"),
+        ("search.s=[99]", "s = 99"),
+        ("search.s=4", "search.s is 4; give a list"),
+        ("search.seconds=4", "seconds"),
+    ):
+        given = [option for option in SMALL if option.split("=")[0] != wrong.split("=")[0]]
+        assert words in refusal(rollahead("eval", *given, wrong), "eval")
+        assert not Path("runs").exists()
+
+
+def test_the_study_is_a_sweep_that_a_word_names(rollahead: Command) -> None:
+    few = ("task=mole", "planner=scripted", "latency=fixed,spikes", "latency.median=2,4", "strategy=sync,vlash")
+    tiny = ("episodes=1", "search.episodes=1", "search.s=[4,8]", "workers=1", "name=study")
+    ran = rollahead("eval", "--multirun", "+study=strategies", *few, *tiny)
+    assert (ran.status, ran.err) == (0, "")
+    cells = [left(f"study/{n}")[0][0] for n in range(8)]
+    assert {(c["latency"]["name"], c["latency"]["median"], c["strategy"]["name"]) for c in cells} == {
+        (latency, median, strategy)
+        for latency in ("fixed", "spikes")
+        for median in (2, 4)
+        for strategy in ("sync", "vlash")
+    }
+    assert all(len(cell["search"]) == 2 for cell in cells)
