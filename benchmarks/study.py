@@ -1,28 +1,48 @@
 """The study: every strategy on every task, scripted and trained, over delays, fixed and variable.
 
-    python -m benchmarks.study recording   what inferences of a diffusion policy take here, for `latency=diffusion`
-    python -m benchmarks.study run         plays it, as `rollahead eval --multirun` does; goes on where it was ended
-    python -m benchmarks.study figures     its figures and tables, from what was played
+python -m benchmarks.study recording   what inferences of a diffusion policy take here, for `latency=diffusion`
+python -m benchmarks.study run         plays it, as `rollahead eval --multirun` does; goes on where it was ended
+python -m benchmarks.study figures     its figures and tables, from what was played
+python -m benchmarks.study speedup     task time with speed-up over slow demonstrations
 """
 
+import json
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from benchmarks.figures import RESULTS, Row, record, row
+from benchmarks.skeleton import time_ratio
 from rollahead.runtime import recordings
 from rollahead.runtime.build import Drive, StrategyConfig, make_executor
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.trace import Trace
-from rollahead.sim.evaluation import Cell, evaluate
+from rollahead.sim.evaluation import Cell, Episode, evaluate, evaluate_all
 from rollahead.sim.planners import make_planning
 from rollahead.sim.pool import processes
 from rollahead.sim.robot import SimRobot
 from rollahead.sim.rollers import Scene, make_rollers
+from rollahead.sim.search import Search, candidates, find_best
 from rollahead.sim.task import make_task
 
 INFERENCES, WARM_UP, LOAD = 500, 20, 100_000
 RECORDED = "diffusion_busy"
-WORKERS = 2
+TOPIC, NAME = "evidence", "study"
+VARIABLE = ("latency=lognormal,spikes,diffusion", "latency.median=2,4,6,8,12,16")  # at 0 all are as a fixed one
+SWEEPS = [
+    (f"+study={study}", *latency) for latency in (("latency=fixed",), VARIABLE) for study in ("strategies", "rollers")
+]
+EPISODES, WORKERS = 400, 2
 FIXED = {"name": "fixed", "ticks": 8}
 
 
@@ -60,7 +80,199 @@ def _load(seed: int) -> Cell:
     return Cell({"name": "interception"}, StrategyConfig("vlash"), FIXED, planner, episodes=1, seed=seed)
 
 
-FIGURES: Mapping[str, Callable[[], None]] = {"recording": recording}
+def run() -> None:
+    """Plays what has not been played yet: both cores, about two hours."""
+    program = str(Path(sys.executable).parent / "rollahead")
+    for sweep in SWEEPS:
+        command = [program, "eval", "--multirun", *sweep, f"name={NAME}", "resume=true"]
+        subprocess.run(command, check=False)  # schedules that cannot be are refused, and the others go on
+
+
+def figures() -> None:
+    """The figures of the study, and all of its cells as a table."""
+    cells = read_cells(Path("runs") / NAME)
+    write_cells(cells)
+    command = "python -m benchmarks.study run figures"
+    record(TOPIC, [_gain_row(cells, gain, command) for gain in GAINS])
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """A figure: the points by which `of` succeeds more often than the best of `over`, each (strategy, roller)."""
+
+    name: str
+    task: str
+    planner: str
+    ticks: int
+    of: tuple[str, str]
+    over: tuple[tuple[str, str], ...]
+    goal: str | None = None
+
+
+ROBOT, SCENE = "robot", "scene"
+WAITING = (("sync", ROBOT), ("naive", ROBOT), ("naive_arrival", ROBOT))
+GAINS = (
+    Gain("pong_success_gain_d8", "interception", "flow", 8, ("vlash", ROBOT), WAITING, ">= 10"),
+    Gain("pong_success_gain_scripted_d8", "interception", "scripted", 8, ("vlash", ROBOT), WAITING),
+    Gain("belt_success_gain_d8", "belt", "flow", 8, ("vlash", SCENE), WAITING, ">= 10"),
+    Gain("belt_success_gain_scripted_d8", "belt", "scripted", 8, ("vlash", SCENE), WAITING),
+    Gain("belt_offsets_gain_d12", "belt", "flow", 12, ("vlash", ROBOT), (("naive", ROBOT),), ">= 40"),
+    Gain("mole_success_gain_d8", "mole", "flow", 8, ("vlash", ROBOT), WAITING),
+    Gain("mole_success_gain_d2", "mole", "flow", 2, ("vlash", ROBOT), WAITING),
+)
+
+Key = tuple[str, str, str, float, str, str]
+KEY = ("task", "planner", "latency", "median", "strategy", "roller")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Played:
+    """A cell of the study. hits: (n,) whether each episode succeeded, by its seed."""
+
+    description: Mapping[str, Any]
+    took_s: float | None
+    hits: NDArray[np.bool_]
+
+    @property
+    def key(self) -> Key:
+        """What it is of."""
+        cell = self.description
+        planner = "scripted" if cell["planner"]["name"] == "scripted" else "flow"
+        latency = "diffusion" if cell["latency"]["name"] == "recorded" else cell["latency"]["name"]
+        names = cell["strategy"]["name"], cell["roller"]["name"]
+        return (cell["task"]["name"], planner, latency, float(cell["latency"]["median"]), *names)
+
+
+def read_cells(folder: Path) -> dict[Key, Played]:
+    """All cells of a study that were played."""
+    found = {}
+    for path in sorted(folder.glob("*/summary.json")):
+        summary = json.loads(path.read_text())
+        episodes = pq.read_table(path.parent / "episodes.parquet").sort_by("episode")
+        (description,) = summary["cells"]
+        played = Played(description, summary["took_s"], episodes["success"].to_numpy(zero_copy_only=False))
+        found[played.key] = played
+    return found
+
+
+def write_cells(cells: Mapping[Key, Played]) -> None:
+    """`benchmarks/results/study.parquet`: a row per cell, with all that the search has tried."""
+    shown = ("episodes", "success", "success_ci", "time_s", "age_ticks", "idle", "calls_per_s", "rows_lost")
+    rows = [
+        {
+            **dict(zip(KEY, key, strict=True)),
+            **{name: cell.description["strategy"][name] for name in ("s", "decay", "quantile")},
+            **{name: cell.description["figures"][name] for name in shown},
+            "search": cell.description.get("search", []),
+            "took_s": cell.took_s,
+        }
+        for key, cell in sorted(cells.items())
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), RESULTS / "study.parquet", compression="zstd")
+
+
+LINES = (
+    ("sync", ROBOT),
+    ("naive", ROBOT),
+    ("naive_arrival", ROBOT),
+    ("ensemble", ROBOT),
+    ("vlash", ROBOT),
+    ("vlash", SCENE),
+)
+MOVING = ("interception", "belt")  # tasks where rolling the scene too is a line of its own
+LATENCIES = ("fixed", "lognormal", "spikes", "diffusion")
+
+
+def read_table() -> dict[Key, Mapping[str, Any]]:
+    """The rows of `benchmarks/results/study.parquet`, by what they are of."""
+    rows = pq.read_table(RESULTS / "study.parquet").to_pylist()
+    return {tuple(cell[name] for name in KEY): cell for cell in rows}
+
+
+def delay_table(cells: Mapping[Key, Mapping[str, Any]], task: str, planner: str, latency: str = "fixed") -> str:
+    """Success in Markdown, a row per strategy and a column per delay: '41 (37 to 46)', and the s that was best."""
+    delays = sorted({key[3] for key in cells if key[:3] == (task, planner, latency)})
+    columns = [(task, planner, latency, delay) for delay in delays]
+    return _table([f"{20 * delay:.0f} ms" for delay in delays], columns, task, cells)
+
+
+def latency_table(cells: Mapping[Key, Mapping[str, Any]], task: str, planner: str, delay: float) -> str:
+    """The same at one median, a column per kind of latency."""
+    columns = [(task, planner, latency, delay) for latency in LATENCIES]
+    return _table(["fixed", "lognormal", "spikes", "recorded"], columns, task, cells)
+
+
+def _table(
+    headings: Sequence[str],
+    columns: Sequence[tuple[str, str, str, float]],
+    task: str,
+    cells: Mapping[Key, Mapping[str, Any]],
+) -> str:
+    lines = [f"| | {' | '.join(headings)} |", f"|---|{'---|' * len(headings)}"]
+    for strategy, roller in LINES:
+        if roller == ROBOT or task in MOVING:
+            name = f"`{strategy}`" if roller == ROBOT else f"`{strategy}`, scene rolled too"
+            lines.append(f"| {name} | {' | '.join(_share(cells.get((*at, strategy, roller))) for at in columns)} |")
+    return "\n".join(lines)
+
+
+def _share(cell: Mapping[str, Any] | None) -> str:
+    if cell is None:
+        return "\N{EN DASH}"
+    low, high = cell["success_ci"]
+    return f"{cell['success']:.0f} <sub>{low:.0f}..{high:.0f}</sub>"
+
+
+def _gain_row(cells: Mapping[Key, Played], gain: Gain, command: str) -> Row:
+    def of(strategy: str, roller: str) -> Played:
+        return cells[gain.task, gain.planner, "fixed", float(gain.ticks), strategy, roller]
+
+    ours, others = of(*gain.of), [of(*other) for other in gain.over]
+    best = max(others, key=lambda cell: cell.hits.mean())
+    value, ci = paired_gain(ours.hits, best.hits)
+    return row(gain.name, value, "points", goal=gain.goal, ci=ci, command=command)
+
+
+def paired_gain(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> tuple[float, list[float]]:
+    """By how many points (n,) `ours` succeeded more often than `theirs`, pair by pair, and its 95 % interval."""
+    differences = 100.0 * (ours.astype(np.float64) - theirs)
+    picks = np.random.default_rng(0).integers(len(differences), size=(2000, len(differences)))
+    low, high = np.quantile(differences[picks].mean(axis=1), [0.025, 0.975])
+    return float(differences.mean()), [float(low), float(high)]
+
+
+def speedup() -> None:
+    """Task time of sync over that of vlash where the mole waits, so that both always hit, and demonstrations are slow:
+    half as fast as the robot with q = 2, as VLASH was measured, and a third with q = 3; each at its own fastest s."""
+    command = "python -m benchmarks.study speedup"
+    goals = {("mole_speedup_d8", 2): ">= 2.03"}
+    rows = []
+    for q, pace in ((2, 1 / 2), (3, 1 / 3)):
+        for delay in (4, 8):
+            sync, vlash = (_fastest(name, pace, each, delay) for name, each in (("sync", 1), ("vlash", q)))
+            ratio, ci = time_ratio(sync, vlash)
+            name = f"mole_speedup_d{delay}" if q == 2 else f"mole_speedup_q3_d{delay}"
+            rows.append(row(name, ratio, "x", goal=goals.get((name, q)), ci=ci, command=command))
+    record(TOPIC, rows)
+
+
+def _fastest(strategy: str, pace: float, q: int, delay: int) -> list[Episode]:
+    """Episodes at the s with the shortest task time, which is searched on other seeds."""
+    task = {"name": "mole", "window_s": 4.0, "pace": pace}
+    latency = {"name": "fixed", "ticks": delay}
+    cell = Cell(task, StrategyConfig(strategy, q=q), latency, episodes=EPISODES, reactions=False)
+    play = partial(evaluate_all, workers=WORKERS)
+    best, _ = find_best(candidates(cell, Search(list(range(2, 33)))), play)
+    (episodes,) = play([replace(cell, strategy=best)])
+    return episodes
+
+
+FIGURES: Mapping[str, Callable[[], None]] = {
+    "recording": recording,
+    "run": run,
+    "figures": figures,
+    "speedup": speedup,
+}
 
 
 def main(names: list[str]) -> None:

@@ -20,9 +20,10 @@ from rollahead.runtime.build import Drive, StrategyConfig, make_latency, make_st
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.guard import Guard, GuardConfig, Workspace
 from rollahead.runtime.identify import Lag, calibration, identify, read_lags
-from rollahead.runtime.latency import Fixed, Latency, Lognormal, Recorded, Spikes, Uniform
+from rollahead.runtime.latency import Fixed, Latency, Lognormal, Recorded, Spikes, Uniform, with_median
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.recommend import Setting
 from rollahead.runtime.robots.loopback import NullRobot
 from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback
 from rollahead.runtime.run_folder import RunFolder
@@ -141,6 +142,12 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "uniform": (lambda folder: Uniform(7, 3), ("7", "3")),
     "empty recording": (recording(""), ("empty",)),
     "no recording": (lambda folder: Recorded.from_file(folder / "gone.txt", 50.0), ("gone.txt",)),
+    "a speed between two": (lambda folder: Setting(ROBOT, 32, Fixed(3), speed=1.5), ("1.5",)),
+    "a chunk too short": (lambda folder: Setting(ROBOT, 1, Fixed(3), speed=2.0), ("1 rows", "speed=2")),
+    "no way with a late plan": (strategy("vlash", late="movd"), ("'movd'", "'moved'")),
+    "a late plan of places": (strategy("vlash", late="moved"), ("moved", "late=tick")),
+    "a median that is no time": (lambda folder: with_median(Fixed(3), -2.5), ("-2.5",)),
+    "nothing to be stretched": (lambda folder: with_median(Fixed(0), 5), ("5", "0")),
     "words as a recording": (recording("0.1\nslow\n"), ("recording.txt", "slow")),
     "endless recording": (recording("0.1\ninf\n"), ("recording.txt", "infinity")),
     "speed-up": (lambda folder: SpeedUp(ROBOT, 0), ("0",)),

@@ -44,3 +44,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def unrecorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that kept no ticks."""
     return records.write_run(tmp_path_factory.mktemp("runs") / "bare", [records.cell("vlash", 2, traces=0)])
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of two tasks and two planners under two kinds of latency, its figures made up."""
+    return records.write_study(tmp_path_factory.mktemp("runs") / "study", delays=(0, 8, 12), kinds=records.KINDS[:2])

@@ -7,6 +7,7 @@ from rollahead.report.comparison import (
     by_setting,
     choose_scene,
     comparable,
+    delay_words,
     name_cells,
     over_delay,
 )
@@ -49,9 +50,9 @@ def test_options_that_differ_at_one_setting_make_two_series() -> None:
 def test_where_tasks_differ_they_are_settings_of_their_own() -> None:
     groups = by_setting(name_cells([result(task={"window_s": 0.9}), result(task={"window_s": 0.7}), result("sync")]))
     assert [group[0].setting for group in groups] == [
-        "8 ticks",
-        "8 ticks, task.window_s=0.7",
-        "8 ticks, task.window_s=0.9",
+        "8 ticks, mole",
+        "8 ticks, mole (window_s 0.7)",
+        "8 ticks, mole (window_s 0.9)",
     ]
 
 
@@ -65,6 +66,32 @@ def test_a_line_over_delay_has_two_fixed_latencies_or_more() -> None:
     cells = [result("vlash", 8), result("vlash", 4), result("sync", 4), result("sync", None)]
     series = over_delay(name_cells(cells))
     assert {name: [n.cell.delay_ticks for n in points] for name, points in series.items()} == {"vlash": [4, 8]}
+
+
+def test_a_latency_with_a_median_stands_at_it() -> None:
+    cells = [result(latency={"name": "lognormal", "p50": 4, "p95": 6, "median": median}) for median in (2, 12)]
+    (line,) = over_delay(name_cells(cells)).values()
+    assert [(named.setting, delay_words(named)) for named in line] == [
+        ("lognormal, median 2 ticks", "2 ticks (40 ms)"),
+        ("lognormal, median 12 ticks", "12 ticks (240 ms)"),
+    ]
+
+
+def test_kinds_of_latency_have_lines_of_their_own() -> None:
+    kinds = ({"name": "fixed", "ticks": 8}, {"name": "lognormal", "p50": 4, "p95": 6})
+    cells = [result(latency={**kind, "median": median}) for kind in kinds for median in (2, 12)]
+    assert list(over_delay(name_cells(cells))) == ["vlash, fixed", "vlash, lognormal"]
+
+
+def test_a_heading_has_milliseconds_where_they_are_known() -> None:
+    fixed, random = name_cells([result(), result(ticks=None)])
+    assert fixed.heading == "8 ticks (160 ms)"
+    assert random.heading == delay_words(random) == "lognormal (p50 4.0, p95 6.0)"
+
+
+def test_many_cells_are_named_fast() -> None:
+    cells = [result(name, ticks, task={"window_s": w}) for name in "ab" for ticks in range(20) for w in range(20)]
+    assert len({(named.series, named.setting) for named in name_cells(cells)}) == len(cells)
 
 
 def test_the_best_of_a_setting_are_all_that_share_the_highest_success() -> None:
@@ -152,9 +179,5 @@ def test_a_latency_model_is_told_with_its_numbers() -> None:
 
 
 def test_a_late_binding_is_told() -> None:
-    late = result()
-    late = type(late)(
-        **{field: getattr(late, field) for field in late.__slots__}
-        | {"latency": {**late.latency, "bind_fraction": 0.5}}
-    )
+    late = result(latency={"name": "fixed", "ticks": 8, "bind_fraction": 0.5})
     assert name_cells([late])[0].setting == "8 ticks, state bound after 50%"

@@ -46,9 +46,9 @@ PLAYED = trained(Look(1000, 0.2, 40.0, 0.0), Look(2000, 0.05, 100.0, 60.0))
 
 def test_error_and_play_are_drawn_over_steps() -> None:
     error, play = plots(PLAYED)
-    assert (error.title, play.title) == ("Error of a cold step", "Play")
+    assert (error.title, play.title) == ("Error of a cold step", "Success in play, %")
     assert {"0.05", "0.1", "0.2", "2,000", "steps"} <= set(written(error))
-    assert {"0", "100", "%", "2,000", "steps"} <= set(written(play))
+    assert {"0", "100", "2,000", "steps"} <= set(written(play))
 
 
 def test_the_captions_say_what_they_are() -> None:
@@ -69,12 +69,12 @@ def test_what_was_never_looked_at_makes_no_plot() -> None:
 
 def test_a_look_at_which_something_is_not_known_is_left_out() -> None:
     gaps = [Look(1, None, 40.0, 0.0), Look(2, 0.1, None, 1.0), Look(3, 0.0, 0.0, 2.0)]
-    assert titles(plots(trained(*gaps))) == ["Error of a cold step", "Play"]
+    assert titles(plots(trained(*gaps))) == ["Error of a cold step", "Success in play, %"]
 
 
 def test_one_of_several_trainings_may_know_nothing() -> None:
     drawn = plots(PLAYED, trained(played=50), trained(Look(500, 0.4, 20.0, 0.0), played=25))
-    assert titles(drawn) == ["Error of a cold step", "Play"]
+    assert titles(drawn) == ["Error of a cold step", "Success in play, %"]
     assert "of 10 or 25 episodes" in drawn[1].caption
 
 

@@ -1,3 +1,4 @@
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,29 @@ def test_other_commands_leave_no_training(results: Results) -> None:
 def test_only_a_fixed_latency_is_a_delay() -> None:
     assert records.result(ticks=4).delay_ticks == 4.0
     assert records.result(ticks=None).delay_ticks is None
+
+
+def test_a_median_says_where_a_latency_stands() -> None:
+    assert records.result(latency={"name": "fixed", "ticks": 8, "median": 0}).delay_ticks == 0.0
+    cell = records.result(latency={"name": "lognormal", "p50": 4, "p95": 6, "median": 12})
+    assert (cell.delay_ticks, cell.delay_ms) == (12.0, 240.0)
+    assert records.result(ticks=None).delay_ms is None
+
+
+def test_roller_search_and_time_are_read(study: Path) -> None:
+    found = load(study)
+    assert all(cell.roller == {"name": "robot"} for cell in found.cells)
+    assert [one["s"] for one in found.cells[0].search] == [4, 8, 16]
+    assert (found.runs, sum(found.took_s)) == (len(found.cells), 30.0 * len(found.cells))
+
+
+def test_what_older_runs_do_not_tell_is_left_open(unrecorded: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(unrecorded, tmp_path / "copy"))
+    (cell,) = json.loads((copy / "summary.json").read_text())["cells"]
+    del cell["roller"]
+    records.edit_summary(copy, cells=[cell], took_s=None)
+    found = load(copy)
+    assert (found.cells[0].roller, found.cells[0].search, found.took_s) == ({"name": "robot"}, (), ())
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -1,21 +1,25 @@
 import json
 import re
 import shutil
+import time
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.report import timeline
+from rollahead.report import theme, timeline
 from rollahead.report.comparison import name_cells
 from rollahead.report.load import Results, load
 from rollahead.report.page import animation, make, write_report
 from rollahead.report.words import sentence
 
-from .records import edit_summary, marked, parse, seen, write_training
+from . import records
+from .records import edit_summary, marked, parse, seen, write_study, write_training
 
 VOID = {"meta", "link", "br", "img", "hr"}
 
@@ -98,13 +102,86 @@ def test_every_cells_success_is_there_with_its_interval(html: str, results: Resu
 
 
 def test_a_full_report_has_all_of_its_parts(html: str) -> None:
-    assert Page(html).sections == ["figures", "delay", "animation", "timelines", "signals"]
+    assert Page(html).sections == ["found", "figures", "timelines", "signals", "about"]
 
 
 def test_every_drawing_stands_in_the_page_as_one(html: str) -> None:
     drawings = Page(html).drawings
     assert drawings.pop("legend") >= 6
     assert drawings == {"plot": 2 + 2, "lanes": 2 * 5, "rollahead-animation": 1}
+
+
+def test_the_page_begins_with_what_was_found_and_shows_it(html: str) -> None:
+    lead = re.search(r'<p class="lead">([^<]+)</p>', html)
+    assert lead
+    assert re.match(r"With 160 ms of inference, the robot succeeds in \d+\s% of episodes with sync", lead[1])
+    assert 0 < html.index(lead[0]) < html.index('class="rollahead-animation"') < html.index('id="figures"')
+
+
+def test_figures_of_many_settings_are_folded_but_those_of_what_is_shown(html: str) -> None:
+    folded = re.findall(r"<details( open=\"open\")?><summary>latency ([^<]+)</summary>", html)
+    assert folded == [("", "4 ticks (80 ms)"), (' open="open"', "8 ticks (160 ms)")]
+
+
+def test_a_study_is_one_page_with_a_panel_for_each_condition(study: Path) -> None:
+    html = make(load(study))
+    page = Page(html)
+    assert page.open == []
+    assert page.sections == ["overview", "task-1", "task-2", "about"]
+    assert page.drawings["panel"] == 2 * 2 * 2
+    assert html.count('class="strip"') == 1  # one legend for all
+    assert len(re.findall(r"<summary>In numbers", html)) == len(re.findall(r"<summary>What was tried", html)) == 2
+    for words in ("vlash beside the best other strategy", "1 h 00 min, 120 runs together", "24,000, in 120 cells"):
+        assert words in page.words
+
+
+def test_every_success_of_a_study_is_there_with_its_interval_and_its_s(study: Path) -> None:
+    results = load(study)
+    written = re.findall(
+        r'<span class="value">(\d+)</span><small>([\d to]+)</small><small>(s=\d+)[^<]*</small>', make(results)
+    )
+    assert sorted(written) == sorted(
+        (
+            f"{cell.figures['success']:.0f}",
+            "{:.0f} to {:.0f}".format(*cell.figures["success_ci"]),
+            f"s={cell.strategy['s']}",
+        )
+        for cell in results.cells
+    )
+
+
+def test_a_strategy_looks_the_same_in_every_panel(study: Path) -> None:
+    html = make(load(study))
+    looks = set(re.findall(r'class="line" stroke="var\(--series(\d)\)" data-series="(\w+)"', html))
+    assert looks == {(str(style), name) for name, style in theme.FAMILIAR.items()}
+
+
+def test_a_small_study_keeps_its_tables_and_its_scene(tmp_path: Path) -> None:
+    for i, (name, task, ticks) in enumerate(product(("sync", "vlash"), ("mole", "belt"), (0, 8))):
+        cell = replace(records.cell(name, ticks, episodes=1, traces=1), task={"name": task})
+        records.write_run(tmp_path / str(i), [cell])
+    page = Page(make(load(tmp_path)))
+    assert page.sections == ["overview", "found", "task-1", "task-2", "figures", "timelines", "signals", "about"]
+    assert "latency 8 ticks (160 ms), belt" in page.words
+    assert page.drawings["panel"] == 2
+
+
+def test_of_a_large_study_only_what_stands_in_no_panel_has_a_table(study: Path, tmp_path: Path) -> None:
+    copy = copied(study, tmp_path)
+    summary = json.loads((copy / "0" / "summary.json").read_text())
+    summary["cells"][0]["latency"] = {"name": "lognormal", "p50": 4.0, "p95": 6.0, "median": None}
+    edit_summary(copy / "0", cells=summary["cells"])
+    page = Page(make(load(copy)))
+    assert page.sections == ["overview", "task-1", "task-2", "figures", "about"]
+    assert page.words.count("rows lost") == 2  # a heading and its definition
+
+
+def test_the_page_of_840_runs_is_small_and_soon_made(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "all", tasks=("mole", "interception", "belt"))
+    begin = time.process_time()
+    html = make(load(folder))
+    assert time.process_time() - begin < 60
+    assert len(html.encode()) < 3_000_000
 
 
 def test_the_page_says_what_was_run_and_where(html: str, results: Results) -> None:
@@ -129,12 +206,12 @@ def test_a_sweep_is_reported_as_one(sweep: Path) -> None:
 
 
 def test_one_latency_has_no_plot_over_delay(sweep: Path) -> None:
-    assert "delay" not in Page(make(load(sweep))).sections
+    assert Page(make(load(sweep))).ids.count("delay") == 0
 
 
 def test_without_records_the_page_says_what_is_not_there(unrecorded: Path) -> None:
     page = Page(make(load(unrecorded)))
-    assert page.sections == ["figures", "animation"]
+    assert page.sections == ["figures", "about"]
     assert "kept its ticks, so there is no timeline and no animation" in page.words
 
 
@@ -158,14 +235,14 @@ def test_the_animation_is_to_be_had_alone(results: Results, unrecorded: Path) ->
 
 def test_the_page_of_a_training_begins_with_how_it_went(trained: Path) -> None:
     page = Page(make(load(trained)))
-    assert page.sections == ["training", "figures", "delay", "animation"]
+    assert page.sections == ["training", "found", "figures", "about"]
     assert page.open == []
     assert page.drawings == {"plot": 2 + 2}
     for words in (
         "rollahead train made a policy for mole",
         "2,000 steps of 64 examples",
         "Error of a cold step",
-        "Play",
+        "Success in play, %",
     ):
         assert words in page.words
 
@@ -173,7 +250,7 @@ def test_the_page_of_a_training_begins_with_how_it_went(trained: Path) -> None:
 def test_of_a_training_without_a_task_only_how_it_went_is_shown(tmp_path: Path) -> None:
     run = write_training(tmp_path / "run", looks=[seen(2000)], task=None, dataset="data/cups")
     page = Page(make(load(run)))
-    assert page.sections == ["training"]
+    assert page.sections == ["training", "about"]
     assert page.drawings == {"plot": 1}
     assert "rollahead train made a policy (flow, 2,000 steps on data set data/cups)." in page.words
 
@@ -222,7 +299,7 @@ def test_the_report_goes_into_the_folder_and_replaces_an_old_one(unrecorded: Pat
     copy = copied(unrecorded, tmp_path)
     (copy / "report.html").write_text("old")
     assert write_report(copy) == copy / "report.html"
-    assert (copy / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert (copy / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert not list(copy.glob("*.unfinished"))
 
 

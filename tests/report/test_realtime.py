@@ -47,6 +47,11 @@ def test_a_row_says_how_the_clock_was_kept_and_what_the_guard_did() -> None:
     assert found["guard"] == ("ramp 50, rate 2", "")
 
 
+def test_one_episode_is_not_several() -> None:
+    one = ran()
+    assert words({**one, "figures": {**one["figures"], "episodes": 1}})["success"] == ("80", "60 to 90, 1 episode")
+
+
 def test_a_robot_without_a_task_has_no_success_and_a_run_without_a_tick_no_numbers() -> None:
     gauges = Gauges(50.0).figures()
     found = words({"strategy": {"name": "sync", "s": 4}, "figures": None, "gauges": gauges})

@@ -1,13 +1,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from rollahead.report.comparison import name_cells
 from rollahead.report.figures import COLUMNS
 from rollahead.report.load import CellResult, Results, load
+from rollahead.report.study import study_of
 from rollahead.report.training import read_training
-from rollahead.report.words import IN_WORDS, facts, measures, sentence
+from rollahead.report.words import IN_WORDS, ROLLERS, SHORT, facts, listed, measures, rolled, sentence, studied
 from rollahead.report.words import trained as made
 from rollahead.runtime.build import STRATEGIES
+from rollahead.sim import rollers
 
 from .records import result, write_training
 
@@ -71,6 +75,55 @@ def test_machine_versions_seeds_and_date_are_there(results: Results) -> None:
     assert "unfinished" not in found
 
 
+def test_a_study_is_told_with_all_that_was_varied(study: Path) -> None:
+    cells = load(study).cells
+    found = study_of(cells, name_cells(cells))
+    assert found
+    assert studied(found, "eval") == (
+        "rollahead eval measured sync, naive, naive_arrival, ensemble and vlash on mole and belt, with scripted, "
+        "mole_flow and belt_flow as the planner, under fixed and lognormal latency of 0, 8 and 12 ticks, 200 episodes "
+        "each."
+    )
+
+
+def test_time_episodes_and_kinds_of_latency_of_a_study_are_there(study: Path) -> None:
+    found = dict(facts(load(study)))
+    assert found["took"] == "1 h 00 min, 120 runs together"
+    assert found["episodes"] == "24,000, in 120 cells"
+    assert found["latency"] == "lognormal (p50 4.0, p95 6.0)"
+
+
+@pytest.mark.parametrize(
+    ("took_s", "runs", "words"),
+    [
+        ((42.0,), 1, "42 s"),
+        ((42.0, 90.0), 2, "2 min, 2 runs together"),
+        ((3599.0,), 1, "1 h 00 min"),
+        ((7322.0,), 3, "2 h 02 min, 1 of 3 runs"),
+    ],
+)
+def test_the_time_it_took_is_that_of_the_runs_that_tell_it(
+    results: Results, took_s: tuple[float, ...], runs: int, words: str
+) -> None:
+    assert dict(facts(replace(results, took_s=took_s, runs=runs)))["took"] == words
+
+
+def test_where_no_run_tells_it_no_time_is_told(results: Results) -> None:
+    assert "took" not in dict(facts(results))
+
+
+def test_rollers_are_told_apart() -> None:
+    assert rolled(replace(result(), roller={"name": "scene"})) == (
+        "as vlash, with what moves in the scene rolled ahead too"
+    )
+    assert rolled(replace(result(), roller={"name": "mine"})) == "as vlash, by another roller"
+    assert set(ROLLERS) == set(rollers.ROLLERS)
+
+
+def test_words_are_listed() -> None:
+    assert [listed(words) for words in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+
+
 def test_runs_that_left_nothing_are_named(sweep: Path) -> None:
     assert dict(facts(load(sweep)))["unfinished"] == "run 1 of this sweep left no figures"
 
@@ -86,4 +139,4 @@ def test_every_column_is_defined() -> None:
 
 
 def test_every_strategy_is_explained() -> None:
-    assert set(IN_WORDS) == set(STRATEGIES)
+    assert set(IN_WORDS) == set(SHORT) == set(STRATEGIES)

@@ -6,6 +6,7 @@ import pytest
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import (
+    GROUP,
     LATENCIES,
     STRATEGIES,
     TRIGGERS,
@@ -210,3 +211,61 @@ def test_an_option_of_another_kind_is_refused_with_the_kind_it_must_have(
     with pytest.raises(ConfigError) as caught:
         make_latency(name, 50.0, **options)
     assert str(caught.value) == message
+
+
+# ---- strategies of other packages ---------------------------------------------------------------------------------
+
+ELSEWHERE = """
+def make(config, trigger, spec, margin: int = 1):
+    return config.name, trigger, spec, margin
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that registers the strategy `early`."""
+    info = tmp_path / "early-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: early\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{GROUP}]\nearly = a_strategy_of_elsewhere:make\n")
+    (tmp_path / "a_strategy_of_elsewhere.py").write_text(ELSEWHERE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_strategy_of_another_package_is_made_with_its_own_options() -> None:
+    for options, margin in (({}, 1), ({"margin": 4}, 4)):
+        config = StrategyConfig("early", s=5, options=options)
+        assert make_strategy(config, SPEC, horizon=8, delay=7) == ("early", Every(5), SPEC, margin)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_of_a_strategy_of_another_package_only_s_is_checked() -> None:
+    for s, delay in product(range(10), range(12)):
+        assert refused("early", 8, delay, s=s) == (
+            None if 1 <= s <= 8 else schedule("sync", 8, s, delay).replace("sync", "early")
+        )
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_near_miss_of_a_strategy_of_another_package_is_offered_beside_ours() -> None:
+    message = refused("earl", 8, 2)
+    assert (
+        message
+        == f"there is no strategy 'earl'; did you mean 'early'? Known: {', '.join(sorted({*STRATEGIES, 'early'}))}"
+    )
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("early", {"margn": 3}, "did you mean 'margin'"),
+        ("early", {"margin": "wide"}, "strategy.options.margin is 'wide'; give a whole number"),
+        ("vlash", {"margin": 3}, "there is no option of the strategy.options 'margin'"),
+    ],
+)
+def test_an_option_that_a_strategy_does_not_take_is_refused(name: str, options: dict[str, object], said: str) -> None:
+    message = refused(name, 8, 2, options=options)
+    assert message is not None
+    assert said in message

@@ -3,7 +3,8 @@
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,8 +23,9 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from rollahead.errors import ConfigError, ControlError, unknown_name
+from rollahead.runtime.extensions import load
 from rollahead.runtime.options import call
-from rollahead.runtime.run_folder import RunFolder
+from rollahead.runtime.run_folder import CONFIG, RunFolder
 
 Main = Callable[[DictConfig], None]
 T = TypeVar("T")
@@ -31,6 +33,13 @@ T = TypeVar("T")
 CONFIGS = Path(__file__).parent.parent / "configs"
 WIDE = 160  # columns of what is not printed to a terminal
 FOLDER_OPTIONS = ("name", "runs")
+FOREIGN: Mapping[str, tuple[str, tuple[str, ...]]] = {  # where other packages register theirs; what is no option of it
+    "task": ("rollahead.tasks", ()),
+    "robot": ("rollahead.robots", ()),
+    "roller": ("rollahead.rollers", ("scene",)),
+    "strategy": ("rollahead.strategies", ("config", "trigger", "spec")),
+}
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 WITHOUT_REPORT = ("calibrate",)  # commands that leave a run folder, and no figures of cells
 
 
@@ -68,8 +77,8 @@ class _Runs:
         try:
             self._main(config)
             reports = "runs" in config and self._command not in WITHOUT_REPORT
-            if reports and HydraConfig.get().mode is RunMode.MULTIRUN:
-                self.sweeps.add(_run_path(config))
+            if reports and in_sweep():
+                self.sweeps.add(run_path(config))
         except (ControlError, OmegaConfBaseException) as error:
             self.refused += 1
             _complain(self._command, error)
@@ -79,7 +88,7 @@ def _hand_to_hydra(command: str, runs: Main, arguments: Sequence[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through
     began = datetime.now().strftime("%Y%m%d-%H%M%S")
     OmegaConf.register_new_resolver("began", lambda: began, replace=True)
-    _offer_foreign_tasks(arguments)
+    offer_foreign(arguments)
     flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
     others = [_removed(argument) for argument in arguments if argument not in flags]
     with TemporaryDirectory() as notes:  # Hydra's own, of a sweep
@@ -109,18 +118,23 @@ def report_on(folder: Path) -> None:
 
 def run_folder(config: DictConfig) -> RunFolder:
     """The new folder of this run: `runs/<name>`, and a numbered one inside it for each run of a sweep."""
-    path = _run_path(config)
-    if HydraConfig.get().mode is RunMode.MULTIRUN:
+    path = run_path(config)
+    if in_sweep():
         if path not in _CLAIMED:
             RunFolder(path)
             _CLAIMED.add(path)
         path = path / str(HydraConfig.get().job.num)
     folder = RunFolder(path)
-    folder.write_text("config.yaml", OmegaConf.to_yaml(config, resolve=True))
+    folder.write_text(CONFIG, OmegaConf.to_yaml(config, resolve=True))
     return folder
 
 
 _CLAIMED: set[Path] = set()  # the folders of sweeps that this process has made
+
+
+def in_sweep() -> bool:
+    """Whether this is one run of several."""
+    return HydraConfig.get().mode is RunMode.MULTIRUN
 
 
 def group(config: DictConfig, name: str) -> dict[str, Any]:
@@ -164,7 +178,8 @@ def explain(command: str, arguments: Sequence[str], error: Exception) -> str:
     return f"{said}{at}; see rollahead {command} --help"
 
 
-def _run_path(config: DictConfig) -> Path:
+def run_path(config: DictConfig) -> Path:
+    """`runs/<name>`. Raises: ConfigError, if that is no name."""
     name = str(config.name)
     if config.name is None or name in ("", ".", "..") or Path(name).name != name:
         raise ConfigError(f"name is {config.name!r}; give the plain name of a new folder, and its place in runs=...")
@@ -175,8 +190,7 @@ def _known_options(command: str, arguments: Sequence[str]) -> Iterator[str]:
     """All options that there are with the groups that `arguments` choose."""
     GlobalHydra.instance().clear()
     with initialize_config_module("rollahead.configs", version_base="1.3"):
-        plain = compose(command)
-        groups = {str(key) for key in plain if isinstance(plain._get_node(str(key)), DictConfig)}
+        groups = compose(command, return_hydra_config=True).hydra.runtime.choices  # also those that are null
         chosen = [argument for argument in arguments if argument.split("=", 1)[0] in groups]
         yield from _flatten(compose(command, overrides=chosen), "")
 
@@ -195,25 +209,36 @@ def _nearby(key: str, known: Sequence[str]) -> list[str]:
     return siblings or [name for name in known if "." not in name]
 
 
-def _offer_foreign_tasks(arguments: Sequence[str]) -> None:
-    """Makes `task=<name>` work for tasks that other packages register, which ship no file among our configs; with the
-    options of the one that is chosen."""
-    shipped = CONFIGS / "task"
-    for found in entry_points(group="rollahead.tasks"):
-        if not (shipped / f"{found.name}.yaml").exists():
-            chosen = any(found.name in argument for argument in arguments if argument.startswith("task="))
-            defaults = _defaults(found.name) if chosen else {}
-            ConfigStore.instance().store(group="task", name=found.name, node={"name": found.name, **defaults})
+def offer_foreign(arguments: Sequence[str]) -> None:
+    """Makes `task=<name>`, and so on, work for what other packages register, which ship no file among our configs; with
+    the options of those that are chosen."""
+    for kind, (registered, _) in FOREIGN.items():
+        for name in entry_points(group=registered).names:
+            if not (CONFIGS / kind / f"{name}.yaml").exists():
+                chosen = any(name in argument for argument in arguments if argument.startswith(f"{kind}="))
+                node = _node(kind, name) if chosen else {"name": name}
+                ConfigStore.instance().store(group=kind, name=name, node=node)
 
 
-def _defaults(task: str) -> dict[str, Any]:
-    from rollahead.sim.task import load_task
+def _node(kind: str, name: str) -> dict[str, Any]:
+    """What stands in the configuration of a run that chooses it."""
+    if kind != "strategy":
+        return {"name": name, **_defaults(kind, name)}
+    from rollahead.runtime.build import StrategyConfig
 
+    return {**asdict(StrategyConfig(name)), "options": _defaults(kind, name)}
+
+
+def _defaults(kind: str, name: str) -> dict[str, Any]:
+    """The options that it takes, each with its default, or as one that must be given."""
+    registered, others = FOREIGN[kind]
     try:
-        parameters = inspect.signature(load_task(task)).parameters.values()
-    except ConfigError:  # said again, in words, when the task is made
+        parameters = inspect.signature(load(registered, kind, name, "")).parameters.values()
+    except ConfigError:  # said again, in words, when it is made
         return {}
-    return {item.name: item.default for item in parameters if isinstance(item.default, bool | int | float | str)}
+    options = {one.name: one.default for one in parameters if one.name not in others and one.kind not in VARIADIC}
+    given = {key: "???" if value is inspect.Parameter.empty else value for key, value in options.items()}
+    return {key: value for key, value in given.items() if isinstance(value, bool | int | float | str | None)}
 
 
 def _complain(command: str, error: object) -> int:

@@ -1,4 +1,5 @@
-"""`rollahead calibrate`: finds the lag and the delay of each axis, by a step test or from a recorded run."""
+"""`rollahead calibrate`: finds the lag and the delay of each axis, by a step test or from a recorded run; with
+`latency=...` or `planner=...` it recommends a schedule instead (`rollahead.commands.recommend`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from rollahead.commands import recommend
 from rollahead.commands.app import console, group, options, run_folder
 from rollahead.commands.rig import RAMP_S, SIMULATED, Rig, rig
 from rollahead.commands.view import watching
@@ -48,8 +50,10 @@ class CalibrateOptions:
 
 
 def main(config: DictConfig) -> None:
-    """Calibrates the robot of `config`, and leaves its run folder."""
-    chosen = options(config, CalibrateOptions, GROUPS)
+    """Calibrates the robot of `config`, or recommends a schedule for it, and leaves its run folder."""
+    if recommend.wanted(config):
+        return recommend.main(config)
+    chosen = options(config, CalibrateOptions, (*GROUPS, *recommend.GROUPS, *recommend.OPTIONS))
     _outlast(config)
     with rig(config) as driven:
         spec = driven.spec

@@ -4,34 +4,39 @@ setting   cells that differ in their strategy only
 series    cells that differ in their latency only
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
+from rollahead.report.conditions import Condition, conditions
+from rollahead.report.labels import Options, differing
 from rollahead.report.load import CellResult
 from rollahead.runtime.latency import latency_words
 
 CLOSE = 2.0  # points of success within which times may be compared (docs/design.md, "How things are measured")
 MOST = 4  # timelines in a report; of more, each strategy's best
 
-Options = Mapping[str, Any]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Named:
     """A cell with its names. series: the same at every latency; options: `s`, and in what its strategy differs at this
-    latency from the same series at another; condition: in what task, planner or binding differ from another cell's."""
+    latency from the same series at another."""
 
     cell: CellResult
     series: str
     options: str
-    condition: str
+    condition: Condition
 
     @property
     def setting(self) -> str:
         """Latency and condition in words."""
-        return ", ".join(filter(None, [latency_words(self.cell.latency), self.condition]))
+        return ", ".join(filter(None, [latency_words(self.cell.latency), self.condition.words]))
+
+    @property
+    def heading(self) -> str:
+        """The same, with the latency in milliseconds too."""
+        ms = "" if self.cell.delay_ms is None else f" ({self.cell.delay_ms:.0f} ms)"
+        return ", ".join(filter(None, [f"{latency_words(self.cell.latency)}{ms}", self.condition.words]))
 
     @property
     def strategy(self) -> str:
@@ -53,6 +58,11 @@ class Scene:
         return self.cells[0].setting
 
     @property
+    def heading(self) -> str:
+        """The same, with the latency in milliseconds too."""
+        return self.cells[0].heading
+
+    @property
     def stimulus_tick(self) -> int:
         """The tick at which the stimulus could first be seen."""
         return self.cells[0].cell.episodes[self.episode].stimulus_tick
@@ -72,14 +82,12 @@ def name_cells(cells: Sequence[CellResult]) -> list[Named]:
 
     A series is called by its strategy, and by those options in which two of that strategy differ at one setting.
     """
-    conditions = [_condition(cell, cells) for cell in cells]
-    settings = [(latency_words(cell.latency), condition) for cell, condition in zip(cells, conditions, strict=True)]
-    named = [
-        Named(cell, *_strategy_words(cell, cells, settings), condition)
-        for cell, condition in zip(cells, conditions, strict=True)
-    ]
-    order = list(dict.fromkeys(n.series for n in named))
-    return sorted(named, key=lambda n: (_latency_order(n.cell), n.setting, order.index(n.series)))
+    found = conditions(cells)
+    settings = [(latency_words(cell.latency), one.words) for cell, one in zip(cells, found, strict=True)]
+    words = _strategy_words(cells, settings)
+    named = [Named(cell, *said, one) for cell, said, one in zip(cells, words, found, strict=True)]
+    order = {series: i for i, series in enumerate(dict.fromkeys(n.series for n in named))}
+    return sorted(named, key=lambda n: (_latency_order(n.cell), n.setting, order[n.series]))
 
 
 def by_setting(cells: Iterable[Named]) -> list[list[Named]]:
@@ -88,12 +96,22 @@ def by_setting(cells: Iterable[Named]) -> list[list[Named]]:
 
 
 def over_delay(cells: Iterable[Named]) -> dict[str, list[Named]]:
-    """Series that have two fixed latencies or more, by their names, each by rising latency."""
+    """Series that stand at two delays or more, by their names, each by rising delay; with the kind of their latency, if
+    that is not everywhere the same."""
+    placed = [named for named in cells if named.cell.delay_ticks is not None]
+    several = len({named.condition.latency for named in placed}) > 1
     found: dict[str, list[Named]] = {}
-    for named in cells:
-        if named.cell.delay_ticks is not None:
-            found.setdefault(", ".join(filter(None, [named.series, named.condition])), []).append(named)
+    for named in placed:
+        latency = named.condition.latency if several else ""
+        found.setdefault(", ".join(filter(None, [named.series, latency, named.condition.words])), []).append(named)
     return {name: points for name, points in found.items() if len({p.cell.delay_ticks for p in points}) > 1}
+
+
+def delay_words(named: Named) -> str:
+    """'8 ticks (160 ms)'; of a latency that stands nowhere on an axis all that is said of it."""
+    cell = named.cell
+    known = cell.delay_ticks is not None
+    return f"{cell.delay_ticks:g} ticks ({cell.delay_ms:.0f} ms)" if known else latency_words(cell.latency)
 
 
 def best(cells: Sequence[Named]) -> list[Named]:
@@ -163,41 +181,29 @@ def _success(named: Named) -> float:
     return float(named.cell.figures["success"])
 
 
-def _strategy_words(cell: CellResult, cells: Sequence[CellResult], settings: Sequence[object]) -> tuple[str, str]:
-    """The name of the cell's series, and `s` and the options that differ elsewhere, as far as they are not in it."""
-    name = str(cell.strategy["name"])
-    by_setting: dict[object, list[Options]] = {}
-    for other, setting in zip(cells, settings, strict=True):
-        if other.strategy["name"] == name:
-            by_setting.setdefault(setting, []).append(other.strategy)
-    within = {key for group in by_setting.values() for key in _keys(group)}
-    among = _keys([strategy for group in by_setting.values() for strategy in group])
+def _strategy_words(cells: Sequence[CellResult], settings: Sequence[object]) -> list[tuple[str, str]]:
+    """The name of each cell's series, and `s` and the options that differ elsewhere, as far as they are not in it."""
+    groups: dict[str, dict[object, list[Options]]] = {}
+    for cell, setting in zip(cells, settings, strict=True):
+        groups.setdefault(str(cell.strategy["name"]), {}).setdefault(setting, []).append(cell.strategy)
+    keys = {name: _named_and_aside(list(by_setting.values())) for name, by_setting in groups.items()}
+    return [_named(cell.strategy, *keys[str(cell.strategy["name"])]) for cell in cells]
+
+
+def _named_and_aside(groups: Sequence[Sequence[Options]]) -> tuple[list[str], list[str]]:
+    """The options that the name of a series of this strategy needs, and those that go beside it."""
+    within = {key for group in groups for key in differing(group)}
+    among = differing([strategy for group in groups for strategy in group])
     named = [key for key in among if key in within]
-    aside = [key for key in dict.fromkeys(["s", *among]) if key not in named]
-    return " ".join([name, *_words(cell.strategy, named)]), " ".join(_words(cell.strategy, aside))
+    return named, [key for key in dict.fromkeys(["s", *among]) if key not in named]
 
 
-def _condition(cell: CellResult, cells: Sequence[CellResult]) -> str:
-    bind = cell.latency.get("bind_fraction") or 0
-    bound = [f"state bound after {bind:.0%}"] if bind else []
-    scenes = [{**_prefixed(other, "task"), **_prefixed(other, "planner")} for other in cells]
-    scene = {**_prefixed(cell, "task"), **_prefixed(cell, "planner")}
-    return ", ".join([*bound, *_words(scene, _keys(scenes))])
-
-
-def _keys(among: Sequence[Options]) -> list[str]:
-    """The options whose values are not the same everywhere."""
-    names = dict.fromkeys(key for options in among for key in options)
-    return [key for key in names if len({repr(options.get(key)) for options in among}) > 1]
+def _named(strategy: Options, named: Sequence[str], aside: Sequence[str]) -> tuple[str, str]:
+    return " ".join([str(strategy["name"]), *_words(strategy, named)]), " ".join(_words(strategy, aside))
 
 
 def _words(options: Options, keys: Iterable[str]) -> list[str]:
     return [f"{key}={'auto' if options[key] is None else options[key]}" for key in keys if key in options]
-
-
-def _prefixed(cell: CellResult, group: str) -> dict[str, Any]:
-    options: Options = getattr(cell, group)
-    return {group if key == "name" else f"{group}.{key}": value for key, value in options.items()}
 
 
 def _latency_order(cell: CellResult) -> tuple[bool, float, str]:

@@ -21,7 +21,7 @@ ERROR_CAPTION = (
     "Lower is better: the root mean square error of one step from nothing but noise, on demonstrations that were held "
     "out, as a share of half the range of the actions."
 )
-PLAY = "Play"
+PLAY = "Success in play, %"
 DIGITS = ("1 1.5 2 3 5 7", "1 2 5", "1")  # first ones of labels
 MOST = 8  # labels
 
@@ -83,7 +83,6 @@ def _play(points: Points, played: Mapping[str, int], styles: Mapping[str, int]) 
         axes.vlines(steps, *ends.T, color=SERIES[styles[name]], linewidth=3.0, alpha=0.25)
         axes.plot(steps, success, **_line(styles[name]))
     axes.set_ylim(-4.0, 104.0)
-    axes.set_ylabel("%", rotation=0, ha="right", va="top", y=1.0, labelpad=2)
     _over_steps(axes)
     return svg_of(figure, PLAY)
 

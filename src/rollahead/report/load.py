@@ -6,7 +6,7 @@ read when they are asked for, for a sweep may have millions.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ EPISODES = "episodes.parquet"
 TICKS = "ticks.parquet"
 INFERENCES = "inferences.parquet"
 KEYS = ("cell", "episode")
+ROLLER = {"name": "robot"}  # where none is told of
 TICK_COLUMNS = ("tick", "status", "chunk", "request")
 
 T = TypeVar("T")
@@ -54,7 +55,8 @@ class Recording:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellResult:
-    """One cell: what was run, its figures, its episodes by their seeds. recorded: the episodes that have ticks."""
+    """One cell: what was run, its figures, its episodes by their seeds. recorded: the episodes that have ticks; search:
+    what was tried for the strategy's `s` and `decay`, with what came of each."""
 
     folder: Path
     index: int
@@ -66,11 +68,21 @@ class CellResult:
     figures: Mapping[str, Any]
     episodes: Mapping[int, EpisodeResult]
     recorded: frozenset[int]
+    roller: Mapping[str, Any] = field(default_factory=lambda: dict(ROLLER))
+    search: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def delay_ticks(self) -> float | None:
-        """The latency, if it is a fixed one."""
+        """Where the cell stands on an axis of delays: at the median that its latency was given, else at a fixed
+        latency; None if it is neither."""
+        if self.latency.get("median") is not None:
+            return float(self.latency["median"])
         return float(self.latency["ticks"]) if self.latency["name"] == "fixed" else None
+
+    @property
+    def delay_ms(self) -> float | None:
+        """The same in milliseconds."""
+        return None if self.delay_ticks is None else 1000.0 * self.delay_ticks / self.rate_hz
 
     def recording(self, episode: int) -> Recording:
         """Reads one of the recorded episodes. Raises: ConfigError, if its tables are missing or damaged."""
@@ -86,7 +98,7 @@ class CellResult:
 @dataclass(frozen=True, slots=True, eq=False)
 class Results:
     """All cells of a run, or of a sweep's runs. unfinished: runs of the sweep that left no summary; realtime: what ran
-    in real time; trainings: what was trained."""
+    in real time; trainings: what was trained; runs: how many there were; took_s: of each that says it."""
 
     folder: Path
     command: str
@@ -97,6 +109,8 @@ class Results:
     unfinished: tuple[str, ...] = ()
     realtime: tuple[Mapping[str, Any], ...] = ()
     trainings: tuple[TrainingResult, ...] = ()
+    runs: int = 1
+    took_s: tuple[float, ...] = ()
 
 
 def load(folder: Path) -> Results:
@@ -138,6 +152,8 @@ def _results(folder: Path, runs: Iterable[Path], unfinished: Iterable[str]) -> R
             unfinished=tuple(unfinished),
             realtime=tuple(ran for _, summary in summaries for ran in summary.get("realtime", ())),
             trainings=tuple(read_training(run, summary) for run, summary in summaries if _trained(summary)),
+            runs=len(summaries),
+            took_s=tuple(summary["took_s"] for _, summary in summaries if summary.get("took_s") is not None),
         )
     except (KeyError, TypeError) as error:
         raise _damaged(folder / SUMMARY, f"no {error}") from error
@@ -169,6 +185,8 @@ def _cells(run: Path, summary: Mapping[str, Any]) -> list[CellResult]:
             **{key: cell[key] for key in ("task", "strategy", "latency", "planner", "rate_hz", "figures")},
             episodes={row["episode"]: _made(EpisodeResult, row) for row in episodes if row["cell"] == i},
             recorded=frozenset(episode for cell, episode in recorded if cell == i),
+            roller=cell.get("roller") or ROLLER,
+            search=tuple(cell.get("search") or ()),
         )
         for i, cell in enumerate(summary["cells"])
     ]
@@ -184,7 +202,7 @@ def _recorded(run: Path) -> set[tuple[int, int]]:
 
 
 def _names(record: type) -> list[str]:
-    return [field.name for field in fields(record)]
+    return [each.name for each in fields(record)]
 
 
 def _made(record: type[T], row: Mapping[str, Any]) -> T:

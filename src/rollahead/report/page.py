@@ -11,22 +11,26 @@ from typing import Any
 from rollahead.errors import ConfigError
 from rollahead.report import theme
 from rollahead.report.animation import animate
+from rollahead.report.chapters import chapters
 from rollahead.report.comparison import Named, Scene, by_setting, choose_scene, name_cells, over_delay
 from rollahead.report.figures import table
+from rollahead.report.findings import headline
+from rollahead.report.grid import grid
 from rollahead.report.lanes import NARROW, WIDE, draw
 from rollahead.report.legend import legend
 from rollahead.report.load import Results, load
 from rollahead.report.realtime import live_rows
+from rollahead.report.study import Study, study_of
 from rollahead.report.timeline import Picture, Row, picture, window
 from rollahead.report.topview import Panel, panel
 from rollahead.report.training import in_words, names
-from rollahead.report.words import IN_WORDS, driven, facts, measures, sentence, trained
+from rollahead.report.words import IN_WORDS, SHORT, driven, facts, measures, rolled, sentence, studied, trained
 from rollahead.runtime.latency import latency_words
 from rollahead.runtime.run_folder import written_whole
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
     from rollahead.report.curves import training_plots
     from rollahead.report.plots import Shown, delay_plots, episode_plots
@@ -34,6 +38,7 @@ except ImportError as error:
     raise ConfigError(f"a report cannot be made ({error}); install rollahead[viz]") from error
 
 REPORT = "report.html"
+MANY = 12  # settings; so many tables are still looked through
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +69,30 @@ def write_report(folder: Path) -> Path:
 def make(results: Results) -> str:
     """The page as HTML."""
     named = name_cells(results.cells)
-    series = over_delay(named)
+    study = study_of(results.cells, named)
+    series = {} if study else over_delay(named)
     live = [str(ran["strategy"]["name"]) for ran in results.realtime]
     trainings = dict(zip(names(results.trainings), results.trainings, strict=True))
-    styles = theme.styles(dict.fromkeys([*(cell.series for cell in named), *series, *live, *trainings]))
+    told = [*(cell.series for cell in named), *(study.joined if study else ()), *series, *live, *trainings]
+    styles = theme.styles(dict.fromkeys(told))
     scene = choose_scene(named) if named else None
+    view = chapters(study, styles) if study else None
+    settled = _settled(named, study)
+    sentence = _sentence(results, named, study)
     return _template().render(
         results=results,
         name_of_run=results.folder.resolve().name,
-        sentence=_sentence(results, named),
+        lead=view.sentence if view else headline(named, scene.pair if scene else ()) if named else sentence,
+        sentence=sentence,
         facts=facts(results),
-        settings=[(group[0].setting, table(group)) for group in by_setting(named)],
+        study=view,
+        settings=[(group[0].heading, table(group), scene and group[0].setting == scene.setting) for group in settled],
+        grid=grid(series) if series else None,
+        meanings=_meanings(named, series, study),
         trainings={name: in_words(one) for name, one in trainings.items()},
         training_plots=training_plots(trainings, styles),
         live=live_rows(results.realtime),
-        compared=any(len(group) > 1 for group in by_setting(named)),
+        compared=any(len(group) > 1 for group in settled),
         delay_plots=delay_plots(series, styles),
         delay_series=list(series),
         measures=measures(),
@@ -89,11 +103,26 @@ def make(results: Results) -> str:
     )
 
 
-def _sentence(results: Results, named: Sequence[Named]) -> str:
+def _settled(named: Sequence[Named], study: Study | None) -> list[list[Named]]:
+    """The settings whose figures are told in full: all, but of a large study only those that stand in no chart."""
+    settings = by_setting(named)
+    return by_setting(study.rest) if study and len(settings) > MANY else settings
+
+
+def _sentence(results: Results, named: Sequence[Named], study: Study | None) -> str:
     """What was done."""
     if results.trainings:
         return trained(named, results.trainings)
+    if study:
+        return studied(study, results.command)
     return sentence(named, results.command) if named else driven(results)
+
+
+def _meanings(named: Sequence[Named], series: Mapping[str, Sequence[Named]], study: Study | None) -> dict[str, str]:
+    """What the robot does meanwhile, by series."""
+    known = {each.series: each.strategy for each in named} | {name: line[0].strategy for name, line in series.items()}
+    joined = {each.series: rolled(each.cell) for each in (study.guests if study else ())}
+    return {name: SHORT[strategy] for name, strategy in known.items() if strategy in SHORT} | joined
 
 
 def _template() -> Template:
@@ -105,6 +134,8 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["raw"] = Markup  # our own drawings
+    environment.filters["together"] = lambda words: words.replace(" %", "\N{NO-BREAK SPACE}%")
+    environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr/>"))
     return environment.get_template("template.html.j2")
 
 

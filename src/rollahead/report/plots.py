@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from io import StringIO
 from typing import Any
 
@@ -25,8 +26,7 @@ from rollahead.report.theme import MARKERS
 INK, MUTED, LINE, CARD = "#000001", "#000002", "#000003", "#000004"  # stand-ins
 SERIES = tuple(f"#00001{i}" for i in range(len(MARKERS)))
 STAND_INS = {INK: "ink", MUTED: "muted", LINE: "line", CARD: "card"} | {c: f"series{i}" for i, c in enumerate(SERIES)}
-NARROW_IN = (4.2, 3.0)  # three of them side by side on a wide page
-WIDE_IN = (5.2, 2.7)  # two of them
+WIDE_IN = (5.2, 2.7)  # two of them side by side on a wide page
 
 Ends = tuple[float, float, float]  # a value, and its lower and upper end
 Figures = Callable[[Mapping[str, Any]], Ends | None]
@@ -65,9 +65,9 @@ class Shown:
 def delay_plots(series: Mapping[str, Sequence[Named]], styles: Mapping[str, int]) -> list[Plot]:
     """Success, task time and reaction latency against delay; those of which there is something to draw."""
     known = [(of, points) for of in FIGURES if _makes_a_line(points := _points(series, of.values))]
-    size_in = NARROW_IN if len(known) > 2 else WIDE_IN
     return [
-        Plot(of.title, _against_delay(of, points, styles, _rate(series), size_in), of.caption) for of, points in known
+        Plot(f"{of.title}, {of.unit}", _against_delay(of, points, styles, _rate(series)), of.caption)
+        for of, points in known
     ]
 
 
@@ -103,14 +103,8 @@ def _measured_plot(position: str, episodes: Sequence[Shown], stimulus: int, rate
     return _against_time(f"State {position}", episodes, stimulus, rate_hz, draw, caption)
 
 
-def _against_delay(
-    of: OverDelay,
-    series: Mapping[str, Points],
-    styles: Mapping[str, int],
-    rate_hz: float,
-    size_in: tuple[float, float],
-) -> str:
-    figure, axes = blank(size_in)
+def _against_delay(of: OverDelay, series: Mapping[str, Points], styles: Mapping[str, int], rate_hz: float) -> str:
+    figure, axes = blank(WIDE_IN)
     for j, (name, points) in enumerate(series.items()):
         x, y, low, high = np.array(points).T if points else np.empty((4, 0))
         aside = x + 0.012 * (j - (len(series) - 1) / 2) * _spread(series)  # so that equal ones are all seen
@@ -120,7 +114,6 @@ def _against_delay(
     delays = sorted({point[0] for points in series.values() for point in points})
     axes.set_xticks(delays, [f"{delay:g}\n{1000 * delay / rate_hz:.0f}" for delay in delays])
     axes.set_xlabel("latency in ticks, and in ms")
-    axes.set_ylabel(of.unit, rotation=0, ha="right", va="top", y=1.0, labelpad=2)
     if of.limits:
         axes.set_ylim(*of.limits)
     else:
@@ -257,7 +250,12 @@ def svg_of(figure: Figure, title: str) -> str:
     svg = page.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" class="plot" role="img">', svg, count=1)
+    svg = re.sub(
+        r'<svg [^>]*?viewBox="([^"]+)"[^>]*>',
+        rf'<svg viewBox="\1" class="plot" role="img" aria-label="{escape(title)}">',
+        svg,
+        count=1,
+    )
     svg = svg.replace("xlink:href", "href")
     svg = re.sub(r' font-family: [^;"]*;|(?<=<g) id="[^"]*"', "", svg)
     for stand_in, name in STAND_INS.items():

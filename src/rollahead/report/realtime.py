@@ -38,7 +38,10 @@ def _success(figures: Mapping[str, Any] | None) -> tuple[str, str]:
     if figures is None:
         return NONE, ""
     low, high = figures["success_ci"]
-    return f"{figures['success']:.0f}", f"{low:.0f} to {high:.0f}, {figures['episodes']} episodes"
+    return (
+        f"{figures['success']:.0f}",
+        f"{low:.0f} to {high:.0f}, {figures['episodes']} episode{'' if figures['episodes'] == 1 else 's'}",
+    )
 
 
 def _ms(us: float | None) -> str:

@@ -14,17 +14,17 @@ LIGHT = {
     "ink": "#1a1f24",
     "muted": "#5a646e",
     "line": "#dfe3e7",
-    "before": "#9aa6b2",
+    "before": "#82909d",
     "after": "#008c66",
-    "hold": "#d55e00",
+    "hold": "#b84a00",
     "late": "#b0005e",
     "good": "#00795a",
     "series0": "#a86700",
     "series1": "#a2478b",
     "series2": "#0072b2",
     "series3": "#4d5660",
-    "series4": "#007a87",
-    "series5": "#7a5230",
+    "series4": "#8c1c1c",
+    "series5": "#6a3fd0",
 }
 DARK = {
     "page": "#121518",
@@ -41,8 +41,8 @@ DARK = {
     "series1": "#e08fcb",
     "series2": "#56b4e9",
     "series3": "#c3cbd3",
-    "series4": "#4fd0dc",
-    "series5": "#d0a37c",
+    "series4": "#f07171",
+    "series5": "#a58bff",
 }
 MARKERS = ("o", "s", "D", "^", "v", "P")  # as matplotlib names them
 SYMBOLS = ("●", "■", "◆", "▲", "▼", "✚")
@@ -52,7 +52,7 @@ FAMILIAR = {"sync": 0, "naive": 1, "vlash": 2, "ensemble": 3, "naive_arrival": 4
 def css_variables(selector: str) -> str:
     """A style sheet that gives `selector` the colours of the reader's theme."""
     light, dark = (";".join(f"--{name}:{value}" for name, value in theme.items()) for theme in (LIGHT, DARK))
-    return f"{selector}{{{light}}}@media (prefers-color-scheme:dark){{{selector}{{{dark}}}}}"
+    return f"{selector}{{{light}}}@media screen and (prefers-color-scheme:dark){{{selector}{{{dark}}}}}"
 
 
 def styles(series: Iterable[str]) -> dict[str, int]:

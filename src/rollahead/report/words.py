@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rollahead.report.comparison import Named
-from rollahead.report.load import Results
+from rollahead.report.labels import kind
+from rollahead.report.load import CellResult, Results
+from rollahead.report.study import Study
 from rollahead.report.training import TrainingResult
 from rollahead.runtime.latency import latency_words
 
@@ -17,6 +19,20 @@ IN_WORDS = {
     "ensemble": "As naive, but what is sent is the mean of all plans that have a row for the tick.",
     "vlash": "The robot goes on while the policy thinks. The plan is made for the tick at which it will take over, and "
     "from the state that the robot will have then: rolled ahead over the rows that are committed until then.",
+}
+SHORT = {
+    "sync": "it stops and waits for each plan",
+    "naive": "it goes on, and uses a plan late, as if it had come at once",
+    "naive_arrival": "it goes on, and begins a plan when it comes",
+    "ensemble": "as naive, with the mean of all plans",
+    "vlash": "it goes on, and each plan starts from where it will be by then",
+}
+
+ROLLERS = {
+    "robot": "with its state rolled ahead by the task's model of it",
+    "scene": "with what moves in the scene rolled ahead too",
+    "still": "with the state as it was measured",
+    "identified": "with its state rolled ahead by the lags that were found",
 }
 
 _MEASURES = (
@@ -49,7 +65,7 @@ def measures() -> tuple[tuple[str, str], ...]:
 def sentence(cells: Sequence[Named], command: str) -> str:
     """What was run."""
     tasks = list(dict.fromkeys(str(named.cell.task["name"]) for named in cells))
-    return f"rollahead {command} measured {_series(cells)} on {_listed(tasks)} {_how(cells)}."
+    return f"rollahead {command} measured {_series(cells)} on {listed(tasks)} {_how(cells)}."
 
 
 def trained(cells: Sequence[Named], trainings: Sequence[TrainingResult]) -> str:
@@ -57,8 +73,27 @@ def trained(cells: Sequence[Named], trainings: Sequence[TrainingResult]) -> str:
     tasks = list(dict.fromkeys(one.task for one in trainings if one.task))
     each = "; ".join(f"{one.policy['name']}, {one.steps:,} steps on {one.source}" for one in trainings)
     what, it = ("a policy", "it") if len(trainings) == 1 else (f"{len(trainings)} policies", "them")
-    made = f"rollahead train made {what}{f' for {_listed(tasks)}' if tasks else ''} ({each})"
+    made = f"rollahead train made {what}{f' for {listed(tasks)}' if tasks else ''} ({each})"
     return f"{made} and measured {it} with {_series(cells)} {_how(cells)}." if cells else f"{made}."
+
+
+def studied(study: Study, command: str) -> str:
+    """What a study was made of."""
+    planners, latencies = (
+        listed(list(dict.fromkeys(getattr(chart.condition, name) for chart in study.charts)))
+        for name in ("planner", "latency")
+    )
+    delays = listed([f"{delay:g}" for delay in study.delays])
+    cells = [named for chart in study.charts for named in chart.cells]
+    return (
+        f"rollahead {command} measured {listed(study.series)} on {listed(list(study.tasks))}, with {planners} as the "
+        f"planner, under {latencies} latency of {delays} ticks, {_episodes(cells)}."
+    )
+
+
+def rolled(cell: CellResult) -> str:
+    """How it differs from the same strategy under another roller."""
+    return f"as {cell.strategy['name']}, {ROLLERS.get(cell.roller['name'], 'by another roller')}"
 
 
 def driven(results: Results) -> str:
@@ -69,14 +104,18 @@ def driven(results: Results) -> str:
 
 
 def _series(cells: Sequence[Named]) -> str:
-    return _listed(list(dict.fromkeys(named.series for named in cells)))
+    return listed(list(dict.fromkeys(named.series for named in cells)))
 
 
 def _how(cells: Sequence[Named]) -> str:
     """At which latencies, how often."""
+    return f"at a latency of {_latencies(cells)}, {_episodes(cells)}"
+
+
+def _episodes(cells: Sequence[Named]) -> str:
     counts = sorted({int(named.cell.figures["episodes"]) for named in cells})
     return (
-        f"at a latency of {_latencies(cells)}, {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} "
+        f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} "
         f"episode{'s' if counts[-1] > 1 else ''}{' each' if len(cells) > 1 else ''}"
     )
 
@@ -87,11 +126,14 @@ def facts(results: Results) -> list[tuple[str, str]]:
     found = [
         ("date", results.date),
         ("machine", results.machine),
-        ("control rate", ", ".join(rates)),
+        ("took", _took(results)),
+        ("episodes", _played(results)),
         ("seeds", _seeds(results)),
+        ("control rate", ", ".join(rates)),
         ("policy", "; ".join(dict.fromkeys(_options(one.policy) for one in results.trainings))),
         ("trained with", "; ".join(dict.fromkeys(_values(one.aims) for one in results.trainings))),
         ("planner", "; ".join(dict.fromkeys(_options(cell.planner) for cell in results.cells))),
+        ("latency", "; ".join(dict.fromkeys(_options(kind(cell.latency)) for cell in results.cells if _varies(cell)))),
         ("versions", ", ".join(f"{name} {version}" for name, version in results.versions.items())),
     ]
     left = ", ".join(results.unfinished)
@@ -102,7 +144,30 @@ def facts(results: Results) -> list[tuple[str, str]]:
 def _latencies(cells: Sequence[Named]) -> str:
     fixed = list(dict.fromkeys(f"{named.cell.delay_ticks:g}" for named in cells if named.cell.delay_ticks is not None))
     others = dict.fromkeys(latency_words(named.cell.latency) for named in cells if named.cell.delay_ticks is None)
-    return _listed([*([f"{_listed(fixed)} ticks"] if fixed else []), *others])
+    return listed([*([f"{listed(fixed)} ticks"] if fixed else []), *others])
+
+
+def _varies(cell: CellResult) -> bool:
+    return bool(cell.latency["name"] != "fixed")
+
+
+def _took(results: Results) -> str:
+    """All runs together."""
+    known = f", {len(results.took_s):,} of {results.runs:,} runs" if len(results.took_s) < results.runs else ""
+    together = f", {results.runs:,} runs together" if results.runs > 1 and not known else ""
+    return f"{_duration(sum(results.took_s))}{known}{together}" if results.took_s else ""
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _played(results: Results) -> str:
+    n = sum(int(cell.figures["episodes"]) for cell in results.cells)
+    return f"{n:,}, in {len(results.cells):,} cells" if len(results.cells) > 1 else ""
 
 
 def _seeds(results: Results) -> str:
@@ -125,5 +190,6 @@ def _values(options: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in options.items())
 
 
-def _listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -2,13 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
+from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
+from rollahead.runtime.extensions import load
 from rollahead.runtime.feasibility import TECHNIQUES, check_schedule, check_techniques
 from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.latency import Fixed, LatencyModel, Lognormal, Recorded, Spikes, Uniform
+from rollahead.runtime.latency import (
+    Distribution,
+    Fixed,
+    LatencyModel,
+    Lognormal,
+    Recorded,
+    Spikes,
+    Uniform,
+    with_median,
+)
 from rollahead.runtime.mailbox import Box
 from rollahead.runtime.messages import Cost, Failure, Result, Snapshot
 from rollahead.runtime.options import call, check_kind
@@ -16,10 +28,11 @@ from rollahead.runtime.robots import Robot
 from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Kind, RobotSpec, mask
 from rollahead.runtime.speedup import SpeedUp
-from rollahead.runtime.strategy import Ensemble, Naive, Strategy, Sync, Vlash
+from rollahead.runtime.strategy import Ensemble, Naive, Strategy, Sync, Vlash, moving_weights
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.trigger import AsSoonAsPossible, Every, Overlap, Trigger
 
+GROUP = "rollahead.strategies"
 WARM_UP = 50  # inferences that an estimator has seen before the first planned one
 
 
@@ -29,7 +42,8 @@ class StrategyConfig:
 
     s: execution horizon, in ticks; d: the delay to plan for, None to estimate it, as the `quantile` of the latencies
     seen; q: policy rows per action (speed-up); trigger: `every` s ticks, `asap`, or `overlap` ticks before the end;
-    decay: of ensembling weights.
+    decay: of ensembling weights; late: a late plan of `vlash` goes on with the row of the `tick`, or with the one that
+    what was sent instead has `moved` the robot to; options: those of another package's strategy alone.
     """
 
     name: str
@@ -40,6 +54,8 @@ class StrategyConfig:
     overlap: int = 0
     decay: float = 0.01
     quantile: float = 0.5
+    late: str = "tick"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +82,10 @@ STRATEGIES: Mapping[str, Callable[[StrategyConfig, Trigger, RobotSpec], Strategy
     "ensemble": lambda config, trigger, spec: Ensemble(
         trigger, mask(spec.action, Kind.DISCRETE, Kind.ROTATION), config.decay
     ),
-    "vlash": lambda config, trigger, spec: Vlash(trigger),
+    "vlash": lambda config, trigger, spec: Vlash(trigger, moving=LATE[config.late](spec)),
 }
+
+LATE: Mapping[str, Callable[[RobotSpec], FloatArray | None]] = {"tick": lambda spec: None, "moved": moving_weights}
 
 TRIGGERS: Mapping[str, Callable[[StrategyConfig], Trigger]] = {
     "every": lambda config: Every(config.s),
@@ -75,7 +93,7 @@ TRIGGERS: Mapping[str, Callable[[StrategyConfig], Trigger]] = {
     "overlap": lambda config: Overlap(config.overlap),
 }
 
-LATENCIES: Mapping[str, Callable[[float], Callable[..., LatencyModel]]] = {  # each for a control rate, in Hz
+LATENCIES: Mapping[str, Callable[[float], Callable[..., Distribution]]] = {  # each for a control rate, in Hz
     "fixed": lambda rate_hz: Fixed,
     "lognormal": lambda rate_hz: Lognormal,
     "uniform": lambda rate_hz: Uniform,
@@ -87,16 +105,23 @@ LATENCIES: Mapping[str, Callable[[float], Callable[..., LatencyModel]]] = {  # e
 def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: int) -> Strategy:
     """The strategy of `config` for chunks of `horizon` H policy rows and a planned delay of `delay` ticks.
 
-    Raises: ConfigError, if there is no such strategy or trigger, or the numbers do not go together.
+    It is one of ours, or one that another package registers in the group `rollahead.strategies`: a function that takes
+    `config`, the `trigger`, the `spec` of the robot and its own options, and gives a `Strategy`.
+
+    Raises: ConfigError, if there is no such strategy or trigger, it takes no such option, or the numbers do not go
+    together.
     """
-    if config.name not in STRATEGIES:
-        raise unknown_name("strategy", config.name, STRATEGIES)
+    make = load(GROUP, "strategy", config.name, "add what its package needs", STRATEGIES)
     if config.trigger not in TRIGGERS:
         raise unknown_name("trigger", config.trigger, TRIGGERS)
+    if config.late not in LATE:
+        raise unknown_name("way with a late plan", config.late, LATE)
     techniques = {TECHNIQUES[config.name]} if config.name in TECHNIQUES else set()
     check_techniques(techniques | ({"speed-up"} if config.q > 1 else set()))
     check_schedule(config.name, *_schedule(config, SpeedUp(spec, config.q).horizon(horizon), delay), delay)
-    return STRATEGIES[config.name](config, TRIGGERS[config.trigger](config), spec)
+    own = {"config": config, "trigger": TRIGGERS[config.trigger](config), "spec": spec}
+    made: Strategy = call(make, {**config.options, **own}, "strategy.options")
+    return made
 
 
 def _schedule(config: StrategyConfig, horizon: int, delay: int) -> tuple[int, int]:
@@ -141,12 +166,16 @@ def make_delay(config: StrategyConfig, latency: LatencyModel, seed: int) -> Dela
     return estimator
 
 
-def make_latency(name: str, rate_hz: float, **options: object) -> LatencyModel:
-    """The latency model `name`, made with `options`.
+def make_latency(name: str, rate_hz: float, median: float | None = None, **options: object) -> LatencyModel:
+    """The latency model `name`, made with `options`. median: in ticks; if given, it is stretched to have it.
 
-    Raises: ConfigError, if there is no such model, or it takes no such option.
+    Raises: ConfigError, if there is no such model, or it takes no such option, or cannot have such a median.
     """
     check_kind("latency.name", name, str)
     if name not in LATENCIES:
         raise unknown_name("latency model", name, LATENCIES)
-    return call(LATENCIES[name](rate_hz), options, "latency")
+    model: Distribution = call(LATENCIES[name](rate_hz), options, "latency")
+    if median is None:
+        return model
+    check_kind("latency.median", median, float | None)
+    return with_median(model, median)

@@ -37,7 +37,7 @@ FROM_ARRIVAL = Need(
     "the next chunk is asked for s ticks after the last and needs d to come",
     "raise s to d, or use sync",
 )
-SCHEDULES: Mapping[str, tuple[Need, ...]] = {
+SCHEDULES: Mapping[str, tuple[Need, ...]] = {  # of ours; what another package's needs beyond `WHOLE`, nobody knows
     "sync": (WHOLE,),
     "naive": (WHOLE, FROM_OBSERVATION),
     "naive_arrival": (WHOLE, FROM_ARRIVAL),
@@ -53,7 +53,7 @@ def check_schedule(strategy: str, horizon: int, s: int, delay: int) -> None:
     """
     if delay < 0:
         raise ConfigError(f"{strategy}: the delay d is {delay} ticks; give 0 or more")
-    for need in SCHEDULES[strategy]:
+    for need in SCHEDULES.get(strategy, (WHOLE,)):
         if not need.holds(horizon, s, delay):
             raise ConfigError(
                 f"{strategy} needs {need.words}, and H = {horizon}, s = {s}, d = {delay}: {need.why}; {need.remedy}"

@@ -82,8 +82,8 @@ def with_median(model: Distribution, ticks: float) -> LatencyModel:
         return Fixed(0)
     if model.median <= 0:
         raise ConfigError(
-            f"latency.median is {ticks:g} ticks, and the median of the model is 0, which cannot be stretched; give it a "
-            "longer one, or leave median out"
+            f"latency.median is {ticks:g} ticks, and the median of the model is 0, which cannot be stretched; give it "
+            "a longer one, or leave median out"
         )
     return model.scaled(ticks / model.median)
 

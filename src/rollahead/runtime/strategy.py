@@ -9,14 +9,18 @@
 A strategy is a frozen value. `plan` and `place` are pure and belong to the executor's tick: no I/O, no clock, no torch.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import numpy as np
 from numpy import bool_
 from numpy.typing import NDArray
 
+from rollahead.errors import ConfigError
+from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.chunk import Chunk, Fold, Mean, newest
 from rollahead.runtime.messages import Request, Result, Snapshot
+from rollahead.runtime.spec import Kind, RobotSpec, mask
 from rollahead.runtime.trigger import Overlap, Trigger
 
 
@@ -124,13 +128,17 @@ class Ensemble:
         return address(result, k)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Vlash:
     """Future-state rolling (VLASH, arXiv 2512.01031, section 4): the plan starts at t_obs + d, from the state that the
-    robot will have then, and takes over at just that tick, be it there early or not."""
+    robot will have then, and takes over at just that tick, be it there early or not.
+
+    moving: (A,), the weights of what moves the robot on from where it is; if given, a late plan is `taken_up`.
+    """
 
     trigger: Trigger
     fold: Fold = newest
+    moving: FloatArray | None = None
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:
         """Phase: hot."""
@@ -139,4 +147,38 @@ class Vlash:
 
     def place(self, result: Result, k: int) -> Chunk | None:
         """Phase: hot."""
-        return address(result, k)
+        return address(result if self.moving is None else taken_up(result, k, self.moving), k)
+
+
+def taken_up(result: Result, k: int, moving: FloatArray) -> Result:
+    """`result`, if it is late at tick `k`, with its rows put off: row j is for tick `k` if the j rows before it come to
+    most nearly what was sent instead of them. A robot that stood still begins with row 0, one that went the way of the
+    plan goes on with the row of the tick. moving: (A,), the weight of each dimension. Phase: hot.
+
+    What was sent is what was planned when the result was asked for; farther than that nothing is put off.
+    """
+    request = result.request
+    late = k - request.deadline
+    if late <= 0 or k - request.tick > len(request.asked.planned):
+        return result
+    sent = moving * request.asked.planned[request.delay : k - request.tick].sum(axis=0)
+    rows = moving * result.rows[: min(late, len(result.rows) - 1)]
+    apart = np.vstack([0 * sent, np.cumsum(rows, axis=0)]) - sent  # before rows 0, 1, ...
+    origin = k - int(np.argmin(np.square(apart).sum(axis=1)))
+    return replace(result, request=replace(request, origin=origin, start=origin))
+
+
+def moving_weights(spec: RobotSpec) -> FloatArray:
+    """(A,), the weights for `taken_up`: each action in shares of its range, if it has one. Discrete ones move nothing.
+
+    Raises: ConfigError, if an action says where to be: then a row is right at its tick, and at no other.
+    """
+    places = [dim.name for dim in spec.action if dim.kind in (Kind.POSITION, Kind.ROTATION)]
+    if places:
+        raise ConfigError(
+            f"strategy.late is moved, and {', '.join(places)} says where to be, which is right at its tick and at no "
+            "other; set strategy.late=tick"
+        )
+    ranges = [dim.high - dim.low for dim in spec.action]
+    sizes = [1.0 / size if np.isfinite(size) else 1.0 for size in ranges]
+    return np.where(mask(spec.action, Kind.DISCRETE), 0.0, sizes)

@@ -12,16 +12,15 @@ options, and gives a `StateRoller`, or `Rollers`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any
 
 import numpy as np
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.extensions import load
 from rollahead.runtime.identify import read_lags, roller_of
-from rollahead.runtime.options import call, check_kind
+from rollahead.runtime.options import call
 from rollahead.runtime.roll import Rollers, SceneRoller, StateRoller, for_spec, still
 from rollahead.runtime.spec import RobotSpec, names_of
 from rollahead.sim.task import MovingScene, Task
@@ -44,11 +43,7 @@ def make_rollers(config: Mapping[str, Any], scene: Scene) -> Rollers:
     """
     options = dict(config)
     name = options.pop("name", None)
-    check_kind("roller.name", name, str)
-    others = entry_points(group=GROUP).names
-    if name not in ROLLERS and name not in others:
-        raise unknown_name("roller", name, {*ROLLERS, *others})
-    make = ROLLERS.get(name) or load(GROUP, "roller", name, "add what its package needs")
+    make = load(GROUP, "roller", name, "add what its package needs", ROLLERS)
     made: Rollers | StateRoller = call(make, {"scene": scene, **options}, "roller")
     return made if isinstance(made, Rollers) else Rollers(made)
 

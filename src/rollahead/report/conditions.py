@@ -1,0 +1,63 @@
+"""Conditions: what is the same for strategies that are compared, at every delay: task, planner, kind of latency."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rollahead.report.labels import key, kind, labels
+from rollahead.report.load import CellResult
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a cell's task, planner and kind of latency are called, and its roller, if that is not everywhere the same;
+    words: what of it is not the same in all cells, as far as `latency_words` does not say it."""
+
+    task: str
+    planner: str
+    latency: str
+    roller: str
+    words: str
+
+    @property
+    def scene(self) -> str:
+        """All but the task."""
+        return f"planner {self.planner}, {self.latency} latency{f', {self.roller}' if self.roller else ''}"
+
+
+def conditions(cells: Sequence[CellResult]) -> list[Condition]:
+    """The condition of each of `cells`, in their order."""
+    tasks = _called([cell.task for cell in cells])
+    planners = _called([cell.planner for cell in cells])
+    latencies = _called([kind(cell.latency) for cell in cells])
+    rollers = _rollers(cells)
+    differing = [names for names in (tasks, planners) if len(set(names)) > 1]
+    apart = zip(_shapes(cells, latencies), map(_bound, cells), *differing, rollers, strict=True)
+    words = [", ".join(filter(None, each)) for each in apart]
+    return [Condition(*each) for each in zip(tasks, planners, latencies, rollers, words, strict=True)]
+
+
+def _called(options: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = labels(options)
+    return [names[key(one)] for one in options]
+
+
+def _rollers(cells: Sequence[CellResult]) -> list[str]:
+    names = _called([cell.roller for cell in cells])
+    return [f"roller {name}" if len(set(names)) > 1 else "" for name in names]
+
+
+def _shapes(cells: Sequence[CellResult], latencies: Sequence[str]) -> list[str]:
+    """How a latency that was given a median is distributed: only where there are several of the same name, for the name
+    is said."""
+    given = [cell.latency.get("median") is not None for cell in cells]
+    names = {latency: cell.latency["name"] for cell, latency in zip(cells, latencies, strict=True)}
+    several = {name for name in names.values() if list(names.values()).count(name) > 1}
+    return [
+        latency if known and names[latency] in several else "" for latency, known in zip(latencies, given, strict=True)
+    ]
+
+
+def _bound(cell: CellResult) -> str:
+    bind = cell.latency.get("bind_fraction") or 0
+    return f"state bound after {bind:.0%}" if bind else ""

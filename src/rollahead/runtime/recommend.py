@@ -1,0 +1,240 @@
+"""The recommendation: which strategy, execution horizon s and planned delay d suit a latency, from the schedule alone.
+
+**What to plan for.** With `vlash` a chunk that was planned d ticks ahead and takes L is used from max(d, L) on. So a
+reaction grows by E[max(d, L)], and a chunk that is late by (L - d)+ ticks starts in a state that it was not made for:
+the robot has gone on with the old plan for as long. Let a tick of that be as bad as w ticks of reaction. With
+max(d, L) = d + (L - d)+
+
+    J(d) = E[max(d, L)] + w E[(L - d)+] = d + (1 + w) E[(L - d)+],    J'(d) = 1 - (1 + w) P(L > d)
+
+is least where P(L > d) = 1 / (1 + w): at the quantile w / (1 + w) of the latencies. Plan for the body, survive the
+tail: a p95 would be right for w = 19 only, and `MISS` was measured on whack-a-mole (docs/calibrate.md).
+
+**What the rest of the schedule adds**, is counted by walking it (`rollahead.runtime.forecast`). A larger d needs a
+larger s, and the wait for the next request grows with that; a chunk that comes after the last one has ended leaves the
+robot without an action. So the cost of a schedule, in ticks, is
+
+    E[reaction] + w E[rows lost] + H u / (1 - u)
+
+u: the share of ticks without an action; a robot that is still for that share takes u / (1 - u) longer for what it does,
+taken to be as long as a chunk. Absolute targets are right however late they come: there w is 0.
+"""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.build import WARM_UP, StrategyConfig
+from rollahead.runtime.feasibility import SCHEDULES, check_schedule
+from rollahead.runtime.forecast import Forecast, forecast
+from rollahead.runtime.latency import Latency, LatencyModel
+from rollahead.runtime.spec import Kind, RobotSpec
+
+MISS = 3.0  # w: so many ticks of reaction is a tick worth, by which a chunk is late
+MOST_UNDERRUNS = 0.01  # a share of the ticks
+MOVES = (Kind.VELOCITY, Kind.DELTA)
+SHORT = 2  # ticks: of a delay shorter than this nothing need be made up for
+SAMPLES = 2000  # of the latencies, to tell their distribution from
+TICKS = 6000  # that a candidate is walked
+SHARES = tuple(i / 40 for i in range(40))  # the quantiles whose delays are tried; p50 and p95 are among them
+HORIZONS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 64, 96)  # values of s that are tried
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a schedule is wanted for. spec: of the robot; horizon: H, policy rows per chunk; latency: of inferences, in
+    ticks; speed: how many times as fast as the policy's demonstrations the robot shall be; seed: of the latencies."""
+
+    spec: RobotSpec
+    horizon: int
+    latency: LatencyModel
+    speed: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (self.speed >= 1 and self.speed == int(self.speed)):
+            raise ConfigError(
+                f"speed is {self.speed:g} times that of the demonstrations, and whole rows of the policy become one "
+                "action; give a whole number of at least 1"
+            )
+        if self.ticks < 1:
+            raise ConfigError(
+                f"a chunk of {self.horizon} rows is too short for any schedule at speed={self.speed:g}; give a longer "
+                "horizon, or a lower speed"
+            )
+
+    @property
+    def q(self) -> int:
+        """Policy rows per action."""
+        return int(self.speed)
+
+    @property
+    def ticks(self) -> int:
+        """H, the ticks that a chunk lasts."""
+        return self.horizon // self.q
+
+    @property
+    def moving(self) -> bool:
+        """Whether actions say how to move on from where the robot is, not where to be."""
+        return any(dim.kind in MOVES for dim in self.spec.action)
+
+    @property
+    def only_moving(self) -> bool:
+        """Whether no action says where to be."""
+        return self.moving and all(dim.kind in (*MOVES, Kind.DISCRETE) for dim in self.spec.action)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A schedule, what it comes to, and what that costs, in ticks."""
+
+    strategy: StrategyConfig
+    forecast: Forecast
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """chosen: what to use; candidates: all that were looked at, the best first; neighbours: by name, what else one
+    might think of; most_q: the greatest speed-up at which chunks are long enough for the schedule; why: in sentences.
+    """
+
+    chosen: Candidate
+    candidates: tuple[Candidate, ...]
+    neighbours: Mapping[str, Candidate]
+    most_q: int
+    why: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Drawn:
+    """`latency`, each of which is drawn but once."""
+
+    latency: LatencyModel
+    known: dict[tuple[int, int], Latency] = field(default_factory=dict)
+
+    def sample(self, seed: int, n: int) -> Latency:
+        """The same as of `latency`."""
+        if (seed, n) not in self.known:
+            self.known[seed, n] = self.latency.sample(seed, n)
+        return self.known[seed, n]
+
+
+def recommend(setting: Setting) -> Recommendation:
+    """The schedule to use; it plans a fixed `d`."""
+    drawn = replace(setting, latency=Drawn(setting.latency))
+    ticks = sampled(drawn)
+    found = sorted(_candidates(drawn, ticks), key=lambda one: (one.cost, one.strategy.s))
+    chosen, why = _choose(drawn, found, ticks)
+    strategy = chosen.strategy
+    return Recommendation(
+        chosen=chosen,
+        candidates=tuple(found),
+        neighbours=dict(_neighbours(drawn, chosen, found, ticks)),
+        most_q=setting.horizon // (strategy.s + (planned(strategy) if strategy.name != "sync" else 0)),
+        why=why,
+    )
+
+
+def sampled(setting: Setting) -> list[int]:
+    """How long inferences take, in ticks, the shortest first."""
+    return sorted(setting.latency.sample(setting.seed, n).done for n in range(SAMPLES))
+
+
+def rank(ticks: Sequence[int], share: float) -> int:
+    """The smallest of `ticks`, sorted, that so large a share does not exceed."""
+    return ticks[max(math.ceil(share * len(ticks)), 1) - 1]
+
+
+def planned(strategy: StrategyConfig) -> int:
+    """The delay that is planned, where it is fixed."""
+    assert strategy.d is not None
+    return strategy.d
+
+
+def candidate(setting: Setting, strategy: StrategyConfig, ticks: int = TICKS) -> Candidate:
+    """`strategy` with its forecast, over so many ticks."""
+    made = forecast(strategy, setting.ticks, setting.latency, ticks=ticks, seed=setting.seed)
+    return Candidate(strategy, made, cost(made, setting))
+
+
+def cost(made: Forecast, setting: Setting) -> float:
+    """In ticks; see above."""
+    u = made.underruns
+    still = setting.ticks * u / (1 - u) if u < 1 else math.inf
+    return made.reaction_mean + (MISS * made.lost if setting.moving else 0.0) + still
+
+
+def following(strategy: StrategyConfig, ticks: Sequence[int]) -> StrategyConfig:
+    """The same with a delay that is estimated, as the quantile in the middle of all that give its d, so that it follows
+    latencies that drift. Its s is as large as an estimate of these `ticks`, sorted, will ever be."""
+    below, upto = bisect_left(ticks, planned(strategy)), bisect_right(ticks, planned(strategy))
+    quantile = round((below + upto) / 2 / len(ticks), 2)
+    unsure = 3 * math.sqrt(quantile * (1 - quantile) / WARM_UP)
+    s = max(strategy.s, rank(ticks, min(quantile + unsure, 1.0)))
+    return replace(strategy, s=s, d=None, quantile=quantile)
+
+
+def _candidates(setting: Setting, ticks: Sequence[int]) -> Iterator[Candidate]:
+    """Every strategy of ours with every s and d that is worth a look and can be; only `vlash` plans by its d."""
+    body = [rank(ticks, 0.5)]
+    for name in SCHEDULES:
+        for d in sorted({rank(ticks, share) for share in SHARES}) if name == "vlash" else body:
+            least = 1 if name == "sync" else max(d, 1)
+            for s in sorted({least, *(s for s in HORIZONS if s > least), setting.ticks}):
+                if feasible(name, setting.ticks, s, d):
+                    yield candidate(setting, StrategyConfig(name, s=s, d=d, q=setting.q))
+
+
+def _choose(
+    setting: Setting, candidates: Sequence[Candidate], ticks: Sequence[int]
+) -> tuple[Candidate, tuple[str, ...]]:
+    """The schedule, and why. candidates: the best first."""
+    going = [one for one in candidates if one.forecast.underruns <= MOST_UNDERRUNS]
+    naive, vlash = (_first(going, name) for name in ("naive", "vlash"))
+    if naive is not None and not setting.moving:
+        return naive, ("actions are places to be, so the row for a tick is right however old its plan is",)
+    if naive is not None and rank(ticks, 0.5) < SHORT:
+        return naive, (f"half of the inferences take less than {SHORT} ticks, which need not be made up for",)
+    if vlash is not None and setting.moving:
+        return vlash, ("actions are moves from where the robot is, so a plan is made from where it will be",)
+    if vlash is not None:
+        return vlash, ("a plan that counts from its observation is over before the next one comes",)
+    best = next(one for one in candidates if one.strategy.name in ("sync", "vlash"))
+    still = f"{100 * best.forecast.underruns:.0f} % of its ticks are without an action"
+    slow = f"chunks last {setting.ticks} ticks, and 1 % of the inferences take {rank(ticks, 0.99)} or more"
+    return best, (f"no schedule keeps the robot going: {slow}; {still}",)
+
+
+def _first(candidates: Sequence[Candidate], name: str) -> Candidate | None:
+    return next((one for one in candidates if one.strategy.name == name), None)
+
+
+def _neighbours(
+    setting: Setting, chosen: Candidate, candidates: Sequence[Candidate], ticks: Sequence[int]
+) -> Iterator[tuple[str, Candidate]]:
+    """What else one might think of."""
+    strategy = chosen.strategy
+    if strategy.name == "vlash":
+        for words, d in (("d at the median", rank(ticks, 0.5)), ("d at the p95", rank(ticks, 0.95))):
+            same = [one for one in candidates if one.strategy.name == "vlash" and one.strategy.d == d != strategy.d]
+            yield from ((words, one) for one in same[:1])
+        if ticks[0] < ticks[-1]:
+            yield "d estimated", candidate(setting, following(strategy, ticks))
+        if chosen.forecast.late and setting.only_moving:
+            yield "late plans moved", candidate(setting, replace(strategy, late="moved"))
+    if strategy.name != "sync":
+        sync = _first(candidates, "sync")
+        assert sync is not None, "it can always be"
+        yield "sync", sync
+
+
+def feasible(name: str, horizon: int, s: int, d: int) -> bool:
+    """Whether a schedule can be; see `check_schedule`."""
+    try:
+        check_schedule(name, horizon, s, d)
+    except ConfigError:
+        return False
+    return True

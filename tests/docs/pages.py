@@ -1,0 +1,44 @@
+"""A page as its reader uses it: its blocks, in their order, and the commands that stand in them."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+NEEDS = ("<", "...")  # in what a reader has to fill in
+RECORDED = r"""rollahead() { printf '%s\x1f' "$@"; printf '\x1e'; }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """language: empty for commands; file: what the line above says it is, empty if nothing."""
+
+    language: str
+    text: str
+    file: str
+
+
+def blocks(page: Path) -> list[Block]:
+    """All blocks of `page`."""
+    fenced = r"^(?:`([\w./-]+)`:\n\n)?```(\w*)\n(.*?)^```$"
+    return [Block(language, text, file) for file, language, text in re.findall(fenced, page.read_text(), re.M | re.S)]
+
+
+def commands(block: Block) -> list[list[str]]:
+    """The arguments of each `rollahead ...` in `block`, as bash understands them; those left out in which something is
+    to be filled in."""
+    if block.language:
+        return []
+    wanted = [line for line in _statements(block.text) if re.match(r"rollahead |[A-Z]+=\(", line)]
+    script = [line for line in wanted if not any(need in line for need in NEEDS)]
+    said = subprocess.run(["bash", "-euc", RECORDED + "\n".join(script)], capture_output=True, text=True, check=True)
+    return [one.split("\x1f")[:-1] for one in said.stdout.split("\x1e")[:-1]]
+
+
+def _statements(text: str) -> Iterator[str]:
+    """Lines, each with the indented ones that follow."""
+    return (found.group() for found in re.finditer(r"^\S.*\n(?:[ \t]+\S.*\n)*", text, re.M))
