@@ -82,7 +82,7 @@ def assert_same(config: StrategyConfig, horizon: int, stream: Stream) -> None:
     assert forecast(config, horizon, stream, ticks=ticks) == measured(trace), said
 
 
-@pytest.mark.parametrize("horizon", [1, 2, 3])
+@pytest.mark.parametrize("horizon", [1, 2])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_forecast_is_to_the_tick_what_the_core_does(strategy: str, horizon: int) -> None:
     for config in planned(strategy, horizon):
@@ -102,7 +102,7 @@ def test_it_is_with_any_trigger_and_with_a_delay_that_is_estimated(strategy: str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("horizon", range(4, 9))
+@pytest.mark.parametrize("horizon", range(3, 9))
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_it_is_for_longer_chunks(strategy: str, horizon: int) -> None:
     for config in planned(strategy, horizon):
@@ -150,7 +150,7 @@ def test_a_plan_for_less_than_the_latency_is_late_and_one_for_more_waits() -> No
     late, early = (forecast(StrategyConfig("vlash", s=8, d=d), 32, Fixed(6)) for d in (4, 8))
     assert (late.late, late.lost) == (1.0, 2.0)
     assert (early.late, early.lost) == (0.0, 0.0)
-    assert early.reaction_mean == late.reaction_mean + 2
+    assert early.reaction_mean == pytest.approx(late.reaction_mean + 2, abs=1e-3)
 
 
 def test_sync_holds_while_it_thinks() -> None:
