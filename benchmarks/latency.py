@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.figures import RESULTS, Row, record, row
+from benchmarks.figures import RESULTS, Row, load, record, row, table
 from rollahead.runtime.build import StrategyConfig, make_latency
-from rollahead.runtime.recommend import Drawn, Setting, candidate, rank, recommend, sampled
+from rollahead.runtime.recommend import MISS, Drawn, Setting, candidate, rank, recommend, sampled, walked
 from rollahead.runtime.rehearsal import rehearse
 from rollahead.runtime.run_folder import finite, provenance
 from rollahead.runtime.seeds import generator
@@ -38,7 +38,7 @@ MOLE: Mapping[str, Any] = {"name": "mole"}
 HORIZON, RATE_HZ = 32, 50.0
 SEED, EPISODES = 0, 800
 MISS_SEED, MISS_EPISODES = 1_000_000, 200
-REHEARSED, OTHER_SEED = 8_000, 77  # ticks, and the seed of their latencies
+REHEARSED, OTHER_SEED = 750, 77  # inferences, and the seed of their latencies
 MADE_WITH: Mapping[str, Mapping[str, Any]] = {  # what the weight of a late plan was chosen on
     "lognormal 6, 12": {"name": "lognormal", "p50": 6.0, "p95": 12.0},
     "lognormal 8, 12": {"name": "lognormal", "p50": 8.0, "p95": 12.0},
@@ -80,12 +80,10 @@ def hits(strategy: StrategyConfig, latency: Mapping[str, Any], episodes: int, se
 def recommendation() -> None:
     """The largest difference of the underruns foreseen and found, over all candidates for latencies held out."""
     command = "python -m benchmarks.latency recommendation"
-    table: dict[str, Any] = {}
-    for name, latency in HELD_OUT.items():
-        table[name] = errors(setting_of(latency))
-    worst = {key: max(one[key] for each in table.values() for one in each) for key in ("underruns", "reaction_p50")}
-    count = sum(len(each) for each in table.values())
-    chosen = max(each[0]["underruns"] for each in table.values())
+    found = {name: errors(setting_of(latency)) for name, latency in HELD_OUT.items()}
+    worst = {key: max(one[key] for each in found.values() for one in each) for key in ("underruns", "reaction_p50")}
+    count = sum(len(each) for each in found.values())
+    chosen = max(each[0]["underruns"] for each in found.values())
     record(
         TOPIC,
         [
@@ -95,15 +93,16 @@ def recommendation() -> None:
             row("recommendation_schedules_compared", count, "schedules", command=command),
         ],
     )
-    _write("recommendation", table, command)
+    _write("recommendation", found, command)
 
 
 def errors(setting: Setting) -> list[dict[str, Any]]:
     """How far what was found in lockstep, with other latencies, is from the forecast; of the schedule chosen first."""
-    advice = recommend(setting)
+    advice, body = recommend(setting), rank(sampled(setting), 0.5)
     found = []
     for one in (advice.chosen, *advice.candidates):
-        there = rehearse(one.strategy, setting.horizon, setting.latency, ticks=REHEARSED, seed=OTHER_SEED)
+        ticks = walked(one.strategy, body, REHEARSED)
+        there = rehearse(one.strategy, setting.horizon, setting.latency, ticks=ticks, seed=OTHER_SEED)
         apart = {key: abs(getattr(there, key) - getattr(one.forecast, key)) for key in ("underruns", "reaction_p50")}
         found.append({"strategy": one.strategy.name, "s": one.strategy.s, "d": one.strategy.d, **apart})
     return found
@@ -115,30 +114,30 @@ def errors(setting: Setting) -> list[dict[str, Any]]:
 def miss() -> None:
     """What each weight's choice of d loses against the best d, in the mean over latencies."""
     command = "python -m benchmarks.latency miss"
-    table = {name: measured_delays(latency) for name, latency in MADE_WITH.items()}
+    found = {name: measured_delays(latency) for name, latency in MADE_WITH.items()}
     rows = [
-        row(f"miss_loss_w{weight:g}", regret(table, weight), "points", command=command, seed=MISS_SEED)
+        row(f"miss_loss_w{weight:g}", regret(found, weight), "points", command=command, seed=MISS_SEED)
         for weight in WEIGHTS
     ]
     record(TOPIC, rows)
-    _write("miss", table, command)
+    _write("miss", found, command)
 
 
 def measured_delays(latency: Mapping[str, Any]) -> list[dict[str, float]]:
     """Success for each d, and the forecast that a weight chooses by."""
     setting = setting_of(latency)
-    found = []
+    body, found = rank(sampled(setting), 0.5), []
     for d in DELAYS:
-        made = candidate(setting, plain(d), ticks=20_000).forecast
+        made = candidate(setting, plain(d), body).forecast
         success = 100.0 * hits(plain(d), latency, MISS_EPISODES, MISS_SEED).mean()
         found.append({"d": d, "success": success, "reaction": made.reaction_mean, "lost": made.lost})
     return found
 
 
-def regret(table: Mapping[str, Sequence[Mapping[str, float]]], weight: float) -> float:
+def regret(found: Mapping[str, Sequence[Mapping[str, float]]], weight: float) -> float:
     """Points that are lost by choosing d by the cost with `weight`, in the mean over latencies."""
-    chosen = [min(each, key=lambda one: one["reaction"] + weight * one["lost"]) for each in table.values()]
-    best = [max(one["success"] for one in each) for each in table.values()]
+    chosen = [min(each, key=lambda one: one["reaction"] + weight * one["lost"]) for each in found.values()]
+    best = [max(one["success"] for one in each) for each in found.values()]
     return float(np.mean([most - one["success"] for most, one in zip(best, chosen, strict=True)]))
 
 
@@ -230,11 +229,28 @@ def _success(name: str, played: np.ndarray[Any, Any], command: str) -> Row:
     return row(name, 100.0 * float(played.mean()), "%", command=command, ci=ci, seed=SEED)
 
 
-def _write(name: str, table: Mapping[str, Any], command: str) -> None:
+def _write(name: str, found: Mapping[str, Any], command: str) -> None:
     path = RESULTS / "tables" / f"{TOPIC}_latency_{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"latencies": table, "command": command, **provenance(SEED)}
+    content = {"latencies": found, "command": command, **provenance(SEED)}
     path.write_text(json.dumps(finite(content), indent=1, allow_nan=False) + "\n")
+
+
+def figures_table() -> str:
+    """The rows of these commands in Markdown, as docs/calibrate.md has them."""
+    rows = {figure.name: figure for figure in load() if figure.command.startswith("python -m benchmarks.latency")}
+    head, rule, *lines = table(TOPIC).splitlines()
+    return "\n".join([head, rule, *(line for line in lines if line.split("`")[1] in rows)])
+
+
+def delays_table(found: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Success for each d and latency in Markdown, the d that the recommendation chooses in bold."""
+    lines = ["| `s` = `d` = | " + " | ".join(str(d) for d in DELAYS) + " |", "|---" * (1 + len(DELAYS)) + "|"]
+    for name, each in found.items():
+        chosen = min(each, key=lambda one: one["reaction"] + MISS * one["lost"])
+        cells = [f"**{one['success']:.0f}**" if one is chosen else f"{one['success']:.0f}" for one in each]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 COMMANDS: Mapping[str, Callable[[], None]] = {

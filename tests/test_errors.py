@@ -179,6 +179,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         ("wrist", "0.25", "1.5"),
     ),
     "strategy": (strategy("vlahs"), ("'vlahs'", "'vlash'")),
+    "late plans": (strategy(late="movd"), ("'movd'", "'moved'")),
+    "late plans of places": (strategy(late="moved", s=4), ("shoulder", "strategy.late=tick")),
+    "a slow speed": (lambda folder: Setting(ROBOT, 8, Fixed(3), speed=0.0), ("speed is 0", "at least 1")),
+    "endless speed": (lambda folder: Setting(ROBOT, 8, Fixed(3), speed=float("inf")), ("speed is inf",)),
     "trigger": (strategy(trigger="evry"), ("'evry'", "'every'")),
     "latency model": (lambda folder: make_latency("fixd", 50.0), ("'fixd'", "'fixed'")),
     "latency option": (

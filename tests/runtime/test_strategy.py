@@ -7,7 +7,17 @@ import pytest
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.chunk import Chunk, Mean, newest
 from rollahead.runtime.messages import Cost, Observation, Request, Result, Snapshot
-from rollahead.runtime.strategy import Ensemble, Naive, Strategy, Sync, Vlash, address
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.strategy import (
+    Ensemble,
+    Naive,
+    Strategy,
+    Sync,
+    Vlash,
+    address,
+    moving_weights,
+    taken_up,
+)
 from rollahead.runtime.trigger import Every, Overlap
 
 T_OBS = 10
@@ -134,3 +144,57 @@ def test_all_others_send_the_newest_chunk(name: str) -> None:
 def test_sync_asks_when_its_chunk_is_used_up_and_the_others_as_they_are_told() -> None:
     assert STRATEGIES["sync"].trigger == Overlap(0)
     assert all(STRATEGIES[name].trigger is TRIGGER for name in STRATEGIES if name != "sync")
+
+
+# ---- late plans that are taken up ---------------------------------------------------------------------------------
+
+MOVING = frozen([1.0])
+
+
+def late(ahead: list[float], delay: int, k: int, rows: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 5.0)) -> int:
+    """The row that a plan of `rows` begins with at tick T_OBS + k, where `ahead` was sent from T_OBS on."""
+    seen = Observation(T_OBS, frozen([0.0]))
+    planned = frozen(np.array(ahead)[:, None])
+    asked = Snapshot(T_OBS, (seen,), planned[:0], planned, epoch=3, seed=5)
+    request = Vlash(TRIGGER).plan(asked, delay)
+    made = Result(request, frozen(np.array(rows)[:, None]), T_OBS, frozen([0.0]), Cost(1.0))
+    chunk = Vlash(TRIGGER, moving=MOVING).place(made, T_OBS + k)
+    assert chunk is not None
+    assert chunk.lost == max(chunk.start - chunk.origin, 0)
+    assert chunk.start == max(T_OBS + k, T_OBS + delay)
+    return chunk.start - chunk.origin
+
+
+def test_a_robot_that_stood_still_begins_a_late_plan_with_row_0() -> None:
+    assert [late([0.0] * 5, delay, k) for delay in range(4) for k in range(delay, 6)] == [0] * 18
+
+
+def test_one_that_went_the_way_of_the_plan_goes_on_with_the_row_of_the_tick() -> None:
+    for delay, k in ((0, 3), (1, 3), (2, 4), (3, 3)):
+        assert late([9.0] * delay + [1.0, 2.0, 3.0, 4.0, 5.0], delay, k) == k - delay
+
+
+@pytest.mark.parametrize(("sent", "row"), [(1.4, 1), (1.0, 1), (0.4, 0), (-2.0, 0), (1.6, 2), (30.0, 3)])
+def test_one_that_went_some_of_it_begins_at_the_row_before_which_it_is_nearest(sent: float, row: int) -> None:
+    assert late([7.0, sent, 0.0, 0.0, 0.0], 1, 4, (1.0, 1.0, 1.0, 1.0, 1.0)) == row
+
+
+def test_a_plan_that_is_in_time_is_left_as_it_is_and_so_is_one_later_than_what_was_known() -> None:
+    assert [late([1.0] * 5, 3, k) for k in range(4)] == [0, 0, 0, 0]
+    assert late([0.0] * 3, 1, 4) == 3
+
+
+def test_a_plan_that_is_late_by_more_than_its_rows_still_gives_one() -> None:
+    assert late([0.0] * 9, 0, 8, (1.0, 2.0)) == 0
+    assert late([5.0] * 9, 0, 8, (1.0, 2.0)) == 1
+
+
+def test_nothing_is_put_off_unless_it_is_asked_for() -> None:
+    request = Vlash(TRIGGER).plan(snapshot(), 1)
+    assert usable(Vlash(TRIGGER).place(result(request, 5), T_OBS + 3)) == {T_OBS + 3 + i: 2.0 + i for i in range(3)}
+    assert taken_up(result(request, 5), T_OBS + 1, MOVING).request is request
+
+
+def test_each_action_weighs_as_a_share_of_its_range_and_discrete_ones_nothing() -> None:
+    dims = (Dim("v", kind=Kind.VELOCITY, low=-1.5, high=2.5), Dim("w", kind=Kind.DELTA), Dim("g", kind=Kind.DISCRETE))
+    assert moving_weights(RobotSpec(dims, (), rate_hz=50.0)).tolist() == [0.25, 1.0, 0.0]

@@ -17,7 +17,7 @@ from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig, make_latency
 from rollahead.runtime.forecast import Forecast
 from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Recorded, latency_words
-from rollahead.runtime.recommend import Candidate, Recommendation, Setting, following, rank, recommend, sampled
+from rollahead.runtime.recommend import Candidate, Drawn, Recommendation, Setting, following, rank, recommend, sampled
 from rollahead.runtime.rehearsal import rehearse
 from rollahead.runtime.run_folder import RunFolder, provenance
 from rollahead.runtime.spec import RobotSpec
@@ -28,7 +28,7 @@ from rollahead.sim.timing import time_inferences
 GROUPS = ("latency", "planner", "roller", "sampler")  # those that only this needs
 OPTIONS = ("horizon", "speed", "inferences", "episodes", "workers")  # and these
 OTHERS = ("robot", "task", "run", "hold_s", "repeats", "share", "amplitude", "max_delay", "isolation")
-REHEARSED = 20_000  # ticks
+REHEARSED = 10_000  # ticks
 OTHER_SEED = 1_000_003  # how far the seed of the rehearsal is from that of the forecast
 LATENCIES = "latencies.txt"  # what was measured, in s
 ASIDE = ("latency", "strategy", "name", "runs", "speed", *OPTIONS)  # of the command line: not for `rollahead run`
@@ -122,7 +122,7 @@ def bench_of(config: DictConfig, chosen: RecommendOptions) -> Bench:
         setting = replace(setting, horizon=_horizon(cell, task))
         seconds = () if "latency" in groups else _timed(cell, task, chosen.inferences)
     latency = _recorded(seconds, spec) if seconds else make_latency(rate_hz=spec.rate_hz, **groups["latency"])
-    return Bench(replace(setting, latency=latency), task, cell, seconds)
+    return Bench(replace(setting, latency=Drawn(latency)), task, cell, seconds)
 
 
 def _cell(groups: Mapping[str, Mapping[str, Any]], setting: Setting, chosen: RecommendOptions) -> Cell:
@@ -238,8 +238,11 @@ def _words(bench: Bench, advice: Recommendation) -> Iterator[str]:
         low, high = (1000 * share for share in np.quantile(bench.seconds, [0.5, 0.95]))
         yield f"in ms: p50 {low:.3g}, p95 {high:.3g}, on this machine, with nothing else to do"
     yield f"use {_schedule(strategy)}, q = {setting.q}: {'; '.join(advice.why)}"
+    if advice.chosen.forecast.late and "late plans moved" in advice.neighbours:
+        share = 100 * advice.chosen.forecast.late
+        yield f"{share:.0f} % of the plans will be late: see what strategy.late=moved makes of them"
     yield f"the largest speed-up that its chunks would bear is q = {advice.most_q}"
-    if bench.moving_scene and strategy.name == "vlash":
+    if bench.moving_scene and strategy.name == "vlash" and bench.cell.roller["name"] != "scene":
         yield (
             "the scene moves on its own, and rolling the robot alone does not move it on: use roller=scene, or a "
             "policy that was trained with offsets"
@@ -254,32 +257,31 @@ def _following(bench: Bench, advice: Recommendation) -> str:
 
 
 def _schedule(strategy: StrategyConfig) -> str:
-    d = f"d = {strategy.d}" if strategy.d is not None else f"d the {strategy.quantile:g} quantile"
-    return f"{strategy.name}, s = {strategy.s}, {d}"
+    planned = f"d = {strategy.d}" if strategy.d is not None else f"quantile = {strategy.quantile:g}"
+    return f"{strategy.name}, s = {strategy.s}" + (f", {planned}" if strategy.name != "sync" else "")
 
 
 def _command(strategy: StrategyConfig) -> str:
     """What to write, with what else of the command line is `rollahead run`'s too."""
     given = [word for word in HydraConfig.get().overrides.task if word.partition("=")[0].split(".")[0] not in ASIDE]
-    numbers = {"s": strategy.s, "d": strategy.d, **({"q": strategy.q} if strategy.q > 1 else {})}
-    words = [f"strategy={strategy.name}", *(f"strategy.{name}={value}" for name, value in numbers.items()), *given]
-    return f"rollahead run {' '.join(words)}"
+    options = {"s": strategy.s, "d": strategy.d, "q": strategy.q}
+    left_out = {"d": strategy.name == "sync", "q": strategy.q == 1}
+    numbers = [f"strategy.{name}={value}" for name, value in options.items() if not left_out.get(name)]
+    return f"rollahead run {' '.join([f'strategy={strategy.name}', *numbers, *given])}"
 
 
 def table(shown: Sequence[Shown], period_s: float) -> Table:
     """Each schedule in up to three rows: as predicted, in lockstep, in episodes of the task."""
     printed = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
-    for heading in ("schedule", "", ""):
+    for heading in ("schedule", ""):
         printed.add_column(heading, no_wrap=True)
-    for heading in ("underruns %", "reaction ms p50/p95/max", "age ticks p50/max", "inferences/s", "success %"):
+    for heading in ("underruns %", "reaction ms p50/p95/max", "age p50/max", "calls/s", "success %"):
         printed.add_column(heading, justify="right", no_wrap=True)
     for one in shown:
-        printed.add_row(
-            one.name, _schedule(one.candidate.strategy), "predicted", *_row(one.candidate.forecast, period_s)
-        )
-        printed.add_row("", "", "lockstep", *_row(one.measured, period_s))
+        printed.add_row(one.name, "predicted", *_row(one.candidate.forecast, period_s))
+        printed.add_row(_schedule(one.candidate.strategy), "lockstep", *_row(one.measured, period_s))
         if one.figures is not None:
-            printed.add_row("", "", "episodes", *_episodes(one.figures))
+            printed.add_row("", "episodes", *_episodes(one.figures))
     return printed
 
 

@@ -3,7 +3,7 @@
 A recursion over integer ticks, inference by inference: when it is asked for, when its chunk is taken, in which ticks
 that may be used. There is no executor, no robot and no planner in it; when to ask, and which delay to plan, the
 executor's own objects say. For the same latencies it is to the tick what executor and lockstep driver do, as long as
-no tick is skipped (`Spread` of both is compared in `tests/runtime/test_forecast.py`).
+no tick is skipped. (Of late plans that are `taken_up` it does not know how far, and takes their rows as lost.)
 
     tick    t            t + d        a                     stop
             asked        start        taken
@@ -60,13 +60,13 @@ class Forecast:
     calls: float
 
 
-Address = tuple[int, int, int]  # origin, start, stop, as far as the request tells
+Address = tuple[int, int]  # the first tick that a chunk is usable in if it comes in time, and the first after its rows
 ADDRESSES: Mapping[str, Callable[[int, int, int, int, int], Address]] = {  # of (t, k, H, s, d), taken in tick k
-    "sync": lambda t, k, H, s, d: (k, k, k + min(s, H)),
-    "naive": lambda t, k, H, s, d: (t, t, t + H),
-    "naive_arrival": lambda t, k, H, s, d: (k, k, k + H),
-    "ensemble": lambda t, k, H, s, d: (t, t, t + H),
-    "vlash": lambda t, k, H, s, d: (t + d, t + d, t + d + H),
+    "sync": lambda t, k, H, s, d: (k, k + min(s, H)),
+    "naive": lambda t, k, H, s, d: (t, t + H),
+    "naive_arrival": lambda t, k, H, s, d: (k, k + H),
+    "ensemble": lambda t, k, H, s, d: (t, t + H),
+    "vlash": lambda t, k, H, s, d: (t + d, t + d + H),
 }
 
 
@@ -100,7 +100,7 @@ def walk(config: StrategyConfig, horizon: int, latency: LatencyModel, *, ticks: 
 
 
 def _step(config: StrategyConfig, horizon: int, t: int, k: int, d: int) -> Step:
-    _, start, stop = ADDRESSES[config.name](t, k, horizon, config.s, d)
+    start, stop = ADDRESSES[config.name](t, k, horizon, config.s, d)
     expired = max(start, k) >= stop
     return Step(t, k, max(start, k), stop, horizon if expired else max(k - start, 0))
 

@@ -1,0 +1,175 @@
+"""`rollahead calibrate` with a latency, or with a planner to measure."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rollahead.runtime.build import StrategyConfig, make_latency
+from rollahead.runtime.forecast import forecast
+from rollahead.runtime.recommend import walked
+
+from .conftest import Ran, refusal
+
+Command = Callable[..., Ran]
+HEAVY = ["latency=spikes", "latency.ticks=6", "latency.probability=0.2", "latency.low=10", "latency.high=14"]
+
+
+def summary_of(name: str = "mine") -> Any:
+    return json.loads(Path("runs", name, "summary.json").read_text())
+
+
+def shown(name: str) -> Any:
+    return next(one for one in summary_of()["shown"] if one["name"] == name)
+
+
+def test_a_latency_is_answered_with_a_schedule_and_the_command_that_uses_it(rollahead: Command) -> None:
+    ran = rollahead("calibrate", *HEAVY, "name=mine", "episodes=0")
+    assert (ran.status, ran.err) == (0, "")
+    assert "take 6 ticks of 20 ms at the median, 13 at the p95, 14 at most; chunks have 32 rows" in ran.out
+    assert "use vlash, s = 6, d = 6, q = 1: actions are moves from where the robot is" in ran.out
+    assert "the largest speed-up that its chunks would bear is q = 2" in ran.out
+    assert "to use it: rollahead run strategy=vlash strategy.s=6 strategy.d=6\n" in ran.out
+    assert " % of the plans will be late: see what strategy.late=moved makes of them" in ran.out
+    assert "with d estimated: strategy.s=6 strategy.d=null strategy.quantile=0.4\n" in ran.out
+    assert "success %" in ran.out
+    assert max(map(len, ran.out.splitlines()[4:20])) <= 120
+    assert {path.name for path in Path("runs/mine").iterdir()} == {"config.yaml", "summary.json"}
+
+
+def test_what_was_predicted_stands_beside_what_lockstep_did_with_other_latencies(rollahead: Command) -> None:
+    assert rollahead("calibrate", *HEAVY, "name=mine", "episodes=0").status == 0
+    summary = summary_of()
+    assert (summary["command"], summary["seed"], summary["rate_hz"], summary["horizon"]) == ("calibrate", 0, 50.0, 32)
+    assert summary["latency"]["ticks"] == {"p50": 6, "p95": 13, "p99": 14, "p100": 14}
+    assert [one["name"] for one in summary["shown"]] == [
+        "recommended",
+        "d at the p95",
+        "d estimated",
+        "late plans moved",
+        "sync",
+    ]
+    latency = make_latency("spikes", 50.0, ticks=6, probability=0.2, low=10, high=14)
+    schedule = StrategyConfig("vlash", s=6, d=6)
+    made = forecast(schedule, 32, latency, ticks=walked(schedule, 6))
+    assert shown("recommended")["predicted"] == asdict(made)
+    for one in summary["shown"]:
+        assert one["measured"] != one["predicted"]
+        assert one["measured"]["underruns"] == pytest.approx(one["predicted"]["underruns"], abs=0.02)
+        assert one["measured"]["reaction_p50"] == pytest.approx(one["predicted"]["reaction_p50"], abs=1.0)
+        assert one["episodes"] is None
+    assert len(summary["candidates"]) > 50
+    assert {"machine", "versions", "date"} <= set(summary)
+
+
+def test_a_task_shows_what_the_choice_buys(rollahead: Command) -> None:
+    ran = rollahead("calibrate", "latency=fixed", "latency.ticks=12", "name=mine", "episodes=12", "workers=1")
+    assert (ran.status, ran.err) == (0, "")
+    played = {one["name"]: one["episodes"] for one in summary_of()["shown"]}
+    assert {one["episodes"] for one in played.values()} == {12}
+    assert played["recommended"]["success"] > played["sync"]["success"]
+    assert ran.out.count("episodes ") == 2
+
+
+def test_a_robot_without_a_task_has_its_rate_and_no_episodes(rollahead: Command) -> None:
+    arguments = ["robot=loopback", "robot.rate_hz=20", "latency=uniform", "latency.low=2", "latency.high=5"]
+    ran = rollahead("calibrate", *arguments, "name=mine", "horizon=16")
+    assert (ran.status, ran.err) == (0, "")
+    assert "of 50 ms at the median" in ran.out
+    assert "use naive, s = 3, d = 3, q = 1: actions are places to be" in ran.out
+    assert "rollahead run strategy=naive strategy.s=3 strategy.d=3 robot=loopback robot.rate_hz=20\n" in ran.out
+    assert shown("recommended")["episodes"] is None
+
+
+def test_a_planner_is_measured_and_what_it_took_is_kept_and_replayed(rollahead: Command) -> None:
+    ran = rollahead("calibrate", "planner=scripted", "planner.horizon=24", "inferences=30", "episodes=2", "name=mine")
+    assert (ran.status, ran.err) == (0, "")
+    assert "inferences (30 measured) take 1 ticks of 20 ms" in ran.out
+    assert "chunks have 24 rows" in ran.out
+    assert "use naive, s = 1, d = 1" in ran.out
+    assert "strategy.s=1 strategy.d=1 planner=scripted planner.horizon=24\n" in ran.out
+    seconds = np.loadtxt("runs/mine/latencies.txt")
+    assert seconds.tolist() == pytest.approx(summary_of()["latency"]["measured_s"], abs=1e-6)
+    assert len(seconds) == 30
+    assert summary_of()["latency"]["source"] == {"name": "recorded", "path": "runs/mine/latencies.txt"}
+    assert shown("recommended")["episodes"]["success"] == 100.0
+
+
+def test_with_both_the_latency_is_what_was_given_and_the_horizon_the_planners(rollahead: Command) -> None:
+    planner = ["planner=scripted", "planner.horizon=20"]
+    ran = rollahead("calibrate", *planner, "latency=fixed", "latency.ticks=4", "name=mine", "episodes=0")
+    assert (ran.status, ran.err) == (0, "")
+    assert "(4 ticks) take 4 ticks" in ran.out
+    assert "chunks have 20 rows" in ran.out
+    assert summary_of()["latency"]["measured_s"] == []
+
+
+def test_a_recorded_run_gives_its_latencies(rollahead: Command) -> None:
+    Path("old.txt").write_text("0.1\n0.1\n0.1\n0.3\n")
+    ran = rollahead("calibrate", "latency=recorded", "latency.path=old.txt", "name=mine", "episodes=0")
+    assert (ran.status, ran.err) == (0, "")
+    assert "use vlash, s = 5, d = 5" in ran.out
+
+
+@pytest.mark.parametrize(("roller", "said"), [("robot", 1), ("scene", 0)])
+def test_a_scene_that_moves_on_its_own_is_spoken_of_unless_it_is_rolled_too(
+    roller: str, said: int, rollahead: Command
+) -> None:
+    ran = rollahead("calibrate", "task=belt", f"roller={roller}", "latency=fixed", "episodes=0")
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.count("use roller=scene, or a policy that was trained with offsets") == said
+
+
+def test_a_speed_is_a_q_and_stands_in_the_command(rollahead: Command) -> None:
+    ran = rollahead("calibrate", "latency=fixed", "latency.ticks=4", "speed=2", "episodes=0")
+    assert (ran.status, ran.err) == (0, "")
+    assert "use vlash, s = 4, d = 4, q = 2" in ran.out
+    assert "rollahead run strategy=vlash strategy.s=4 strategy.d=4 strategy.q=2\n" in ran.out
+
+
+def test_what_takes_longer_than_a_chunk_is_waited_for_and_why_is_said(rollahead: Command) -> None:
+    ran = rollahead("calibrate", "latency=fixed", "latency.ticks=40", "episodes=0")
+    assert (ran.status, ran.err) == (0, "")
+    assert "use sync, s = 32, q = 1: 56 % of the ticks are without an action" in ran.out
+    assert "to use it: rollahead run strategy=sync strategy.s=32\n" in ran.out
+    assert "no schedule has less than 1 %: chunks last 32 ticks" in ran.out
+
+
+REFUSED: dict[str, tuple[list[str], tuple[str, ...]]] = {
+    "no such latency": (["latency=fixd"], ("'fixd'", "'fixed'")),
+    "no latency at all": (["latency=none"], ("'none'", "fixed")),
+    "no recording": (["latency=recorded", "latency.path=gone.txt"], ("no recording at gone.txt",)),
+    "no path": (["latency=recorded"], ("latency.path must be given",)),
+    "an option of the latency": (["latency=fixed", "latency.tick=3"], ("'latency.tick'", "'latency.ticks'")),
+    "another option": (["latency=fixed", "latency.ticks=3", "episode=3"], ("'episode'", "'episodes'")),
+    "no speed": (["latency=fixed", "speed=0.5"], ("speed is 0.5", "at least 1")),
+    "half a speed": (["latency=fixed", "speed=1.5"], ("speed is 1.5", "whole number")),
+    "chunks too short": (["latency=fixed", "horizon=3", "speed=4"], ("3 rows is too short", "speed=4")),
+    "no rows": (["latency=fixed", "horizon=0"], ("horizon is 0",)),
+    "nothing to measure": (["planner=scripted", "inferences=0"], ("inferences 0",)),
+    "a real robot's planner": (["robot=loopback", "planner=wave"], ("robot is real", "latency=recorded")),
+    "another task's planner": (["planner=policy", "planner.checkpoint=mole_flo"], ("'mole_flo'", "mole_flow")),
+    "a planner without a checkpoint": (["planner=policy"], ("planner.checkpoint must be given",)),
+    "no joints": (["robot=loopback", "robot.joints=0", "latency=fixed"], ("joints is 0",)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_is_refused_in_one_sentence_and_leaves_nothing(name: str, rollahead: Command) -> None:
+    arguments, parts = REFUSED[name]
+    message = refusal(rollahead("calibrate", *arguments), "calibrate")
+    for part in parts:
+        assert part in message
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("text", ["", "0.1\nslow\n"])
+def test_a_recording_that_holds_no_latencies_is_refused(text: str, rollahead: Command) -> None:
+    Path("old.txt").write_text(text)
+    message = refusal(rollahead("calibrate", "latency=recorded", "latency.path=old.txt"), "calibrate")
+    assert "empty" in message or "holds no latencies" in message
+    assert not Path("runs").exists()
