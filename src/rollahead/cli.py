@@ -8,7 +8,7 @@ COMMANDS = {
     "run": "drive a robot in real time, a simulated one or a real one",
     "eval": "measure a strategy on a task at a latency, in simulated time",
     "train": "train a policy on demonstrations of an expert, or on a data set",
-    "calibrate": "find out how a robot follows: lag and delay of each axis",
+    "calibrate": "find out how a robot follows, or which schedule suits a latency",
     "report": "make the report of a run, or of a sweep, again",
     "doctor": "say what this machine has, and what is missing",
 }

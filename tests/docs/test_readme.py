@@ -12,6 +12,8 @@ from benchmarks.jitter import lerobot_table
 from benchmarks.skeleton import study_table
 from benchmarks.train import MOVING, TASKS, delay_table
 
+from benchmarks import study
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 
@@ -52,6 +54,19 @@ def test_the_figures_of_trained_policies_are_those_of_their_results() -> None:
 def test_a_table_over_delays_is_that_of_its_results(played: str, page: str, task: str) -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "tables" / f"train_{played}.json").read_text())
     assert delay_table(found, task) in (ROOT / "docs" / page).read_text()
+
+
+@pytest.mark.parametrize("task", ["mole", "interception", "belt"])
+def test_the_tables_of_the_study_are_those_of_its_results(task: str) -> None:
+    cells = study.read_table()
+    choosing, benchmarks = ((ROOT / "docs" / page).read_text() for page in ("choosing.md", "benchmarks.md"))
+    assert study.delay_table(cells, task, "flow") in choosing
+    assert study.latency_table(cells, task, "flow", 6.0) in choosing
+    assert study.delay_table(cells, task, "scripted") in benchmarks
+
+
+def test_the_figures_of_the_evidence_are_those_of_their_results() -> None:
+    assert table("evidence") in (ROOT / "docs" / "benchmarks.md").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

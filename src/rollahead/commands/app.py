@@ -120,9 +120,9 @@ def run_folder(config: DictConfig) -> RunFolder:
     """The new folder of this run: `runs/<name>`, and a numbered one inside it for each run of a sweep."""
     path = run_path(config)
     if in_sweep():
-        if path not in _CLAIMED:
+        if (whole := path.resolve()) not in _CLAIMED:
             RunFolder(path)
-            _CLAIMED.add(path)
+            _CLAIMED.add(whole)
         path = path / str(HydraConfig.get().job.num)
     folder = RunFolder(path)
     folder.write_text(CONFIG, OmegaConf.to_yaml(config, resolve=True))
