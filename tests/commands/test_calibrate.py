@@ -114,6 +114,21 @@ def test_only_ticks_in_which_the_state_was_measured_count_and_gaps_part_them(
     np.testing.assert_array_equal(states[:, 2], columns["state.vx"][kept])
 
 
+def test_old_states_are_put_where_they_belong_in_each_episode_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    columns = stepped_ticks()
+    x, n = columns["state.x"], len(columns["tick"])
+    old = {name: values[1:] for name, values in columns.items()}
+    there, back = ({**old, "state_age": np.ones(n - 1, np.int64), "state.x": of} for of in (x[:-1], 1 - x[:-1]))
+    twice = {name: np.concatenate([there[name], back[name]]) for name in old}
+    sent, states, starts = read_record(recorded(twice), SPEC)
+    assert starts == [0, n - 2]
+    np.testing.assert_allclose(states[:, 0], np.concatenate([x[1:-1], 1 - x[1:-1]]), atol=1e-12)
+    assert len(sent) == 2 * (n - 2)
+
+
 # ---- refusals -----------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from rollahead.commands.view import lines
+from rollahead.errors import RobotError
 from rollahead.runtime.gauges import Gauges
 from rollahead.runtime.trace import TickStatus
 
@@ -125,6 +126,38 @@ def test_a_run_that_fails_says_why_and_leaves_its_records(rollahead: Command, mo
     assert "the robot failed in tick 20 (OSError: the cable is out); it was held and stopped" in sentence
     assert summary()["error"] == sentence
     assert len(pq.read_table("runs/mine/ticks.parquet")) >= 20
+
+
+def test_a_run_that_fails_in_an_episode_keeps_those_before_it(
+    rollahead: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rollahead.commands import run
+
+    played = run.play
+
+    def play(world: Any, live: Any, seed: int, watch: Any) -> Any:
+        if seed == 2:
+            raise RobotError("the cable is out")
+        return played(world, live, seed, watch)
+
+    monkeypatch.setattr(run, "play", play)
+    assert "the cable is out" in refusal(rollahead("run", "name=mine", "episodes=5"), "run")
+    assert (summary()["error"], summary()["cells"][0]["figures"]["episodes"]) == ("the cable is out", 2)
+    assert set(pq.read_table("runs/mine/ticks.parquet")["episode"].to_pylist()) == {0, 1}
+
+
+def test_records_that_the_recorder_lost_are_told(rollahead: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rollahead.commands import view
+
+    class Slow(view.Recorder):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.lost = 3
+
+    monkeypatch.setattr(view, "Recorder", Slow)
+    ran = rollahead("run", *ARM, "seconds=0.5")
+    assert "3 records were written over before the recorder had read them" in ran.out
+    assert summary()["records_lost"] == 3
 
 
 def test_ctrl_c_ends_a_run_with_its_records_and_the_robot_at_rest(tmp_path: Path) -> None:

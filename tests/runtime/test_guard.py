@@ -233,6 +233,7 @@ def test_a_state_is_stale_when_it_is_older_than_allowed(age: int) -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_state_that_is_no_number_is_not_usable(bad: float) -> None:
     assert guarded().check(Reading(frozen([0.0, bad])), None) == Flag.NAN
+    assert guarded().check(Reading(STATE, frozen([bad])), None) == Flag.NAN
 
 
 @pytest.mark.parametrize("frozen_ticks", [1, 3, None])

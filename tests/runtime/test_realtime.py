@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from noted import CONNECT, DISCONNECT, STOP, WRITE, Fault, NotedRobot, Notes
+from noted import CONNECT, DISCONNECT, SPEC, STOP, WRITE, Fault, NotedRobot, Notes
 from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError
 from rollahead.runtime import isolation as isolations
 from rollahead.runtime import realtime
@@ -65,7 +66,7 @@ class Run:
         drive = Drive(strategy, H, guard=options.pop("guard", GuardConfig()))
         self.runtime = Realtime(
             drive,
-            partial(NotedRobot, self.notes.ring, fault),
+            partial(NotedRobot, self.notes.ring, fault, options.pop("spec", SPEC)),
             ScriptedPlanner(self.planner),
             isolation=isolation,
             stall_s=STALL_S,
@@ -345,6 +346,21 @@ def test_a_robot_that_does_not_connect_is_told_and_nothing_is_sent(isolation: st
 
 
 @BOTH
+def test_a_robot_that_takes_too_long_to_connect_is_told_with_the_time_it_had(isolation: str) -> None:
+    run = Run(isolation, Fault("connect", 0, "hang"), connect_s=0.1)
+    with pytest.raises(RobotError, match=r"was not connected and read within 0.1 s; look at its power"):
+        run.runtime.__enter__()
+    assert run.notes.count(WRITE) == 0
+
+
+def test_a_robot_of_less_than_one_tick_a_second_is_not_taken_for_hung() -> None:
+    run = Run(spec=replace(SPEC, rate_hz=2.0))  # a period is longer than the patience with a tick
+    with run.runtime as runtime:
+        runtime.run(1.5)
+    run.at_rest()
+
+
+@BOTH
 @pytest.mark.parametrize("how", ["raise", "nan"])
 def test_a_robot_without_a_usable_state_does_not_get_warm(isolation: str, how: str) -> None:
     run = Run(isolation, Fault("read", 0, how))
@@ -406,7 +422,7 @@ def test_a_read_that_hangs_in_a_thread_has_the_robot_stopped_from_another() -> N
     run = Run("thread", Fault("read", 12, "hang"))
     with (
         pytest.raises(
-            RobotError, match=r"no tick has ended for 0.3 s, so a call of the robot hangs; it was told to stop"
+            RobotError, match=r"no tick has ended for 0.34 s, so a call of the robot hangs; it was told to stop"
         ),
         run.runtime as runtime,
     ):
@@ -533,6 +549,22 @@ def test_a_stop_that_fails_does_not_hide_why_the_robot_was_stopped() -> None:
     with pytest.raises(RobotError, match=r"no answer to read.*no answer to stop"), runtime:
         runtime.start()
         runtime.wait(60)
+
+
+def test_an_estop_that_the_robot_refuses_says_in_which_tick_and_why() -> None:
+    runtime = Realtime(
+        Drive(StrategyConfig("vlash", s=4, d=2), H), partial(Deaf, Notes().ring), ScriptedPlanner(Planner())
+    )
+    with pytest.raises(RobotError, match=r"failed in tick \d+ .OSError: no answer to stop."), runtime:
+        runtime.start()
+        runtime.estop()
+        runtime.wait(60)
+
+
+def test_the_trace_holds_as_many_seconds_as_are_wanted() -> None:
+    with Run(trace_s=0.1).runtime as runtime:
+        runtime.run(0.4)
+        assert len(runtime.trace.ticks) == 5
 
 
 KILLED = """

@@ -3,6 +3,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from rollahead.errors import RobotError
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.guard import Flag, Guard, GuardConfig
 from rollahead.runtime.robots import Frame, Reading
@@ -63,6 +64,29 @@ def test_a_state_that_is_too_old_is_stale() -> None:
     senses = sensed(Told(1.0, age=4), stale_ticks=3)
     senses.look(None)
     assert senses.trouble == Flag.STALE
+
+
+def test_a_first_look_at_no_usable_state_is_refused_and_says_why() -> None:
+    sensed(Told(1.0)).first_look()
+    with pytest.raises(RobotError, match=r"gave no usable state before the start .nan.; look at its sensors"):
+        sensed(Told(NAN)).first_look()
+
+
+@pytest.mark.parametrize(
+    "reading, words",
+    [
+        (Reading(frozen([1.0, 2.0]), frozen([3.0])), r"reads state of shape .2,., and its spec names 1 numbers"),
+        (Reading(frozen([[1.0]]), frozen([3.0])), r"reads state of shape .1, 1., and its spec names 1"),
+        (Reading(frozen([1.0])), r"reads environment of shape .0,., and its spec names 1"),
+    ],
+)
+def test_a_reading_of_another_size_than_the_spec_says_is_refused_with_both_numbers(
+    reading: Reading, words: str
+) -> None:
+    robot = Told()
+    robot.read = lambda: reading  # type: ignore[method-assign]
+    with pytest.raises(RobotError, match=words):
+        sensed(robot).first_look()
 
 
 @pytest.mark.parametrize("n_obs", [1, 2, 3])

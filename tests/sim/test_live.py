@@ -7,6 +7,7 @@ import pytest
 
 from rollahead.errors import InferenceError
 from rollahead.runtime.build import Drive, StrategyConfig
+from rollahead.runtime.isolation import TRACE_S
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
 from rollahead.sim.evaluation import Cell, run_episode, summarise
@@ -53,6 +54,14 @@ def test_an_episode_ends_when_the_task_is_done_and_with_the_robot_at_rest(world:
     assert played.success
     assert len(played.records) == played.ticks < world.task.max_ticks
     np.testing.assert_array_equal(played.trace.ticks["action"][-1], [0.0, 0.0])
+
+
+def test_the_trace_of_an_episode_is_longer_than_an_episode_can_be() -> None:
+    seen: list[Realtime] = []
+    with World({**MOLE, "window_s": 2 * TRACE_S}) as lasting:
+        task = lasting.task
+        play(lasting, live_of(cell("vlash", 8, 0), task), 0, lambda runtime: seen.append(runtime) is None)
+    assert seen[0].trace.tick_ring.capacity > task.max_ticks + task.spec.rate_hz
 
 
 def test_it_can_be_ended_by_whoever_watches(world: World) -> None:

@@ -133,6 +133,14 @@ def test_a_world_whose_process_is_gone_is_told_in_words() -> None:
                 doomed.reset(1)
 
 
+def test_a_world_whose_process_is_gone_is_no_lost_episode() -> None:
+    with World({"name": "mole"}) as doomed:
+        connected(doomed)
+        os.kill(doomed.process, signal.SIGKILL)
+        with pytest.raises(RobotError, match="process is gone"):
+            until(lambda: doomed.done)
+
+
 def test_leaving_it_ends_its_process() -> None:
     with World({"name": "mole"}) as made:
         pid = made.process

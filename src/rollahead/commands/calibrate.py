@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -26,7 +25,7 @@ from rollahead.runtime.realtime import Realtime
 from rollahead.runtime.run_folder import RunFolder, provenance
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.runtime.steps import StepConfig, StepTest
-from rollahead.runtime.trace import TickStatus
+from rollahead.runtime.trace import TickStatus, damaged, read_parquet
 
 GROUPS = ("robot", "task")
 HORIZON = 32
@@ -123,15 +122,18 @@ def read_record(folder: Path, spec: RobotSpec) -> tuple[FloatArray, FloatArray, 
     path = folder / "ticks.parquet"
     if not path.is_file():
         raise ConfigError(f"there are no ticks at {path}; give run=<folder of a run>, or null to move the robot")
-    record = pq.read_table(path)
+    record = read_parquet(path)
     sent, states = (_columns(path, record, what, getattr(spec, what)) for what in ("action", "state"))
     tick, began_ns, status, age = (record[name].to_numpy() for name in ("tick", "began_ns", "status", "state_age"))
     _check_rate(path, began_ns, spec)
     known = np.isin(status, MEASURED) & np.isfinite(sent).all(axis=1) & np.isfinite(states).all(axis=1)
     tick, sent, states, age = tick[known], sent[known], states[known], age[known]
-    if age.any():
-        states = _at_heads(tick, states, age)
-    whole = tick <= (tick - age).max(initial=-1)  # of later ones nothing was measured yet
+    whole = np.zeros(len(tick), np.bool_)
+    for episode in np.split(np.arange(len(tick)), np.flatnonzero(np.diff(tick) <= 0) + 1):
+        at, old = tick[episode], age[episode]
+        if old.any():
+            states[episode] = _at_heads(at, states[episode], old)
+        whole[episode] = at <= (at - old).max(initial=-1)  # of later ones nothing was measured yet
     starts = np.flatnonzero(np.diff(tick[whole]) != 1) + 1
     return sent[whole], states[whole], [0, *starts.tolist()]
 

@@ -1,6 +1,6 @@
 """`rollahead run`: drives a robot in real time, a simulated one or a real one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +58,7 @@ def main(config: DictConfig) -> None:
         watched = watching(console(), title, driven.spec.rate_hz, view=chosen.view)
         with watched as watch, _summed_up(folder, watch, strategy, chosen.seed) as said:
             if driven.world is not None:
-                said["cells"] = _episodes(config, chosen, driven.world, live, folder, watch)
+                _episodes(config, chosen, driven.world, live, folder, watch, said)
             else:
                 _robot(driven, live, chosen.seconds, folder, watch)
     watch.sum_up()
@@ -96,16 +96,31 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
 
 
 def _episodes(
-    config: DictConfig, chosen: RunOptions, world: World, live: Live, folder: RunFolder, watch: Watch
-) -> list[dict[str, Any]]:
-    """Plays episodes of a simulated task, one after the other; the cell that they make, if there is one."""
+    config: DictConfig,
+    chosen: RunOptions,
+    world: World,
+    live: Live,
+    folder: RunFolder,
+    watch: Watch,
+    said: dict[str, Any],
+) -> None:
+    """Plays episodes of a simulated task, one after the other; the cell that they make, if there is one, is `said`,
+    also when a later one fails."""
     played: list[Played] = []
-    with suppress(KeyboardInterrupt):
-        for seed in range(chosen.seed, chosen.seed + chosen.episodes):
-            if not watch.ended:
-                played.append(play(world, live, seed, watch))
-    if not played:
-        return []
+    try:
+        with suppress(KeyboardInterrupt):
+            for seed in range(chosen.seed, chosen.seed + chosen.episodes):
+                if not watch.ended:
+                    played.append(play(world, live, seed, watch))
+    finally:
+        if played:
+            said["cells"] = [_cell(config, chosen, world, live, folder, played)]
+
+
+def _cell(
+    config: DictConfig, chosen: RunOptions, world: World, live: Live, folder: RunFolder, played: Sequence[Played]
+) -> dict[str, Any]:
+    """What the episodes that were played come to; their records go into the folder."""
     episodes = [live_episode(one, world.task.spec) for one in played]
     write_records(folder, [episodes])
     cell = Cell(
@@ -119,7 +134,7 @@ def _episodes(
         seed=chosen.seed,
         reactions=False,
     )
-    return [describe(cell, summarise(episodes))]
+    return describe(cell, summarise(episodes))
 
 
 def _robot(driven: Rig, live: Live, seconds: float | None, folder: RunFolder, watch: Watch) -> None:
@@ -141,5 +156,11 @@ def _summed_up(folder: RunFolder, watch: Watch, strategy: StrategyConfig, seed: 
     finally:
         figures = said["cells"][0]["figures"] if said["cells"] else None
         ran = describe_live(strategy, watch.gauges.figures(), figures)
-        summary = {"command": "run", **said, "realtime": [ran], "tuned": watch.tuned}
+        summary = {
+            "command": "run",
+            **said,
+            "realtime": [ran],
+            "tuned": watch.tuned,
+            "records_lost": watch.records_lost,
+        }
         folder.write_json("summary.json", {**summary, **provenance(seed)})

@@ -28,6 +28,7 @@ class Watch:
     def __init__(self, console: Console, live: Live | None, title: str, rate_hz: float, pressed: keys.Pressed) -> None:
         self.gauges = Gauges(rate_hz)
         self.tuned: dict[str, str] = {}  # what was set for the run, in words
+        self.records_lost = 0  # of ticks and inferences, which the run's folder does not have
         self.ended = False  # by a key
         self._console = console
         self._live = live
@@ -48,13 +49,15 @@ class Watch:
 
     def over(self, runtime: Realtime, folder: Path, ticks: int | None) -> None:
         """Runs `runtime` for so many ticks, or until it is ended by a key, and records it in `folder`."""
+        recorder = Recorder(runtime.trace, folder)
         try:
-            with Recorder(runtime.trace, folder), runtime:
+            with recorder, runtime:
                 runtime.start(ticks)
                 while not (runtime.wait(LOOK_S) or self(runtime)):
                     pass
         finally:
             self.follow(runtime)
+            self.records_lost += recorder.lost
 
     def follow(self, runtime: Realtime) -> None:
         """Takes what is new of `runtime`."""
@@ -64,6 +67,12 @@ class Watch:
     def sum_up(self) -> None:
         """Prints everything so far."""
         self._console.print(self._table(None, None))
+        if self.records_lost:
+            self._console.print(
+                f"{self.records_lost} records were written over before the recorder had read them, and the files have "
+                "gaps; leave this machine less to do beside the run",
+                soft_wrap=True,
+            )
 
     def _table(self, last_s: float | None, caption: str | None) -> Table:
         table = Table(title=self._title, title_justify="left", caption=caption, box=SIMPLE_HEAD, show_header=False)

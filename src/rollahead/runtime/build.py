@@ -157,13 +157,18 @@ def make_executor(
     )
 
 
+def estimator(config: StrategyConfig) -> DelayEstimator:
+    """Of the delay to plan for: as configured, or from the costs that it is given."""
+    return DelayEstimator(fixed=config.d, quantile=config.quantile)
+
+
 def make_delay(config: StrategyConfig, latency: LatencyModel, seed: int) -> DelayEstimator:
     """The delay to plan for: as configured, or estimated, warmed up on the latencies of `WARM_UP` other inferences
     (with a recording, of the stretch before the one that `seed` picks)."""
-    estimator = DelayEstimator(fixed=config.d, quantile=config.quantile)
+    delay = estimator(config)
     for n in range(WARM_UP if config.d is None else 0):
-        estimator.add(Cost(fixed=latency.sample(seed, -1 - n).done))
-    return estimator
+        delay.add(Cost(fixed=latency.sample(seed, -1 - n).done))
+    return delay
 
 
 def make_latency(name: str, rate_hz: float, median: float | None = None, **options: object) -> LatencyModel:

@@ -17,12 +17,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from rollahead.errors import RobotError
 from rollahead.runtime.arrays import FloatArray, unknown
 from rollahead.runtime.chunk import Chunk, Timeline
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.discrete import Discrete
-from rollahead.runtime.guard import Guard, GuardConfig, words
+from rollahead.runtime.guard import Guard, GuardConfig
 from rollahead.runtime.history import History
 from rollahead.runtime.hold import Hold
 from rollahead.runtime.lookahead import planned_rows
@@ -158,11 +157,8 @@ class Executor:
     def warm(self) -> None:
         """Before the first tick: reads the robot and publishes a snapshot with a request as it may come in tick 0, so
         that the planner can be warmed up on it. Its answer is not wanted. Raises: RobotError, if no usable state was
-        read."""
-        self._senses.look(None)
-        if self._senses.trouble:
-            why = words(self._senses.trouble)
-            raise RobotError(f"the robot gave no usable state before the start ({why}); look at its sensors")
+        read, or one of another size than the spec says."""
+        self._senses.first_look()
         self._observations = self._senses.window(0, self._task)
         asked = self._snapshot(0, None, ahead=self._horizon)
         self.outbox.put(asked.with_request(self._strategy.plan(asked, min(self._delay.delay, self._horizon))))

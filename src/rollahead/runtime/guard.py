@@ -133,8 +133,8 @@ class Guard:
         self._follower.begin(start)
 
     def check(self, reading: Reading, sent: FloatArray | None) -> int:
-        """Flags of why the state of `reading` is not usable, once a tick; sent: (A,), the last action. Phase: hot."""
-        if not finite(reading.state):
+        """Flags of why `reading` is not usable, once a tick; sent: (A,), the last action. Phase: hot."""
+        if not (finite(reading.state) and finite(reading.environment)):
             return NAN
         if reading.age > self._config.stale_ticks or self._frozen(reading.state, sent):
             return STALE

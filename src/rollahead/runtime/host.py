@@ -22,9 +22,8 @@ from typing import Any
 from rollahead import errors
 from rollahead.errors import ControlError, InferenceError, RobotError
 from rollahead.runtime.bell import Bell
-from rollahead.runtime.build import Drive, make_executor
+from rollahead.runtime.build import Drive, estimator, make_executor
 from rollahead.runtime.clock import Clock, Grid
-from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.loop import DEAD, Loop
 from rollahead.runtime.mailbox import Box
 from rollahead.runtime.messages import Cost, Failure, Orders, Result, Snapshot
@@ -126,8 +125,7 @@ class Host:
         _call("connected", robot.connect)
         self.robot = robot
         try:
-            delay = DelayEstimator(fixed=self.drive.strategy.d, quantile=self.drive.strategy.quantile)
-            links = self.links
+            delay, links = estimator(self.drive.strategy), self.links
             executor = make_executor(self.drive, robot, delay, links.trace, links.inbox, links.outbox)
             _call("read", executor.warm)
             self.control.send(Ready(said))

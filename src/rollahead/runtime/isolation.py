@@ -30,7 +30,7 @@ from rollahead.runtime.tuning import Tuning
 from rollahead.runtime.wire import OrdersCodec, SharedInbox, SharedOutbox
 
 PATIENCE_S = 5.0  # for a thread or process that shall end
-TRACE_S = 120.0  # of ticks that the trace holds
+TRACE_S = 120.0  # of ticks that the trace holds, if nobody wants more
 UNWATCHED = "the robot keeps the last setpoint until its own watchdog stops it"
 
 MakeRobot = Callable[[], Robot]
@@ -69,8 +69,8 @@ class Side(Protocol):
 class ThreadSide:
     """The executor in a thread of this process."""
 
-    def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning) -> None:
-        self.links = Links(Mailbox(), Mailbox(), Mailbox(), _trace(spec, shared=False), Bell())
+    def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning, trace_s: float) -> None:
+        self.links = Links(Mailbox(), Mailbox(), Mailbox(), _trace(spec, trace_s, shared=False), Bell())
         self.control, theirs = multiprocessing.Pipe()
         normal = replace(tuning, fifo=None)  # it waits for Python's lock, whose owner would wait for it
         self._host = Host(drive, make_robot, self.links, theirs, MonotonicClock(), normal)
@@ -112,11 +112,11 @@ class ThreadSide:
 class ProcessSide:
     """The executor in a process of its own."""
 
-    def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning) -> None:
+    def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning, trace_s: float) -> None:
         horizon = SpeedUp(spec, drive.strategy.q).horizon(drive.horizon)
         outbox = SharedOutbox(spec, horizon, drive.n_obs)
         inbox = SharedInbox(spec, horizon, outbox)
-        self.links = Links(outbox, inbox, SharedMailbox(OrdersCodec()), _trace(spec, shared=True), Bell())
+        self.links = Links(outbox, inbox, SharedMailbox(OrdersCodec()), _trace(spec, trace_s, shared=True), Bell())
         self.control, self._theirs = multiprocessing.Pipe()
         host = Host(drive, make_robot, self.links, self._theirs, MonotonicClock(tuning.spin_ns), tuning)
         context = multiprocessing.get_context("spawn")
@@ -160,11 +160,11 @@ class ProcessSide:
             self._process.join()
 
 
-def _trace(spec: RobotSpec, *, shared: bool) -> Trace:
-    return Trace(spec, round(TRACE_S * spec.rate_hz), MonotonicClock(), shared=shared)
+def _trace(spec: RobotSpec, seconds: float, *, shared: bool) -> Trace:
+    return Trace(spec, round(seconds * spec.rate_hz), MonotonicClock(), shared=shared)
 
 
-SIDES: Mapping[str, Callable[[Drive, MakeRobot, RobotSpec, Tuning], Side]] = {
+SIDES: Mapping[str, Callable[[Drive, MakeRobot, RobotSpec, Tuning, float], Side]] = {
     "thread": ThreadSide,
     "process": ProcessSide,
 }

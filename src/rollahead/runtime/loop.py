@@ -58,16 +58,14 @@ class Loop:
                 self._executor.skip(k)
             else:
                 self._clock.sleep_until_ns(grid.due_ns(k))
-                self._obey(k, grid)
-                self._end(k, grid, ticks)
-                self._tick(k, grid)
+                self._tick(k, grid, ticks)
             k += 1
 
     def _over(self, k: int) -> bool:
         ends_at = self._ends_at
         return ends_at is not None and (k >= ends_at or self._executor.at_rest)
 
-    def _tick(self, k: int, grid: Grid) -> None:
+    def _tick(self, k: int, grid: Grid, ticks: int | None) -> None:
         clock, n = self._clock, self._substeps
 
         def pace(j: int) -> bool:
@@ -75,6 +73,8 @@ class Loop:
             return clock.now_ns() < grid.due_ns(k + (j + 1) / n)
 
         try:
+            self._obey(k, grid)
+            self._end(k, grid, ticks)
             self._executor.look(k)
             self._obey(k, grid)  # a look may have taken long, and been given up
             self._executor.act(k, pace, lambda: self._publish(k))

@@ -24,13 +24,12 @@ from dataclasses import replace
 from typing import Any
 
 from rollahead.errors import InferenceError, LifecycleError, RobotError, unknown_name
-from rollahead.runtime.build import Drive, make_delay, make_strategy
+from rollahead.runtime.build import Drive, estimator, make_delay, make_strategy
 from rollahead.runtime.clock import Clock, Grid, MonotonicClock
-from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.host import Ended, Go, Ready, Rested
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.interrupts import deferred, interrupts
-from rollahead.runtime.isolation import PATIENCE_S, SIDES, Side
+from rollahead.runtime.isolation import PATIENCE_S, SIDES, TRACE_S, Side
 from rollahead.runtime.latency import LatencyModel
 from rollahead.runtime.messages import Cost, Orders
 from rollahead.runtime.planner import Planner
@@ -63,7 +62,8 @@ class Realtime:
     make_robot: makes a robot without touching its hardware, which `connect` does; it is called once here, for the
     spec, and once where the executor is, for which it is pickled if `isolation` is `process`. latency: makes every
     inference last as long as it says, to try a policy's latency out; connect_s: how long the robot may take to connect,
-    and to be let go; stall_s: how long no tick may end before the executor counts as hung.
+    and to be let go; stall_s: how much longer than two periods no tick may end before the executor counts as hung;
+    trace_s: of ticks that `trace` holds, the newest.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Realtime:
         tuning: Tuning | None = None,
         connect_s: float = 30.0,
         stall_s: float = 1.0,
+        trace_s: float = TRACE_S,
     ) -> None:
         if isolation not in SIDES:
             raise unknown_name("isolation", isolation, SIDES)
@@ -88,10 +89,10 @@ class Realtime:
         self._planner = planner
         self._latency = latency
         self._tuning = tuning or Tuning()
-        self._connect_s, self._stall_s = connect_s, stall_s
+        self._connect_s, self._stall_s = connect_s, stall_s + 2 * self.spec.period_s
         self._orders = Orders(task=drive.task)
         self._clock: Clock = MonotonicClock()
-        self._side: Side = SIDES[isolation](drive, make_robot, self.spec, self._tuning)
+        self._side: Side = SIDES[isolation](drive, make_robot, self.spec, self._tuning, trace_s)
         self._ended: Ended | None = None
         self._failure: Exception | None = None
         self._launched = self._raised = self._rested = False
@@ -130,6 +131,11 @@ class Realtime:
             self._launched = True
             self._undo.callback(self._side.end)
             ready = self._hear(self._connect_s)
+            if ready is None:
+                raise RobotError(
+                    f"the robot was not connected and read within {self._connect_s:g} s; look at its power and its "
+                    "cables, or give it longer (connect_s)"
+                )
             if not isinstance(ready, Ready):
                 raise self._failed() or RobotError("the robot's side ended before it was ready")
             self.tuned |= ready.tuned
@@ -234,7 +240,7 @@ class Realtime:
             delay = make_delay(config, self._latency, self.drive.seed)
             costs = delay.costs
         else:
-            delay = DelayEstimator(fixed=config.d, quantile=config.quantile)
+            delay = estimator(config)
             for cost in costs:
                 delay.add(cost)
         make_strategy(config, self.spec, self.drive.horizon, delay.delay)

@@ -3,8 +3,11 @@
 Threads: the executor's alone. Hot path: all of it.
 """
 
+import numpy as np
+
+from rollahead.errors import RobotError
 from rollahead.runtime.arrays import FloatArray, frozen, unknown
-from rollahead.runtime.guard import Guard
+from rollahead.runtime.guard import Guard, words
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.robots import Reading, Robot
 
@@ -22,10 +25,27 @@ class Senses:
         self.blind_ticks = 0  # in a row without a usable state
         self.ever = False  # whether there was one
 
+    def first_look(self) -> None:
+        """Reads the state before the first tick. Raises: RobotError, if it is not usable, or of another size than the
+        spec says."""
+        reading, spec = self._robot.read(), self._robot.spec
+        for what, dims in (("state", spec.state), ("environment", spec.environment)):
+            shape = np.shape(getattr(reading, what))
+            if shape != (len(dims),):
+                raise RobotError(
+                    f"the robot reads {what} of shape {shape}, and its spec names {len(dims)} numbers; let them agree"
+                )
+        self._take(reading, None)
+        if self.trouble:
+            why = words(self.trouble)
+            raise RobotError(f"the robot gave no usable state before the start ({why}); look at its sensors")
+
     def look(self, sent: FloatArray | None) -> None:
         """Reads the state; one that is not usable leaves the last one, a tick older. sent: (A,), the last action.
         Phase: hot."""
-        reading = self._robot.read()
+        self._take(self._robot.read(), sent)
+
+    def _take(self, reading: Reading, sent: FloatArray | None) -> None:
         reading = Reading(frozen(reading.state), frozen(reading.environment), reading.age)
         self.trouble = self._guard.check(reading, sent)
         if not self.trouble:

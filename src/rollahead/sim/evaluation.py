@@ -17,8 +17,7 @@ import numpy as np
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.build import StrategyConfig, make_delay, make_latency, make_strategy
-from rollahead.runtime.executor import Executor
+from rollahead.runtime.build import Drive, StrategyConfig, make_delay, make_executor, make_latency, make_strategy
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.lockstep import Lockstep
 from rollahead.runtime.spec import RobotSpec
@@ -88,16 +87,9 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True, pla
     robot = SimRobot(task)
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
     delay = make_delay(cell.strategy, latency, cell.seed)  # as `check` does: no episode is refused later
+    drive = Drive(cell.strategy, planning.horizon, planning.n_obs, seed)
+    executor = make_executor(drive, robot, delay, Trace(task.spec, task.max_ticks))
     speed_up = SpeedUp(task.spec, cell.strategy.q)
-    executor = Executor(
-        robot,
-        make_strategy(cell.strategy, task.spec, planning.horizon, delay.delay),
-        delay,
-        Trace(task.spec, task.max_ticks),
-        horizon=speed_up.horizon(planning.horizon),
-        n_obs=planning.n_obs,
-        seed=seed,
-    )
     inference = Inference(planning.planner, speed_up, horizon=planning.horizon, action_dim=len(task.spec.action))
     lockstep = Lockstep(executor, inference, latency, robot.advance, seed=seed)
     robot.connect()

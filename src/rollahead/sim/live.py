@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from rollahead.runtime.build import Drive, make_latency
 from rollahead.runtime.gauges import Gauges
+from rollahead.runtime.isolation import TRACE_S
 from rollahead.runtime.latency import LatencyModel
+from rollahead.runtime.loop import REST_S
 from rollahead.runtime.planner import Planner
 from rollahead.runtime.realtime import Realtime
 from rollahead.runtime.robots import Robot
@@ -28,6 +30,7 @@ from rollahead.sim.evaluation import Cell, Episode, measured, planning_of
 from rollahead.sim.task import Task
 from rollahead.sim.world import World
 
+SPARE_S = 1.0  # of a trace beyond the longest episode and its coming to rest
 LOOK_S = 0.05  # how often it is looked whether the episode has ended
 
 Watch = Callable[[Realtime], bool]
@@ -43,7 +46,7 @@ class Live:
     isolation: str = "thread"
     tuning: Tuning = field(default_factory=Tuning)
 
-    def runtime(self, make_robot: Callable[[], Robot], seed: int) -> Realtime:
+    def runtime(self, make_robot: Callable[[], Robot], seed: int, trace_s: float = TRACE_S) -> Realtime:
         """A runtime that drives the robot so, with everything random drawn from `seed`."""
         return Realtime(
             replace(self.drive, seed=seed),
@@ -52,6 +55,7 @@ class Live:
             isolation=self.isolation,
             latency=self.latency,
             tuning=self.tuning,
+            trace_s=trace_s,
         )
 
 
@@ -79,12 +83,13 @@ def play(world: World, live: Live, seed: int, watch: Watch = lambda runtime: Fal
     Raises: ControlError, if robot or planner fail; the robot is at rest by then.
     """
     world.reset(seed)
-    runtime = live.runtime(world.make_robot, seed)
+    task = world.task
+    runtime = live.runtime(world.make_robot, seed, trace_s=task.max_ticks * task.spec.period_s + REST_S + SPARE_S)
     with runtime:
-        runtime.start(world.task.max_ticks)
+        runtime.start(task.max_ticks)
         while not (world.done or runtime.wait(LOOK_S) or watch(runtime)):
             pass
-    return Played(seed, world.success, world.task.stimulus_tick, world.ticks, runtime.trace, runtime.start_ns)
+    return Played(seed, world.success, task.stimulus_tick, world.ticks, runtime.trace, runtime.start_ns)
 
 
 def live_of(cell: Cell, task: Task, *, isolation: str = "thread") -> Live:

@@ -30,6 +30,7 @@ from rollahead.sim.task import Task, make_task
 
 PHASE = 1 / 2  # of a period after a setpoint was due, the world moves on
 PATIENCE_S = 30.0  # for the process to begin, which imports a simulator
+GONE = "the simulated world's process is gone; see what it printed, and make another"
 LOOK_S = 0.1  # how often a world that stands still looks for orders
 
 Setpoints = SharedMailbox[tuple[Any, ...], Any]
@@ -89,7 +90,7 @@ class World:
                 raise RobotError(f"the simulated world did not answer within {PATIENCE_S:g} s")
             self._control.recv()
         except (EOFError, OSError) as error:
-            raise RobotError("the simulated world's process is gone; see what it printed, and make another") from error
+            raise RobotError(GONE) from error
         self.task.reset(seed, stimulus=stimulus)
 
     @property
@@ -120,6 +121,8 @@ class World:
 
     @property
     def _scene(self) -> Any:
+        if not self._process.is_alive():
+            raise RobotError(GONE)
         scene = self._scenes.reader().peek()
         assert scene is not None, "reset comes first"
         return scene
