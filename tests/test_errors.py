@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import math
 import re
 import traceback
 from collections.abc import Callable
@@ -21,16 +22,18 @@ from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.guard import Guard, GuardConfig, Workspace
 from rollahead.runtime.identify import Lag, calibration, identify, read_lags
 from rollahead.runtime.latency import Fixed, Latency, Lognormal, Recorded, Spikes, Uniform, with_median
+from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
 from rollahead.runtime.recommend import Setting
 from rollahead.runtime.robots.loopback import NullRobot
 from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback
-from rollahead.runtime.run_folder import RunFolder
+from rollahead.runtime.run_folder import TICKS, RunFolder
 from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Dim, Kind, PolicySpec, RobotSpec, map_by_name
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.steps import StepConfig, StepTest
+from rollahead.runtime.trace import read_parquet
 from rollahead.runtime.trigger import Every, Overlap
 from rollahead.runtime.tuning import Tuning
 from rollahead.runtime.wire import MOST_TEXT, check_task
@@ -194,6 +197,12 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda folder: make_latency("fixed", 50.0, ticks="soon"),
         ("latency.ticks", "'soon'", "a whole number"),
     ),
+    "list of an option": (lambda folder: call(Tuning, {"cores": 3}, "tuning"), ("tuning.cores is 3", "a list")),
+    "endless option": (
+        lambda folder: make_latency("fixed", 50.0, 9.0, ticks=3, bind_fraction=math.nan),
+        ("nan", "finite"),
+    ),
+    "length of a list": (lambda folder: check_kind("ends", [1], tuple[int, int]), ("ends has 1", "2")),
     "decay": (strategy("ensemble", s=4, decay=-300.0), ("-300.0", "-100", "100")),
     "no action of a chunk": (strategy("naive", q=9), ("q = 9",)),
     "negative delay": (lambda folder: feasibility.check_schedule("sync", 8, 4, -1), ("-1", "sync")),
@@ -229,6 +238,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "isolation": (lambda folder: realtime(isolation="proces"), ("'proces'", "'process'")),
     "what cannot be sent": (process_side, ("isolation=thread",)),
     "run folder": (lambda folder: RunFolder(folder), ("run folder",)),
+    "no table": (lambda folder: read_parquet(folder / TICKS), ("ticks.parquet cannot be read",)),
     "no run folder": (lambda folder: RunFolder.again(folder), ("not the folder of a run", "config.yaml")),
 }
 
@@ -263,7 +273,7 @@ def test_a_refusal_says_what_is_wrong_and_then_what_to_do(name: str, tmp_path: P
     wrong, _, remedy = str(raised(name, tmp_path)).rpartition("; ")
     assert wrong
     assert re.match(
-        r"(add|give|it takes|must|name|keep|set|use|lower|raise|rename|drive|every|both|low|did you mean|Known: )",
+        r"(add|give|it takes|make|must|name|keep|set|use|lower|raise|rename|drive|every|both|low|did you mean|Known: )",
         remedy,
     )
 
@@ -286,7 +296,7 @@ def _raises(path: Path) -> list[tuple[str, int, int]]:
         if isinstance(node, ast.Raise)
         and isinstance(node.exc, ast.Call)
         and isinstance(node.exc.func, ast.Name)
-        and node.exc.func.id in ("ConfigError", "unknown_name")
+        and node.exc.func.id in ("ConfigError", "unknown_name", "damaged")
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from rollahead.commands.app import group, start
+from rollahead.commands.app import console, group, start
 from rollahead.errors import ConfigError, InferenceError, RobotError
 
 from .conftest import Ran, refusal
@@ -50,9 +50,18 @@ WRONG_TYPE = (
     "latency.ticks=2.5",
     "task.window_s=short",
     "reactions=maybe",
+    "task.window_s=[1,2]",
+    "task.mode=[velocity]",
+    "strategy.q=[1,2]",
+    "+strategy.options=3",
+    "+strategy.options=[3]",
+    "search.s=3",
+    "search.s=[2,a]",
     "task=null",
     "task.name=null",
 )
+
+ENDLESS = ("task.window_s", "task.noise", "latency.median", "latency.bind_fraction")
 
 NOT_KEY_VALUE = {
     "no value": (["episodes"], ("episodes", "=")),
@@ -73,12 +82,20 @@ def test_what_is_unknown_is_one_sentence_with_a_near_miss(name: str, rollahead: 
 
 @pytest.mark.parametrize("wrong", WRONG_TYPE)
 def test_a_value_of_the_wrong_kind_is_one_sentence_that_names_it(wrong: str, rollahead: Command) -> None:
-    key, _, value = wrong.partition("=")
+    key, _, value = wrong.removeprefix("+").partition("=")
     others = [argument for argument in SMALL if argument.split("=")[0] != key]
     message = refusal(rollahead("eval", *others, wrong), "eval")
     assert key.rpartition(".")[2] in message
-    assert value in message or value == "null"
+    assert value.strip("[]").split(",")[-1] in message or value == "null"
     assert "supported between" not in message  # Python's words are not the user's
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("key", ENDLESS)
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_a_number_that_is_not_finite_is_one_sentence_that_names_it(key: str, number: str, rollahead: Command) -> None:
+    message = refusal(rollahead("eval", *SMALL, f"{key}={number}"), "eval")
+    assert message.startswith(f"{key} is {number}; give a ")
     assert not Path("runs").exists()
 
 
@@ -90,11 +107,33 @@ def test_what_is_not_a_key_and_a_value_is_one_sentence_that_says_how(name: str, 
         assert part in message
 
 
-@pytest.mark.parametrize("name", ["", ".", "a/b", "null"])
+@pytest.mark.parametrize("name", ["", ".", "a/b", "null", "[a]"])
 def test_what_is_no_plain_name_of_a_folder_is_refused(name: str, rollahead: Command) -> None:
     message = refusal(rollahead("eval", *SMALL, f"name={name}"), "eval")
-    assert message.startswith(f"name is {None if name == 'null' else name!r}; give the plain name of a new folder")
+    said = {"null": "None", "[a]": "['a']"}.get(name, repr(name))
+    assert message.startswith(f"name is {said}; give the plain name of a new folder")
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(("value", "said"), [("null", "None"), ("", "''"), ("[a]", "['a']"), ("{a: 1}", "{'a': 1}")])
+def test_what_is_no_place_for_run_folders_is_refused(value: str, said: str, rollahead: Command) -> None:
+    for command, others in (("eval", SMALL), ("doctor", ())):
+        message = refusal(rollahead(command, *others, f"runs={value}"), command)
+        assert message == f"runs is {said}; give the folder that run folders are made in, such as runs=runs"
+    assert list(Path().iterdir()) == []
+
+
+def test_where_standard_output_was_closed_nothing_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it then
+    console().print("to nobody")
+
+
+def test_where_standard_error_was_closed_a_refusal_is_the_status_alone(
+    rollahead: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert rollahead("eval", *SMALL, "runs=null").status == 2
 
 
 def test_runs_may_be_anywhere_and_a_numeric_name_is_a_name(rollahead: Command) -> None:

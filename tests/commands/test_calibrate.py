@@ -141,6 +141,7 @@ RECORDS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], tuple[str, 
     "another rate": (lambda all: at_rate(all, 30.0), ("30 Hz", "50 Hz")),
     "too short": (lambda all: {name: all[name][:40] for name in all}, ("37 samples are left of 40 ticks", "50")),
     "hardly moved": (lambda all: all | {"action.vy": 0.0 * all["action.vy"]}, ("vy was moved by 0 m/s",)),
+    "no status": (lambda all: {name: all[name] for name in all if name != "status"}, ("no column status",)),
 }
 
 
@@ -151,6 +152,16 @@ def test_a_record_that_tells_nothing_is_refused_and_leaves_nothing(name: str, ro
     message = refusal(rollahead("calibrate", f"run={folder}", "max_delay=3"), "calibrate")
     for part in parts:
         assert part in message
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1", b"no table at all", b"PAR1" + b"x" * 100 + b"PAR1"])
+def test_a_record_that_is_damaged_is_refused_by_its_name(damage: bytes, rollahead: Command) -> None:
+    Path("old").mkdir()
+    Path("old/ticks.parquet").write_bytes(damage)
+    message = refusal(rollahead("calibrate", "run=old"), "calibrate")
+    assert message.startswith("old/ticks.parquet cannot be read (")
+    assert message.endswith("; make the run again, under another name")
     assert not Path("runs").exists()
 
 

@@ -66,6 +66,21 @@ def test_fewer_than_no_episodes_in_real_time_are_refused() -> None:
         cells(config(live=-1))
 
 
+OTHER_KINDS = {
+    "delays=3": "delays is 3; give a list, as in [a, b]",
+    "delays=[0,soon]": "delays[1] is 'soon'; give a whole number",
+    "schedules=3": "schedules is 3; give names with their values, as in {name: value}",
+    "schedules.sync=3": "schedules.sync is 3; give a list, as in [a, b]",
+    "schedules.sync=[1,2.5]": "schedules.sync[1] is 2.5; give a whole number",
+}
+
+
+@pytest.mark.parametrize("wrong", OTHER_KINDS)
+def test_what_is_no_list_or_has_no_names_is_refused(wrong: str, rollahead: Command) -> None:
+    assert refusal(rollahead("demo", wrong), "demo") == OTHER_KINDS[wrong]
+    assert not Path("runs").exists()
+
+
 @pytest.mark.parametrize("featured", [5, -1])
 def test_what_is_featured_is_one_of_the_delays(featured: int) -> None:
     with pytest.raises(ConfigError, match=rf"featured is {featured}, and the delays are .*; give one of them"):

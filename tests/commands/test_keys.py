@@ -60,6 +60,12 @@ def test_the_terminal_is_as_before_after_it(terminal: int) -> None:
     assert termios.tcgetattr(sys.stdin.fileno()) == before
 
 
+def test_where_standard_input_was_closed_no_key_is_ever_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as Python has it then
+    with keys() as pressed:
+        assert pressed() == ""
+
+
 def test_without_a_terminal_no_key_is_ever_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
     with open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)

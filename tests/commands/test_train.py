@@ -182,7 +182,7 @@ REFUSED = {
     "one of the training": (["+training.step=3"], "no option of the training 'step'"),
     "looks": (["watch.every=0"], "watch.every is 0"),
     "no delays": (["evaluation.delays=[]"], "evaluation.delays is []"),
-    "a delay as a number": (["evaluation.delays=4"], "give a list of ticks, such as [0, 8]"),
+    "a delay as a number": (["evaluation.delays=4"], "evaluation.delays is 4; give a list"),
     "a delay longer than the chunk": (["evaluation.delays=[0,9]"], "d = 9"),
     "no demonstrations": (["demonstrations.count=0"], "demonstrations.count is 0"),
     "short demonstrations": (
@@ -208,7 +208,7 @@ OF_DATA = {
     "a sampler": (["dataset=DATA/scene", "sampler=euler"], "sampler is of no use without task"),
     "play": (["dataset=DATA/scene", "watch.episodes=9"], "watch.episodes is of no use without task"),
     "a camera": (["dataset=DATA/filmed", "cameras=[top]"], "no camera in data set"),
-    "a camera without a list": (["dataset=DATA/filmed", "cameras=top"], "give a list, such as cameras=[top]"),
+    "a camera without a list": (["dataset=DATA/filmed", "cameras=top"], "cameras is 'top'; give a list"),
     "a name": (["dataset=DATA/scene", "rename={u: v}"], "no name to change in data set"),
     "names in one word": (["dataset=DATA/scene", "rename=u"], "rename is 'u'; give names, as in rename={u: its name}"),
     "other names": (["dataset=DATA/scene", "task=mole"], "rename it, as in rename={'s': "),

@@ -55,7 +55,7 @@ def test_the_delay_is_nothing_that_a_robot_gives() -> None:
         ({"action": ["a", 3]}, "its action is ['a', 3], not a list of names"),
         ({"action": ["a", "a"]}, "a card's action names a twice; every name must be its own"),
         ({"rate_hz": 0}, "a card's rate_hz is 0; give a positive one"),
-        ({"rate_hz": float("inf")}, "a card's rate_hz is inf; give a positive one"),
+        ({"rate_hz": float("inf")}, "rate_hz is inf; give a finite number"),
         ({"rate_hz": "fast"}, "rate_hz is 'fast'; give a number"),
         ({"speed": 3}, "there is no option called 'speed'"),
         ({"trained": {"offset": 3}}, "there is no option of the trained 'offset'; did you mean 'offsets'?"),

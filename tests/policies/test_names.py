@@ -43,6 +43,13 @@ def test_a_card_is_believed_before_all_others(tmp_path: Path) -> None:
     assert named(FOLDER, FEATURES, card, dataset(tmp_path, state=["p", "q"]), robot()) is card
 
 
+def test_a_data_set_that_is_not_there_is_refused_even_where_a_card_gives_the_names(tmp_path: Path) -> None:
+    card = Card(("s", "r"), ("a", "b", "c"), 50.0, ("x",))
+    message = refused(card, tmp_path / "nope", robot())
+    assert message.startswith(f"{tmp_path}/nope/meta/info.json cannot be read")
+    assert message.endswith("; give the folder of a LeRobotDataset")
+
+
 @pytest.mark.parametrize(
     ("card", "words"),
     [

@@ -127,7 +127,7 @@ REFUSED = {
     "no list of widths": (
         {**DIFFUSION, "down_dims": 32},
         {},
-        r"policy.down_dims is 32; give a list, such as \[32, 64\]",
+        r"policy.down_dims is 32; give a list, as in \[a, b\]",
     ),
     "widths without groups": ({**DIFFUSION, "down_dims": [7, 16]}, {}, "7"),
     "images of several sizes": (DIFFUSION, {"images": {"a": (64, 64), "b": (64, 80)}}, "observation.images.b"),

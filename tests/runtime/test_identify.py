@@ -280,11 +280,24 @@ NOT_ONES: dict[str, tuple[Callable[[dict[str, Any]], Any], tuple[str, ...]]] = {
     "another state": (lambda content: _with(content, state="vx"), ("another robot", "vx", "x")),
     "no kind": (lambda content: _with(content, kind="spin"), ("no calibration", "spin")),
     "another field": (lambda content: _with(content, taus=3), ("no calibration", "taus")),
+    "a rate in words": (lambda content: content | {"rate_hz": "50"}, ("no calibration", "rate_hz is '50'", "a number")),
+    "no lags": (lambda content: {"rate_hz": content["rate_hz"]}, ("no calibration", "lags")),
+    "lags of nothing": (lambda content: content | {"lags": None}, ("no calibration",)),
+    "lags of other things": (lambda content: content | {"lags": ["a"]}, ("no calibration",)),
+    "a time in words": (lambda content: _with(content, tau_s="0.1"), ("no calibration", "lags[0].tau_s is '0.1'")),
+    "half a tick": (lambda content: _with(content, delay=0.5), ("no calibration", "lags[0].delay is 0.5")),
+    "endless": (lambda content: _with(content, tau_s=math.inf), ("no calibration", "lags[0].tau_s is inf")),
+    "one end": (lambda content: _with(content, tau_s_ci=[0.1]), ("no calibration",)),
+    "a field left out": (lambda content: _without(content, "delay"), ("no calibration", "lags[0].delay must be given")),
 }
 
 
 def _with(content: dict[str, Any], **values: Any) -> dict[str, Any]:
     return content | {"lags": [content["lags"][0] | values]}
+
+
+def _without(content: dict[str, Any], field: str) -> dict[str, Any]:
+    return content | {"lags": [{name: value for name, value in content["lags"][0].items() if name != field}]}
 
 
 @pytest.mark.parametrize("name", NOT_ONES)

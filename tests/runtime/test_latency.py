@@ -168,6 +168,13 @@ def test_a_recording_that_is_not_there_is_refused_with_its_path(path: str, tmp_p
         Recorded.from_file(tmp_path / path, rate_hz=50.0)
 
 
+def test_a_damaged_parquet_file_is_refused_by_its_name(tmp_path: Path) -> None:
+    for damage in (b"", b"PAR1" + b"x" * 100 + b"PAR1"):
+        (tmp_path / "inferences.parquet").write_bytes(damage)
+        with pytest.raises(ConfigError, match=r"inferences\.parquet cannot be read \(.*; make the run again"):
+            Recorded.from_file(tmp_path / "inferences.parquet", rate_hz=50.0)
+
+
 def test_a_parquet_file_of_something_else_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"tick": [1, 2]}), tmp_path / "ticks.parquet")
     with pytest.raises(ConfigError, match=r"ticks\.parquet holds no latencies .*; give one in seconds per line, or"):

@@ -1,4 +1,5 @@
 import math
+import re
 from dataclasses import replace
 from itertools import combinations, permutations
 
@@ -43,6 +44,13 @@ def test_a_rate_that_is_not_positive_is_refused(rate: float) -> None:
     with pytest.raises(ConfigError, match=f"'wrist' has rate_limit {rate}; give a positive one"):
         Dim("wrist", rate_limit=rate)
     with pytest.raises(ConfigError, match=f"rate_hz is {rate}; give a positive control rate"):
+        RobotSpec((), (), rate_hz=rate)
+
+
+@pytest.mark.parametrize("rate", [1e4 + 1, 1e9, math.inf])
+def test_a_rate_that_nothing_keeps_is_refused(rate: float) -> None:
+    RobotSpec((), (), rate_hz=1e4)
+    with pytest.raises(ConfigError, match=f"rate_hz is {re.escape(str(rate))}; give .*, 10000 Hz at most$"):
         RobotSpec((), (), rate_hz=rate)
 
 

@@ -116,6 +116,8 @@ REFUSED: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
     "one way": (lambda: StepTest(velocity(0.0, 1.0), StepConfig()), ("v goes from 0.0 to 1.0", "around 0")),
     "no time": (lambda: StepConfig(hold_s=0.0), ("hold_s is 0.0",)),
     "endless": (lambda: StepConfig(hold_s=math.inf), ("hold_s is inf",)),
+    "hours": (lambda: StepConfig(hold_s=3601.0), ("hold_s is 3601.0", "3600 s together")),
+    "hours of repeats": (lambda: StepConfig(repeats=10**400), ("hold_s is 0.5", "repeats 1000", "3600 s together")),
     "no repeat": (lambda: StepConfig(repeats=0), ("repeats 0",)),
     "no share": (lambda: StepConfig(share=0.0), ("share is 0.0",)),
     "more than there is": (lambda: StepConfig(share=0.6), ("share is 0.6", "up to 0.5")),

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rollahead.errors import ControlError
+from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.arrays import frozen, unknown
 from rollahead.runtime.chunk import Chunk
 from rollahead.runtime.messages import Cost, Observation, Request, Result, Snapshot
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.runtime.strategy import address
-from rollahead.runtime.trace import Outcome, TickStatus, Trace, inference_record, write_parquet
+from rollahead.runtime.trace import Outcome, TickStatus, Trace, inference_record, read_parquet, write_parquet
 
 SPEC = RobotSpec((Dim("x", drives="x"), Dim("grip", kind=Kind.DISCRETE)), (Dim("x"),), 50.0, environment=(Dim("cube"),))
 CHUNK = Chunk(frozen(np.zeros((8, 2))), origin=3, start=4, obs_tick=1, state_tick=2, request=2, epoch=0, accepted=4)
@@ -143,6 +143,21 @@ def files_no_longer_than(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+DAMAGES = [slice(0), slice(6), slice(100), slice(-1), slice(50, None)]  # what is left of the bytes
+
+
+@pytest.mark.parametrize("left", [None, *DAMAGES])
+def test_a_table_that_is_missing_or_damaged_is_refused_by_its_name(left: slice | None, tmp_path: Path) -> None:
+    path = tmp_path / "ticks.parquet"
+    if left is not None:
+        write_parquet(path, tables())
+        path.write_bytes(path.read_bytes()[left])
+    with pytest.raises(ConfigError, match=r"ticks\.parquet cannot be read \(.+\); make the run again") as caught:
+        read_parquet(path)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_tables_are_read_back_one_after_the_other(tmp_path: Path) -> None:

@@ -577,6 +577,11 @@ def test_showing_puts_the_tool_and_the_moles_where_a_trace_has_them() -> None:
     [
         ({"window_s": 0.0}, ("window_s is 0.0", "0.02 s")),
         ({"window_s": -1.5}, ("window_s is -1.5", "0.02 s")),
+        *(
+            ({"window_s": time_s}, (f"window_s is {time_s}", "3600 s"))
+            for time_s in (3601.0, 1e300, math.inf, math.nan)
+        ),
+        ({"noise": math.inf}, ("noise is inf", "finite")),
         ({"noise": -0.1}, ("noise -0.1", "no negative")),
         ({"pace": 0.0}, ("pace is 0.0", "more than 0")),
         ({"pace": 1.2}, ("pace is 1.2", "or less")),

@@ -106,7 +106,8 @@ def _removed(argument: str) -> str:
 
 def console() -> Console:
     """Where commands print: as wide as the terminal, or wide enough for the tables."""
-    return Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=WIDE)
+    terminal = sys.stdout is not None and sys.stdout.isatty()  # None: it was closed before Python began
+    return Console() if terminal or "COLUMNS" in os.environ else Console(width=WIDE)
 
 
 def report_on(folder: Path) -> None:
@@ -179,11 +180,23 @@ def explain(command: str, arguments: Sequence[str], error: Exception) -> str:
 
 
 def run_path(config: DictConfig) -> Path:
-    """`runs/<name>`. Raises: ConfigError, if that is no name."""
-    name = str(config.name)
-    if config.name is None or name in ("", ".", "..") or Path(name).name != name:
+    """`runs/<name>`. Raises: ConfigError, if that is no name, or no place."""
+    name = _written(config.name)
+    if name in ("", ".", "..") or Path(name).name != name:
         raise ConfigError(f"name is {config.name!r}; give the plain name of a new folder, and its place in runs=...")
-    return Path(str(config.runs)) / name
+    return runs_path(config) / name
+
+
+def runs_path(config: DictConfig) -> Path:
+    """Where run folders are made. Raises: ConfigError, if that is no path."""
+    if not (runs := _written(config.runs)):
+        raise ConfigError(f"runs is {config.runs!r}; give the folder that run folders are made in, such as runs=runs")
+    return Path(runs)
+
+
+def _written(value: Any) -> str:
+    """As text; nothing for what is none: null, a list, names with values."""
+    return "" if value is None or OmegaConf.is_config(value) else str(value)
 
 
 def _known_options(command: str, arguments: Sequence[str]) -> Iterator[str]:
@@ -242,5 +255,6 @@ def _defaults(kind: str, name: str) -> dict[str, Any]:
 
 
 def _complain(command: str, error: object) -> int:
-    sys.stderr.write(f"rollahead {command}: {str(error).strip().splitlines()[0]}\n")
+    if sys.stderr is not None:
+        sys.stderr.write(f"rollahead {command}: {str(error).strip().splitlines()[0]}\n")
     return 2

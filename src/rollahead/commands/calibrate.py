@@ -22,15 +22,16 @@ from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.identify import FILE, Lag, calibration, identify, left_out
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
-from rollahead.runtime.run_folder import RunFolder, provenance
+from rollahead.runtime.run_folder import SUMMARY, TICKS, RunFolder, damaged, provenance
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.runtime.steps import StepConfig, StepTest
-from rollahead.runtime.trace import TickStatus, damaged, read_parquet
+from rollahead.runtime.trace import TickStatus, read_parquet
 
 GROUPS = ("robot", "task")
 HORIZON = 32
 LONG_S = 600.0  # an episode of a simulated task that ends with a window
 MEASURED = (TickStatus.OK, TickStatus.UNDERRUN, TickStatus.PAUSED)  # in others the state is an old one
+COLUMNS = ("tick", "began_ns", "status", "state_age")  # of a record, beside actions and states
 SAME_RATE = 0.1  # relative
 
 
@@ -60,7 +61,7 @@ def main(config: DictConfig) -> None:
     path = folder.write_json(FILE, calibration(spec, lags))
     verdicts = {lag.action: lag.verdict for lag in lags}
     said = {**calibration(spec, lags), "verdicts": verdicts, "left_out": left_out(spec)}
-    folder.write_json("summary.json", {"command": "calibrate", **said, **provenance(chosen.seed)})
+    folder.write_json(SUMMARY, {"command": "calibrate", **said, **provenance(chosen.seed)})
     console().print(table(spec, lags))
     for name, why in left_out(spec).items():
         console().print(f"{name} is left out: {why}", soft_wrap=True)
@@ -119,12 +120,14 @@ def read_record(folder: Path, spec: RobotSpec) -> tuple[FloatArray, FloatArray, 
 
     Raises: ConfigError, if there is no such record, or it is of another robot or another rate.
     """
-    path = folder / "ticks.parquet"
+    path = folder / TICKS
     if not path.is_file():
         raise ConfigError(f"there are no ticks at {path}; give run=<folder of a run>, or null to move the robot")
     record = read_parquet(path)
+    if missing := [name for name in COLUMNS if name not in record.column_names]:
+        raise damaged(path, f"no column {missing[0]}")
     sent, states = (_columns(path, record, what, getattr(spec, what)) for what in ("action", "state"))
-    tick, began_ns, status, age = (record[name].to_numpy() for name in ("tick", "began_ns", "status", "state_age"))
+    tick, began_ns, status, age = (record[name].to_numpy() for name in COLUMNS)
     _check_rate(path, began_ns, spec)
     known = np.isin(status, MEASURED) & np.isfinite(sent).all(axis=1) & np.isfinite(states).all(axis=1)
     tick, sent, states, age = tick[known], sent[known], states[known], age[known]

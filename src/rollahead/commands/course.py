@@ -47,8 +47,6 @@ class TrainOptions:
     def __post_init__(self) -> None:
         if self.threads < 1 or self.workers < 1:
             raise ConfigError(f"threads is {self.threads} and workers {self.workers}; give at least 1 of each")
-        if isinstance(self.cameras, str):
-            raise ConfigError(f"cameras is {self.cameras!r}; give a list, such as cameras=[{self.cameras}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,7 @@ class Evaluation:
     episodes: int
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.delays, list) and all(isinstance(d, int) and d >= 0 for d in self.delays)
-        if not whole or not self.delays or self.episodes < 1:
+        if not self.delays or min(self.delays) < 0 or self.episodes < 1:
             raise ConfigError(
                 f"evaluation.delays is {self.delays} and evaluation.episodes {self.episodes}; give a list of ticks, "
                 "such as [0, 8], and at least 1"

@@ -13,8 +13,7 @@ from rollahead.commands.app import console, group, options, report_on, run_folde
 from rollahead.commands.results import Description, describe, describe_live, live_table, success_table, write_records
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.options import check_kind
-from rollahead.runtime.run_folder import provenance
+from rollahead.runtime.run_folder import SUMMARY, provenance
 from rollahead.sim.evaluation import Cell, Episode, check, evaluate_all, summarise
 from rollahead.sim.live import evaluate_live, live_episode
 from rollahead.sim.render import explain
@@ -42,8 +41,6 @@ class DemoOptions:
     workers: int
 
     def __post_init__(self) -> None:
-        for i, delay in enumerate(self.delays):
-            check_kind(f"delays[{i}]", delay, int)
         if self.live < 0:
             raise ConfigError(f"live is {self.live}; give 0 (nothing in real time) or more episodes of each strategy")
         if self.featured not in self.delays:
@@ -53,8 +50,6 @@ class DemoOptions:
                 raise ConfigError(
                     f"schedules.{name} has {len(horizons)} values and delays has {len(self.delays)}; give one s each"
                 )
-            for i, s in enumerate(horizons):
-                check_kind(f"schedules.{name}[{i}]", s, int)
 
 
 def main(config: DictConfig) -> None:
@@ -71,7 +66,7 @@ def main(config: DictConfig) -> None:
     write_records(folder, played)
     live = list(_in_real_time(cells, chosen, out))
     summary = {"command": "demo", "cells": described, "realtime": live}
-    folder.write_json("summary.json", {**summary, **provenance(chosen.seed)})
+    folder.write_json(SUMMARY, {**summary, **provenance(chosen.seed)})
     clipped = _clip(folder.path / "clip.webp", cells, played, chosen.featured)
     out.print(success_table(described))
     if live:

@@ -15,7 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from rollahead.commands.app import console
+from rollahead.commands.app import console, runs_path
 from rollahead.commands.rig import SIMULATED
 from rollahead.runtime.floor import RATE_HZ, measure_floor, permitted
 from rollahead.runtime.run_folder import machine
@@ -39,7 +39,7 @@ Finding = tuple[str, str, str]  # what, how it is, what to do
 def main(config: DictConfig) -> None:
     """Prints the findings."""
     printed = Table("what", "found", "to do", box=SIMPLE_HEAD, pad_edge=False)
-    for finding in findings(Path(str(config.runs))):
+    for finding in findings(runs_path(config)):
         printed.add_row(*map(escape, finding))
     console().print(printed)
 

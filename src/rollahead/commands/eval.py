@@ -17,14 +17,13 @@ from rollahead.commands.results import describe, table, write_records
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.options import call
-from rollahead.runtime.run_folder import RunFolder, finite, provenance
+from rollahead.runtime.run_folder import SUMMARY, RunFolder, finite, provenance
 from rollahead.sim.evaluation import Cell, evaluate_all, summarise
 from rollahead.sim.journal import JournalFile
 from rollahead.sim.pool import kept
 from rollahead.sim.search import Search, candidates, find_best
 
 GROUPS = ("task", "strategy", "latency", "planner", "roller", "sampler", "search")
-SUMMARY = "summary.json"
 JOURNAL = "episodes.jsonl"  # while it runs
 
 

@@ -17,7 +17,7 @@ Pressed = Callable[[], str]
 def keys() -> Iterator[Pressed]:
     """While inside, a function that gives the keys pressed since it was last asked; '' where there is no terminal.
     Ctrl-C stays what it is."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None: it was closed before Python began
         yield lambda: ""
         return
     terminal = sys.stdin.fileno()

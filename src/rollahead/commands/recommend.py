@@ -19,7 +19,7 @@ from rollahead.runtime.forecast import Forecast
 from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Recorded, latency_words
 from rollahead.runtime.recommend import Candidate, Drawn, Recommendation, Setting, following, rank, recommend, sampled
 from rollahead.runtime.rehearsal import rehearse
-from rollahead.runtime.run_folder import RunFolder, provenance
+from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
 from rollahead.runtime.spec import RobotSpec
 from rollahead.sim.evaluation import Cell, Episode, check_all, evaluate_all, planning_of, summarise
 from rollahead.sim.task import MovingScene, Task, make_task
@@ -100,7 +100,7 @@ def main(config: DictConfig) -> None:
     folder = run_folder(config)
     bench = _kept(bench, folder)
     shown = list(_shown(bench, advice, chosen))
-    folder.write_json("summary.json", _summary(bench, advice, shown) | provenance(chosen.seed))
+    folder.write_json(SUMMARY, _summary(bench, advice, shown) | provenance(chosen.seed))
     for words in _words(bench, advice):
         console().print(words, soft_wrap=True)
     console().print(table(shown, bench.setting.spec.period_s))

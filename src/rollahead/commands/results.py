@@ -10,7 +10,7 @@ from rich.table import Table
 
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.latency import latency_words
-from rollahead.runtime.run_folder import RunFolder, finite
+from rollahead.runtime.run_folder import EPISODES, INFERENCES, TICKS, RunFolder, finite
 from rollahead.runtime.trace import write_parquet
 from rollahead.sim.evaluation import Cell, Episode
 from rollahead.sim.task import make_task
@@ -49,13 +49,13 @@ def write_records(folder: RunFolder, cells: Sequence[Sequence[Episode]]) -> None
         {"cell": i, "episode": episode.seed, **{name: getattr(episode, name) for name in columns}}
         for i, episode in numbered
     ]
-    write_parquet(folder.path / "episodes.parquet", [pa.Table.from_pylist(rows)])
+    write_parquet(folder.path / EPISODES, [pa.Table.from_pylist(rows)])
     traces = [(i, episode.seed, episode.trace) for i, episode in numbered if episode.trace is not None]
     if traces:
         ticks = [pa.table(trace.tick_columns(cell=i, episode=seed)) for i, seed, trace in traces]
         inferences = [row for i, seed, trace in traces for row in trace.inference_rows(cell=i, episode=seed)]
-        write_parquet(folder.path / "ticks.parquet", ticks)
-        write_parquet(folder.path / "inferences.parquet", [pa.Table.from_pylist(inferences)])
+        write_parquet(folder.path / TICKS, ticks)
+        write_parquet(folder.path / INFERENCES, [pa.Table.from_pylist(inferences)])
 
 
 def table(cells: Sequence[Description]) -> Table:

@@ -16,7 +16,7 @@ from rollahead.runtime.build import Drive, StrategyConfig, make_latency
 from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.latency import NONE
 from rollahead.runtime.options import call
-from rollahead.runtime.run_folder import RunFolder, provenance
+from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
 from rollahead.runtime.tuning import Tuning
 from rollahead.sim.evaluation import Cell, summarise
 from rollahead.sim.live import Live, Played, live_episode, play
@@ -163,4 +163,4 @@ def _summed_up(folder: RunFolder, watch: Watch, strategy: StrategyConfig, seed: 
             "tuned": watch.tuned,
             "records_lost": watch.records_lost,
         }
-        folder.write_json("summary.json", {**summary, **provenance(seed)})
+        folder.write_json(SUMMARY, {**summary, **provenance(seed)})

@@ -27,10 +27,10 @@ from rollahead.commands.results import describe, table, write_records
 from rollahead.errors import ConfigError, ControlError
 from rollahead.policies.lesson import Lesson
 from rollahead.runtime.interrupts import deferred, interrupts
-from rollahead.runtime.run_folder import CONFIG, RunFolder, finite, provenance
+from rollahead.runtime.run_folder import CONFIG, SUMMARY, RunFolder, finite, provenance
 from rollahead.sim.evaluation import Episode, evaluate, evaluate_all, summarise
 
-STATE, LOG, SUMMARY = "training.pt", "training.jsonl", "summary.json"
+STATE, LOG = "training.pt", "training.jsonl"
 IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # when which options are of no use
     ("with dataset=...", lambda config: config.dataset is not None, ("demonstrations",)),
     ("without dataset=...", lambda config: config.dataset is None, ("rename", "cameras")),

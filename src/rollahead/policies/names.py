@@ -20,15 +20,16 @@ REMEDY = "give the folder of the data set that it was trained on (planner.datase
 def named(
     folder: Path, features: Features, card: Card | None, dataset: str | Path | None, robot: RobotSpec | None
 ) -> Card:
-    """The card of the checkpoint in `folder`, or one made of what `dataset` and `robot` say.
+    """The card of the checkpoint in `folder`, or, if it has none, one made of what `dataset` and `robot` say.
 
-    Raises: ConfigError, if a number of names is not the policy's, or nobody gives the names or the rate.
+    Raises: ConfigError, if a number of names is not the policy's, nobody gives the names or the rate, or the data set
+    cannot be read, whether it is needed or not.
     """
+    said = _Said(f"data set {dataset}", {}, None) if dataset is None else _of_dataset(Path(dataset))
     if card is not None:
         for part in PARTS:
             _check_size(f"{folder / CARD}", part, getattr(card, part), getattr(features, part), "mend it")
         return card
-    said = _Said(f"data set {dataset}", {}, None) if dataset is None else _of_dataset(Path(dataset))
     rate_hz = said.rate_hz if said.rate_hz is not None else (robot.rate_hz if robot is not None else None)
     if rate_hz is None:
         raise ConfigError(f"nothing says at what rate {folder} was trained; {REMEDY}")

@@ -110,8 +110,6 @@ def _diffusion(
     sizes: Sizes, horizon: int, n_obs: int, down_dims: Sequence[int], kernel: int, prediction: str, train_steps: int
 ) -> Trainee:
     _check_taken("diffusion", sizes)
-    if isinstance(down_dims, str) or not isinstance(down_dims, Sequence):
-        raise ConfigError(f"policy.down_dims is {down_dims!r}; give a list, such as [32, 64]")
     if small := [name for name, size in sizes.images.items() if max(size) <= SHRUNK]:
         raise ConfigError(
             f"policy=diffusion sees where things are in images {SHRUNK} times smaller, of which nothing is left for "
@@ -167,10 +165,9 @@ def _cold_diffusion(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch
     pictures = {IMAGES[:-1]: torch.stack([batch[key] for key in cameras], dim=-4)} if cameras else {}
     condition = model._prepare_global_conditioning({**batch, **pictures})
     process = process_of(policy)
-    x0, _ = process.predict(
-        lambda context, x, t: model.unet(x, t, global_cond=context), condition, noise, process.steps - 1
-    )
-    return x0
+    noisiest = process.steps - 1
+    predicted = model.unet(noise, process.times(noise, noisiest), global_cond=condition)
+    return process.split(predicted, noise, noisiest)[0]
 
 
 def _cold_act(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch.Tensor) -> torch.Tensor:

@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError
 from rollahead.report.training import TrainingResult, read_training
-from rollahead.runtime.trace import InferenceRecord
+from rollahead.runtime.patience import told
+from rollahead.runtime.run_folder import EPISODES, INFERENCES, SUMMARY, TICKS, damaged
+from rollahead.runtime.trace import InferenceRecord, read_parquet
 
-SUMMARY = "summary.json"
-EPISODES = "episodes.parquet"
-TICKS = "ticks.parquet"
-INFERENCES = "inferences.parquet"
 KEYS = ("cell", "episode")
 ROLLER = {"name": "robot"}  # where none is told of
 TICK_COLUMNS = ("tick", "status", "chunk", "request")
@@ -155,17 +153,17 @@ def _results(folder: Path, runs: Iterable[Path], unfinished: Iterable[str]) -> R
             runs=len(summaries),
             took_s=tuple(summary["took_s"] for _, summary in summaries if summary.get("took_s") is not None),
         )
-    except (KeyError, TypeError) as error:
-        raise _damaged(folder / SUMMARY, f"no {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise damaged(folder / SUMMARY, told(error)) from error
 
 
 def _summary(path: Path) -> dict[str, Any]:
     try:
         summary = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     if not isinstance(summary, dict) or not (summary.get("cells") or summary.get("realtime") or _trained(summary)):
-        raise _damaged(path, "it lists no cells")
+        raise damaged(path, "it lists no cells")
     return summary
 
 
@@ -216,12 +214,7 @@ def _read(path: Path, needs: Iterable[str], **options: Any) -> pa.Table:
     try:
         names = pq.read_schema(path).names
         if missing := [name for name in needs if name not in names] if names else []:
-            raise _damaged(path, f"no column {missing[0]}")
-        return pq.read_table(path, **options) if names else pa.table({})
+            raise damaged(path, f"no column {missing[0]}")
     except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, reason: object) -> ConfigError:
-    words = str(reason).strip().splitlines()[0]
-    return ConfigError(f"{path} cannot be read ({words}); make the run again, under another name")
+        raise damaged(path, error) from error
+    return read_parquet(path, **options) if names else pa.table({})

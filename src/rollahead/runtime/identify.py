@@ -19,6 +19,8 @@ import numpy as np
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.lag_fit import fit_lag
+from rollahead.runtime.options import call, check_kind
+from rollahead.runtime.patience import told
 from rollahead.runtime.roll import Chain, FirstOrderLag, StateRoller, VelocityLag, for_spec
 from rollahead.runtime.spec import Dim, Kind, RobotSpec, names_of
 
@@ -219,11 +221,13 @@ def read_lags(path: str | Path, spec: RobotSpec) -> tuple[Lag, ...]:
     path = path / FILE if path.is_dir() else path
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        rate_hz, lags = content["rate_hz"], tuple(map(_read_lag, content["lags"]))
+        check_kind("rate_hz", rate_hz := content["rate_hz"], float)
+        lags = tuple(_read_lag(f"lags[{i}]", entry) for i, entry in enumerate(content["lags"]))
     except OSError as error:
         raise ConfigError(f"there is no calibration at {path}; give one that rollahead calibrate has made") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} is no calibration ({error}); give one that rollahead calibrate has made") from error
+    except (ValueError, KeyError, TypeError, ConfigError) as error:
+        reason = error if isinstance(error, ConfigError) else told(error)
+        raise ConfigError(f"{path} is no calibration ({reason}); give one that rollahead calibrate has made") from error
     if rate_hz != spec.rate_hz:
         raise ConfigError(
             f"{path} was made at {rate_hz:g} Hz and the robot runs at {spec.rate_hz:g} Hz; give one made at that rate"
@@ -233,9 +237,9 @@ def read_lags(path: str | Path, spec: RobotSpec) -> tuple[Lag, ...]:
     return lags
 
 
-def _read_lag(entry: Mapping[str, Any]) -> Lag:
+def _read_lag(where: str, entry: Mapping[str, Any]) -> Lag:
     low, high = entry["tau_s_ci"]
-    return Lag(**{**entry, "kind": Kind(entry["kind"]), "tau_s_ci": (low, high)})
+    return call(Lag, {**entry, "kind": Kind(entry["kind"]), "tau_s_ci": (low, high)}, where)
 
 
 def _check_fits(path: Path, lag: Lag, spec: RobotSpec) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from rollahead.errors import ConfigError
 from rollahead.runtime import recordings
 from rollahead.runtime.seeds import generator
+from rollahead.runtime.trace import read_parquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +248,7 @@ class Recorded:
             )
         try:
             ticks = _delays(path) if path.suffix == ".parquet" else _ticks(path, rate_hz)
-        except (ValueError, OverflowError, KeyError) as error:
+        except (OSError, ValueError, OverflowError, KeyError) as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(
                 f"{path} holds no latencies ({reason}); give one in seconds per line, or a run's inferences.parquet"
@@ -284,6 +285,4 @@ def _ticks(path: Path, rate_hz: float) -> list[int]:
 
 
 def _delays(path: Path) -> list[int]:
-    import pyarrow.parquet as pq
-
-    return [int(delay) for delay in pq.read_table(path)["delay"].drop_null().to_pylist()]
+    return [int(delay) for delay in read_parquet(path)["delay"].drop_null().to_pylist()]

@@ -1,21 +1,32 @@
 """Calling a constructor with what a person wrote: names and kinds are checked first, each refusal one sentence."""
 
 import inspect
+import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rollahead.errors import ConfigError, unknown_name
 
 T = TypeVar("T")
 
-KINDS: Mapping[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+KINDS: Mapping[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    list: "a list, as in [a, b]",
+    dict: "names with their values, as in {name: value}",
+}
+ALIKE: Mapping[Any, Any] = {Sequence: list, tuple: list, Mapping: dict}  # of hints, what a person writes for them
+TYPES: Mapping[Any, Any] = {int: int, float: int | float, bool: bool, str: str, list: list | tuple, dict: Mapping}
 
 
 def call(make: Callable[..., T], options: Mapping[str, Any], where: str = "") -> T:
     """`make(**options)`. where: the group that the options belong to, named in what is refused.
 
-    Raises: ConfigError, if `make` has no such option, needs one that is not given, or takes another kind of value.
+    Raises: ConfigError, if `make` has no such option, needs one that is not given, or takes another kind of value, or
+    a number is NaN or infinite.
     """
     parameters = inspect.signature(make).parameters
     prefix = f"{where}." if where else ""
@@ -30,18 +41,43 @@ def call(make: Callable[..., T], options: Mapping[str, Any], where: str = "") ->
     return make(**options)
 
 
-def check_kind(name: str, value: Any, hint: Any) -> None:
-    """Raises: ConfigError, if `value` is not of the kind that `hint` says; kinds not in `KINDS` are let through."""
-    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    kinds = [kind for kind in options if kind in KINDS]
-    if not kinds or (value is None and types.NoneType in options):
+def check_kind(name: str, value: Any, hint: Any, *, endless: bool = False) -> None:
+    """Raises: ConfigError, if `value`, or what is in it, is not of the kind that `hint` says, or not a finite number;
+    kinds not in `KINDS` are let through. endless: infinity is let through as well."""
+    choices = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    kinds = {kind: choice for choice in choices if (kind := _kind(choice)) in KINDS}
+    if not kinds or (value is None and types.NoneType in choices):
         return
-    if not any(_is(value, kind) for kind in kinds):
-        wanted = " or ".join([*(KINDS[kind] for kind in kinds), *(["null"] if types.NoneType in options else [])])
+    found = next((kind for kind in kinds if _is(value, kind)), None)
+    if found is None:
+        wanted = " or ".join([*(KINDS[kind] for kind in kinds), *(["null"] if types.NoneType in choices else [])])
         raise ConfigError(f"{name} is {value!r}; give {wanted}")
+    if isinstance(value, float) and not (math.isfinite(value) or (endless and not math.isnan(value))):
+        raise ConfigError(f"{name} is {value}; give a finite number")
+    inner = get_args(kinds[found])
+    if found is list and inner:
+        _check_list(name, value, inner, endless)
+    if found is dict and inner:
+        for key, each in value.items():
+            check_kind(f"a name in {name}", key, inner[0])
+            check_kind(f"{name}.{key}", each, inner[1], endless=endless)
+
+
+def _check_list(name: str, values: Sequence[Any], inner: Sequence[Any], endless: bool) -> None:
+    """inner: the kind of all, or, of a tuple that is not `tuple[kind, ...]`, of each."""
+    alike = len(inner) == 1 or inner[1] is Ellipsis
+    hints = [inner[0]] * len(values) if alike else inner
+    if len(values) != len(hints):
+        raise ConfigError(f"{name} has {len(values)} values; give {len(hints)}")
+    for i, (each, hint) in enumerate(zip(values, hints, strict=True)):
+        check_kind(f"{name}[{i}]", each, hint, endless=endless)
+
+
+def _kind(hint: Any) -> Any:
+    """The one of `KINDS` that `hint` is, if it is one: `list` for `Sequence[int]`."""
+    plain = get_origin(hint) or hint
+    return ALIKE.get(plain, plain)
 
 
 def _is(value: Any, kind: Any) -> bool:
-    if isinstance(value, bool):
-        return kind is bool
-    return isinstance(value, int | float) if kind is float else isinstance(value, kind)
+    return kind is bool if isinstance(value, bool) else isinstance(value, TYPES[kind])

@@ -17,7 +17,7 @@ import numpy as np
 
 from rollahead.errors import ControlError
 from rollahead.runtime.chunk import NEVER
-from rollahead.runtime.run_folder import written_whole
+from rollahead.runtime.run_folder import INFERENCES, TICKS, written_whole
 from rollahead.runtime.shared import Ring
 from rollahead.runtime.trace import OUTCOMES, Trace
 
@@ -34,8 +34,8 @@ class Recorder:
         self._error: ControlError | None = None
         self._files = ExitStack()
         self._followed = [
-            _Followed(trace.tick_ring, folder / "ticks.parquet", lambda rows: trace.tick_columns(rows, **constants)),
-            _Followed(trace.inference_ring, folder / "inferences.parquet", lambda rows: _columns(rows, constants)),
+            _Followed(trace.tick_ring, folder / TICKS, lambda rows: trace.tick_columns(rows, **constants)),
+            _Followed(trace.inference_ring, folder / INFERENCES, lambda rows: _columns(rows, constants)),
         ]
         self._thread = threading.Thread(target=self._follow, name="rollahead recorder", daemon=True)
 

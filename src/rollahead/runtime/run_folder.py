@@ -13,7 +13,12 @@ from typing import Any
 
 from rollahead.errors import ConfigError, ControlError
 
-CONFIG = "config.yaml"  # of a run
+# What is in the folder of a run; not every command leaves all.
+CONFIG = "config.yaml"
+SUMMARY = "summary.json"  # figures, and what they need to be judged; written last
+EPISODES = "episodes.parquet"
+TICKS = "ticks.parquet"
+INFERENCES = "inferences.parquet"
 PACKAGES = ("rollahead", "numpy", "mujoco", "hydra-core", "pyarrow", "torch", "lerobot")
 
 
@@ -62,6 +67,12 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def damaged(path: Path, reason: object) -> ConfigError:
+    """The error for a file of a run that does not hold what it should."""
+    words = next(iter(str(reason).strip().splitlines()), type(reason).__name__)
+    return ConfigError(f"{path} cannot be read ({words}); make the run again, under another name")
 
 
 @contextmanager

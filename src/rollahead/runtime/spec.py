@@ -16,6 +16,8 @@ from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.messages import Observation
 
+MOST_HZ = 10_000.0  # what is kept of minutes of ticks is in memory
+
 
 class Kind(enum.Enum):
     """What a number in an action means; it decides how it is held, rolled, sped up and averaged."""
@@ -115,8 +117,8 @@ class RobotSpec:
     cameras: tuple[Camera, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate_hz < np.inf:
-            raise ConfigError(f"rate_hz is {self.rate_hz}; give a positive control rate")
+        if not 0 < self.rate_hz <= MOST_HZ:
+            raise ConfigError(f"rate_hz is {self.rate_hz}; give a positive control rate, {MOST_HZ:g} Hz at most")
         for what, dims in (("action", self.action), ("state", self.state), ("environment", self.environment)):
             names = names_of(dims)
             if twice := sorted({name for name in names if names.count(name) > 1}):

@@ -22,6 +22,7 @@ from rollahead.runtime.planner import Plan
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 
 LEVELS: Mapping[Kind, tuple[int, ...]] = {Kind.POSITION: (1, 0, -1, 0), Kind.VELOCITY: (1, -1, 0)}
+LONGEST_S = 3600.0  # of one step of an axis, and all its repeats
 LARGEST: Mapping[Kind, int] = {Kind.POSITION: 1, Kind.VELOCITY: 2}  # step, in amplitudes
 
 
@@ -36,9 +37,10 @@ class StepConfig:
     amplitude: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.hold_s < math.inf or self.repeats < 1:
+        if not (0 < self.hold_s <= LONGEST_S and 1 <= self.repeats <= LONGEST_S / self.hold_s):
             raise ConfigError(
-                f"hold_s is {self.hold_s} and repeats {self.repeats}; give a positive time, and at least 1"
+                f"hold_s is {self.hold_s} and repeats {self.repeats}; give a positive time, at least 1, and "
+                f"{LONGEST_S:g} s together at most"
             )
         if not 0 < self.share <= 0.5 or not (self.amplitude is None or self.amplitude > 0):
             raise ConfigError(

@@ -17,7 +17,7 @@ from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.chunk import NEVER, Chunk
 from rollahead.runtime.clock import Clock, FakeClock
 from rollahead.runtime.messages import Result
-from rollahead.runtime.run_folder import written_whole
+from rollahead.runtime.run_folder import damaged, written_whole
 from rollahead.runtime.shared import Ring
 from rollahead.runtime.spec import RobotSpec, names_of
 
@@ -181,6 +181,20 @@ def unpacked(packed: Any) -> InferenceRecord:
     """The record that an entry of the ring stands for."""
     values: dict[str, Any] = {name: None if packed[name] == NEVER else int(packed[name]) for name in _FIELDS}
     return InferenceRecord(**{**values, "outcome": OUTCOMES[packed["outcome"]]})
+
+
+def read_parquet(path: Path, **options: Any) -> Any:
+    """The table (pyarrow) at `path`. options: of pyarrow's `read_table`.
+
+    Raises: ConfigError, if it is missing or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path, **options)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise damaged(path, error) from error
 
 
 def write_parquet(path: Path, tables: Sequence[Any]) -> None:

@@ -17,7 +17,18 @@ from rollahead.runtime.roll import SceneRoller, StateRoller
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.sim.approach import follow
-from rollahead.sim.gantry import RATE_HZ, Disturbance, Gantry, Model, Scene, State, action_dims, anywhere, state_dims
+from rollahead.sim.gantry import (
+    LONGEST_S,
+    RATE_HZ,
+    Disturbance,
+    Gantry,
+    Model,
+    Scene,
+    State,
+    action_dims,
+    anywhere,
+    state_dims,
+)
 from rollahead.sim.stimulus import LEAD, NEVER, PHASE, draw_tick
 
 Object = tuple[float, float, float]  # x, y in m, vx in m/s
@@ -53,8 +64,8 @@ class Belt:
     m/s."""
 
     def __init__(self, mode: str = "velocity", window_s: float = 1.6, noise: float = 0.02) -> None:
-        if not window_s * RATE_HZ >= 1:
-            raise ConfigError(f"window_s is {window_s}; give at least 0.02 s")
+        if not 1 <= window_s * RATE_HZ <= LONGEST_S * RATE_HZ:
+            raise ConfigError(f"window_s is {window_s}; give from 0.02 s to {LONGEST_S:g} s")
         self._gantry = Gantry(mode, SCENE)
         self._model = Model(mode)
         self._disturbance = Disturbance(self._model, noise)

@@ -5,6 +5,7 @@ a lag of 1 / kv = 70 ms. In absolute mode the target a stands for the velocity (
 `Model` is the same in plain floats, for experts and rollers; a test holds it to MuJoCo.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -26,6 +27,7 @@ KP = 140.0  # N / m, in absolute mode
 FORCE_N = 12.0
 SPEED = 1.5  # m/s, the most that an expert asks for
 REACH_M = 0.5  # of the workspace, from the middle
+LONGEST_S = 3600.0  # of an episode: what is drawn for it is held in memory
 
 State = tuple[float, float, float, float]  # x, y in m, vx, vy in m/s
 NOWHERE: Mapping[str, tuple[float, float]] = MappingProxyType({})
@@ -169,8 +171,8 @@ class Disturbance:
     """Noise on what the servos are sent, as a random velocity of standard deviation `noise`, in m/s, in either mode."""
 
     def __init__(self, model: "Model", noise: float) -> None:
-        if not noise >= 0:
-            raise ConfigError(f"noise is {noise}; give no negative noise (0 for none)")
+        if not 0 <= noise < math.inf:
+            raise ConfigError(f"noise is {noise}; give no negative noise (0 for none), and a finite one")
         self._scale = noise * (1.0 if model.mode == "velocity" else abs(model.command(0.0, 1.0)))
 
     def draw(self, rng: np.random.Generator, ticks: int) -> Iterator[FloatArray]:

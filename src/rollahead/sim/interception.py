@@ -32,6 +32,7 @@ from rollahead.sim.ball import (
     kept,
 )
 from rollahead.sim.gantry import (
+    LONGEST_S,
     RATE_HZ,
     Disturbance,
     Gantry,
@@ -102,12 +103,18 @@ class Interception:
                 f"flight_s is {flight_s} and rally {rally}; give at least {FASTEST_S} s (a faster ball would go "
                 "through the paddle) and 1 return"
             )
+        longest_s = flight_s * (LIMIT[0] * rally + LIMIT[1] * (rally - 1))
+        if not longest_s <= LONGEST_S:
+            raise ConfigError(
+                f"flight_s is {flight_s:g} and rally {rally}, so that an episode may take {longest_s:g} s; give less "
+                f"of them, for {LONGEST_S:g} s at most"
+            )
         self._speed = 1.0 / flight_s
         self._rally = rally
         self._gantry = Gantry(mode, SCENE)
         self._court = Court(Model(mode))
         self._disturbance = Disturbance(self._court.model, noise)
-        self._window = round(flight_s * RATE_HZ * (LIMIT[0] * rally + LIMIT[1] * (rally - 1)))
+        self._window = round(longest_s * RATE_HZ)
         rates = tuple(Dim(f"ball_v{axis}", "m/s", rate_of=f"ball_{axis}") for axis in "xy")
         self.spec = RobotSpec(
             action=action_dims(mode),

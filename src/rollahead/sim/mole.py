@@ -19,7 +19,18 @@ from rollahead.runtime.roll import StateRoller
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.sim.approach import approach, coasted
-from rollahead.sim.gantry import RATE_HZ, Disturbance, Gantry, Model, Scene, State, action_dims, anywhere, state_dims
+from rollahead.sim.gantry import (
+    LONGEST_S,
+    RATE_HZ,
+    Disturbance,
+    Gantry,
+    Model,
+    Scene,
+    State,
+    action_dims,
+    anywhere,
+    state_dims,
+)
 from rollahead.sim.stimulus import LEAD, NEVER, PHASE, draw_tick
 
 RADIUS_M = 0.02
@@ -61,8 +72,10 @@ class WhackAMole:
         targets: int = 1,
         strike: bool = False,
     ) -> None:
-        if not (window_s * RATE_HZ >= 1 and noise >= 0):
-            raise ConfigError(f"window_s is {window_s} and noise {noise}; give at least 0.02 s, and no negative noise")
+        if not (1 <= window_s * RATE_HZ <= LONGEST_S * RATE_HZ and noise >= 0):
+            raise ConfigError(
+                f"window_s is {window_s} and noise {noise}; give from 0.02 s to {LONGEST_S:g} s, and no negative noise"
+            )
         if not 0 < pace <= 1:
             raise ConfigError(f"pace is {pace}; give 1 (as fast as the robot can) or less, and more than 0")
         if targets not in (1, 2):

@@ -89,7 +89,7 @@ def _told(limits: Limits, known: Iterable[str]) -> dict[str, dict[str, Any]]:
         for limit, value in values.items():
             if limit not in FIELDS:
                 raise unknown_name(f"limit of {name}", limit, FIELDS)
-            check_kind(f"limits.{name}.{limit}", value, hints[limit])
+            check_kind(f"limits.{name}.{limit}", value, hints[limit], endless=True)
         told[name] = {limit: _kind(value) if limit == "kind" else value for limit, value in values.items()}
     return told
 
