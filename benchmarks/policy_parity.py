@@ -168,17 +168,17 @@ def ours(folder: Path, sampler: Mapping[str, Any], seen: Sequence[Observation], 
     """(H, A), what we make of the same."""
     policy = load_policy(folder)
     context = policy.bind(policy.encode([each.images for each in seen], ""), seen, 0)
-    chunk = make_sampler(sampler, policy)(policy, context, noise_after(start))
-    return policy.rows(chunk)
+    drawn = make_sampler(sampler, policy)(policy, context, noise_after(start))
+    return policy.rows(drawn.chunks[0])
 
 
 def noise_after(start: torch.Tensor) -> Callable[[], torch.Tensor]:
-    """`start`, and then what torch's own generator, seeded as for LeRobot, gives."""
+    """(1, T, A): `start` (T, A), and then what torch's own generator, seeded as for LeRobot, gives."""
 
     def drawn() -> Iterator[torch.Tensor]:
-        yield start
+        yield start[None]
         while True:
-            yield torch.randn(start.shape)
+            yield torch.randn(1, *start.shape)
 
     torch.manual_seed(1)
     return partial(next, drawn())
@@ -204,12 +204,12 @@ def compare_sampler(folder: Path, name: str, prediction: str, steps: int, **opti
     seen, start = observe(1, 0), _start()
     context = policy.bind(policy.encode([{}], ""), seen, 0)
     spacing = {"spacing": "leading"} if name == "ddim" else {}
-    chunk = make_sampler({"name": name, "steps": steps, **spacing}, policy)(policy, context, noise_after(start))
+    drawn = make_sampler({"name": name, "steps": steps, **spacing}, policy)(policy, context, noise_after(start))
     diffusion = compat.DiffusionPolicy.from_pretrained(folder).diffusion
     torch.manual_seed(1)
     with torch.no_grad():
         expected = diffusion.conditional_sample(1, global_cond=context.condition, noise=start[None])
-    return float((chunk - expected[0]).abs().max())
+    return float((drawn.chunks - expected).abs().max())
 
 
 def compare_normalisation(folder: Path, mode: str) -> float:

@@ -73,7 +73,7 @@ def test_a_frame_that_was_seen_before_gives_the_same_chunk(seeing_folder: Path) 
     fresh, used = load_policy(seeing_folder), load_policy(seeing_folder)
     bound(used, seen[:2])  # so that the second frame is known
     chunks = [
-        make_sampler({"name": "auto"}, policy)(policy, bound(policy, seen[1:]), draws(HORIZON, A))
+        make_sampler({"name": "auto"}, policy)(policy, bound(policy, seen[1:]), draws(1, HORIZON, A)).chunks
         for policy in (fresh, used)
     ]
     assert (chunks[0] - chunks[1]).abs().max() <= 1e-5

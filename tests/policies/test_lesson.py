@@ -170,7 +170,8 @@ def test_a_policy_learns_from_images_and_its_checkpoint_sees_them(name: str, fil
 def _rows(policy: Any, images: dict[str, Any]) -> Any:
     seen = Observation(tick=0, state=frozen(np.zeros(3)), environment=frozen(np.zeros(2)), images=images)
     context = policy.bind(policy.encode([images], ""), [seen], 0)
-    return policy.rows(make_sampler({"name": "auto"}, policy)(policy, context, lambda: torch.zeros(policy.shape)))
+    drawn = make_sampler({"name": "auto"}, policy)(policy, context, lambda: torch.zeros(1, *policy.shape))
+    return policy.rows(drawn.chunks[0])
 
 
 def test_images_that_flow_would_not_see_are_refused_and_may_be_left_out(filmed: Frames) -> None:

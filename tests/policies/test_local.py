@@ -180,7 +180,7 @@ def test_noise_depends_on_the_seed_of_the_request_and_on_nothing_else() -> None:
     np.random.seed(99)
     again = drawn(request_of(None, seed=3, value=5.0))
     other = drawn(request_of(TICK + 4, seed=4))
-    assert one[0].shape == SHAPE
+    assert one[0].shape == (1, *SHAPE)
     assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
     assert not torch.equal(one[0], one[1])
     assert not torch.equal(one[0], other[0])

@@ -34,7 +34,7 @@ def test_what_is_compared_depends_on_all_that_is_seen(folder: str, request: pyte
                 object.__setattr__(one, name, getattr(one, name) + shift)
         images = [{name: image * (name != dark) for name, image in one.images.items()} for one in seen]
         context = policy.bind(policy.encode(images, ""), seen, 0)
-        return sampler(policy, context, noise_after(torch.zeros(HORIZON, A)))
+        return sampler(policy, context, noise_after(torch.zeros(HORIZON, A))).chunks
 
     plain = chunk(0, 0, None)
     for changed in (chunk(0.5, 0, None), chunk(0, 0.5, None), *(chunk(0, 0, name) for name in policy.spec.cameras)):

@@ -53,15 +53,15 @@ class LocalPlanner:
             bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
             known = [self._mapping.observation(seen) for seen in bound]
             context = self._policy.bind(context, known, self._ahead(request, bound[-1]))
-            chunk = self._sampler(self._policy, context, noise_of(request, self._policy))
-            rows = self._policy.rows(chunk)
+            drawn = self._sampler(self._policy, context, noise_of(request, self._policy))
+            rows = self._policy.rows(drawn.chunks[0])
         return Result(
             request=request,
             rows=frozen(self._mapping.rows(rows)),
             state_tick=bound[-1].state_tick,
             anchor=bound[-1].state,
             cost=Cost(fixed=0.0),
-            calls=self._sampler.calls,
+            calls=drawn.steps,
         )
 
     def _pictures(self, seen: Observation) -> Images:
@@ -131,4 +131,4 @@ def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:
 def noise_of(request: Request, policy: Policy) -> Noise:
     """Standard normal noise for `policy`, new at each call, the same for the same request."""
     rng, device = generator("sampler", *request.seed), getattr(policy, "device", CPU)
-    return lambda: torch.from_numpy(rng.standard_normal(policy.shape, dtype=np.float32)).to(device)
+    return lambda: torch.from_numpy(rng.standard_normal((1, *policy.shape), dtype=np.float32)).to(device)

@@ -2,10 +2,13 @@
 
 Diffusion   x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) e      t = 0 .. K - 1, whole (DDPM, arXiv 2006.11239, eq. 4)
 Flow        x_t = (1 - t) x0 + t e,    v = e - x0           t in [0, 1] (LeRobot's direction: 1 is noise)
+
+Hot path: all but the constructors. What is written `into` tensors that are there allocates nothing; without them, new
+ones are made, through which gradients flow.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,6 +17,7 @@ from rollahead.errors import unknown_name
 
 PREDICTIONS = ("velocity", "sample")  # of a flow policy: v or x0
 Denoise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]  # a context, (B, T, A), (B,) -> (B, T, A)
+Pair = tuple[torch.Tensor, torch.Tensor]  # x0 and e, (B, T, A) each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,27 +28,42 @@ class Diffusion:
     abar: torch.Tensor
     prediction: str
     clip: float | None = None
+    signal: tuple[float, ...] = field(init=False)  # (K,), what x0 counts at each step, and what e does
+    noise: tuple[float, ...] = field(init=False)
+    bars: tuple[float, ...] = field(init=False)  # (K,), abar
 
     def __post_init__(self) -> None:
         if self.prediction not in ("epsilon", "sample"):
             raise unknown_name("prediction of a diffusion policy", self.prediction, ("epsilon", "sample"))
+        object.__setattr__(self, "bars", tuple(self.abar.tolist()))
+        object.__setattr__(self, "signal", tuple(self.abar.sqrt().tolist()))
+        object.__setattr__(self, "noise", tuple((1 - self.abar).sqrt().tolist()))
 
     @property
     def steps(self) -> int:
         """K, that the network was trained with."""
         return len(self.abar)
 
-    def predict(self, denoise: Denoise, context: Any, x: torch.Tensor, t: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """x0 and e, (B, T, A) each, of the mixtures `x` at step `t`, as `denoise` sees them. x0 is clipped; e goes with
-        x0 as it was before (so does diffusers). Phase: hot."""
-        times = torch.full(x.shape[:1], t, dtype=torch.long, device=x.device)
-        predicted = denoise(context, x, times)
-        signal, noise = self.abar[t].sqrt(), (1 - self.abar[t]).sqrt()
+    def times(self, x: torch.Tensor, t: float) -> torch.Tensor:
+        """(B,), `t` as the network is given it."""
+        return torch.full(x.shape[:1], int(t), dtype=torch.long, device=x.device)
+
+    def split(self, predicted: torch.Tensor, x: torch.Tensor, t: float, into: Pair | None = None) -> Pair:
+        """x0 and e of the mixture `x` at step `t`, of what the network `predicted` (B, T, A). x0 is clipped; e goes
+        with x0 as it was before (so does diffusers)."""
+        signal, noise = self.signal[int(t)], self.noise[int(t)]
+        x0, e = into or (None, None)
         if self.prediction == "epsilon":
-            x0, e = (x - noise * predicted) / signal, predicted
+            e = predicted if e is None else e.copy_(predicted)
+            x0 = torch.div(torch.sub(x, torch.mul(e, noise, out=x0), out=x0), signal, out=x0)
         else:
-            x0, e = predicted, (x - signal * predicted) / noise
-        return (x0 if self.clip is None else x0.clamp(-self.clip, self.clip)), e
+            e = torch.div(torch.sub(x, predicted, alpha=signal, out=e), noise, out=e)
+            x0 = predicted if x0 is None else x0.copy_(predicted)
+        return (x0 if self.clip is None else torch.clamp(x0, -self.clip, self.clip, out=into and into[0])), e
+
+    def mix(self, x0: torch.Tensor, e: torch.Tensor, t: float, into: torch.Tensor | None = None) -> torch.Tensor:
+        """x_t, (B, T, A). With `into`, `e` is used up."""
+        return _sum(x0, self.signal[int(t)], e, self.noise[int(t)], into)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +76,27 @@ class Flow:
         if self.prediction not in PREDICTIONS:
             raise unknown_name("prediction of a flow policy", self.prediction, PREDICTIONS)
 
-    def velocity(self, predicted: torch.Tensor, x: torch.Tensor, t: float) -> torch.Tensor:
-        """v of the mixture `x` at time `t` > 0, of what the network `predicted`: (B, T, A) each. Phase: hot."""
-        return predicted if self.prediction == "velocity" else (x - predicted) / t
+    def times(self, x: torch.Tensor, t: float) -> torch.Tensor:
+        """(B,), `t` as the network is given it."""
+        return x.new_full(x.shape[:1], t)
+
+    def split(self, predicted: torch.Tensor, x: torch.Tensor, t: float, into: Pair | None = None) -> Pair:
+        """x0 and e of the mixture `x` at time `t` > 0, of what the network `predicted` (B, T, A)."""
+        x0, e = into or (None, None)
+        if self.prediction == "velocity":
+            return torch.sub(x, predicted, alpha=t, out=x0), torch.add(x, predicted, alpha=1 - t, out=e)
+        e = torch.div(torch.sub(x, predicted, alpha=1 - t, out=e), t, out=e)
+        return predicted if x0 is None else x0.copy_(predicted), e
+
+    def mix(self, x0: torch.Tensor, e: torch.Tensor, t: float, into: torch.Tensor | None = None) -> torch.Tensor:
+        """x_t, (B, T, A). With `into`, `e` is used up."""
+        return _sum(x0, 1 - t, e, t, into)
+
+
+def _sum(x0: torch.Tensor, signal: float, e: torch.Tensor, noise: float, into: torch.Tensor | None) -> torch.Tensor:
+    if into is None:
+        return x0 * signal + e * noise
+    return torch.mul(x0, signal, out=into).add_(e.mul_(noise))  # rounded as diffusers does, twice
 
 
 Process = Diffusion | Flow

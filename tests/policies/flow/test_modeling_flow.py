@@ -48,7 +48,8 @@ def sent_by_lerobot(folder: Path, seen: Observation, *told: int) -> np.ndarray:
 def made_by_us(folder: Path, seen: Observation, delay: int = 0) -> np.ndarray:
     policy = load_policy(folder)
     context = policy.bind(policy.encode([{}], ""), [seen], delay)
-    return policy.rows(make_sampler({"name": "euler", "steps": 5}, policy)(policy, context, lambda: NOISE))
+    drawn = make_sampler({"name": "euler", "steps": 5}, policy)(policy, context, lambda: NOISE[None])
+    return policy.rows(drawn.chunks[0])
 
 
 @pytest.mark.parametrize("variant, prediction", list(product(NETS, PREDICTIONS)))

@@ -57,7 +57,6 @@ class FlowAdapter:
         state = self._numbers.state(newest)
         return state if environment is None else torch.cat([state, environment], -1)
 
-    @torch.inference_mode()
     def denoise(self, context: Context, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """As `process` says. t: (B,) or (B, T). Phase: hot."""
         times = t if t.ndim == 2 else t[:, None].expand(x.shape[:2])

@@ -20,10 +20,10 @@ from rollahead.policies.samplers.ddim import make_ddim
 from rollahead.policies.samplers.ddpm import make_ddpm
 from rollahead.policies.samplers.euler import integrate, make_euler
 from rollahead.policies.samplers.one_shot import make_one_shot
-from rollahead.policies.samplers.sampler import Noise, Sampler
+from rollahead.policies.samplers.sampler import COLD, Draw, Noise, Sampled, Sampler
 from rollahead.runtime.options import call, check_kind
 
-__all__ = ["AUTO", "SAMPLERS", "Noise", "Sampler", "integrate", "make_sampler"]
+__all__ = ["AUTO", "COLD", "SAMPLERS", "Draw", "Noise", "Sampled", "Sampler", "integrate", "make_sampler"]
 
 AUTO = "auto"
 FEW_DIFFUSION, FEW_FLOW = 10, 5  # steps of `auto`

@@ -1,48 +1,32 @@
 """Ancestral sampling of a diffusion policy (DDPM, arXiv 2006.11239, algorithm 2)."""
 
-from dataclasses import dataclass
-from itertools import pairwise
+import math
+from collections.abc import Sequence
 
 import torch
 
-from rollahead.policies.policy import Context, Denoiser
 from rollahead.policies.process import Diffusion
-from rollahead.policies.samplers.sampler import Noise
-from rollahead.policies.samplers.timesteps import spaced
+from rollahead.policies.samplers.sampler import Noise, Steps
+from rollahead.policies.samplers.timesteps import checked, spaced
 
 LEAST_VARIANCE = 1e-20
 
 
-@dataclass(frozen=True, slots=True)
-class Ddpm:
-    """timesteps: those taken, falling."""
-
-    process: Diffusion
-    timesteps: tuple[int, ...]
-
-    @property
-    def calls(self) -> int:
-        """Of the network, per chunk."""
-        return len(self.timesteps)
-
-    @torch.inference_mode()
-    def __call__(self, policy: Denoiser, context: Context, noise: Noise) -> torch.Tensor:
-        """From each step t to the next, s, by q(x_s | x_t, x0) at the x0 that is predicted (eq. 6 and 7; the variance
-        is beta tilde, "fixed small"); the last x0 is the chunk. Phase: hot."""
-        x, abar = noise()[None], self.process.abar
-        for t, s in pairwise(self.timesteps):
-            x0 = self._clean(policy, context, x, t)
-            alpha = abar[t] / abar[s]
-            beta = 1 - alpha
-            mean = (abar[s].sqrt() * beta / (1 - abar[t])) * x0 + (alpha.sqrt() * (1 - abar[s]) / (1 - abar[t])) * x
-            variance = (1 - abar[s]) / (1 - abar[t]) * beta
-            x = mean + variance.clamp(LEAST_VARIANCE).sqrt() * noise()
-        return self._clean(policy, context, x, self.timesteps[-1])[0]
-
-    def _clean(self, policy: Denoiser, context: Context, x: torch.Tensor, t: int) -> torch.Tensor:
-        return self.process.predict(policy.denoise, context, x, t)[0]
+def ancestral(
+    process: Diffusion, x: torch.Tensor, x0: torch.Tensor, e: torch.Tensor, t: float, s: float, noise: Noise
+) -> None:
+    """x_s drawn from q(x_s | x_t, x0) at the x0 that is predicted (eq. 6 and 7; the variance is beta tilde, "fixed
+    small"). Phase: hot."""
+    abar_t, abar_s = process.bars[int(t)], process.bars[int(s)]
+    alpha = abar_t / abar_s
+    beta = 1 - alpha
+    x.mul_(math.sqrt(alpha) * (1 - abar_s) / (1 - abar_t)).add_(x0, alpha=math.sqrt(abar_s) * beta / (1 - abar_t))
+    x.add_(noise(), alpha=math.sqrt(max((1 - abar_s) / (1 - abar_t) * beta, LEAST_VARIANCE)))
 
 
-def make_ddpm(process: Diffusion, steps: int | None = None) -> Ddpm:
-    """steps: how many, spaced as LeRobot does (`leading`); None for all that the policy was trained with."""
-    return Ddpm(process, spaced(process.steps, process.steps if steps is None else steps, "leading"))
+def make_ddpm(process: Diffusion, steps: int | None = None, timesteps: Sequence[int] | None = None) -> Steps:
+    """steps: how many, spaced as LeRobot does (`leading`); None for all that the policy was trained with; timesteps:
+    these instead."""
+    if timesteps is not None:
+        return Steps(process, checked(process.steps, timesteps), ancestral)
+    return Steps(process, spaced(process.steps, process.steps if steps is None else steps, "leading"), ancestral)

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from rollahead.policies.policy import Context, OneShot
-from rollahead.policies.samplers.sampler import Noise
+from rollahead.policies.samplers.sampler import COLD, Draw, Noise, Sampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +15,9 @@ class Once:
         """Of the network, per chunk."""
         return 1
 
-    @torch.inference_mode()
-    def __call__(self, policy: OneShot, context: Context, noise: Noise) -> torch.Tensor:
-        """(T, A), without noise. Phase: hot."""
-        return policy.act(context)
+    def __call__(self, policy: OneShot, context: Context, noise: Noise, draw: Draw = COLD) -> Sampled:
+        """(1, T, A), without noise. Phase: hot."""
+        return Sampled(policy.act(context)[None], 1)
 
 
 def make_one_shot(process: None) -> Once:

@@ -1,13 +1,68 @@
-"""The seam between a planner and whatever makes a chunk of a policy's predictions."""
+"""The loop in which a chunk is made of a policy's predictions, step by step.
 
-from collections.abc import Callable
+    x_t  -- network -->  x0, e  -- advance -->  x_s  -- network -->  ...  -->  x0, the chunk
+
+Every step has a whole chunk to show, its x0: so the loop can end after any of them, as when time is up. Where it starts
+(noise, or what is known of the chunk), what holds it to rows that are given, and when it ends is the `Draw`'s affair.
+
+Hot path: all of it, in the worker. After the first call a step allocates nothing, but for what the network does, and
+all shapes are the same at each call.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 
-from rollahead.policies.policy import Context
+from rollahead.policies.policy import Context, Denoiser
+from rollahead.policies.process import Pair, Process
 
-Noise = Callable[[], torch.Tensor]  # (T, A), standard normal, on the policy's device; new at each call
+Noise = Callable[[], torch.Tensor]  # (B, T, A), standard normal, on the policy's device; new at each call
+Predict = Callable[[torch.Tensor, torch.Tensor, Pair | None], Pair]  # x (B, T, A), times (B,) or (B, T) -> x0 and e
+
+
+class Steering(Protocol):
+    """What holds a chunk to rows that are known."""
+
+    def predict(self, predict: Predict, x: torch.Tensor, times: torch.Tensor, t: float, into: Pair) -> Pair:
+        """x0 and e of `x` at time `t`, `times` (B,), as they shall be."""
+        ...
+
+
+class Free:
+    """Nothing is known."""
+
+    def predict(self, predict: Predict, x: torch.Tensor, times: torch.Tensor, t: float, into: Pair) -> Pair:
+        """As the network says. Phase: hot."""
+        return predict(x, times, into)
+
+
+def always() -> bool:
+    """There is time for every step."""
+    return True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw:
+    """How a chunk is drawn. start: (B, T, A), to begin from at the sampler's first level, None for noise alone; more:
+    asked before every step but the first, whether there is time for it."""
+
+    start: torch.Tensor | None = None
+    steering: Steering = field(default_factory=Free)
+    more: Callable[[], bool] = always
+
+
+COLD = Draw()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampled:
+    """chunks: (B, T, A), normalised; steps: that were taken."""
+
+    chunks: torch.Tensor
+    steps: int
 
 
 class Sampler(Protocol):
@@ -15,9 +70,81 @@ class Sampler(Protocol):
 
     @property
     def calls(self) -> int:
-        """Of the network, per chunk."""
+        """Of the network, per chunk, if there is time for all."""
         ...
 
-    def __call__(self, policy: Any, context: Context, noise: Noise) -> torch.Tensor:
-        """(T, A), normalised, for the `context` that `policy` has bound. Phase: hot, in the worker."""
+    def __call__(self, policy: Any, context: Context, noise: Noise, draw: Draw = COLD) -> Sampled:
+        """Chunks for the `context` that `policy` has bound, as many as `noise` has. Phase: hot, in the worker."""
         ...
+
+
+class Advance(Protocol):
+    """From one level of noise to the next."""
+
+    def __call__(
+        self, process: Any, x: torch.Tensor, x0: torch.Tensor, e: torch.Tensor, t: float, s: float, noise: Noise
+    ) -> None:
+        """Makes x_s of `x`, which is x_t, in place; x0 and e: as they are predicted of it."""
+        ...
+
+
+class Steps:
+    """levels: of noise, at which the network is asked, falling: steps of diffusion, or times of a flow."""
+
+    def __init__(self, process: Process, levels: Sequence[float], advance: Advance) -> None:
+        self.process = process
+        self.levels = tuple(levels)
+        self._advance = advance
+        self._scratch: _Scratch | None = None
+
+    @property
+    def calls(self) -> int:
+        """Of the network, per chunk, if there is time for all."""
+        return len(self.levels)
+
+    def __call__(self, policy: Denoiser, context: Context, noise: Noise, draw: Draw = COLD) -> Sampled:
+        """See the module. Phase: hot."""
+        start = noise() if draw.start is None else draw.start
+        if self._scratch is None or not self._scratch.fits(start):
+            self._scratch = _Scratch(self.process, self.levels, start)
+        scratch = self._scratch
+        x, pair = scratch.x.copy_(start), scratch.pair
+        last = len(self.levels) - 1
+        for i, t in enumerate(self.levels):
+            predict = partial(self._predict, policy, context, t)
+            pair = draw.steering.predict(predict, x, scratch.times[i], t, scratch.pair)
+            if i == last or not draw.more():
+                break
+            self._advance(self.process, x, *pair, t, self.levels[i + 1], noise)
+        return Sampled(pair[0].clone(), i + 1)
+
+    def _predict(
+        self,
+        policy: Denoiser,
+        context: Context,
+        t: float,
+        x: torch.Tensor,
+        times: torch.Tensor,
+        into: Pair | None,
+    ) -> Pair:
+        return self.process.split(policy.denoise(context, x, times), x, t, into)
+
+
+class _Scratch:
+    """Tensors for chunks as `like`, which are written again and again."""
+
+    def __init__(self, process: Process, levels: Sequence[float], like: torch.Tensor) -> None:
+        self.x = torch.empty_like(like)
+        self.pair = torch.empty_like(like), torch.empty_like(like)
+        self.times = [process.times(like, t) for t in levels]
+
+    def fits(self, like: torch.Tensor) -> bool:
+        return self.x.shape == like.shape and self.x.device == like.device
+
+
+def deterministic(
+    process: Process, x: torch.Tensor, x0: torch.Tensor, e: torch.Tensor, t: float, s: float, noise: Noise
+) -> None:
+    """x_s with the x0 and e that are predicted: DDIM with eta = 0 (arXiv 2010.02502, eq. 12); of a flow, Euler's method
+    (x_s = x + (s - t) v). Phase: hot."""
+    process.mix(x0, e, s, x)
