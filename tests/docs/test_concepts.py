@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from rollahead.report.timeline import Row
-from rollahead.runtime.build import STRATEGIES
+from rollahead.runtime import build
 
 from .pages import DOCS, blocks
 
@@ -28,7 +28,12 @@ def _timelines() -> ModuleType:
 
 
 timelines = _timelines()
+STRATEGIES = timelines.STRATEGIES
 PLAYED = {strategy: timelines.play(strategy) for strategy in STRATEGIES}
+
+
+def test_every_strategy_is_spoken_of_on_the_page() -> None:
+    assert [name for name in build.STRATEGIES if f"`{name}`" not in PAGE] == []
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -49,8 +49,8 @@ REFUSED = {
     "strategy=fade strategy.options.ticks=-1": "ticks is -1; give 0 (at once) or more",
     "strategy=fade strategy.options.ticks=soon": "strategy.options.ticks is 'soon'; give a whole number",
     "strategy=fade strategy.s=40": "fade needs 1 <= s <= H, and H = 32, s = 40",
-    "strategy=fad": "did you mean 'fade'? Known: ensemble, fade, naive",
-    "strategy.name=fad": "did you mean 'fade'? Known: ensemble, fade, naive",
+    "strategy=fad": "did you mean 'fade'? Known: bid, ensemble, fade, naive",
+    "strategy.name=fad": "did you mean 'fade'? Known: bid, ensemble, fade, naive",
     "roller=slewng": "did you mean 'slewing'",
     "roller=slewing roller.sped=2": "did you mean 'roller.speed'",
 }

@@ -16,8 +16,7 @@ import numpy as np
 
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
-from rollahead.runtime.build import TRIGGERS, StrategyConfig, make_strategy
-from rollahead.runtime.chunk import Chunk, Fold, newest
+from rollahead.runtime.build import StrategyConfig, make_strategy
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.guard import GuardConfig
@@ -31,9 +30,8 @@ from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.roll import for_spec
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.runtime.speedup import SpeedUp
-from rollahead.runtime.strategy import Strategy, address
+from rollahead.runtime.strategy import Strategy
 from rollahead.runtime.trace import Trace
-from rollahead.runtime.trigger import Trigger
 
 STRATEGIES = ("sync", "naive", "naive_arrival", "ensemble", "vlash")
 ADDRESSED = (*STRATEGIES, "rtc")  # and one that uses rows from `t_obs + d` only
@@ -101,23 +99,6 @@ class Schedule:
         """How many are run: two switches, and one more after the last thing that happens and what was in flight."""
         happens = max((*self.skipped, *self.resets, *self.tasks, -1)) + 1
         return max(self.arrivals) + self.cycle + max(self.cycle, happens) + 2
-
-
-@dataclass(frozen=True, slots=True)
-class FromDelay:
-    """The addressing of rtc, tt_rtc and bid (DESIGN §5), whose `start` is after `origin`: row 0 is for t_obs, and rows
-    are used from t_obs + d on."""
-
-    trigger: Trigger
-    fold: Fold = newest
-
-    def plan(self, snapshot: Snapshot, delay: int) -> Request:
-        """Phase: hot."""
-        return Request(snapshot, origin=snapshot.tick, start=snapshot.tick + delay, roll_to=None, delay=delay)
-
-    def place(self, result: Result, k: int) -> Chunk | None:
-        """Phase: hot."""
-        return address(result, k)
 
 
 class Arm(LoopbackRobot):
@@ -276,8 +257,6 @@ def _strategy(schedule: Schedule) -> Strategy:
     config = StrategyConfig(
         schedule.strategy, s=schedule.s, d=schedule.d, trigger=trigger, overlap=overlap, decay=DECAY
     )
-    if schedule.strategy == "rtc":
-        return FromDelay(TRIGGERS[trigger](config))
     return make_strategy(config, SPEC, schedule.horizon, schedule.d)
 
 

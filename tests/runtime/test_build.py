@@ -20,7 +20,7 @@ from rollahead.runtime.chunk import Mean
 from rollahead.runtime.feasibility import SCHEDULES, check_schedule
 from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes, Uniform
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
-from rollahead.runtime.strategy import Ensemble, Naive, Sync, Vlash
+from rollahead.runtime.strategy import Chunked, Ensemble, Naive, Sync, Vlash
 from rollahead.runtime.trigger import AsSoonAsPossible, Every, Overlap
 
 SPEC = RobotSpec(tuple(Dim(kind.value, kind=kind, drives="x") for kind in Kind), (Dim("x"),), rate_hz=50.0)
@@ -39,7 +39,10 @@ OPTIONS: dict[str, dict[str, object]] = {
 }
 
 
-def test_every_strategy_that_can_be_named_has_its_needs_and_its_own_class() -> None:
+WITHOUT_SPEED_UP = {"rtc", "tt_rtc", "bid"}
+
+
+def test_every_strategy_that_can_be_named_has_its_needs_and_its_class() -> None:
     assert set(STRATEGIES) == set(SCHEDULES)
     made = {name: make_strategy(StrategyConfig(name, s=4), SPEC, horizon=8, delay=2) for name in STRATEGIES}
     assert {name: type(strategy) for name, strategy in made.items()} == {
@@ -48,6 +51,7 @@ def test_every_strategy_that_can_be_named_has_its_needs_and_its_own_class() -> N
         "naive_arrival": Naive,
         "ensemble": Ensemble,
         "vlash": Vlash,
+        **dict.fromkeys(WITHOUT_SPEED_UP, Chunked),
     }
     assert isinstance(made["naive_arrival"], Naive)
     assert made["naive_arrival"].arrival
@@ -76,6 +80,10 @@ def test_an_ensemble_spares_discrete_dimensions_and_rotations() -> None:
 def test_a_strategy_is_made_if_and_only_if_its_schedule_is_feasible_in_ticks(name: str) -> None:
     for horizon, q, s, delay in product((6, 12), (1, 2, 3), range(0, 13, 3), range(0, 13, 3)):
         config = StrategyConfig(name, s=s, q=q)
+        if name in WITHOUT_SPEED_UP and q > 1:
+            with pytest.raises(ConfigError, match="does not go with speed-up"):
+                make_strategy(config, SPEC, horizon, delay)
+            continue
         try:
             check_schedule(name, horizon // q, s, delay)
         except ConfigError as refusal:
@@ -120,7 +128,7 @@ def test_sync_is_checked_at_its_s_whatever_the_trigger(trigger: str) -> None:
         assert refused("sync", 8, delay, trigger=trigger, s=s, overlap=3) == schedule("sync", 8, s, delay)
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", sorted({*STRATEGIES} - WITHOUT_SPEED_UP))
 def test_a_speed_up_that_leaves_no_action_of_a_chunk_is_refused_by_its_name(name: str) -> None:
     for horizon, q in product(range(1, 6), range(1, 9)):
         message = refused(name, horizon, 0, s=1, q=q)

@@ -35,7 +35,9 @@ def observation(tick: int, *, images: bool = True) -> Observation:
 def snapshot(tick: int, n: int = 2 * H, m: int = H, observations: int = N_OBS) -> Snapshot:
     rng = np.random.default_rng(tick)
     window = tuple(observation(tick - back) for back in range(observations - 1, -1, -1))
-    return Snapshot(tick, window, frozen(rng.normal(size=(n, 2))), frozen(rng.normal(size=(m, 2))), tick // 3, seed=7)
+    return Snapshot(
+        tick, window, frozen(rng.normal(size=(n, 2))), frozen(rng.normal(size=(m, 2))), tick // 3, 7, covered=m // 2
+    )
 
 
 def asked(tick: int, **numbers: int | None) -> Snapshot:
@@ -50,7 +52,7 @@ def boxes() -> tuple[SharedOutbox, SharedInbox]:
 
 
 def same(one: Snapshot, other: Snapshot, *, images: bool) -> None:
-    assert (one.tick, one.epoch, one.seed) == (other.tick, other.epoch, other.seed)
+    assert (one.tick, one.epoch, one.seed, one.covered) == (other.tick, other.epoch, other.seed, other.covered)
     np.testing.assert_array_equal(one.sent, other.sent)
     np.testing.assert_array_equal(one.planned, other.planned)
     for a, b in zip(one.observations, other.observations, strict=True):
@@ -122,13 +124,14 @@ def test_a_result_comes_back_with_the_request_that_the_executor_made() -> None:
     assert seen is not None
     assert seen.request is not None
     rows, anchor = frozen(np.arange(2.0 * H).reshape(H, 2)), frozen([1.0, 2.0, 3.0])
-    inbox.put(Result(seen.request, rows, 2, anchor, Cost(1.5, 0.25), calls=3))
+    inbox.put(Result(seen.request, rows, 2, anchor, Cost(1.5, 0.25), calls=3, steps=4, made=5))
     got = inbox.peek()
     assert isinstance(got, Result)
     assert got.request is put.request
     assert got.rows.tolist() == rows.tolist()
     assert got.anchor.tolist() == anchor.tolist()
-    assert (got.state_tick, got.cost.fixed, got.cost.per_step, got.calls) == (2, 1.5, 0.25, 3)
+    assert (got.state_tick, got.cost.fixed, got.cost.per_step) == (2, 1.5, 0.25)
+    assert (got.calls, got.steps, got.made) == (3, 4, 5)
     assert inbox.peek() is got
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
+from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.roll import FirstOrderLag, Rollers, still
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.sim.planners import make_planning
@@ -56,4 +57,4 @@ def test_a_chunk_shorter_than_what_the_roller_looks_back_is_refused_also_at_spee
     late = Rollers(FirstOrderLag(index, index, 0.1, 0.02, delay=5))
     make_planning({**WAVE, "horizon": 8}, REAL, late)
     with pytest.raises(ConfigError, match="a delay of 5 ticks, and what was sent is kept for H = 4"):
-        make_planning({**WAVE, "horizon": 8}, REAL, late, q=2)
+        make_planning({**WAVE, "horizon": 8}, REAL, late, StrategyConfig("vlash", q=2))

@@ -72,7 +72,7 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
     scene = Scene(driven.spec, driven.task)
     strategy = call(StrategyConfig, group(config, "strategy"), "strategy")
     rollers = make_rollers(group(config, "roller"), scene)
-    planning = make_planning(group(config, "planner"), scene, rollers, strategy.q, group(config, "sampler"))
+    planning = make_planning(group(config, "planner"), scene, rollers, strategy, group(config, "sampler"))
     latency = group(config, "latency")
     guard = group(config, "guard")
     if guard["ramp_s"] is None:

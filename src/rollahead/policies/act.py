@@ -88,6 +88,10 @@ class LeRobotACT:
         """(H, A), in robot units. Phase: hot."""
         return frozen(self._action.unnormalise(chunk).cpu().double().numpy())
 
+    def normalised(self, rows: FloatArray) -> torch.Tensor:
+        """(n, A), of rows in robot units: what `rows` undoes. Phase: hot."""
+        return self._action.normalise(torch.from_numpy(rows).float().to(self.device))
+
 
 def _encoders(model: Any, cameras: int) -> Sequence[Callable[[torch.Tensor], torch.Tensor]]:
     """The backbone of `model`, once per camera; the model goes on with what they make."""

@@ -39,6 +39,9 @@ HOMES: Mapping[str, tuple[str, ...]] = {  # where a name is: the first of these 
     "normalising_pipelines": ("lerobot.policies.act.processor_act",),
     "NormalizerProcessorStep": ("lerobot.processor",),
     "UnnormalizerProcessorStep": ("lerobot.processor",),
+    "RTCAttentionSchedule": ("lerobot.configs.types",),
+    "RTCConfig": ("lerobot.policies.rtc.configuration_rtc",),
+    "RTCProcessor": ("lerobot.policies.rtc.modeling_rtc",),
     "LeRobotDataset": ("lerobot.datasets.lerobot_dataset",),
 }
 OTHERWISE: Mapping[str, str] = {  # what LeRobot itself calls it

@@ -92,6 +92,10 @@ class LeRobotDiffusion:
         """(H, A), in robot units, from now on. Phase: hot."""
         return frozen(self._action.unnormalise(chunk[self._past :]).cpu().double().numpy())
 
+    def normalised(self, rows: FloatArray) -> torch.Tensor:
+        """(n, A), of rows in robot units: what `rows` undoes. Phase: hot."""
+        return self._action.normalise(torch.from_numpy(rows).float().to(self.device))
+
 
 def process_of(policy: Any) -> Diffusion:
     """That of LeRobot's policy."""

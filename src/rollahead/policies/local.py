@@ -13,10 +13,13 @@ import numpy as np
 import torch
 
 from rollahead.errors import ConfigError
-from rollahead.policies.policy import Policy
-from rollahead.policies.samplers import Noise, Sampler, make_sampler
+from rollahead.policies.chunking import Chunking, Plain, make_chunking
+from rollahead.policies.memory import Memory
+from rollahead.policies.policy import Context, Policy
+from rollahead.policies.samplers import Draw, Noise, Sampled, Sampler, make_sampler
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.binding import bind
+from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.messages import Cost, Images, Observation, Request, Result, Snapshot
 from rollahead.runtime.roll import Rollers, still
 from rollahead.runtime.seeds import generator
@@ -24,12 +27,15 @@ from rollahead.runtime.spec import NameMap, PolicySpec, RobotSpec, map_by_name
 
 GROUPS = ("action", "state", "environment", "cameras")  # of names
 CPU = torch.device("cpu")
+STRATEGY = StrategyConfig("vlash")
+PLAIN = Plain()
 
 REMEDY = "rename it, as in planner.rename={the policy's name: the robot's}, or take a policy that was trained for it"
 
 
 class LocalPlanner:
-    """Plans with `policy`. mapping: how its names are the robot's; cameras: of each of its cameras the robot's."""
+    """Plans with `policy`. mapping: how its names are the robot's; cameras: of each of its cameras the robot's; memory:
+    of the last plan, None for a policy that has no use for it; chunking: how a chunk goes on from the last one."""
 
     def __init__(
         self,
@@ -38,7 +44,11 @@ class LocalPlanner:
         mapping: NameMap,
         rollers: Rollers,
         cameras: Mapping[str, str] | None = None,
+        memory: Memory | None = None,
+        chunking: Chunking = PLAIN,
     ) -> None:
+        self._memory = memory
+        self._chunking = chunking
         self._policy = policy
         self._sampler = sampler
         self._mapping = mapping
@@ -53,16 +63,32 @@ class LocalPlanner:
             bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
             known = [self._mapping.observation(seen) for seen in bound]
             context = self._policy.bind(context, known, self._ahead(request, bound[-1]))
-            drawn = self._sampler(self._policy, context, noise_of(request, self._policy))
-            rows = self._policy.rows(drawn.chunks[0])
+            chunk, drawn = self._drawn(request, context)
+            rows = self._policy.rows(chunk)
+            if self._memory is not None:
+                self._memory.keep(request, chunk, rows)
         return Result(
             request=request,
             rows=frozen(self._mapping.rows(rows)),
             state_tick=bound[-1].state_tick,
             anchor=bound[-1].state,
             cost=Cost(fixed=0.0),
-            calls=drawn.steps,
+            calls=drawn.steps * self._chunking.candidates,
+            steps=drawn.steps,
+            made=drawn.made,
         )
+
+    def _drawn(self, request: Request, context: Context) -> tuple[torch.Tensor, Sampled]:
+        """The chunk (T, A) for `request`, and how it was drawn."""
+        policy, memory, chunking = self._policy, self._memory, self._chunking
+        noise = noise_of(request, policy, chunking.candidates)
+        if memory is None:
+            drawn = self._sampler(policy, context, noise)
+            return drawn.chunks[0], drawn
+        known = memory.known(request)
+        draw = Draw(guess=memory.guess(request), steering=chunking.steering(request, known))
+        drawn = self._sampler(policy, context, noise, draw)
+        return drawn.chunks[chunking.choose(drawn.chunks, request, known)], drawn
 
     def _pictures(self, seen: Observation) -> Images:
         """What the policy's cameras have `seen`, by its own names."""
@@ -84,9 +110,10 @@ def local_planner(
     rollers: Rollers,
     rename: Mapping[str, str],
     sizes: Mapping[str, tuple[int, int]] | None = None,
+    strategy: StrategyConfig = STRATEGY,
 ) -> LocalPlanner:
     """`policy` as the planner of `robot`. sampler: a `name` and options; rename: names of the policy's to the robot's;
-    sizes: by the policy's camera (height, width), of those that take only one.
+    sizes: by the policy's camera (height, width), of those that take only one; strategy: what the rows are for.
 
     Raises: ConfigError, if they do not go together.
     """
@@ -94,7 +121,9 @@ def local_planner(
     cameras = dict(zip(policy.spec.cameras, spec.cameras, strict=True))
     mapping = map_by_name(robot, spec, REMEDY)
     _check_sizes(robot, cameras, sizes or {})
-    return LocalPlanner(policy, make_sampler(sampler, policy), mapping, rollers, cameras)
+    made = make_sampler(sampler, policy)
+    memory = Memory(policy, spec, mapping, robot, strategy.q) if hasattr(policy, "denoise") else None
+    return LocalPlanner(policy, made, mapping, rollers, cameras, memory, chunking=make_chunking(strategy, policy, made))
 
 
 def _check_sizes(robot: RobotSpec, cameras: Mapping[str, str], sizes: Mapping[str, tuple[int, int]]) -> None:
@@ -128,7 +157,8 @@ def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:
     return replace(spec, **changed)
 
 
-def noise_of(request: Request, policy: Policy) -> Noise:
-    """Standard normal noise for `policy`, new at each call, the same for the same request."""
+def noise_of(request: Request, policy: Policy, chunks: int = 1) -> Noise:
+    """Standard normal noise for `policy`, new at each call, the same for the same request; the first of several chunks
+    has what a single one would have."""
     rng, device = generator("sampler", *request.seed), getattr(policy, "device", CPU)
-    return lambda: torch.from_numpy(rng.standard_normal((1, *policy.shape), dtype=np.float32)).to(device)
+    return lambda: torch.from_numpy(rng.standard_normal((chunks, *policy.shape), dtype=np.float32)).to(device)

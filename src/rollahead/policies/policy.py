@@ -2,8 +2,8 @@
 
     context = policy.encode(images, task)                  what does not depend on the state: vision, language
     context = policy.bind(context, observations, delay)    the state, as late as possible
-    chunk   = sampler(policy, context, noise)              (T, A), normalised: `denoise` again and again, or `act` once
-    rows    = policy.rows(chunk)                           (H, A), in robot units, row 0 for now
+    drawn   = sampler(policy, context, noise)              chunks (B, T, A), normalised: `denoise` again and again, or
+    rows    = policy.rows(drawn.chunks[0])                 `act` once; (H, A), in robot units, row 0 for now
 
 T: rows that the network makes, some of which may be for ticks before now; H: those from now on; A, S, E: dimensions of
 action, state and environment; B: batch. Tensors are float32 and on the policy's device. A policy is one thread's: the
@@ -69,6 +69,10 @@ class Policy(Protocol):
 
     def rows(self, chunk: torch.Tensor) -> FloatArray:
         """(H, A), in robot units and the policy's order of names, of a normalised chunk (T, A). Phase: hot."""
+        ...
+
+    def normalised(self, rows: FloatArray) -> torch.Tensor:
+        """(n, A), normalised, of rows in robot units and the policy's order of names. Phase: hot."""
         ...
 
 

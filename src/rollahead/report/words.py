@@ -19,6 +19,12 @@ IN_WORDS = {
     "ensemble": "As naive, but what is sent is the mean of all plans that have a row for the tick.",
     "vlash": "The robot goes on while the policy thinks. The plan is made for the tick at which it will take over, and "
     "from the state that the robot will have then: rolled ahead over the rows that are committed until then.",
+    "rtc": "The robot goes on while the policy thinks. The plan counts from where the robot was seen, and is pulled "
+    "towards the last plan, whose first d rows run meanwhile.",
+    "tt_rtc": "The robot goes on while the policy thinks. The plan counts from where the robot was seen, and the "
+    "policy is told the d rows of the last plan that run meanwhile.",
+    "bid": "The robot goes on while the policy thinks. Of several plans, which count from where the robot was seen, "
+    "the one is taken that goes on best from the last.",
 }
 SHORT = {
     "sync": "it stops and waits for each plan",
@@ -26,6 +32,9 @@ SHORT = {
     "naive_arrival": "it goes on, and begins a plan when it comes",
     "ensemble": "as naive, with the mean of all plans",
     "vlash": "it goes on, and each plan starts from where it will be by then",
+    "rtc": "it goes on, and each plan is pulled towards the last",
+    "tt_rtc": "it goes on, and each plan is told what runs meanwhile",
+    "bid": "it goes on, and of several plans the one is taken that suits the last",
 }
 
 ROLLERS = {

@@ -28,7 +28,7 @@ from rollahead.runtime.robots import Robot
 from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Kind, RobotSpec, mask
 from rollahead.runtime.speedup import SpeedUp
-from rollahead.runtime.strategy import Ensemble, Naive, Strategy, Sync, Vlash, moving_weights
+from rollahead.runtime.strategy import Chunked, Ensemble, Naive, Strategy, Sync, Vlash, moving_weights
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.trigger import AsSoonAsPossible, Every, Overlap, Trigger
 
@@ -44,6 +44,10 @@ class StrategyConfig:
     seen; q: policy rows per action (speed-up); trigger: `every` s ticks, `asap`, or `overlap` ticks before the end;
     decay: of ensembling weights; late: a late plan of `vlash` goes on with the row of the `tick`, or with the one that
     what was sent instead has `moved` the robot to; options: those of another package's strategy alone.
+
+    Of `rtc`, mask: how the pull towards the last plan falls off after d; end: the row at which it ends, None for H - s;
+    jacobian: of that pull, `identity` or `full`; beta: its greatest weight, None for the number of denoising steps. Of
+    `bid`, candidates: chunks to choose from; verifier: what they are chosen by.
     """
 
     name: str
@@ -55,6 +59,12 @@ class StrategyConfig:
     decay: float = 0.01
     quantile: float = 0.5
     late: str = "tick"
+    mask: str = "exp"
+    end: int | None = None
+    jacobian: str = "identity"
+    beta: float | None = None
+    candidates: int = 16
+    verifier: str = "agreement"
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -83,6 +93,7 @@ STRATEGIES: Mapping[str, Callable[[StrategyConfig, Trigger, RobotSpec], Strategy
         trigger, mask(spec.action, Kind.DISCRETE, Kind.ROTATION), config.decay
     ),
     "vlash": lambda config, trigger, spec: Vlash(trigger, moving=LATE[config.late](spec)),
+    **dict.fromkeys(("rtc", "tt_rtc", "bid"), lambda config, trigger, spec: Chunked(trigger)),
 }
 
 LATE: Mapping[str, Callable[[RobotSpec], FloatArray | None]] = {"tick": lambda spec: None, "moved": moving_weights}

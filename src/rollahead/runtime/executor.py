@@ -311,8 +311,8 @@ class Executor:
     def _snapshot(self, k: int, request: Request | None, ahead: int) -> Snapshot:
         """What is known at the head of tick `k`, with `ahead` planned rows."""
         sent = self._history.tail(2 * self._horizon)  # a request may be H ticks old, and its states H older
-        planned = planned_rows(self._timeline, k, ahead, self._hold, self._next_hold)
-        return Snapshot(k, self._observations, sent, planned, self._epoch, self._seed, request)
+        planned, covered = planned_rows(self._timeline, k, ahead, self._hold, self._next_hold, self._epoch)
+        return Snapshot(k, self._observations, sent, planned, self._epoch, self._seed, request, covered)
 
     def _next_hold(self) -> FloatArray:
         """(A,), what a hold now sends."""

@@ -37,12 +37,21 @@ FROM_ARRIVAL = Need(
     "the next chunk is asked for s ticks after the last and needs d to come",
     "raise s to d, or use sync",
 )
+CHUNKED = Need(
+    "d <= s <= H - d",
+    lambda H, s, d: d <= s <= H - d,
+    "a chunk gives rows d to s + d, and the next one needs d to come",
+    "lower s or the latency, or use vlash or sync",
+)
 SCHEDULES: Mapping[str, tuple[Need, ...]] = {  # of ours; what another package's needs beyond `WHOLE`, nobody knows
     "sync": (WHOLE,),
     "naive": (WHOLE, FROM_OBSERVATION),
     "naive_arrival": (WHOLE, FROM_ARRIVAL),
     "ensemble": (WHOLE, FROM_OBSERVATION),
     "vlash": (WHOLE, FROM_ARRIVAL),
+    "rtc": (WHOLE, CHUNKED),
+    "tt_rtc": (WHOLE, CHUNKED),
+    "bid": (WHOLE, CHUNKED),
 }
 
 

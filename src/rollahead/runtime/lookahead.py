@@ -12,11 +12,16 @@ from rollahead.runtime.chunk import Timeline
 from rollahead.runtime.hold import Hold
 
 
-def planned_rows(timeline: Timeline, k: int, n: int, hold: Hold, held: Callable[[], FloatArray]) -> FloatArray:
-    """(n, A), read-only, for ticks `[k, k + n)`, n >= 1. held: gives (A,), what a hold at tick `k` would send.
-    Phase: hot."""
+def planned_rows(
+    timeline: Timeline, k: int, n: int, hold: Hold, held: Callable[[], FloatArray], epoch: int = 0
+) -> tuple[FloatArray, int]:
+    """(n, A), read-only, for ticks `[k, k + n)`, n >= 1, and how many of these, from the first on, are of chunks of
+    `epoch`. held: gives (A,), what a hold at tick `k` would send. Phase: hot."""
     blocks: list[FloatArray] = []
+    covered = k
     for start, stop, covering in timeline.stretches(k, k + n):
+        if covering and covering[-1].epoch == epoch and covered == start:
+            covered = stop
         if covering:
             blocks.append(timeline.fold(covering, start, stop))
             continue
@@ -26,4 +31,4 @@ def planned_rows(timeline: Timeline, k: int, n: int, hold: Hold, held: Callable[
         blocks.append(hold.rows(blocks[-1][-1], stop - start))
     rows = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
     rows.flags.writeable = False
-    return rows
+    return rows, covered - k

@@ -10,6 +10,7 @@ numbers are in them, so that the mailboxes can move to shared memory.
 Ticks are integers, ranges half-open. A, S, E: dimensions of action, state, environment; H: rows of a chunk.
 """
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -60,6 +61,7 @@ class Snapshot:
 
     sent: (n, A), what was sent for ticks `[tick - n, tick)`: after correction, guard and hold.
     planned: (m, A), what will be sent for ticks `[tick, tick + m)` if nothing new comes; holds where no chunk covers.
+    covered: how many of these, from the first on, chunks are for that were made in this epoch.
     request: the open request; None if there is none. With it m is H when it is made, and up to its deadline later;
     without one nobody asks what is planned, and `sent` and `planned` are empty.
     """
@@ -71,6 +73,7 @@ class Snapshot:
     epoch: int
     seed: int
     request: "Request | None" = None
+    covered: int = 0
 
     @property
     def observation(self) -> Observation:
@@ -155,7 +158,7 @@ class Result:
 
     state_tick: when the state was measured that the plan starts from; anchor: (S,), that state, rolled, as the robot
     names it.
-    calls: network calls made, batch elements counted.
+    calls: network calls made, batch elements counted; steps: of denoising; made: how, beside that.
     """
 
     request: Request
@@ -164,6 +167,16 @@ class Result:
     anchor: FloatArray
     cost: Cost
     calls: int = 1
+    steps: int = 1
+    made: int = 0
+
+
+class Made(enum.IntFlag):
+    """How rows were made, where it was not from noise and in all steps."""
+
+    WARM = 1  # from the last plan
+    REJECTED = 2  # what the last plan led to was no good, so once more from noise
+    CUT = 4  # there was no time for all steps
 
 
 @dataclass(frozen=True, slots=True)

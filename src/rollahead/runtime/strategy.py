@@ -5,6 +5,7 @@
     naive      t_obs, or arrival       arrival        the state as observed
     ensemble   t_obs                   arrival        the state as observed; overlapping chunks are averaged
     vlash      t_obs + d               t_obs + d      the state rolled to t_obs + d
+    rtc        t_obs                   t_obs + d      the state as observed, and the rows that run meanwhile
 
 A strategy is a frozen value. `plan` and `place` are pure and belong to the executor's tick: no I/O, no clock, no torch.
 """
@@ -148,6 +149,24 @@ class Vlash:
     def place(self, result: Result, k: int) -> Chunk | None:
         """Phase: hot."""
         return address(result if self.moving is None else taken_up(result, k, self.moving), k)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunked:
+    """Real-time chunking (RTC, arXiv 2506.07339, section 3): rows count from the observation, the first d of them run
+    from the last plan, and the new one, made to go on from these, takes over at t_obs + d, be it there early or not.
+    How it is made to is the planner's affair: by guidance (rtc), a prefix (tt_rtc), or choice (bid)."""
+
+    trigger: Trigger
+    fold: Fold = newest
+
+    def plan(self, snapshot: Snapshot, delay: int) -> Request:
+        """Phase: hot."""
+        return Request(snapshot, snapshot.tick, start=snapshot.tick + delay, roll_to=None, delay=delay)
+
+    def place(self, result: Result, k: int) -> Chunk | None:
+        """Phase: hot."""
+        return address(result, k)
 
 
 def taken_up(result: Result, k: int, moving: FloatArray) -> Result:

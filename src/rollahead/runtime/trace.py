@@ -48,7 +48,8 @@ OUTCOMES = [outcome.value for outcome in Outcome]
 @dataclass(frozen=True, slots=True)
 class InferenceRecord:
     """One inference, in ticks. request: when it was asked for; accepted: when the executor took it; start: when its
-    chunk could first be used; delay: accepted - request; lost: rows that came too late; rows: how many it had."""
+    chunk could first be used; delay: accepted - request; lost: rows that came too late; rows: how many it had; calls,
+    steps, made: as of `Result`."""
 
     request: int
     epoch: int
@@ -62,6 +63,8 @@ class InferenceRecord:
     origin: int | None
     start: int | None
     lost: int
+    steps: int = 1
+    made: int = 0
 
 
 def inference_record(result: Result, chunk: Chunk | None, outcome: Outcome, k: int) -> InferenceRecord:
@@ -79,6 +82,8 @@ def inference_record(result: Result, chunk: Chunk | None, outcome: Outcome, k: i
         origin=chunk.origin if chunk else None,
         start=chunk.start if chunk else None,
         lost=chunk.lost if chunk else len(result.rows),
+        steps=result.steps,
+        made=result.made,
     )
 
 

@@ -23,6 +23,7 @@ from rollahead.runtime.shared import SharedMailbox
 from rollahead.runtime.spec import Camera, RobotSpec
 
 MOST_TEXT = 1000  # bytes of a task or a failure
+_MADE = ("calls", "steps", "made")  # of a result
 _REQUEST = [("tick", "i8"), ("epoch", "i8"), ("origin", "i8"), ("start", "i8"), ("roll_to", "i8"), ("delay", "i8")]
 
 
@@ -67,13 +68,14 @@ class SnapshotCodec:
             ("n_sent", "i8"),
             ("planned", "f8", (self.horizon, action)),
             ("n_planned", "i8"),
+            ("covered", "i8"),
             ("request", _REQUEST),
         ])  # fmt: skip
 
     def write(self, slot: NDArray[Any], message: Snapshot) -> None:
         """Phase: hot."""
         slot["tick"], slot["epoch"], slot["seed"] = message.tick, message.epoch, message.seed
-        slot["n_observations"] = len(message.observations)
+        slot["n_observations"], slot["covered"] = len(message.observations), message.covered
         for place, seen in zip(slot["observations"], message.observations, strict=False):
             self._write_observation(place, seen)
         for name, rows in (("sent", message.sent), ("planned", message.planned)):
@@ -101,6 +103,7 @@ class SnapshotCodec:
             planned=slot["planned"][: int(slot["n_planned"])],
             epoch=int(slot["epoch"]),
             seed=int(slot["seed"]),
+            covered=int(slot["covered"]),
         )
 
     def _observation(self, place: Any) -> Observation:
@@ -220,7 +223,7 @@ class _AnswerCodec:
             ("state_tick", "i8"),
             ("anchor", "f8", (self.state_dim,)),
             ("cost", "f8", (2,)),
-            ("calls", "i8"),
+            *((name, "i8") for name in _MADE),
         ])  # fmt: skip
 
     def write(self, slot: NDArray[Any], message: Result | Failure) -> None:
@@ -229,7 +232,9 @@ class _AnswerCodec:
             return
         slot["epoch"], slot["tick"] = _key(message.request)
         slot["rows"][: len(message.rows)], slot["n_rows"] = message.rows, len(message.rows)
-        slot["state_tick"], slot["calls"] = message.state_tick, message.calls
+        slot["state_tick"] = message.state_tick
+        for name in _MADE:
+            slot[name] = getattr(message, name)
         slot["anchor"], slot["cost"] = message.anchor, (message.cost.fixed, message.cost.per_step)
 
     def read(self, slot: NDArray[Any]) -> tuple[tuple[int, int], Callable[[Request], Result]] | Failure:
@@ -238,7 +243,8 @@ class _AnswerCodec:
             return Failure(failure.decode(errors="replace"))
         rows: FloatArray = slot["rows"][: int(slot["n_rows"])]
         cost = Cost(*slot["cost"].tolist())
-        fields = (rows, int(slot["state_tick"]), slot["anchor"], cost, int(slot["calls"]))
+        calls, steps, made = (int(slot[name]) for name in _MADE)
+        fields = (rows, int(slot["state_tick"]), slot["anchor"], cost, calls, steps, made)
         return (int(slot["epoch"]), int(slot["tick"])), lambda request: Result(request, *fields)
 
 

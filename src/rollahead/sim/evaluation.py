@@ -24,7 +24,7 @@ from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trace import Trace
 from rollahead.sim import metrics
-from rollahead.sim.planners import AUTO, Planning, make_planning
+from rollahead.sim.planners import AUTO, STEERED, Planning, make_planning
 from rollahead.sim.pool import processes
 from rollahead.sim.robot import SimRobot
 from rollahead.sim.rollers import Scene, make_rollers
@@ -104,7 +104,7 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True, pla
 def planning_of(cell: Cell, task: Task) -> Planning:
     """The planner of `cell`, with its rollers, for `task`. Raises: ConfigError, if there is none such."""
     scene = Scene(task.spec, task)
-    return make_planning(cell.planner, scene, make_rollers(cell.roller, scene), cell.strategy.q, cell.sampler)
+    return make_planning(cell.planner, scene, make_rollers(cell.roller, scene), cell.strategy, cell.sampler)
 
 
 def measure(cell: Cell, task: Task, seed: int, planning: Planning | None = None) -> Episode:
@@ -296,7 +296,8 @@ def _measure(cell: Cell, seed: int) -> Episode:
 
 def _key(cell: Cell) -> str:
     """The same for all cells that can be played on one stage."""
-    return repr((cell.task, cell.planner, cell.roller, cell.sampler, cell.strategy.q))
+    strategy = cell.strategy if cell.strategy.name in STEERED else cell.strategy.q
+    return repr((cell.task, cell.planner, cell.roller, cell.sampler, strategy))
 
 
 def _mean(values: Sequence[float]) -> float:

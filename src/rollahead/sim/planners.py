@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
+from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import Plan, Planner, ScriptedPlanner
 from rollahead.runtime.roll import Rollers, check_lookback
 from rollahead.sim.rollers import Scene
 from rollahead.sim.wave import Wave
 
+VLASH = StrategyConfig("vlash")
+STEERED = ("rtc", "tt_rtc", "bid")  # strategies that need a policy, to make its chunks agree
 MOST_ROWS = 10_000  # of a chunk
 AUTO: Mapping[str, Any] = {"name": "auto"}  # the sampler that the policy is best served by
 
@@ -31,17 +34,23 @@ class Planning:
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What a planner is made for. sampler: a `name` and options, for planners that have one."""
+    """What a planner is made for. sampler: a `name` and options, for planners that have one; strategy: what its rows
+    are for."""
 
     scene: Scene
     rollers: Rollers
     sampler: Mapping[str, Any]
+    strategy: StrategyConfig
 
 
 def make_planning(
-    config: Mapping[str, Any], scene: Scene, rollers: Rollers, q: int = 1, sampler: Mapping[str, Any] = AUTO
+    config: Mapping[str, Any],
+    scene: Scene,
+    rollers: Rollers,
+    strategy: StrategyConfig = VLASH,
+    sampler: Mapping[str, Any] = AUTO,
 ) -> Planning:
-    """The planner of `config`, a `name` and options. q: policy rows per action.
+    """The planner of `config`, a `name` and options. strategy: what its rows are for.
 
     Raises: ConfigError, if there is none such, or not for this scene, or its chunks are too short for the roller.
     """
@@ -50,8 +59,8 @@ def make_planning(
     check_kind("planner.name", name, str)
     if name not in PLANNERS:
         raise unknown_name("planner", name, PLANNERS)
-    made: Planning = call(PLANNERS[name], {"brief": Brief(scene, rollers, sampler), **options}, "planner")
-    check_lookback(rollers.state, made.horizon // max(q, 1))
+    made: Planning = call(PLANNERS[name], {"brief": Brief(scene, rollers, sampler, strategy), **options}, "planner")
+    check_lookback(rollers.state, made.horizon // max(strategy.q, 1))
     return made
 
 
@@ -69,6 +78,10 @@ def _wave(brief: Brief, horizon: int, share: float, period_s: float) -> Planning
 def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
     if brief.sampler != AUTO:
         raise ConfigError(f"sampler={brief.sampler.get('name')} needs a policy that denoises; use planner=policy")
+    if brief.strategy.name in STEERED:
+        raise ConfigError(
+            f"strategy={brief.strategy.name} steers a policy that denoises; use planner=policy, or strategy=vlash"
+        )
     return Planning(ScriptedPlanner(plan, brief.rollers.state, brief.rollers.scene), horizon)
 
 
@@ -80,7 +93,7 @@ def _policy(brief: Brief, checkpoint: str, dataset: str | None = None, rename: A
     names = _names({} if rename is None else rename)
     folder, robot = find(checkpoint), brief.scene.spec
     policy = load_policy(folder, dataset=dataset, robot=robot)
-    planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, camera_sizes(folder))
+    planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, camera_sizes(folder), brief.strategy)
     return Planning(planner, policy.spec.horizon, policy.spec.n_obs)
 
 

@@ -68,6 +68,10 @@ class FlowAdapter:
         """(H, A). Phase: hot."""
         return frozen(self._action.unnormalise(chunk).numpy())
 
+    def normalised(self, rows: FloatArray) -> torch.Tensor:
+        """(n, A), of rows in robot units: what `rows` undoes. Phase: hot."""
+        return self._action.normalise(torch.from_numpy(rows).float())
+
 
 def load(checkpoint: Checkpoint) -> FlowAdapter:
     """The policy of `checkpoint`. Raises: ConfigError, if its weights do not fit."""

@@ -4,6 +4,7 @@
     ddpm       diffusion, ancestral: every step that the policy was trained with, or `steps` of them
     ddim       diffusion, deterministic: a few `steps`
     euler      flow matching: a few `steps`
+    rti        any of these three, from the last plan on
     one_shot   a policy that makes its chunk at once
 
 A sampler draws no random number of its own: all noise is what it is given, the first of it the start.
@@ -20,12 +21,14 @@ from rollahead.policies.samplers.ddim import make_ddim
 from rollahead.policies.samplers.ddpm import make_ddpm
 from rollahead.policies.samplers.euler import integrate, make_euler
 from rollahead.policies.samplers.one_shot import make_one_shot
-from rollahead.policies.samplers.sampler import COLD, Draw, Noise, Sampled, Sampler
+from rollahead.policies.samplers.rti import make_rti
+from rollahead.policies.samplers.sampler import COLD, Draw, Guess, Noise, Sampled, Sampler, Steps
 from rollahead.runtime.options import call, check_kind
 
-__all__ = ["AUTO", "COLD", "SAMPLERS", "Draw", "Noise", "Sampled", "Sampler", "integrate", "make_sampler"]
+__all__ = ["AUTO", "COLD", "SAMPLERS", "Draw", "Guess", "Noise", "Sampled", "Sampler", "integrate", "make_sampler"]
 
-AUTO = "auto"
+AUTO, RTI = "auto", "rti"
+OF_COLD = ("steps", "spacing")  # options of the sampler that RTI starts cold with
 FEW_DIFFUSION, FEW_FLOW = 10, 5  # steps of `auto`
 
 
@@ -59,13 +62,29 @@ def make_sampler(config: Mapping[str, Any], policy: Policy) -> Sampler:
     options = dict(config)
     name = options.pop("name", None)
     check_kind("sampler.name", name, str)
+    if name == RTI:
+        return _rti(options, policy)
     if name == AUTO:
         name, options = KINDS[type(process)][1], {**_best(process), **options}
     if name not in SAMPLERS:
-        raise unknown_name("sampler", name, {AUTO, *SAMPLERS})
+        raise unknown_name("sampler", name, {AUTO, RTI, *SAMPLERS})
     if not isinstance(process, SAMPLERS[name].needs):
         raise _refusal(name, policy.name, type(process))
     return call(SAMPLERS[name].make, {**options, "process": process}, "sampler")
+
+
+def _rti(options: Mapping[str, Any], policy: Policy) -> Sampler:
+    """Warm starts of a base. The options of its cold starts are given beside RTI's own."""
+    own = dict(options)
+    base = {"name": own.pop("base", AUTO)}
+    base |= {name: value for name in OF_COLD if (value := own.pop(name, None)) is not None}
+    cold = make_sampler(base, policy)
+    if not isinstance(cold, Steps):
+        raise ConfigError(
+            f"sampler={RTI} starts a denoising from the last plan, and {policy.name} {KINDS[type(None)][0]}; use "
+            f"sampler={AUTO}"
+        )
+    return call(make_rti, {**own, "cold": cold}, "sampler")
 
 
 def _best(process: Diffusion | Flow | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import torch
 
 from rollahead.policies.policy import Context, Denoiser
 from rollahead.policies.process import Pair, Process
+from rollahead.runtime.messages import Made
 
 Noise = Callable[[], torch.Tensor]  # (B, T, A), standard normal, on the policy's device; new at each call
 Predict = Callable[[torch.Tensor, torch.Tensor, Pair | None], Pair]  # x (B, T, A), times (B,) or (B, T) -> x0 and e
@@ -45,11 +46,22 @@ def always() -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Guess:
+    """What the last plan says of a chunk. chunk: (T, A), normalised; discrete: (A,), which dimensions are; middle:
+    (A,), where these turn from one value to the other, normalised."""
+
+    chunk: torch.Tensor
+    discrete: torch.Tensor
+    middle: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Draw:
-    """How a chunk is drawn. start: (B, T, A), to begin from at the sampler's first level, None for noise alone; more:
-    asked before every step but the first, whether there is time for it."""
+    """How a chunk is drawn. start: (B, T, A), to begin from at the sampler's first level, None for noise alone; guess:
+    for samplers that start from it; more: asked before every step but the first, whether there is time for it."""
 
     start: torch.Tensor | None = None
+    guess: Guess | None = None
     steering: Steering = field(default_factory=Free)
     more: Callable[[], bool] = always
 
@@ -59,10 +71,11 @@ COLD = Draw()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampled:
-    """chunks: (B, T, A), normalised; steps: that were taken."""
+    """chunks: (B, T, A), normalised; steps: that were taken; made: how, beside that, as `Made`."""
 
     chunks: torch.Tensor
     steps: int
+    made: int = 0
 
 
 class Sampler(Protocol):
@@ -94,7 +107,7 @@ class Steps:
     def __init__(self, process: Process, levels: Sequence[float], advance: Advance) -> None:
         self.process = process
         self.levels = tuple(levels)
-        self._advance = advance
+        self.advance = advance
         self._scratch: _Scratch | None = None
 
     @property
@@ -109,14 +122,18 @@ class Steps:
             self._scratch = _Scratch(self.process, self.levels, start)
         scratch = self._scratch
         x, pair = scratch.x.copy_(start), scratch.pair
-        last = len(self.levels) - 1
+        last, cut = len(self.levels) - 1, False
         for i, t in enumerate(self.levels):
             predict = partial(self._predict, policy, context, t)
             pair = draw.steering.predict(predict, x, scratch.times[i], t, scratch.pair)
-            if i == last or not draw.more():
+            if i == last or (cut := not draw.more()):
                 break
-            self._advance(self.process, x, *pair, t, self.levels[i + 1], noise)
-        return Sampled(pair[0].clone(), i + 1)
+            self.advance(self.process, x, *pair, t, self.levels[i + 1], noise)
+        return Sampled(pair[0].clone(), i + 1, int(Made.CUT) if cut else 0)
+
+    def at(self, levels: Sequence[float]) -> "Steps":
+        """The same at other levels."""
+        return Steps(self.process, levels, self.advance)
 
     def _predict(
         self,

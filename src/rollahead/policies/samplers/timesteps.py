@@ -41,12 +41,12 @@ def spaced(trained: int, steps: int, spacing: str) -> tuple[int, ...]:
     return times
 
 
-def checked(trained: int, timesteps: Sequence[int]) -> tuple[int, ...]:
+def checked(trained: int, timesteps: Sequence[int], option: str = "timesteps") -> tuple[int, ...]:
     """`timesteps` as they are. Raises: ConfigError, if they do not fall, or are none of the `trained` K."""
     times = tuple(timesteps)
     if not times or not all(0 <= t < trained for t in times) or any(later >= t for t, later in pairwise(times)):
         raise ConfigError(
-            f"sampler.timesteps is {timesteps!r} and the policy was trained with {trained}; give falling whole numbers "
+            f"sampler.{option} is {timesteps!r} and the policy was trained with {trained}; give falling whole numbers "
             f"from {trained - 1} to 0"
         )
     return times

@@ -1,0 +1,146 @@
+"""The real-time chunking family: what each does with the rows that are known."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rollahead.errors import ConfigError, InferenceError
+from rollahead.policies.chunking import VERIFIERS, BestOf, Guidance, Plain, Prefix, make_chunking
+from rollahead.policies.policy import Trained
+from rollahead.policies.process import Flow
+from rollahead.policies.samplers import make_sampler
+from rollahead.policies.samplers.sampler import Free
+from rollahead.policies.steering import Given, Guided, soft_mask
+from rollahead.runtime.arrays import frozen
+from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.messages import Observation, Request, Snapshot
+
+from .fakes import SHAPE, Gaussian, Once, cosine, draws
+
+T, A = SHAPE
+KNOWN = draws(T, A, seed=2)()
+
+
+def asked(delay: int) -> Request:
+    rows = frozen(np.zeros((T, A)))
+    seen = (Observation(10, frozen([0.0])),)
+    return Request(Snapshot(10, seen, rows[:0], rows, 0, 0), 10, 10 + delay, None, delay)
+
+
+def made(name: str, policy: Any = None, sampler: Any = None, **options: Any) -> Any:
+    policy = policy or Gaussian(process=Flow("sample"), trained=Trained(prefixes=3))
+    config = sampler or {"name": "auto"}
+    return make_chunking(StrategyConfig(name, **options), policy, make_sampler(config, policy))
+
+
+@pytest.mark.parametrize("name", ["sync", "naive", "naive_arrival", "ensemble", "vlash"])
+def test_other_strategies_take_chunks_as_they_are(name: str) -> None:
+    assert isinstance(made(name), Plain)
+    assert isinstance(made(name).steering(asked(2), KNOWN), Free)
+
+
+# ---- rtc ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("delay", range(T))
+@pytest.mark.parametrize("n", range(1, T + 1))
+def test_a_plan_is_pulled_only_towards_rows_that_are_known(n: int, delay: int) -> None:
+    steering = made("rtc", s=2, mask="linear").steering(asked(delay), KNOWN[:n])
+    assert isinstance(steering, Guided)
+    torch.testing.assert_close(steering.weights[:, 0], soft_mask("linear", min(delay, n), min(T - 2, n), T))
+    assert not steering.weights[n:].any()
+    assert torch.equal(steering.target[:n], KNOWN[:n])
+
+
+def test_nothing_known_is_no_pull_at_all() -> None:
+    assert isinstance(made("rtc").steering(asked(2), KNOWN[:0]), Free)
+    assert isinstance(made("tt_rtc").steering(asked(2), KNOWN[:0]), Free)
+
+
+def test_the_pull_ends_at_H_minus_s_unless_said_and_is_as_strong_as_there_are_steps() -> None:
+    assert made("rtc", s=2) == Guidance(rows=T, mask="exp", end=T - 2, most=5.0)
+    assert made("rtc", s=2, sampler={"name": "euler", "steps": 7}).most == 7.0
+    assert made("rtc", end=3, beta=2.5, jacobian="full", mask="ones") == Guidance(
+        rows=T, mask="ones", end=3, most=2.5, full=True
+    )
+
+
+# ---- tt_rtc ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", range(1, T + 1))
+@pytest.mark.parametrize("delay", range(1, 4))
+def test_the_prefix_has_the_first_d_rows_or_as_many_as_are_known(n: int, delay: int) -> None:
+    steering = made("tt_rtc").steering(asked(delay), KNOWN[:n])
+    assert isinstance(steering, Given)
+    assert torch.equal(steering.prefix, KNOWN[: min(n, delay)])
+
+
+def test_a_delay_that_the_policy_was_not_trained_for_is_told_with_both_numbers() -> None:
+    with pytest.raises(InferenceError, match=r"a delay of 4 ticks is planned, and .* prefixes of at most 3; nothing"):
+        made("tt_rtc").steering(asked(4), KNOWN)
+
+
+# ---- bid ------------------------------------------------------------------------------------------------------------
+
+
+def test_of_several_chunks_the_one_is_taken_that_agrees_best_with_the_last_plan() -> None:
+    chunks = torch.stack([KNOWN + 1.0, KNOWN + 0.1, KNOWN - 0.5])
+    best = made("bid", candidates=3)
+    assert best.candidates == 3
+    assert best.choose(chunks, asked(2), KNOWN) == 1
+    assert best.choose(chunks, asked(2), KNOWN[:0]) == 0  # nothing to agree with: the first
+
+
+def test_early_rows_count_most() -> None:
+    first, last = KNOWN.clone(), KNOWN.clone()
+    first[0] += 1.0
+    last[-1] += 1.0
+    assert made("bid").choose(torch.stack([first, last]), asked(1), KNOWN) == 1
+
+
+def test_the_smoothest_chunk_can_be_taken_too() -> None:
+    straight = torch.linspace(0, 1, T)[:, None].expand(T, A)
+    chunks = torch.stack([straight + 0.1 * torch.tensor([1.0, -1.0] * (T // 2))[:, None], straight])
+    assert made("bid", verifier="smoothness").choose(chunks, asked(1), KNOWN) == 1
+    assert set(VERIFIERS) == {"agreement", "smoothness"}
+
+
+def test_a_verifier_of_ones_own_chooses() -> None:
+    dearest = BestOf(candidates=2, verifier=lambda chunks, known, weights: -chunks.sum((1, 2)))
+    assert dearest.choose(torch.stack([KNOWN, KNOWN + 1]), asked(1), KNOWN) == 1
+
+
+# ---- refusals -------------------------------------------------------------------------------------------------------
+
+REFUSED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
+    "a mask": ("rtc", None, {"mask": "linea"}, "there is no mask 'linea'; did you mean 'linear'"),
+    "a Jacobian": ("rtc", None, {"jacobian": "half"}, "there is no Jacobian 'half'; Known: full, identity"),
+    "an end": ("rtc", None, {"end": T + 1}, f"strategy.end is {T + 1}; give a row from 0 to {T}"),
+    "diffusion, guided": ("rtc", Gaussian(process=cosine()), {}, "strategy=rtc steers a policy that denoises by flow"),
+    "diffusion, given": ("tt_rtc", Gaussian(process=cosine()), {}, "strategy=tt_rtc steers a policy that denoises by"),
+    "no prefixes": ("tt_rtc", Gaussian(process=Flow("sample")), {}, "was not trained for it; train one with prefixes"),
+    "a policy of one chunk": (
+        "bid",
+        Once(),
+        {},
+        "strategy=bid chooses among chunks of noise, and the fake",
+    ),
+    "no candidates": ("bid", None, {"candidates": 0}, "strategy.candidates is 0; give from 1 to 256"),
+    "a verifier": ("bid", None, {"verifier": "agrees"}, "there is no verifier 'agrees'; did you mean 'agreement'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_is_refused_with_what_to_do(name: str) -> None:
+    strategy, policy, options, words = REFUSED[name]
+    with pytest.raises(ConfigError) as caught:
+        made(strategy, policy, **options)
+    assert words in str(caught.value)
+
+
+def test_bid_takes_any_policy_that_denoises() -> None:
+    assert isinstance(made("bid", Gaussian(process=cosine())), BestOf)
+    assert isinstance(made("tt_rtc"), Prefix)
