@@ -101,14 +101,21 @@ def test_what_the_search_has_played_is_not_played_again_either(rollahead: Comman
     assert played.seeds[-1] == (cell["strategy"]["s"], 0)
 
 
-def test_episodes_that_are_kept_tick_by_tick_are_played_again(rollahead: Command, played: Played) -> None:
-    options = ("workers=1", "reactions=false", "task.window_s=0.3", "name=mine", "episodes=4", "traces=1")
+@pytest.mark.parametrize("traces", ["null", "2"])
+def test_episodes_that_are_kept_tick_by_tick_are_not_played_again_either(
+    traces: str, rollahead: Command, played: Played
+) -> None:
+    options = ("workers=1", "reactions=false", "task.window_s=0.3", "episodes=4", f"traces={traces}")
     played.until = (8, 3)
-    assert rollahead("eval", *options).status == 2
+    assert rollahead("eval", *options, "name=mine").status == 2
     played.until = None
-    assert rollahead("eval", *options, "resume=true").status == 0
-    assert [seed for _, seed in played.seeds] == [0, 1, 2, 0, 3]
-    assert set(pq.read_table("runs/mine/ticks.parquet")["episode"].to_pylist()) == {0}
+    assert rollahead("eval", *options, "name=mine", "resume=true").status == 0
+    assert [seed for _, seed in played.seeds] == [0, 1, 2, 3]
+    assert rollahead("eval", *options, "name=whole").status == 0
+    assert left("mine") == left("whole")
+    for table in ("ticks", "inferences"):
+        mine, whole = (pq.read_table(f"runs/{name}/{table}.parquet") for name in ("mine", "whole"))
+        assert mine.equals(whole)
 
 
 def test_a_run_that_is_over_is_left_as_it_is(rollahead: Command, played: Played) -> None:

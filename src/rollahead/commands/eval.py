@@ -1,7 +1,7 @@
 """`rollahead eval`: measures one cell, and leaves its run folder.
 
 A run that was ended before it was over, or a sweep, goes on with `resume=true`: no episode that was played is played
-again, but those that are kept tick by tick.
+again.
 """
 
 import time
@@ -22,6 +22,7 @@ from rollahead.sim.evaluation import Cell, evaluate_all, summarise
 from rollahead.sim.journal import JournalFile
 from rollahead.sim.pool import kept
 from rollahead.sim.search import Search, candidates, find_best
+from rollahead.sim.task import make_task
 
 GROUPS = ("task", "strategy", "latency", "planner", "roller", "sampler", "search")
 JOURNAL = "episodes.jsonl"  # while it runs
@@ -66,7 +67,7 @@ def main(config: DictConfig) -> None:
 def _play(folder: RunFolder, cell: Cell, tried: Sequence[Cell], workers: int) -> None:
     """Plays `cell` with the best of what is `tried`, and leaves all in `folder`."""
     began = time.perf_counter()
-    with JournalFile(folder.path / JOURNAL) as journal:
+    with JournalFile(folder.path / JOURNAL, make_task(**cell.task)) as journal:
         pool = kept(workers) if workers > 1 else None
         play = partial(evaluate_all, pool=pool, journal=journal)
         strategy, searched = find_best(tried, play)

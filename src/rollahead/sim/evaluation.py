@@ -184,7 +184,7 @@ def evaluate_all(
     journal: Journal | None = None,
 ) -> Iterator[list[Episode]]:
     """The episodes of each cell, in turn, as soon as they are there; all processes stay busy. pool: whose processes
-    play, instead of `workers` new ones; journal: what was played already, and is played now, all but traces."""
+    play, instead of `workers` new ones; journal: what was played already, and is played now."""
     check_all(cells, workers=workers)
     known = [{} if journal is None else dict(journal.played(cell)) for cell in cells]
     jobs = [(i, seed) for i, cell in enumerate(cells) for seed in _seeds(cell) if seed not in known[i]]
