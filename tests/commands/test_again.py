@@ -1,6 +1,7 @@
 """Runs and sweeps that were ended are gone on with: nothing that was played is played again."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -125,12 +126,55 @@ def test_a_run_that_is_over_is_left_as_it_is(rollahead: Command, played: Played)
     assert len(played.seeds) == 1
 
 
+def test_a_run_that_was_killed_before_its_report_gets_it(rollahead: Command, played: Played) -> None:
+    assert rollahead("eval", *SMALL, "episodes=1").status == 0
+    Path("runs/mine/report.html").unlink()
+    Path("runs/mine/episodes.jsonl").touch()
+    ran = rollahead("eval", *SMALL, "episodes=1", "resume=true")
+    assert (ran.status, ran.out) == (0, "runs/mine was run already\nreport: runs/mine/report.html\n")
+    assert Path("runs/mine/report.html").exists()
+    assert not Path("runs/mine/episodes.jsonl").exists()
+    assert len(played.seeds) == 1
+
+
+def test_a_sweep_does_not_go_into_the_folder_of_a_single_run(rollahead: Command) -> None:
+    assert rollahead("eval", *SMALL, "episodes=1").status == 0
+    before = sorted(Path("runs/mine").iterdir())
+    ran = rollahead("eval", "--multirun", *SMALL, "episodes=1", "strategy.s=8,9", "resume=true")
+    assert ran.status == 2
+    assert "runs/mine is the folder of a single run; give a sweep another name=..." in ran.err
+    assert sorted(Path("runs/mine").iterdir()) == before
+
+
+def test_a_single_run_does_not_go_on_with_a_sweep(rollahead: Command) -> None:
+    assert rollahead("eval", "--multirun", *SMALL, "episodes=1", "strategy.s=8,9").status == 0
+    assert "runs/mine is not the folder of a run" in refusal(rollahead("eval", *SMALL, "resume=true"), "eval")
+
+
+@pytest.mark.parametrize("sweep", [False, True])
+def test_what_another_process_plays_is_not_gone_on_with(sweep: bool, rollahead: Command, played: Played) -> None:
+    options = ("eval", *(("--multirun", "strategy.s=8,9") if sweep else ("strategy.s=8",)), *SMALL, "episodes=2")
+    played.until = (8, 1)
+    assert rollahead(*options).status == 2
+    program = [Path(sys.executable).parent / "rollahead", *options, "resume=true"]
+    ran = subprocess.run(program, capture_output=True, text=True, check=False)  # this one holds it until it ends
+    said = (
+        "rollahead eval: runs/mine is being played by another process; wait until it ends, or give another name=...\n"
+    )
+    assert (ran.returncode, ran.stderr) == (2, said * (2 if sweep else 1))
+    played.until = None
+    assert rollahead(*options, "resume=true").status == 0
+    assert played.seeds == [(s, seed) for s in ((8, 9) if sweep else (8,)) for seed in (0, 1)]
+
+
 def test_a_run_of_other_options_is_not_gone_on_with(rollahead: Command) -> None:
     assert rollahead("eval", *SMALL, "episodes=1").status == 0
     said = refusal(rollahead("eval", *SMALL, "episodes=2", "resume=true"), "eval")
     assert said == "runs/mine was begun with episodes=1, and episodes is 2 now; give it the same, or another name=..."
     said = refusal(rollahead("eval", *SMALL, "episodes=1", "strategy.s=9", "resume=true"), "eval")
     assert "strategy.s=8, and strategy.s is 9 now" in said
+    said = refusal(rollahead("eval", *SMALL, "episodes=1", "seed=1", "resume=true"), "eval")
+    assert "seed=0, and seed is 1 now" in said
 
 
 def test_without_resume_nothing_is_written_over_another_run(rollahead: Command) -> None:
@@ -159,6 +203,16 @@ def test_a_sweep_may_be_given_more_runs_in_any_order(rollahead: Command, played:
     assert [s for s, _ in played.seeds] == [8, 9, 10, 11]
     assert [left(f"mine/{n}")[0][0]["strategy"]["s"] for n in range(4)] == [8, 9, 10, 11]
     assert "4 cells" in ran.out or Path("runs/mine/report.html").exists()
+
+
+def test_a_new_run_of_a_sweep_comes_after_the_last_though_one_was_taken_out(rollahead: Command) -> None:
+    options = ("eval", "--multirun", *SMALL, "episodes=1", "resume=true")
+    assert rollahead(*options, "strategy.s=8,9,10").status == 0
+    shutil.copytree("runs/mine", "runs/other")
+    shutil.rmtree("runs/other/1")
+    assert rollahead(*options[:-1], "name=other", "resume=true", "strategy.s=8,11").status == 0
+    assert sorted(path.name for path in Path("runs/other").iterdir() if path.is_dir()) == ["0", "2", "3"]
+    assert left("other/3")[0][0]["strategy"]["s"] == 11
 
 
 def test_options_of_a_run_are_checked_before_it_is_begun(rollahead: Command) -> None:

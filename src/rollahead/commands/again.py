@@ -1,5 +1,7 @@
 """Run folders that are gone on with: what was run already, under which options, is found by the options."""
 
+import os
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,34 @@ from rollahead.runtime.run_folder import CONFIG, RunFolder
 ASIDE = ("name", "runs", "resume", "workers")  # options that change nothing of what comes out
 
 _FOUND: dict[Path, dict[str, Path]] = {}  # of each sweep that this process goes on with: options to folder
+_HELD: dict[Path, int] = {}  # the folders of runs and sweeps that this process plays: what keeps others out
 
 
-def folder_again(config: DictConfig) -> RunFolder:
-    """The folder in which this run was begun; a new one, if it was not.
+def folder_of(config: DictConfig, *, resume: bool) -> RunFolder:
+    """The folder of this run, which no other process has until this one ends: a new one, or, to `resume`, that in
+    which it was begun, if it was.
 
-    Raises: ConfigError, if the run of that name had other options.
+    Raises: ConfigError, if the run of that name had other options, or is played by another process.
     """
     path = run_path(config)
-    if not path.exists():
-        return run_folder(config)
-    return _of_sweep(path, config) if in_sweep() else _of_run(path, config)
+    folder = None if resume and path.exists() else run_folder(config)
+    _hold(path)
+    return folder or (_of_sweep(path, config) if in_sweep() else _of_run(path, config))
+
+
+def _hold(path: Path) -> None:
+    whole = path.resolve()
+    if whole in _HELD:
+        return
+    held = os.open(path, os.O_RDONLY)
+    try:
+        flock(held, LOCK_EX | LOCK_NB)
+    except BlockingIOError as error:
+        os.close(held)
+        raise ConfigError(
+            f"{path} is being played by another process; wait until it ends, or give another name=..."
+        ) from error
+    _HELD[whole] = held
 
 
 def _of_run(path: Path, config: DictConfig) -> RunFolder:
@@ -39,6 +58,8 @@ def _of_run(path: Path, config: DictConfig) -> RunFolder:
 
 def _of_sweep(path: Path, config: DictConfig) -> RunFolder:
     """Runs of a sweep are found by their options, so that it may be given more of them, in any order."""
+    if (path / CONFIG).exists():
+        raise ConfigError(f"{path} is the folder of a single run; give a sweep another name=...")
     whole = path.resolve()
     if whole not in _FOUND:
         _FOUND[whole] = _index(path)

@@ -11,13 +11,13 @@ from functools import partial
 
 from omegaconf import DictConfig
 
-from rollahead.commands.again import folder_again
-from rollahead.commands.app import console, group, in_sweep, options, report_on, run_folder
+from rollahead.commands.again import folder_of
+from rollahead.commands.app import console, group, in_sweep, options, report_on
 from rollahead.commands.results import describe, table, write_records
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.options import call
-from rollahead.runtime.run_folder import SUMMARY, RunFolder, finite, provenance
+from rollahead.runtime.run_folder import REPORT, SUMMARY, RunFolder, finite, provenance
 from rollahead.sim.evaluation import Cell, evaluate_all, summarise
 from rollahead.sim.journal import JournalFile
 from rollahead.sim.pool import kept
@@ -51,16 +51,17 @@ def main(config: DictConfig) -> None:
     chosen = options(config, EvalOptions, GROUPS)
     cell = cell_of(config, chosen)
     tried = candidates(cell, call(Search, group(config, "search"), "search"))
-    folder = folder_again(config) if chosen.resume else run_folder(config)
+    folder = folder_of(config, resume=chosen.resume)
     if (folder.path / SUMMARY).exists():
         console().print(f"{folder.path} was run already", soft_wrap=True)
-        return
-    try:
-        _play(folder, cell, tried, chosen.workers)
-    except KeyboardInterrupt:
-        console().print(f"to go on: the same with name={config.name} resume=true", soft_wrap=True)
-        raise
-    if not in_sweep():
+        (folder.path / JOURNAL).unlink(missing_ok=True)
+    else:
+        try:
+            _play(folder, cell, tried, chosen.workers)
+        except KeyboardInterrupt:
+            console().print(f"to go on: the same with name={config.name} resume=true", soft_wrap=True)
+            raise
+    if not in_sweep() and not (folder.path / REPORT).exists():
         report_on(folder.path)
 
 

@@ -26,7 +26,7 @@ from rollahead.report.topview import Panel, panel
 from rollahead.report.training import in_words, names
 from rollahead.report.words import IN_WORDS, SHORT, driven, facts, measures, rolled, sentence, studied, trained
 from rollahead.runtime.latency import latency_words
-from rollahead.runtime.run_folder import written_whole
+from rollahead.runtime.run_folder import REPORT, written_whole
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -37,7 +37,6 @@ try:
 except ImportError as error:
     raise ConfigError(f"a report cannot be made ({error}); install rollahead[viz]") from error
 
-REPORT = "report.html"
 MANY = 12  # settings; so many tables are still looked through
 
 

@@ -19,6 +19,7 @@ SUMMARY = "summary.json"  # figures, and what they need to be judged; written la
 EPISODES = "episodes.parquet"
 TICKS = "ticks.parquet"
 INFERENCES = "inferences.parquet"
+REPORT = "report.html"  # made of the others
 PACKAGES = ("rollahead", "numpy", "mujoco", "hydra-core", "pyarrow", "torch", "lerobot")
 
 
