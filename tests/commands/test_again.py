@@ -1,6 +1,7 @@
 """Runs and sweeps that were ended are gone on with: nothing that was played is played again."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from omegaconf import OmegaConf
 
+from rollahead import __version__ as rollahead_version
+from rollahead.commands import again
 from rollahead.sim import evaluation
 from rollahead.sim.evaluation import Cell, Episode
 from rollahead.sim.planners import Planning
@@ -175,6 +179,118 @@ def test_a_run_of_other_options_is_not_gone_on_with(rollahead: Command) -> None:
     assert "strategy.s=8, and strategy.s is 9 now" in said
     said = refusal(rollahead("eval", *SMALL, "episodes=1", "seed=1", "resume=true"), "eval")
     assert "seed=0, and seed is 1 now" in said
+
+
+def test_a_run_whose_recording_has_changed_is_not_gone_on_with(rollahead: Command, played: Played) -> None:
+    Path("lat.txt").write_text("0.16\n")
+    options = (*SMALL, "episodes=2", "latency=recorded", "latency.path=lat.txt")
+    played.until = (8, 1)
+    assert rollahead("eval", *options).status == 2
+    played.until = None
+    Path("lat.txt").write_text("0.10\n")
+    said = refusal(rollahead("eval", *options, "resume=true"), "eval")
+    was, now = re.findall(r"[0-9a-f]{16}", said)
+    assert was != now
+    assert said == (
+        f"runs/mine was begun with the contents of latency.path=lat.txt {was}, and it is {now} now; put that back, or "
+        "give another name=..."
+    )
+    Path("lat.txt").write_text("0.16\n")
+    assert rollahead("eval", *options, "resume=true").status == 0
+    assert len(played.seeds) == 2
+
+
+def test_a_sweep_whose_recording_has_changed_goes_on_with_the_other_runs(rollahead: Command, played: Played) -> None:
+    for name in ("one", "two"):
+        Path(name).write_text("0.16\n")
+    options = ("eval", "--multirun", *SMALL, "episodes=1", "latency=recorded", "latency.path=one,two", "resume=true")
+    assert rollahead(*options).status == 0
+    Path("one").write_text("0.10\n")
+    ran = rollahead(*options)
+    assert ran.status == 2
+    assert "runs/mine/0 was begun with the contents of latency.path=one" in ran.err
+    assert "runs/mine/1 was run already" in ran.out
+    assert len(played.seeds) == 2
+
+
+def test_a_run_of_another_version_is_not_gone_on_with(rollahead: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rollahead("eval", *SMALL, "episodes=1").status == 0
+    monkeypatch.setattr(again, "__version__", "9.9")
+    said = refusal(rollahead("eval", *SMALL, "episodes=1", "resume=true"), "eval")
+    assert said.startswith(f"runs/mine was begun with rollahead {rollahead_version}, and it is 9.9 now; ")
+
+
+def _written(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_what_is_read_is_told_by_names_and_contents_of_files_wherever_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> dict[str, str]:
+        planner = {"name": "mine", "checkpoint": str(tmp_path / "net"), "dataset": str(tmp_path / "data")}
+        return again._inputs(OmegaConf.create({"planner": planner, "name": "runs", "seed": 0, "note": ""}))
+
+    monkeypatch.chdir(tmp_path)
+    for file in (
+        "net/config.json",
+        "net/inner/weights",
+        "data/meta/info.json",
+        "data/videos/0.mp4",
+        "mine/x",
+        "runs/x",
+    ):
+        _written(tmp_path / file, "some")
+    first = told()
+    assert len(first) == 3  # rollahead, checkpoint, dataset; not what is only called as a folder here is
+    for file, changes in (
+        ("net/inner/weights", True),
+        ("net/more", True),
+        ("data/meta/info.json", True),
+        ("data/videos/0.mp4", False),  # nothing of it is read
+        ("mine/x", False),
+        ("runs/x", False),
+    ):
+        before = told()
+        _written(tmp_path / file, "other")
+        assert (told() != before) == changes, file
+
+
+BROKEN = {
+    "no YAML": "a: [",
+    "a list": "- 3",
+    "zeros": "\0\0",
+    "a way to nowhere": "a: ${b}",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_run_whose_configuration_is_damaged_is_not_gone_on_with(name: str, rollahead: Command) -> None:
+    _written(Path("runs/mine/config.yaml"), BROKEN[name])
+    said = refusal(rollahead("eval", *SMALL, "episodes=1", "resume=true"), "eval")
+    assert "runs/mine/config.yaml cannot be read" in said
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_sweep_leaves_a_run_alone_whose_configuration_is_damaged(
+    name: str, rollahead: Command, played: Played
+) -> None:
+    options = ("eval", "--multirun", *SMALL, "episodes=1", "resume=true")
+    _written(Path("runs/mine/0/config.yaml"), BROKEN[name])
+    ran = rollahead(*options, "strategy.s=8,9")
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.count("runs/mine/0 is left alone") == 1
+    assert [left(f"mine/{n}")[0][0]["strategy"]["s"] for n in (1, 2)] == [8, 9]
+
+
+def test_a_note_of_what_was_read_that_is_damaged_is_one_sentence(rollahead: Command) -> None:
+    assert rollahead("eval", *SMALL, "episodes=1").status == 0
+    for text in ("{", "3", "[3]", ""):
+        Path("runs/mine/inputs.json").write_text(text)
+        assert "runs/mine/inputs.json cannot be read" in refusal(
+            rollahead("eval", *SMALL, "episodes=1", "resume=true"), "eval"
+        )
 
 
 def test_without_resume_nothing_is_written_over_another_run(rollahead: Command) -> None:

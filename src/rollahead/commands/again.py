@@ -1,17 +1,23 @@
 """Run folders that are gone on with: what was run already, under which options, is found by the options."""
 
+import hashlib
+import json
 import os
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
-from rollahead.commands.app import in_sweep, run_folder, run_path
+from rollahead import __version__
+from rollahead.commands.app import console, in_sweep, run_folder, run_path
 from rollahead.errors import ConfigError
-from rollahead.runtime.run_folder import CONFIG, RunFolder
+from rollahead.runtime.run_folder import CONFIG, RunFolder, damaged
 
 ASIDE = ("name", "runs", "resume", "workers")  # options that change nothing of what comes out
+INPUTS = "inputs.json"  # beside the configuration: what the run reads that is not in it
 
 _FOUND: dict[Path, dict[str, Path]] = {}  # of each sweep that this process goes on with: options to folder
 _HELD: dict[Path, int] = {}  # the folders of runs and sweeps that this process plays: what keeps others out
@@ -21,12 +27,15 @@ def folder_of(config: DictConfig, *, resume: bool) -> RunFolder:
     """The folder of this run, which no other process has until this one ends: a new one, or, to `resume`, that in
     which it was begun, if it was.
 
-    Raises: ConfigError, if the run of that name had other options, or is played by another process.
+    Raises: ConfigError, if the run of that name had other options, or files of other contents behind them, or is
+    played by another process.
     """
     path = run_path(config)
     folder = None if resume and path.exists() else run_folder(config)
     _hold(path)
-    return folder or (_of_sweep(path, config) if in_sweep() else _of_run(path, config))
+    folder = folder or (_of_sweep(path, config) if in_sweep() else _of_run(path, config))
+    _same_inputs(folder, config)
+    return folder
 
 
 def _hold(path: Path) -> None:
@@ -46,7 +55,7 @@ def _hold(path: Path) -> None:
 
 def _of_run(path: Path, config: DictConfig) -> RunFolder:
     folder = RunFolder.again(path)
-    before, now = (_flat(each) for each in (OmegaConf.load(path / CONFIG), config))
+    before, now = _begun(path / CONFIG), _flat(config)
     for key in sorted(before | now):
         if before.get(key) != now.get(key):
             raise ConfigError(
@@ -75,18 +84,85 @@ def _of_sweep(path: Path, config: DictConfig) -> RunFolder:
 
 
 def _index(path: Path) -> dict[str, Path]:
-    configs = (run / CONFIG for run in path.iterdir() if run.name.isdigit())
-    return {repr(sorted(_flat(OmegaConf.load(file)).items())): file.parent for file in configs if file.exists()}
+    """Those whose configuration can be read; of the others it is said that they are left alone."""
+    found = {}
+    for file in (run / CONFIG for run in path.iterdir() if run.name.isdigit() and (run / CONFIG).exists()):
+        try:
+            found[repr(sorted(_begun(file).items()))] = file.parent
+        except ConfigError as error:
+            console().print(f"{error}; {file.parent} is left alone", soft_wrap=True)
+    return found
 
 
-def _flat(config: Any) -> dict[str, str]:
+def _begun(file: Path) -> dict[str, str]:
+    """The options that a run was begun with. Raises: ConfigError, if `file` is damaged."""
+    try:
+        config = OmegaConf.load(file)
+        if not isinstance(config, DictConfig):
+            raise damaged(file, "it holds no options")
+        return _flat(config)
+    except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
+        raise damaged(file, error) from error
+
+
+def _same_inputs(folder: RunFolder, config: DictConfig) -> None:
+    """What a run reads is noted as it is begun. Raises: ConfigError, if it is not the same any more."""
+    now, path = _inputs(config), folder.path / INPUTS
+    if not path.exists():
+        folder.write_json(INPUTS, now)
+        return
+    try:
+        before = dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise damaged(path, error) from error
+    for what in sorted(before | now):
+        if before.get(what) != now.get(what):
+            raise ConfigError(
+                f"{folder.path} was begun with {what} {before.get(what)}, and it is {now.get(what)} now; put that "
+                "back, or give another name=..."
+            )
+
+
+def _inputs(config: DictConfig) -> dict[str, str]:
+    """rollahead's version, and a digest of each file or folder that an option names."""
+    values: Any = OmegaConf.to_container(config, resolve=True)
+    named = [(name, Path(value)) for name, value in _options(values) if isinstance(value, str) and value]
+    files = {
+        f"the contents of {name}={path}": _digest(path)
+        for name, path in named
+        if name.rpartition(".")[2] != "name" and (path.is_file() or path.is_dir())
+    }
+    return {"rollahead": __version__, **files}
+
+
+def _digest(path: Path) -> str:
+    """Of a file, or of the files of a folder with their names; of a LeRobotDataset, of its `meta`, which is all that
+    is read of it."""
+    root = path / "meta" if (path / "meta").is_dir() else path
+    digest = hashlib.sha256()
+    try:
+        for file in sorted(file for file in (root, *root.rglob("*")) if file.is_file()):
+            digest.update(f"{file.relative_to(root)} {file.stat().st_size}\n".encode())
+            with file.open("rb") as content:
+                while part := content.read(2**20):
+                    digest.update(part)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); give one that can") from error
+    return digest.hexdigest()[:16]
+
+
+def _flat(config: DictConfig) -> dict[str, str]:
     """Each option, by its whole name, as text."""
-    values = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(values, dict), "what a command has written"
-    return dict(_items({key: value for key, value in values.items() if key not in ASIDE}, ""))
+    values: Any = OmegaConf.to_container(config, resolve=True)
+    return {name: repr(value) for name, value in _options(values)}
 
 
-def _items(value: Any, name: str) -> list[tuple[str, str]]:
+def _options(values: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Each that changes something of what comes out, by its whole name."""
+    return _items({key: value for key, value in values.items() if key not in ASIDE}, "")
+
+
+def _items(value: Any, name: str) -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
-        return [(name, repr(value))]
+        return [(name, value)]
     return [item for key, inner in value.items() for item in _items(inner, f"{name}.{key}" if name else str(key))]
