@@ -2,10 +2,31 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from rollahead.sim.pool import kept, processes
+
+KILLED = """
+import os, signal
+from rollahead.sim.pool import kept, processes
+
+if __name__ == "__main__":
+    kept(2).submit(os.getpid).result()
+    with processes(1) as pool:
+        pool.submit(os.getpid).result()
+        busy = pool.submit(signal.pause)
+        while not busy.running():
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_end_when_whoever_started_them_is_killed() -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL  # and all that had its output open are gone, or this would not return
 
 
 def test_an_interrupt_does_not_end_a_process() -> None:

@@ -1,5 +1,5 @@
 """Processes that share the work. An interrupt is the affair of whoever started them: they finish what they are at, and
-no more of it is begun."""
+no more of it is begun. When whoever started them is gone, they end."""
 
 import os
 import signal
@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 
 @contextmanager
@@ -32,5 +33,14 @@ def kept(workers: int) -> ProcessPoolExecutor:
 def _begin(gl: str | None) -> None:
     """In a new process, before MuJoCo is imported."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
     if gl is not None:
         os.environ["MUJOCO_GL"] = gl
+
+
+def _end_with_parent() -> None:
+    """What waits for work would not notice: it holds both ends of the queue that it waits at."""
+    parent = parent_process()
+    assert parent is not None, "this is a process of a pool"
+    parent.join()
+    os._exit(1)
