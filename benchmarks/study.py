@@ -262,7 +262,8 @@ def _fastest(strategy: str, pace: float, q: int, delay: int) -> list[Episode]:
     latency = {"name": "fixed", "ticks": delay}
     cell = Cell(task, StrategyConfig(strategy, q=q), latency, episodes=EPISODES, reactions=False)
     play = partial(evaluate_all, workers=WORKERS)
-    best, _ = find_best(candidates(cell, Search(list(range(2, 33)))), play)
+    tried, _ = candidates(cell, Search(list(range(2, 33))))
+    best, _ = find_best(tried, play)
     (episodes,) = play([replace(cell, strategy=best)])
     return episodes
 

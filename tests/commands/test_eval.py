@@ -173,6 +173,33 @@ def test_what_never_happened_is_null_and_the_table_says_so(rollahead: Command) -
     assert "never/never" in ran.out
 
 
+def test_what_of_a_search_is_not_made_is_said_and_left(rollahead: Command) -> None:
+    quick = ("episodes=1", "search.episodes=1", "workers=1", "reactions=false", "traces=0")
+    ran = rollahead("eval", *quick, "name=some", "search.s=[4,8,60,9]", "search.decay=[0.5]")
+    assert ran.out.count("not tried: ") == 2
+    assert "s = 4, d = 8" in ran.out
+    assert "search.decay is of an ensemble's weights, and vlash has none: it is searched without" in ran.out
+    assert "nothing is searched" not in ran.out
+    (cell,) = strict(Path("runs/some/summary.json"))["cells"]
+    assert [row["s"] for row in cell["search"]] == [8, 9]
+    assert [row["s"] for row in cell["search_refused"]] == [4, 60]
+    assert "s = 60" in cell["search_refused"][1]["why"]
+
+
+def test_where_a_search_has_one_left_it_is_taken_and_said(rollahead: Command) -> None:
+    ran = rollahead("eval", "episodes=1", "workers=1", "reactions=false", "traces=0", "name=one", "search.s=[4,9]")
+    assert "so nothing is searched: s = 9 is what is left" in ran.out
+    (cell,) = strict(Path("runs/one/summary.json"))["cells"]
+    assert (cell["strategy"]["s"], "search" in cell) == (9, False)
+    assert [row["s"] for row in cell["search_refused"]] == [4]
+
+
+def test_a_search_on_the_seeds_of_the_result_is_refused(rollahead: Command) -> None:
+    said = refusal(rollahead("eval", *SMALL, "seed=1000000", "search.s=[8,9]"), "eval")
+    assert "seed is 1000000 and episodes 2" in said
+    assert not Path("runs").exists()
+
+
 def test_no_figure_is_cut_off_where_the_output_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

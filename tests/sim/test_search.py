@@ -10,7 +10,8 @@ import pytest
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
 from rollahead.sim.evaluation import Cell, Episode, evaluate_all
-from rollahead.sim.search import SEED, Search, candidates, find_best
+from rollahead.sim.search import SEED, Search, find_best
+from rollahead.sim.search import candidates as all_candidates
 
 from .test_evaluation import made
 
@@ -19,14 +20,55 @@ def cell(name: str = "vlash", ticks: int = 8, **options: Any) -> Cell:
     return Cell({"name": "mole"}, StrategyConfig(name, **options), {"name": "fixed", "ticks": ticks})
 
 
+def candidates(cell: Cell, search: Search) -> list[Cell]:
+    """Those that can be."""
+    return all_candidates(cell, search)[0]
+
+
 def tried(found: Sequence[Cell]) -> list[tuple[int, float]]:
     return [(one.strategy.s, one.strategy.decay) for one in found]
 
 
 def test_each_s_is_tried_with_which_the_cell_can_be() -> None:
-    found = candidates(cell("vlash", 8), Search([4, 7, 8, 20, 32, 33]))
+    some = replace(cell("vlash", 8), traces=60, reactions=True)
+    found = candidates(some, Search([4, 7, 8, 20, 32, 33]))
     assert [s for s, _ in tried(found)] == [8, 20, 32]
     assert {(one.seed, one.episodes, one.reactions, one.traces) for one in found} == {(SEED, 50, False, 0)}
+
+
+def test_what_cannot_be_is_told_with_the_reason() -> None:
+    found, refused = all_candidates(cell("vlash", 8), Search([4, 8, 60], [0.5]))
+    assert [s for s, _ in tried(found)] == [8]
+    assert [(one.s, one.decay) for one in refused] == [(4, 0.01), (60, 0.01)]
+    assert "s = 4, d = 8" in refused[0].why
+    assert "H = 32, s = 60" in refused[1].why
+    assert all_candidates(cell(), Search([8, 9]))[1] == []
+
+
+def test_what_is_given_twice_is_tried_once() -> None:
+    assert tried(candidates(cell("ensemble"), Search([8, 4, 8], [1, 1.0]))) == [(8, 1.0), (4, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("seed", "episodes", "shared"),
+    [
+        (SEED - 3, 3, False),
+        (SEED - 3, 4, True),
+        (SEED, 1, True),
+        (SEED + 6, 1, True),
+        (SEED + 7, 1, False),
+        (0, SEED + 9, True),
+    ],
+)
+def test_what_is_reported_may_not_have_the_seeds_of_the_search(seed: int, episodes: int, shared: bool) -> None:
+    some = replace(cell(), seed=seed, episodes=episodes)
+    assert len(candidates(some, Search([8], episodes=7))) == 1  # nothing is searched
+    if shared:
+        words = rf"seed is {seed} and episodes {episodes}, .* 1000000 to 1000006; .* give a seed of 1000007 or more"
+        with pytest.raises(ConfigError, match=words):
+            candidates(some, Search([8, 9], episodes=7))
+    else:
+        assert len(candidates(some, Search([8, 9], episodes=7))) == 2
 
 
 def test_a_delay_that_is_estimated_must_fit_on_the_seeds_of_both() -> None:

@@ -5,8 +5,8 @@ again.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from omegaconf import DictConfig
@@ -21,7 +21,7 @@ from rollahead.runtime.run_folder import REPORT, SUMMARY, RunFolder, finite, pro
 from rollahead.sim.evaluation import Cell, evaluate_all, summarise
 from rollahead.sim.journal import JournalFile
 from rollahead.sim.pool import kept
-from rollahead.sim.search import Search, candidates, find_best
+from rollahead.sim.search import Refused, Search, candidates, find_best
 from rollahead.sim.task import make_task
 
 GROUPS = ("task", "strategy", "latency", "planner", "roller", "sampler", "search")
@@ -50,14 +50,17 @@ def main(config: DictConfig) -> None:
     """Runs the cell that `config` describes."""
     chosen = options(config, EvalOptions, GROUPS)
     cell = cell_of(config, chosen)
-    tried = candidates(cell, call(Search, group(config, "search"), "search"))
+    search = call(Search, group(config, "search"), "search")
+    tried, refused = candidates(cell, search)
     folder = folder_of(config, resume=chosen.resume)
     if (folder.path / SUMMARY).exists():
         console().print(f"{folder.path} was run already", soft_wrap=True)
         (folder.path / JOURNAL).unlink(missing_ok=True)
     else:
         try:
-            _play(folder, cell, tried, chosen.workers)
+            for words in dict.fromkeys(_told(cell, search, tried, refused)):
+                console().print(words, soft_wrap=True)
+            _play(folder, cell, tried, refused, chosen.workers)
         except KeyboardInterrupt:
             console().print(f"to go on: the same with name={config.name} resume=true", soft_wrap=True)
             raise
@@ -65,7 +68,17 @@ def main(config: DictConfig) -> None:
         report_on(folder.path)
 
 
-def _play(folder: RunFolder, cell: Cell, tried: Sequence[Cell], workers: int) -> None:
+def _told(cell: Cell, search: Search, tried: Sequence[Cell], refused: Sequence[Refused]) -> Iterator[str]:
+    """What of the `search` is not made."""
+    name = cell.strategy.name
+    if search.decay and name != "ensemble":
+        yield f"search.decay is of an ensemble's weights, and {name} has none: it is searched without"
+    yield from (f"not tried: {one.why}" for one in refused)
+    if refused and len(tried) == 1:
+        yield f"so nothing is searched: s = {tried[0].strategy.s} is what is left"
+
+
+def _play(folder: RunFolder, cell: Cell, tried: Sequence[Cell], refused: Sequence[Refused], workers: int) -> None:
     """Plays `cell` with the best of what is `tried`, and leaves all in `folder`."""
     began = time.perf_counter()
     with JournalFile(folder.path / JOURNAL, make_task(**cell.task)) as journal:
@@ -77,6 +90,8 @@ def _play(folder: RunFolder, cell: Cell, tried: Sequence[Cell], workers: int) ->
     described = describe(cell, summarise(episodes))
     if searched:
         described["search"] = finite([one.row for one in searched])
+    if refused:
+        described["search_refused"] = finite([asdict(one) for one in refused])
     write_records(folder, [episodes])
     took_s = None if journal.resumed else time.perf_counter() - began
     folder.write_json(SUMMARY, {"command": "eval", "cells": [described], "took_s": took_s, **provenance(cell.seed)})

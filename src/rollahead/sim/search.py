@@ -21,8 +21,8 @@ Play = Callable[[Sequence[Cell]], Iterable[Sequence[Episode]]]  # `evaluate_all`
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """s: the execution horizons that are tried; decay: those of an ensemble's weights, each with each s; None: as the
-    strategy has it; episodes: of each."""
+    """s: the execution horizons that are tried; decay: those of an ensemble's weights, each with each s, which other
+    strategies have none of; None: as the strategy has it; episodes: of each."""
 
     s: Sequence[int] | None = None
     decay: Sequence[float] | None = None
@@ -54,26 +54,42 @@ class Tried:
         return {"s": strategy.s, "decay": strategy.decay, "success": success, "time_s": self.time_s}
 
 
-def candidates(cell: Cell, search: Search) -> list[Cell]:
-    """What is tried: `cell` on the search's seeds, once for each s and decay with which it can be.
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A candidate that cannot be."""
 
-    Raises: ConfigError, if there is none: what is wrong with the last.
+    s: int
+    decay: float
+    why: str
+
+
+def candidates(cell: Cell, search: Search) -> tuple[list[Cell], list[Refused]]:
+    """What is tried: `cell` on the search's seeds, once for each s and decay with which it can be; and the others.
+
+    Raises: ConfigError, if there is none: what is wrong with the last; or if the cell has the seeds of the search.
     """
     decays = search.decay if search.decay and cell.strategy.name == "ensemble" else [cell.strategy.decay]
     stage = Stage(cell)
-    found, refused = [], None
-    for s, decay in product(search.s or [cell.strategy.s], decays):
-        tried = replace(cell, strategy=replace(cell.strategy, s=s, decay=float(decay)))
+    found, refused = [], []
+    for s, decay in dict.fromkeys(product(search.s or [cell.strategy.s], map(float, decays))):
+        tried = replace(cell, strategy=replace(cell.strategy, s=s, decay=decay))
         elsewhere = replace(tried, episodes=search.episodes, seed=SEED, reactions=False, traces=0)
         try:
             stage.check(tried)
             stage.check(elsewhere)
             found.append(elsewhere)
         except ConfigError as error:
-            refused = error
-    if refused is not None and not found:
-        raise refused
-    return found
+            refused.append(Refused(s, decay, str(error)))
+            last = error
+    if not found:
+        raise last
+    stop = SEED + search.episodes
+    if len(found) > 1 and cell.seed < stop and cell.seed + cell.episodes > SEED:
+        raise ConfigError(
+            f"seed is {cell.seed} and episodes {cell.episodes}, and the search plays the seeds {SEED} to {stop - 1}; "
+            f"what is reported must be others: give a seed of {stop} or more"
+        )
+    return found, refused
 
 
 def find_best(tried: Sequence[Cell], play: Play) -> tuple[StrategyConfig, list[Tried]]:
