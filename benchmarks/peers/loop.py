@@ -83,7 +83,7 @@ class PolicyPlanner:
 
         self.tiny = TinySmolVLA(torch_threads=1)
 
-    def infer(self, request: Request, newest: Any) -> Result:
+    def infer(self, request: Request, newest: Any, timer: Any = None) -> Result:
         """As LeRobot's engine infers."""
         seen = request.observations[-1]
         rows = frozen(self.tiny.chunk(seen.state, seen.images, max(request.delay, 1)))
@@ -102,7 +102,7 @@ class PythonPlanner:
     def __init__(self) -> None:
         self._took_s: list[float] = []
 
-    def infer(self, request: Request, newest: Any) -> Result:
+    def infer(self, request: Request, newest: Any, timer: Any = None) -> Result:
         """Adds numbers."""
         began = time.perf_counter()
         total = 0

@@ -11,6 +11,7 @@ In each drawing: above, the way of the cart, and the ways that the plans meant; 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ class Noting:
         self._planner = planner
         self.results: list[Result] = []
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Any = None) -> Result:
         self.results.append(self._planner.infer(request, newest))
         return self.results[-1]
 

@@ -49,6 +49,9 @@ class Fake:
     def rows(self, chunk: torch.Tensor) -> FloatArray:
         return frozen(chunk.double().numpy())
 
+    def normalised(self, rows: FloatArray) -> torch.Tensor:
+        return torch.tensor(rows, dtype=torch.float32)
+
 
 @dataclass
 class Gaussian(Fake):

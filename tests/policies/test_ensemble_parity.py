@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def rows_at(tick: int) -> FloatArray:
 class Random:
     """Plans something else at each tick."""
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Any = None) -> Result:
         seen = request.asked.observation
         return Result(request, rows_at(request.tick), request.tick, seen.state, Cost(0.0))
 

@@ -15,7 +15,7 @@ from rollahead.policies.local import LocalPlanner, local_planner, noise_of
 from rollahead.policies.policy import Trained
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.messages import Images, Observation, Request, Result, Snapshot
+from rollahead.runtime.messages import Images, Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.roll import Rollers, still
 from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec
 from rollahead.sim.demonstrations import record
@@ -328,3 +328,40 @@ def test_what_a_trained_policy_plays_in_real_time_is_what_it_plays_in_lockstep(w
     np.testing.assert_array_equal(played.records["action"], simulated.ticks["action"])
     np.testing.assert_array_equal(played.records["state"], simulated.ticks["state"])
     assert played.success == task.success
+
+
+# ---- hurrying -------------------------------------------------------------------------------------------------------
+
+
+class Slow:
+    """A timer by which each tenth of the denoising takes `step` ticks, and `spare` are left."""
+
+    def __init__(self, spare: float, step: float) -> None:
+        self._spare, self._step = spare, step
+
+    def left(self, share: float) -> float:
+        return self._spare - 10 * share * self._step
+
+
+@pytest.mark.parametrize("step", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("spare", [0.0, 1.0, 2.6, 4.0, 100.0])
+def test_a_planner_that_hurries_takes_as_many_steps_as_there_is_time_for_and_at_least_one(
+    spare: float, step: float
+) -> None:
+    policy = Gaussian()
+    robot = RobotSpec(
+        action=tuple(Dim(name, kind=Kind.VELOCITY) for name in policy.spec.action),
+        state=tuple(Dim(name) for name in policy.spec.state),
+        rate_hz=50.0,
+    )
+    seen = Observation(TICK, frozen(np.zeros(len(robot.state))))
+    none = frozen(np.zeros((0, 2)))
+    request = Request(Snapshot(TICK, (seen,), none, none, 0, 0), TICK, TICK, None, 4)
+    whole = local_planner(policy, {"name": "ddim"}, robot, Rollers(still), {})
+    hurried = local_planner(policy, {"name": "ddim"}, robot, Rollers(still), {}, hurries=True)
+    made = hurried.infer(request, lambda: request.asked, Slow(spare, step))
+    fits = max(min(int(spare / step + 1e-9), 10), 1)
+    assert (made.steps, made.calls, bool(made.made & Made.CUT)) == (fits, fits, fits < 10)
+    assert made.cost.fixed == pytest.approx((10 - fits) * step)
+    calm = whole.infer(request, lambda: request.asked, Slow(spare, step))
+    assert (calm.steps, calm.made, calm.cost.fixed) == (10, 0, 0.0)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import permutations, product
+from typing import Any
 
 import numpy as np
 
@@ -157,7 +158,7 @@ class Thinker:
         self._noisy = noisy
         self._script = ScriptedPlanner(self._plan, ROLLER)
 
-    def infer(self, request: Request, look: Callable[[], Snapshot]) -> Result:
+    def infer(self, request: Request, look: Callable[[], Snapshot], timer: Any = None) -> Result:
         """Remembers what it was given."""
         result = self._script.infer(request, look)
         window = bind(request, look(), ROLLER) if len(request.observations) > 1 else ()

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def test_a_nan_that_speed_up_would_drop_is_refused_too(row: int) -> None:
 @pytest.mark.parametrize("given", [None, np.zeros((6, 2)), [[0.0, 0.0]] * 6], ids=lambda given: type(given).__name__)
 def test_a_planner_that_gives_no_result_is_refused_with_what_it_gave_and_the_tick(given: object) -> None:
     class Planner:
-        def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
+        def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Any = None) -> Result:
             return given  # type: ignore[return-value]
 
     with pytest.raises(InferenceError) as caught:

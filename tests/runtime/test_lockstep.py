@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from itertools import count
 
@@ -9,14 +10,15 @@ from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.inference import Inference
-from rollahead.runtime.latency import Fixed
+from rollahead.runtime.latency import Fixed, Latency
 from rollahead.runtime.lockstep import Lockstep
-from rollahead.runtime.messages import Observation
+from rollahead.runtime.messages import Cost, Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.strategy import Vlash
+from rollahead.runtime.timer import UNHURRIED, Timer
 from rollahead.runtime.trace import TickStatus, Trace
 from rollahead.runtime.trigger import Every
 
@@ -97,3 +99,45 @@ def test_interrupting_is_no_failure_of_the_planner() -> None:
     with pytest.raises(KeyboardInterrupt):
         lockstep.run(0, 30)
     assert not lockstep.robot.stopped  # type: ignore[attr-defined]
+
+
+# ---- planners that hurry --------------------------------------------------------------------------------------------
+
+
+class Hurried:
+    """A planner of `of` steps, which takes as many as its timer leaves time for."""
+
+    def __init__(self, of: int) -> None:
+        self._of = of
+        self.steps: list[int] = []
+
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+        step, steps = timer.left(0.0) - timer.left(1 / self._of), 1
+        while steps < self._of and timer.left(steps / self._of) >= step - 1e-9:
+            steps += 1
+        timer.left(steps / self._of)
+        self.steps.append(steps)
+        made = Made.CUT if steps < self._of else 0
+        return Result(request, np.full((12, 1), 4.0), newest().tick, np.zeros(1), Cost(0.0), steps, steps, made)
+
+
+@pytest.mark.parametrize("bind", [0, 1, 2])
+@pytest.mark.parametrize("done", range(3, 13))
+def test_a_planner_that_hurries_is_there_by_its_deadline_if_one_step_is(bind: int, done: int) -> None:
+    planned, of = 4, 5
+    planner, delay = Hurried(of), DelayEstimator(fixed=planned)
+    executor = Executor(LoopbackRobot(SPEC), Vlash(Every(8)), delay, Trace(SPEC, 50), horizon=12)
+    inference = Inference(planner, SpeedUp(SPEC, 1), horizon=12, action_dim=1)
+
+    class Always:
+        def sample(self, seed: int, n: int) -> Latency:
+            return Latency(bind, done)
+
+    Lockstep(executor, inference, Always(), lambda: None).run(0, 30)
+    step = (done - bind) / of
+    fits = max(min(int((planned - bind) / step + 1e-9), of), 1)
+    for record, steps in zip(executor.trace.inferences, planner.steps, strict=False):
+        assert (record.steps, steps) == (fits, fits)
+        assert record.made == (Made.CUT if fits < of else 0)
+        assert record.delay == (done if fits == of else max(math.ceil(bind + fits * step - 1e-9), bind))
+    assert executor.trace.inferences

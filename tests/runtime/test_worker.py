@@ -1,4 +1,5 @@
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from rollahead.runtime.clock import FakeClock, Grid
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import Fixed
 from rollahead.runtime.mailbox import Mailbox
-from rollahead.runtime.messages import Failure, Observation, Request, Result, Snapshot
+from rollahead.runtime.messages import Cost, Failure, Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.runtime.speedup import SpeedUp
+from rollahead.runtime.timer import EARLY, UNHURRIED, Timer
 from rollahead.runtime.worker import AFTER_HEAD, BEFORE_HEAD, Worker
 
 RATE_HZ = 10.0
@@ -99,6 +101,41 @@ def test_with_a_late_binding_the_state_is_that_of_the_tick_it_is_bound_in() -> N
     desk.clock.sleep_until_ns = sleep  # type: ignore[method-assign]
     desk.worker.step(GRID)
     assert seen == [9]
+
+
+class Hurried:
+    """A planner that looks at its timer, and ends after 2 of 4 steps, which saves it 3 ticks."""
+
+    def __init__(self) -> None:
+        self.left: list[float] = []
+
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+        self.left = [timer.left(0.0), timer.left(0.5)]
+        rows = frozen(np.zeros((H, 1)))
+        return Result(request, rows, newest().tick, frozen([0.0]), Cost(3.0), 2, 2, Made.CUT)
+
+
+def hurried(latency: Fixed | None) -> tuple[Desk, Hurried]:
+    desk, planner = Desk(latency), Hurried()
+    inference = Inference(planner, SpeedUp(SPEC, 1), horizon=H, action_dim=1)
+    desk.worker = Worker(inference, desk.outbox, desk.inbox, desk.clock, latency)
+    desk.publish(3, ask=True)
+    desk.clock.sleep_until_ns(GRID.due_ns(3.5))
+    desk.worker.step(GRID)
+    return desk, planner
+
+
+def test_a_planner_is_told_the_time_to_its_deadline_and_what_it_saves_counts_as_if_it_had_been_taken() -> None:
+    desk, planner = hurried(None)
+    assert planner.left == pytest.approx([1.5 - EARLY] * 2)
+    assert desk.result().cost.fixed == pytest.approx(0.5 + 3.0)
+
+
+def test_of_an_injected_latency_only_the_share_that_was_made_is_waited_for() -> None:
+    desk, planner = hurried(Fixed(8))
+    assert planner.left == [2.0, -2.0]  # 2 ticks to the deadline; half of 8 are 2 too many
+    assert desk.clock.now_ns() == GRID.due_ns(3 + 4 - BEFORE_HEAD)
+    assert desk.result().cost.fixed == 8.0
 
 
 def test_warming_up_answers_nothing_and_leaves_the_request_taken() -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.messages import Request, Result, Snapshot
 from rollahead.runtime.planner import Planner
+from rollahead.runtime.timer import UNHURRIED, Timer
 from rollahead.sim.evaluation import Cell, planning_of, run_episode
 from rollahead.sim.mole import WhackAMole
 from rollahead.sim.timing import AT_ONCE, COLD, EVERY_TICK, Timed, time_inferences
@@ -18,8 +19,8 @@ class Kept:
     planner: Planner
     results: list[Result] = field(default_factory=list)
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
-        self.results.append(self.planner.infer(request, newest))
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+        self.results.append(self.planner.infer(request, newest, timer))
         return self.results[-1]
 
 

@@ -94,7 +94,7 @@ class LeRobotDiffusion:
 
     def normalised(self, rows: FloatArray) -> torch.Tensor:
         """(n, A), of rows in robot units: what `rows` undoes. Phase: hot."""
-        return self._action.normalise(torch.from_numpy(rows).float().to(self.device))
+        return self._action.normalise(torch.tensor(rows, dtype=torch.float32).to(self.device))
 
 
 def process_of(policy: Any) -> Diffusion:

@@ -5,6 +5,7 @@
 Threads: the worker's alone.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,10 +21,11 @@ from rollahead.policies.samplers import Draw, Noise, Sampled, Sampler, make_samp
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.binding import bind
 from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.messages import Cost, Images, Observation, Request, Result, Snapshot
+from rollahead.runtime.messages import Cost, Images, Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.roll import Rollers, still
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import NameMap, PolicySpec, RobotSpec, map_by_name
+from rollahead.runtime.timer import UNHURRIED, Timer
 
 GROUPS = ("action", "state", "environment", "cameras")  # of names
 CPU = torch.device("cpu")
@@ -35,7 +37,8 @@ REMEDY = "rename it, as in planner.rename={the policy's name: the robot's}, or t
 
 class LocalPlanner:
     """Plans with `policy`. mapping: how its names are the robot's; cameras: of each of its cameras the robot's; memory:
-    of the last plan, None for a policy that has no use for it; chunking: how a chunk goes on from the last one."""
+    of the last plan, None for a policy that has no use for it; chunking: how a chunk goes on from the last one;
+    hurries: whether it takes fewer steps where there is no time for all."""
 
     def __init__(
         self,
@@ -46,7 +49,10 @@ class LocalPlanner:
         cameras: Mapping[str, str] | None = None,
         memory: Memory | None = None,
         chunking: Chunking = PLAIN,
+        *,
+        hurries: bool = False,
     ) -> None:
+        self._hurries = hurries
         self._memory = memory
         self._chunking = chunking
         self._policy = policy
@@ -55,7 +61,7 @@ class LocalPlanner:
         self._rollers = rollers
         self._cameras = cameras or {}
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
         """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
         with torch.inference_mode():
             images = [self._pictures(seen) for seen in request.observations]
@@ -63,7 +69,8 @@ class LocalPlanner:
             bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
             known = [self._mapping.observation(seen) for seen in bound]
             context = self._policy.bind(context, known, self._ahead(request, bound[-1]))
-            chunk, drawn = self._drawn(request, context)
+            hurry = Hurry(timer if self._hurries else UNHURRIED, self._sampler.calls)
+            chunk, drawn = self._drawn(request, context, hurry)
             rows = self._policy.rows(chunk)
             if self._memory is not None:
                 self._memory.keep(request, chunk, rows)
@@ -72,13 +79,13 @@ class LocalPlanner:
             rows=frozen(self._mapping.rows(rows)),
             state_tick=bound[-1].state_tick,
             anchor=bound[-1].state,
-            cost=Cost(fixed=0.0),
+            cost=Cost(fixed=hurry.saved if drawn.made & Made.CUT else 0.0),
             calls=drawn.steps * self._chunking.candidates,
             steps=drawn.steps,
             made=drawn.made,
         )
 
-    def _drawn(self, request: Request, context: Context) -> tuple[torch.Tensor, Sampled]:
+    def _drawn(self, request: Request, context: Context, more: Callable[[], bool]) -> tuple[torch.Tensor, Sampled]:
         """The chunk (T, A) for `request`, and how it was drawn."""
         policy, memory, chunking = self._policy, self._memory, self._chunking
         noise = noise_of(request, policy, chunking.candidates)
@@ -86,7 +93,7 @@ class LocalPlanner:
             drawn = self._sampler(policy, context, noise)
             return drawn.chunks[0], drawn
         known = memory.known(request)
-        draw = Draw(guess=memory.guess(request), steering=chunking.steering(request, known))
+        draw = Draw(guess=memory.guess(request), steering=chunking.steering(request, known), more=more)
         drawn = self._sampler(policy, context, noise, draw)
         return drawn.chunks[chunking.choose(drawn.chunks, request, known)], drawn
 
@@ -111,9 +118,12 @@ def local_planner(
     rename: Mapping[str, str],
     sizes: Mapping[str, tuple[int, int]] | None = None,
     strategy: StrategyConfig = STRATEGY,
+    *,
+    hurries: bool = False,
 ) -> LocalPlanner:
     """`policy` as the planner of `robot`. sampler: a `name` and options; rename: names of the policy's to the robot's;
-    sizes: by the policy's camera (height, width), of those that take only one; strategy: what the rows are for.
+    sizes: by the policy's camera (height, width), of those that take only one; strategy: what the rows are for;
+    hurries: as of `LocalPlanner`.
 
     Raises: ConfigError, if they do not go together.
     """
@@ -123,7 +133,8 @@ def local_planner(
     _check_sizes(robot, cameras, sizes or {})
     made = make_sampler(sampler, policy)
     memory = Memory(policy, spec, mapping, robot, strategy.q) if hasattr(policy, "denoise") else None
-    return LocalPlanner(policy, made, mapping, rollers, cameras, memory, chunking=make_chunking(strategy, policy, made))
+    chunking = make_chunking(strategy, policy, made)
+    return LocalPlanner(policy, made, mapping, rollers, cameras, memory, chunking, hurries=hurries)
 
 
 def _check_sizes(robot: RobotSpec, cameras: Mapping[str, str], sizes: Mapping[str, tuple[int, int]]) -> None:
@@ -155,6 +166,31 @@ def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:
                 f"rename gives the policy {', '.join(twice)} twice in {group}; every name must be its own"
             )
     return replace(spec, **changed)
+
+
+class Hurry:
+    """Whether there is time for another step of denoising, by what those before took. of: steps in all."""
+
+    def __init__(self, timer: Timer, of: int) -> None:
+        self._timer, self._of = timer, of
+        self._steps = 0
+        self._left = self._at_first = timer.left(0.0)
+
+    def __call__(self) -> bool:
+        """Called after each step but the last. Phase: hot."""
+        self._steps += 1
+        self._left = self._timer.left(self._steps / self._of)
+        return self._left >= self._step - 1e-9
+
+    @property
+    def saved(self) -> float:
+        """Ticks that the steps left out would have taken."""
+        return self._step * max(self._of - self._steps, 0)
+
+    @property
+    def _step(self) -> float:
+        """Ticks that a step takes."""
+        return (self._at_first - self._left) / self._steps if math.isfinite(self._left) and self._steps else 0.0
 
 
 def noise_of(request: Request, policy: Policy, chunks: int = 1) -> Noise:

@@ -13,6 +13,7 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.messages import Request, Result, Snapshot
 from rollahead.runtime.planner import Planner
 from rollahead.runtime.speedup import SpeedUp
+from rollahead.runtime.timer import UNHURRIED, Timer
 
 
 class Inference:
@@ -23,13 +24,13 @@ class Inference:
         self._speed_up = speed_up
         self._shape = (horizon, action_dim)
 
-    def __call__(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
+    def __call__(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
         """The answer to `request`, with (H // q, A) rows, one per tick. Phase: hot, in the worker.
 
         Raises: InferenceError, if the planner raises, or its rows are of another shape or not finite.
         """
         try:
-            result = self._planner.infer(request, newest)
+            result = self._planner.infer(request, newest, timer)
         except ControlError:
             raise
         except Exception as error:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.inference import Inference
-from rollahead.runtime.latency import LatencyModel
-from rollahead.runtime.messages import Cost, Request, Result, Snapshot
+from rollahead.runtime.latency import Latency, LatencyModel
+from rollahead.runtime.messages import Cost, Made, Request, Result, Snapshot
+from rollahead.runtime.timer import LatencyTimer
 
 
 @dataclass(slots=True)
@@ -21,10 +22,10 @@ class _Flight:
     """An inference under way."""
 
     request: Request
-    bind_at: int
-    done_at: int
-    cost: Cost
+    begun: int
+    latency: Latency
     result: Result | None = None
+    done_at: int = 0  # once there is one
 
 
 class Lockstep:
@@ -87,14 +88,17 @@ class Lockstep:
         if self._flight is None and snapshot.request is not None and snapshot.request is not self._taken:
             self._flight = self._begin(snapshot.request, k)
         flight = self._flight
-        if flight is not None and flight.result is None and k >= flight.bind_at:
-            flight.result = replace(self._inference(flight.request, self._snapshot), cost=flight.cost)
+        if flight is not None and flight.result is None and k >= flight.begun + flight.latency.bind:
+            timer = LatencyTimer(flight.latency, flight.request.deadline - flight.begun)
+            result = self._inference(flight.request, self._snapshot, timer)
+            flight.result = replace(result, cost=Cost(fixed=flight.latency.done))
+            flight.done_at = flight.begun + (timer.done if result.made & Made.CUT else flight.latency.done)
 
     def _begin(self, request: Request, k: int) -> _Flight:
         latency = self._latency.sample(self._seed, self._begun)
         self._taken = request
         self._begun += 1
-        return _Flight(request, k + latency.bind, k + latency.done, Cost(fixed=latency.done))
+        return _Flight(request, k, latency)
 
     def _deliver(self, k: int) -> None:
         flight = self._flight

@@ -15,6 +15,7 @@ from rollahead.runtime.messages import Cost, Observation, Request, Result, Snaps
 from rollahead.runtime.roll import SceneRoller, StateRoller, still
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import NameMap
+from rollahead.runtime.timer import UNHURRIED, Timer
 
 Plan = Callable[[Observation, np.random.Generator], FloatArray]
 
@@ -22,8 +23,10 @@ Plan = Callable[[Observation, np.random.Generator], FloatArray]
 class Planner(Protocol):
     """The seam of everything that makes rows for a request."""
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
-        """The rows for `request`. `newest` gives the executor's newest snapshot. Phase: hot, in the worker."""
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+        """The rows for `request`. newest: gives the executor's newest snapshot; timer: says how much time is left. Who
+        takes fewer steps for it says so (`Made.CUT`), and as cost the ticks that this has saved. Phase: hot, in the
+        worker."""
         ...
 
 
@@ -45,7 +48,7 @@ class ScriptedPlanner:
         self._roller = roller
         self._scene = scene
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
         """Binds at once and calls the function."""
         observation = bind(request, newest(), self._roller, self._scene)[-1]
         rows = self._plan(observation, generator("planner", *request.seed))

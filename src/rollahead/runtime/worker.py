@@ -12,7 +12,8 @@ from rollahead.runtime.clock import Clock, Grid
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import LatencyModel
 from rollahead.runtime.mailbox import Box
-from rollahead.runtime.messages import Cost, Failure, Request, Result, Snapshot
+from rollahead.runtime.messages import Cost, Failure, Made, Request, Result, Snapshot
+from rollahead.runtime.timer import ClockTimer, LatencyTimer
 
 WAIT_S = 0.1  # how often it looks whether it shall end
 AFTER_HEAD = 0.25  # of a tick: its snapshot is out by then
@@ -85,15 +86,17 @@ class Worker:
 
     def _answer(self, request: Request, begun: int, grid: Grid) -> Result:
         if self._latency is None:
-            result = self._inference(request, self._newest)
+            result = self._inference(request, self._newest, ClockTimer(self._clock, grid, request.deadline))
             took_ns = self._clock.now_ns() - grid.due_ns(begun)
-            return replace(result, cost=Cost(fixed=took_ns * 1e-9 * grid.rate_hz))
+            return replace(result, cost=Cost(fixed=took_ns * 1e-9 * grid.rate_hz + result.cost.fixed))
         latency = self._latency.sample(self._seed, self._begun)
         self._begun += 1
         if latency.bind:
             self._clock.sleep_until_ns(grid.due_ns(begun + latency.bind + AFTER_HEAD))
-        result = self._inference(request, self._newest)
-        self._clock.sleep_until_ns(grid.due_ns(begun + latency.done - BEFORE_HEAD))
+        timer = LatencyTimer(latency, request.deadline - begun)
+        result = self._inference(request, self._newest, timer)
+        done = timer.done if result.made & Made.CUT else latency.done
+        self._clock.sleep_until_ns(grid.due_ns(begun + done - BEFORE_HEAD))
         return replace(result, cost=Cost(fixed=latency.done))
 
     def _newest(self) -> Snapshot:

@@ -85,7 +85,9 @@ def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
     return Planning(ScriptedPlanner(plan, brief.rollers.state, brief.rollers.scene), horizon)
 
 
-def _policy(brief: Brief, checkpoint: str, dataset: str | None = None, rename: Any = None) -> Planning:
+def _policy(
+    brief: Brief, checkpoint: str, dataset: str | None = None, rename: Any = None, hurries: bool = False
+) -> Planning:
     from rollahead.policies.checkpoint import camera_sizes, load_policy
     from rollahead.policies.local import local_planner
     from rollahead.policies.shipped import find
@@ -93,7 +95,8 @@ def _policy(brief: Brief, checkpoint: str, dataset: str | None = None, rename: A
     names = _names({} if rename is None else rename)
     folder, robot = find(checkpoint), brief.scene.spec
     policy = load_policy(folder, dataset=dataset, robot=robot)
-    planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, camera_sizes(folder), brief.strategy)
+    sizes, own = camera_sizes(folder), brief.strategy
+    planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, sizes, own, hurries=hurries)
     return Planning(planner, policy.spec.horizon, policy.spec.n_obs)
 
 

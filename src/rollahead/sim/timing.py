@@ -11,6 +11,7 @@ from dataclasses import replace
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.messages import Request, Result, Snapshot
 from rollahead.runtime.planner import Planner
+from rollahead.runtime.timer import UNHURRIED, Timer
 from rollahead.runtime.tuning import Tuning, tuned_process
 from rollahead.sim.evaluation import Cell, planning_of, run_episode
 from rollahead.sim.task import Task
@@ -39,12 +40,12 @@ class Timed:
         """Whether so many were timed."""
         return len(self.seconds) == self._count
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot]) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
         """As the planner does."""
         if self.done and self._last is not None:
             return replace(self._last, request=request)
         began_ns = time.perf_counter_ns()
-        self._last = self._planner.infer(request, newest)
+        self._last = self._planner.infer(request, newest, timer)
         self._seconds.append((time.perf_counter_ns() - began_ns) * 1e-9)
         return self._last
 

@@ -70,7 +70,7 @@ class FlowAdapter:
 
     def normalised(self, rows: FloatArray) -> torch.Tensor:
         """(n, A), of rows in robot units: what `rows` undoes. Phase: hot."""
-        return self._action.normalise(torch.from_numpy(rows).float())
+        return self._action.normalise(torch.tensor(rows, dtype=torch.float32))
 
 
 def load(checkpoint: Checkpoint) -> FlowAdapter:
