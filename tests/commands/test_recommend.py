@@ -115,6 +115,16 @@ def test_a_recorded_run_gives_its_latencies(rollahead: Command) -> None:
     assert "use vlash, s = 5, d = 5" in ran.out
 
 
+def test_the_recording_that_comes_with_it_is_answered_though_chunks_are_too_short_to_follow_it(
+    rollahead: Command,
+) -> None:
+    ran = rollahead("calibrate", "latency=diffusion", "name=mine", "episodes=0")
+    assert (ran.status, ran.err) == (0, "")
+    assert "use vlash, s = 32, d = 32" in ran.out
+    assert "with d estimated" not in ran.out
+    assert "d estimated" not in [one["name"] for one in summary_of()["shown"]]
+
+
 @pytest.mark.parametrize(("roller", "said"), [("robot", 1), ("scene", 0)])
 def test_a_scene_that_moves_on_its_own_is_spoken_of_unless_it_is_rolled_too(
     roller: str, said: int, rollahead: Command

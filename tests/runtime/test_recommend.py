@@ -6,7 +6,7 @@ import pytest
 
 from rollahead.runtime.build import StrategyConfig, make_delay, make_strategy
 from rollahead.runtime.forecast import Forecast, forecast
-from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Spikes, Uniform
+from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes, Uniform
 from rollahead.runtime.recommend import (
     CHOSEN,
     MISS,
@@ -50,12 +50,12 @@ def key(candidate: Candidate) -> tuple[str, int, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Even:
-    """Each of 1 to `most` ticks as often as any other."""
+    """Each of 1 to `most` ticks as often as any other, also in the short run."""
 
     most: int
 
     def sample(self, seed: int, n: int) -> Latency:
-        return Latency(0, 1 + n % self.most)
+        return Latency(0, 1 + 37 * n % self.most)
 
 
 def expected(d: int, most: int, weight: float) -> float:
@@ -179,13 +179,43 @@ def test_neighbours_are_other_plans_of_the_same_strategy_and_sync_at_its_own_s()
 
 @pytest.mark.parametrize("latency", [HEAVY, Lognormal(6.0, 12.0), Uniform(2, 9)], ids=["heavy", "lognormal", "uniform"])
 def test_a_delay_that_is_estimated_comes_to_the_same_and_is_never_refused(latency: LatencyModel) -> None:
-    ticks = sampled(setting(latency))
     chosen = recommend(setting(latency)).chosen.strategy
-    estimated = following(chosen, ticks)
+    estimated = following(chosen, setting(latency))
+    assert estimated is not None
     delays = [make_delay(estimated, latency, seed).delay for seed in range(40)]
     assert estimated.d is None
     assert sum(delays) / len(delays) == pytest.approx(planned(chosen), abs=1)
     assert max(delays) <= estimated.s
+
+
+def test_the_s_of_an_estimated_delay_is_three_standard_errors_above_its_quantile() -> None:
+    assert following(StrategyConfig("vlash", s=1, d=40), setting(Even(100), horizon=100)) == StrategyConfig(
+        "vlash", s=61, d=None, quantile=0.4
+    )  # 40 + 3 * sqrt(0.4 * 0.6 / 50) of 100, rounded up
+
+
+def test_a_recording_whose_slow_stretches_are_longer_than_what_is_estimated_from_is_never_refused() -> None:
+    latency = Recorded([Latency(0, 4)] * 400 + [Latency(0, 12)] * 100)
+    estimated = following(StrategyConfig("vlash", s=4, d=4), setting(latency))
+    assert estimated is not None
+    assert max(make_delay(estimated, latency, seed).delay for seed in range(200)) == 12 == estimated.s
+
+
+@pytest.mark.parametrize(
+    ("latency", "speed"),
+    [
+        (Recorded.from_file("diffusion_busy", 50.0), 1.0),
+        (Uniform(10, 40), 1.0),
+        (Spikes(8, 0.3, 30, 40), 1.0),
+        (Lognormal(8.0, 12.0), 3.0),
+    ],
+    ids=["recorded", "uniform", "spikes", "at a speed"],
+)
+def test_a_delay_whose_estimate_may_be_more_than_chunks_last_is_left_out(latency: LatencyModel, speed: float) -> None:
+    advice = recommend(setting(latency, speed=speed))
+    assert "d estimated" not in advice.neighbours
+    for one in (advice.chosen, *advice.neighbours.values()):
+        make_strategy(one.strategy, ROVER, H, make_delay(one.strategy, latency, 0).delay)
 
 
 @pytest.mark.parametrize(("d", "most"), [(8, 2), (2, 8)])

@@ -105,8 +105,8 @@ def main(config: DictConfig) -> None:
         console().print(words, soft_wrap=True)
     console().print(table(shown, bench.setting.spec.period_s))
     console().print(f"to use it: {_command(advice.chosen.strategy)}", soft_wrap=True)
-    if advice.chosen.strategy.name == "vlash":
-        console().print(_following(bench, advice), soft_wrap=True)
+    if advice.chosen.strategy.name == "vlash" and (estimated := following(advice.chosen.strategy, bench.setting)):
+        console().print(_following(estimated), soft_wrap=True)
 
 
 def bench_of(config: DictConfig, chosen: RecommendOptions) -> Bench:
@@ -249,9 +249,8 @@ def _words(bench: Bench, advice: Recommendation) -> Iterator[str]:
         )
 
 
-def _following(bench: Bench, advice: Recommendation) -> str:
+def _following(strategy: StrategyConfig) -> str:
     """The same where latencies drift."""
-    strategy = following(advice.chosen.strategy, sampled(bench.setting))
     numbers = f"strategy.s={strategy.s} strategy.d=null strategy.quantile={strategy.quantile:g}"
     return f"or, where the latency drifts, with d estimated: {numbers}"
 

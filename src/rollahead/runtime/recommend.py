@@ -28,6 +28,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import WARM_UP, StrategyConfig
 from rollahead.runtime.feasibility import check_schedule
@@ -143,9 +145,14 @@ def recommend(setting: Setting) -> Recommendation:
     )
 
 
+def drawn_ticks(setting: Setting) -> list[int]:
+    """How long inferences take, in ticks, one after the other."""
+    return [setting.latency.sample(setting.seed, n).done for n in range(SAMPLES)]
+
+
 def sampled(setting: Setting) -> list[int]:
-    """How long inferences take, in ticks, the shortest first."""
-    return sorted(setting.latency.sample(setting.seed, n).done for n in range(SAMPLES))
+    """The same, the shortest first."""
+    return sorted(drawn_ticks(setting))
 
 
 def rank(ticks: Sequence[int], share: float) -> int:
@@ -177,14 +184,18 @@ def cost(made: Forecast, setting: Setting) -> float:
     return made.reaction_mean + (MISS * made.lost if setting.moving else 0.0) + still
 
 
-def following(strategy: StrategyConfig, ticks: Sequence[int]) -> StrategyConfig:
+def following(strategy: StrategyConfig, setting: Setting) -> StrategyConfig | None:
     """The same with a delay that is estimated, as the quantile in the middle of all that give its d, so that it follows
-    latencies that drift. Its s is as large as an estimate of these `ticks`, sorted, will ever be."""
+    latencies that drift. Its s is as large as an estimate will ever be, of latencies that are drawn one by one or come
+    as they do here; None, if chunks are too short for that."""
+    ticks = sampled(setting)
     below, upto = bisect_left(ticks, planned(strategy)), bisect_right(ticks, planned(strategy))
     quantile = round((below + upto) / 2 / len(ticks), 2)
     unsure = 3 * math.sqrt(quantile * (1 - quantile) / WARM_UP)
-    s = max(strategy.s, rank(ticks, min(quantile + unsure, 1.0)))
-    return replace(strategy, s=s, d=None, quantile=quantile)
+    windows = np.lib.stride_tricks.sliding_window_view(drawn_ticks(setting), WARM_UP)
+    estimates = (rank(sorted(window), quantile) for window in windows.tolist())
+    s = max(strategy.s, rank(ticks, min(quantile + unsure, 1.0)), *estimates)
+    return replace(strategy, s=s, d=None, quantile=quantile) if s <= setting.ticks else None
 
 
 def _candidates(setting: Setting, ticks: Sequence[int]) -> Iterator[Candidate]:
@@ -231,8 +242,8 @@ def _neighbours(
         for words, d in (("d at the median", body), ("d at the p95", rank(ticks, 0.95))):
             same = [one for one in candidates if one.strategy.name == "vlash" and one.strategy.d == d != strategy.d]
             yield from ((words, one) for one in same[:1])
-        if ticks[0] < ticks[-1]:
-            yield "d estimated", candidate(setting, following(strategy, ticks), body)
+        if ticks[0] < ticks[-1] and (estimated := following(strategy, setting)) is not None:
+            yield "d estimated", candidate(setting, estimated, body)
         if chosen.forecast.late and setting.only_moving:
             yield "late plans moved", candidate(setting, replace(strategy, late="moved"), body)
     if strategy.name != "sync":
