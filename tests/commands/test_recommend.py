@@ -32,7 +32,7 @@ def test_a_latency_is_answered_with_a_schedule_and_the_command_that_uses_it(roll
     assert (ran.status, ran.err) == (0, "")
     assert "take 6 ticks of 20 ms at the median, 13 at the p95, 14 at most; chunks have 32 rows" in ran.out
     assert "use vlash, s = 6, d = 6, q = 1: actions are moves from where the robot is" in ran.out
-    assert "the largest speed-up that its chunks would bear is q = 2" in ran.out
+    assert "the largest speed-up that its chunks would bear is q = 1" in ran.out
     assert "to use it: rollahead run strategy=vlash strategy.s=6 strategy.d=6\n" in ran.out
     assert " % of the plans will be late: see what strategy.late=moved makes of them" in ran.out
     assert "with d estimated: strategy.s=6 strategy.d=null strategy.quantile=0.4\n" in ran.out

@@ -218,9 +218,31 @@ def test_a_delay_whose_estimate_may_be_more_than_chunks_last_is_left_out(latency
         make_strategy(one.strategy, ROVER, H, make_delay(one.strategy, latency, 0).delay)
 
 
-@pytest.mark.parametrize(("d", "most"), [(8, 2), (2, 8)])
-def test_the_largest_speed_up_leaves_chunks_of_d_and_s(d: int, most: int) -> None:
-    assert recommend(setting(Fixed(d))).most_q == most == H // (2 * d)
+@pytest.mark.parametrize(
+    ("spec", "latency", "speed", "most"),
+    [
+        (ROVER, Fixed(8), 1.0, 4),  # s = d = 8: as long as 8 ticks
+        (ROVER, Fixed(8), 4.0, 4),
+        (ROVER, Fixed(2), 1.0, 16),
+        (ARM, Fixed(8), 1.0, 2),  # naive: d + s
+        (ARM, Fixed(20), 1.0, 1),
+        (ROVER, HEAVY, 1.0, 1),  # 8 ticks would do for s and d, and not for what comes late
+        (ROVER, Fixed(40), 1.0, 1),
+    ],
+)
+def test_the_largest_speed_up_leaves_chunks_that_the_schedule_can_do_with(
+    spec: RobotSpec, latency: LatencyModel, speed: float, most: int
+) -> None:
+    advice = recommend(setting(latency, spec, speed=speed))
+    assert advice.most_q == most
+
+    def underruns(q: int) -> float:
+        strategy = advice.chosen.strategy
+        return forecast(strategy, H // q, latency, ticks=walked(strategy, 6)).underruns
+
+    allowed = max(MOST_UNDERRUNS, underruns(int(speed)))
+    assert underruns(most) <= allowed
+    assert underruns(most + 1) > allowed
 
 
 def test_at_a_speed_chunks_are_shorter_and_the_schedule_is_for_these() -> None:

@@ -105,8 +105,7 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Recommendation:
     """chosen: what to use; candidates: all that were looked at, the best first; neighbours: by name, what else one
-    might think of; most_q: the greatest speed-up at which chunks are long enough for the schedule; why: in sentences.
-    """
+    might think of; most_q: see there; why: in sentences."""
 
     chosen: Candidate
     candidates: tuple[Candidate, ...]
@@ -135,14 +134,28 @@ def recommend(setting: Setting) -> Recommendation:
     ticks = sampled(drawn)
     found = sorted(_candidates(drawn, ticks), key=lambda one: (one.cost, one.strategy.s))
     chosen, why = _choose(drawn, found, ticks)
-    strategy = chosen.strategy
     return Recommendation(
         chosen=chosen,
         candidates=tuple(found),
         neighbours=dict(_neighbours(drawn, chosen, found, ticks)),
-        most_q=setting.horizon // (strategy.s + (planned(strategy) if strategy.name != "sync" else 0)),
+        most_q=most_q(drawn, chosen, rank(ticks, 0.5)),
         why=why,
     )
+
+
+def most_q(setting: Setting, chosen: Candidate, body: int) -> int:
+    """The greatest speed-up at which chunks are long enough for the schedule: it can be, and leaves at most 1 % of the
+    ticks without an action, or as many as now. body: the ticks that inferences mostly take."""
+    strategy, allowed = chosen.strategy, max(MOST_UNDERRUNS, chosen.forecast.underruns)
+
+    def too_fast(q: int) -> bool:
+        faster = replace(setting, speed=float(q))
+        if not feasible(strategy.name, faster.ticks, strategy.s, planned(strategy)):
+            return True
+        return candidate(faster, replace(strategy, q=q), body).forecast.underruns > allowed
+
+    speeds = range(setting.q, setting.horizon + 1)
+    return speeds[bisect_left(speeds, True, lo=1, key=too_fast) - 1]  # the shorter chunks are, the more ticks have none
 
 
 def drawn_ticks(setting: Setting) -> list[int]:
