@@ -134,6 +134,16 @@ def test_a_scene_that_moves_on_its_own_is_spoken_of_unless_it_is_rolled_too(
     assert ran.out.count("use roller=scene, or a policy that was trained with offsets") == said
 
 
+@pytest.mark.parametrize(("ticks", "said"), [(8, 0), (16, 1)])
+def test_it_is_not_of_a_policy_that_was_trained_with_offsets_as_large_as_the_delay(
+    ticks: int, said: int, rollahead: Command
+) -> None:
+    latency = ["latency=fixed", f"latency.ticks={ticks}"]
+    ran = rollahead("calibrate", "task=belt", "planner=flow", *latency, "episodes=0")
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.count(f"a policy that was trained with offsets of {ticks} or more") == said
+
+
 def test_a_speed_is_a_q_and_stands_in_the_command(rollahead: Command) -> None:
     ran = rollahead("calibrate", "latency=fixed", "latency.ticks=4", "speed=2", "episodes=0")
     assert (ran.status, ran.err) == (0, "")
@@ -160,6 +170,8 @@ REFUSED: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "half a speed": (["latency=fixed", "speed=1.5"], ("speed is 1.5", "whole number")),
     "chunks too short": (["latency=fixed", "horizon=3", "speed=4"], ("3 rows is too short", "speed=4")),
     "no rows": (["latency=fixed", "horizon=0"], ("horizon is 0",)),
+    "rows without end": (["latency=fixed", "horizon=100000"], ("lasts 100000 ticks", "a horizon of at most 1000")),
+    "a latency without end": (["latency=fixed", "latency.ticks=100000"], ("take 100000 ticks", "at most 1000")),
     "nothing to measure": (["planner=scripted", "inferences=0"], ("inferences 0",)),
     "a real robot's planner": (["robot=loopback", "planner=wave"], ("robot is real", "latency=recorded")),
     "another task's planner": (["planner=policy", "planner.checkpoint=mole_flo"], ("'mole_flo'", "mole_flow")),

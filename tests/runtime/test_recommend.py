@@ -4,13 +4,18 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig, make_delay, make_strategy
 from rollahead.runtime.forecast import Forecast, forecast
 from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes, Uniform
 from rollahead.runtime.recommend import (
     CHOSEN,
+    HORIZONS,
+    INFERENCES,
+    LONGEST,
     MISS,
     MOST_UNDERRUNS,
+    WALKED,
     Candidate,
     Drawn,
     Setting,
@@ -250,6 +255,20 @@ def test_at_a_speed_chunks_are_shorter_and_the_schedule_is_for_these() -> None:
     assert (advice.chosen.strategy.q, advice.chosen.strategy.s) == (3, 8)
     assert all(one.strategy.s <= H // 3 for one in advice.candidates)
     assert recommend(setting(Fixed(12), speed=3.0)).chosen.strategy.name == "sync"
+
+
+def test_what_is_walked_of_a_schedule_has_an_end_which_no_common_one_meets() -> None:
+    assert walked(StrategyConfig("vlash", s=HORIZONS[-1], d=8), 8) == INFERENCES * HORIZONS[-1] < WALKED
+    assert walked(StrategyConfig("sync", s=8, d=LONGEST), LONGEST) == WALKED
+
+
+def test_chunks_and_latencies_that_would_take_hours_to_look_through_are_refused_with_the_most_there_may_be() -> None:
+    Setting(ROVER, 2 * LONGEST, Fixed(8), speed=2.0)
+    with pytest.raises(ConfigError, match=r"2002 rows lasts 1001 ticks.*at most 1000 .*give a horizon of at most 2000"):
+        Setting(ROVER, 2 * LONGEST + 2, Fixed(8), speed=2.0)
+    recommend(setting(Fixed(LONGEST)))
+    with pytest.raises(ConfigError, match=r"half of the inferences take 1001 ticks or more, .*at most 1000"):
+        recommend(setting(Fixed(LONGEST + 1)))
 
 
 def test_a_latency_is_drawn_once_and_is_what_it_would_be_anyway() -> None:

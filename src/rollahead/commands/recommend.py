@@ -17,7 +17,17 @@ from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig, make_latency
 from rollahead.runtime.forecast import Forecast
 from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Recorded, latency_words
-from rollahead.runtime.recommend import Candidate, Drawn, Recommendation, Setting, following, rank, recommend, sampled
+from rollahead.runtime.recommend import (
+    Candidate,
+    Drawn,
+    Recommendation,
+    Setting,
+    following,
+    planned,
+    rank,
+    recommend,
+    sampled,
+)
 from rollahead.runtime.rehearsal import rehearse
 from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
 from rollahead.runtime.spec import RobotSpec
@@ -68,6 +78,17 @@ class Bench:
         """Whether something moves on its own."""
         rates = any(dim.rate_of is not None for dim in self.setting.spec.environment)
         return isinstance(self.task, MovingScene) or rates
+
+    @property
+    def offsets(self) -> int:
+        """By how many ticks the policy was trained to be given a state ahead of the scene."""
+        if self.cell.planner["name"] != "policy":
+            return 0
+        from rollahead.policies.card import read_card
+        from rollahead.policies.shipped import find
+
+        card = read_card(find(self.cell.planner["checkpoint"]))
+        return 0 if card is None else card.trained.offsets
 
     @property
     def source(self) -> str:
@@ -242,10 +263,11 @@ def _words(bench: Bench, advice: Recommendation) -> Iterator[str]:
         share = 100 * advice.chosen.forecast.late
         yield f"{share:.0f} % of the plans will be late: see what strategy.late=moved makes of them"
     yield f"the largest speed-up that its chunks would bear is q = {advice.most_q}"
-    if bench.moving_scene and strategy.name == "vlash" and bench.cell.roller["name"] != "scene":
+    alone = strategy.name == "vlash" and bench.cell.roller["name"] != "scene"
+    if bench.moving_scene and alone and bench.offsets < planned(strategy):
         yield (
             "the scene moves on its own, and rolling the robot alone does not move it on: use roller=scene, or a "
-            "policy that was trained with offsets"
+            f"policy that was trained with offsets of {planned(strategy)} or more"
         )
 
 

@@ -45,6 +45,8 @@ MOVES = (Kind.VELOCITY, Kind.DELTA)
 SHORT = 2  # ticks: of a delay shorter than this nothing need be made up for
 SAMPLES = 2000  # of the latencies, to tell their distribution from
 INFERENCES = 1500  # about so many of a candidate are walked
+WALKED = 150_000  # ticks: no more of a candidate are, so that a recommendation takes seconds
+LONGEST = 1000  # ticks of a chunk, or of most inferences: of longer ones these would tell too little
 SHARES = tuple(i / 40 for i in range(40))  # the quantiles whose delays are tried; p50 and p95 are among them
 HORIZONS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 64, 96)  # values of s that are tried
 
@@ -70,6 +72,11 @@ class Setting:
             raise ConfigError(
                 f"a chunk of {self.horizon} rows is too short for any schedule at speed={self.speed:g}; give a longer "
                 "horizon, or a lower speed"
+            )
+        if self.ticks > LONGEST:
+            raise ConfigError(
+                f"a chunk of {self.horizon} rows lasts {self.ticks} ticks, and schedules of at most {LONGEST} are "
+                f"looked through; give a horizon of at most {LONGEST * self.q}"
             )
 
     @property
@@ -132,13 +139,18 @@ def recommend(setting: Setting) -> Recommendation:
     """The schedule to use; it plans a fixed `d`."""
     drawn = replace(setting, latency=Drawn(setting.latency))
     ticks = sampled(drawn)
+    if (body := rank(ticks, 0.5)) > LONGEST:
+        raise ConfigError(
+            f"half of the inferences take {body} ticks or more, and schedules of at most {LONGEST} are looked through; "
+            "give a shorter latency, or a lower control rate"
+        )
     found = sorted(_candidates(drawn, ticks), key=lambda one: (one.cost, one.strategy.s))
     chosen, why = _choose(drawn, found, ticks)
     return Recommendation(
         chosen=chosen,
         candidates=tuple(found),
         neighbours=dict(_neighbours(drawn, chosen, found, ticks)),
-        most_q=most_q(drawn, chosen, rank(ticks, 0.5)),
+        most_q=most_q(drawn, chosen, body),
         why=why,
     )
 
@@ -187,7 +199,7 @@ def candidate(setting: Setting, strategy: StrategyConfig, body: int) -> Candidat
 
 def walked(strategy: StrategyConfig, body: int, inferences: int = INFERENCES) -> int:
     """The ticks in which about so many inferences are made: few would tell little of a rare one."""
-    return inferences * max(strategy.s, body, 1)
+    return min(inferences * max(strategy.s, body, 1), WALKED)
 
 
 def cost(made: Forecast, setting: Setting) -> float:
