@@ -25,7 +25,7 @@ from rollahead.runtime.latency import Fixed, Latency, Lognormal, Recorded, Spike
 from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
-from rollahead.runtime.recommend import Setting
+from rollahead.runtime.recommend import Setting, recommend
 from rollahead.runtime.robots.loopback import NullRobot
 from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback
 from rollahead.runtime.run_folder import TICKS, RunFolder
@@ -147,6 +147,8 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "no recording": (lambda folder: Recorded.from_file(folder / "gone.txt", 50.0), ("gone.txt",)),
     "a speed between two": (lambda folder: Setting(ROBOT, 32, Fixed(3), speed=1.5), ("1.5",)),
     "a chunk too short": (lambda folder: Setting(ROBOT, 1, Fixed(3), speed=2.0), ("1 rows", "speed=2")),
+    "a chunk too long": (lambda folder: Setting(ROBOT, 1001, Fixed(3)), ("1001 rows", "at most 1000")),
+    "a latency too long": (lambda folder: recommend(Setting(ROBOT, 32, Fixed(1001))), ("1001 ticks", "at most 1000")),
     "no way with a late plan": (strategy("vlash", late="movd"), ("'movd'", "'moved'")),
     "a late plan of places": (strategy("vlash", late="moved"), ("moved", "late=tick")),
     "a median that is no time": (lambda folder: with_median(Fixed(3), -2.5), ("-2.5",)),

@@ -1,4 +1,5 @@
 import math
+from collections import defaultdict
 from itertools import product
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from rollahead.runtime.latency import (
     Distribution,
     Fixed,
     Latency,
+    LatencyModel,
     Lognormal,
     Recorded,
     Spikes,
+    Stretched,
     Uniform,
     latency_words,
     with_median,
@@ -212,8 +215,72 @@ def test_what_is_stretched_keeps_its_shape() -> None:
     assert with_median(Recorded([Latency(2, 4), Latency(6, 8)]), 3).sample(0, 0).done in (2, 4)
 
 
-def test_spikes_that_are_the_most_are_what_the_median_is_of() -> None:
-    assert Spikes(4, 0.8, 12, 16).median == 14
+def chances(model: LatencyModel) -> dict[int, float]:
+    """How likely each number of ticks is."""
+    if isinstance(model, Stretched):
+        longer: dict[int, float] = defaultdict(float)
+        for ticks, share in chances(model.model).items():
+            longer[math.ceil(model.factor * ticks - 1e-9)] += share
+        return longer
+    assert isinstance(model, Uniform | Spikes)
+    share = model.probability if isinstance(model, Spikes) else 1.0
+    every = range(model.low, model.high + 1)
+    found = {ticks: share / len(every) for ticks in every}
+    return found | ({model.ticks: found.get(model.ticks, 0.0) + 1 - share} if isinstance(model, Spikes) else {})
+
+
+def halved(model: LatencyModel, ticks: float) -> bool:
+    """Whether half take no longer than so many ticks, and half no less."""
+    shares = chances(model).items()
+    sides = (sum(p for each, p in shares if each <= ticks), sum(p for each, p in shares if each >= ticks))
+    return min(sides) >= 0.5 - 1e-9
+
+
+RANGES = [(low, high) for low in range(9) for high in range(low, low + 10)]
+
+
+@pytest.mark.parametrize("ticks", [1, 2, 3, 7, 8, 12, 25])
+def test_half_of_a_uniform_latency_take_no_longer_than_the_median_that_it_is_stretched_to(ticks: int) -> None:
+    for model in (Uniform(low, high) for low, high in RANGES if high > 0):
+        assert halved(with_median(model, ticks), ticks), model
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 0.5, 0.55, 0.6, 0.8, 1.0])
+def test_half_of_latencies_with_spikes_take_no_longer_than_the_median_however_many_spikes_there_are(
+    probability: float,
+) -> None:
+    for model in (Spikes(min(low, 4), probability, low, high) for low, high in RANGES):
+        assert halved(model, model.median), model
+        for ticks in (1, 7, 8, 12) if model.median > 0 else ():
+            assert halved(with_median(model, ticks), ticks), (model, ticks)
+
+
+def test_medians_that_rounding_moved_are_met() -> None:
+    assert with_median(Uniform(4, 12), 1) == Uniform(1, 1)
+    assert with_median(Uniform(3, 4), 8) == Uniform(7, 9)
+    assert with_median(Uniform(3, 4), 3.5) == Uniform(3, 4)
+    assert Spikes(4, 0.5, 12, 16).median == 4
+    assert Spikes(4, 0.6, 10, 14).median == 10
+    assert Spikes(4, 0.8, 12, 16).median == 13
+
+
+@pytest.mark.parametrize("median", [2, 4, 6, 8, 12, 16])
+def test_the_medians_of_the_study_are_of_the_latencies_that_it_was_made_with(median: int) -> None:
+    assert with_median(Lognormal(4.0, 6.0), median) == Lognormal(float(median), 1.5 * median)
+    low, high = math.ceil(15 * median / 4), math.ceil(20 * median / 4)
+    assert with_median(Spikes(4, 0.05, 15, 20), median) == Spikes(median, 0.05, low, high)
+    recorded = Recorded.from_file("diffusion_busy", rate_hz=50.0)
+    stretched = with_median(recorded, median)
+    longer = [math.ceil(median / 22 * recorded.sample(3, n).done - 1e-9) for n in range(500)]
+    assert [stretched.sample(3, n).done for n in range(500)] == longer
+
+
+def test_what_is_stretched_binds_its_state_as_much_later_and_still_before_it_is_done() -> None:
+    longer = with_median(Recorded([Latency(3, 4)]), 8)
+    assert longer.sample(0, 0) == Latency(6, 8)
+    assert with_median(Recorded([Latency(3, 4)]), 1).sample(0, 0) == Latency(0, 1)
+    assert Stretched(longer, 0.5).sample(0, 0) == Latency(3, 4)
+    assert Stretched(Recorded([Latency(3, 4)]), 2.0).scaled(1.5).median == 12
 
 
 @pytest.mark.parametrize("name", MODELS)

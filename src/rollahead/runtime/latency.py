@@ -107,6 +107,29 @@ def _check_fraction(bind_fraction: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretched:
+    """Each latency of `model`, `factor` times as long, rounded up; a state is bound as much later."""
+
+    model: Distribution
+    factor: float
+
+    @property
+    def median(self) -> float:
+        """In ticks."""
+        return _up(self.factor * self.model.median)
+
+    def scaled(self, factor: float) -> "Stretched":
+        """So many times as long."""
+        return Stretched(self, factor)
+
+    def sample(self, seed: int, n: int) -> Latency:
+        """That of `model`, made longer."""
+        drawn = self.model.sample(seed, n)
+        done = _up(self.factor * drawn.done)
+        return Latency(min(int(self.factor * drawn.bind), max(done - 1, 0)), done)
+
+
+@dataclass(frozen=True, slots=True)
 class Fixed:
     """Every inference takes `ticks`; the state is bound after `bind_fraction` of them."""
 
@@ -180,8 +203,10 @@ class Uniform:
         return (self.low + self.high) / 2
 
     def scaled(self, factor: float) -> "Uniform":
-        """So many times as long, both ends rounded up."""
-        return replace(self, low=_up(factor * self.low), high=_up(factor * self.high))
+        """So many times as long, in whole ticks on both sides of a median that is rounded up to half a tick."""
+        twice = _up(2 * factor * self.median)
+        low = min(_up(twice / 2 - factor * (self.high - self.low) / 2), twice // 2)
+        return replace(self, low=low, high=twice - low)
 
     def sample(self, seed: int, n: int) -> Latency:
         """Drawn anew for each."""
@@ -208,11 +233,15 @@ class Spikes:
 
     @property
     def median(self) -> float:
-        """In ticks: where fewer than half are spikes, of the others."""
-        return self.ticks if self.probability < 0.5 else (self.low + self.high) / 2
+        """In ticks: where at most half are spikes, of the others, else the spike that makes it half."""
+        if self.probability <= 0.5:
+            return self.ticks
+        return self.low - 1 + _up((self.high - self.low + 1) * (self.probability - 0.5) / self.probability)
 
-    def scaled(self, factor: float) -> "Spikes":
+    def scaled(self, factor: float) -> Distribution:
         """So many times as long, rounded up."""
+        if self.probability > 0.5:  # a longer range, rounded, would have another median
+            return Stretched(self, factor)
         ticks, low, high = (_up(factor * value) for value in (self.ticks, self.low, self.high))
         return replace(self, ticks=ticks, low=low, high=high)
 
@@ -269,10 +298,9 @@ class Recorded:
         """In ticks."""
         return median(latency.done for latency in self.latencies)
 
-    def scaled(self, factor: float) -> "Recorded":
-        """So many times as long, rounded up; a state is bound as much later."""
-        longer = [(latency.bind, _up(factor * latency.done)) for latency in self.latencies]
-        return Recorded([Latency(min(int(factor * bind), max(done - 1, 0)), done) for bind, done in longer])
+    def scaled(self, factor: float) -> "Stretched":
+        """So many times as long."""
+        return Stretched(self, factor)
 
     def sample(self, seed: int, n: int) -> Latency:
         """The next one of the recording, which is a ring."""
