@@ -1,6 +1,8 @@
 """`rollahead calibrate` with a latency, or with a planner to measure."""
 
 import json
+import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rollahead.policies.shipped import find
 from rollahead.runtime.build import StrategyConfig, make_latency
 from rollahead.runtime.forecast import forecast
 from rollahead.runtime.recommend import walked
@@ -81,8 +84,29 @@ def test_a_robot_without_a_task_has_its_rate_and_no_episodes(rollahead: Command)
     assert (ran.status, ran.err) == (0, "")
     assert "of 50 ms at the median" in ran.out
     assert "use naive, s = 3, d = 3, q = 1: actions are places to be" in ran.out
-    assert "rollahead run strategy=naive strategy.s=3 strategy.d=3 robot=loopback robot.rate_hz=20\n" in ran.out
+    planner = "planner=policy planner.checkpoint=CHECKPOINT"
+    assert f"run strategy=naive strategy.s=3 strategy.d=3 robot=loopback robot.rate_hz=20 {planner}\n" in ran.out
     assert shown("recommended")["episodes"] is None
+
+
+USED: dict[str, list[str]] = {
+    "options of the step test": ["robot=loopback", "share=0.03", "hold_s=1", "isolation=process", "seed=2"],
+    "rows": ["horizon=20", "speed=2", "inferences=3", "task.mode=velocity"],
+    "no planner": ["planner=null", "roller=robot"],
+    "a name with a space": ["planner=policy", "planner.checkpoint=my policy"],
+}
+
+
+@pytest.mark.parametrize("name", USED)
+def test_the_command_that_uses_it_is_taken_by_a_shell_and_by_run(name: str, rollahead: Command) -> None:
+    shutil.copytree(find("mole_flow"), "my policy")
+    ran = rollahead("calibrate", "latency=fixed", "latency.ticks=4", *USED[name], "episodes=0")
+    assert (ran.status, ran.err) == (0, "")
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("to use it: rollahead run")]
+    words = shlex.split(line.removeprefix("to use it: rollahead run"))
+    assert ("planner.horizon=20" in words) == (name == "rows")
+    composed = rollahead("run", "--cfg", "job", *words)
+    assert (composed.status, composed.err) == (0, "")
 
 
 def test_a_planner_is_measured_and_what_it_took_is_kept_and_replayed(rollahead: Command) -> None:
@@ -176,6 +200,7 @@ REFUSED: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "a real robot's planner": (["robot=loopback", "planner=wave"], ("robot is real", "latency=recorded")),
     "another task's planner": (["planner=policy", "planner.checkpoint=mole_flo"], ("'mole_flo'", "mole_flow")),
     "a planner without a checkpoint": (["planner=policy"], ("planner.checkpoint must be given",)),
+    "a record as well": (["latency=fixed", "run=runs/old"], ("run is runs/old", "leave out run")),
     "no joints": (["robot=loopback", "robot.joints=0", "latency=fixed"], ("joints is 0",)),
 }
 

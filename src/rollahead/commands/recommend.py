@@ -1,6 +1,7 @@
 """`rollahead calibrate latency=...` or `planner=...`: recommends a schedule, and shows whether it does as predicted."""
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -37,11 +38,12 @@ from rollahead.sim.timing import time_inferences
 
 GROUPS = ("latency", "planner", "roller", "sampler")  # those that only this needs
 OPTIONS = ("horizon", "speed", "inferences", "episodes", "workers")  # and these
-OTHERS = ("robot", "task", "run", "hold_s", "repeats", "share", "amplitude", "max_delay", "isolation")
+STEPS = ("run", "hold_s", "repeats", "share", "amplitude", "max_delay")  # of the step test, which is not made
+OTHERS = ("robot", "task", "isolation", *STEPS)
 REHEARSED = 10_000  # ticks
 OTHER_SEED = 1_000_003  # how far the seed of the rehearsal is from that of the forecast
 LATENCIES = "latencies.txt"  # what was measured, in s
-ASIDE = ("latency", "strategy", "name", "runs", "speed", *OPTIONS)  # of the command line: not for `rollahead run`
+ASIDE = ("latency", "strategy", "name", "runs", *OPTIONS, *STEPS)  # of the command line: not for `rollahead run`
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +127,18 @@ def main(config: DictConfig) -> None:
     for words in _words(bench, advice):
         console().print(words, soft_wrap=True)
     console().print(table(shown, bench.setting.spec.period_s))
-    console().print(f"to use it: {_command(advice.chosen.strategy)}", soft_wrap=True)
+    console().print(f"to use it: {_command(bench, advice.chosen.strategy)}", soft_wrap=True)
     if advice.chosen.strategy.name == "vlash" and (estimated := following(advice.chosen.strategy, bench.setting)):
         console().print(_following(estimated), soft_wrap=True)
 
 
 def bench_of(config: DictConfig, chosen: RecommendOptions) -> Bench:
     """What `config` describes. Raises: ConfigError, if something of it cannot be."""
+    if config.run is not None:
+        raise ConfigError(
+            f"run is {config.run}, in whose record lags are found, and with latency or planner a schedule is "
+            "recommended instead; leave out run, or latency and planner"
+        )
     simulated = group(config, "robot")["name"] == SIMULATED
     task = make_task(**group(config, "task")) if simulated else None
     spec = Real(group(config, "robot")).spec if task is None else task.spec
@@ -282,13 +289,19 @@ def _schedule(strategy: StrategyConfig) -> str:
     return f"{strategy.name}, s = {strategy.s}" + (f", {planned}" if strategy.name != "sync" else "")
 
 
-def _command(strategy: StrategyConfig) -> str:
-    """What to write, with what else of the command line is `rollahead run`'s too."""
-    given = [word for word in HydraConfig.get().overrides.task if word.partition("=")[0].split(".")[0] not in ASIDE]
+def _command(bench: Bench, strategy: StrategyConfig) -> str:
+    """What to write in a shell, with what else of the command line is `rollahead run`'s too, and with a planner of as
+    long chunks, if there is none in it."""
+    given = {word: word.partition("=")[0].partition(".")[0] for word in HydraConfig.get().overrides.task}
+    kept = [word for word, name in given.items() if name not in ASIDE and not word.startswith("~")]
     options = {"s": strategy.s, "d": strategy.d, "q": strategy.q}
     left_out = {"d": strategy.name == "sync", "q": strategy.q == 1}
     numbers = [f"strategy.{name}={value}" for name, value in options.items() if not left_out.get(name)]
-    return f"rollahead run {' '.join([f'strategy={strategy.name}', *numbers, *given])}"
+    if bench.task is None:
+        kept += ["planner=policy", "planner.checkpoint=CHECKPOINT"]
+    elif "planner" not in given.values() and "horizon" in given.values():
+        kept += [f"planner.horizon={bench.setting.horizon}"]
+    return shlex.join(["rollahead", "run", f"strategy={strategy.name}", *numbers, *kept])
 
 
 def table(shown: Sequence[Shown], period_s: float) -> Table:
