@@ -40,6 +40,7 @@ def test_a_latency_is_answered_with_a_schedule_and_the_command_that_uses_it(roll
     assert " % of the plans will be late: see what strategy.late=moved makes of them" in ran.out
     assert "with d estimated: strategy.s=6 strategy.d=null strategy.quantile=0.4\n" in ran.out
     assert "success %" in ran.out
+    assert (ran.out.count(" predicted "), ran.out.count(" lockstep ")) == (5, 4)
     assert max(map(len, ran.out.splitlines()[4:20])) <= 120
     assert {path.name for path in Path("runs/mine").iterdir()} == {"config.yaml", "summary.json"}
 
@@ -61,10 +62,13 @@ def test_what_was_predicted_stands_beside_what_lockstep_did_with_other_latencies
     made = forecast(schedule, 32, latency, ticks=walked(schedule, 6))
     assert shown("recommended")["predicted"] == asdict(made)
     for one in summary["shown"]:
+        assert one["episodes"] is None
+        if one["name"] == "late plans moved":
+            assert one["measured"] is None  # lockstep knows of no moves
+            continue
         assert one["measured"] != one["predicted"]
         assert one["measured"]["underruns"] == pytest.approx(one["predicted"]["underruns"], abs=0.02)
         assert one["measured"]["reaction_p50"] == pytest.approx(one["predicted"]["reaction_p50"], abs=1.0)
-        assert one["episodes"] is None
     assert len(summary["candidates"]) > 50
     assert {"machine", "versions", "date"} <= set(summary)
 

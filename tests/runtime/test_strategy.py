@@ -179,6 +179,12 @@ def test_one_that_went_some_of_it_begins_at_the_row_before_which_it_is_nearest(s
     assert late([7.0, sent, 0.0, 0.0, 0.0], 1, 4, (1.0, 1.0, 1.0, 1.0, 1.0)) == row
 
 
+def test_of_rows_that_are_as_near_the_earliest_begins_also_where_the_way_of_the_plan_led_back() -> None:
+    there_and_back = [1.0, -1.0, 2.0, -2.0]
+    assert [late(there_and_back, 0, k, (*there_and_back, 5.0)) for k in (1, 2, 3, 4)] == [1, 0, 3, 0]
+    assert late([0.5, 0.0, 0.0], 0, 1, (1.0, 1.0)) == 0
+
+
 def test_a_plan_that_is_in_time_is_left_as_it_is_and_so_is_one_later_than_what_was_known() -> None:
     assert [late([1.0] * 5, 3, k) for k in range(4)] == [0, 0, 0, 0]
     assert late([0.0] * 3, 1, 4) == 3

@@ -100,11 +100,12 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A schedule with what was predicted and what was found: in lockstep, and in episodes of the task, if there are."""
+    """A schedule with what was predicted and what was found: in lockstep, unless it depends on how the robot moves, and
+    in episodes of the task, if there are."""
 
     name: str
     candidate: Candidate
-    measured: Forecast
+    measured: Forecast | None
     figures: Mapping[str, Any] | None = None
 
 
@@ -213,8 +214,9 @@ def _shown(bench: Bench, advice: Recommendation, chosen: RecommendOptions) -> It
         played = evaluate_all(_cells(bench, advice), workers=chosen.workers)
     seed = chosen.seed + OTHER_SEED
     for (name, one), episodes in zip(schedules.items(), played, strict=True):
-        schedule = replace(one.strategy, late="tick")  # a schedule knows nothing of moves
-        measured = rehearse(schedule, setting.horizon, setting.latency, ticks=REHEARSED, seed=seed)
+        measured = None  # what moves that were not made come to, a robot without a task does not tell
+        if one.strategy.late == "tick":
+            measured = rehearse(one.strategy, setting.horizon, setting.latency, ticks=REHEARSED, seed=seed)
         yield Shown(name, one, measured, None if episodes is None else summarise(episodes))
 
 
@@ -240,7 +242,7 @@ def _summary(bench: Bench, advice: Recommendation, shown: Sequence[Shown]) -> di
                 "strategy": asdict(one.candidate.strategy),
                 "cost_ticks": one.candidate.cost,
                 "predicted": asdict(one.candidate.forecast),
-                "measured": asdict(one.measured),
+                "measured": None if one.measured is None else asdict(one.measured),
                 "episodes": one.figures,
             }
             for one in shown
@@ -312,10 +314,13 @@ def table(shown: Sequence[Shown], period_s: float) -> Table:
     for heading in ("underruns %", "reaction ms p50/p95/max", "age p50/max", "calls/s", "success %"):
         printed.add_column(heading, justify="right", no_wrap=True)
     for one in shown:
-        printed.add_row(one.name, "predicted", *_row(one.candidate.forecast, period_s))
-        printed.add_row(_schedule(one.candidate.strategy), "lockstep", *_row(one.measured, period_s))
+        rows = [("predicted", *_row(one.candidate.forecast, period_s))]
+        if one.measured is not None:
+            rows.append(("lockstep", *_row(one.measured, period_s)))
         if one.figures is not None:
-            printed.add_row("", "episodes", *_episodes(one.figures))
+            rows.append(("episodes", *_episodes(one.figures)))
+        for label, row in zip((one.name, _schedule(one.candidate.strategy), ""), rows, strict=False):
+            printed.add_row(label, *row)
     return printed
 
 
