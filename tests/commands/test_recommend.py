@@ -189,7 +189,7 @@ def test_what_takes_longer_than_a_chunk_is_waited_for_and_why_is_said(rollahead:
 
 REFUSED: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "no such latency": (["latency=fixd"], ("'fixd'", "'fixed'")),
-    "no latency at all": (["latency=none"], ("'none'", "fixed")),
+    "no latency at all": (["latency=none"], ("latency=none", "rollahead run alone", "planner=...")),
     "no recording": (["latency=recorded", "latency.path=gone.txt"], ("no recording at gone.txt",)),
     "no path": (["latency=recorded"], ("latency.path must be given",)),
     "an option of the latency": (["latency=fixed", "latency.tick=3"], ("'latency.tick'", "'latency.ticks'")),

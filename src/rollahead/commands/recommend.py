@@ -17,7 +17,7 @@ from rollahead.commands.rig import SIMULATED, Real
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig, make_latency
 from rollahead.runtime.forecast import Forecast
-from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Recorded, latency_words
+from rollahead.runtime.latency import NONE, Fixed, Latency, LatencyModel, Recorded, latency_words
 from rollahead.runtime.recommend import (
     Candidate,
     Drawn,
@@ -139,6 +139,11 @@ def bench_of(config: DictConfig, chosen: RecommendOptions) -> Bench:
         raise ConfigError(
             f"run is {config.run}, in whose record lags are found, and with latency or planner a schedule is "
             "recommended instead; leave out run, or latency and planner"
+        )
+    if config.get("latency") is not None and config.latency.get("name") == NONE:
+        raise ConfigError(
+            "latency=none is what the planner takes by itself, of rollahead run alone; give another latency, or "
+            "planner=... without one to measure it"
         )
     simulated = group(config, "robot")["name"] == SIMULATED
     task = make_task(**group(config, "task")) if simulated else None
