@@ -110,6 +110,7 @@ def test_a_robot_is_driven_for_the_time_it_is_told_and_every_tick_is_on_disk(
     assert "action.joint_1" in ticks
     found = summary()
     assert found["cells"] == []
+    assert found["rate_hz"] == 50.0
     assert found["realtime"][0]["gauges"]["ticks"] == len(ticks["tick"])
     assert found["realtime"][0]["gauges"]["guard"].get("ramp", 0) > 0  # a real robot starts by a ramp
     page = Path("runs/mine/report.html").read_text()

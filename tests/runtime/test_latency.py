@@ -1,3 +1,4 @@
+import json
 import math
 from collections import defaultdict
 from itertools import product
@@ -156,6 +157,25 @@ def test_the_delays_of_a_run_are_read_back_in_ticks(tmp_path: Path) -> None:
     pq.write_table(pa.table({"delay": pa.array([4, None, 7, 0]), "other": [1, 2, 3, 4]}), tmp_path / "a.parquet")
     model = Recorded.from_file(tmp_path / "a.parquet", rate_hz=50.0, bind_fraction=0.5)
     assert list(model.latencies) == [Latency(2, 4), Latency(3, 7), Latency(0, 0)]
+
+
+@pytest.mark.parametrize("summary", [{"rate_hz": 50.0, "cells": []}, {"cells": [{"rate_hz": 50.0}]}])
+def test_the_delays_of_a_run_at_another_rate_are_as_many_seconds_here(summary: object, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"delay": [8, 5, 0]}), tmp_path / "inferences.parquet")
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    for rate_hz, ticks in ((50.0, [8, 5, 0]), (10.0, [2, 1, 0]), (100.0, [16, 10, 0]), (30.0, [5, 3, 0])):
+        model = Recorded.from_file(tmp_path / "inferences.parquet", rate_hz)
+        assert [latency.done for latency in model.latencies] == ticks
+
+
+def test_delays_of_a_run_that_does_not_say_its_rate_are_ticks_and_of_a_damaged_one_are_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"delay": [8]}), tmp_path / "inferences.parquet")
+    (tmp_path / "summary.json").write_text('{"cells": []}')
+    assert Recorded.from_file(tmp_path / "inferences.parquet", 10.0).median == 8
+    for text in ("", "[]", '{"cells": [{}]}', '{"rate_hz": "fast"}', '{"cells": 3}'):
+        (tmp_path / "summary.json").write_text(text)
+        with pytest.raises(ConfigError, match="holds no latencies"):
+            Recorded.from_file(tmp_path / "inferences.parquet", 10.0)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "0.1\nslow\n", "0.1, 0.2\n", "-0.1\n", "nan\n", "inf\n"])

@@ -56,7 +56,7 @@ def main(config: DictConfig) -> None:
         name, strategy = group(config, "robot")["name"], live.drive.strategy
         title = f"{name} · {strategy.name}, s = {strategy.s} · {live.isolation}"
         watched = watching(console(), title, driven.spec.rate_hz, view=chosen.view)
-        with watched as watch, _summed_up(folder, watch, strategy, chosen.seed) as said:
+        with watched as watch, _summed_up(folder, watch, driven.spec.rate_hz, strategy, chosen.seed) as said:
             if driven.world is not None:
                 _episodes(config, chosen, driven.world, live, folder, watch, said)
             else:
@@ -145,7 +145,9 @@ def _robot(driven: Rig, live: Live, seconds: float | None, folder: RunFolder, wa
 
 
 @contextmanager
-def _summed_up(folder: RunFolder, watch: Watch, strategy: StrategyConfig, seed: int) -> Iterator[dict[str, Any]]:
+def _summed_up(
+    folder: RunFolder, watch: Watch, rate_hz: float, strategy: StrategyConfig, seed: int
+) -> Iterator[dict[str, Any]]:
     """Leaves `summary.json`, of a run that fails too; gives what else is to stand in it."""
     said: dict[str, Any] = {"cells": []}
     try:
@@ -160,6 +162,7 @@ def _summed_up(folder: RunFolder, watch: Watch, strategy: StrategyConfig, seed: 
             "command": "run",
             **said,
             "realtime": [ran],
+            "rate_hz": rate_hz,
             "tuned": watch.tuned,
             "records_lost": watch.records_lost,
         }

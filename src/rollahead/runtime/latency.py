@@ -4,6 +4,7 @@ Each gives two numbers per inference, in ticks from the request: until the state
 newest measurement then) and until the result is there.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import numpy as np
 
 from rollahead.errors import ConfigError
 from rollahead.runtime import recordings
+from rollahead.runtime.run_folder import SUMMARY
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.trace import read_parquet
 
@@ -267,7 +269,8 @@ class Recorded:
     @classmethod
     def from_file(cls, path: str | Path, rate_hz: float, bind_fraction: float = 0.0) -> "Recorded":
         """From a text file with one latency in seconds per line, rounded up to ticks of 1 / `rate_hz`; from the
-        `inferences.parquet` of a run, whose delays are in ticks; or from one of `recordings`, by its name."""
+        `inferences.parquet` of a run, whose delays are in ticks, of the rate that the `summary.json` beside it says, if
+        it does; or from one of `recordings`, by its name."""
         _check_fraction(bind_fraction)
         path = recordings.path(str(path)) if str(path) in recordings.names() else Path(path)
         if not path.is_file():
@@ -276,8 +279,8 @@ class Recorded:
                 f"{' or '.join(recordings.names())}, which comes with rollahead"
             )
         try:
-            ticks = _delays(path) if path.suffix == ".parquet" else _ticks(path, rate_hz)
-        except (OSError, ValueError, OverflowError, KeyError) as error:
+            ticks = _delays(path, rate_hz) if path.suffix == ".parquet" else _ticks(path, rate_hz)
+        except (OSError, ValueError, OverflowError, LookupError, AttributeError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(
                 f"{path} holds no latencies ({reason}); give one in seconds per line, or a run's inferences.parquet"
@@ -312,5 +315,14 @@ def _ticks(path: Path, rate_hz: float) -> list[int]:
     return [_up(float(word) * rate_hz) for word in path.read_text().split()]
 
 
-def _delays(path: Path) -> list[int]:
-    return [int(delay) for delay in read_parquet(path)["delay"].drop_null().to_pylist()]
+def _delays(path: Path, rate_hz: float) -> list[int]:
+    longer = rate_hz / _recorded_hz(path.parent, rate_hz)
+    return [_up(longer * int(delay)) for delay in read_parquet(path)["delay"].drop_null().to_pylist()]
+
+
+def _recorded_hz(run: Path, otherwise: float) -> float:
+    """The control rate of a run, as its summary has it."""
+    if not (path := run / SUMMARY).is_file():
+        return otherwise
+    said = json.loads(path.read_text())
+    return float(said.get("rate_hz") or next((cell["rate_hz"] for cell in said.get("cells", [])), otherwise))
