@@ -158,6 +158,13 @@ def test_sync_holds_while_it_thinks() -> None:
     assert waiting.underruns == pytest.approx(0.25, abs=1e-3)
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_requests_are_s_ticks_apart_and_with_sync_as_many_and_the_delay(strategy: str) -> None:
+    steps = walk(StrategyConfig(strategy, s=8, d=6), 32, Fixed(6), ticks=200)
+    apart = np.diff([step.request for step in steps])
+    assert set(apart.tolist()) == {8 + 6 if strategy == "sync" else 8}
+
+
 def test_what_never_comes_in_time_is_an_underrun_and_no_reaction() -> None:
     never = forecast(StrategyConfig("naive", s=1, d=1), 4, Fixed(9))
     assert (never.underruns, never.reaction_p50, never.age_p50) == (1.0, math.inf, math.inf)
