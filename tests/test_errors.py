@@ -189,6 +189,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "a slow speed": (lambda folder: Setting(ROBOT, 8, Fixed(3), speed=0.0), ("speed is 0", "at least 1")),
     "endless speed": (lambda folder: Setting(ROBOT, 8, Fixed(3), speed=float("inf")), ("speed is inf",)),
     "trigger": (strategy(trigger="evry"), ("'evry'", "'every'")),
+    "no latency": (lambda folder: make_latency("none", 50.0), ("latency=none", "latency=fixed")),
     "latency model": (lambda folder: make_latency("fixd", 50.0), ("'fixd'", "'fixed'")),
     "latency option": (
         lambda folder: make_latency("fixed", 50.0, tick=3),

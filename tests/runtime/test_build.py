@@ -178,6 +178,11 @@ def test_a_latency_model_is_made_by_its_name_and_options(tmp_path: Path) -> None
     assert {*OPTIONS, "recorded"} == set(LATENCIES)
 
 
+def test_no_latency_is_told_what_it_is_for_and_what_to_give() -> None:
+    with pytest.raises(ConfigError, match=r"latency=none is .* for rollahead run alone; give another, as in latency"):
+        make_latency("none", 50.0)
+
+
 @pytest.mark.parametrize("rate_hz", [10.0, 50.0])
 def test_a_recording_in_seconds_is_read_at_the_rate_of_the_robot(rate_hz: float, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("0.1\n0.35\n")

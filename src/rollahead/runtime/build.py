@@ -12,6 +12,7 @@ from rollahead.runtime.extensions import load
 from rollahead.runtime.feasibility import TECHNIQUES, check_schedule, check_techniques
 from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.latency import (
+    NONE,
     Distribution,
     Fixed,
     LatencyModel,
@@ -188,6 +189,11 @@ def make_latency(name: str, rate_hz: float, median: float | None = None, **optio
     Raises: ConfigError, if there is no such model, or it takes no such option, or cannot have such a median.
     """
     check_kind("latency.name", name, str)
+    if name == NONE:
+        raise ConfigError(
+            f"latency={NONE} is what the planner takes by itself, and is for rollahead run alone; give another, as in "
+            "latency=fixed"
+        )
     if name not in LATENCIES:
         raise unknown_name("latency model", name, LATENCIES)
     model: Distribution = call(LATENCIES[name](rate_hz), options, "latency")

@@ -40,7 +40,7 @@ from rollahead.runtime.spec import Kind, RobotSpec
 MISS = 3.0  # w: a tick by which a chunk is late is as bad as so many ticks of reaction
 MOST_UNDERRUNS = 0.01  # a share of the ticks
 CHOSEN = ("sync", "naive", "vlash")
-WALKED = (*CHOSEN, "naive_arrival", "ensemble")
+LOOKED_AT = (*CHOSEN, "naive_arrival", "ensemble")
 MOVES = (Kind.VELOCITY, Kind.DELTA)
 SHORT = 2  # ticks: of a delay shorter than this nothing need be made up for
 SAMPLES = 2000  # of the latencies, to tell their distribution from
@@ -226,7 +226,7 @@ def following(strategy: StrategyConfig, setting: Setting) -> StrategyConfig | No
 def _candidates(setting: Setting, ticks: Sequence[int]) -> Iterator[Candidate]:
     """Every strategy of ours with every s and d that is worth a look and can be; only `vlash` plans by its d."""
     body = rank(ticks, 0.5)
-    for name in WALKED:
+    for name in LOOKED_AT:
         for d in sorted({rank(ticks, share) for share in SHARES}) if name == "vlash" else [body]:
             least = 1 if name == "sync" else max(d, 1)
             for s in sorted({least, *(s for s in HORIZONS if s > least), setting.ticks}):

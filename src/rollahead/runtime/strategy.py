@@ -171,8 +171,9 @@ class Chunked:
 
 def taken_up(result: Result, k: int, moving: FloatArray) -> Result:
     """`result`, if it is late at tick `k`, with its rows put off: row j is for tick `k` if the j rows before it come to
-    most nearly what was sent instead of them. A robot that stood still begins with row 0, one that went the way of the
-    plan goes on with the row of the tick. moving: (A,), the weight of each dimension. Phase: hot.
+    most nearly what was sent instead of them; of several, the first. A robot that stood still begins with row 0, one
+    that went the way of the plan, farther in each tick, goes on with the row of the tick. moving: (A,), the weight of
+    each dimension. Phase: hot.
 
     What was sent is what was planned when the result was asked for; farther than that nothing is put off.
     """
