@@ -86,8 +86,8 @@ MUTATIONS = (
     Mutation(
         "an injected latency ends a tick late",
         "worker.py",
-        "latency.done - BEFORE_HEAD",
-        "latency.done + BEFORE_HEAD",
+        "begun + done - BEFORE_HEAD",
+        "begun + done + BEFORE_HEAD",
         "test_worker.py",
     ),
     Mutation(
@@ -96,6 +96,40 @@ MUTATIONS = (
         "measured.state_tick, tick, lookback_of(roller)",
         "measured.state_tick, tick, 0",
         "test_binding.py",
+    ),
+    Mutation(
+        "chunks of an old epoch are a guess", "lookahead.py", "covering[-1].epoch == epoch", "True", "test_lookahead.py"
+    ),
+    Mutation("a chunk of rtc takes over at once", "strategy.py", "start=snapshot.tick + delay", "start=snapshot.tick"),
+    Mutation(
+        "a step too many is taken",
+        "timer.py",
+        "self.spare - self._took",
+        "self.spare - self._took + 1",
+        "test_timer.py",
+    ),
+    Mutation("rows lost cost nothing", "recommend.py", "MISS * made.lost", "0.0 * made.lost", "test_recommend.py"),
+    Mutation("an estimate may be more than s", "recommend.py", "unsure = 3 *", "unsure = 2 *", "test_recommend.py"),
+    *(
+        Mutation(*fault, part="sim")
+        for fault in (
+            ("a search reports its own seeds", "search.py", "seed=SEED,", "seed=cell.seed,", "test_search.py"),
+            (
+                "a cut line is an episode",
+                "journal.py",
+                "len(whole) + 1 if whole",
+                "len(whole) if whole",
+                "test_journal.py",
+            ),
+        )
+    ),
+    Mutation(
+        "another seed goes on with a run",
+        "again.py",
+        '"resume", "workers")',
+        '"resume", "workers", "seed")',
+        "test_again.py",
+        "commands",
     ),
     *(
         Mutation(*fault, part="policies")
@@ -122,7 +156,13 @@ MUTATIONS = (
                 "flow/test_modeling_flow.py",
             ),
             ("a prefix is a row too long", "flow/modeling_flow.py", "rows < batch", "rows <= batch", "flow"),
-            ("the last step is left out", "samplers/euler.py", "range(steps)", "range(steps - 1)", "test_samplers.py"),
+            (
+                "the last step is left out",
+                "samplers/sampler.py",
+                "i == last or",
+                "i == last - 1 or",
+                "test_samplers.py",
+            ),
             (
                 "rows of the past are sent",
                 "diffusion.py",
@@ -136,6 +176,36 @@ MUTATIONS = (
                 "self._rollers.scene is not None",
                 "False",
                 "test_local.py",
+            ),
+            (
+                "a guess is a row off",
+                "memory.py",
+                "kept.chunk.device) + shift",
+                "kept.chunk.device) + shift + 1",
+                "test_memory.py",
+            ),
+            (
+                "an old run's plan is a guess",
+                "memory.py",
+                "request.seed[:2] == last.seed[:2]",
+                "True",
+                "test_memory.py",
+            ),
+            ("the pull pushes", "steering.py", "x0.add_(pull,", "x0.sub_(pull,", "test_steering.py"),
+            ("a prefix is shown as noise", "steering.py", "own[:, :n] = 0.0", "own[:, :n] = t", "test_steering.py"),
+            (
+                "what was rejected is sent",
+                "samplers/rti.py",
+                "Sampled(again.chunks",
+                "Sampled(made.chunks",
+                "test_rti.py",
+            ),
+            (
+                "a prefix is a row too long",
+                "chunking.py",
+                "Given(known[:n])",
+                "Given(known[: n + 1])",
+                "test_chunking.py",
             ),
             (
                 "the optimizer begins anew after a kill",

@@ -1,0 +1,329 @@
+"""Real-time iteration against cold samplers, at equal calls of the network: success, task time, changes of mind.
+
+python -m benchmarks.rti train     the policies that do not come with rollahead, about 50 minutes of two cores
+python -m benchmarks.rti play      plays what has not been played yet
+python -m benchmarks.rti figures   the figures and the table, from what was played
+
+Episodes are paired: the same seeds everywhere. What is chosen among several (`CHOICES`) is chosen on other seeds.
+"""
+
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from benchmarks.figures import RESULTS, Row, record, row
+from benchmarks.study import paired_gain
+from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.messages import Made
+from rollahead.sim.evaluation import Cell, Episode, evaluate_all
+from rollahead.sim.pool import processes
+
+TOPIC = "denoise"
+PLAYED, TRAINED = Path("runs") / "rti", Path("runs") / "trained"
+SEED, CHOOSING, WORKERS = 0, 2_000_000, 2
+MANY, FEW, TO_CHOOSE = 600, 200, 100  # episodes
+DELAYS, SHORT = (0, 4, 8), 8  # ticks; the execution horizon is not below SHORT
+SLOW = 0.1  # of the action's range: below, nobody can tell where the tool is going
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """A policy that is judged. task: options; recipe: what it was trained with, None for one that comes with
+    rollahead."""
+
+    task: Mapping[str, Any]
+    recipe: Mapping[str, Any] | None = None
+
+
+FLOW = {"policy": "flow", "prefixes": 8, "training.steps": 30_000}
+DIFFUSION = {"policy": "diffusion", "training.steps": 6_000, "training.batch": 128}
+MOLE = {"name": "mole"}
+TWO, STRIKE = {"name": "mole", "targets": 2}, {"name": "mole", "strike": True}
+NETS: Mapping[str, Net] = {
+    "mole_epsilon": Net(MOLE, {"task": "mole", **DIFFUSION, "policy.prediction": "epsilon"}),
+    "mole_diffusion": Net(MOLE),
+    "mole_velocity": Net(MOLE, {"task": "mole", **FLOW, "policy.prediction": "velocity"}),
+    "mole_flow": Net(MOLE),
+    "two_diffusion": Net(TWO, {"task": "two", **DIFFUSION}),
+    "two_flow": Net(TWO, {"task": "two", **FLOW}),
+    "interception_flow": Net({"name": "interception"}),
+    "interception_diffusion": Net({"name": "interception"}),
+    "strike_flow": Net(STRIKE, {"task": "strike", **FLOW}),
+}
+
+
+def ddim(steps: int, spacing: str = "trailing") -> dict[str, Any]:
+    """Cold."""
+    return {"name": "ddim", "steps": steps, "spacing": spacing}
+
+
+def euler(steps: int) -> dict[str, Any]:
+    """Cold."""
+    return {"name": "euler", "steps": steps}
+
+
+def rti(*warm: float, base: str = "auto", **options: Any) -> dict[str, Any]:
+    """Warm, from these levels on."""
+    return {"name": "rti", "base": base, "warm": list(warm), **options}
+
+
+COLD_DIFFUSION = {f"ddim {n}": ddim(n) for n in (1, 2, 3, 5, 10)}
+COLD_LEADING = {f"ddim {n} leading": ddim(n, "leading") for n in (2, 3, 5, 10)}
+COLD_FLOW = {f"euler {n}": euler(n) for n in (1, 2, 3, 5, 10)}
+WARM_DIFFUSION = {
+    f"rti {levels}": rti(*levels, base="ddim") for levels in ([20], [40], [20, 10], [20, 10, 0], [40, 20, 0])
+}
+WARM_FLOW = {f"rti [{t}]": rti(t) for t in (0.1, 0.3, 0.6)}
+GUARDED = {"rti [20, 10, 0], rejecting": rti(20, 10, 0, base="ddim", reject=0.15)}
+GUARDED_FLOW = {"rti [0.3], rejecting": rti(0.3, reject=0.15)}
+DDPM = {"ddpm 100": {"name": "ddpm"}}
+LOCKED = {f"rti [{t}], {way}": rti(t, discrete=way) for t in (0.1, 0.2, 0.3) for way in ("keep", "clip", "cold")}
+
+Key = tuple[str, str, int, int]  # net, sampler, s, d
+CHOICES: Mapping[str, tuple[str, Mapping[str, Any], int]] = {  # of a net, among samplers, at a delay
+    "two, one call": ("two_diffusion", {name: WARM_DIFFUSION[name] for name in ("rti [20]", "rti [40]")}, 4),
+    "interception, cold": ("interception_flow", {name: COLD_FLOW[name] for name in ("euler 1", "euler 2")}, 0),
+    "interception, warm": ("interception_flow", WARM_FLOW, 0),
+    "strike, locked": ("strike_flow", {f"rti [{t}], keep": LOCKED[f"rti [{t}], keep"] for t in (0.1, 0.2, 0.3)}, 0),
+}
+
+
+def keys() -> Iterator[tuple[Key, dict[str, Any], int]]:
+    """What is played: the key, the sampler and how many episodes. The most telling first."""
+    headline = {**DDPM, "rti [20, 10, 0]": WARM_DIFFUSION["rti [20, 10, 0]"], "ddim 3": ddim(3), "ddim 10": ddim(10)}
+    yield from _each("mole_epsilon", headline, (8,), MANY)
+    yield from _each("two_diffusion", COLD_DIFFUSION | WARM_DIFFUSION, (4, 0), 400)
+    yield from _each("two_flow", COLD_FLOW | WARM_FLOW, (4, 0), 400)
+    yield from _each("strike_flow", COLD_FLOW | LOCKED, (0, 4), FEW)
+    yield from _each("interception_flow", COLD_FLOW | WARM_FLOW | GUARDED_FLOW, (0, 8), FEW)
+    yield from _each("mole_epsilon", COLD_DIFFUSION | COLD_LEADING | WARM_DIFFUSION, (0, 8), FEW)
+    yield from _each("mole_flow", COLD_FLOW | WARM_FLOW, (0, 8), FEW)
+    yield from _each("mole_velocity", COLD_FLOW | WARM_FLOW, (0, 8), FEW)
+    yield from _each("mole_diffusion", COLD_DIFFUSION | WARM_DIFFUSION, (0, 8), FEW)
+    yield from _each("two_diffusion", COLD_DIFFUSION | WARM_DIFFUSION, (0,), FEW, s=1)
+    yield from _each("mole_epsilon", {"rti [2, 1, 0] of ddpm": rti(2, 1, 0, base="ddpm")}, (0,), FEW, s=1)
+    yield from _each("mole_epsilon", {"rti [2, 1, 0] of ddpm": rti(2, 1, 0, base="ddpm")}, (0, 8), FEW)
+    yield from _each("interception_diffusion", COLD_DIFFUSION | WARM_DIFFUSION | GUARDED, (0, 8), FEW)
+
+
+def _each(
+    net: str, samplers: Mapping[str, Any], delays: Sequence[int], episodes: int, s: int = SHORT
+) -> Iterator[tuple[Key, dict[str, Any], int]]:
+    for d in delays:
+        for name, config in samplers.items():
+            yield (net, name, max(s, d), d), config, episodes
+
+
+def cell_of(key: Key, sampler: Mapping[str, Any], episodes: int, seed: int = SEED) -> Cell:
+    """Ticks are kept where changes of mind are counted."""
+    net, _, s, d = key
+    checkpoint = net if NETS[net].recipe is None else str(TRAINED / net / "checkpoint")
+    return Cell(
+        task=NETS[net].task,
+        strategy=StrategyConfig("vlash", s=s, d=d),
+        latency={"name": "fixed", "ticks": d},
+        planner={"name": "policy", "checkpoint": checkpoint},
+        sampler=sampler,
+        episodes=episodes,
+        seed=seed,
+        reactions=False,
+        traces=episodes,
+    )
+
+
+# ---- playing --------------------------------------------------------------------------------------------------------
+
+
+def train() -> None:
+    """Those that are not there yet."""
+    program = str(Path(sys.executable).parent / "rollahead")
+    for name, net in NETS.items():
+        if net.recipe is not None and not (TRAINED / name / "checkpoint").exists():
+            given = [f"{key}={value}" for key, value in net.recipe.items()]
+            subprocess.run([program, "train", *given, "seed=10000000", f"name={name}", f"runs={TRAINED}"], check=True)
+
+
+def play() -> None:
+    """What is not there yet, a file for each cell."""
+    wanted = [(PLAYED, SEED, key, sampler, episodes) for key, sampler, episodes in keys()]
+    for net, samplers, d in CHOICES.values():
+        chosen = [((net, name, max(SHORT, d), d), sampler) for name, sampler in samplers.items()]
+        wanted += [(PLAYED / "choosing", CHOOSING, key, sampler, TO_CHOOSE) for key, sampler in chosen]
+    with processes(WORKERS) as pool:
+        for folder, seed, key, sampler, episodes in wanted:
+            path = folder / name_of(key)
+            if path.exists():
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            began = time.monotonic()
+            (played,) = evaluate_all([cell_of(key, sampler, episodes, seed)], workers=WORKERS, pool=pool)
+            said = described(key, played, time.monotonic() - began)
+            path.write_text(json.dumps(said))
+            print(f"{key}: {100 * np.mean(said['hits']):.1f} %, {said['calls_per_s']:.1f} calls/s", flush=True)
+
+
+def name_of(key: Key) -> str:
+    """The file that the cell is kept in."""
+    net, sampler, s, d = key
+    name = "".join(letter if letter.isalnum() or letter == "." else "_" for letter in sampler)
+    return f"{net}-{name}-s{s}-d{d}.json"
+
+
+def described(key: Key, played: Sequence[Episode], took_s: float) -> dict[str, Any]:
+    """What is kept of a cell."""
+    inferences = [one for episode in played if episode.trace for one in episode.trace.inferences]
+    made = np.array([one.made for one in inferences])
+    return {
+        "key": key,
+        "hits": [episode.success for episode in played],
+        "time_s": [episode.time_s if episode.success else None for episode in played],
+        "calls_per_s": float(np.mean([episode.calls_per_s for episode in played])),
+        "calls": float(np.mean([one.calls for one in inferences])),
+        "warm": float(np.mean((made & Made.WARM) > 0)),
+        "rejected": float(np.mean((made & Made.REJECTED) > 0)),
+        "jerk": float(np.nanmean([episode.jerk for episode in played])),
+        "flips": [flips(episode) for episode in played] if key[0].startswith("two") else [],
+        "took_s": took_s,
+    }
+
+
+def flips(episode: Episode) -> int:
+    """How often the tool changed its mind between two moles, after they jumped: of the ticks in which it is told to
+    move, those whose way is nearer to the other mole than that of the tick before."""
+    assert episode.trace is not None, "kept"
+    ticks = episode.trace.ticks
+    ticks = ticks[ticks["tick"] >= episode.stimulus_tick]
+    moves = ticks["action"][:, :2]
+    speed = np.linalg.norm(moves, axis=1)
+    ways = ticks["environment"].reshape(len(ticks), 2, 2) - ticks["state"][:, None, :2]
+    near = np.einsum("nj,nmj->nm", moves, ways) / np.maximum(np.linalg.norm(ways, axis=2), 1e-9)
+    chosen = near.argmax(axis=1)[speed > SLOW * speed.max(initial=0.0)]
+    return int((np.diff(chosen) != 0).sum())
+
+
+# ---- figures --------------------------------------------------------------------------------------------------------
+
+
+def read(folder: Path = PLAYED) -> dict[Key, dict[str, Any]]:
+    """All that was played."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        said = json.loads(path.read_text())
+        net, sampler, s, d = said["key"]
+        found[net, sampler, s, d] = said
+    return found
+
+
+def choice(name: str, *, worst: bool = False) -> str:
+    """The sampler of `CHOICES` that succeeds most often on seeds that are not reported; or least."""
+    net, samplers, d = CHOICES[name]
+    tried = read(PLAYED / "choosing")
+    shares = {sampler: hits(tried[net, sampler, max(SHORT, d), d]).mean() for sampler in samplers}
+    return (min if worst else max)(shares, key=lambda sampler: float(shares[sampler]))
+
+
+def hits(said: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """(n,), by seed."""
+    return np.array(said["hits"], np.bool_)
+
+
+def figures() -> None:
+    """The rows of the topic, and the table of all cells."""
+    cells = read()
+    command = "python -m benchmarks.rti play figures"
+    full, warm = (cells["mole_epsilon", name, 8, 8] for name in ("ddpm 100", "rti [20, 10, 0]"))
+    loss, (low, high) = paired_gain(hits(full), hits(warm))
+    slower = time_ratio(warm, full)
+    two = {name: cells["two_diffusion", name, 8, 4] for name in ("ddim 1", choice("two, one call"))}
+    gain, gain_ci = paired_gain(*(hits(said) for said in reversed(two.values())))
+    rows = [
+        row(
+            "rti_calls_ratio_vs_ddpm100", full["calls_per_s"] / warm["calls_per_s"], "x", goal=">= 30", command=command
+        ),
+        row("rti_success_loss_d8", loss, "points", ci=[low, high], command=command),
+        row("rti_success_loss_d8_upper", high, "points", goal="<= 2", command=command),
+        row("rti_task_time_ratio_vs_ddpm100", slower, "x", goal="<= 1.05", command=command),
+        row("rti_gain_two_targets_1call_d4", gain, "points", ci=gain_ci, goal=">= 20", command=command),
+        *_flips(cells, command),
+        *_interception(cells, command),
+        *_strike(cells, command),
+    ]
+    record(TOPIC, rows)
+    write_table(cells)
+
+
+def time_ratio(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
+    """Of the mean task times, over the episodes that both solve."""
+    both = [(a, b) for a, b in zip(ours["time_s"], theirs["time_s"], strict=True) if a is not None and b is not None]
+    return float(np.mean([a for a, _ in both]) / np.mean([b for _, b in both])) if both else math.nan
+
+
+def _flips(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
+    cold, warm = (cells["two_diffusion", name, 1, 0] for name in ("ddim 10", "rti [20, 10, 0]"))
+    ratio = float(np.mean(warm["flips"]) / max(np.mean(cold["flips"]), 1e-9))
+    yield row("rti_flip_ratio_two_targets", ratio, "x", goal="<= 0.25", command=command)
+
+
+def _interception(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
+    cold = hits(cells["interception_flow", choice("interception, cold"), 8, 0])
+    warm = choice("interception, warm")
+    for name, sampler in (("", warm), ("_rejecting", "rti [0.3], rejecting")):
+        loss, ci = paired_gain(cold, hits(cells["interception_flow", sampler, 8, 0]))
+        yield row(f"rti_interception_loss_s8{name}", loss, "points", ci=ci, command=command)
+
+
+def _strike(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
+    worst = choice("strike, locked", worst=True)
+    cold, locked, cured = (
+        hits(cells["strike_flow", name, 8, 0]) for name in ("euler 2", worst, worst.replace("keep", "clip"))
+    )
+    yield row("rti_lock_uncured_binary", 100 * locked.mean(), "%", goal="<= 70", command=command)
+    loss, ci = paired_gain(cold, cured)
+    yield row("rti_binary_success_loss_cured", loss, "points", ci=ci, goal="<= 2", command=command)
+
+
+def write_table(cells: Mapping[Key, Mapping[str, Any]]) -> None:
+    """`benchmarks/results/rti.parquet`: a row per cell."""
+    rows = [
+        {
+            "net": net,
+            "sampler": sampler,
+            "s": s,
+            "d": d,
+            "episodes": len(said["hits"]),
+            "success": 100.0 * float(hits(said).mean()),
+            "time_s": _mean([each for each in said["time_s"] if each is not None]),
+            "flips": _mean(said["flips"]),
+            **{name: said[name] for name in ("calls_per_s", "calls", "warm", "rejected", "jerk", "took_s")},
+        }
+        for (net, sampler, s, d), said in sorted(cells.items())
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), RESULTS / "rti.parquet", compression="zstd")
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+FIGURES: Mapping[str, Callable[[], None]] = {"train": train, "play": play, "figures": figures}
+
+
+def main(names: list[str]) -> None:
+    """Runs what is named."""
+    for name in names:
+        FIGURES[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
