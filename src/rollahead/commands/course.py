@@ -108,7 +108,7 @@ class Course:
     def __post_init__(self) -> None:
         if self.task is None and self.options.dataset is None:
             raise ConfigError("there is nothing to learn from; give task=..., or dataset=...")
-        ticks, least = self.demonstrations.ticks, max(self.trained.offsets, self._lead) + 1
+        ticks, least = self.demonstrations.ticks, max(self.trained.offsets, self.lead) + 1
         if self.options.dataset is None and ticks < least:
             raise ConfigError(
                 f"demonstrations.ticks is {ticks}, demonstrations.wander {self.demonstrations.wander} and offsets "
@@ -146,10 +146,10 @@ class Course:
 
     def lesson(self, frames: Frames) -> Lesson:
         """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
-        return Lesson(frames, self.policy, self.trained, self.training, self.task or {}, self._lead)
+        return Lesson(frames, self.policy, self.trained, self.training, self.task or {}, self.lead)
 
     @property
-    def _lead(self) -> int:
+    def lead(self) -> int:
         """Ticks at the start of each demonstration that are not learned from: those in which the robot wanders."""
         own = self.options.dataset is None and self.task is not None and isinstance(make_task(**self.task), Teachable)
         return self.demonstrations.wander if own else 0

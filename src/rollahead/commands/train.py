@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from rollahead.commands import head
 from rollahead.commands.app import console, report_on, run_folder
 from rollahead.commands.course import Course, course_of, rehearse
 from rollahead.commands.progress import steps
@@ -40,6 +41,8 @@ IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # w
 
 def main(config: DictConfig) -> None:
     """Trains what `config` describes, or goes on with what was begun."""
+    if config.resume is None and config.policy.get("name") == head.NAME:
+        return head.main(config)
     if config.resume is None:
         course = course_of(_chosen(config))
         rehearse(course)

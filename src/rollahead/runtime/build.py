@@ -6,6 +6,7 @@ from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.corrector import Corrector, HeadCorrector, read_head
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.extensions import load
@@ -49,6 +50,9 @@ class StrategyConfig:
     Of `rtc`, mask: how the pull towards the last plan falls off after d; end: the row at which it ends, None for H - s;
     jacobian: of that pull, `identity` or `full`; beta: its greatest weight, None for the number of denoising steps. Of
     `bid`, candidates: chunks to choose from; verifier: what they are chosen by.
+
+    corrector: the file of a head that amends each row by the newest state (A2C2), None for none; most: by how much, as
+    a share of half an action's range.
     """
 
     name: str
@@ -66,6 +70,8 @@ class StrategyConfig:
     beta: float | None = None
     candidates: int = 16
     verifier: str = "agreement"
+    corrector: str | None = None
+    most: float = 1.0
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -129,7 +135,8 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
     if config.late not in LATE:
         raise unknown_name("way with a late plan", config.late, LATE)
     techniques = {TECHNIQUES[config.name]} if config.name in TECHNIQUES else set()
-    check_techniques(techniques | ({"speed-up"} if config.q > 1 else set()))
+    techniques |= {"speed-up"} if config.q > 1 else set()
+    check_techniques(techniques | ({"correction"} if config.corrector is not None else set()))
     check_schedule(config.name, *_schedule(config, SpeedUp(spec, config.q).horizon(horizon), delay), delay)
     own = {"config": config, "trigger": TRIGGERS[config.trigger](config), "spec": spec}
     made: Strategy = call(make, {**config.options, **own}, "strategy.options")
@@ -153,20 +160,29 @@ def make_executor(
     outbox: Box[Snapshot] | None = None,
 ) -> Executor:
     """The executor of `drive` for `robot`. Raises: ConfigError, if the numbers do not go together."""
+    config = drive.strategy
     return Executor(
         robot,
-        make_strategy(drive.strategy, robot.spec, drive.horizon, delay.delay),
+        make_strategy(config, robot.spec, drive.horizon, delay.delay),
         delay,
         trace,
-        horizon=SpeedUp(robot.spec, drive.strategy.q).horizon(drive.horizon),
+        horizon=SpeedUp(robot.spec, config.q).horizon(drive.horizon),
         n_obs=drive.n_obs,
         seed=drive.seed,
         task=drive.task,
         guard=drive.guard,
         servo=Servo(robot.spec, drive.substeps, drive.shape),
+        corrector=make_corrector(config, robot.spec, drive.horizon),
         inbox=inbox,
         outbox=outbox,
     )
+
+
+def make_corrector(config: StrategyConfig, spec: RobotSpec, horizon: int) -> Corrector | None:
+    """What amends each row, if anything does. Raises: ConfigError, if its file is none, or of another robot."""
+    if config.corrector is None:
+        return None
+    return HeadCorrector(read_head(config.corrector), spec, horizon, config.most)
 
 
 def estimator(config: StrategyConfig) -> DelayEstimator:

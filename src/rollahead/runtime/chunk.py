@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.messages import nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
     """rows: (H, A), in robot units, read-only. obs_tick: the oldest part of the observation; state_tick: when the
     state was measured that the plan starts from; request: the tick of the request that it answers; accepted: the
-    tick at which the executor took it; lost: rows that could have been used, had it come by its start."""
+    tick at which the executor took it; lost: rows that could have been used, had it come by its start; environment: as
+    it was seen for it."""
 
     rows: FloatArray
     origin: int
@@ -35,6 +37,7 @@ class Chunk:
     epoch: int
     accepted: int
     lost: int = 0
+    environment: FloatArray = field(default_factory=nothing)
     stop: int = field(init=False)  # the first tick after those covered
 
     def __post_init__(self) -> None:

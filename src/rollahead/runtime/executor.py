@@ -2,7 +2,7 @@
 
     look(k)      read the robot -> take a result if there is one
     publish(k)   the snapshot, with a request if one is due
-    act(k)       the timeline's action for k, or a hold -> guard -> send it -> enter it into history and trace
+    act(k)       the timeline's action for k, corrected, or a hold -> guard -> send it -> into history and trace
 
 A tick is the three. In simulated time the snapshot goes out first, so that an instant planner can answer in between; in
 real time the first setpoint does, since it is what is due. Either way the snapshot says what was so before the action.
@@ -19,6 +19,7 @@ import numpy as np
 
 from rollahead.runtime.arrays import FloatArray, unknown
 from rollahead.runtime.chunk import Chunk, Timeline
+from rollahead.runtime.corrector import Corrector
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.discrete import Discrete
 from rollahead.runtime.guard import Guard, GuardConfig
@@ -62,6 +63,7 @@ class Executor:
         task: str = "",
         guard: GuardConfig | None = None,
         servo: Servo | None = None,
+        corrector: Corrector | None = None,
         inbox: Box[Result | Failure] | None = None,
         outbox: Box[Snapshot] | None = None,
     ) -> None:
@@ -76,6 +78,7 @@ class Executor:
         self._hold = Hold(spec)
         self._discrete = Discrete(spec)
         self._servo = servo or Servo(spec)
+        self._corrector = corrector
         limits = guard or GuardConfig()
         self._give_up_ticks = limits.give_up_ticks
         self._guard = Guard(spec, limits, substeps=self._servo.substeps)
@@ -222,7 +225,10 @@ class Executor:
         covering = () if self._paused or self._senses.trouble else self._timeline.covering(k)
         if not covering:
             return None, self._guard.hold(self._discrete.hold(self._next_hold()))
-        return covering[-1], self._discrete(self._timeline.fold(covering, k, k + 1)[0], self._history.last)
+        row = self._timeline.fold(covering, k, k + 1)[0]
+        if self._corrector is not None:
+            row = self._corrector(row, k, covering[-1], self._senses.seen)
+        return covering[-1], self._discrete(row, self._history.last)
 
     def _join(self, chunk: Chunk | None) -> None:
         """At the first hold and at the first row of an epoch the guard begins anew, from what a hold would send."""

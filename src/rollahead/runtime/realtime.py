@@ -24,7 +24,7 @@ from dataclasses import replace
 from typing import Any
 
 from rollahead.errors import InferenceError, LifecycleError, RobotError, unknown_name
-from rollahead.runtime.build import Drive, estimator, make_delay, make_strategy
+from rollahead.runtime.build import Drive, estimator, make_corrector, make_delay, make_strategy
 from rollahead.runtime.clock import Clock, Grid, MonotonicClock
 from rollahead.runtime.host import Ended, Go, Ready, Rested
 from rollahead.runtime.inference import Inference
@@ -103,6 +103,7 @@ class Realtime:
         links = self._side.links
         self._worker = Worker(inference, links.outbox, links.inbox, self._clock, latency, drive.seed)
         make_strategy(drive.strategy, self.spec, drive.horizon, drive.strategy.d or 0)
+        make_corrector(drive.strategy, self.spec, drive.horizon)
         self._warn(isolation)
 
     @property

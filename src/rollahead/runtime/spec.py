@@ -210,6 +210,11 @@ def map_by_name(robot: RobotSpec, policy: PolicySpec, remedy: str = "rename it i
     )
 
 
+def indices_of(what: str, wanted: Sequence[str], given: Sequence[str], remedy: str) -> NDArray[np.intp]:
+    """Where each name `wanted` is among those `given` by the robot. Raises: ConfigError, if one is not."""
+    return _indices(what, wanted, given, "robot", remedy)
+
+
 def _indices(what: str, wanted: Sequence[str], given: Sequence[str], giver: str, remedy: str) -> NDArray[np.intp]:
     for name in wanted:
         if name not in given:

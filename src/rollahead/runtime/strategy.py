@@ -62,6 +62,7 @@ def address(result: Result, k: int, *, rows: int | None = None) -> Chunk | None:
         epoch=request.epoch,
         accepted=k,
         lost=max(k - start, 0),
+        environment=request.asked.observation.environment,
     )
     return chunk if chunk.start < chunk.stop else None
 

@@ -17,7 +17,15 @@ import numpy as np
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.build import Drive, StrategyConfig, make_delay, make_executor, make_latency, make_strategy
+from rollahead.runtime.build import (
+    Drive,
+    StrategyConfig,
+    make_corrector,
+    make_delay,
+    make_executor,
+    make_latency,
+    make_strategy,
+)
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.lockstep import Lockstep
 from rollahead.runtime.spec import RobotSpec
@@ -216,6 +224,7 @@ class Stage:
                 "the dimension low and high, or set reactions=false"
             )
         make_strategy(cell.strategy, spec, self._planning.horizon, delay)
+        make_corrector(cell.strategy, spec, self._planning.horizon)
 
     def measure(self, cell: Cell, seed: int) -> Episode:
         """Plays and measures one episode."""

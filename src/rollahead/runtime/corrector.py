@@ -1,0 +1,146 @@
+"""Per-tick correction: a small network sees the newest state and amends the row that is due (A2C2, arXiv 2509.23224).
+
+    a = base row + clip(residual(state, environment, base row, place in the chunk))
+
+It is a multilayer perceptron in NumPy, a few dozen microseconds, so that it runs in every tick of the executor. What is
+planned stays uncorrected; what was sent, and so rolling, has the correction in it.
+
+Threads: the executor's alone. Hot path: `Head.__call__`.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.chunk import Chunk
+from rollahead.runtime.options import call
+from rollahead.runtime.robots import Reading
+from rollahead.runtime.spec import RobotSpec, indices_of, names_of
+
+REMEDY = "train one for this robot with rollahead train policy=a2c2"
+
+
+class Corrector(Protocol):
+    """The seam."""
+
+    def __call__(self, row: FloatArray, k: int, chunk: Chunk, seen: Reading) -> FloatArray:
+        """(A,), `row` (A,) of tick `k`, which is of `chunk`, amended by what is `seen` now. Phase: hot."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HeadCard:
+    """What a head is for. action, state, environment: names, in its own order; horizon: H of its base's chunks; fresh:
+    whether it sees the environment as it is now, else as its chunk saw it; base: the policy that it was trained on;
+    lag: ticks by which what it sees was old when it was trained."""
+
+    action: Sequence[str]
+    state: Sequence[str]
+    environment: Sequence[str]
+    horizon: int
+    fresh: bool = True
+    base: str = ""
+    lag: int = 0
+
+
+def features(
+    state: FloatArray, environment: FloatArray, row: FloatArray, place: NDArray[Any] | int, horizon: int
+) -> FloatArray:
+    """(..., S + E + A + 3), what a head sees: where in its chunk a row is stands as an angle, which is the same at both
+    ends, and as a share, which is not."""
+    share = np.asarray(place, np.float64)[..., None] / horizon
+    angle = 2 * math.pi * share
+    return np.concatenate([state, environment, row, np.sin(angle), np.cos(angle), share], axis=-1)
+
+
+class Head:
+    """layers: of each its weights (in, out) and biases (out,); shift, scale: of what it sees; gain: (A,), of what it
+    says."""
+
+    def __init__(
+        self,
+        card: HeadCard,
+        layers: Sequence[tuple[FloatArray, FloatArray]],
+        shift: FloatArray,
+        scale: FloatArray,
+        gain: FloatArray,
+    ) -> None:
+        self.card = card
+        self.layers = layers
+        self.shift, self.scale, self.gain = shift, scale, gain
+
+    def residual(self, seen: FloatArray) -> FloatArray:
+        """(..., A), of features (..., F). Phase: hot."""
+        x = (seen - self.shift) / self.scale
+        for weights, bias in self.layers[:-1]:
+            x = np.maximum(x @ weights + bias, 0.0)
+        weights, bias = self.layers[-1]
+        made: FloatArray = (x @ weights + bias) * self.gain
+        return made
+
+    def save(self, path: Path) -> None:
+        """As one file."""
+        named: dict[str, Any] = {"shift": self.shift, "scale": self.scale, "gain": self.gain}
+        for i, (weights, bias) in enumerate(self.layers):
+            named |= {f"layer{i}_w": weights, f"layer{i}_b": bias}
+        named["card"] = np.frombuffer(json.dumps(asdict(self.card)).encode(), np.uint8)
+        np.savez(path, **named)
+
+
+def read_head(path: str | Path) -> Head:
+    """The head in the file `path`. Raises: ConfigError, if there is none, or it is damaged."""
+    try:
+        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        card = call(HeadCard, json.loads(arrays.pop("card").tobytes()), "card")
+        count = sum(name.endswith("_w") for name in arrays)
+        layers = [(arrays[f"layer{i}_w"], arrays[f"layer{i}_b"]) for i in range(count)]
+        if not layers:
+            raise KeyError("layer0_w")
+        return Head(card, layers, arrays["shift"], arrays["scale"], arrays["gain"])
+    except OSError as error:
+        raise ConfigError(f"there is no corrector at {path}; give the file of one: {REMEDY}") from error
+    except (BadZipFile, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is no corrector ({error}); give the file of one: {REMEDY}") from error
+
+
+class HeadCorrector:
+    """`head` on a robot of `spec`. most: of each action, the share of half its range by which a row may be amended."""
+
+    def __init__(self, head: Head, spec: RobotSpec, horizon: int, most: float = 1.0) -> None:
+        """Raises: ConfigError, if the head is of another robot, or of other chunks."""
+        if not 0 < most <= 2:
+            raise ConfigError(f"strategy.most is {most}; give more than 0, and at most 2, the whole range")
+        card = head.card
+        if card.horizon != horizon:
+            raise ConfigError(
+                f"the corrector was trained on chunks of {card.horizon} rows, and these have {horizon}; {REMEDY}"
+            )
+        self._head = head
+        self._action = indices_of("action", card.action, names_of(spec.action), REMEDY)
+        self._state = indices_of("state", card.state, names_of(spec.state), REMEDY)
+        self._environment = indices_of("environment", card.environment, names_of(spec.environment), REMEDY)
+        dims = [spec.action[i] for i in self._action]
+        low, high = (np.array([getattr(dim, end) for dim in dims]) for end in ("low", "high"))
+        self._low, self._high = low, high
+        self._most = np.where(np.isfinite(high - low), most * (high - low) / 2, np.inf)
+
+    def __call__(self, row: FloatArray, k: int, chunk: Chunk, seen: Reading) -> FloatArray:
+        """(A,). Phase: hot."""
+        environment = seen.environment if self._head.card.fresh else chunk.environment
+        own = row[self._action]
+        place = k - chunk.origin
+        made = features(seen.state[self._state], environment[self._environment], own, place, self._head.card.horizon)
+        residual = np.clip(self._head.residual(made), -self._most, self._most)
+        amended = row.copy()
+        amended[self._action] = np.clip(own + residual, self._low, self._high)
+        return amended

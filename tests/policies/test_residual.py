@@ -1,0 +1,157 @@
+"""Training a head: on demonstrations of a robot whose right action is known."""
+
+import numpy as np
+import pytest
+import torch
+
+from rollahead.errors import ConfigError
+from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
+from rollahead.policies.policy import Trained
+from rollahead.policies.residual import HeadConfig, HeadTraining, Stored, stored_chunks
+from rollahead.policies.samplers import make_sampler
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.messages import Observation
+from rollahead.runtime.spec import PolicySpec
+
+from .fakes import Fake
+from .lessons import frames_of
+
+H, LEAD = 4, 2
+NAMES = {STATE: ("s",), ENVIRONMENT: ("e",), ACTION: ("a",)}
+
+
+def episodes(count: int = 20, ticks: int = 12) -> list[dict[str, np.ndarray]]:
+    """Of a robot that goes from its state to the scene: the right action is the scene less the state."""
+    rng = np.random.default_rng(0)
+    made = []
+    for _ in range(count):
+        state, scene = rng.normal(size=(ticks, 1)), rng.normal(size=(ticks, 1))
+        made.append({STATE: state, ENVIRONMENT: scene, ACTION: scene - state})
+    return made
+
+
+FRAMES = frames_of(episodes(), NAMES)
+
+
+class Blind(Fake):
+    """Says rows of the scene less the state that it was shown, whatever comes after."""
+
+    shape = (H, 1)
+
+    @property
+    def spec(self) -> PolicySpec:
+        return PolicySpec(("a",), ("s",), horizon=H, rate_hz=50.0, environment=("e",))
+
+    def bind(self, context: object, observations: list[Observation], delay: int) -> torch.Tensor:
+        seen = observations[-1]
+        self.asked.append(delay)
+        return torch.tensor(seen.environment - seen.state).float().expand(H, 1)
+
+    def act(self, context: torch.Tensor) -> torch.Tensor:
+        return context
+
+    def rows(self, chunk: torch.Tensor) -> FloatArray:
+        return frozen(chunk.double().numpy())
+
+
+def store(config: HeadConfig, offsets: int = 0) -> tuple[Blind, Stored]:
+    policy = Blind(trained=Trained(offsets=offsets))
+    sampler = make_sampler({"name": "one_shot"}, policy)
+    made = list(stored_chunks(policy, sampler, FRAMES, config, LEAD, seed=0))
+    return policy, Stored(*(np.array([one[i] for one in made]) for i in range(3)))
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_chunks_are_made_every_so_many_frames_but_for_the_first_of_each_episode(every: int) -> None:
+    _, stored = store(HeadConfig(every=every))
+    wanted = [start + t for start in FRAMES.bounds[:-1] for t in range(LEAD, 12, every)]
+    assert stored.frame.tolist() == wanted
+    assert (stored.seen == stored.frame).all()
+    shown = FRAMES.environment[stored.seen] - FRAMES.state[stored.frame]
+    np.testing.assert_allclose(stored.rows[:, 0], shown, atol=1e-6)
+    assert stored.rows.shape == (len(wanted), H, 1)
+
+
+def test_a_base_with_offsets_sees_the_scene_up_to_so_many_frames_before_within_the_episode() -> None:
+    policy, stored = store(HeadConfig(every=1), offsets=5)
+    back = stored.frame - stored.seen
+    assert policy.asked == back.tolist()
+    assert set(back.tolist()) == set(range(6))
+    start = FRAMES.bounds[np.searchsorted(FRAMES.bounds, stored.frame, side="right") - 1]
+    assert (stored.seen >= start).all()
+    np.testing.assert_allclose(
+        stored.rows[:, 0], FRAMES.environment[stored.seen] - FRAMES.state[stored.frame], atol=1e-6
+    )
+
+
+def trained(config: HeadConfig, steps: int = 800, frames: object = FRAMES) -> HeadTraining:
+    policy, stored = store(config)
+    training = HeadTraining(policy, FRAMES, stored, config, "blind", seed=0, held=0.1)
+    for _ in training.run(steps, 256, 3e-3):
+        pass
+    return training
+
+
+def test_a_head_that_sees_everything_anew_learns_what_the_base_missed() -> None:
+    left, before = trained(HeadConfig(width=64, depth=2, every=1)).error()
+    assert left < 0.15 * before
+
+
+def test_one_that_sees_only_the_state_anew_learns_its_share() -> None:
+    left, before = trained(HeadConfig(width=64, depth=2, every=1, fresh=False)).error()
+    assert 0.4 * before < left < 0.95 * before
+
+
+def test_before_it_has_learned_anything_it_corrects_nothing() -> None:
+    policy, stored = store(HeadConfig())
+    training = HeadTraining(policy, FRAMES, stored, HeadConfig(), "blind", seed=0, held=0.1)
+    left, before = training.error()
+    assert left == before
+    assert not training.head().residual(np.ones((3, 6))).any()
+
+
+def test_examples_are_of_the_frame_of_each_row_and_what_is_seen_is_as_old_as_said() -> None:
+    for lag in (0, 1):
+        config = HeadConfig(every=1, lag=lag)
+        policy, stored = store(config)
+        training = HeadTraining(policy, FRAMES, stored, config, "blind", seed=0, held=0.1)
+        chunk, place = 3, 2
+        seen, residual = training._batch(np.array([[chunk, place]]))
+        t = int(stored.frame[chunk])
+        assert seen[0, :2].tolist() == pytest.approx(
+            [FRAMES.state[t + place - lag, 0], FRAMES.environment[t + place - lag, 0]]
+        )
+        assert residual[0, 0] == pytest.approx(FRAMES.action[t + place, 0] - stored.rows[chunk, place, 0])
+        assert training.head().card.lag == lag
+
+
+def test_no_example_reaches_past_its_episode() -> None:
+    policy, stored = store(HeadConfig(every=1))
+    training = HeadTraining(policy, FRAMES, stored, HeadConfig(every=1), "blind", seed=0, held=0.1)
+    for chunk, place in np.concatenate([training._pairs, training._held]):
+        t = stored.frame[chunk]
+        assert FRAMES.place(int(t))[0] == FRAMES.place(int(t + place))[0]
+
+
+def test_the_episodes_that_are_measured_are_not_learned_from() -> None:
+    policy, stored = store(HeadConfig(every=1))
+    training = HeadTraining(policy, FRAMES, stored, HeadConfig(every=1), "blind", seed=0, held=0.2)
+    both = (training._pairs, training._held)
+    learned, held = ({FRAMES.place(int(stored.frame[i]))[0] for i in pairs[:, 0]} for pairs in both)
+    assert held == {0, 1, 2, 3}
+    assert not learned & held
+
+
+@pytest.mark.parametrize("config", [{"width": 0}, {"depth": 0}, {"every": 0}, {"lag": -1}])
+def test_sizes_that_are_too_small_are_refused(config: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="too small; give sizes of at least 1"):
+        HeadConfig(**config)
+
+
+def test_a_single_demonstration_is_too_few() -> None:
+    frames = frames_of(episodes(1), NAMES)
+    policy = Blind()
+    made = list(stored_chunks(policy, make_sampler({"name": "one_shot"}, policy), frames, HeadConfig(), LEAD, 0))
+    stored = Stored(*(np.array([one[i] for one in made]) for i in range(3)))
+    with pytest.raises(ConfigError, match="1 demonstrations are too few"):
+        HeadTraining(policy, frames, stored, HeadConfig(), "blind", seed=0, held=0.1)
