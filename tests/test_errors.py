@@ -18,6 +18,7 @@ from rollahead import errors
 from rollahead.errors import ConfigError, ControlError, unknown_name
 from rollahead.runtime import build, feasibility
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency, make_strategy
+from rollahead.runtime.corrector import Head, HeadCard, HeadCorrector, read_head
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.guard import Guard, GuardConfig, Workspace
 from rollahead.runtime.identify import Lag, calibration, identify, read_lags
@@ -41,6 +42,14 @@ from rollahead.runtime.wire import MOST_TEXT, check_task
 RUNTIME = Path(build.__file__).parent
 NONE = np.empty(0, np.intp)
 ROBOT = RobotSpec(action=(Dim("shoulder", drives="shoulder_pos"),), state=(Dim("shoulder_pos"),), rate_hz=50.0)
+
+
+HEAD = Head(HeadCard(("shoulder",), ("shoulder_pos",), (), 8), [], *(np.ones(1) for _ in range(3)))
+
+
+def no_head(folder: Path) -> object:
+    (folder / "head.npz").write_text("no head")
+    return read_head(folder / "head.npz")
 
 
 def strategy(name: str = "vlash", **options: object) -> Callable[[Path], object]:
@@ -183,6 +192,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda folder: StepTest(lagging(kind=Kind.VELOCITY, low=0.25, high=1.5), StepConfig()),
         ("wrist", "0.25", "1.5"),
     ),
+    "no corrector": (lambda folder: read_head(folder / "head.npz"), ("head.npz", "policy=a2c2")),
+    "not a corrector": (no_head, ("head.npz", "policy=a2c2")),
+    "a corrector of other chunks": (lambda folder: HeadCorrector(HEAD, ROBOT, 9), ("8 rows", "9")),
+    "no correction": (lambda folder: HeadCorrector(HEAD, ROBOT, 8, 0.0), ("strategy.most", "0.0")),
     "strategy": (strategy("vlahs"), ("'vlahs'", "'vlash'")),
     "late plans": (strategy(late="movd"), ("'movd'", "'moved'")),
     "late plans of places": (strategy(late="moved", s=4), ("shoulder", "strategy.late=tick")),

@@ -26,7 +26,7 @@ from rollahead.runtime.options import call
 from rollahead.runtime.robots import Reading
 from rollahead.runtime.spec import RobotSpec, indices_of, names_of
 
-REMEDY = "train one for this robot with rollahead train policy=a2c2"
+REMEDY = "make one for this robot with rollahead train policy=a2c2"
 
 
 class Corrector(Protocol):
@@ -108,9 +108,9 @@ def read_head(path: str | Path) -> Head:
             raise KeyError("layer0_w")
         return Head(card, layers, arrays["shift"], arrays["scale"], arrays["gain"])
     except OSError as error:
-        raise ConfigError(f"there is no corrector at {path}; give the file of one: {REMEDY}") from error
-    except (BadZipFile, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} is no corrector ({error}); give the file of one: {REMEDY}") from error
+        raise ConfigError(f"there is no corrector at {path}; give the file of one, or {REMEDY}") from error
+    except (BadZipFile, ValueError, KeyError, TypeError, ConfigError) as error:
+        raise ConfigError(f"{path} is no corrector, or a damaged one; give the file of one, or {REMEDY}") from error
 
 
 class HeadCorrector:

@@ -90,10 +90,15 @@ def written_whole(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        raise ControlError(
-            f"{path.name} could not be written to {path.parent} ({error.strerror or error}); "
-            "free some space, or give another runs=..."
-        ) from error
+        raise not_written(path, error) from error
+
+
+def not_written(path: Path, error: OSError) -> ControlError:
+    """The error for a file that the disk does not take."""
+    return ControlError(
+        f"{path.name} could not be written to {path.parent} ({error.strerror or error}); "
+        "free some space, or give another runs=..."
+    )
 
 
 def provenance(seed: int) -> dict[str, Any]:

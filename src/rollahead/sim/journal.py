@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from rollahead.errors import ConfigError
+from rollahead.runtime.run_folder import not_written
 from rollahead.runtime.shared import Ring, packed
 from rollahead.runtime.trace import Trace
 from rollahead.sim.evaluation import Cell, Episode
@@ -39,7 +40,7 @@ class JournalFile:
         for n, line in enumerate(whole.split(b"\n") if whole else (), 1):
             self._read(n, line)
         self.resumed = bool(self._played)
-        self._file = path.open("r+b" if path.exists() else "xb")
+        self._file = path.open("r+b" if path.exists() else "xb", buffering=0)
         self._file.truncate(len(whole) + 1 if whole else 0)
         self._file.seek(0, 2)
 
@@ -72,13 +73,17 @@ class JournalFile:
         }
 
     def add(self, cell: Cell, episode: Episode) -> None:
-        """Writes down one."""
+        """Writes down one. Raises: ControlError, if the disk does not take it."""
         values: dict[str, Any] = {name: getattr(episode, name) for name in KEPT}
         arrays = {name: getattr(episode, name).tolist() for name in ARRAYS}
         rings = episode.trace and (episode.trace.tick_ring, episode.trace.inference_ring)
         line = json.dumps([_key(cell), values | arrays, rings and [_text(ring) for ring in rings]])
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        left = memoryview(line.encode() + b"\n")
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            raise not_written(self._path, error) from error
 
     def __enter__(self) -> Self:
         return self
