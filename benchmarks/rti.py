@@ -215,10 +215,10 @@ def flips(episode: Episode) -> int:
 # ---- figures --------------------------------------------------------------------------------------------------------
 
 
-def read(folder: Path = PLAYED) -> dict[Key, dict[str, Any]]:
+def read(folder: Path | None = None) -> dict[Key, dict[str, Any]]:
     """All that was played."""
     found = {}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted((folder or PLAYED).glob("*.json")):
         said = json.loads(path.read_text())
         net, sampler, s, d = said["key"]
         found[net, sampler, s, d] = said

@@ -15,7 +15,18 @@ from rollahead.cli import COMMANDS, main
 from .installed import Installed
 from .pages import DOCS, ROOT, blocks, commands
 
-NAMES = ("quickstart", "concepts", "choosing", "calibrate", "measuring", "extending", "tasks", "robots", "train")
+NAMES = (
+    "quickstart",
+    "concepts",
+    "choosing",
+    "calibrate",
+    "measuring",
+    "denoising",
+    "extending",
+    "tasks",
+    "robots",
+    "train",
+)
 PAGES = [DOCS / f"{name}.md" for name in NAMES] + [ROOT / "README.md"]
 WALKED = [DOCS / "quickstart.md", DOCS / "measuring.md"]  # from the first block to the last
 NEITHER = ("doctor", "demo", "train")  # take minutes, or have tests that do them
