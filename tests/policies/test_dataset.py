@@ -40,6 +40,7 @@ class Shown:
     environment: np.ndarray
     action: np.ndarray
     images: dict = field(default_factory=dict)
+    executed: np.ndarray | None = None
 
 
 def shown(spec=SPEC, lengths=LENGTHS):
@@ -567,3 +568,14 @@ def test_an_episode_that_is_too_short_is_refused_with_its_number(frames):
 def test_every_frame_has_its_place(frames):
     places = [frames.place(frame) for frame in range(len(frames))]
     assert places == [(episode, i) for episode, n in enumerate(LENGTHS) for i in range(n)]
+
+
+def test_what_was_executed_is_kept_where_it_was_something_else_and_is_the_action_where_not(tmp_path):
+    spec = replace(SPEC, cameras=())
+    made = [replace(one, images={}, executed=2 * one.action) for one in shown(spec)]
+    write_dataset(tmp_path / "strayed", spec, made, text="", fps=50)
+    frames = read_dataset(tmp_path / "strayed")
+    np.testing.assert_allclose(frames.done, 2 * frames.action, rtol=1e-6)
+    write_dataset(tmp_path / "kept", spec, [replace(one, images={}) for one in shown(spec)], text="", fps=50)
+    kept = read_dataset(tmp_path / "kept")
+    np.testing.assert_array_equal(kept.done, kept.action)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,30 @@ def test_half_of_the_prefixes_are_none_and_the_rest_is_uniform(prefixes):
     share = (1 - NO_PREFIX) / (prefixes + 1)
     wanted = [NO_PREFIX + share, *[share] * prefixes]
     assert np.bincount(drawn, minlength=prefixes + 1) / len(drawn) == pytest.approx(wanted, abs=0.02)
+
+
+def test_rows_that_are_given_are_what_the_robot_did_and_all_others_what_it_should_have_done():
+    plain = frames_of((9, 9))
+    frames = replace(plain, executed=-plain.action)
+    windows = Windows(frames, 4, trained=Trained(prefixes=3))
+    now, none = np.array([3, 3, 12, 16]), np.zeros(4, np.int64)
+    batch = windows.at(now, none, np.array([0, 2, 3, 1]))
+    rows = batch[ACTION][..., 0].numpy()
+    assert (np.sign(rows) == [[1, 1, 1, 1], [-1, -1, 1, 1], [-1, -1, -1, 1], [-1, 1, 1, 1]]).all()
+    assert np.abs(rows)[1].tolist() == [1003, 1004, 1005, 1006]
+    same = Windows(plain, 4, trained=Trained(prefixes=3)).at(now, none, np.array([0, 2, 3, 1]))
+    assert torch.equal(same[ACTION], batch[ACTION].abs())
+
+
+def test_an_example_with_a_prefix_begins_so_early_that_what_is_learned_of_it_still_comes_after_the_lead():
+    lead, prefixes, offsets = 4, 3, 2
+    windows = Windows(frames_of((12, 12)), 6, trained=Trained(offsets=offsets, prefixes=prefixes), lead=lead)
+    batch = windows.draw(np.random.default_rng(0), 5000)
+    now = batch[STATE][:, 0].numpy().astype(int) % 12
+    prefix, delay = batch["prefix"].numpy(), batch["delay"].numpy()
+    assert (now + prefix >= lead).all() and (now >= delay).all()
+    assert {int(frame) for frame in now[prefix == prefixes]} == set(range(lead - prefixes, 12))
+    assert now[prefix == 0].min() == lead
 
 
 def test_the_same_generator_draws_the_same_batch():

@@ -80,6 +80,7 @@ def test_what_is_recorded_is_wanted_and_what_is_executed_strays(task):
     shown, executed = played(task)
     np.testing.assert_array_equal(shown.action, np.tile(WANTED, (2000, 1)))
     assert not np.array_equal(executed[:, :2], shown.action[:, :2])
+    np.testing.assert_array_equal(shown.executed, executed)
     assert shown.state[:, 0].tolist() == list(range(2000))
     assert set(shown.environment[:, 0]) == {3.0}
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError, ControlError
 from rollahead.policies import compat
-from rollahead.policies.features import ACTION, ENVIRONMENT, IMAGES, PARTS, STATE
+from rollahead.policies.features import ACTION, ENVIRONMENT, EXECUTED, IMAGES, PARTS, STATE
 from rollahead.policies.frames import Frames, check_finite
 from rollahead.policies.schema import Schema, read_schema
 from rollahead.policies.stored import bounds_of, read_info, read_stats, read_table, vectors_of
@@ -26,8 +26,8 @@ BUFFERED = 100  # episodes of which LeRobot writes the metadata at a time
 
 
 class Demonstration(Protocol):
-    """One episode, tick by tick: state (n, S), environment (n, E), action (n, A); images: of each camera
-    (n, height, width, 3)."""
+    """One episode, tick by tick: state (n, S), environment (n, E), action (n, A); executed: (n, A), if it was something
+    else; images: of each camera (n, height, width, 3)."""
 
     @property
     def state(self) -> FloatArray: ...
@@ -37,6 +37,9 @@ class Demonstration(Protocol):
 
     @property
     def action(self) -> FloatArray: ...
+
+    @property
+    def executed(self) -> FloatArray | None: ...
 
     @property
     def images(self) -> Mapping[str, NDArray[np.uint8]]: ...
@@ -50,7 +53,8 @@ def read_dataset(folder: Path, rename: Mapping[str, str] | None = None, cameras:
     """
     info = read_info(folder)
     schema = read_schema(folder, info["features"], rename or {}, cameras)
-    table = read_table(folder, info["total_frames"], list(schema.columns.values()))
+    told = info["features"].get(EXECUTED, {}).get("shape") == info["features"][schema.columns[ACTION]]["shape"]
+    table = read_table(folder, info["total_frames"], [*schema.columns.values(), *([EXECUTED] if told else [])])
     parts = {
         part: vectors_of(folder, table, schema.columns[feature], len(schema.names[feature]))
         for feature, part in PARTS.items()
@@ -66,6 +70,7 @@ def read_dataset(folder: Path, rename: Mapping[str, str] | None = None, cameras:
         cameras=schema.cameras,
         sizes=schema.sizes,
         stats=read_stats(folder, _sources(schema)),
+        executed=vectors_of(folder, table, EXECUTED, len(schema.names[ACTION])) if told else None,
     )
     check_finite(frames)
     return frames
@@ -125,7 +130,7 @@ def _write(folder: Path, spec: RobotSpec, demonstrations: Iterable[Demonstration
 
 def _features(spec: RobotSpec) -> dict[str, dict[str, Any]]:
     """As LeRobot has them."""
-    dims = {STATE: spec.state, ENVIRONMENT: spec.environment, ACTION: spec.action}
+    dims = {STATE: spec.state, ENVIRONMENT: spec.environment, ACTION: spec.action, EXECUTED: spec.action}
     vectors: dict[str, dict[str, Any]] = {
         feature: {"dtype": "float32", "shape": (len(these),), "names": list(names_of(these))}
         for feature, these in dims.items()
@@ -149,6 +154,8 @@ def _episode(
         for feature, part in PARTS.items()
         if feature in dataset.features
     }
+    executed = demonstration.executed
+    values[EXECUTED] = values[ACTION] if executed is None else np.asarray(executed, np.float32)
     return {
         "size": n,
         "task": [text] * n,

@@ -8,6 +8,7 @@ from rollahead.errors import ConfigError
 
 STATE, ENVIRONMENT, ACTION = "observation.state", "observation.environment_state", "action"
 PARTS = {STATE: "state", ENVIRONMENT: "environment", ACTION: "action"}
+EXECUTED = "executed"  # of our own demonstrations: what the robot did, where the action is what it should have done
 IMAGES = "observation.images."
 IMAGE_PREFIXES = (IMAGES, "observation.")
 

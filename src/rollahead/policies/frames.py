@@ -30,7 +30,7 @@ class Frames:
 
     state: (N, S), environment: (N, E), action: (N, A), read-only; bounds: (M + 1,): episode k is the frames
     `[bounds[k], bounds[k + 1])`; names: of every dimension, by LeRobot's feature; cameras: of each camera what the data
-    set calls it; sizes: of each (height, width); stats: LeRobot's, by feature.
+    set calls it; sizes: of each (height, width); stats: LeRobot's, by feature; executed: (N, A), if it is told.
 
     Dimensions that the data set does not name are called state_0, state_1, ...
     """
@@ -45,13 +45,19 @@ class Frames:
     cameras: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     stats: Stats = field(default_factory=dict)
+    executed: Floats | None = None
 
     def __post_init__(self) -> None:
-        for array in (self.state, self.environment, self.action, self.bounds):
+        for array in (self.state, self.environment, self.action, self.bounds, self.done):
             array.flags.writeable = False
 
     def __len__(self) -> int:
         return len(self.state)
+
+    @property
+    def done(self) -> Floats:
+        """(N, A), what the robot did: what was executed, where the data set says it, else the action."""
+        return self.action if self.executed is None else self.executed
 
     @property
     def episodes(self) -> int:

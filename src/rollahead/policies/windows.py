@@ -6,7 +6,8 @@
 The delay is drawn anew for each example, uniform over 0 .. offsets, and `now` then uniform over the frames that have as
 many before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2). So is the prefix, how many
 action rows from now on are given: half of the time none, else uniform over 0 .. prefixes (training-time RTC, arXiv
-2512.05964).
+2512.05964). What is given is what the robot did, not what it should have done: else the state would tell it all, and
+the rows given nothing. So an example with a prefix may begin as many frames before the first that is learned from.
 
 B: batch, T: rows, of which the first n_obs - 1 are before now, as in LeRobot; S, E, A: dimensions.
 """
@@ -56,6 +57,9 @@ class Windows:
         delay = rng.integers(self._trained.offsets + 1, size=n)
         now = self._order[(rng.random(n) * self._counts[delay]).astype(np.intp)]
         prefix = rng.integers(self._trained.prefixes + 1, size=n) * (rng.random(n) >= NO_PREFIX)
+        if self._trained.prefixes:
+            back = (rng.random(n) * (prefix + 1)).astype(np.intp)
+            now = np.maximum(now - back, self._first[now] + delay)
         return self.at(now, delay, prefix)
 
     def at(self, now: NDArray[np.intp], delay: NDArray[np.int64], prefix: NDArray[np.int64]) -> Batch:
@@ -70,9 +74,11 @@ class Windows:
         rows = self._inside(now, wanted)
         state = self._frames.state[self._past(now)]
         environment = self._frames.environment[self._past(seen)]
+        given = self._ahead < prefix[:, None]
+        action = np.where(given[..., None], self._frames.done[rows], self._frames.action[rows])
         if self._trained.delay_input:
             environment = np.concatenate([environment, _spread(delay, environment)], axis=-1)
-        batch = {STATE: state, ACTION: self._frames.action[rows], "action_is_pad": wanted != rows}
+        batch = {STATE: state, ACTION: action, "action_is_pad": wanted != rows}
         if environment.shape[-1]:
             batch[ENVIRONMENT] = environment
         batch |= {"delay": delay, "prefix": prefix}

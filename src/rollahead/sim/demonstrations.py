@@ -32,13 +32,14 @@ STRIDE = 4  # ticks for which a wandering robot keeps its course
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Demonstration:
-    """Of n ticks: state (n, S) and environment (n, E) at the head of each, action (n, A): what the expert wants then.
-    images: of each camera (n, height, width, 3)."""
+    """Of n ticks: state (n, S) and environment (n, E) at the head of each, action (n, A): what the expert wants then;
+    executed (n, A): what is sent instead, None for the same. images: of each camera (n, height, width, 3)."""
 
     state: FloatArray
     environment: FloatArray
     action: FloatArray
     images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    executed: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,15 @@ def demonstrate(task: Task, recording: Recording, seed: int) -> Demonstration:
     wanderings = _wanderings(task, recording, seed)
     seen: list[Observation] = []
     actions: list[FloatArray] = []
+    executed: list[FloatArray] = []
     while len(actions) < last and (isinstance(task, Teachable) or not task.done):
         seen.append(Observation(tick=len(actions), state=task.state(), environment=task.environment()))
         actions.append(plan(seen[-1], intention)[0])
         wanted = next(wanderings, actions[-1])
-        task.advance(np.clip(wanted + scale * stray.standard_normal(len(scale)), low, high))
+        executed.append(np.clip(wanted + scale * stray.standard_normal(len(scale)), low, high))
+        task.advance(executed[-1])
     states, environments = ([getattr(each, part) for each in seen] for part in ("state", "environment"))
-    return Demonstration(frozen(states), frozen(environments), frozen(actions))
+    return Demonstration(frozen(states), frozen(environments), frozen(actions), executed=frozen(executed))
 
 
 def _check(recording: Recording) -> None:
