@@ -31,6 +31,7 @@ class Fake:
     """Has what every policy has; asked: the times that it was asked at."""
 
     name: str = "the fake policy"
+    warm: tuple[float, ...] | None = None
     shape: tuple[int, int] = SHAPE
     trained: Trained = field(default_factory=Trained)
     asked: list[float] = field(default_factory=list)

@@ -49,6 +49,7 @@ class Noting:
     pictures: Sequence[Images] = ()
     delay: int | None = None
     name: str = "the noting policy"
+    warm: tuple[float, ...] | None = None
     trained: Trained = field(default_factory=Trained)
 
     @property

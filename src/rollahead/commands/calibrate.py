@@ -2,7 +2,7 @@
 `latency=...` or `planner=...` it recommends a schedule instead (`rollahead.commands.recommend`)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,10 @@ class CalibrateOptions:
 
 def main(config: DictConfig) -> None:
     """Calibrates the robot of `config`, or recommends a schedule for it, and leaves its run folder."""
+    if config.warm:
+        from rollahead.commands import warm  # imports torch
+
+        return warm.main(config, (*(f.name for f in fields(CalibrateOptions)), *recommend.OPTIONS))
     if recommend.wanted(config):
         return recommend.main(config)
     chosen = options(config, CalibrateOptions, (*GROUPS, *recommend.GROUPS, *recommend.OPTIONS))

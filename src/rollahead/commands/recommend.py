@@ -37,7 +37,7 @@ from rollahead.sim.task import MovingScene, Task, make_task
 from rollahead.sim.timing import time_inferences
 
 GROUPS = ("latency", "planner", "roller", "sampler")  # those that only this needs
-OPTIONS = ("horizon", "speed", "inferences", "episodes", "workers")  # and these
+OPTIONS = ("horizon", "speed", "inferences", "episodes", "workers", "warm")  # and these
 STEPS = ("run", "hold_s", "repeats", "share", "amplitude", "max_delay")  # of the step test, which is not made
 OTHERS = ("robot", "task", "isolation", *STEPS)
 REHEARSED = 10_000  # ticks

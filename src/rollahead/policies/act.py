@@ -45,6 +45,7 @@ class LeRobotACT:
     """A `OneShot`. policy: LeRobot's, of `checkpoint`; its backbone is taken out."""
 
     name = NAME
+    warm: tuple[float, ...] | None = None
 
     def __init__(self, policy: Any, checkpoint: Checkpoint) -> None:
         config, card, features = policy.config, checkpoint.card, checkpoint.features

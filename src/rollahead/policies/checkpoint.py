@@ -18,6 +18,7 @@ from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.policies.card import Card, read_card
+from rollahead.policies.contraction import read_levels
 from rollahead.policies.features import Features, features_of
 from rollahead.policies.names import named
 from rollahead.policies.normalise import Normalisers, read_normalisers
@@ -66,6 +67,7 @@ def load_policy(folder: str | Path, *, dataset: str | Path | None = None, robot:
     card = named(folder, features, read_card(folder), dataset, robot)
     module, function = ADAPTERS[kind].split(":")
     policy: Policy = getattr(importlib.import_module(module), function)(Checkpoint(folder, config, features, card))
+    policy.warm = read_levels(folder)
     return policy
 
 

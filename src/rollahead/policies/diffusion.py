@@ -41,6 +41,7 @@ class LeRobotDiffusion:
     """A `Denoiser`. policy: LeRobot's, of `checkpoint`."""
 
     name = NAME
+    warm: tuple[float, ...] | None = None
 
     def __init__(self, policy: Any, checkpoint: Checkpoint) -> None:
         config, card, features = policy.config, checkpoint.card, checkpoint.features

@@ -55,8 +55,8 @@ class LocalPlanner:
         self._hurries = hurries
         self._memory = memory
         self._chunking = chunking
-        self._policy = policy
-        self._sampler = sampler
+        self.policy = policy
+        self.sampler = sampler
         self._mapping = mapping
         self._rollers = rollers
         self._cameras = cameras or {}
@@ -65,13 +65,13 @@ class LocalPlanner:
         """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
         with torch.inference_mode():
             images = [self._pictures(seen) for seen in request.observations]
-            context = self._policy.encode(images, request.asked.observation.task)
+            context = self.policy.encode(images, request.asked.observation.task)
             bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
             known = [self._mapping.observation(seen) for seen in bound]
-            context = self._policy.bind(context, known, self._ahead(request, bound[-1]))
-            hurry = Hurry(timer if self._hurries else UNHURRIED, self._sampler.calls)
+            context = self.policy.bind(context, known, self._ahead(request, bound[-1]))
+            hurry = Hurry(timer if self._hurries else UNHURRIED, self.sampler.calls)
             chunk, drawn = self._drawn(request, context, hurry)
-            rows = self._policy.rows(chunk)
+            rows = self.policy.rows(chunk)
             if self._memory is not None:
                 self._memory.keep(request, chunk, rows)
         return Result(
@@ -87,14 +87,14 @@ class LocalPlanner:
 
     def _drawn(self, request: Request, context: Context, more: Callable[[], bool]) -> tuple[torch.Tensor, Sampled]:
         """The chunk (T, A) for `request`, and how it was drawn."""
-        policy, memory, chunking = self._policy, self._memory, self._chunking
+        policy, memory, chunking = self.policy, self._memory, self._chunking
         noise = noise_of(request, policy, chunking.candidates)
         if memory is None:
-            drawn = self._sampler(policy, context, noise)
+            drawn = self.sampler(policy, context, noise)
             return drawn.chunks[0], drawn
         known = memory.known(request)
         draw = Draw(guess=memory.guess(request), steering=chunking.steering(request, known), more=more)
-        drawn = self._sampler(policy, context, noise, draw)
+        drawn = self.sampler(policy, context, noise, draw)
         return drawn.chunks[chunking.choose(drawn.chunks, request, known)], drawn
 
     def _pictures(self, seen: Observation) -> Images:

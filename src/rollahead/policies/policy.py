@@ -39,7 +39,10 @@ class Trained:
 
 
 class Policy(Protocol):
-    """What every policy has."""
+    """What every policy has. warm: the levels of noise that a start from the last plan takes with it, if that was found
+    (`rollahead.policies.contraction`)."""
+
+    warm: tuple[float, ...] | None
 
     @property
     def name(self) -> str:

@@ -27,6 +27,7 @@ class FlowAdapter:
     """A `Denoiser`. Its context is the condition (1, C): state, environment, and the delay if it is told."""
 
     name = NAME
+    warm: tuple[float, ...] | None = None
 
     def __init__(self, net: torch.nn.Module, made: NetConfig, checkpoint: Checkpoint) -> None:
         card, norms = checkpoint.card, checkpoint.normalisers()

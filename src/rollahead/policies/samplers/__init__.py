@@ -25,7 +25,19 @@ from rollahead.policies.samplers.rti import make_rti
 from rollahead.policies.samplers.sampler import COLD, Draw, Guess, Noise, Sampled, Sampler, Steps
 from rollahead.runtime.options import call, check_kind
 
-__all__ = ["AUTO", "COLD", "SAMPLERS", "Draw", "Guess", "Noise", "Sampled", "Sampler", "integrate", "make_sampler"]
+__all__ = [
+    "AUTO",
+    "COLD",
+    "SAMPLERS",
+    "Draw",
+    "Guess",
+    "Noise",
+    "Sampled",
+    "Sampler",
+    "Steps",
+    "integrate",
+    "make_sampler",
+]
 
 AUTO, RTI = "auto", "rti"
 OF_COLD = ("steps", "spacing")  # options of the sampler that RTI starts cold with
@@ -84,6 +96,8 @@ def _rti(options: Mapping[str, Any], policy: Policy) -> Sampler:
             f"sampler={RTI} starts a denoising from the last plan, and {policy.name} {KINDS[type(None)][0]}; use "
             f"sampler={AUTO}"
         )
+    if own.get("warm") is None:
+        own["warm"] = policy.warm
     return call(make_rti, {**own, "cold": cold}, "sampler")
 
 

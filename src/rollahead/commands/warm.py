@@ -1,0 +1,98 @@
+"""`rollahead calibrate warm=true planner=...`: how few steps a denoising takes that starts from the last plan."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from rollahead.commands.app import console, group, options, run_folder
+from rollahead.errors import ConfigError
+from rollahead.policies.contraction import FILE, Curve, Noting, Tried, measured, write_curve
+from rollahead.policies.local import LocalPlanner
+from rollahead.policies.samplers import Steps
+from rollahead.policies.shipped import FOLDER, find
+from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.run_folder import SUMMARY, provenance
+from rollahead.sim.evaluation import Cell, planning_of, run_episode
+from rollahead.sim.task import make_task
+
+GROUPS = ("task", "planner", "sampler", "roller", "robot", "latency")
+SHORT = StrategyConfig("vlash", s=8, d=4)
+LATENCY = {"name": "fixed", "ticks": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class WarmOptions:
+    """What stands beside the groups; see configs/calibrate.yaml."""
+
+    inferences: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.inferences < 1:
+            raise ConfigError(f"inferences is {self.inferences}; give at least 1")
+
+
+def main(config: DictConfig, others: tuple[str, ...]) -> None:
+    """Measures, says, and writes it beside the checkpoint."""
+    own = {field.name for field in fields(WarmOptions)}
+    chosen = options(config, WarmOptions, (*GROUPS, *(name for name in others if name not in own)))
+    if config.get("planner") is None or config.planner.get("name") != "policy":
+        raise ConfigError("warm=true is of a policy that denoises; give planner=policy with its checkpoint")
+    cell = Cell(group(config, "task"), SHORT, LATENCY, group(config, "planner"), group(config, "roller"))
+    cell = replace(cell, sampler=group(config, "sampler"), seed=chosen.seed, reactions=False)
+    task = make_task(**cell.task)
+    planning = planning_of(cell, task)
+    planner = planning.planner
+    assert isinstance(planner, LocalPlanner), "of a policy"
+    policy: Any = planner.policy
+    cold = planner.sampler
+    if not isinstance(cold, Steps):
+        raise ConfigError(f"warm=true is of a policy that denoises, and {policy.name} makes its chunk at once")
+    folder = run_folder(config)
+    planner.sampler = noting = Noting(cold, chosen.inferences)
+    seed = chosen.seed
+    while not noting.full:
+        run_episode(cell, task, seed, planning=planning)
+        seed += 1
+    with torch.inference_mode():
+        curve = measured(policy, cold, noting.asked, chosen.seed)
+    checkpoint = find(str(cell.planner["checkpoint"]))
+    where = folder.path if checkpoint.is_relative_to(FOLDER) else checkpoint  # those that come with it stay as they are
+    written = write_curve(where, curve)
+    folder.write_json(SUMMARY, {"command": "calibrate", "warm": str(written), **provenance(chosen.seed)})
+    _say(curve, written)
+
+
+def _say(curve: Curve, written: Path) -> None:
+    console().print(
+        f"{curve.requests} requests; two cold starts differ by {curve.spread:.3f} (root mean square, normalised)",
+        soft_wrap=True,
+    )
+    console().print(table(curve))
+    if curve.chosen is None:
+        console().print("no warm start that was tried contracts and is as good as a cold one: leave sampler=rti alone")
+    else:
+        levels = ",".join(f"{level:g}" for level in curve.chosen.levels)
+        console().print(f'to use it: rollahead eval sampler=rti "sampler.warm=[{levels}]"', soft_wrap=True)
+    console().print(f"{FILE}: {written}", soft_wrap=True)
+
+
+def table(curve: Curve) -> Table:
+    """A row for each list of levels."""
+    printed = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
+    printed.add_column("levels", no_wrap=True)
+    for heading in ("calls", "error left", "off a cold start", ""):
+        printed.add_column(heading, justify="right", no_wrap=True)
+    for one in curve.tried:
+        printed.add_row(*_row(one), "chosen" if one == curve.chosen else "")
+    return printed
+
+
+def _row(one: Tried) -> tuple[str, ...]:
+    levels = ", ".join(f"{level:g}" for level in one.levels)
+    return levels, str(one.calls), f"{100 * one.rho:.0f} %", f"{one.error:.3f}"

@@ -1,0 +1,49 @@
+"""`rollahead calibrate warm=true`."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rollahead.policies.shipped import find
+
+from .conftest import Ran, refusal
+
+Command = Callable[..., Ran]
+SMALL = ("warm=true", "inferences=6", "name=mine")
+REFUSED = {
+    "no policy": (["planner=scripted"], "give planner=policy with its checkpoint"),
+    "no planner": ([], "give planner=policy with its checkpoint"),
+    "no inferences": (["planner=flow", "inferences=0"], "inferences is 0; give at least 1"),
+    "an option": (["planner=flow", "inference=3"], "did you mean 'inferences'"),
+}
+
+
+def test_a_policy_that_comes_with_it_is_measured_and_left_as_it_is(rollahead: Command) -> None:
+    before = sorted(path.name for path in find("mole_flow").iterdir())
+    ran = rollahead("calibrate", "planner=flow", *SMALL)
+    assert (ran.status, ran.err) == (0, "")
+    assert "6 requests; two cold starts differ by" in ran.out
+    said = json.loads(Path("runs/mine/rti.json").read_text())
+    assert said["requests"] == 6
+    assert len(said["tried"]) == 21
+    assert sorted(path.name for path in find("mole_flow").iterdir()) == before
+
+
+def test_beside_ones_own_checkpoint_it_is_found_by_the_next_warm_start(rollahead: Command, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(find("mole_flow"), tmp_path / "own"))
+    planner = ("planner=policy", f"planner.checkpoint={own}")
+    assert rollahead("calibrate", *planner, *SMALL).status == 0
+    said = json.loads((own / "rti.json").read_text())
+    assert said["chosen"] is not None
+    played = rollahead("eval", *planner, "sampler=rti", "episodes=2", "reactions=false", "name=played")
+    assert (played.status, played.err) == (0, "")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_is_refused_and_leaves_nothing(name: str, rollahead: Command) -> None:
+    arguments, words = REFUSED[name]
+    assert words in refusal(rollahead("calibrate", *SMALL, *arguments), "calibrate")
+    assert not Path("runs/mine").exists()
