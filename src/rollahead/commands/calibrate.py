@@ -54,10 +54,10 @@ def main(config: DictConfig) -> None:
     if config.warm:
         from rollahead.commands import warm  # imports torch
 
-        return warm.main(config, (*(f.name for f in fields(CalibrateOptions)), *recommend.OPTIONS))
+        return warm.main(config, (*(f.name for f in fields(CalibrateOptions)), *recommend.OPTIONS, "warm"))
     if recommend.wanted(config):
         return recommend.main(config)
-    chosen = options(config, CalibrateOptions, (*GROUPS, *recommend.GROUPS, *recommend.OPTIONS))
+    chosen = options(config, CalibrateOptions, (*GROUPS, *recommend.GROUPS, *recommend.OPTIONS, "warm"))
     _outlast(config)
     with rig(config) as driven:
         spec = driven.spec

@@ -37,13 +37,13 @@ from rollahead.sim.task import MovingScene, Task, make_task
 from rollahead.sim.timing import time_inferences
 
 GROUPS = ("latency", "planner", "roller", "sampler")  # those that only this needs
-OPTIONS = ("horizon", "speed", "inferences", "episodes", "workers", "warm")  # and these
+OPTIONS = ("horizon", "speed", "inferences", "episodes", "workers")  # and these
 STEPS = ("run", "hold_s", "repeats", "share", "amplitude", "max_delay")  # of the step test, which is not made
-OTHERS = ("robot", "task", "isolation", *STEPS)
+OTHERS = ("robot", "task", "isolation", "warm", *STEPS)
 REHEARSED = 10_000  # ticks
 OTHER_SEED = 1_000_003  # how far the seed of the rehearsal is from that of the forecast
 LATENCIES = "latencies.txt"  # what was measured, in s
-ASIDE = ("latency", "strategy", "name", "runs", *OPTIONS, *STEPS)  # of the command line: not for `rollahead run`
+ASIDE = ("latency", "strategy", "name", "runs", "warm", *OPTIONS, *STEPS)  # of the command line: not for `rollahead run`
 
 
 @dataclass(frozen=True, slots=True)
