@@ -43,7 +43,15 @@ OTHERS = ("robot", "task", "isolation", "warm", *STEPS)
 REHEARSED = 10_000  # ticks
 OTHER_SEED = 1_000_003  # how far the seed of the rehearsal is from that of the forecast
 LATENCIES = "latencies.txt"  # what was measured, in s
-ASIDE = ("latency", "strategy", "name", "runs", "warm", *OPTIONS, *STEPS)  # of the command line: not for `rollahead run`
+ASIDE = (
+    "latency",
+    "strategy",
+    "name",
+    "runs",
+    "warm",
+    *OPTIONS,
+    *STEPS,
+)  # of the command line: not for `rollahead run`
 
 
 @dataclass(frozen=True, slots=True)
