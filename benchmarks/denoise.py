@@ -115,12 +115,13 @@ BEYOND = 8  # ticks of prefix that a policy was trained for
 @dataclass(frozen=True, slots=True)
 class Way:
     """A line of the table: a strategy with its options, a sampler, and whether a head corrects it; prefixes: the policy
-    that was trained on what the robot did."""
+    that was trained on what the robot did; lag: of the sensors, in ticks."""
 
     strategy: Mapping[str, Any]
     sampler: Mapping[str, Any] = field(default_factory=lambda: {"name": "euler", "steps": 5})
     head: str | None = None
     prefixes: bool = False
+    lag: int = 0
 
 
 RTI = {"name": "rti", "warm": [0.3]}
@@ -138,17 +139,17 @@ WAYS: Mapping[str, Way] = {
     "vlash + rti": Way({"name": "vlash"}, RTI),
     "vlash + a2c2": Way({"name": "vlash"}, head="fresh"),
     "vlash + a2c2, state only": Way({"name": "vlash"}, head="state"),
-    "vlash + a2c2, 1 tick late": Way({"name": "vlash"}, head="late1"),
+    "vlash, sensors 1 tick late": Way({"name": "vlash"}, lag=1),
+    "vlash + a2c2, sensors 1 tick late": Way({"name": "vlash"}, head="late", lag=1),
 }
-HEAD = {"policy": "a2c2", "training.steps": 10_000}
-HEADS = {"fresh": {}, "state": {"policy.fresh": "false"}, "late1": {"policy.lag": "1"}}
+HEADS = {"fresh": {}, "state": {"policy.fresh": "false"}, "late": {"policy.lag": "1"}}
 
 
 def train() -> None:
     """Heads for each task, and a policy for prefixes."""
     program = str(Path(sys.executable).parent / "rollahead")
     for task in TASKS:
-        wanted = {
+        wanted: dict[str, dict[str, Any]] = {
             f"{task}_{name}": {"policy": "a2c2", "training.steps": 10_000, **options} for name, options in HEADS.items()
         }
         steps = 30_000 if task == "mole" else 40_000
@@ -175,6 +176,7 @@ def cell_of(task: str, way: Way, d: int, s: int) -> Cell:
         sampler=way.sampler,
         episodes=EPISODES,
         reactions=False,
+        lag=way.lag,
     )
 
 

@@ -488,3 +488,15 @@ def test_a_cell_of_which_no_episode_has_ages_or_steps_still_has_its_figures() ->
     empty = np.empty(0)
     found = summarise([made(ages=empty, switch_steps=empty, other_steps=empty)])
     assert all(map(math.isnan, (found["switch_step"], found["median_step_elsewhere"], found["age_ticks"]["p50"])))
+
+
+@pytest.mark.parametrize("lag", [-1, 6])
+def test_a_lag_beyond_what_counts_as_stale_is_refused(lag: int) -> None:
+    with pytest.raises(ConfigError, match=f"lag is {lag}; give from 0 to 5 ticks"):
+        Cell({"name": "mole"}, StrategyConfig("vlash"), {"name": "fixed", "ticks": 4}, lag=lag)
+
+
+def test_sensors_that_are_late_are_late_in_the_trace() -> None:
+    cell = Cell({"name": "mole"}, StrategyConfig("vlash", s=8, d=4), {"name": "fixed", "ticks": 4}, lag=2)
+    ticks = run_episode(cell, make_task("mole"), 0).ticks
+    assert ticks["state_age"].tolist() == [0, 1, *[2] * (len(ticks) - 2)]

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from rollahead.runtime.robots import Robot
 from rollahead.sim.mole import WhackAMole
@@ -25,6 +26,21 @@ def test_it_measures_the_tasks_state_and_scene_of_now() -> None:
         np.testing.assert_array_equal(reading.state, task.state())
         np.testing.assert_array_equal(reading.environment, task.environment())
         assert reading.age == 0
+        robot.write(np.array([0.3, -0.1]))
+        robot.advance()
+
+
+@pytest.mark.parametrize("lag", [0, 1, 3])
+def test_sensors_that_are_late_show_what_was_and_say_how_long_ago(lag: int) -> None:
+    task = WhackAMole(noise=0.0)
+    task.reset(0)
+    robot, were = SimRobot(task, lag), []
+    for k in range(8):
+        were.append((task.state(), task.environment()))
+        reading = robot.read()
+        assert reading.age == min(k, lag)
+        np.testing.assert_array_equal(reading.state, were[k - reading.age][0])
+        np.testing.assert_array_equal(reading.environment, were[k - reading.age][1])
         robot.write(np.array([0.3, -0.1]))
         robot.advance()
 

@@ -35,6 +35,7 @@ class EvalOptions:
     episodes: int
     seed: int
     reactions: bool
+    lag: int
     traces: int | None
     workers: int
     resume: bool
@@ -111,5 +112,6 @@ def cell_of(config: DictConfig, chosen: EvalOptions) -> Cell:
         episodes=chosen.episodes,
         seed=chosen.seed,
         reactions=chosen.reactions,
+        lag=chosen.lag,
         traces=chosen.episodes if chosen.traces is None else chosen.traces,
     )

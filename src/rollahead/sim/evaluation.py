@@ -26,6 +26,7 @@ from rollahead.runtime.build import (
     make_latency,
     make_strategy,
 )
+from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.lockstep import Lockstep
 from rollahead.runtime.spec import RobotSpec
@@ -39,14 +40,15 @@ from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.task import Task, make_task
 
 MOST_SEED = 2**31
+MOST_LAG = GuardConfig().stale_ticks
 STAGES = 4  # tasks with their planners that a process of a pool keeps
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What to run. task, latency, planner, roller, sampler: a `name` and options; episodes: how many; seed: of the
-    first one; reactions: whether each episode is run a second time, without the stimulus, to see when the robot
-    reacted; traces: how many episodes, from the first on, keep theirs."""
+    first one; lag: ticks by which the robot's sensors are late; reactions: whether each episode is run a second time,
+    without the stimulus, to see when the robot reacted; traces: how many episodes, from the first on, keep theirs."""
 
     task: Mapping[str, Any]
     strategy: StrategyConfig
@@ -58,6 +60,7 @@ class Cell:
     seed: int = 0
     reactions: bool = True
     traces: int = 0
+    lag: int = 0
 
     def __post_init__(self) -> None:
         if self.episodes < 1 or not 0 <= self.seed <= MOST_SEED - self.episodes:
@@ -65,6 +68,8 @@ class Cell:
                 f"episodes is {self.episodes} and seed {self.seed}; give at least 1, and a seed from 0 to "
                 f"{MOST_SEED - self.episodes}"
             )
+        if not 0 <= self.lag <= MOST_LAG:
+            raise ConfigError(f"lag is {self.lag}; give from 0 to {MOST_LAG} ticks: what is older counts as stale")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +97,7 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True, pla
     of `cell`, if it was made already."""
     planning = planning or planning_of(cell, task)
     task.reset(seed, stimulus=stimulus)
-    robot = SimRobot(task)
+    robot = SimRobot(task, cell.lag)
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
     delay = make_delay(cell.strategy, latency, cell.seed)  # as `check` does: no episode is refused later
     drive = Drive(cell.strategy, planning.horizon, planning.n_obs, seed)

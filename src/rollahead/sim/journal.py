@@ -97,7 +97,7 @@ class JournalFile:
 
 
 def _key(cell: Cell) -> str:
-    return json.dumps([asdict(cell.strategy), cell.reactions])
+    return json.dumps([asdict(cell.strategy), cell.reactions, cell.lag])
 
 
 def _text(ring: Ring) -> str:

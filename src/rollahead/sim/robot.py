@@ -1,5 +1,6 @@
 """The simulated robot: a task's robot behind the `Robot` seam."""
 
+from collections import deque
 from collections.abc import Mapping
 
 from rollahead.runtime.arrays import FloatArray
@@ -9,11 +10,13 @@ from rollahead.sim.task import Task
 
 
 class SimRobot:
-    """Reads the task and keeps the last setpoint; the world moves only by `advance`."""
+    """Reads the task and keeps the last setpoint; the world moves only by `advance`. lag: ticks by which what it reads
+    is old, and said to be."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, lag: int = 0) -> None:
         self._task = task
         self._setpoint: FloatArray | None = None
+        self._seen = deque([self._sight()], lag + 1)  # oldest first
 
     @property
     def spec(self) -> RobotSpec:
@@ -25,7 +28,7 @@ class SimRobot:
 
     def read(self) -> Reading:
         """Phase: hot."""
-        return Reading(self._task.state(), self._task.environment())
+        return Reading(*self._seen[0], age=len(self._seen) - 1)
 
     def frames(self) -> Mapping[str, Frame]:
         """No cameras yet. Phase: hot."""
@@ -39,6 +42,10 @@ class SimRobot:
         """Moves the world on by one tick under the last setpoint; without one it stands still."""
         if self._setpoint is not None:
             self._task.advance(self._setpoint)
+        self._seen.append(self._sight())
+
+    def _sight(self) -> tuple[FloatArray, FloatArray]:
+        return self._task.state(), self._task.environment()
 
     def stop(self) -> None:
         """Nothing moves that is not told to."""
