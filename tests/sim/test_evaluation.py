@@ -498,5 +498,5 @@ def test_a_lag_beyond_what_counts_as_stale_is_refused(lag: int) -> None:
 
 def test_sensors_that_are_late_are_late_in_the_trace() -> None:
     cell = Cell({"name": "mole"}, StrategyConfig("vlash", s=8, d=4), {"name": "fixed", "ticks": 4}, lag=2)
-    ticks = run_episode(cell, make_task("mole"), 0).ticks
+    ticks = run_episode(cell, WhackAMole(), 0).ticks
     assert ticks["state_age"].tolist() == [0, 1, *[2] * (len(ticks) - 2)]
