@@ -28,7 +28,7 @@ from rollahead.runtime.build import Drive, StrategyConfig, make_executor
 from rollahead.runtime.clock import MonotonicClock
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.latency import Lognormal
-from rollahead.runtime.messages import Cost, Observation, Result
+from rollahead.runtime.messages import Observation, Result
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
 from rollahead.runtime.recorder import Recorder
@@ -90,7 +90,7 @@ def _ticks_us(spec: RobotSpec, ticks: int) -> FloatArray:
         request = None if snapshot is None else snapshot.request
         if request is not None and request.origin is not None and k == request.tick + 7:
             rows = np.sin((request.origin + np.arange(HORIZON)[:, None]) / 50 + np.arange(len(spec.action)))
-            executor.inbox.put(Result(request, frozen(rows), request.tick, frozen(rows[0]), Cost(8.0)))
+            executor.inbox.put(Result(request, frozen(rows), request.tick, frozen(rows[0]), 8.0))
     return took[ticks // 10 :]
 
 

@@ -24,7 +24,7 @@ from rollahead.runtime.arrays import frozen
 from rollahead.runtime.build import Drive, StrategyConfig
 from rollahead.runtime.clock import Grid, MonotonicClock
 from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.messages import Cost, Request, Result
+from rollahead.runtime.messages import Request, Result
 from rollahead.runtime.realtime import Realtime
 from rollahead.runtime.shared import Ring
 from rollahead.runtime.tuning import Tuning, tuned_thread
@@ -87,7 +87,7 @@ class PolicyPlanner:
         """As LeRobot's engine infers."""
         seen = request.observations[-1]
         rows = frozen(self.tiny.chunk(seen.state, seen.images, max(request.delay, 1)))
-        return Result(request, rows, seen.state_tick, seen.state, Cost(0.0))
+        return Result(request, rows, seen.state_tick, seen.state, 0.0)
 
     def busy(self, seconds: float) -> dict[str, Any]:
         """How busy it was."""
@@ -110,7 +110,7 @@ class PythonPlanner:
             total += number
         self._took_s.append(time.perf_counter() - began)
         seen = request.observations[-1]
-        return Result(request, frozen(np.full((50, JOINTS), 0.1)), seen.state_tick, seen.state, Cost(0.0))
+        return Result(request, frozen(np.full((50, JOINTS), 0.1)), seen.state_tick, seen.state, 0.0)
 
     def busy(self, seconds: float) -> dict[str, Any]:
         """How busy it was."""

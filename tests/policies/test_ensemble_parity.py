@@ -17,7 +17,7 @@ from rollahead.runtime.executor import Executor
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import Fixed
 from rollahead.runtime.lockstep import Lockstep
-from rollahead.runtime.messages import Cost, Request, Result, Snapshot
+from rollahead.runtime.messages import Request, Result, Snapshot
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import Dim, RobotSpec
@@ -38,7 +38,7 @@ class Random:
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Any = None) -> Result:
         seen = request.asked.observation
-        return Result(request, rows_at(request.tick), request.tick, seen.state, Cost(0.0))
+        return Result(request, rows_at(request.tick), request.tick, seen.state, 0.0)
 
 
 def sent(decay: float) -> FloatArray:

@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 
 from rollahead.runtime.delay import DelayEstimator
-from rollahead.runtime.messages import Cost
 
 
 def fed(costs: list[float], **options: object) -> DelayEstimator:
     estimator = DelayEstimator(**options)
     for cost in costs:
-        estimator.add(Cost(fixed=cost))
+        estimator.add(cost)
     return estimator
 
 
@@ -39,10 +38,10 @@ def test_a_delay_is_rounded_up_to_whole_ticks(cost: float) -> None:
 def test_a_spike_is_forgotten_after_window_others(window: int, quantile: float) -> None:
     estimator = fed([3.0] * window + [100.0], window=window, quantile=quantile)
     for _ in range(window - 1):
-        estimator.add(Cost(fixed=3.0))
+        estimator.add(3.0)
     if quantile == 1.0:
         assert estimator.delay == 100  # the window's maximum, for as long as it is in the window
-    estimator.add(Cost(fixed=3.0))
+    estimator.add(3.0)
     assert estimator.delay == 3
 
 
@@ -53,26 +52,7 @@ def test_the_median_of_two_modes_is_one_of_them_and_no_mean() -> None:
         assert fed(costs, window=60).delay in set(costs)
 
 
-@pytest.mark.parametrize("steps", range(6))
-def test_planned_steps_are_paid_for_at_the_cost_of_one(steps: int) -> None:
-    estimator = DelayEstimator()
-    for _ in range(5):
-        estimator.add(Cost(fixed=2.0, per_step=0.75))
-    estimator.plan_steps(steps)
-    assert estimator.delay == math.ceil(2.0 + 0.75 * steps)
-
-
-def test_planning_fewer_steps_lowers_the_delay_at_once_without_new_measurements() -> None:
-    estimator = DelayEstimator()
-    estimator.plan_steps(10)
-    estimator.add(Cost(fixed=2.0, per_step=1.0))
-    assert estimator.delay == 12
-    estimator.plan_steps(3)
-    assert estimator.delay == 5
-
-
 @pytest.mark.parametrize("fixed", range(4))
 def test_a_fixed_delay_is_never_estimated(fixed: int) -> None:
     estimator = fed([50.0] * 60, fixed=fixed)
-    estimator.plan_steps(9)
     assert estimator.delay == fixed

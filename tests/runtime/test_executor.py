@@ -9,7 +9,7 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.messages import Cost, Result, Snapshot
+from rollahead.runtime.messages import Result, Snapshot
 from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
@@ -71,7 +71,7 @@ def answer(executor: Executor, value: float) -> None:
     request = published(executor).request
     assert request is not None
     rows = frozen(np.full((4, 2), value))
-    executor.inbox.put(Result(request, rows, request.tick, frozen([0.0, 0.0]), Cost(1.0)))
+    executor.inbox.put(Result(request, rows, request.tick, frozen([0.0, 0.0]), 1.0))
 
 
 @pytest.mark.parametrize("n_obs", range(1, 4))

@@ -12,7 +12,7 @@ from rollahead.runtime.executor import Executor
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import Fixed, Latency
 from rollahead.runtime.lockstep import Lockstep
-from rollahead.runtime.messages import Cost, Made, Observation, Request, Result, Snapshot
+from rollahead.runtime.messages import Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.spec import Dim, RobotSpec
@@ -118,7 +118,7 @@ class Hurried:
         timer.left(steps / self._of)
         self.steps.append(steps)
         made = Made.CUT if steps < self._of else 0
-        return Result(request, np.full((12, 1), 4.0), newest().tick, np.zeros(1), Cost(0.0), steps, steps, made)
+        return Result(request, np.full((12, 1), 4.0), newest().tick, np.zeros(1), 0.0, steps, steps, made)
 
 
 @pytest.mark.parametrize("bind", [0, 1, 2])

@@ -15,7 +15,7 @@ from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.loop import DEAD, Loop
 from rollahead.runtime.mailbox import Mailbox
-from rollahead.runtime.messages import Cost, Failure, Orders, Result
+from rollahead.runtime.messages import Failure, Orders, Result
 from rollahead.runtime.robots import Reading
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
@@ -96,7 +96,7 @@ class Stage:
         snapshot = self.executor.outbox.peek()
         if snapshot is not None and snapshot.request is not None and k >= snapshot.request.tick + self.latency:
             rows = frozen(np.full((8, 2), self.value))
-            self.executor.inbox.put(Result(snapshot.request, rows, snapshot.tick, frozen([0.0, 0.0]), Cost(1.0)))
+            self.executor.inbox.put(Result(snapshot.request, rows, snapshot.tick, frozen([0.0, 0.0]), 1.0))
 
     def order(self, **orders: object) -> Callable[[], None]:
         return lambda: self.orders.put(Orders(**orders))  # type: ignore[arg-type]
@@ -362,7 +362,7 @@ def test_a_gripper_with_a_rate_limit_is_slewed_to_what_was_decided_also_through_
     assert snapshot is not None
     assert snapshot.request is not None
     rows = frozen(np.full((8, 2), 0.9))
-    executor.inbox.put(Result(snapshot.request, rows, 0, frozen([0.0, 0.0]), Cost(1.0)))
+    executor.inbox.put(Result(snapshot.request, rows, 0, frozen([0.0, 0.0]), 1.0))
     executor.act(0)
     for k in range(1, 8):
         executor.tick(k)

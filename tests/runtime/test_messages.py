@@ -9,7 +9,7 @@ from rollahead.runtime.chunk import Chunk
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.inference import Inference
-from rollahead.runtime.messages import Cost, Observation, Request, Result, Snapshot, nothing
+from rollahead.runtime.messages import Observation, Request, Result, Snapshot, nothing
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.loopback import LoopbackRobot
@@ -33,7 +33,7 @@ def request(**options: object) -> Request:
     return Request(snapshot(), **{"origin": 12, "start": 12, "roll_to": 12, "delay": 2} | options)
 
 
-RESULT = Result(request(), frozen([[1.0]]), state_tick=10, anchor=frozen([0.0]), cost=Cost(1.0))
+RESULT = Result(request(), frozen([[1.0]]), state_tick=10, anchor=frozen([0.0]), cost=1.0)
 MESSAGES = [
     RESULT,
     RESULT.request,

@@ -6,7 +6,7 @@ import pytest
 
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.chunk import Chunk, Mean, newest
-from rollahead.runtime.messages import Cost, Observation, Request, Result, Snapshot
+from rollahead.runtime.messages import Observation, Request, Result, Snapshot
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.runtime.strategy import (
     Ensemble,
@@ -40,7 +40,7 @@ def snapshot(tick: int = T_OBS) -> Snapshot:
 def result(request: Request, horizon: int) -> Result:
     """Row i reads i."""
     rows = frozen(np.arange(horizon, dtype=np.float64)[:, None])
-    return Result(request, rows, state_tick=T_OBS - 1, anchor=frozen([0.0]), cost=Cost(1.0))
+    return Result(request, rows, state_tick=T_OBS - 1, anchor=frozen([0.0]), cost=1.0)
 
 
 def usable(chunk: Chunk | None) -> dict[int, float]:
@@ -157,7 +157,7 @@ def late(ahead: list[float], delay: int, k: int, rows: tuple[float, ...] = (1.0,
     planned = frozen(np.array(ahead)[:, None])
     asked = Snapshot(T_OBS, (seen,), planned[:0], planned, epoch=3, seed=5)
     request = Vlash(TRIGGER).plan(asked, delay)
-    made = Result(request, frozen(np.array(rows)[:, None]), T_OBS, frozen([0.0]), Cost(1.0))
+    made = Result(request, frozen(np.array(rows)[:, None]), T_OBS, frozen([0.0]), 1.0)
     chunk = Vlash(TRIGGER, moving=MOVING).place(made, T_OBS + k)
     assert chunk is not None
     assert chunk.lost == max(chunk.start - chunk.origin, 0)

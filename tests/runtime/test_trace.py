@@ -12,7 +12,7 @@ import pytest
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.arrays import frozen, unknown
 from rollahead.runtime.chunk import Chunk
-from rollahead.runtime.messages import Cost, Observation, Request, Result, Snapshot
+from rollahead.runtime.messages import Observation, Request, Result, Snapshot
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.runtime.strategy import address
 from rollahead.runtime.trace import Outcome, TickStatus, Trace, inference_record, read_parquet, write_parquet
@@ -37,7 +37,7 @@ def result(*, rows: int = 6, delay: int = 2, calls: int = 1) -> Result:
     nothing = frozen(np.empty((0, 2)))
     asked = Snapshot(10, (Observation(10, frozen([0.0])),), nothing, nothing, epoch=3, seed=0)
     request = Request(asked, 10, 10, None, delay)
-    return Result(request, frozen(np.zeros((rows, 2))), 9, frozen([0.0]), Cost(1.0), calls=calls)
+    return Result(request, frozen(np.zeros((rows, 2))), 9, frozen([0.0]), 1.0, calls=calls)
 
 
 # ---- ticks --------------------------------------------------------------------------------------------------------

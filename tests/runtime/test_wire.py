@@ -9,7 +9,7 @@ import pytest
 import other_process
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import frozen
-from rollahead.runtime.messages import Cost, Failure, Observation, Orders, Request, Result, Snapshot
+from rollahead.runtime.messages import Failure, Observation, Orders, Request, Result, Snapshot
 from rollahead.runtime.shared import SharedMailbox
 from rollahead.runtime.spec import Camera, Dim, RobotSpec
 from rollahead.runtime.wire import MOST_TEXT, OrdersCodec, SharedInbox, SharedOutbox, check_task
@@ -124,13 +124,13 @@ def test_a_result_comes_back_with_the_request_that_the_executor_made() -> None:
     assert seen is not None
     assert seen.request is not None
     rows, anchor = frozen(np.arange(2.0 * H).reshape(H, 2)), frozen([1.0, 2.0, 3.0])
-    inbox.put(Result(seen.request, rows, 2, anchor, Cost(1.5, 0.25), calls=3, steps=4, made=5))
+    inbox.put(Result(seen.request, rows, 2, anchor, 1.5, calls=3, steps=4, made=5))
     got = inbox.peek()
     assert isinstance(got, Result)
     assert got.request is put.request
     assert got.rows.tolist() == rows.tolist()
     assert got.anchor.tolist() == anchor.tolist()
-    assert (got.state_tick, got.cost.fixed, got.cost.per_step) == (2, 1.5, 0.25)
+    assert (got.state_tick, got.cost) == (2, 1.5)
     assert (got.calls, got.steps, got.made) == (3, 4, 5)
     assert inbox.peek() is got
 
@@ -182,7 +182,7 @@ def test_between_two_processes_a_request_is_answered() -> None:
     assert seen is not None
     assert seen.request is not None
     rows = frozen(np.full((H, 2), seen.observations[-1].state[0]))
-    inbox.put(Result(seen.request, rows, seen.tick, seen.observations[-1].state, Cost(1.0)))
+    inbox.put(Result(seen.request, rows, seen.tick, seen.observations[-1].state, 1.0))
     mine.send("answered")
     assert mine.poll(30)
     assert mine.recv() == (True, rows.tolist())

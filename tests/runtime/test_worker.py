@@ -10,7 +10,7 @@ from rollahead.runtime.clock import FakeClock, Grid
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import Fixed
 from rollahead.runtime.mailbox import Mailbox
-from rollahead.runtime.messages import Cost, Failure, Made, Observation, Request, Result, Snapshot
+from rollahead.runtime.messages import Failure, Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.runtime.speedup import SpeedUp
@@ -74,7 +74,7 @@ def test_what_it_cost_is_counted_from_the_head_of_the_tick_that_it_was_seen_in(l
     desk.publish(3, ask=True)
     desk.clock.sleep_until_ns(GRID.due_ns(3 + late))
     desk.worker.step(GRID)
-    assert desk.result().cost.fixed == pytest.approx(2.5 + late)
+    assert desk.result().cost == pytest.approx(2.5 + late)
 
 
 @pytest.mark.parametrize("ticks", [1, 3, 8])
@@ -83,7 +83,7 @@ def test_an_injected_latency_ends_half_a_period_before_its_tick(ticks: int) -> N
     desk.publish(5, ask=True)
     desk.worker.step(GRID)
     assert desk.clock.now_ns() == GRID.due_ns(5 + ticks - BEFORE_HEAD)
-    assert desk.result().cost.fixed == ticks
+    assert desk.result().cost == ticks
 
 
 def test_with_a_late_binding_the_state_is_that_of_the_tick_it_is_bound_in() -> None:
@@ -112,7 +112,7 @@ class Hurried:
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
         self.left = [timer.left(0.0), timer.left(0.5)]
         rows = frozen(np.zeros((H, 1)))
-        return Result(request, rows, newest().tick, frozen([0.0]), Cost(3.0), 2, 2, Made.CUT)
+        return Result(request, rows, newest().tick, frozen([0.0]), 3.0, 2, 2, Made.CUT)
 
 
 def hurried(latency: Fixed | None) -> tuple[Desk, Hurried]:
@@ -128,21 +128,21 @@ def hurried(latency: Fixed | None) -> tuple[Desk, Hurried]:
 def test_a_planner_is_told_the_time_to_its_deadline_and_what_it_saves_counts_as_if_it_had_been_taken() -> None:
     desk, planner = hurried(None)
     assert planner.left == pytest.approx([1.5 - EARLY] * 2)
-    assert desk.result().cost.fixed == pytest.approx(0.5 + 3.0)
+    assert desk.result().cost == pytest.approx(0.5 + 3.0)
 
 
 def test_of_an_injected_latency_only_the_share_that_was_made_is_waited_for() -> None:
     desk, planner = hurried(Fixed(8))
     assert planner.left == [2.0, -2.0]  # 2 ticks to the deadline; half of 8 are 2 too many
     assert desk.clock.now_ns() == GRID.due_ns(3 + 4 - BEFORE_HEAD)
-    assert desk.result().cost.fixed == 8.0
+    assert desk.result().cost == 8.0
 
 
 def test_warming_up_answers_nothing_and_leaves_the_request_taken() -> None:
     desk = Desk(takes_ns=50_000_000)
     desk.publish(0, ask=True)
     costs = desk.worker.warm(5, RATE_HZ)
-    assert [cost.fixed for cost in costs] == [pytest.approx(0.5)] * 5
+    assert [cost for cost in costs] == [pytest.approx(0.5)] * 5
     assert desk.inbox.peek() is None
     assert not desk.worker.step(GRID)
 

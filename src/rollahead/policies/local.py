@@ -21,7 +21,7 @@ from rollahead.policies.samplers import Draw, Noise, Sampled, Sampler, make_samp
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.binding import bind
 from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.messages import Cost, Images, Made, Observation, Request, Result, Snapshot
+from rollahead.runtime.messages import Images, Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.roll import Rollers, still
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import NameMap, PolicySpec, RobotSpec, map_by_name
@@ -79,7 +79,7 @@ class LocalPlanner:
             rows=frozen(self._mapping.rows(rows)),
             state_tick=bound[-1].state_tick,
             anchor=bound[-1].state,
-            cost=Cost(fixed=hurry.saved if drawn.made & Made.CUT else 0.0),
+            cost=hurry.saved if drawn.made & Made.CUT else 0.0,
             calls=drawn.steps * self._chunking.candidates,
             steps=drawn.steps,
             made=drawn.made,

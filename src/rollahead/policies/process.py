@@ -7,16 +7,13 @@ Hot path: all but the constructors. What is written `into` tensors that are ther
 ones are made, through which gradients flow.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
 from rollahead.errors import unknown_name
 
 PREDICTIONS = ("velocity", "sample")  # of a flow policy: v or x0
-Denoise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]  # a context, (B, T, A), (B,) -> (B, T, A)
 Pair = tuple[torch.Tensor, torch.Tensor]  # x0 and e, (B, T, A) each
 
 

@@ -24,7 +24,7 @@ from rollahead.runtime.latency import (
     with_median,
 )
 from rollahead.runtime.mailbox import Box
-from rollahead.runtime.messages import Cost, Failure, Result, Snapshot
+from rollahead.runtime.messages import Failure, Result, Snapshot
 from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.servo import Servo
@@ -195,7 +195,7 @@ def make_delay(config: StrategyConfig, latency: LatencyModel, seed: int) -> Dela
     (with a recording, of the stretch before the one that `seed` picks)."""
     delay = estimator(config)
     for n in range(WARM_UP if config.d is None else 0):
-        delay.add(Cost(fixed=latency.sample(seed, -1 - n).done))
+        delay.add(latency.sample(seed, -1 - n).done)
     return delay
 
 

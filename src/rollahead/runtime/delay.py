@@ -4,7 +4,6 @@ import math
 from collections import deque
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.messages import Cost
 
 
 class DelayEstimator:
@@ -23,34 +22,28 @@ class DelayEstimator:
             raise ConfigError(f"the quantile is {quantile}; give one from 0 to 1")
         if fixed is not None and fixed < 0:
             raise ConfigError(f"the delay is {fixed} ticks; give 0 or more, or leave it out to have it estimated")
-        self._costs: deque[Cost] = deque(maxlen=window)
+        self._costs: deque[float] = deque(maxlen=window)
         self._quantile = quantile
         self._fixed = fixed
-        self._steps = 0
         self._delay = 0 if fixed is None else fixed
 
     @property
     def delay(self) -> int:
-        """d, in ticks, for the steps last planned. Phase: hot."""
+        """d, in ticks. Phase: hot."""
         return self._delay
 
     @property
-    def costs(self) -> list[Cost]:
+    def costs(self) -> list[float]:
         """Those in the window, oldest first."""
         return list(self._costs)
 
-    def plan_steps(self, steps: int) -> None:
-        """From now on inferences take `steps` denoising steps."""
-        self._steps = steps
-        self._update()
-
-    def add(self, cost: Cost) -> None:
+    def add(self, cost: float) -> None:
         """Takes one measured cost into the window."""
         self._costs.append(cost)
         self._update()
 
     def _update(self) -> None:
         if self._fixed is None and self._costs:
-            ticks = sorted(cost.fixed + self._steps * cost.per_step for cost in self._costs)
+            ticks = sorted(self._costs)
             rank = max(math.ceil(self._quantile * len(ticks)), 1)  # a cost that was seen, never a mean of two modes
             self._delay = math.ceil(ticks[rank - 1] - 1e-9)

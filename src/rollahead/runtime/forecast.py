@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from rollahead.runtime.build import TRIGGERS, StrategyConfig, make_delay
 from rollahead.runtime.chunk import NEVER
 from rollahead.runtime.latency import LatencyModel
-from rollahead.runtime.messages import Cost
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.trigger import Overlap
 
@@ -92,7 +91,7 @@ def walk(config: StrategyConfig, horizon: int, latency: LatencyModel, *, ticks: 
             continue
         done = latency.sample(seed, len(steps)).done
         step = _step(config, horizon, k, k + done, min(delay.delay, horizon))
-        delay.add(Cost(fixed=done))
+        delay.add(done)
         steps.append(step)
         covered = max(covered, step.stop) if step.start < step.stop else covered
         k, last = max(step.accepted, k + 1), k

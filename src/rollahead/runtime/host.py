@@ -26,7 +26,7 @@ from rollahead.runtime.build import Drive, estimator, make_executor
 from rollahead.runtime.clock import Clock, Grid
 from rollahead.runtime.loop import DEAD, Loop
 from rollahead.runtime.mailbox import Box
-from rollahead.runtime.messages import Cost, Failure, Orders, Result, Snapshot
+from rollahead.runtime.messages import Failure, Orders, Result, Snapshot
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning, tuned_process, tuned_thread
@@ -56,7 +56,7 @@ class Go:
     to run, None until told to stop."""
 
     start_ns: int
-    costs: tuple[Cost, ...]
+    costs: tuple[float, ...]
     ticks: int | None
 
 

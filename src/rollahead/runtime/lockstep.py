@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import Latency, LatencyModel
-from rollahead.runtime.messages import Cost, Made, Request, Result, Snapshot
+from rollahead.runtime.messages import Made, Request, Result, Snapshot
 from rollahead.runtime.timer import LatencyTimer
 
 
@@ -91,7 +91,7 @@ class Lockstep:
         if flight is not None and flight.result is None and k >= flight.begun + flight.latency.bind:
             timer = LatencyTimer(flight.latency, flight.request.deadline - flight.begun)
             result = self._inference(flight.request, self._snapshot, timer)
-            flight.result = replace(result, cost=Cost(fixed=flight.latency.done))
+            flight.result = replace(result, cost=flight.latency.done)
             flight.done_at = flight.begun + (timer.done if result.made & Made.CUT else flight.latency.done)
 
     def _begin(self, request: Request, k: int) -> _Flight:

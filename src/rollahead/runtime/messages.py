@@ -145,27 +145,20 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cost:
-    """What an inference cost: `fixed` ticks, and `per_step` ticks for each denoising step."""
-
-    fixed: float
-    per_step: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """The rows made for `request`: (H, A), one per tick, in robot units.
 
     state_tick: when the state was measured that the plan starts from; anchor: (S,), that state, rolled, as the robot
     names it.
-    calls: network calls made, batch elements counted; steps: of denoising; made: how, beside that.
+    cost: ticks that it took, or would have taken with all steps; calls: network calls made, batch elements counted;
+    steps: of denoising; made: how, beside that.
     """
 
     request: Request
     rows: FloatArray
     state_tick: int
     anchor: FloatArray
-    cost: Cost
+    cost: float
     calls: int = 1
     steps: int = 1
     made: int = 0

@@ -11,7 +11,7 @@ import numpy as np
 
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
-from rollahead.runtime.messages import Cost, Observation, Request, Result, Snapshot
+from rollahead.runtime.messages import Observation, Request, Result, Snapshot
 from rollahead.runtime.roll import SceneRoller, StateRoller, still
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import NameMap
@@ -57,7 +57,7 @@ class ScriptedPlanner:
             rows=frozen(rows),
             state_tick=observation.state_tick,
             anchor=observation.state,
-            cost=Cost(fixed=0.0),
+            cost=0.0,
         )
 
 

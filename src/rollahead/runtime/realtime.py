@@ -31,7 +31,7 @@ from rollahead.runtime.inference import Inference
 from rollahead.runtime.interrupts import deferred, interrupts
 from rollahead.runtime.isolation import PATIENCE_S, SIDES, TRACE_S, Side
 from rollahead.runtime.latency import LatencyModel
-from rollahead.runtime.messages import Cost, Orders
+from rollahead.runtime.messages import Orders
 from rollahead.runtime.planner import Planner
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.spec import RobotSpec
@@ -228,7 +228,7 @@ class Realtime:
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
-    def _warm(self) -> tuple[Cost, ...]:
+    def _warm(self) -> tuple[float, ...]:
         """What inferences cost; the strategy is checked against the delay that follows."""
         try:
             costs = self._worker.warm(WARM_UPS, self.spec.rate_hz)[COLD:]

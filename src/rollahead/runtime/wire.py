@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.chunk import NEVER
-from rollahead.runtime.messages import Cost, Failure, Observation, Orders, Request, Result, Snapshot
+from rollahead.runtime.messages import Failure, Observation, Orders, Request, Result, Snapshot
 from rollahead.runtime.shared import SharedMailbox
 from rollahead.runtime.spec import Camera, RobotSpec
 
@@ -222,7 +222,7 @@ class _AnswerCodec:
             ("n_rows", "i8"),
             ("state_tick", "i8"),
             ("anchor", "f8", (self.state_dim,)),
-            ("cost", "f8", (2,)),
+            ("cost", "f8"),
             *((name, "i8") for name in _MADE),
         ])  # fmt: skip
 
@@ -235,14 +235,14 @@ class _AnswerCodec:
         slot["state_tick"] = message.state_tick
         for name in _MADE:
             slot[name] = getattr(message, name)
-        slot["anchor"], slot["cost"] = message.anchor, (message.cost.fixed, message.cost.per_step)
+        slot["anchor"], slot["cost"] = message.anchor, message.cost
 
     def read(self, slot: NDArray[Any]) -> tuple[tuple[int, int], Callable[[Request], Result]] | Failure:
         slot.flags.writeable = False
         if failure := slot["failure"].item():
             return Failure(failure.decode(errors="replace"))
         rows: FloatArray = slot["rows"][: int(slot["n_rows"])]
-        cost = Cost(*slot["cost"].tolist())
+        cost = float(slot["cost"])
         calls, steps, made = (int(slot[name]) for name in _MADE)
         fields = (rows, int(slot["state_tick"]), slot["anchor"], cost, calls, steps, made)
         return (int(slot["epoch"]), int(slot["tick"])), lambda request: Result(request, *fields)

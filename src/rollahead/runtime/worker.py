@@ -12,7 +12,7 @@ from rollahead.runtime.clock import Clock, Grid
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import LatencyModel
 from rollahead.runtime.mailbox import Box
-from rollahead.runtime.messages import Cost, Failure, Made, Request, Result, Snapshot
+from rollahead.runtime.messages import Failure, Made, Request, Result, Snapshot
 from rollahead.runtime.timer import ClockTimer, LatencyTimer
 
 WAIT_S = 0.1  # how often it looks whether it shall end
@@ -44,7 +44,7 @@ class Worker:
         self._begun = 0
         self._ending = threading.Event()
 
-    def warm(self, times: int, rate_hz: float) -> list[Cost]:
+    def warm(self, times: int, rate_hz: float) -> list[float]:
         """Infers `times` times on the snapshot that lies there, for the first calls of everything; what each cost.
         Phase: warm."""
         snapshot = self._newest()
@@ -54,7 +54,7 @@ class Worker:
         for _ in range(times):
             began_ns = self._clock.now_ns()
             self._inference(request, lambda: snapshot)
-            costs.append(Cost(fixed=(self._clock.now_ns() - began_ns) * 1e-9 * rate_hz))
+            costs.append((self._clock.now_ns() - began_ns) * 1e-9 * rate_hz)
         self._taken = request
         return costs
 
@@ -88,7 +88,7 @@ class Worker:
         if self._latency is None:
             result = self._inference(request, self._newest, ClockTimer(self._clock, grid, request.deadline))
             took_ns = self._clock.now_ns() - grid.due_ns(begun)
-            return replace(result, cost=Cost(fixed=took_ns * 1e-9 * grid.rate_hz + result.cost.fixed))
+            return replace(result, cost=took_ns * 1e-9 * grid.rate_hz + result.cost)
         latency = self._latency.sample(self._seed, self._begun)
         self._begun += 1
         if latency.bind:
@@ -97,7 +97,7 @@ class Worker:
         result = self._inference(request, self._newest, timer)
         done = timer.done if result.made & Made.CUT else latency.done
         self._clock.sleep_until_ns(grid.due_ns(begun + done - BEFORE_HEAD))
-        return replace(result, cost=Cost(fixed=latency.done))
+        return replace(result, cost=latency.done)
 
     def _newest(self) -> Snapshot:
         snapshot = self._outbox.peek()
