@@ -239,28 +239,31 @@ def hits(said: Mapping[str, Any]) -> NDArray[np.bool_]:
 
 
 def figures() -> None:
-    """The rows of the topic, and the table of all cells."""
+    """The rows of the topic, as far as their cells were played, and the table of all cells."""
     cells = read()
     command = "python -m benchmarks.rti play figures"
-    full, warm = (cells["mole_epsilon", name, 8, 8] for name in ("ddpm 100", "rti [20, 10, 0]"))
-    loss, (low, high) = paired_gain(hits(full), hits(warm))
-    slower = time_ratio(warm, full)
-    two = {name: cells["two_diffusion", name, 8, 4] for name in ("ddim 1", choice("two, one call"))}
-    gain, gain_ci = paired_gain(*(hits(said) for said in reversed(two.values())))
-    rows = [
-        row(
-            "rti_calls_ratio_vs_ddpm100", full["calls_per_s"] / warm["calls_per_s"], "x", goal=">= 30", command=command
-        ),
-        row("rti_success_loss_d8", loss, "points", ci=[low, high], command=command),
-        row("rti_success_loss_d8_upper", high, "points", goal="<= 2", command=command),
-        row("rti_task_time_ratio_vs_ddpm100", slower, "x", goal="<= 1.05", command=command),
-        row("rti_gain_two_targets_1call_d4", gain, "points", ci=gain_ci, goal=">= 20", command=command),
-        *_flips(cells, command),
-        *_interception(cells, command),
-        *_strike(cells, command),
-    ]
-    record(TOPIC, rows)
+    for rows_of in (_headline, _two, _flips, _interception, _strike):
+        try:
+            record(TOPIC, list(rows_of(cells, command)))
+        except KeyError as missing:
+            print(f"{rows_of.__name__[1:]}: {missing} was not played yet")
     write_table(cells)
+
+
+def _headline(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
+    full, warm = (cells["mole_epsilon", name, 8, 8] for name in ("ddpm 100", "rti [20, 10, 0]"))
+    ratio = full["calls_per_s"] / warm["calls_per_s"]
+    loss, (low, high) = paired_gain(hits(full), hits(warm))
+    yield row("rti_calls_ratio_vs_ddpm100", ratio, "x", goal=">= 30", command=command)
+    yield row("rti_success_loss_d8", loss, "points", ci=[low, high], command=command)
+    yield row("rti_success_loss_d8_upper", high, "points", goal="<= 2", command=command)
+    yield row("rti_task_time_ratio_vs_ddpm100", time_ratio(warm, full), "x", goal="<= 1.05", command=command)
+
+
+def _two(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
+    cold, warm = (hits(cells["two_diffusion", name, 8, 4]) for name in ("ddim 1", choice("two, one call")))
+    gain, ci = paired_gain(warm, cold)
+    yield row("rti_gain_two_targets_1call_d4", gain, "points", ci=ci, goal=">= 20", command=command)
 
 
 def time_ratio(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
