@@ -24,7 +24,7 @@ from rollahead.sim.live import live_of, play
 from rollahead.sim.task import make_task
 from rollahead.sim.world import World
 
-from .fakes import SHAPE, Gaussian
+from .fakes import SHAPE, Gaussian, cosine
 from .lessons import FLOW, frames_of_demonstrations, lesson_of
 
 TICK = 10  # of the requests
@@ -366,3 +366,45 @@ def test_a_planner_that_hurries_takes_as_many_steps_as_there_is_time_for_and_at_
     assert made.cost == pytest.approx((10 - fits) * step)
     calm = whole.infer(request, lambda: request.asked, Slow(spare, step))
     assert (calm.steps, calm.made, calm.cost) == (10, 0, 0.0)
+
+
+# ---- chunks that are no numbers -------------------------------------------------------------------------------------
+
+
+class Breaking(Gaussian):
+    """Gives NaN in the inferences `bad`, counted from 0."""
+
+    bad: tuple[int, ...] = ()
+    made = 0
+
+    def denoise(self, context: Any, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        told = super().denoise(context, x, t)
+        self.made += t.item() == self.process.steps - 1  # type: ignore[union-attr]
+        return told * float("nan") if self.made - 1 in self.bad else told
+
+
+def inferred(bad: tuple[int, ...], count: int) -> list[Result]:
+    policy = Breaking(process=cosine(prediction="sample"))
+    policy.bad = bad
+    robot = RobotSpec(
+        action=tuple(Dim(name, kind=Kind.VELOCITY) for name in policy.spec.action),
+        state=tuple(Dim(name) for name in policy.spec.state),
+        rate_hz=50.0,
+    )
+    planner = local_planner(policy, {"name": "rti", "base": "ddim", "warm": [20]}, robot, Rollers(still), {})
+    seen, rows = Observation(TICK, frozen(np.zeros(len(robot.state)))), frozen(np.zeros((6, 2)))
+    asked = [Snapshot(TICK + k, (seen,), rows[:0], rows, 0, 0, covered=6) for k in range(count)]
+    requests = [Request(one, one.tick, one.tick, None, 0) for one in asked]
+    return [planner.infer(request, lambda request=request: request.asked) for request in requests]
+
+
+def test_a_chunk_that_is_no_numbers_is_refused_and_is_no_guess_for_the_next() -> None:
+    results = inferred((0,), 3)
+    assert [result.made for result in results] == [Made.REFUSED, 0, Made.WARM]
+    assert all(np.isfinite(result.rows).all() for result in results)
+
+
+def test_the_third_in_a_row_is_let_through_for_the_runtime_to_end_with() -> None:
+    results = inferred((0, 1, 2), 3)
+    assert [bool(result.made & Made.REFUSED) for result in results] == [True, True, False]
+    assert np.isnan(results[2].rows).any()

@@ -9,7 +9,7 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.messages import Result, Snapshot
+from rollahead.runtime.messages import Made, Result, Snapshot
 from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
@@ -144,3 +144,21 @@ def test_a_failure_drops_the_plan_sends_a_hold_and_stops_the_robot(at: int) -> N
     assert (last["tick"], last["status"], last["chunk"], last["epoch"]) == (at, TickStatus.UNDERRUN, -1, 1)
     assert last["action"].tolist() == robot.sent[-1].tolist()
     assert executor.tick(at + 1) == TickStatus.UNDERRUN  # no row of the plan is left
+
+
+def test_rows_that_were_refused_leave_the_old_plan_running_and_the_next_is_asked_for() -> None:
+    executor = made(LoopbackRobot(SPEC))
+    executor.observe(0)
+    answer(executor, 3.0)
+    executor.act(0)
+    executor.observe(1)
+    request = published(executor).request
+    assert request is not None and request.tick == 1
+    nothing = frozen(np.zeros((4, 2)))
+    executor.inbox.put(Result(request, nothing, 1, frozen([0.0, 0.0]), 1.0, made=Made.REFUSED))
+    executor.act(1)
+    executor.observe(2)
+    assert published(executor).request is not request
+    executor.act(2)
+    assert [float(row["action"][0]) for row in executor.trace.ticks] == [3.0] * 3
+    assert [record.outcome for record in executor.trace.inferences] == ["placed", "refused"]

@@ -101,7 +101,7 @@ def lines(figures: Mapping[str, Any], rate_hz: float) -> dict[str, str]:
     """The figures of `Gauges`, in words."""
     late, uneven, age, delay = (figures[name] for name in ("late_us", "uneven_us", "age_ticks", "delay_ticks"))
     ticks = _counts(figures, ("underruns", "skipped", "stale", "paused", "estopped"))
-    chunks = _counts(figures, ("placed", "late", "expired", "dropped"))
+    chunks = _counts(figures, ("placed", "late", "expired", "dropped", "refused"))
     return {
         "rate": f"{_number(figures['rate_hz'], 2)} Hz of {rate_hz:g} Hz",
         "late": f"p50 {_ms(late['p50'])}   p99 {_ms(late['p99'])}   max {_ms(late['max'])}   after a tick was due",

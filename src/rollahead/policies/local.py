@@ -18,7 +18,7 @@ from rollahead.policies.chunking import Chunking, Plain, make_chunking
 from rollahead.policies.memory import Memory
 from rollahead.policies.policy import Context, Policy
 from rollahead.policies.samplers import Draw, Noise, Sampled, Sampler, make_sampler
-from rollahead.runtime.arrays import frozen
+from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.messages import Images, Made, Observation, Request, Result, Snapshot
@@ -31,6 +31,7 @@ GROUPS = ("action", "state", "environment", "cameras")  # of names
 CPU = torch.device("cpu")
 STRATEGY = StrategyConfig("vlash")
 PLAIN = Plain()
+MOST_REFUSED = 3  # chunks in a row that are no numbers end a run
 
 REMEDY = "rename it, as in planner.rename={the policy's name: the robot's}, or take a policy that was trained for it"
 
@@ -53,6 +54,7 @@ class LocalPlanner:
         hurries: bool = False,
     ) -> None:
         self._hurries = hurries
+        self._refused = 0  # in a row
         self._memory = memory
         self._chunking = chunking
         self.policy = policy
@@ -71,8 +73,8 @@ class LocalPlanner:
             context = self.policy.bind(context, known, self._ahead(request, bound[-1]))
             hurry = Hurry(timer if self._hurries else UNHURRIED, self.sampler.calls)
             chunk, drawn = self._drawn(request, context, hurry)
-            rows = self.policy.rows(chunk)
-            if self._memory is not None:
+            rows, made = self._checked(self.policy.rows(chunk), drawn.made)
+            if self._memory is not None and not made & Made.REFUSED:
                 self._memory.keep(request, chunk, rows)
         return Result(
             request=request,
@@ -82,8 +84,16 @@ class LocalPlanner:
             cost=hurry.saved if drawn.made & Made.CUT else 0.0,
             calls=drawn.steps * self._chunking.candidates,
             steps=drawn.steps,
-            made=drawn.made,
+            made=made,
         )
+
+    def _checked(self, rows: FloatArray, made: int) -> tuple[FloatArray, int]:
+        """`rows`, or others in their place where they are no numbers and were before `MOST_REFUSED` times in a row; and
+        how they were made."""
+        self._refused = 0 if np.isfinite(rows).all() else self._refused + 1
+        if 0 < self._refused < MOST_REFUSED:
+            return np.zeros_like(rows), made | int(Made.REFUSED)
+        return rows, made
 
     def _drawn(self, request: Request, context: Context, more: Callable[[], bool]) -> tuple[torch.Tensor, Sampled]:
         """The chunk (T, A) for `request`, and how it was drawn."""

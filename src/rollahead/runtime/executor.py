@@ -27,7 +27,7 @@ from rollahead.runtime.history import History
 from rollahead.runtime.hold import Hold
 from rollahead.runtime.lookahead import planned_rows
 from rollahead.runtime.mailbox import Box, Mailbox
-from rollahead.runtime.messages import Failure, Observation, Request, Result, Snapshot
+from rollahead.runtime.messages import Failure, Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.senses import Senses
 from rollahead.runtime.servo import Servo
@@ -293,8 +293,10 @@ class Executor:
         outcome = Outcome.DROPPED
         if result.request.epoch == self._epoch:
             self._open = None
-            chunk = self._strategy.place(result, k)
-            outcome = Outcome.EXPIRED if chunk is None else Outcome.LATE if chunk.lost else Outcome.PLACED
+            refused = result.made & Made.REFUSED
+            chunk = None if refused else self._strategy.place(result, k)
+            missed = Outcome.REFUSED if refused else Outcome.EXPIRED
+            outcome = missed if chunk is None else Outcome.LATE if chunk.lost else Outcome.PLACED
         if chunk is not None:
             self._timeline = self._timeline.add(chunk)
         self.trace.inference(inference_record(result, chunk, outcome, k))

@@ -165,11 +165,12 @@ class Result:
 
 
 class Made(enum.IntFlag):
-    """How rows were made, where it was not from noise and in all steps."""
+    """How rows were made, where it was not from noise, in all steps, and to use."""
 
     WARM = 1  # from the last plan
     REJECTED = 2  # what the last plan led to was no good, so once more from noise
     CUT = 4  # there was no time for all steps
+    REFUSED = 8  # they were no numbers: none of them is used
 
 
 @dataclass(frozen=True, slots=True)

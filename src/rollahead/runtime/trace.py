@@ -40,6 +40,7 @@ class Outcome(enum.Enum):
     LATE = "late"  # placed, but its first rows were lost
     EXPIRED = "expired"  # all of its rows came too late
     DROPPED = "dropped"  # of an epoch that is over
+    REFUSED = "refused"  # its rows were no numbers
 
 
 OUTCOMES = [outcome.value for outcome in Outcome]
