@@ -32,7 +32,7 @@ from rollahead.sim.pool import processes
 TOPIC = "denoise"
 PLAYED, TRAINED = Path("runs") / "rti", Path("runs") / "trained"
 SEED, CHOOSING, WORKERS = 0, 2_000_000, 2
-MANY, FEW, TO_CHOOSE = 600, 200, 100  # episodes
+MANY, FEW, TO_CHOOSE = 400, 200, 100  # episodes
 DELAYS, SHORT = (0, 4, 8), 8  # ticks; the execution horizon is not below SHORT
 SLOW = 0.1  # of the action's range: below, nobody can tell where the tool is going
 
