@@ -60,6 +60,9 @@ NETS: Mapping[str, Net] = {
     "interception_flow": Net({"name": "interception"}),
     "interception_diffusion": Net({"name": "interception"}),
     "strike_flow": Net(STRIKE, {"task": "strike", **FLOW}),
+    "strike_velocity": Net(
+        STRIKE, {"task": "strike", **FLOW, "policy.prediction": "velocity", "training.steps": 20_000}
+    ),
 }
 
 
@@ -84,6 +87,7 @@ COLD_FLOW = {f"euler {n}": euler(n) for n in (1, 2, 3, 5, 10)}
 WARM_DIFFUSION = {
     f"rti {levels}": rti(*levels, base="ddim") for levels in ([20], [40], [20, 10], [20, 10, 0], [40, 20, 0])
 }
+DEEP = {f"rti {levels}": rti(*levels, base="ddim") for levels in ([60, 30, 0], [80, 40, 0], [90, 45, 0])}
 WARM_FLOW = {f"rti [{t}]": rti(t) for t in (0.1, 0.3, 0.6)}
 GUARDED = {"rti [20, 10, 0], rejecting": rti(20, 10, 0, base="ddim", reject=0.15)}
 GUARDED_FLOW = {"rti [0.3], rejecting": rti(0.3, reject=0.15)}
@@ -95,7 +99,7 @@ CHOICES: Mapping[str, tuple[str, Mapping[str, Any], int]] = {  # of a net, among
     "two, one call": ("two_diffusion", {name: WARM_DIFFUSION[name] for name in ("rti [20]", "rti [40]")}, 4),
     "interception, cold": ("interception_flow", {name: COLD_FLOW[name] for name in ("euler 1", "euler 2")}, 0),
     "interception, warm": ("interception_flow", WARM_FLOW, 0),
-    "strike, locked": ("strike_flow", {f"rti [{t}], keep": LOCKED[f"rti [{t}], keep"] for t in (0.1, 0.2, 0.3)}, 0),
+    "strike, locked": ("strike_velocity", {f"rti [{t}], keep": LOCKED[f"rti [{t}], keep"] for t in (0.1, 0.2, 0.3)}, 0),
 }
 
 
@@ -103,8 +107,10 @@ def keys() -> Iterator[tuple[Key, dict[str, Any], int]]:
     """What is played: the key, the sampler and how many episodes. The most telling first."""
     headline = {**DDPM, "rti [20, 10, 0]": WARM_DIFFUSION["rti [20, 10, 0]"], "ddim 3": ddim(3), "ddim 10": ddim(10)}
     yield from _each("mole_epsilon", headline, (8,), MANY)
+    yield from _each("mole_epsilon", DEEP, (8,), MANY)
     yield from _each("two_diffusion", COLD_DIFFUSION | WARM_DIFFUSION, (4, 0), 400)
     yield from _each("two_flow", COLD_FLOW | WARM_FLOW, (4, 0), 400)
+    yield from _each("strike_velocity", COLD_FLOW | LOCKED, (0,), FEW)
     yield from _each("strike_flow", COLD_FLOW | LOCKED, (0, 4), FEW)
     yield from _each("interception_flow", COLD_FLOW | WARM_FLOW | GUARDED_FLOW, (0, 8), FEW)
     yield from _each("mole_epsilon", COLD_DIFFUSION | COLD_LEADING | WARM_DIFFUSION, (0, 8), FEW)
@@ -289,7 +295,7 @@ def _interception(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Itera
 def _strike(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
     worst = choice("strike, locked", worst=True)
     cold, locked, cured = (
-        hits(cells["strike_flow", name, 8, 0]) for name in ("euler 2", worst, worst.replace("keep", "clip"))
+        hits(cells["strike_velocity", name, 8, 0]) for name in ("euler 2", worst, worst.replace("keep", "clip"))
     )
     yield row("rti_lock_uncured_binary", 100 * locked.mean(), "%", goal="<= 70", command=command)
     loss, ci = paired_gain(cold, cured)

@@ -65,6 +65,10 @@ def test_the_tables_of_the_study_are_those_of_its_results(task: str) -> None:
     assert study.delay_table(cells, task, "scripted") in benchmarks
 
 
+def test_the_figures_of_denoising_are_those_of_their_results() -> None:
+    assert table("denoise") in (ROOT / "docs" / "benchmarks.md").read_text()
+
+
 def test_the_figures_of_the_evidence_are_those_of_their_results() -> None:
     assert table("evidence") in (ROOT / "docs" / "benchmarks.md").read_text()
 

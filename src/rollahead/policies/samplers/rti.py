@@ -115,7 +115,7 @@ def make_rti(
     cold: Steps,
     warm: Sequence[float] | None = None,
     renoise: str = "none",
-    discrete: str = "clip",
+    discrete: str = "keep",
     reject: float | None = None,
     stall: float | None = None,
     stall_noise: float = 0.1,
