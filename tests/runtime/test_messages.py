@@ -39,7 +39,6 @@ MESSAGES = [
     RESULT.request,
     RESULT.request.asked,
     RESULT.request.asked.observation,
-    RESULT.cost,
     Chunk(frozen([[0.0]]), 0, 0, 0, 0, 0, 0, 0),
     Reading(frozen([0.0])),
     Frame(np.zeros((1, 1, 3), np.uint8)),
