@@ -301,6 +301,17 @@ def test_a_trained_policy_plays_in_lockstep_and_the_same_again(taught: Path, del
     assert sum(hits) >= 6
 
 
+def test_a_pull_goes_back_through_the_network_or_not_as_the_jacobian_says(taught: Path) -> None:
+    sent = {}
+    for jacobian in ("identity", "full"):
+        cell = replace(cell_of(taught, 2), strategy=StrategyConfig("rtc", s=4, jacobian=jacobian))
+        task = make_task(**MOLE)
+        sent[jacobian] = run_episode(cell, task, 0).ticks["action"]
+    first, n = 6, min(map(len, sent.values()))
+    np.testing.assert_array_equal(sent["identity"][:first], sent["full"][:first])  # nothing is known yet
+    assert not np.array_equal(sent["identity"][:n], sent["full"][:n])
+
+
 def test_the_noise_of_an_episode_is_of_its_seed_whatever_was_played_before(taught: Path) -> None:
     cell, task = cell_of(taught, 4), make_task(**MOLE)
     planning = planning_of(cell, task)

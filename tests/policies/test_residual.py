@@ -155,3 +155,12 @@ def test_a_single_demonstration_is_too_few() -> None:
     stored = Stored(*(np.array([one[i] for one in made]) for i in range(3)))
     with pytest.raises(ConfigError, match="1 demonstrations are too few"):
         HeadTraining(policy, frames, stored, HeadConfig(), "blind", seed=0, held=0.1)
+
+
+def test_a_data_set_without_what_the_policy_sees_is_told_by_name() -> None:
+    policy = Blind(trained=Trained())
+    other = frames_of(episodes(), {**NAMES, STATE: ("other",)})
+    with pytest.raises(
+        ConfigError, match=r"^the data set does not give what is needed: .*'s'.*give a data set that has it$"
+    ):
+        next(stored_chunks(policy, make_sampler({"name": "one_shot"}, policy), other, HeadConfig(), LEAD, seed=0))

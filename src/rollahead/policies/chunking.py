@@ -138,7 +138,7 @@ def make_chunking(strategy: StrategyConfig, policy: Policy, sampler: Sampler) ->
             f"strategy={strategy.name} steers a policy that denoises by flow matching, and {policy.name} is none; use "
             "vlash, or bid"
         )
-    if sampler.calls == 1 and not hasattr(policy, "denoise"):
+    if not hasattr(policy, "denoise"):
         raise ConfigError(
             f"strategy={strategy.name} chooses among chunks of noise, and {policy.name} makes one; use vlash"
         )

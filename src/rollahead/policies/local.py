@@ -20,7 +20,7 @@ from rollahead.policies.policy import Context, Policy
 from rollahead.policies.samplers import Draw, Noise, Sampled, Sampler, make_sampler
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
-from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.build import VLASH, StrategyConfig
 from rollahead.runtime.messages import Images, Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.roll import Rollers, still
 from rollahead.runtime.seeds import generator
@@ -29,7 +29,6 @@ from rollahead.runtime.timer import UNHURRIED, Timer
 
 GROUPS = ("action", "state", "environment", "cameras")  # of names
 CPU = torch.device("cpu")
-STRATEGY = StrategyConfig("vlash")
 PLAIN = Plain()
 MOST_REFUSED = 3  # chunks in a row that are no numbers end a run
 
@@ -65,7 +64,7 @@ class LocalPlanner:
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
         """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
-        with torch.inference_mode():
+        with torch.no_grad():  # no inference mode: `strategy.jacobian=full` goes back through the network
             images = [self._pictures(seen) for seen in request.observations]
             context = self.policy.encode(images, request.asked.observation.task)
             bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
@@ -127,7 +126,7 @@ def local_planner(
     rollers: Rollers,
     rename: Mapping[str, str],
     sizes: Mapping[str, tuple[int, int]] | None = None,
-    strategy: StrategyConfig = STRATEGY,
+    strategy: StrategyConfig = VLASH,
     *,
     hurries: bool = False,
 ) -> LocalPlanner:

@@ -27,6 +27,7 @@ from rollahead.runtime.messages import Observation
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import indices_of
 
+REMEDY = "give a data set that has it"
 LEAST = 1e-6  # of a scale
 Ints = NDArray[np.intp]
 
@@ -65,7 +66,7 @@ def stored_chunks(
     Raises: ConfigError, if the data set does not have what the policy sees.
     """
     state, environment = (
-        indices_of(what, wanted, frames.names.get(feature, ()), "give a data set that has it")
+        indices_of(what, wanted, frames.names.get(feature, ()), "data set", REMEDY)
         for what, wanted, feature in (
             ("state", policy.spec.state, STATE),
             ("environment", policy.spec.environment, ENVIRONMENT),
@@ -101,10 +102,11 @@ class HeadTraining:
             lag=config.lag,
         )
         self._frames, self._stored = frames, stored
-        spec, remedy = policy.spec, "give a data set that has it"
+        spec = policy.spec
         own = {STATE: spec.state, ENVIRONMENT: spec.environment, ACTION: spec.action}
         self._columns = {
-            feature: indices_of(feature, names, frames.names.get(feature, ()), remedy) for feature, names in own.items()
+            feature: indices_of(feature, names, frames.names.get(feature, ()), "data set", REMEDY)
+            for feature, names in own.items()
         }
         self._rng = generator("head", seed)
         pairs = _pairs(frames, stored, config.lag, policy.spec.horizon)

@@ -92,6 +92,9 @@ class Drive:
     shape: str = "linear"
 
 
+VLASH = StrategyConfig("vlash")
+STEERED = ("rtc", "tt_rtc", "bid")  # these need a policy, to make its chunks agree
+
 STRATEGIES: Mapping[str, Callable[[StrategyConfig, Trigger, RobotSpec], Strategy]] = {
     "sync": lambda config, trigger, spec: Sync(config.s),
     "naive": lambda config, trigger, spec: Naive(trigger),
@@ -100,7 +103,7 @@ STRATEGIES: Mapping[str, Callable[[StrategyConfig, Trigger, RobotSpec], Strategy
         trigger, mask(spec.action, Kind.DISCRETE, Kind.ROTATION), config.decay
     ),
     "vlash": lambda config, trigger, spec: Vlash(trigger, moving=LATE[config.late](spec)),
-    **dict.fromkeys(("rtc", "tt_rtc", "bid"), lambda config, trigger, spec: Chunked(trigger)),
+    **dict.fromkeys(STEERED, lambda config, trigger, spec: Chunked(trigger)),
 }
 
 LATE: Mapping[str, Callable[[RobotSpec], FloatArray | None]] = {"tick": lambda spec: None, "moved": moving_weights}

@@ -5,7 +5,7 @@
 It is a multilayer perceptron in NumPy, a few dozen microseconds, so that it runs in every tick of the executor. What is
 planned stays uncorrected; what was sent, and so rolling, has the correction in it.
 
-Threads: the executor's alone. Hot path: `Head.__call__`.
+Threads: the executor's alone. Hot path: `Head.residual` and `HeadCorrector.__call__`.
 """
 
 import json
@@ -126,9 +126,9 @@ class HeadCorrector:
                 f"the corrector was trained on chunks of {card.horizon} rows, and these have {horizon}; {REMEDY}"
             )
         self._head = head
-        self._action = indices_of("action", card.action, names_of(spec.action), REMEDY)
-        self._state = indices_of("state", card.state, names_of(spec.state), REMEDY)
-        self._environment = indices_of("environment", card.environment, names_of(spec.environment), REMEDY)
+        self._action = indices_of("action", card.action, names_of(spec.action), "robot", REMEDY)
+        self._state = indices_of("state", card.state, names_of(spec.state), "robot", REMEDY)
+        self._environment = indices_of("environment", card.environment, names_of(spec.environment), "robot", REMEDY)
         dims = [spec.action[i] for i in self._action]
         low, high = (np.array([getattr(dim, end) for dim in dims]) for end in ("low", "high"))
         self._low, self._high = low, high

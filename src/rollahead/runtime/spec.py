@@ -202,20 +202,16 @@ def map_by_name(robot: RobotSpec, policy: PolicySpec, remedy: str = "rename it i
             f"the policy was made for {policy.rate_hz:g} Hz and the robot runs at {robot.rate_hz:g} Hz; "
             f"drive the robot at {policy.rate_hz:g} Hz"
         )
-    _indices("camera", policy.cameras, tuple(camera.name for camera in robot.cameras), "robot", remedy)
+    indices_of("camera", policy.cameras, tuple(camera.name for camera in robot.cameras), "robot", remedy)
     return NameMap(
-        action=_indices("action", names_of(robot.action), policy.action, "policy", remedy),
-        state=_indices("state", policy.state, names_of(robot.state), "robot", remedy),
-        environment=_indices("environment", policy.environment, names_of(robot.environment), "robot", remedy),
+        action=indices_of("action", names_of(robot.action), policy.action, "policy", remedy),
+        state=indices_of("state", policy.state, names_of(robot.state), "robot", remedy),
+        environment=indices_of("environment", policy.environment, names_of(robot.environment), "robot", remedy),
     )
 
 
-def indices_of(what: str, wanted: Sequence[str], given: Sequence[str], remedy: str) -> NDArray[np.intp]:
-    """Where each name `wanted` is among those `given` by the robot. Raises: ConfigError, if one is not."""
-    return _indices(what, wanted, given, "robot", remedy)
-
-
-def _indices(what: str, wanted: Sequence[str], given: Sequence[str], giver: str, remedy: str) -> NDArray[np.intp]:
+def indices_of(what: str, wanted: Sequence[str], given: Sequence[str], giver: str, remedy: str) -> NDArray[np.intp]:
+    """Where each name `wanted` is among those `given` by the `giver`. Raises: ConfigError, if one is not."""
     for name in wanted:
         if name not in given:
             error = unknown_name(what, name, given)

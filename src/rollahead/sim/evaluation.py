@@ -18,6 +18,7 @@ import numpy as np
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import (
+    STEERED,
     Drive,
     StrategyConfig,
     make_corrector,
@@ -33,7 +34,7 @@ from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trace import Trace
 from rollahead.sim import metrics
-from rollahead.sim.planners import AUTO, STEERED, Planning, make_planning
+from rollahead.sim.planners import AUTO, Planning, make_planning
 from rollahead.sim.pool import processes
 from rollahead.sim.robot import SimRobot
 from rollahead.sim.rollers import Scene, make_rollers

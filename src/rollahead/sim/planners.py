@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.build import STEERED, VLASH, StrategyConfig
 from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import Plan, Planner, ScriptedPlanner
 from rollahead.runtime.roll import Rollers, check_lookback
 from rollahead.sim.rollers import Scene
 from rollahead.sim.wave import Wave
 
-VLASH = StrategyConfig("vlash")
-STEERED = ("rtc", "tt_rtc", "bid")  # strategies that need a policy, to make its chunks agree
 MOST_ROWS = 10_000  # of a chunk
 AUTO: Mapping[str, Any] = {"name": "auto"}  # the sampler that the policy is best served by
 

@@ -50,7 +50,7 @@ class FlowAdapter:
         """Nothing: it sees no images. Phase: hot."""
         return None
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def bind(self, context: Context, observations: Sequence[Observation], delay: int) -> Context:
         """(1, C), of the newest. Phase: hot."""
         newest = observations[-1:]
@@ -64,7 +64,7 @@ class FlowAdapter:
         made: torch.Tensor = self._net(x, times, context.expand(len(x), -1))
         return made
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def rows(self, chunk: torch.Tensor) -> FloatArray:
         """(H, A). Phase: hot."""
         return frozen(self._action.unnormalise(chunk).numpy())
