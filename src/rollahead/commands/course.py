@@ -12,7 +12,7 @@ from rich.progress import track
 from rollahead.commands.app import console, group, options
 from rollahead.errors import ConfigError
 from rollahead.policies.dataset import read_dataset, write_dataset
-from rollahead.policies.frames import Frames, check_robot
+from rollahead.policies.frames import Frames, check_robot, narrowed
 from rollahead.policies.lesson import Lesson
 from rollahead.policies.policy import Trained
 from rollahead.policies.training import TrainingConfig
@@ -39,6 +39,7 @@ class TrainOptions:
     offsets: int
     delay_input: bool
     prefixes: int
+    scale: Mapping[str, float] | None
     seed: int
     threads: int
     workers: int
@@ -123,11 +124,11 @@ class Course:
         if self.options.dataset is None:
             if not folder.exists():
                 self._record(folder, quiet)
-            return read_dataset(folder)
+            return narrowed(read_dataset(folder), self.options.scale or {})
         frames = read_dataset(Path(self.options.dataset), self.rename, self.options.cameras)
         if self.task is not None:
             check_robot(frames, make_task(**self.task).spec)
-        return frames
+        return narrowed(frames, self.options.scale or {})
 
     def _record(self, folder: Path, quiet: bool) -> None:
         assert self.task is not None, "checked"

@@ -6,13 +6,13 @@ disk (`rollahead.policies.pictures`).
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, unknown_name
 from rollahead.policies.features import ACTION, ENVIRONMENT, PARTS, STATE
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.spec import RobotSpec, names_of
@@ -100,6 +100,27 @@ def _check_stats(frames: Frames, feature: str) -> None:
                 f"meta/stats.json, and {dims} finite numbers are needed; let LeRobot recompute the statistics, or "
                 "record it again"
             )
+
+
+def narrowed(frames: Frames, shares: Mapping[str, float]) -> Frames:
+    """The same, with statistics by which each action of `shares` takes up only that share of the range that others
+    have: a discrete one turns in a few small steps then (RTI-DP, arXiv 2508.05396, its `scale`).
+
+    Raises: ConfigError, if there is no such action, or a share is not above 0 and up to 1.
+    """
+    stats = {figure: np.array(values, np.float64) for figure, values in frames.stats.get(ACTION, {}).items()}
+    names = frames.names[ACTION]
+    for name, share in shares.items():
+        if name not in names:
+            raise unknown_name("action to scale", name, names)
+        if not 0 < share <= 1:
+            raise ConfigError(f"scale.{name} is {share}; give a share of the range above 0 and up to 1, such as 0.1")
+        i = names.index(name)
+        middle = (stats["min"][i] + stats["max"][i]) / 2
+        for figure in stats.keys() - {"count", "mean", "std"}:
+            stats[figure][i] = middle + (stats[figure][i] - middle) / share
+        stats["std"][i] /= share
+    return replace(frames, stats={**frames.stats, ACTION: stats})
 
 
 def check_lengths(frames: Frames, least: int, why: str) -> None:

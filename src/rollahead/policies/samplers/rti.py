@@ -58,6 +58,7 @@ class Rti:
         self._discrete = DISCRETE[discrete]
         self._since_cold = 0
         self._before: torch.Tensor | None = None  # the last guess
+        self._tried = False  # whether a warm start was made before one is wanted
 
     @property
     def process(self) -> Diffusion | Flow:
@@ -74,7 +75,9 @@ class Rti:
         guess = draw.guess
         if guess is None or self._since_cold + 1 == self._guards.refresh:
             self._since_cold, self._before = 0, None
-            return self._cold(policy, context, noise, draw)
+            made = self._cold(policy, context, noise, draw)
+            self._try_once(policy, context, noise, made.chunks)
+            return made
         e = noise()
         made = self._warm(policy, context, noise, replace(draw, start=self._start(guess, e)))
         if self._guards.reject is not None and _apart(made.chunks, guess.chunk) > self._guards.reject:
@@ -83,6 +86,13 @@ class Rti:
             return Sampled(again.chunks, made.steps + again.steps, again.made | int(Made.REJECTED))
         self._since_cold += 1
         return replace(made, made=made.made | int(Made.WARM))
+
+    def _try_once(self, policy: Denoiser, context: Context, noise: Noise, chunks: torch.Tensor) -> None:
+        """Makes a warm start for nothing at the first chunk, which a runtime makes before its first tick: what it
+        allocates is there when it counts."""
+        if not self._tried:
+            self._tried = True
+            self._warm(policy, context, noise, Draw(start=chunks))
 
     def _start(self, guess: Guess, e: torch.Tensor) -> torch.Tensor:
         """(B, T, A), where the denoising starts. e: noise, (B, T, A)."""
