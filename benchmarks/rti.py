@@ -63,6 +63,16 @@ NETS: Mapping[str, Net] = {
     "strike_velocity": Net(
         STRIKE, {"task": "strike", **FLOW, "policy.prediction": "velocity", "training.steps": 20_000}
     ),
+    "strike_velocity_scaled": Net(
+        STRIKE,
+        {
+            "task": "strike",
+            **FLOW,
+            "policy.prediction": "velocity",
+            "training.steps": 20_000,
+            "scale": "{strike: 0.1}",
+        },
+    ),
 }
 
 
@@ -92,12 +102,15 @@ WARM_FLOW = {f"rti [{t}]": rti(t) for t in (0.1, 0.3, 0.6)}
 GUARDED = {"rti [20, 10, 0], rejecting": rti(20, 10, 0, base="ddim", reject=0.15)}
 GUARDED_FLOW = {"rti [0.3], rejecting": rti(0.3, reject=0.15)}
 DDPM = {"ddpm 100": {"name": "ddpm"}}
+FLIPS = {name: WARM_DIFFUSION[name] for name in ("rti [40]", "rti [20, 10, 0]")}
+SCALED = {f"rti [{t}], keep": rti(t) for t in (0.1, 0.2, 0.3)}
 LOCKED = {f"rti [{t}], {way}": rti(t, discrete=way) for t in (0.1, 0.2, 0.3) for way in ("keep", "clip", "cold")}
 
 Key = tuple[str, str, int, int]  # net, sampler, s, d
 CHOICES: Mapping[str, tuple[str, Mapping[str, Any], int]] = {  # of a net, among samplers, at a delay
     "mole, few calls": ("mole_epsilon", DEEP | {"rti [20, 10, 0]": WARM_DIFFUSION["rti [20, 10, 0]"]}, 8),
     "two, one call": ("two_diffusion", {name: WARM_DIFFUSION[name] for name in ("rti [20]", "rti [40]")}, 4),
+    "two flow, one call": ("two_flow", {name: WARM_FLOW[name] for name in ("rti [0.3]", "rti [0.6]")}, 4),
     "interception, cold": ("interception_flow", {name: COLD_FLOW[name] for name in ("euler 1", "euler 2")}, 0),
     "interception, warm": ("interception_flow", WARM_FLOW, 0),
     "strike, cured": ("strike_velocity", {f"rti [{t}], clip": LOCKED[f"rti [{t}], clip"] for t in (0.1, 0.2, 0.3)}, 0),
@@ -118,7 +131,9 @@ def keys() -> Iterator[tuple[Key, dict[str, Any], int]]:
     yield from _each("mole_flow", COLD_FLOW | WARM_FLOW, (0, 8), FEW)
     yield from _each("mole_velocity", COLD_FLOW | WARM_FLOW, (0, 8), FEW)
     yield from _each("mole_diffusion", COLD_DIFFUSION | WARM_DIFFUSION, (0, 8), FEW)
-    yield from _each("two_diffusion", COLD_DIFFUSION | WARM_DIFFUSION, (0,), FEW, s=1)
+    yield from _each("two_diffusion", {"ddim 10": ddim(10), **FLIPS}, (0,), FEW, s=1)
+    yield from _each("two_flow", COLD_FLOW | WARM_FLOW, (0,), FEW, s=1)
+    yield from _each("strike_velocity_scaled", COLD_FLOW | SCALED, (0,), FEW)
     yield from _each("mole_epsilon", {"rti [2, 1, 0] of ddpm": rti(2, 1, 0, base="ddpm")}, (0,), FEW, s=1)
     yield from _each("mole_epsilon", {"rti [2, 1, 0] of ddpm": rti(2, 1, 0, base="ddpm")}, (0, 8), FEW)
     yield from _each("interception_diffusion", COLD_DIFFUSION | WARM_DIFFUSION | GUARDED, (0, 8), FEW)
@@ -274,6 +289,9 @@ def _two(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
     cold, warm = (hits(cells["two_diffusion", name, 8, 4]) for name in ("ddim 1", choice("two, one call")))
     gain, ci = paired_gain(warm, cold)
     yield row("rti_gain_two_targets_1call_d4", gain, "points", ci=ci, goal=">= 20", command=command)
+    cold, warm = (hits(cells["two_flow", name, 8, 4]) for name in ("euler 1", choice("two flow, one call")))
+    gain, ci = paired_gain(warm, cold)
+    yield row("rti_gain_two_targets_1call_d4_flow", gain, "points", ci=ci, command=command)
 
 
 def time_ratio(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
@@ -286,6 +304,9 @@ def _flips(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row
     cold, warm = (cells["two_diffusion", name, 1, 0] for name in ("ddim 10", "rti [20, 10, 0]"))
     ratio = float(np.mean(warm["flips"]) / max(np.mean(cold["flips"]), 1e-9))
     yield row("rti_flip_ratio_two_targets", ratio, "x", goal="<= 0.25", command=command)
+    cold, warm = (cells["two_flow", name, 1, 0] for name in ("euler 10", "rti [0.3]"))
+    ratio = float(np.mean(warm["flips"]) / max(np.mean(cold["flips"]), 1e-9))
+    yield row("rti_flip_ratio_two_targets_flow", ratio, "x", command=command)
 
 
 def _interception(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
