@@ -1,43 +1,38 @@
-"""Denoising that meets its deadline: the real-time chunking family beside the strategies, deadlines, LeRobot's code.
+"""Denoising: our code beside LeRobot's, deadlines, and what an inference costs with each part.
 
 python -m benchmarks.denoise parity     our RTC (identity Jacobian) against LeRobot's RTCProcessor
-python -m benchmarks.denoise train      what does not come with rollahead: heads, and a policy for prefixes (25 minutes)
-python -m benchmarks.denoise play       the comparison, each strategy at its own best s; goes on where it was ended
-python -m benchmarks.denoise figures    its figures and its table
 python -m benchmarks.denoise deadline   fewer steps where there is no time for all, under spikes
+python -m benchmarks.denoise cost       milliseconds of an inference, interleaved (3 minutes)
 """
 
-import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
-from benchmarks.figures import RESULTS, record, row
+from benchmarks.figures import record, row
 from benchmarks.study import paired_gain
-from rollahead.errors import ConfigError
 from rollahead.policies import compat
 from rollahead.policies.process import Flow
 from rollahead.policies.samplers.euler import make_euler
 from rollahead.policies.samplers.sampler import Draw
 from rollahead.policies.steering import MASKS, Guided, soft_mask
 from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.run_folder import finite
+from rollahead.runtime.messages import Request, Result, Snapshot
+from rollahead.runtime.planner import Planner
 from rollahead.runtime.seeds import generator
-from rollahead.sim.evaluation import Cell, evaluate_all, summarise
-from rollahead.sim.pool import processes
-from rollahead.sim.search import Search, candidates, find_best
+from rollahead.runtime.timer import UNHURRIED, Timer
+from rollahead.sim.evaluation import Cell, evaluate_all, planning_of, run_episode
+from rollahead.sim.planners import Planning
+from rollahead.sim.task import make_task
 
+WORKERS = 2
 TOPIC = "denoise"
 Net = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # chunks (B, T, A), times (B,) -> velocities
 ROWS, A = 16, 3
@@ -100,134 +95,6 @@ def parity() -> None:
     record(TOPIC, [row(name, rtc_difference(), "", goal="<= 1e-5", command="python -m benchmarks.denoise parity")])
 
 
-# ---- the comparison -------------------------------------------------------------------------------------------------
-
-PLAYED, TRAINED = Path("runs") / "denoise", Path("runs") / "trained"
-EPISODES, WORKERS = 200, 2
-DELAYS = (0, 2, 4, 8, 12, 16)
-HORIZONS = (4, 8, 16, 24)  # values of s that are tried
-TASKS = ("mole", "interception")
-SHOWN = ("success", "success_ci", "time_s", "calls_per_s", "jerk", "switch_step")
-GAINS = {"mole": ("a2c2_proprio_gain_d12", ">= 5"), "interception": ("a2c2_proprio_gain_interception_d12", None)}
-BEYOND = 8  # ticks of prefix that a policy was trained for
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A line of the table: a strategy with its options, a sampler, and whether a head corrects it; prefixes: the policy
-    that was trained on what the robot did; lag: of the sensors, in ticks."""
-
-    strategy: Mapping[str, Any]
-    sampler: Mapping[str, Any] = field(default_factory=lambda: {"name": "euler", "steps": 5})
-    head: str | None = None
-    prefixes: bool = False
-    lag: int = 0
-
-
-RTI = {"name": "rti", "warm": [0.3]}
-WAYS: Mapping[str, Way] = {
-    "sync": Way({"name": "sync"}),
-    "naive": Way({"name": "naive"}),
-    "ensemble": Way({"name": "ensemble", "decay": -2.0}),
-    "vlash": Way({"name": "vlash"}),
-    "rtc": Way({"name": "rtc"}),
-    "rtc, short pull": Way({"name": "rtc", "end": 0}),  # ends at d: set for each delay
-    "tt_rtc": Way({"name": "tt_rtc"}, prefixes=True),
-    "bid": Way({"name": "bid", "candidates": 8}),
-    "naive + a2c2": Way({"name": "naive"}, head="fresh"),
-    "naive + a2c2, state only": Way({"name": "naive"}, head="state"),
-    "vlash + rti": Way({"name": "vlash"}, RTI),
-    "vlash + a2c2": Way({"name": "vlash"}, head="fresh"),
-    "vlash + a2c2, state only": Way({"name": "vlash"}, head="state"),
-    "vlash, sensors 1 tick late": Way({"name": "vlash"}, lag=1),
-    "vlash + a2c2, sensors 1 tick late": Way({"name": "vlash"}, head="late", lag=1),
-}
-HEADS = {"fresh": {}, "state": {"policy.fresh": "false"}, "late": {"policy.lag": "1"}}
-
-
-def train() -> None:
-    """Heads for each task, and a policy for prefixes."""
-    program = str(Path(sys.executable).parent / "rollahead")
-    for task in TASKS:
-        wanted: dict[str, dict[str, Any]] = {
-            f"{task}_{name}": {"policy": "a2c2", "training.steps": 10_000, **options} for name, options in HEADS.items()
-        }
-        steps = 30_000 if task == "mole" else 40_000
-        wanted[f"{task}_prefix"] = {"policy": "flow", "prefixes": BEYOND, "training.steps": steps}
-        for name, options in wanted.items():
-            if not (TRAINED / name / "summary.json").exists():
-                given = [f"{key}={value}" for key, value in options.items()]
-                rest = [f"task={task}", "seed=10000000", f"name={name}", f"runs={TRAINED}"]
-                subprocess.run([program, "train", *given, *rest], check=True)
-
-
-def cell_of(task: str, way: Way, d: int, s: int) -> Cell:
-    """One cell of the comparison."""
-    options = dict(way.strategy)
-    if "end" in options:
-        options["end"] = d
-    head = None if way.head is None else str(TRAINED / f"{task}_{way.head}" / "head.npz")
-    checkpoint = str(TRAINED / f"{task}_prefix" / "checkpoint") if way.prefixes else f"{task}_flow"
-    return Cell(
-        task={"name": task},
-        strategy=StrategyConfig(**options, s=s, d=d, corrector=head),
-        latency={"name": "fixed", "ticks": d},
-        planner={"name": "policy", "checkpoint": checkpoint},
-        sampler=way.sampler,
-        episodes=EPISODES,
-        reactions=False,
-        lag=way.lag,
-    )
-
-
-def play() -> None:
-    """A file for each cell, with what the search has tried."""
-    PLAYED.mkdir(parents=True, exist_ok=True)
-    with processes(WORKERS) as pool:
-        run = partial(evaluate_all, workers=WORKERS, pool=pool)
-        for task, d, name in product(TASKS, DELAYS, WAYS):
-            path = PLAYED / f"{task}-{name.replace(' ', '_')}-d{d}.json"
-            if path.exists() or (name == "tt_rtc" and d > BEYOND):
-                continue
-            began = time.monotonic()
-            try:
-                tried, _ = candidates(cell_of(task, WAYS[name], d, max(HORIZONS[0], d)), Search(list(HORIZONS)))
-                best, results = find_best(tried, run)
-                (played,) = run([replace(cell_of(task, WAYS[name], d, best.s), strategy=best)])
-            except ConfigError as error:
-                print(f"{task}, {name}, d = {d}: {error}", flush=True)
-                continue
-            figures = summarise(played)
-            said = {"task": task, "way": name, "d": d, "s": best.s, "tried": [one.row for one in results]}
-            said |= {
-                key: figures[key] for key in ("success", "success_ci", "time_s", "calls_per_s", "jerk", "switch_step")
-            }
-            said |= {"hits": [episode.success for episode in played], "took_s": time.monotonic() - began}
-            path.write_text(json.dumps(finite(said)))
-            print(f"{task}, {name}, d = {d}: {said['success']:.1f} % at s = {best.s}", flush=True)
-
-
-def read() -> dict[tuple[str, str, int], dict[str, Any]]:
-    """All that was played."""
-    found = [json.loads(path.read_text()) for path in sorted(PLAYED.glob("*.json"))]
-    return {(said["task"], said["way"], said["d"]): said for said in found}
-
-
-def figures() -> None:
-    """The rows of the topic, and the cells as a table of their own."""
-    cells = read()
-    command = "python -m benchmarks.denoise play figures"
-    rows = []
-    for task in TASKS:
-        plain, headed = (cells[task, name, 12] for name in ("vlash", "vlash + a2c2, state only"))
-        gain, ci = paired_gain(np.array(headed["hits"]), np.array(plain["hits"]))
-        name, goal = GAINS[task]
-        rows.append(row(name, gain, "points", ci=ci, goal=goal, command=command))
-    record(TOPIC, rows)
-    kept = [{key: value for key, value in said.items() if key != "hits"} for said in cells.values()]
-    pq.write_table(pa.Table.from_pylist(kept), RESULTS / "denoise.parquet", compression="zstd")
-
-
 # ---- deadlines ------------------------------------------------------------------------------------------------------
 
 SPIKES = {"name": "spikes", "ticks": 6, "probability": 0.05, "low": 15, "high": 20}
@@ -257,13 +124,82 @@ def deadline() -> None:
     )
 
 
-FIGURES: Mapping[str, Callable[[], None]] = {
-    "parity": parity,
-    "train": train,
-    "play": play,
-    "figures": figures,
-    "deadline": deadline,
+# ---- cost -----------------------------------------------------------------------------------------------------------
+
+BLOCKS, EPISODES_A_BLOCK = 8, 2
+FLOW, DIFFUSION = "mole_flow", "mole_diffusion"
+EULER, DDIM = {"name": "euler", "steps": 5}, {"name": "ddim", "steps": 10}
+COSTED: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {  # checkpoint, sampler, strategy; first: of 1
+    "flow_euler5": (FLOW, EULER, {"name": "vlash"}),
+    "flow_rti": (FLOW, {"name": "rti", "warm": [0.3]}, {"name": "vlash"}),
+    "flow_rtc_identity": (FLOW, EULER, {"name": "rtc"}),
+    "flow_rtc_full": (FLOW, EULER, {"name": "rtc", "jacobian": "full"}),
+    "flow_tt_rtc": (FLOW, EULER, {"name": "tt_rtc"}),
+    "flow_bid8": (FLOW, EULER, {"name": "bid", "candidates": 8}),
+    "diffusion_ddpm100": (DIFFUSION, {"name": "ddpm"}, {"name": "vlash"}),
+    "diffusion_ddim10": (DIFFUSION, DDIM, {"name": "vlash"}),
+    "diffusion_rti3": (DIFFUSION, {"name": "rti", "base": "ddim", "warm": [20, 10, 0]}, {"name": "vlash"}),
+    "diffusion_bid8": (DIFFUSION, DDIM, {"name": "bid", "candidates": 8}),
 }
+
+
+def cost() -> None:
+    """Whole inferences of a 3x384 perceptron and of a small UNet, on one thread, from encoding to rows; and each as a
+    multiple of its plain one, block by block."""
+    torch.set_num_threads(1)
+    command = "python -m benchmarks.denoise cost"
+    task = make_task("mole")
+    planned = {name: _planned(*wanted) for name, wanted in COSTED.items()}
+    took: dict[str, list[float]] = {name: [] for name in COSTED}
+    for block in range(BLOCKS):
+        for name, (cell, planning, timed) in planned.items():
+            timed.seconds.clear()
+            for i in range(EPISODES_A_BLOCK):
+                run_episode(cell, task, block * EPISODES_A_BLOCK + i, planning=planning)
+            took[name].append(float(np.median(timed.seconds[1:])))
+    rows = []
+    for name, blocks in took.items():
+        plain = took["flow_euler5" if name.startswith("flow") else "diffusion_ddpm100"]
+        ratios = np.array(blocks) / plain
+        ms = 1000 * np.array(blocks)
+        rows.append(row(f"inference_ms_{name}", float(np.median(ms)), "ms", ci=_ends(ms), command=command))
+        rows.append(row(f"inference_ratio_{name}", float(np.median(ratios)), "x", ci=_ends(ratios), command=command))
+    record(TOPIC, rows)
+
+
+class _Timed:
+    """A planner, and how long each of its inferences took."""
+
+    def __init__(self, planner: Planner) -> None:
+        self._planner = planner
+        self.seconds: list[float] = []
+
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+        """As the planner's."""
+        began = time.perf_counter()
+        result = self._planner.infer(request, newest, timer)
+        self.seconds.append(time.perf_counter() - began)
+        return result
+
+
+def _planned(checkpoint: str, sampler: Mapping[str, Any], strategy: Mapping[str, Any]) -> tuple[Cell, Planning, _Timed]:
+    cell = Cell(
+        {"name": "mole"},
+        StrategyConfig(**strategy, s=8, d=4),
+        {"name": "fixed", "ticks": 4},
+        {"name": "policy", "checkpoint": checkpoint},
+        sampler=sampler,
+    )
+    planning = planning_of(cell, make_task("mole"))
+    timed = _Timed(planning.planner)
+    return cell, replace(planning, planner=timed), timed
+
+
+def _ends(values: np.ndarray[Any, Any]) -> list[float]:
+    return [float(values.min()), float(values.max())]
+
+
+FIGURES: Mapping[str, Callable[[], None]] = {"parity": parity, "deadline": deadline, "cost": cost}
 
 
 def main(names: list[str]) -> None:

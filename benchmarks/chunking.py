@@ -1,0 +1,362 @@
+"""The real-time chunking family beside the strategies, with RTI and per-tick correction, over delays and latencies.
+
+python -m benchmarks.chunking train      what does not come with rollahead: heads, policies for prefixes (30 minutes)
+python -m benchmarks.chunking play       the comparison, each way at its own best s; goes on where it was ended
+python -m benchmarks.chunking figures    its figures and its table, from what was played
+python -m benchmarks.chunking reaction   how soon a head reacts, with sensors in time and late
+python -m benchmarks.chunking proprio    a head that sees only the state anew, where the robot is not as it is thought
+
+Whack-a-mole and interception with velocity actions at 50 Hz, H = 32, a flow policy with 5 steps of Euler's method. The
+episodes are the same in each cell; s is searched on others.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.figures import RESULTS, Row, record, row
+from benchmarks.study import paired_gain
+from rollahead.errors import ConfigError
+from rollahead.policies.checkpoint import load_policy
+from rollahead.policies.dataset import read_dataset
+from rollahead.policies.residual import HeadConfig, HeadTraining, Stored
+from rollahead.policies.shipped import find
+from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.run_folder import finite
+from rollahead.sim.evaluation import Cell, Episode, evaluate_all, summarise
+from rollahead.sim.pool import processes
+from rollahead.sim.search import Search, candidates, find_best
+
+TOPIC = "denoise"
+PLAYED, TRAINED = Path("runs") / "chunking", Path("runs") / "trained"
+EPISODES, WORKERS = 200, 2
+TASKS = ("mole", "interception")
+DELAYS = (0, 2, 4, 8, 12, 16)
+MEDIAN = 6  # ticks, of latencies that vary
+LATENCIES: Mapping[str, Mapping[str, Any]] = {
+    **{str(d): {"name": "fixed", "ticks": d} for d in DELAYS},
+    "lognormal": {"name": "lognormal", "p50": MEDIAN, "p95": 9},
+    "spikes": {"name": "spikes", "ticks": MEDIAN, "probability": 0.05, "low": 15, "high": 20},
+    "recorded": {"name": "recorded", "path": "diffusion_busy", "median": MEDIAN},
+}
+HORIZONS = (4, 8, 12, 16, 24)  # values of s that are tried, and d
+BEYOND = 8  # ticks of prefix that a policy was trained for
+STEPS = 10_000  # of a head's training
+SHOWN = ("success", "success_ci", "time_s", "calls_per_s", "jerk", "switch_step")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A line of the table. strategy: its options; end: of `rtc`, rows after d at which the pull ends; sampler; head:
+    that corrects it; base: the policy, `flow`, `prefix` (trained on what the robot did) or `none`, which rests; lag: of
+    the sensors, in ticks."""
+
+    strategy: Mapping[str, Any]
+    end: int | None = None
+    sampler: Mapping[str, Any] = field(default_factory=lambda: {"name": "euler", "steps": 5})
+    head: str | None = None
+    base: str = "flow"
+    lag: int = 0
+
+
+SYNC, NAIVE, VLASH, RTC = ({"name": name} for name in ("sync", "naive", "vlash", "rtc"))
+RTI = {"name": "rti", "warm": [0.3]}
+WAYS: Mapping[str, Way] = {
+    "sync": Way(SYNC),
+    "naive": Way(NAIVE),
+    "ensemble": Way({"name": "ensemble", "decay": -2.0}),
+    "vlash": Way(VLASH),
+    "rtc": Way(RTC),
+    "rtc, pull to d": Way(RTC, end=0),
+    "rtc, pull to d + 4": Way(RTC, end=4),
+    "rtc, pull to d + 10": Way(RTC, end=10),
+    "tt_rtc": Way({"name": "tt_rtc"}, base="prefix"),
+    "bid": Way({"name": "bid", "candidates": 8}),
+    "naive + a2c2": Way(NAIVE, head="fresh"),
+    "vlash + a2c2": Way(VLASH, head="fresh"),
+    "naive + a2c2, state only": Way(NAIVE, head="state"),
+    "vlash + a2c2, state only": Way(VLASH, head="state"),
+    "vlash + rti": Way(VLASH, sampler=RTI),
+    "a network at every tick, no plan": Way(NAIVE, head="reactive", base="none"),
+    "vlash, sensors 1 tick late": Way(VLASH, lag=1),
+    "vlash + a2c2, sensors 1 tick late": Way(VLASH, head="late", lag=1),
+    "vlash, sensors 2 ticks late": Way(VLASH, lag=2),
+    "vlash + a2c2, sensors 2 ticks late": Way(VLASH, head="later", lag=2),
+}
+HEADS: Mapping[str, Mapping[str, str]] = {
+    "fresh": {},
+    "state": {"policy.fresh": "false"},
+    "late": {"policy.lag": "1"},
+    "later": {"policy.lag": "2"},
+}
+REST = {"name": "wave", "horizon": 32, "share": 1e-12, "period_s": 4.0}  # a plan to stay
+
+
+# ---- training -------------------------------------------------------------------------------------------------------
+
+
+def train() -> None:
+    """Those that are not there yet."""
+    for task in TASKS:
+        for name, options in HEADS.items():
+            _train(task, name, {"policy": "a2c2", "training.steps": STEPS, **options})
+        steps = 30_000 if task == "mole" else 40_000
+        _train(task, "prefix", {"policy": "flow", "prefixes": BEYOND, "training.steps": steps})
+        _train_reactive(task)
+
+
+def _train(task: str, name: str, options: Mapping[str, Any]) -> None:
+    name = f"{task}_{name}"
+    if not (TRAINED / name / "summary.json").exists():
+        program = str(Path(sys.executable).parent / "rollahead")
+        given = [f"{key}={value}" for key, value in options.items()]
+        rest = [f"task={task}", "seed=10000000", f"name={name}", f"runs={TRAINED}"]
+        subprocess.run([program, "train", *given, *rest], check=True)
+
+
+def _train_reactive(task: str) -> None:
+    """A head on plans to rest: a network that sees the newest state and says what to do, with no plan behind it."""
+    path = head_of(task, "reactive")
+    if path.exists():
+        return
+    torch.set_num_threads(1)
+    policy, frames = load_policy(find(f"{task}_flow")), read_dataset(TRAINED / f"{task}_fresh" / "dataset")
+    at = np.arange(0, len(frames), HeadConfig().every)
+    rows = np.zeros((len(at), policy.spec.horizon, len(policy.spec.action)))
+    training = HeadTraining(policy, frames, Stored(at, at, rows), HeadConfig(), "none", seed=10_000_000, held=0.05)
+    for _ in training.run(STEPS, 256, 1e-3):
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True)
+    training.head().save(path)
+
+
+def head_of(task: str, name: str) -> Path:
+    """Its file."""
+    return TRAINED / f"{task}_{name}" / "head.npz"
+
+
+# ---- playing --------------------------------------------------------------------------------------------------------
+
+
+def cell_of(task: str, way: Way, latency: str, s: int) -> Cell:
+    """A way under one of `LATENCIES`; `d` is what is fixed, or else estimated."""
+    fixed = int(latency) if latency.isdigit() else None
+    options = dict(way.strategy)
+    if way.end is not None:
+        options["end"] = (MEDIAN if fixed is None else fixed) + way.end
+    head = None if way.head is None else str(head_of(task, way.head))
+    named = {"flow": f"{task}_flow", "prefix": str(TRAINED / f"{task}_prefix" / "checkpoint")}
+    rests = way.base == "none"
+    return Cell(
+        task={"name": task},
+        strategy=StrategyConfig(**options, s=s, d=fixed, corrector=head),
+        latency=LATENCIES[latency],
+        planner=REST if rests else {"name": "policy", "checkpoint": named[way.base]},
+        sampler={"name": "auto"} if rests else way.sampler,
+        episodes=EPISODES,
+        reactions=False,
+        lag=way.lag,
+    )
+
+
+def play() -> None:
+    """A file for each cell, with what the search has tried; one that cannot be is said so."""
+    PLAYED.mkdir(parents=True, exist_ok=True)
+    with processes(WORKERS) as pool:
+        for task, latency, name in product(TASKS, LATENCIES, WAYS):
+            path = PLAYED / f"{task}-{latency}-{_plain(name)}.json"
+            if path.exists():
+                continue
+            began = time.monotonic()
+            try:
+                best, tried, episodes = _played(cell_of(task, WAYS[name], latency, HORIZONS[0]), pool)
+            except ConfigError as error:
+                print(f"{task}, {latency}, {name}: {error}", flush=True)
+                continue
+            figures = summarise(episodes)
+            said = {"task": task, "latency": latency, "way": name, "s": best, "tried": tried, "episodes": EPISODES}
+            said |= {key: figures[key] for key in SHOWN}
+            said |= {"hits": [episode.success for episode in episodes], "took_s": time.monotonic() - began}
+            path.write_text(json.dumps(finite(said)))
+            print(f"{task}, {latency}, {name}: {said['success']:.1f} % at s = {best}", flush=True)
+
+
+def _played(cell: Cell, pool: Any) -> tuple[int, list[dict[str, Any]], list[Episode]]:
+    """The s that is best, what was tried, and the episodes."""
+    d = cell.strategy.d or MEDIAN
+    if cell.strategy.name == "tt_rtc" and d > BEYOND:
+        raise ConfigError(f"the policy was trained for prefixes of {BEYOND}")
+    run = partial(evaluate_all, workers=WORKERS, pool=pool)
+    tried, _ = candidates(cell, Search(sorted({*HORIZONS, d})))
+    best, results = find_best(tried, run)
+    (episodes,) = run([replace(cell, strategy=best)])
+    return best.s, [one.row for one in results], episodes
+
+
+def _plain(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in name)
+
+
+# ---- figures --------------------------------------------------------------------------------------------------------
+
+Key = tuple[str, str, str]  # task, latency, way
+
+
+def read() -> dict[Key, dict[str, Any]]:
+    """All that was played."""
+    found = [json.loads(path.read_text()) for path in sorted(PLAYED.glob("*.json"))]
+    return {(said["task"], said["latency"], said["way"]): said for said in found}
+
+
+def hits(said: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """(n,), by seed."""
+    return np.array(said["hits"], np.bool_)
+
+
+GAINS = (  # name, task, latency, way, over, goal
+    ("a2c2_proprio_gain_d12", "mole", "12", "vlash + a2c2, state only", "vlash", ">= 5"),
+    ("a2c2_proprio_gain_naive_d12", "mole", "12", "naive + a2c2, state only", "naive", None),
+    ("a2c2_proprio_gain_interception_d12", "interception", "12", "vlash + a2c2, state only", "vlash", None),
+    ("a2c2_gain_d12", "mole", "12", "vlash + a2c2", "vlash", None),
+    ("a2c2_gain_interception_d12", "interception", "12", "vlash + a2c2", "vlash", None),
+    ("a2c2_gain_lag1_d12", "mole", "12", "vlash + a2c2, sensors 1 tick late", "vlash, sensors 1 tick late", None),
+    ("a2c2_gain_lag2_d12", "mole", "12", "vlash + a2c2, sensors 2 ticks late", "vlash, sensors 2 ticks late", None),
+    ("vlash_gain_over_tt_rtc_d8", "mole", "8", "vlash", "tt_rtc", None),
+    ("vlash_gain_over_rtc_d8", "mole", "8", "vlash", "rtc, pull to d", None),
+)
+
+
+def figures() -> None:
+    """The rows of the topic, as far as their cells were played, and all cells as a table of their own."""
+    cells = read()
+    rows: list[Row] = []
+    for name, task, latency, way, over, goal in GAINS:
+        if (task, latency, way) in cells and (task, latency, over) in cells:
+            gain, ci = paired_gain(hits(cells[task, latency, way]), hits(cells[task, latency, over]))
+            command = "python -m benchmarks.chunking train play figures"
+            rows.append(row(name, gain, "points", ci=ci, goal=goal, command=command))
+    record(TOPIC, rows)
+    kept = [{key: value for key, value in said.items() if key != "hits"} for said in cells.values()]
+    pq.write_table(pa.Table.from_pylist(kept), RESULTS / "chunking.parquet", compression="zstd")
+
+
+def table(task: str) -> str:
+    """Success in Markdown, a row for each way and a column for each latency: '41 <sub>37..46</sub>'."""
+    cells = {
+        (said["way"], said["latency"]): said
+        for said in pq.read_table(RESULTS / "chunking.parquet").to_pylist()
+        if said["task"] == task
+    }
+    headings = [f"{20 * int(name)} ms" if name.isdigit() else name for name in LATENCIES]
+    lines = [f"| | {' | '.join(headings)} |", f"|---|{'---|' * len(headings)}"]
+    for way in WAYS:
+        lines.append(f"| {way} | {' | '.join(_share(cells.get((way, latency))) for latency in LATENCIES)} |")
+    return "\n".join(lines)
+
+
+def _share(said: Mapping[str, Any] | None) -> str:
+    if said is None:
+        return "\N{EN DASH}"
+    low, high = said["success_ci"]
+    return f"{said['success']:.0f} <sub>{low:.0f}..{high:.0f}</sub>"
+
+
+# ---- reactions ------------------------------------------------------------------------------------------------------
+
+
+def reaction() -> None:
+    """From the jump of the mole to the first action that differs, at VLASH's published setting (inferences of 30 ms, 2
+    ticks; sync with 25 actions a chunk); those that are compared also say how often they hit."""
+    command = "python -m benchmarks.chunking train reaction"
+    ways = {
+        "sync": (WAYS["sync"], 25),
+        "vlash": (WAYS["vlash"], 2),
+        "a2c2": (WAYS["vlash + a2c2"], 8),
+        "a2c2_lag1": (WAYS["vlash + a2c2, sensors 1 tick late"], 8),
+        "a2c2_lag2": (WAYS["vlash + a2c2, sensors 2 ticks late"], 8),
+        "reactive": (WAYS["a network at every tick, no plan"], 8),
+    }
+    cells = [replace(cell_of("mole", way, "2", s), reactions=True) for way, s in ways.values()]
+    played = dict(zip(ways, map(summarise, evaluate_all(cells, workers=WORKERS)), strict=True))
+    rows = []
+    for name, figures in played.items():
+        p95, success = figures["reaction_s"]["p95"], figures["success"]
+        goal = ">= 17.4" if name == "a2c2" else None
+        ratio = played["sync"]["reaction_s"]["p95"] / p95
+        rows.append(row(f"reaction_p95_ratio_{name}", ratio, "x", goal=goal, command=command))
+        rows.append(row(f"reaction_p95_ms_{name}", 1000 * p95, "ms", command=command))
+        rows.append(row(f"reaction_hits_{name}", success, "%", ci=figures["success_ci"], command=command))
+    record(TOPIC, rows)
+
+
+# ---- a robot that is not as it is thought ----------------------------------------------------------------------------
+
+WRONG = 1.5  # times the lag that was identified
+
+
+def proprio() -> None:
+    """vlash over a roller whose lag is half as long again as the robot's, or over none, with the head that sees only
+    the state anew and without."""
+    command = "python -m benchmarks.chunking train proprio"
+    record(TOPIC, list(_proprio(command)))
+
+
+def _proprio(command: str) -> Iterator[Row]:
+    for named, roller in (("tau_plus50", {"name": "identified", "path": str(_wrong_lags())}), ("no_roller", STILL)):
+        for d in (8, 12):
+            plain, headed = (
+                replace(cell_of("mole", WAYS[way], str(d), d), roller=roller)
+                for way in ("vlash", "vlash + a2c2, state only")
+            )
+            without, with_head = (
+                np.array([episode.success for episode in episodes])
+                for episodes in evaluate_all([plain, headed], workers=WORKERS)
+            )
+            gain, ci = paired_gain(with_head, without)
+            yield row(f"a2c2_proprio_gain_{named}_d{d}", gain, "points", ci=ci, command=command)
+            yield row(f"vlash_success_{named}_d{d}", 100 * float(without.mean()), "%", command=command)
+
+
+STILL = {"name": "still"}
+
+
+def _wrong_lags() -> Path:
+    """What a step test of the robot has found (`benchmarks.model_error`), made wrong."""
+    found = json.loads((RESULTS / "tables" / "realtime_model_error.json").read_text())["identified"]
+    lags = [{**lag, "tau_s": WRONG * lag["tau_s"]} for lag in found["lags"]]
+    path = PLAYED / "wrong" / "calibration.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**found, "lags": lags}))
+    return path
+
+
+FIGURES: Mapping[str, Callable[[], None]] = {
+    "train": train,
+    "play": play,
+    "figures": figures,
+    "reaction": reaction,
+    "proprio": proprio,
+}
+
+
+def main(names: list[str]) -> None:
+    """Runs what is named."""
+    for name in names:
+        FIGURES[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
