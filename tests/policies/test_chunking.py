@@ -23,10 +23,10 @@ T, A = SHAPE
 KNOWN = draws(T, A, seed=2)()
 
 
-def asked(delay: int) -> Request:
+def asked(delay: int, ahead: int = 0) -> Request:
     rows = frozen(np.zeros((T, A)))
     seen = (Observation(10, frozen([0.0])),)
-    return Request(Snapshot(10, seen, rows[:0], rows, 0, 0), 10, 10 + delay, None, delay)
+    return Request(Snapshot(10, seen, rows[:0], rows, 0, 0), 10 + ahead, 10 + delay, None, delay)
 
 
 def made(name: str, policy: Any = None, sampler: Any = None, **options: Any) -> Any:
@@ -52,6 +52,17 @@ def test_a_plan_is_pulled_only_towards_rows_that_are_known(n: int, delay: int) -
     torch.testing.assert_close(steering.weights[:, 0], soft_mask("linear", min(delay, n), min(T - 2, n), T))
     assert not steering.weights[n:].any()
     assert torch.equal(steering.target[:n], KNOWN[:n])
+
+
+@pytest.mark.parametrize("delay", range(T))
+@pytest.mark.parametrize("n", range(T + 1))
+def test_with_rolling_the_pull_is_towards_the_rows_from_the_switch_on(n: int, delay: int) -> None:
+    steering = made("vlash", pull=True, mask="linear", end=3).steering(asked(delay, ahead=delay), KNOWN[:n])
+    left = max(n - delay, 0)
+    assert isinstance(steering, Guided if left else Free)
+    if left:
+        assert torch.equal(steering.target[:left], KNOWN[delay:n])
+        torch.testing.assert_close(steering.weights[:, 0], soft_mask("linear", 0, min(3, left), T))
 
 
 def test_nothing_known_is_no_pull_at_all() -> None:
@@ -120,6 +131,12 @@ REFUSED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "a Jacobian": ("rtc", None, {"jacobian": "half"}, "there is no Jacobian 'half'; Known: full, identity"),
     "an end": ("rtc", None, {"end": T + 1}, f"strategy.end is {T + 1}; give a row from 0 to {T}"),
     "diffusion, guided": ("rtc", Gaussian(process=cosine()), {}, "strategy=rtc steers a policy that denoises by flow"),
+    "diffusion, pulled": (
+        "vlash",
+        Gaussian(process=cosine()),
+        {"pull": True},
+        "strategy.pull=true steers a policy that",
+    ),
     "diffusion, given": ("tt_rtc", Gaussian(process=cosine()), {}, "strategy=tt_rtc steers a policy that denoises by"),
     "no prefixes": ("tt_rtc", Gaussian(process=Flow("sample")), {}, "was not trained for it; train one with prefixes"),
     "a policy of one chunk": (

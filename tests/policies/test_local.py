@@ -312,6 +312,26 @@ def test_a_pull_goes_back_through_the_network_or_not_as_the_jacobian_says(taught
     assert not np.array_equal(sent["identity"][:n], sent["full"][:n])
 
 
+def test_a_pull_from_the_switch_on_brings_a_rolled_plan_nearer_to_the_last_one(
+    taught: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart: dict[bool, list[float]] = {False: [], True: []}
+    infer = LocalPlanner.infer
+
+    def noting(planner: LocalPlanner, request: Request, *rest: Any) -> Result:
+        made = infer(planner, request, *rest)
+        last = request.asked.planned[request.delay : request.asked.covered]
+        apart[pull] += np.abs(made.rows[: min(len(last), 2)] - last[:2]).ravel().tolist()
+        return made
+
+    monkeypatch.setattr(LocalPlanner, "infer", noting)
+    for pull in apart:
+        cell = replace(cell_of(taught, 2), strategy=StrategyConfig("vlash", s=4, pull=pull, mask="ones", end=3))
+        run_episode(cell, make_task(**MOLE), 0)
+    assert len(apart[True]) > 20
+    assert np.mean(apart[True]) < 0.3 * np.mean(apart[False])
+
+
 def test_the_noise_of_an_episode_is_of_its_seed_whatever_was_played_before(taught: Path) -> None:
     cell, task = cell_of(taught, 4), make_task(**MOLE)
     planning = planning_of(cell, task)

@@ -4,8 +4,9 @@
     tt_rtc   told the rows that will run, by a policy that was trained for it (arXiv 2512.05964)
     bid      chosen among several, by a verifier (Bidirectional Decoding, arXiv 2408.17355, section 4)
 
-Row 0 is for the tick of the observation; the first d rows run from the last plan, whatever the new one says. What is
-known of the last plan are its rows without holds, as many as there are: nothing is ever pulled towards zeros.
+Row 0 is for the tick of the observation; the first d rows run from the last plan, whatever the new one says. With
+`vlash` row 0 is for the switch, and what is pulled (`strategy.pull`) are the rows from there on. What is known of the
+last plan are its rows without holds, as many as there are: nothing is ever pulled towards zeros.
 
 Threads: the worker's alone.
 """
@@ -73,9 +74,11 @@ class Guidance(Plain):
     full: bool = False
 
     def steering(self, request: Request, known: torch.Tensor) -> Steering:
-        """Towards the last plan: wholly in the first d rows, then less and less. Phase: hot."""
+        """Towards the last plan: wholly in the rows before the switch, then less and less. Phase: hot."""
+        ahead = 0 if request.origin is None else request.origin - request.tick
+        known = known[ahead:]
         n = min(len(known), self.rows)
-        weights = soft_mask(self.mask, min(request.delay, n), min(self.end, n), self.rows).to(known.device)
+        weights = soft_mask(self.mask, min(request.delay - ahead, n), min(self.end, n), self.rows).to(known.device)
         target = torch.zeros(self.rows, known.shape[1], device=known.device)
         target[:n] = known[:n]
         return Guided(target, weights[:, None], self.most, self.full) if n else Free()
@@ -130,13 +133,13 @@ JACOBIANS: Mapping[str, bool] = {"identity": False, "full": True}
 
 def make_chunking(strategy: StrategyConfig, policy: Policy, sampler: Sampler) -> Chunking:
     """What `strategy` does with the chunks of `policy`. Raises: ConfigError, if the policy cannot serve it."""
-    make = CHUNKINGS.get(strategy.name)
+    make = _guidance if strategy.pull else CHUNKINGS.get(strategy.name)
     if make is None:
         return Plain()
-    if not isinstance(getattr(policy, "process", None), Flow) and strategy.name != "bid":
+    if not isinstance(getattr(policy, "process", None), Flow) and make is not _best_of:
+        what = "strategy.pull=true" if strategy.pull else f"strategy={strategy.name}"
         raise ConfigError(
-            f"strategy={strategy.name} steers a policy that denoises by flow matching, and {policy.name} is none; use "
-            "vlash, or bid"
+            f"{what} steers a policy that denoises by flow matching, and {policy.name} is none; use vlash alone, or bid"
         )
     if not hasattr(policy, "denoise"):
         raise ConfigError(

@@ -47,9 +47,10 @@ class StrategyConfig:
     decay: of ensembling weights; late: a late plan of `vlash` goes on with the row of the `tick`, or with the one that
     what was sent instead has `moved` the robot to; options: those of another package's strategy alone.
 
-    Of `rtc`, mask: how the pull towards the last plan falls off after d; end: the row at which it ends, None for H - s;
-    jacobian: of that pull, `identity` or `full`; beta: its greatest weight, None for the number of denoising steps. Of
-    `bid`, candidates: chunks to choose from; verifier: what they are chosen by.
+    Of `rtc`, and of `vlash` if it is to `pull` as well, mask: how the pull towards the last plan falls off from the
+    switch on; end: the row at which it ends, None for H - s; jacobian: of that pull, `identity` or `full`; beta: its
+    greatest weight, None for the number of denoising steps. Of `bid`, candidates: chunks to choose from; verifier: what
+    they are chosen by.
 
     corrector: the file of a head that amends each row by the newest state (A2C2), None for none; most: by how much, as
     a share of half an action's range.
@@ -64,6 +65,7 @@ class StrategyConfig:
     decay: float = 0.01
     quantile: float = 0.5
     late: str = "tick"
+    pull: bool = False
     mask: str = "exp"
     end: int | None = None
     jacobian: str = "identity"
@@ -73,6 +75,11 @@ class StrategyConfig:
     corrector: str | None = None
     most: float = 1.0
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def steers(self) -> bool:
+        """Whether it needs a policy that denoises, to make its chunks agree."""
+        return self.pull or self.name in STEERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ class Drive:
 
 
 VLASH = StrategyConfig("vlash")
-STEERED = ("rtc", "tt_rtc", "bid")  # these need a policy, to make its chunks agree
+STEERED = ("rtc", "tt_rtc", "bid")
 
 STRATEGIES: Mapping[str, Callable[[StrategyConfig, Trigger, RobotSpec], Strategy]] = {
     "sync": lambda config, trigger, spec: Sync(config.s),
@@ -139,6 +146,7 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
         raise unknown_name("way with a late plan", config.late, LATE)
     techniques = {TECHNIQUES[config.name]} if config.name in TECHNIQUES else set()
     techniques |= {"speed-up"} if config.q > 1 else set()
+    techniques |= {"guidance"} if config.pull else set()
     check_techniques(techniques | ({"correction"} if config.corrector is not None else set()))
     check_schedule(config.name, *_schedule(config, SpeedUp(spec, config.q).horizon(horizon), delay), delay)
     own = {"config": config, "trigger": TRIGGERS[config.trigger](config), "spec": spec}

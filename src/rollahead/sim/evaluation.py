@@ -18,7 +18,6 @@ import numpy as np
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import (
-    STEERED,
     Drive,
     StrategyConfig,
     make_corrector,
@@ -311,7 +310,7 @@ def _measure(cell: Cell, seed: int) -> Episode:
 
 def _key(cell: Cell) -> str:
     """The same for all cells that can be played on one stage."""
-    strategy = cell.strategy if cell.strategy.name in STEERED else cell.strategy.q
+    strategy = cell.strategy if cell.strategy.steers else cell.strategy.q
     return repr((cell.task, cell.planner, cell.roller, cell.sampler, strategy))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.build import STEERED, VLASH, StrategyConfig
+from rollahead.runtime.build import VLASH, StrategyConfig
 from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import Plan, Planner, ScriptedPlanner
 from rollahead.runtime.roll import Rollers, check_lookback
@@ -76,9 +76,10 @@ def _wave(brief: Brief, horizon: int, share: float, period_s: float) -> Planning
 def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
     if brief.sampler != AUTO:
         raise ConfigError(f"sampler={brief.sampler.get('name')} needs a policy that denoises; use planner=policy")
-    if brief.strategy.name in STEERED:
+    if brief.strategy.steers:
         raise ConfigError(
-            f"strategy={brief.strategy.name} steers a policy that denoises; use planner=policy, or strategy=vlash"
+            f"strategy={brief.strategy.name} steers a policy that denoises; use planner=policy, or strategy=vlash "
+            "without a pull"
         )
     return Planning(ScriptedPlanner(plan, brief.rollers.state, brief.rollers.scene), horizon)
 
