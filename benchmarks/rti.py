@@ -27,6 +27,7 @@ from benchmarks.study import paired_gain
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.messages import Made
 from rollahead.sim.evaluation import Cell, Episode, evaluate_all
+from rollahead.sim.metrics import wilson
 from rollahead.sim.pool import processes
 
 TOPIC = "denoise"
@@ -344,6 +345,31 @@ def write_table(cells: Mapping[Key, Mapping[str, Any]]) -> None:
         for (net, sampler, s, d), said in sorted(cells.items())
     ]
     pq.write_table(pa.Table.from_pylist(rows), RESULTS / "rti.parquet", compression="zstd")
+
+
+def table(net: str) -> str:
+    """The cells of a policy in Markdown, a row for each sampler, by the calls that it makes, and a column for each
+    schedule: success, its interval, and calls of the network per second of control."""
+    cells = {
+        (cell["sampler"], cell["s"], cell["d"]): cell
+        for cell in pq.read_table(RESULTS / "rti.parquet").to_pylist()
+        if cell["net"] == net
+    }
+    columns = sorted({key[1:] for key in cells})
+    calls = {sampler: min(cell["calls"] for key, cell in cells.items() if key[0] == sampler) for sampler, *_ in cells}
+    headings = [f"{20 * d} ms, s = {s}" for s, d in columns]
+    lines = [f"| | {' | '.join(headings)} |", f"|---|{'---|' * len(headings)}"]
+    for sampler in sorted(calls, key=lambda name: (calls[name], name)):
+        lines.append(f"| {sampler} | {' | '.join(_share(cells.get((sampler, *column))) for column in columns)} |")
+    return "\n".join(lines)
+
+
+def _share(cell: Mapping[str, Any] | None) -> str:
+    if cell is None:
+        return "\N{EN DASH}"
+    low, high = (100 * end for end in wilson(round(cell["success"] * cell["episodes"] / 100), cell["episodes"]))
+    flips = "" if cell["flips"] is None else f", {cell['flips']:.2f} turns"
+    return f"{cell['success']:.0f} <sub>{low:.0f}..{high:.0f}, {cell['calls_per_s']:.0f}/s{flips}</sub>"
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -1,5 +1,6 @@
 """The real-time chunking family: what each does with the rows that are known."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,17 @@ def test_the_smoothest_chunk_can_be_taken_too() -> None:
 def test_a_verifier_of_ones_own_chooses() -> None:
     dearest = BestOf(candidates=2, verifier=lambda chunks, known, weights: -chunks.sum((1, 2)))
     assert dearest.choose(torch.stack([KNOWN, KNOWN + 1]), asked(1), KNOWN) == 1
+
+
+def test_a_verifier_of_another_package_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "last-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: last\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[rollahead.verifiers]\nlast = a_verifier_of_elsewhere:last\n")
+    words = "def last(chunks, known, weights):\n    return -chunks.new_ones(len(chunks)).cumsum(0)\n"
+    (tmp_path / "a_verifier_of_elsewhere.py").write_text(words)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert made("bid", candidates=3, verifier="last").choose(draws(3, T, A)(), asked(1), KNOWN) == 2
 
 
 # ---- refusals -------------------------------------------------------------------------------------------------------

@@ -24,8 +24,10 @@ from rollahead.policies.samplers import Sampler
 from rollahead.policies.samplers.sampler import Free, Steering
 from rollahead.policies.steering import MASKS, Given, Guided, soft_mask
 from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.extensions import load
 from rollahead.runtime.messages import Request
 
+GROUP = "rollahead.verifiers"  # of other packages
 Verifier = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 MOST_CANDIDATES = 256
 
@@ -174,9 +176,8 @@ def _prefix(strategy: StrategyConfig, policy: Policy, sampler: Sampler) -> Chunk
 def _best_of(strategy: StrategyConfig, policy: Policy, sampler: Sampler) -> Chunking:
     if not 1 <= strategy.candidates <= MOST_CANDIDATES:
         raise ConfigError(f"strategy.candidates is {strategy.candidates}; give from 1 to {MOST_CANDIDATES}")
-    if strategy.verifier not in VERIFIERS:
-        raise unknown_name("verifier", strategy.verifier, VERIFIERS)
-    return BestOf(candidates=strategy.candidates, verifier=VERIFIERS[strategy.verifier])
+    verifier = load(GROUP, "verifier", strategy.verifier, "add what its package needs", VERIFIERS)
+    return BestOf(candidates=strategy.candidates, verifier=verifier)
 
 
 CHUNKINGS: Mapping[str, Callable[[StrategyConfig, Any, Any], Chunking]] = {
