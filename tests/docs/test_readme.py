@@ -69,6 +69,16 @@ def test_the_figures_of_denoising_are_those_of_their_results() -> None:
     assert table("denoise") in (ROOT / "docs" / "benchmarks.md").read_text()
 
 
+@pytest.mark.parametrize("task", chunking.TASKS)
+def test_the_tables_of_the_chunking_family_are_those_of_their_results(task: str) -> None:
+    assert chunking.table(task) in (ROOT / "docs" / "benchmarks.md").read_text()
+
+
+@pytest.mark.parametrize("net", rti.NETS)
+def test_the_tables_of_real_time_iteration_are_those_of_their_results(net: str) -> None:
+    assert rti.table(net) in (ROOT / "docs" / "benchmarks.md").read_text()
+
+
 def test_the_figures_of_the_evidence_are_those_of_their_results() -> None:
     assert table("evidence") in (ROOT / "docs" / "benchmarks.md").read_text()
 
