@@ -7,8 +7,8 @@
 
 An executor drives the robot, in a thread or in a process of its own (`isolation`); a worker thread runs the planner,
 and another one the eye of a corrector that sees images (`rollahead.runtime.lookout`). They share the mailboxes of
-`rollahead.runtime.messages` and nothing else. What fails in any is raised by
-`wait`, `stop` or at the end of the `with`, the first failure only, and the robot has been held and stopped by then.
+`rollahead.runtime.messages` and nothing else. What fails in any is raised by `wait`, `stop` or at the end of the
+`with`, the first failure only, and the robot has been held and stopped by then.
 
 Threads: whoever made it calls its methods; `Worker.run`, `Lookout.run` and `Host.run` are the others. Nobody but the
 executor's thread touches the robot, unless that thread hangs: then `robot.stop()` is called from here, or its process
