@@ -1,18 +1,19 @@
-"""A robot that notes what is done to it, and fails when told. In a module, so that another process can make one."""
+"""Robots that note what is done to them, and fail when told. In a module, so that another process can make one."""
 
 import os
 import signal
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.robots import Reading
+from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.loopback import NullRobot
 from rollahead.runtime.shared import Ring
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
 
 RATE_HZ = 50.0
 SPEC = RobotSpec(
@@ -20,6 +21,8 @@ SPEC = RobotSpec(
     (Dim("x"), Dim("v")),
     RATE_HZ,
 )
+FILMED = replace(SPEC, cameras=(Camera("top", 4, 6), Camera("wrist", 2, 2)))
+BRIGHT = 0.4  # what its cameras see, from 0 to 1
 DAWDLE_S = 0.6
 CONNECT, WRITE, STOP, DISCONNECT, READ = range(5)
 
@@ -121,3 +124,17 @@ class NotedRobot(NullRobot):
         """Notes it."""
         self._meet("disconnect")
         self._note(DISCONNECT)
+
+
+class FilmedRobot(NotedRobot):
+    """It has cameras, and a new image from each in every tick."""
+
+    def __init__(self, notes: Ring) -> None:
+        super().__init__(notes, spec=FILMED)
+
+    def frames(self) -> Mapping[str, Frame]:
+        """All `BRIGHT`."""
+        level = round(BRIGHT * 255)
+        return {
+            camera.name: Frame(np.full((camera.height, camera.width, 3), level, np.uint8)) for camera in FILMED.cameras
+        }

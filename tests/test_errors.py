@@ -23,6 +23,8 @@ from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.guard import Guard, GuardConfig, Workspace
 from rollahead.runtime.identify import Lag, calibration, identify, read_lags
 from rollahead.runtime.latency import Fixed, Latency, Lognormal, Recorded, Spikes, Uniform, with_median
+from rollahead.runtime.lookout import LateLookout, Lookout, MeanEye
+from rollahead.runtime.mailbox import Mailbox
 from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
@@ -31,7 +33,7 @@ from rollahead.runtime.robots.loopback import NullRobot
 from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback
 from rollahead.runtime.run_folder import TICKS, RunFolder
 from rollahead.runtime.servo import Servo
-from rollahead.runtime.spec import Dim, Kind, PolicySpec, RobotSpec, map_by_name
+from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, map_by_name
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.steps import StepConfig, StepTest
 from rollahead.runtime.trace import read_parquet
@@ -45,6 +47,7 @@ ROBOT = RobotSpec(action=(Dim("shoulder", drives="shoulder_pos"),), state=(Dim("
 
 
 HEAD = Head(HeadCard(("shoulder",), ("shoulder_pos",), (), 8), [], *(np.ones(1) for _ in range(3)))
+SEEING = Head(replace(HEAD.card, cameras=("top",), latent=1), [], *(np.ones(1) for _ in range(3)))
 
 
 def no_head(folder: Path) -> object:
@@ -196,6 +199,16 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "not a corrector": (no_head, ("head.npz", "policy=a2c2")),
     "a corrector of other chunks": (lambda folder: HeadCorrector(HEAD, ROBOT, 9), ("8 rows", "9")),
     "no correction": (lambda folder: HeadCorrector(HEAD, ROBOT, 8, 0.0), ("strategy.most", "0.0")),
+    "a card of no images": (lambda folder: HeadCard((), (), (), 8, latent=3), ("0 cameras", "latent 3")),
+    "a corrector without its eye": (
+        lambda folder: HeadCorrector(SEEING, replace(ROBOT, cameras=(Camera("top", 2, 2),)), 8),
+        ("top", "rollahead run"),
+    ),
+    "an eye of nothing": (lambda folder: realtime(eye=MeanEye(("top",))), ("eye", "strategy.corrector")),
+    "sights from the future": (
+        lambda folder: LateLookout(Lookout(MeanEye(()), (), 0, Mailbox(), Mailbox()), -2),
+        ("sight_ticks", "-2"),
+    ),
     "strategy": (strategy("vlahs"), ("'vlahs'", "'vlash'")),
     "late plans": (strategy(late="movd"), ("'movd'", "'moved'")),
     "late plans of places": (strategy(late="moved", s=4), ("shoulder", "strategy.late=tick")),

@@ -4,11 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from rollahead.runtime.corrector import read_head
+from rollahead.policies.eye import arrays_of, make_net, read_eye
+from rollahead.runtime.corrector import Head, HeadCard, read_head
 
 from .conftest import Ran, refusal
+from .test_train import SIDE, record_into, spec_of
 
 Command = Callable[..., Ran]
 SMALL = (
@@ -45,6 +48,65 @@ def test_a_head_is_trained_evaluated_beside_its_base_and_taken_by_eval(rollahead
         "eval", "planner=flow", "strategy.corrector=runs/mine/head.npz", "episodes=2", "reactions=false", "name=played"
     )
     assert (played.status, played.err) == (0, "")
+
+
+# ---- heads that see images ------------------------------------------------------------------------------------------
+
+NET = ("policy=flow", "policy.width=16", "policy.depth=1", "policy.horizon=8", "offsets=3")
+FILMED = ("dataset=filmed", "policy=a2c2", "policy.width=8", "policy.every=3", "policy.cameras=[camera_1]")
+FEW = ("training.steps=6", "training.batch=8", "workers=1")
+
+
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of a robot with two cameras."""
+    return record_into(tmp_path_factory.mktemp("data") / "filmed", spec_of(0, 2))
+
+
+def test_a_head_with_its_eye_is_trained_on_a_data_set_with_images_and_a_base_without(
+    filmed: Path, rollahead: Command
+) -> None:
+    Path("filmed").symlink_to(filmed)
+    assert rollahead("train", "dataset=filmed", "cameras=[]", *NET, *FEW, "watch.every=3", "name=base").status == 0
+    ran = rollahead("train", *FILMED, *FEW, "policy.base=runs/base/checkpoint", "policy.latent=4", "name=mine")
+    assert (ran.status, ran.err) == (0, "")
+    card = read_head("runs/mine/head.npz").card
+    assert (list(card.cameras), card.latent, card.sight, card.horizon) == (["camera_1"], 4, 12, 8)
+    assert read_eye("runs/mine/head.npz")({"camera_1": np.zeros((SIDE, SIDE, 3), np.uint8)}).shape == (4,)
+    assert json.loads(Path("runs/mine/summary.json").read_text())["cells"] == []
+
+
+UNSEEN = {
+    "a task": (["task=mole"], "policy.cameras is for a data set with images, and simulated tasks have none"),
+    "no data set": (["dataset=null"], "policy.cameras is for a data set with images"),
+    "no such camera": (["policy.cameras=[top]"], "there is no camera 'top'; Known: camera_0, camera_1; give one"),
+    "a camera that is left out": (["cameras=[camera_0]"], "there is no camera 'camera_1'; did you mean 'camera_0'"),
+    "no number for them": (["policy.latent=0"], "too small; give sizes of at least 1"),
+    "an evaluation of nothing": (["evaluation.episodes=3"], "evaluation.episodes is of no use without task=..."),
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_images_that_cannot_be_seen_are_refused_and_leave_nothing(name: str, filmed: Path, rollahead: Command) -> None:
+    Path("filmed").symlink_to(filmed)
+    arguments, words = UNSEEN[name]
+    said = refusal(rollahead("train", *FILMED, "policy.base=mole_flow", *arguments, "name=mine"), "train")
+    assert words in said
+    assert not Path("runs/mine").exists()
+
+
+def test_without_a_task_the_base_must_be_named(filmed: Path, rollahead: Command) -> None:
+    Path("filmed").symlink_to(filmed)
+    assert "policy.base must be given with dataset=" in refusal(rollahead("train", *FILMED, "name=mine"), "train")
+
+
+def test_a_head_that_sees_images_is_for_a_robot_with_cameras_and_not_for_a_simulation(rollahead: Command) -> None:
+    card = HeadCard((), (), (), 32, cameras=("top",), latent=2)
+    head = Head(card, [(np.zeros((6, 0)), np.zeros(0))], np.zeros(6), np.ones(6), np.ones(0))
+    head.save(Path("head.npz"), arrays_of(make_net(1, 2)))
+    for command in (("eval",), ("run", "robot=loopback", "planner=wave", "planner.horizon=32")):
+        said = refusal(rollahead(*command, "strategy.corrector=head.npz", "name=mine"), command[0])
+        assert "there is no camera 'top'; Known: none" in said
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -8,16 +8,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_module
 
 from rollahead.commands.view import lines
 from rollahead.errors import RobotError
+from rollahead.runtime.corrector import Head, HeadCard
 from rollahead.runtime.gauges import Gauges
+from rollahead.runtime.robots import Frame
+from rollahead.runtime.spec import Camera
 from rollahead.runtime.trace import TickStatus
 
 from .conftest import Ran, refusal
@@ -120,6 +125,33 @@ def test_a_robot_is_driven_for_the_time_it_is_told_and_every_tick_is_on_disk(
 def test_setpoints_between_ticks_are_sent_at_the_servo_rate(rollahead: Command) -> None:
     ran = rollahead("run", *ARM, "seconds=0.5", "substeps=2", "shape=cubic")
     assert (ran.status, ran.err) == (0, "")
+
+
+def test_a_head_that_sees_images_is_run_with_the_eye_in_its_file(
+    rollahead: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rollahead.policies import eye
+    from rollahead.runtime.robots import loopback
+
+    class Filmed(loopback.NullRobot):
+        def frames(self) -> dict[str, Frame]:
+            return {"top": Frame(np.zeros((6, 8, 3), np.uint8))}
+
+    def arm(joints: int, rate_hz: float) -> Filmed:
+        return Filmed(replace(plain(joints, rate_hz).spec, cameras=(Camera("top", 6, 8),)))
+
+    plain = loopback.arm
+    monkeypatch.setattr(loopback, "arm", arm)
+    net = eye.make_net(1, 1)
+    for weight in net.state_dict().values():
+        weight.fill_(0.01)
+    matrix = np.zeros((6, 1))
+    matrix[4] = 100.0  # what its images come to, the same in every tick
+    card = HeadCard(("joint_1",), (), (), 32, cameras=("top",), latent=1, sight=10)
+    Head(card, [(matrix, np.zeros(1))], np.zeros(6), np.ones(6), np.ones(1)).save(Path("head.npz"), eye.arrays_of(net))
+    ran = rollahead("run", *ARM, "seconds=1", "strategy.corrector=head.npz", "guard.enabled=false")
+    assert (ran.status, ran.err) == (0, "")
+    assert max(pq.read_table("runs/mine/ticks.parquet")["action.joint_1"].to_pylist()) > 0.9
 
 
 def test_a_run_that_fails_says_why_and_leaves_its_records(rollahead: Command, monkeypatch: pytest.MonkeyPatch) -> None:

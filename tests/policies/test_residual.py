@@ -1,15 +1,19 @@
 """Training a head: on demonstrations of a robot whose right action is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from rollahead.errors import ConfigError
+from rollahead.policies.eye import SIDE, read_eye
 from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.policy import Trained
 from rollahead.policies.residual import HeadConfig, HeadTraining, Stored, stored_chunks
 from rollahead.policies.samplers import make_sampler
 from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.corrector import read_head
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.spec import PolicySpec
 
@@ -116,7 +120,7 @@ def test_examples_are_of_the_frame_of_each_row_and_what_is_seen_is_as_old_as_sai
         policy, stored = store(config)
         training = HeadTraining(policy, FRAMES, stored, config, "blind", seed=0, held=0.1)
         chunk, place = 3, 2
-        seen, residual = training._batch(np.array([[chunk, place]]))
+        seen, residual, _ = training._batch(np.array([[chunk, place]]))
         t = int(stored.frame[chunk])
         assert seen[0, :2].tolist() == pytest.approx(
             [FRAMES.state[t + place - lag, 0], FRAMES.environment[t + place - lag, 0]]
@@ -142,10 +146,57 @@ def test_the_episodes_that_are_measured_are_not_learned_from() -> None:
     assert not learned & held
 
 
-@pytest.mark.parametrize("config", [{"width": 0}, {"depth": 0}, {"every": 0}, {"lag": -1}])
+@pytest.mark.parametrize(
+    "config", [{"width": 0}, {"depth": 0}, {"every": 0}, {"lag": -1}, {"latent": 0}, {"sight": -1}]
+)
 def test_sizes_that_are_too_small_are_refused(config: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="too small; give sizes of at least 1"):
         HeadConfig(**config)
+
+
+# ---- heads that see images ------------------------------------------------------------------------------------------
+
+
+def filmed(sight: int, lag: int = 0) -> HeadTraining:
+    """Of a base that sees the scene as it was, and a head that sees nothing of it but images, as bright as it is."""
+    config = HeadConfig(width=16, depth=1, every=3, fresh=False, lag=lag, cameras=["top"], latent=2, sight=sight)
+    policy, stored = store(config)
+    level = np.clip(128 + 40 * FRAMES.environment[:, 0], 0, 255).astype(np.uint8)
+    pictures = torch.from_numpy(level)[:, None, None, None].expand(-1, 3, SIDE, SIDE)
+    return HeadTraining(policy, FRAMES, stored, config, "blind", seed=0, held=0.1, pictures=pictures)
+
+
+def test_a_head_learns_with_its_eye_what_only_images_show(tmp_path: Path) -> None:
+    training = filmed(sight=0)
+    for _ in training.run(150, 32, 3e-3):
+        pass
+    left, before = training.error()
+    assert left < 0.4 * before  # as much as is left to one that sees only the state anew, and learns for longer
+    training.save(tmp_path / "head.npz")
+    card = read_head(tmp_path / "head.npz").card
+    assert (list(card.cameras), card.latent, card.sight) == (["top"], 2, 0)
+    shown = {"top": np.full((32, 48, 3), 128, np.uint8)}
+    with torch.no_grad():
+        wanted = training._eye(torch.full((1, 3, SIDE, SIDE), 128 / 255))[0]
+    assert read_eye(tmp_path / "head.npz")(shown).tolist() == pytest.approx(wanted.tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("sight, lag", [(0, 0), (0, 2), (3, 0), (3, 2)])
+def test_images_are_as_old_as_said_and_a_bit_more_within_the_episode_and_the_head_is_told(sight: int, lag: int) -> None:
+    training = filmed(sight, lag)
+    pairs = training._pairs
+    seen, _, images = training._batch(pairs)
+    now = training._stored.frame[pairs[:, 0]] + pairs[:, 1]
+    age = now - images
+    start = FRAMES.bounds[np.searchsorted(FRAMES.bounds, now, side="right") - 1]
+    assert set(age[now - start >= lag + sight].tolist()) == set(range(lag, lag + sight + 1))
+    assert (images >= start).all()
+    np.testing.assert_allclose(seen[:, -1] * H, age)
+
+
+def test_how_old_images_are_is_given_as_it_is_even_if_it_never_varies() -> None:
+    head = filmed(sight=0).head()
+    assert (head.shift[-3:].tolist(), head.scale[-3:].tolist()) == ([0.0] * 3, [1.0] * 3)
 
 
 def test_a_single_demonstration_is_too_few() -> None:

@@ -1,5 +1,6 @@
 """A head on a robot: what it sees, by how much it may amend, and what is planned and remembered then."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, InferenceError
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.build import Drive, StrategyConfig, make_executor
 from rollahead.runtime.chunk import Chunk
@@ -17,11 +18,13 @@ from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import Fixed
 from rollahead.runtime.lockstep import Lockstep
-from rollahead.runtime.messages import Observation
+from rollahead.runtime.lookout import LateLookout, Lookout, MeanEye
+from rollahead.runtime.mailbox import Mailbox
+from rollahead.runtime.messages import Failure, Observation, Sight
 from rollahead.runtime.planner import ScriptedPlanner
-from rollahead.runtime.robots import Reading
+from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.loopback import LoopbackRobot
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trace import Trace
 
@@ -142,6 +145,7 @@ REFUSED: dict[str, tuple[HeadCard, int, float, str]] = {
     "an action": (replace(CARD, action=("y", "v")), H, 1.0, "there is no action 'y'"),
     "a state": (replace(CARD, state=("r",)), H, 1.0, "there is no state 'r'"),
     "a scene": (replace(CARD, environment=("bal",)), H, 1.0, "there is no environment 'bal'; did you mean 'ball'"),
+    "a camera": (replace(CARD, cameras=("tip",), latent=1), H, 1.0, "there is no camera 'tip'; Known: none"),
     "no amendment": (CARD, H, 0.0, "strategy.most is 0.0; give more than 0, and at most 2"),
 }
 
@@ -152,6 +156,76 @@ def test_a_head_of_another_robot_is_refused(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         HeadCorrector(linear({}, card), SPEC, horizon, most)
     assert words in str(caught.value)
+
+
+def test_a_file_from_before_heads_saw_images_is_read_as_it_was(tmp_path: Path) -> None:
+    linear({0: (1.0, 2.0)}).save(tmp_path / "head.npz")
+    with np.load(tmp_path / "head.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    card = json.loads(arrays["card"].tobytes())
+    for name in ("cameras", "latent", "sight"):
+        del card[name]
+    np.savez(tmp_path / "head.npz", **{**arrays, "card": np.frombuffer(json.dumps(card).encode(), np.uint8)})
+    again = read_head(tmp_path / "head.npz")
+    assert (again.card.cameras, again.card.latent) == ((), 0)
+    assert amended(again) == amended(linear({0: (1.0, 2.0)}))
+
+
+# ---- heads that see images ------------------------------------------------------------------------------------------
+
+FILMED = replace(SPEC, cameras=(Camera("top", 2, 2),))
+SEEING = replace(CARD, cameras=("top",), latent=2, lag=1, sight=4)
+
+
+def seeing(weights: dict[int, float]) -> Head:
+    """A head that says of its action v the sum of what images come to (7, 8) and their age (9), weighted."""
+    matrix = np.zeros((10, 2))
+    for at, each in weights.items():
+        matrix[at, 1] = each
+    return Head(SEEING, [(matrix, np.zeros(2))], np.zeros(10), np.ones(10), np.ones(2))
+
+
+def by_sight(message: Sight | Failure | None, k: int = 12, chunk: Chunk = CHUNK) -> float:
+    """Action v of a row of 0.5, by a head that adds a hundredth of the second number and of the age as a share."""
+    sights: Mailbox[Sight | Failure] = Mailbox()
+    if message is not None:
+        sights.put(message)
+    corrector = HeadCorrector(seeing({8: 0.01, 9: 0.01}), FILMED, H, sights=sights)
+    return float(corrector(ROW, k, chunk, SEEN)[0])
+
+
+@pytest.mark.parametrize("age", range(1 + 4 + 1))
+def test_a_row_is_amended_by_the_newest_sight_and_how_old_it_is(age: int) -> None:
+    assert by_sight(Sight(12 - age, 0, frozen([7.0, 30.0]))) == pytest.approx(0.5 + 0.3 + 0.01 * age / H)
+
+
+def test_without_a_sight_that_may_be_used_the_row_stays_as_it_is() -> None:
+    values, later = frozen([7.0, 30.0]), replace(CHUNK, epoch=1)
+    assert by_sight(None) == ROW[0]  # not yet
+    assert by_sight(Failure("the eye broke")) == ROW[0]
+    assert by_sight(Sight(12 - 6, 0, values)) == ROW[0]  # older than any that it was trained on
+    assert by_sight(Sight(12, 0, values), chunk=later) == ROW[0]  # of an epoch that is over
+    assert by_sight(Sight(12, 1, values), chunk=later) > ROW[0]
+    assert by_sight(Sight(12, 1, values)) > ROW[0]  # another task: the chunk runs on, and the scene is the scene
+
+
+def test_a_head_that_sees_images_is_refused_where_nothing_encodes_them() -> None:
+    with pytest.raises(ConfigError, match=r"sees images of top, and nothing encodes them here; drive .* rollahead run"):
+        HeadCorrector(seeing({}), FILMED, H)
+
+
+@pytest.mark.parametrize("wrong", [{"latent": 0}, {"cameras": ()}, {"sight": -1}])
+def test_a_card_with_cameras_and_no_numbers_or_the_other_way_round_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="give latent at least 1 where there are cameras"):
+        replace(SEEING, **wrong)
+
+
+def test_the_arrays_of_an_eye_in_its_file_change_nothing_for_the_head(tmp_path: Path) -> None:
+    head, seen = seeing({8: 0.01}), np.arange(10.0)
+    head.save(tmp_path / "head.npz", {"0.weight": np.ones((2, 2)), "layer9_w": np.ones(1)})
+    again = read_head(tmp_path / "head.npz")
+    assert (list(again.card.cameras), again.card.latent, again.card.sight) == (["top"], 2, 4)
+    np.testing.assert_array_equal(again.residual(seen), head.residual(seen))
 
 
 # ---- in the executor ------------------------------------------------------------------------------------------------
@@ -198,3 +272,78 @@ def test_a_speed_up_is_refused_beside_it() -> None:
     drive = Drive(StrategyConfig("vlash", q=2, corrector="head.npz"), H)
     with pytest.raises(ConfigError, match="correction does not go with speed-up"):
         make_executor(drive, LoopbackRobot(AXIS), DelayEstimator(), Trace(AXIS, 5))
+
+
+class Filmed(LoopbackRobot):
+    """Its camera sees, in each tick, an image as bright as the tick is late; from `frozen_at` on, nothing new."""
+
+    def __init__(self, frozen_at: int = 99) -> None:
+        super().__init__(replace(AXIS, cameras=(Camera("top", 2, 2),)))
+        self.k, self.frozen_at = 0, frozen_at
+
+    def frames(self) -> dict[str, Frame]:
+        seen = min(self.k, self.frozen_at)
+        return {"top": Frame(np.full((2, 2, 3), seen, np.uint8), self.k - seen)}
+
+
+def filmed(robot: Filmed, sight_ticks: int, folder: Path, reset_at: int = -1) -> list[float]:
+    """What is sent in 20 ticks of rows of 4, each amended by the tick of the image that is seen, in hundredths."""
+    card = HeadCard(("x",), ("x",), (), H, cameras=("top",), latent=1, sight=5)
+    matrix = np.zeros((7, 1))
+    matrix[5] = 255 / 100
+    Head(card, [(matrix, np.zeros(1))], np.zeros(7), np.ones(7), np.ones(1)).save(folder / "head.npz")
+    sights: Mailbox[Sight | Failure] = Mailbox()
+    drive = Drive(StrategyConfig("vlash", s=2, d=1, corrector=str(folder / "head.npz")), H)
+    executor = make_executor(drive, robot, DelayEstimator(fixed=1), Trace(AXIS, 50), sights=sights)
+    plan = ScriptedPlanner(lambda seen, rng: np.full((H, 1), 4.0))
+    lookout = LateLookout(Lookout(MeanEye(("top",)), ("top",), 1, executor.outbox, sights), sight_ticks)
+
+    def advance() -> None:
+        robot.k += 1
+        if robot.k == reset_at:
+            executor.reset()
+
+    inference = Inference(plan, SpeedUp(AXIS, 1), horizon=H, action_dim=1)
+    Lockstep(executor, inference, Fixed(1), advance, lookout=lookout).run(0, 20)
+    return [float(row[0]) for row in robot.sent]
+
+
+@pytest.mark.parametrize("n", range(6))
+def test_images_are_there_after_so_many_ticks_and_then_the_next_ones_are_looked_at(n: int, tmp_path: Path) -> None:
+    sent = filmed(Filmed(), n, tmp_path)
+    for k in range(1, 20):
+        tick = k - n if n < 2 else (k // n - 1) * n  # a lookout that is busy for n ticks looks every n ticks
+        usable = tick >= 0 and k - tick <= 5
+        assert sent[k] == pytest.approx(4.0 + (tick / 100 if usable else 0.0))
+
+
+def test_when_the_camera_freezes_rows_stay_as_they_are_once_its_image_is_too_old(tmp_path: Path) -> None:
+    sent = filmed(Filmed(frozen_at=6), 1, tmp_path)
+    assert sent[7:12] == pytest.approx([4.06] * 5)
+    assert sent[12:] == pytest.approx([4.0] * 8)
+
+
+@pytest.mark.parametrize("reset_at", range(3, 12))
+@pytest.mark.parametrize("n", range(4))
+def test_no_image_from_before_a_hard_epoch_amends_a_row_of_after_it(n: int, reset_at: int, tmp_path: Path) -> None:
+    sent = filmed(Filmed(), n, tmp_path, reset_at)
+    seen = [round(100 * (value - 4.0)) for value in sent[reset_at + 1 :] if value > 4.001]
+    assert seen
+    assert min(seen) >= reset_at
+
+
+def test_when_the_eye_fails_a_hold_is_sent_and_the_error_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot = Filmed()
+
+    def broken(eye: MeanEye, images: Any) -> FloatArray:
+        if robot.k == 5:
+            raise RuntimeError("out of memory")
+        return np.zeros(1)
+
+    monkeypatch.setattr(MeanEye, "__call__", broken)
+    with pytest.raises(InferenceError, match=r"the eye raised RuntimeError \(out of memory\) at the images of tick 5"):
+        filmed(robot, 1, tmp_path)
+    assert robot.stopped
+    assert len(robot.sent) == 6

@@ -9,7 +9,7 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.messages import Made, Result, Snapshot
+from rollahead.runtime.messages import Failure, Made, Result, Snapshot
 from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
@@ -72,6 +72,17 @@ def answer(executor: Executor, value: float) -> None:
     assert request is not None
     rows = frozen(np.full((4, 2), value))
     executor.inbox.put(Result(request, rows, request.tick, frozen([0.0, 0.0]), 1.0))
+
+
+def test_an_eye_that_failed_ends_in_a_hold_in_the_same_tick_and_nothing_is_asked_any_more() -> None:
+    executor = made(LoopbackRobot(SPEC))
+    executor.observe(0)
+    answer(executor, 5.0)
+    assert executor.act(0) is TickStatus.OK
+    executor.sights.put(Failure("the eye broke"))
+    assert executor.tick(1) is TickStatus.PAUSED
+    assert executor.failure == Failure("the eye broke")
+    assert published(executor).request is None
 
 
 @pytest.mark.parametrize("n_obs", range(1, 4))

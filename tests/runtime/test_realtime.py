@@ -15,16 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from noted import CONNECT, DISCONNECT, SPEC, STOP, WRITE, Fault, NotedRobot, Notes
+from noted import BRIGHT, CONNECT, DISCONNECT, SPEC, STOP, WRITE, Fault, FilmedRobot, NotedRobot, Notes
 from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError
 from rollahead.runtime import isolation as isolations
 from rollahead.runtime import realtime
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import Drive, StrategyConfig
+from rollahead.runtime.corrector import Head, HeadCard
 from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.interrupts import ENDING
 from rollahead.runtime.latency import Fixed
-from rollahead.runtime.messages import Observation
+from rollahead.runtime.lookout import Eye, MeanEye
+from rollahead.runtime.messages import Images, Observation
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import WARM_UPS, Phase, Realtime
 from rollahead.runtime.trace import TickStatus
@@ -332,6 +334,86 @@ def test_a_planner_that_hangs_leaves_the_robot_holding_and_is_told_at_the_end(is
         assert run.notes.sent[-1] == [1.0, 0.0]  # the position stays, the velocity is braked
     free.set()
     run.at_rest()
+
+
+# ---- an eye ---------------------------------------------------------------------------------------------------------
+
+
+def filmed(isolation: str, eye: Eye | None, folder: Path) -> Run:
+    """A run whose rows a head amends by how bright the second of the robot's cameras sees it."""
+    card = HeadCard(("x",), ("x",), (), H, cameras=("wrist",), latent=1, sight=10)
+    matrix = np.zeros((7, 1))
+    matrix[5] = 1.0
+    Head(card, [(matrix, np.zeros(1))], np.zeros(7), np.ones(7), np.ones(1)).save(folder / "head.npz")
+    run = Run(isolation)
+    strategy = StrategyConfig("vlash", s=4, d=2, corrector=str(folder / "head.npz"))
+    make_robot, planner = partial(FilmedRobot, run.notes.ring), ScriptedPlanner(run.planner)
+    run.runtime = Realtime(Drive(strategy, H), make_robot, planner, isolation=isolation, stall_s=STALL_S, eye=eye)
+    return run
+
+
+@BOTH
+def test_rows_are_amended_by_what_an_eye_sees_that_was_warmed_up_before(isolation: str, tmp_path: Path) -> None:
+    looks: list[int] = []
+
+    def eye(images: Images) -> FloatArray:
+        looks.append(run.notes.count(WRITE))
+        return MeanEye(("wrist",))(images)
+
+    run = filmed(isolation, eye, tmp_path)
+    with run.runtime as runtime:
+        assert looks == [0] * WARM_UPS
+        assert run.notes.order == [CONNECT]
+        runtime.run(0.4)
+    amended = pytest.approx([1.0 + BRIGHT, 1.0])
+    assert any(sent == amended for sent in run.notes.sent)
+    run.at_rest()
+
+
+@BOTH
+def test_an_eye_that_fails_ends_in_a_hold_a_stop_and_its_own_words(isolation: str, tmp_path: Path) -> None:
+    def eye(images: Images) -> FloatArray:
+        if run.notes.count(WRITE) > 3:
+            raise RuntimeError("out of memory")
+        return np.zeros(1)
+
+    run = filmed(isolation, eye, tmp_path)
+    with pytest.raises(InferenceError, match=r"the eye raised RuntimeError \(out of memory\)"), run.runtime as runtime:
+        runtime.run(5.0)
+    assert len(run.notes.sent) < 100
+    run.at_rest()
+
+
+def test_an_eye_that_fails_while_warming_up_moves_nothing(tmp_path: Path) -> None:
+    def eye(images: Images) -> FloatArray:
+        raise RuntimeError("no weights")
+
+    run = filmed("thread", eye, tmp_path)
+    with pytest.raises(InferenceError, match=r"the eye could not be warmed up .*no weights.*; nothing was sent"):
+        run.runtime.__enter__()
+    assert run.notes.order == [CONNECT, STOP, DISCONNECT]
+
+
+def test_an_eye_that_hangs_leaves_rows_as_they_are_and_is_told_at_the_end(tmp_path: Path) -> None:
+    released = threading.Event()
+
+    def eye(images: Images) -> FloatArray:
+        if run.notes.count(WRITE):
+            released.wait()
+        return np.zeros(1)
+
+    run = filmed("thread", eye, tmp_path)
+    with pytest.raises(InferenceError, match="the eye did not return within"), run.runtime as runtime:
+        runtime.run(0.3)
+    released.set()
+    assert [1.0, 1.0] in run.notes.sent
+    run.at_rest()
+
+
+@BOTH
+def test_a_head_that_sees_images_needs_an_eye(isolation: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="sees images of wrist, and nothing encodes them here"):
+        filmed(isolation, None, tmp_path)
 
 
 # ---- the robot fails ------------------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ import pytest
 import other_process
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import frozen
-from rollahead.runtime.messages import Failure, Observation, Orders, Request, Result, Snapshot
+from rollahead.runtime.messages import Failure, Observation, Orders, Request, Result, Sight, Snapshot
 from rollahead.runtime.shared import SharedMailbox
 from rollahead.runtime.spec import Camera, Dim, RobotSpec
-from rollahead.runtime.wire import MOST_TEXT, OrdersCodec, SharedInbox, SharedOutbox, check_task
+from rollahead.runtime.wire import MOST_TEXT, OrdersCodec, SharedInbox, SharedOutbox, SightCodec, check_task
 
 SPEC = RobotSpec(
     (Dim("x", drives="x"), Dim("y", drives="y")),
@@ -150,6 +150,44 @@ def test_a_failure_that_is_too_long_is_cut_and_not_lost() -> None:
     got = inbox.peek()
     assert isinstance(got, Failure)
     assert got.words.startswith("ä" * 100)
+
+
+def test_a_lookout_gets_the_newest_images_of_its_cameras_and_no_request() -> None:
+    outbox = SharedOutbox(SPEC, H, N_OBS, SPEC.cameras[:1])
+    outbox.put(asked(9))
+    got = outbox.watched.peek()
+    assert got is not None
+    same(replace(snapshot(9, 0, 0, 1), covered=H // 2), got, images=True)
+    assert got.request is None
+    taken = outbox.peek()
+    assert taken is not None
+    assert taken.request is not None  # which is left to the worker
+
+
+def test_images_are_put_once_in_each_epoch_and_not_before_all_are_there() -> None:
+    outbox, put = SharedOutbox(SPEC, H, N_OBS, SPEC.cameras[:1]), snapshot(9)
+    outbox.put(replace(put, observations=(observation(9, images=False),)))
+    assert outbox.watched.peek() is None
+    outbox.put(put)
+    first = outbox.watched.peek()
+    outbox.put(replace(put, tick=10))
+    assert outbox.watched.peek() is first
+    outbox.put(replace(put, tick=11, epoch=put.epoch + 1))
+    again = outbox.watched.peek()
+    assert again is not None
+    assert (again.tick, again.epoch) == (11, put.epoch + 1)
+
+
+def test_a_sight_comes_out_as_it_went_in_and_so_does_the_failure_that_follows() -> None:
+    box = SharedMailbox(SightCodec(3))
+    for tick in range(5):
+        box.put(Sight(tick, 2, frozen([tick, 0.25, -1.0])))
+        got = box.peek()
+        assert isinstance(got, Sight)
+        assert (got.tick, got.epoch, got.values.tolist()) == (tick, 2, [tick, 0.25, -1.0])
+        assert not got.values.flags.writeable
+    box.put(Failure("the eye broke"))
+    assert box.peek() == Failure("the eye broke")
 
 
 @pytest.mark.parametrize(

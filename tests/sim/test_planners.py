@@ -1,13 +1,17 @@
 """Planners by name."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
+from rollahead.policies.eye import arrays_of, make_net
 from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.corrector import Head, HeadCard
 from rollahead.runtime.roll import FirstOrderLag, Rollers, still
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
-from rollahead.sim.planners import make_planning
+from rollahead.sim.planners import make_eye, make_planning
 from rollahead.sim.rollers import Scene
 from rollahead.sim.task import make_task
 
@@ -58,3 +62,18 @@ def test_a_chunk_shorter_than_what_the_roller_looks_back_is_refused_also_at_spee
     make_planning({**WAVE, "horizon": 8}, REAL, late)
     with pytest.raises(ConfigError, match="a delay of 5 ticks, and what was sent is kept for H = 4"):
         make_planning({**WAVE, "horizon": 8}, REAL, late, StrategyConfig("vlash", q=2))
+
+
+def test_an_eye_is_made_for_a_head_that_sees_images_and_for_no_other(tmp_path: Path) -> None:
+    def strategy(cameras: tuple[str, ...], latent: int) -> StrategyConfig:
+        head = Head(
+            HeadCard((), (), (), 8, cameras=cameras, latent=latent), [(np.zeros((1, 1)),) * 2], *[np.ones(1)] * 3
+        )
+        head.save(tmp_path / "head.npz", arrays_of(make_net(1, latent)) if latent else None)
+        return StrategyConfig("vlash", corrector=str(tmp_path / "head.npz"))
+
+    assert make_eye(StrategyConfig("vlash")) is None
+    assert make_eye(strategy((), 0)) is None
+    eye = make_eye(strategy(("top",), 3))
+    assert eye is not None
+    assert eye({"top": np.zeros((4, 4, 3), np.uint8)}).shape == (3,)

@@ -5,13 +5,14 @@ runs/<name>/head.npz     the head: strategy.corrector=runs/<name>/head.npz
 runs/<name>/summary.json how it does; written last
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
 from rollahead.commands.app import console, group, run_folder
@@ -20,11 +21,14 @@ from rollahead.commands.progress import steps
 from rollahead.commands.results import describe, table, write_records
 from rollahead.errors import ConfigError
 from rollahead.policies.checkpoint import load_policy
+from rollahead.policies.eye import BLOCK, shrunk_frames
+from rollahead.policies.frames import CAMERA, Frames
 from rollahead.policies.residual import HeadConfig, HeadTraining, Stored, stored_chunks
 from rollahead.policies.samplers import make_sampler
 from rollahead.policies.shipped import find
 from rollahead.runtime.options import call
 from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
+from rollahead.runtime.spec import indices_of
 from rollahead.sim.evaluation import evaluate_all, summarise
 
 NAME, FILE = "a2c2", "head.npz"
@@ -41,36 +45,60 @@ class HeadOptions:
     every: int
     fresh: bool
     lag: int
+    cameras: Sequence[str]
+    latent: int
+    sight: int
 
 
 def main(config: DictConfig) -> None:
-    """Trains a head as `config` says, and plays with it."""
+    """Trains a head as `config` says, and plays with it, if there is a task."""
+    if config.get("task") is None and OmegaConf.is_interpolation(config.policy, "base"):
+        raise ConfigError("policy.base must be given with dataset=...; give the policy's folder, or its name")
     given = group(config, "policy")
     del given["name"], given["horizon"]  # the latter is for whoever plays
     chosen = call(HeadOptions, given, "policy")
-    own = HeadConfig(chosen.width, chosen.depth, chosen.every, chosen.fresh, chosen.lag)
+    own = HeadConfig(**{field.name: getattr(chosen, field.name) for field in fields(HeadConfig)})
     policy = load_policy(find(chosen.base))
     if policy.spec.cameras:
-        raise ConfigError(f"{chosen.base} sees images, and a head in NumPy sees none; give a base without cameras")
+        raise ConfigError(f"{chosen.base} sees images, and chunks are stored without; give a base without cameras")
     course = course_of(config)
+    _check_cameras(course, own.cameras)
     sampler = make_sampler(group(config, "sampler"), policy)
     folder = run_folder(config)
     torch.set_num_threads(course.options.threads)
     frames = course.frames(folder.path / "dataset")
+    pictures = _pictures(frames, own.cameras) if own.cameras else None
     with torch.inference_mode():
         made = stored_chunks(policy, sampler, frames, own, course.lead, course.options.seed)
         total = sum(-(-(int(length) - course.lead) // own.every) for length in frames.lengths)
         chunks = list(track(made, "storing chunks", total, console=console()))
     stored = Stored(*(np.array([one[i] for one in chunks]) for i in range(3)))
-    training = HeadTraining(policy, frames, stored, own, chosen.base, seed=course.options.seed, held=HELD)
+    seed = course.options.seed
+    training = HeadTraining(policy, frames, stored, own, chosen.base, seed=seed, held=HELD, pictures=pictures)
     wanted = course.training
     with steps(console(), 0, wanted.steps) as shown:
         for step in training.run(wanted.steps, wanted.batch, wanted.learning_rate):
             shown.at(step)
     left, before = training.error()
-    training.head().save(folder.path / FILE)
+    training.save(folder.path / FILE)
     console().print(f"of the residuals of demonstrations held out {100 * left / before:.0f} % are left")
     _evaluate(course, chosen.base, folder, {"left": left / before})
+
+
+def _check_cameras(course: Course, cameras: Sequence[str]) -> None:
+    """Raises: ConfigError, if there are no images of `cameras` to learn from."""
+    if cameras and course.task is not None:
+        raise ConfigError(
+            "policy.cameras is for a data set with images, and simulated tasks have none; give dataset=..., and no task"
+        )
+    given = tuple(course.frames(Path()).cameras) if cameras else ()
+    indices_of(CAMERA, cameras, given, "data set", "give one that it has in policy.cameras")
+
+
+def _pictures(frames: Frames, cameras: Sequence[str]) -> torch.Tensor:
+    """Those of all frames, small enough to be kept."""
+    blocks = shrunk_frames(frames, cameras)
+    return torch.cat(list(track(blocks, "shrinking images", -(-len(frames) // BLOCK), console=console())))
 
 
 def _evaluate(course: Course, base: str, folder: RunFolder, said: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
 from rollahead.runtime.tuning import Tuning
 from rollahead.sim.evaluation import Cell, summarise
 from rollahead.sim.live import Live, Played, live_episode, play
-from rollahead.sim.planners import make_planning
+from rollahead.sim.planners import make_eye, make_planning
 from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.world import World
 
@@ -92,6 +92,7 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
         latency=None if latency["name"] == NONE else make_latency(rate_hz=driven.spec.rate_hz, **latency),
         isolation=chosen.isolation,
         tuning=call(Tuning, group(config, "tuning"), "tuning"),
+        eye=make_eye(strategy),
     )
 
 

@@ -35,14 +35,15 @@ STATE, LOG = "training.pt", "training.jsonl"
 IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # when which options are of no use
     ("with dataset=...", lambda config: config.dataset is not None, ("demonstrations",)),
     ("without dataset=...", lambda config: config.dataset is None, ("rename", "cameras")),
-    ("without task=...", lambda config: config.get("task") is None, ("evaluation", "sampler", "watch.episodes")),
+    ("without task=...", lambda config: config.get("task") is None, ("evaluation", "watch.episodes")),
+    ("without task=...", lambda config: config.get("task") is None and not _is_head(config), ("sampler",)),
 )
 
 
 def main(config: DictConfig) -> None:
     """Trains what `config` describes, or goes on with what was begun."""
-    if config.resume is None and config.policy.get("name") == head.NAME:
-        return head.main(config)
+    if config.resume is None and _is_head(config):
+        return head.main(_chosen(config))
     if config.resume is None:
         course = course_of(_chosen(config))
         rehearse(course)
@@ -56,6 +57,10 @@ def main(config: DictConfig) -> None:
         _train(course, lesson, folder)
         lesson.save(folder.path / "checkpoint")
         _evaluate(course, lesson, folder)
+
+
+def _is_head(config: DictConfig) -> bool:
+    return config.policy.get("name") == head.NAME
 
 
 def _chosen(config: DictConfig) -> DictConfig:

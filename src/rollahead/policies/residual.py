@@ -4,12 +4,17 @@
     example  row i of a chunk made at frame t, and the state and environment of frame t + i - lag
     target   the action of frame t + i less that row
 
+A head that sees images learns together with its eye (`rollahead.policies.eye`). The images of an example are of frame
+t + i - lag or up to `sight` frames before it, drawn anew each time: how old they will be depends on the machine, and
+the head is told.
+
 Threads: the caller's. Everything random is drawn from a seed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rollahead.errors import ConfigError
+from rollahead.policies.eye import arrays_of, make_net
 from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.frames import Frames
 from rollahead.policies.policy import Policy
@@ -29,22 +35,29 @@ from rollahead.runtime.spec import indices_of
 
 REMEDY = "give a data set that has it"
 LEAST = 1e-6  # of a scale
+BLOCK = 512  # of images that are measured at a time
 Ints = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class HeadConfig:
-    """width, depth: of the hidden layers; every: frames from chunk to chunk; fresh, lag: as of `HeadCard`."""
+    """width, depth: of the hidden layers; every: frames from chunk to chunk; fresh, lag, cameras, latent, sight: as of
+    `HeadCard`, the last two of no use without cameras."""
 
     width: int = 256
     depth: int = 3
     every: int = 4
     fresh: bool = True
     lag: int = 0
+    cameras: Sequence[str] = ()
+    latent: int = 16
+    sight: int = 12
 
     def __post_init__(self) -> None:
-        if min(self.width, self.depth, self.every) < 1 or self.lag < 0:
-            raise ConfigError(f"{self} has a number that is too small; give sizes of at least 1, and no negative lag")
+        if min(self.width, self.depth, self.every, self.latent) < 1 or min(self.lag, self.sight) < 0:
+            raise ConfigError(
+                f"{self} has a number that is too small; give sizes of at least 1, and no negative lag or sight"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,11 +100,22 @@ def _noise(policy: Policy, rng: np.random.Generator) -> Callable[[], torch.Tenso
 
 
 class HeadTraining:
-    """A head that learns to correct `stored`. held: the share of episodes that is kept to measure with."""
+    """A head that learns to correct `stored`. held: the share of episodes that is kept to measure with; pictures: of a
+    head that sees images, those of all frames (N, ...), as `shrunk` makes them."""
 
     def __init__(
-        self, policy: Policy, frames: Frames, stored: Stored, config: HeadConfig, base: str, *, seed: int, held: float
+        self,
+        policy: Policy,
+        frames: Frames,
+        stored: Stored,
+        config: HeadConfig,
+        base: str,
+        *,
+        seed: int,
+        held: float,
+        pictures: torch.Tensor | None = None,
     ) -> None:
+        seeing = bool(config.cameras)
         self._card = HeadCard(
             action=policy.spec.action,
             state=policy.spec.state,
@@ -100,6 +124,9 @@ class HeadTraining:
             fresh=config.fresh,
             base=base,
             lag=config.lag,
+            cameras=tuple(config.cameras),
+            latent=config.latent if seeing else 0,
+            sight=config.sight if seeing else 0,
         )
         self._frames, self._stored = frames, stored
         spec = policy.spec
@@ -115,8 +142,10 @@ class HeadTraining:
         self._pairs, self._held = pairs[~apart], pairs[apart]
         if not len(self._pairs):
             raise ConfigError(f"{frames.episodes} demonstrations are too few to train a head and measure it; give more")
-        seen, residual = self._batch(self._rng.permutation(self._pairs)[:20_000])
+        seen, residual, _ = self._batch(self._rng.permutation(self._pairs)[:20_000])
         self._shift, self._scale = seen.mean(axis=0), np.maximum(seen.std(axis=0), LEAST)
+        if seeing:  # what images come to and their age are of the order of 1 already, and the age may never vary
+            self._shift[self._sight], self._scale[self._sight] = 0.0, 1.0
         self._gain = np.maximum(residual.std(axis=0), LEAST)
         torch.manual_seed(seed)
         sizes = [seen.shape[1], *[config.width] * config.depth, residual.shape[1]]
@@ -124,15 +153,19 @@ class HeadTraining:
         nn.init.zeros_(self._layers[-1].weight)  # at first it corrects nothing
         nn.init.zeros_(self._layers[-1].bias)
         self._net = nn.Sequential(*[part for layer in self._layers for part in (layer, nn.ReLU())][:-1])
+        self._pictures = pictures
+        self._eye = make_net(len(config.cameras), config.latent) if seeing else None
 
     def run(self, steps: int, batch: int, learning_rate: float) -> Iterator[int]:
         """Trains; gives each step once it is done."""
-        optimizer = torch.optim.AdamW(self._net.parameters(), lr=learning_rate, weight_decay=1e-5)
+        weights = [*self._net.parameters(), *(self._eye.parameters() if self._eye else ())]
+        optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=1e-5)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for step in range(steps):
             picked = self._pairs[self._rng.integers(len(self._pairs), size=batch)]
-            seen, residual = self._batch(picked)
-            made = self._net(torch.from_numpy(((seen - self._shift) / self._scale).astype(np.float32)))
+            seen, residual, images = self._batch(picked)
+            normalised = torch.from_numpy(((seen - self._shift) / self._scale).astype(np.float32))
+            made = self._net(self._with_sight(normalised, images))
             wanted = torch.from_numpy((residual / self._gain).astype(np.float32))
             loss = (made - wanted).square().mean()
             optimizer.zero_grad()
@@ -143,8 +176,13 @@ class HeadTraining:
 
     def error(self) -> tuple[float, float]:
         """The root mean square of what is left of the residuals held out, with the head and without, normalised."""
-        seen, residual = self._batch(self._held)
-        left = (residual - self.head().residual(seen)) / self._gain
+        seen, residual, images = self._batch(self._held)
+        with torch.no_grad():
+            parts = [
+                self._with_sight(torch.from_numpy(seen[at : at + BLOCK]), images[at : at + BLOCK]).numpy()
+                for at in range(0, len(seen), BLOCK)
+            ]
+        left = (residual - self.head().residual(np.concatenate(parts))) / self._gain
         return float(np.sqrt(np.square(left).mean())), float(np.sqrt(np.square(residual / self._gain).mean()))
 
     def head(self) -> Head:
@@ -153,8 +191,27 @@ class HeadTraining:
         copied = [(weights.double().numpy().copy(), bias.double().numpy().copy()) for weights, bias in parts]
         return Head(self._card, copied, self._shift, self._scale, self._gain)
 
-    def _batch(self, pairs: Ints) -> tuple[FloatArray, FloatArray]:
-        """Features (B, F) and residuals (B, A) of (chunk, place) pairs (B, 2)."""
+    def save(self, path: Path) -> None:
+        """The head as it is now, with its eye, if it has one."""
+        self.head().save(path, None if self._eye is None else arrays_of(self._eye))
+
+    @property
+    def _sight(self) -> slice:
+        """Where in the features what is of images stands: Z numbers, and their age."""
+        return slice(-self._card.latent - 1, None)
+
+    def _with_sight(self, seen: torch.Tensor, images: Ints) -> torch.Tensor:
+        """`seen` (B, F), with what the images of frames `images` (B,) come to in its place, if the head sees any."""
+        if self._eye is None:
+            return seen
+        assert self._pictures is not None, "given with cameras"
+        latent = self._eye(self._pictures[images].float() / 255)
+        others, age = seen[:, : self._sight.start], seen[:, -1:]
+        return torch.cat([others, latent.to(seen.dtype), age], dim=1)
+
+    def _batch(self, pairs: Ints) -> tuple[FloatArray, FloatArray, Ints]:
+        """Features (B, F) and residuals (B, A) of (chunk, place) pairs (B, 2), and the frames (B,) of their images:
+        what these come to is still 0 among the features."""
         frames, stored, chunk, place = self._frames, self._stored, pairs[:, 0], pairs[:, 1]
         now = stored.frame[chunk] + place
         fresh = np.maximum(now - self._card.lag, stored.frame[chunk])
@@ -162,8 +219,19 @@ class HeadTraining:
         scene = fresh if self._card.fresh else stored.seen[chunk]
         state = frames.state[fresh][:, self._columns[STATE]].astype(np.float64)
         environment = frames.environment[scene][:, self._columns[ENVIRONMENT]].astype(np.float64)
-        seen = features(state, environment, rows, place, self._card.horizon)
-        return seen, frames.action[now][:, self._columns[ACTION]].astype(np.float64) - rows
+        images = self._images(now)
+        latent = np.zeros((len(pairs), self._card.latent)) if self._card.cameras else None
+        seen = features(state, environment, rows, place, self._card.horizon, latent, now - images)
+        return seen, frames.action[now][:, self._columns[ACTION]].astype(np.float64) - rows, images
+
+    def _images(self, now: Ints) -> Ints:
+        """(B,), the frames of the images that are seen at frames `now` (B,), in the same episode."""
+        if not self._card.cameras:
+            return now
+        age = self._card.lag + self._rng.integers(self._card.sight + 1, size=len(now))
+        start = self._frames.bounds[np.searchsorted(self._frames.bounds, now, side="right") - 1]
+        made: Ints = np.maximum(now - age, start)
+        return made
 
 
 def _pairs(frames: Frames, stored: Stored, lag: int, horizon: int) -> Ints:

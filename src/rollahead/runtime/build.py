@@ -6,7 +6,7 @@ from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.corrector import Corrector, HeadCorrector, read_head
+from rollahead.runtime.corrector import Corrector, HeadCard, HeadCorrector, read_head
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.extensions import load
@@ -24,7 +24,7 @@ from rollahead.runtime.latency import (
     with_median,
 )
 from rollahead.runtime.mailbox import Box
-from rollahead.runtime.messages import Failure, Result, Snapshot
+from rollahead.runtime.messages import Failure, Result, Sight, Snapshot
 from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.servo import Servo
@@ -169,8 +169,10 @@ def make_executor(
     trace: Trace,
     inbox: Box[Result | Failure] | None = None,
     outbox: Box[Snapshot] | None = None,
+    sights: Box[Sight | Failure] | None = None,
 ) -> Executor:
-    """The executor of `drive` for `robot`. Raises: ConfigError, if the numbers do not go together."""
+    """The executor of `drive` for `robot`. sights: if there is an eye, where what images come to is put. Raises:
+    ConfigError, if the numbers do not go together."""
     config = drive.strategy
     return Executor(
         robot,
@@ -183,17 +185,27 @@ def make_executor(
         task=drive.task,
         guard=drive.guard,
         servo=Servo(robot.spec, drive.substeps, drive.shape),
-        corrector=make_corrector(config, robot.spec, drive.horizon),
+        corrector=make_corrector(config, robot.spec, drive.horizon, sights),
         inbox=inbox,
         outbox=outbox,
+        sights=sights,
     )
 
 
-def make_corrector(config: StrategyConfig, spec: RobotSpec, horizon: int) -> Corrector | None:
-    """What amends each row, if anything does. Raises: ConfigError, if its file is none, or of another robot."""
+def make_corrector(
+    config: StrategyConfig, spec: RobotSpec, horizon: int, sights: Box[Sight | Failure] | None = None
+) -> Corrector | None:
+    """What amends each row, if anything does. sights: as of `HeadCorrector`. Raises: ConfigError, if its file is none,
+    or of another robot, or it sees images and has no eye."""
     if config.corrector is None:
         return None
-    return HeadCorrector(read_head(config.corrector), spec, horizon, config.most)
+    return HeadCorrector(read_head(config.corrector), spec, horizon, config.most, sights)
+
+
+def seeing_head(config: StrategyConfig) -> HeadCard | None:
+    """The card of the head that amends each row, if it sees images. Raises: ConfigError, if its file is none."""
+    card = None if config.corrector is None else read_head(config.corrector).card
+    return card if card is not None and card.cameras else None
 
 
 def estimator(config: StrategyConfig) -> DelayEstimator:

@@ -1,16 +1,17 @@
 """Per-tick correction: a small network sees the newest state and amends the row that is due (A2C2, arXiv 2509.23224).
 
-    a = base row + clip(residual(state, environment, base row, place in the chunk))
+    a = base row + clip(residual(state, environment, base row, place in the chunk, what images came to, their age))
 
 It is a multilayer perceptron in NumPy, a few dozen microseconds, so that it runs in every tick of the executor. What is
-planned stays uncorrected; what was sent, and so rolling, has the correction in it.
+planned stays uncorrected; what was sent, and so rolling, has the correction in it. Images come to a few numbers in a
+second worker (`rollahead.runtime.lookout`); where there are none that it may use, the row stays as it is.
 
 Threads: the executor's alone. Hot path: `Head.residual` and `HeadCorrector.__call__`.
 """
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,10 +23,13 @@ from numpy.typing import NDArray
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.chunk import Chunk
+from rollahead.runtime.mailbox import Box
+from rollahead.runtime.messages import Failure, Sight
 from rollahead.runtime.options import call
 from rollahead.runtime.robots import Reading
 from rollahead.runtime.spec import RobotSpec, indices_of, names_of
 
+EYE = "eye."  # in a head's file, before the names of the arrays of its eye
 REMEDY = "make one for this robot with rollahead train policy=a2c2"
 
 
@@ -41,7 +45,8 @@ class Corrector(Protocol):
 class HeadCard:
     """What a head is for. action, state, environment: names, in its own order; horizon: H of its base's chunks; fresh:
     whether it sees the environment as it is now, else as its chunk saw it; base: the policy that it was trained on;
-    lag: ticks by which what it sees was old when it was trained."""
+    lag: ticks by which what it sees was old when it was trained; cameras: whose images it sees; latent: Z, the numbers
+    that these come to; sight: ticks by which they were older than the rest, at most."""
 
     action: Sequence[str]
     state: Sequence[str]
@@ -50,16 +55,34 @@ class HeadCard:
     fresh: bool = True
     base: str = ""
     lag: int = 0
+    cameras: Sequence[str] = ()
+    latent: int = 0
+    sight: int = 0
+
+    def __post_init__(self) -> None:
+        if bool(self.cameras) != (self.latent > 0) or self.sight < 0:
+            raise ConfigError(
+                f"a head of {len(self.cameras)} cameras has latent {self.latent} and sight {self.sight}; give latent "
+                "at least 1 where there are cameras, 0 where there are none, and no negative sight"
+            )
 
 
 def features(
-    state: FloatArray, environment: FloatArray, row: FloatArray, place: NDArray[Any] | int, horizon: int
+    state: FloatArray,
+    environment: FloatArray,
+    row: FloatArray,
+    place: NDArray[Any] | int,
+    horizon: int,
+    latent: FloatArray | None = None,
+    age: NDArray[Any] | int = 0,
 ) -> FloatArray:
     """(..., S + E + A + 3), what a head sees: where in its chunk a row is stands as an angle, which is the same at both
-    ends, and as a share, which is not."""
+    ends, and as a share, which is not. With `latent` (..., Z), Z + 1 more: what images came to, and their `age` in
+    ticks, as a share too."""
     share = np.asarray(place, np.float64)[..., None] / horizon
     angle = 2 * math.pi * share
-    return np.concatenate([state, environment, row, np.sin(angle), np.cos(angle), share], axis=-1)
+    sight = [] if latent is None else [latent, np.asarray(age, np.float64)[..., None] / horizon]
+    return np.concatenate([state, environment, row, np.sin(angle), np.cos(angle), share, *sight], axis=-1)
 
 
 class Head:
@@ -87,11 +110,12 @@ class Head:
         made: FloatArray = (x @ weights + bias) * self.gain
         return made
 
-    def save(self, path: Path) -> None:
-        """As one file."""
+    def save(self, path: Path, eye: Mapping[str, NDArray[Any]] | None = None) -> None:
+        """As one file. eye: the arrays of the eye that it was trained with."""
         named: dict[str, Any] = {"shift": self.shift, "scale": self.scale, "gain": self.gain}
         for i, (weights, bias) in enumerate(self.layers):
             named |= {f"layer{i}_w": weights, f"layer{i}_b": bias}
+        named |= {f"{EYE}{name}": array for name, array in (eye or {}).items()}
         named["card"] = np.frombuffer(json.dumps(asdict(self.card)).encode(), np.uint8)
         np.savez(path, **named)
 
@@ -100,7 +124,7 @@ def read_head(path: str | Path) -> Head:
     """The head in the file `path`. Raises: ConfigError, if there is none, or it is damaged."""
     try:
         with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in file.files if not name.startswith(EYE)}
         card = call(HeadCard, json.loads(arrays.pop("card").tobytes()), "card")
         count = sum(name.endswith("_w") for name in arrays)
         layers = [(arrays[f"layer{i}_w"], arrays[f"layer{i}_b"]) for i in range(count)]
@@ -114,10 +138,18 @@ def read_head(path: str | Path) -> Head:
 
 
 class HeadCorrector:
-    """`head` on a robot of `spec`. most: of each action, the share of half its range by which a row may be amended."""
+    """`head` on a robot of `spec`. most: of each action, the share of half its range by which a row may be amended;
+    sights: where an eye puts what the images of the head's cameras come to."""
 
-    def __init__(self, head: Head, spec: RobotSpec, horizon: int, most: float = 1.0) -> None:
-        """Raises: ConfigError, if the head is of another robot, or of other chunks."""
+    def __init__(
+        self,
+        head: Head,
+        spec: RobotSpec,
+        horizon: int,
+        most: float = 1.0,
+        sights: Box[Sight | Failure] | None = None,
+    ) -> None:
+        """Raises: ConfigError, if the head is of another robot, or of other chunks, or sees images and has no eye."""
         if not 0 < most <= 2:
             raise ConfigError(f"strategy.most is {most}; give more than 0, and at most 2, the whole range")
         card = head.card
@@ -125,7 +157,14 @@ class HeadCorrector:
             raise ConfigError(
                 f"the corrector was trained on chunks of {card.horizon} rows, and these have {horizon}; {REMEDY}"
             )
+        indices_of("camera", card.cameras, [camera.name for camera in spec.cameras], "robot", REMEDY)
+        if card.cameras and sights is None:
+            raise ConfigError(
+                f"the corrector sees images of {', '.join(card.cameras)}, and nothing encodes them here; drive the "
+                "robot with rollahead run, or take a head without cameras"
+            )
         self._head = head
+        self._sights = sights if card.cameras else None
         self._action = indices_of("action", card.action, names_of(spec.action), "robot", REMEDY)
         self._state = indices_of("state", card.state, names_of(spec.state), "robot", REMEDY)
         self._environment = indices_of("environment", card.environment, names_of(spec.environment), "robot", REMEDY)
@@ -136,11 +175,23 @@ class HeadCorrector:
 
     def __call__(self, row: FloatArray, k: int, chunk: Chunk, seen: Reading) -> FloatArray:
         """(A,). Phase: hot."""
+        latent, age = None, 0
+        if self._sights is not None:
+            sight = self._sights.peek()
+            if not isinstance(sight, Sight) or not self._usable(sight, k, chunk):
+                return row
+            latent, age = sight.values, k - sight.tick
         environment = seen.environment if self._head.card.fresh else chunk.environment
         own = row[self._action]
         place = k - chunk.origin
-        made = features(seen.state[self._state], environment[self._environment], own, place, self._head.card.horizon)
+        horizon = self._head.card.horizon
+        made = features(seen.state[self._state], environment[self._environment], own, place, horizon, latent, age)
         residual = np.clip(self._head.residual(made), -self._most, self._most)
         amended = row.copy()
         amended[self._action] = np.clip(own + residual, self._low, self._high)
         return amended
+
+    def _usable(self, sight: Sight, k: int, chunk: Chunk) -> bool:
+        """Whether it is of no epoch before that of `chunk`, and no older than what the head has learned from."""
+        card = self._head.card
+        return sight.epoch >= chunk.epoch and k - sight.tick <= card.lag + card.sight

@@ -9,7 +9,8 @@ real time the first setpoint does, since it is what is due. Either way the snaps
 
 Where the servo rate is above the policy rate, the action is sent as several setpoints, each at its time in the tick.
 
-Threads: everything belongs to the executor thread, but `inbox` is written and `outbox` read by the worker.
+Threads: everything belongs to the executor thread, but `inbox` is written and `outbox` read by the worker, and `sights`
+written by the lookout, if there is one.
 Hot path: `tick` and `skip` take no lock, read no clock, log nothing and never call torch.
 """
 
@@ -27,7 +28,7 @@ from rollahead.runtime.history import History
 from rollahead.runtime.hold import Hold
 from rollahead.runtime.lookahead import planned_rows
 from rollahead.runtime.mailbox import Box, Mailbox
-from rollahead.runtime.messages import Failure, Made, Observation, Request, Result, Snapshot
+from rollahead.runtime.messages import Failure, Made, Observation, Request, Result, Sight, Snapshot
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.senses import Senses
 from rollahead.runtime.servo import Servo
@@ -66,12 +67,14 @@ class Executor:
         corrector: Corrector | None = None,
         inbox: Box[Result | Failure] | None = None,
         outbox: Box[Snapshot] | None = None,
+        sights: Box[Sight | Failure] | None = None,
     ) -> None:
         spec = robot.spec
         self.inbox: Box[Result | Failure] = Mailbox() if inbox is None else inbox
         self.outbox: Box[Snapshot] = Mailbox() if outbox is None else outbox
         self.trace = trace
-        self.failure: Failure | None = None  # why the planner gives no more results
+        self.sights: Box[Sight | Failure] = Mailbox() if sights is None else sights
+        self.failure: Failure | None = None  # why the planner gives no more results, or the lookout no more sights
         self._robot = robot
         self._strategy = strategy
         self._delay = delay
@@ -125,6 +128,9 @@ class Executor:
         self._senses.look(self._history.last)
         if self._senses.blind_ticks >= self._give_up_ticks:
             self.estop()
+        sight = self.sights.peek()
+        if isinstance(sight, Failure) and self.failure is None:
+            self._give_up(sight)
         self._accept(k)
 
     def publish(self, k: int) -> None:
@@ -279,14 +285,13 @@ class Executor:
         return TickStatus.UNDERRUN if chunk is None else TickStatus.OK
 
     def _accept(self, k: int) -> None:
-        """Takes the result in the inbox, once. A planner that failed is asked no more, and its plan is dropped."""
+        """Takes the result in the inbox, once."""
         result = self.inbox.peek()
         if result is None or result is self._answered:
             return
         self._answered = result
         if isinstance(result, Failure):
-            self.failure = result
-            self.pause()
+            self._give_up(result)
             return
         self._delay.add(result.cost)
         chunk = None
@@ -300,6 +305,11 @@ class Executor:
         if chunk is not None:
             self._timeline = self._timeline.add(chunk)
         self.trace.inference(inference_record(result, chunk, outcome, k))
+
+    def _give_up(self, failure: Failure) -> None:
+        """A planner that failed is asked no more, and its plan is dropped; the same if it was the eye."""
+        self.failure = failure
+        self.pause()
 
     def _ask(self, k: int) -> Snapshot:
         """This tick's snapshot, asking for a chunk if one is due."""

@@ -26,7 +26,7 @@ from rollahead.runtime.build import Drive, estimator, make_executor
 from rollahead.runtime.clock import Clock, Grid
 from rollahead.runtime.loop import DEAD, Loop
 from rollahead.runtime.mailbox import Box
-from rollahead.runtime.messages import Failure, Orders, Result, Snapshot
+from rollahead.runtime.messages import Failure, Orders, Result, Sight, Snapshot
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning, tuned_process, tuned_thread
@@ -34,13 +34,15 @@ from rollahead.runtime.tuning import Tuning, tuned_process, tuned_thread
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What the executor and the others share."""
+    """What the executor and the others share. watched, sights: what the lookout reads and writes, if there is one."""
 
     outbox: Box[Snapshot]
     inbox: Box[Result | Failure]
     orders: Box[Orders]
     trace: Trace
     bell: Bell
+    watched: Box[Snapshot]
+    sights: Box[Sight | Failure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class Host:
         self.robot = robot
         try:
             delay, links = estimator(self.drive.strategy), self.links
-            executor = make_executor(self.drive, robot, delay, links.trace, links.inbox, links.outbox)
+            executor = make_executor(self.drive, robot, delay, links.trace, links.inbox, links.outbox, links.sights)
             _call("read", executor.warm)
             self.control.send(Ready(said))
             go = _received(self.control)

@@ -16,10 +16,11 @@ from typing import Protocol
 
 from rollahead.errors import ConfigError, RobotError
 from rollahead.runtime.bell import Bell
-from rollahead.runtime.build import Drive
+from rollahead.runtime.build import Drive, seeing_head
 from rollahead.runtime.clock import MonotonicClock
 from rollahead.runtime.host import Host, Links
 from rollahead.runtime.mailbox import Mailbox
+from rollahead.runtime.messages import Snapshot
 from rollahead.runtime.patience import within
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.shared import SharedMailbox
@@ -27,7 +28,7 @@ from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning
-from rollahead.runtime.wire import OrdersCodec, SharedInbox, SharedOutbox
+from rollahead.runtime.wire import OrdersCodec, SharedInbox, SharedOutbox, SightCodec
 
 PATIENCE_S = 5.0  # for a thread or process that shall end
 TRACE_S = 120.0  # of ticks that the trace holds, if nobody wants more
@@ -70,7 +71,9 @@ class ThreadSide:
     """The executor in a thread of this process."""
 
     def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning, trace_s: float) -> None:
-        self.links = Links(Mailbox(), Mailbox(), Mailbox(), _trace(spec, trace_s, shared=False), Bell())
+        outbox: Mailbox[Snapshot] = Mailbox()
+        trace = _trace(spec, trace_s, shared=False)
+        self.links = Links(outbox, Mailbox(), Mailbox(), trace, Bell(), outbox, Mailbox())
         self.control, theirs = multiprocessing.Pipe()
         normal = replace(tuning, fifo=None)  # it waits for Python's lock, whose owner would wait for it
         self._host = Host(drive, make_robot, self.links, theirs, MonotonicClock(), normal)
@@ -114,9 +117,13 @@ class ProcessSide:
 
     def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning, trace_s: float) -> None:
         horizon = SpeedUp(spec, drive.strategy.q).horizon(drive.horizon)
-        outbox = SharedOutbox(spec, horizon, drive.n_obs)
+        card = seeing_head(drive.strategy)
+        watched = [camera for camera in spec.cameras if card is not None and camera.name in card.cameras]
+        outbox = SharedOutbox(spec, horizon, drive.n_obs, watched)
         inbox = SharedInbox(spec, horizon, outbox)
-        self.links = Links(outbox, inbox, SharedMailbox(OrdersCodec()), _trace(spec, trace_s, shared=True), Bell())
+        sights = SharedMailbox(SightCodec(0 if card is None else card.latent))
+        orders, trace = SharedMailbox(OrdersCodec()), _trace(spec, trace_s, shared=True)
+        self.links = Links(outbox, inbox, orders, trace, Bell(), outbox.watched, sights)
         self.control, self._theirs = multiprocessing.Pipe()
         host = Host(drive, make_robot, self.links, self._theirs, MonotonicClock(tuning.spin_ns), tuning)
         context = multiprocessing.get_context("spawn")

@@ -3,6 +3,8 @@
 One tick:   a result whose time has come is delivered -> the executor observes -> an inference that is due binds its
             state -> the executor acts -> the world moves on by one period
 
+A lookout, if there is one, looks after the executor has observed; how long it takes is fixed.
+
 Threads: none; what is the worker's in real time runs here too. In a tick that is skipped the worker rests as well.
 The worker is one: a request that comes while it is busy waits. How long an inference takes, a latency model says.
 """
@@ -13,6 +15,7 @@ from dataclasses import dataclass, replace
 from rollahead.runtime.executor import Executor
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import Latency, LatencyModel
+from rollahead.runtime.lookout import LateLookout
 from rollahead.runtime.messages import Made, Request, Result, Snapshot
 from rollahead.runtime.timer import LatencyTimer
 
@@ -40,14 +43,16 @@ class Lockstep:
         *,
         seed: int = 0,
         skipped: Container[int] = (),
+        lookout: LateLookout | None = None,
     ) -> None:
-        """skipped: ticks whose deadline is taken to have passed."""
+        """skipped: ticks whose deadline is taken to have passed; lookout: of a corrector that sees images."""
         self._executor = executor
         self._inference = inference
         self._latency = latency
         self._advance = advance
         self._seed = seed
         self._skipped = skipped
+        self._lookout = lookout
         self._flight: _Flight | None = None
         self._taken: Request | None = None  # the request last begun
         self._begun = 0
@@ -66,7 +71,7 @@ class Lockstep:
         return stop
 
     def tick(self, k: int) -> None:
-        """One tick of robot, worker and world. If the planner fails, a hold is sent and the robot stopped before the
+        """One tick of robot, worker and world. If planner or eye fail, a hold is sent and the robot stopped before the
         error is raised."""
         if k in self._skipped:
             self._executor.skip(k)
@@ -75,6 +80,8 @@ class Lockstep:
             self._executor.observe(k)
             try:
                 self._think(k)
+                if self._lookout is not None:
+                    self._lookout.tick(k)
             except Exception:
                 self._executor.fail(k)
                 raise

@@ -1,7 +1,8 @@
-"""The messages between executor and worker, and what they carry.
+"""The messages between executor and workers, and what they carry.
 
     executor  -- Snapshot (every tick; with the open Request, if any) -->  worker
     executor  <-- Result (the rows made for a Request), or Failure -----  worker
+    executor  <-- Sight (what images came to), or Failure --------------  lookout
     executor  <-- Orders (pause, stop, task) ---------------------------  whoever started it
 
 All are frozen, their arrays read-only: they are shared by reference and never written again. Only plain arrays and
@@ -173,9 +174,18 @@ class Made(enum.IntFlag):
     REFUSED = 8  # they were no numbers: none of them is used
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """What images came to. tick: when the oldest of them was captured; epoch: in which they were seen; values: (Z,)."""
+
+    tick: int
+    epoch: int
+    values: FloatArray
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The planner failed: no result will come any more. words: why, in one sentence."""
+    """The planner, or the eye, failed: no result, or sight, will come any more. words: why, in one sentence."""
 
     words: str
 

@@ -5,12 +5,14 @@
         runtime.wait(60.0)
                                                              -> STOPPED: robot at rest, stopped, disconnected
 
-An executor drives the robot, in a thread or in a process of its own (`isolation`); a worker thread runs the planner.
-They share the two mailboxes of `rollahead.runtime.messages` and nothing else. What fails in either is raised by
-`wait`, `stop` or at the end of the `with`, the first failure only, and the robot has been held and stopped by then.
+An executor drives the robot, in a thread or in a process of its own (`isolation`); a worker thread runs the planner,
+and another one the eye of a corrector that sees images (`rollahead.runtime.lookout`). They share the mailboxes of
+`rollahead.runtime.messages` and nothing else. What fails in any is raised by `wait`, `stop` or at the end of the
+`with`, the first failure only, and the robot has been held and stopped by then.
 
-Threads: whoever made it calls its methods; `Worker.run` and `Host.run` are the other two. Nobody but the executor's
-thread touches the robot, unless that thread hangs: then `robot.stop()` is called from here, or its process is killed.
+Threads: whoever made it calls its methods; `Worker.run`, `Lookout.run` and `Host.run` are the others. Nobody but the
+executor's thread touches the robot, unless that thread hangs: then `robot.stop()` is called from here, or its process
+is killed.
 """
 
 import enum
@@ -18,19 +20,20 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from rollahead.errors import InferenceError, LifecycleError, RobotError, unknown_name
-from rollahead.runtime.build import Drive, estimator, make_corrector, make_delay, make_strategy
+from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError, unknown_name
+from rollahead.runtime.build import Drive, estimator, make_corrector, make_delay, make_strategy, seeing_head
 from rollahead.runtime.clock import Clock, Grid, MonotonicClock
 from rollahead.runtime.host import Ended, Go, Ready, Rested
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.interrupts import deferred, interrupts
 from rollahead.runtime.isolation import PATIENCE_S, SIDES, TRACE_S, Side
 from rollahead.runtime.latency import LatencyModel
+from rollahead.runtime.lookout import Eye, Lookout
 from rollahead.runtime.messages import Orders
 from rollahead.runtime.planner import Planner
 from rollahead.runtime.robots import Robot
@@ -61,9 +64,9 @@ class Realtime:
 
     make_robot: makes a robot without touching its hardware, which `connect` does; it is called once here, for the
     spec, and once where the executor is, for which it is pickled if `isolation` is `process`. latency: makes every
-    inference last as long as it says, to try a policy's latency out; connect_s: how long the robot may take to connect,
-    and to be let go; stall_s: how much longer than two periods no tick may end before the executor counts as hung;
-    trace_s: of ticks that `trace` holds, the newest.
+    inference last as long as it says, to try a policy's latency out; eye: of a corrector that sees images, and of no
+    other; connect_s: how long the robot may take to connect, and to be let go; stall_s: how much longer than two
+    periods no tick may end before the executor counts as hung; trace_s: of ticks that `trace` holds, the newest.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Realtime:
         *,
         isolation: str = "thread",
         latency: LatencyModel | None = None,
+        eye: Eye | None = None,
         tuning: Tuning | None = None,
         connect_s: float = 30.0,
         stall_s: float = 1.0,
@@ -103,7 +107,8 @@ class Realtime:
         links = self._side.links
         self._worker = Worker(inference, links.outbox, links.inbox, self._clock, latency, drive.seed)
         make_strategy(drive.strategy, self.spec, drive.horizon, drive.strategy.d or 0)
-        make_corrector(drive.strategy, self.spec, drive.horizon)
+        make_corrector(drive.strategy, self.spec, drive.horizon, None if eye is None else links.sights)
+        self._lookout = None if eye is None else self._lookout_of(eye)
         self._warn(isolation)
 
     @property
@@ -153,10 +158,14 @@ class Realtime:
         self.start_ns = self._clock.now_ns() + int(1e9 / self.spec.rate_hz)
         grid = Grid(self.start_ns, self.spec.rate_hz)
         bell = self._side.links.bell
-        self._thinking = threading.Thread(
-            target=self._worker.run, args=(bell, grid), name="rollahead worker", daemon=True
-        )
-        self._thinking.start()
+        self._threads = [
+            threading.Thread(target=self._worker.run, args=(bell, grid), name="rollahead worker", daemon=True)
+        ]
+        if self._lookout is not None:
+            look, own = self._lookout.run, (self._clock, grid)
+            self._threads.append(threading.Thread(target=look, args=own, name="rollahead lookout", daemon=True))
+        for thread in self._threads:
+            thread.start()
         with deferred():
             self._progress = (-1, time.monotonic())
             self.phase = Phase.RUNNING
@@ -228,14 +237,22 @@ class Realtime:
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
+    def _lookout_of(self, eye: Eye) -> Lookout:
+        card, links = seeing_head(self.drive.strategy), self._side.links
+        if card is None:
+            raise ConfigError(
+                "an eye was given, and no corrector that sees images; give the file of a head with cameras as "
+                "strategy.corrector, or no eye"
+            )
+        return Lookout(eye, card.cameras, card.latent, links.watched, links.sights)
+
     def _warm(self) -> tuple[float, ...]:
         """What inferences cost; the strategy is checked against the delay that follows."""
-        try:
+        with _warming("planner"):
             costs = self._worker.warm(WARM_UPS, self.spec.rate_hz)[COLD:]
-        except Exception as error:
-            raise InferenceError(
-                f"the planner could not be warmed up ({error}); nothing was sent to the robot"
-            ) from error
+        if self._lookout is not None:
+            with _warming("eye"):
+                self._lookout.warm(WARM_UPS)
         config = self.drive.strategy
         if self._latency is not None:
             delay = make_delay(config, self._latency, self.drive.seed)
@@ -278,7 +295,8 @@ class Realtime:
     def _failed(self) -> Exception | None:
         """The first failure."""
         if self._failure is None:
-            self._failure = self._worker.error or (self._ended.error() if self._ended else None)
+            seen = self._lookout.error if self._lookout else None
+            self._failure = self._worker.error or seen or (self._ended.error() if self._ended else None)
         return self._failure
 
     def _raise(self) -> None:
@@ -304,11 +322,14 @@ class Realtime:
 
     def _end_thinking(self) -> None:
         self._worker.end(self._side.links.bell)
-        self._thinking.join(PATIENCE_S)
-        if self._thinking.is_alive() and self._worker.error is None:
-            self._worker.error = InferenceError(
-                f"the planner did not return within {PATIENCE_S:g} s of being told to end; the robot is stopped"
-            )
+        if self._lookout is not None:
+            self._lookout.end()
+        for what, thread in zip(("planner", "eye"), self._threads, strict=False):
+            thread.join(PATIENCE_S)
+            if thread.is_alive() and self._failed() is None:
+                self._failure = InferenceError(
+                    f"the {what} did not return within {PATIENCE_S:g} s of being told to end; the robot is stopped"
+                )
 
     def _release(self) -> None:
         """Tells the executor's side to end, and waits until it has."""
@@ -343,3 +364,12 @@ class Realtime:
                 f"{THREAD_HZ:g}: the planner's Python code makes it late; use isolation=process",
                 stacklevel=3,
             )
+
+
+@contextmanager
+def _warming(what: str) -> Iterator[None]:
+    """Says what could not be warmed up. Raises: InferenceError, then."""
+    try:
+        yield
+    except Exception as error:
+        raise InferenceError(f"the {what} could not be warmed up ({error}); nothing was sent to the robot") from error

@@ -1,5 +1,8 @@
 """How the messages lie in shared memory, and the two mailboxes between an executor and a worker in two processes.
 
+Images go with a request; and, if there is a lookout, those of its cameras in a mailbox of their own, as often as there
+are new ones.
+
 A request holds the snapshot at which it was asked, and the worker, who looks at the newest snapshot alone, may come too
 late for that one. So it lies in a mailbox of its own, and a snapshot only says which request is open. A result says
 which request it answers; the executor, who made it, still has it.
@@ -8,7 +11,7 @@ Threads: as `rollahead.runtime.mailbox`. Hot path: `put`, `peek`.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
@@ -18,7 +21,8 @@ from numpy.typing import NDArray
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.chunk import NEVER
-from rollahead.runtime.messages import Failure, Observation, Orders, Request, Result, Snapshot
+from rollahead.runtime.lookout import news
+from rollahead.runtime.messages import Failure, Observation, Orders, Request, Result, Sight, Snapshot
 from rollahead.runtime.shared import SharedMailbox
 from rollahead.runtime.spec import Camera, RobotSpec
 
@@ -172,9 +176,13 @@ def _key(request: Request) -> tuple[int, int]:
 
 class SharedOutbox:
     """Snapshots from an executor to a worker in another process. Images go only with a request, which is all that they
-    are for: 2 MB a tick would be most of its work."""
+    are for: 2 MB a tick would be most of its work. watched: the cameras of a lookout, who reads the mailbox of that
+    name."""
 
-    def __init__(self, spec: RobotSpec, horizon: int, n_obs: int) -> None:
+    def __init__(self, spec: RobotSpec, horizon: int, n_obs: int, watched: Sequence[Camera] = ()) -> None:
+        self.watched = SharedMailbox(SnapshotCodec(spec, 0, 1, tuple(watched)))
+        self._cameras = tuple(camera.name for camera in watched)
+        self._shown: Snapshot | None = None  # in there
         self._requests = SharedMailbox(_AskedCodec(SnapshotCodec(spec, horizon, n_obs, spec.cameras)))
         self._snapshots = SharedMailbox(_NewestCodec(SnapshotCodec(spec, horizon, n_obs)))
         self._joined: tuple[object, Snapshot] | None = None
@@ -191,6 +199,12 @@ class SharedOutbox:
             self.unanswered.append(request)
             self._requests.put(request)
         self._snapshots.put(message)
+        if self._cameras and news(message, self._shown, self._cameras):
+            none = message.sent[:0]
+            self._shown = replace(
+                message, observations=message.observations[-1:], sent=none, planned=none, request=None
+            )
+            self.watched.put(self._shown)
 
     def peek(self) -> Snapshot | None:
         """Worker only. Phase: hot."""
@@ -228,7 +242,7 @@ class _AnswerCodec:
 
     def write(self, slot: NDArray[Any], message: Result | Failure) -> None:
         if isinstance(message, Failure):
-            slot["failure"] = (message.words or "it gave no reason").encode()[:MOST_TEXT]
+            slot["failure"] = _told(message)
             return
         slot["epoch"], slot["tick"] = _key(message.request)
         slot["rows"][: len(message.rows)], slot["n_rows"] = message.rows, len(message.rows)
@@ -272,6 +286,36 @@ class SharedInbox:
         while unanswered and _key(unanswered[0]) != key:
             unanswered.popleft()  # of an epoch that is over: the worker never saw it, or was told to leave it
         return result(unanswered[0]) if unanswered else None
+
+
+@dataclass(frozen=True, slots=True)
+class SightCodec:
+    """What images came to, as `latent` numbers, or a failure."""
+
+    latent: int
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """One field each."""
+        return np.dtype([("failure", f"S{MOST_TEXT}"), ("tick", "i8"), ("epoch", "i8"), ("values", "f8", self.latent)])
+
+    def write(self, slot: NDArray[Any], message: Sight | Failure) -> None:
+        """Phase: hot, in the lookout."""
+        if isinstance(message, Failure):
+            slot["failure"] = _told(message)
+        else:
+            slot["tick"], slot["epoch"], slot["values"] = message.tick, message.epoch, message.values
+
+    def read(self, slot: NDArray[Any]) -> Sight | Failure:
+        """Phase: hot."""
+        slot.flags.writeable = False
+        if failure := slot["failure"].item():
+            return Failure(failure.decode(errors="replace"))
+        return Sight(int(slot["tick"]), int(slot["epoch"]), slot["values"])
+
+
+def _told(failure: Failure) -> bytes:
+    return (failure.words or "it gave no reason").encode()[:MOST_TEXT]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from rollahead.runtime.build import Drive, make_latency
 from rollahead.runtime.gauges import Gauges
 from rollahead.runtime.isolation import TRACE_S
 from rollahead.runtime.latency import LatencyModel
+from rollahead.runtime.lookout import Eye
 from rollahead.runtime.loop import REST_S
 from rollahead.runtime.planner import Planner
 from rollahead.runtime.realtime import Realtime
@@ -38,13 +39,15 @@ Watch = Callable[[Realtime], bool]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Live:
-    """How episodes are driven. latency: injected as real waiting; None for the planner's own."""
+    """How episodes are driven. latency: injected as real waiting; None for the planner's own; eye: of a corrector that
+    sees images."""
 
     drive: Drive
     planner: Planner
     latency: LatencyModel | None = None
     isolation: str = "thread"
     tuning: Tuning = field(default_factory=Tuning)
+    eye: Eye | None = None
 
     def runtime(self, make_robot: Callable[[], Robot], seed: int, trace_s: float = TRACE_S) -> Realtime:
         """A runtime that drives the robot so, with everything random drawn from `seed`."""
@@ -54,6 +57,7 @@ class Live:
             self.planner,
             isolation=self.isolation,
             latency=self.latency,
+            eye=self.eye,
             tuning=self.tuning,
             trace_s=trace_s,
         )

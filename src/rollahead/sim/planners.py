@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.build import VLASH, StrategyConfig
+from rollahead.runtime.build import VLASH, StrategyConfig, seeing_head
+from rollahead.runtime.lookout import Eye
 from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import Plan, Planner, ScriptedPlanner
 from rollahead.runtime.roll import Rollers, check_lookback
@@ -97,6 +98,15 @@ def _policy(
     sizes, own = camera_sizes(folder), brief.strategy
     planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, sizes, own, hurries=hurries)
     return Planning(planner, policy.spec.horizon, policy.spec.n_obs)
+
+
+def make_eye(strategy: StrategyConfig) -> Eye | None:
+    """The eye of the head that amends each row, if it sees images. Raises: ConfigError, if its file is damaged."""
+    if strategy.corrector is None or seeing_head(strategy) is None:
+        return None
+    from rollahead.policies.eye import read_eye
+
+    return read_eye(strategy.corrector)
 
 
 def _names(rename: Any) -> Mapping[str, str]:
