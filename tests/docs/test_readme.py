@@ -12,7 +12,7 @@ from benchmarks.jitter import lerobot_table
 from benchmarks.skeleton import study_table
 from benchmarks.train import MOVING, TASKS, delay_table
 
-from benchmarks import study
+from benchmarks import chunking, rti, study
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
