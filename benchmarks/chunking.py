@@ -52,7 +52,7 @@ LATENCIES: Mapping[str, Mapping[str, Any]] = {
     "spikes": {"name": "spikes", "ticks": MEDIAN, "probability": 0.05, "low": 15, "high": 20},
     "recorded": {"name": "recorded", "path": "diffusion_busy", "median": MEDIAN},
 }
-HORIZONS = (4, 8, 12, 16, 24)  # values of s that are tried, and d
+HORIZONS, TO_CHOOSE = (4, 8, 16, 24), 30  # values of s that are tried, and d; on so many episodes each
 BEYOND = 8  # ticks of prefix that a policy was trained for
 STEPS = 10_000  # of a head's training
 SHOWN = ("success", "success_ci", "time_s", "calls_per_s", "jerk", "switch_step")
@@ -85,6 +85,7 @@ WAYS: Mapping[str, Way] = {
     "rtc, pull to d + 10": Way(RTC, end=10),
     "tt_rtc": Way({"name": "tt_rtc"}, base="prefix"),
     "bid": Way({"name": "bid", "candidates": 8}),
+    "vlash, pull to 4": Way({**VLASH, "pull": True, "end": 4}),
     "naive + a2c2": Way(NAIVE, head="fresh"),
     "vlash + a2c2": Way(VLASH, head="fresh"),
     "naive + a2c2, state only": Way(NAIVE, head="state"),
@@ -200,7 +201,7 @@ def _played(cell: Cell, pool: Any) -> tuple[int, list[dict[str, Any]], list[Epis
     if cell.strategy.name == "tt_rtc" and d > BEYOND:
         raise ConfigError(f"the policy was trained for prefixes of {BEYOND}")
     run = partial(evaluate_all, workers=WORKERS, pool=pool)
-    tried, _ = candidates(cell, Search(sorted({*HORIZONS, d})))
+    tried, _ = candidates(cell, Search(sorted({*HORIZONS, d}), episodes=TO_CHOOSE))
     best, results = find_best(tried, run)
     (episodes,) = run([replace(cell, strategy=best)])
     return best.s, [one.row for one in results], episodes
