@@ -336,7 +336,8 @@ STILL = {"name": "still"}
 
 def _wrong_lags() -> Path:
     """What a step test of the robot has found (`benchmarks.model_error`), made wrong."""
-    found = json.loads((RESULTS / "tables" / "realtime_model_error.json").read_text())["identified"]
+    table = Path(__file__).parent / "results" / "tables" / "realtime_model_error.json"
+    found = json.loads(table.read_text())["identified"]["noiseless"]
     lags = [{**lag, "tau_s": WRONG * lag["tau_s"]} for lag in found["lags"]]
     path = PLAYED / "wrong" / "calibration.json"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks.figures import table
+from benchmarks.figures import load, table
 from benchmarks.jitter import lerobot_table
 from benchmarks.skeleton import study_table
 from benchmarks.train import MOVING, TASKS, delay_table
@@ -77,6 +77,17 @@ def test_the_tables_of_the_chunking_family_are_those_of_their_results(task: str)
 @pytest.mark.parametrize("net", rti.NETS)
 def test_the_tables_of_real_time_iteration_are_those_of_their_results(net: str) -> None:
     assert rti.table(net) in (ROOT / "docs" / "benchmarks.md").read_text()
+
+
+def test_what_the_readme_says_of_each_part_was_measured() -> None:
+    words = (ROOT / "README.md").read_text()
+    found = {row.name: row.value or 0.0 for row in load()}
+    assert f"{found['rti_calls_ratio_vs_ddpm100']:.0f} times fewer calls" in words
+    assert found["rti_success_loss_d8"] <= 0
+    late = found["deadline_miss_rate"], found["deadline_miss_rate_all_steps"]
+    assert "{:.0f} % of inferences late instead of {:.1f} %".format(*(100 * share for share in late)) in words
+    soon = found["reaction_p95_ratio_a2c2"], found["reaction_p95_ratio_a2c2_lag2"]
+    assert "reacts {:.0f} times sooner than `sync` (p95) with sensors in time, {:.0f} times".format(*soon) in words
 
 
 def test_the_figures_of_the_evidence_are_those_of_their_results() -> None:
