@@ -48,7 +48,7 @@ DELAYS = (0, 2, 4, 8, 12, 16)
 MEDIAN = 6  # ticks, of latencies that vary
 LATENCIES: Mapping[str, Mapping[str, Any]] = {
     **{str(d): {"name": "fixed", "ticks": d} for d in DELAYS},
-    "lognormal": {"name": "lognormal", "p50": MEDIAN, "p95": 9},
+    "lognormal": {"name": "lognormal", "p50": 4, "p95": 6, "median": MEDIAN},
     "spikes": {"name": "spikes", "ticks": MEDIAN, "probability": 0.05, "low": 15, "high": 20},
     "recorded": {"name": "recorded", "path": "diffusion_busy", "median": MEDIAN},
 }

@@ -1,0 +1,64 @@
+"""The comparison of the chunking family: what is played, and that what is told of it is what was played."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.chunking import LATENCIES, MEDIAN, WAYS, cell_of
+
+from benchmarks import chunking
+from rollahead.runtime.build import make_latency
+from rollahead.sim.evaluation import check
+
+HEADLESS = [name for name, way in WAYS.items() if way.head is None and way.base == "flow"]
+
+
+@pytest.mark.parametrize("task", chunking.TASKS)
+@pytest.mark.parametrize("name", HEADLESS)
+def test_each_way_that_needs_no_training_can_be_played(task: str, name: str) -> None:
+    check(replace(cell_of(task, WAYS[name], "4", 8), episodes=1))
+
+
+@pytest.mark.parametrize("name", [name for name in LATENCIES if not name.isdigit()])
+def test_latencies_that_vary_have_the_median_that_is_told(name: str) -> None:
+    model = make_latency(rate_hz=50.0, **LATENCIES[name])
+    assert np.median([model.sample(0, n).done for n in range(4000)]) == pytest.approx(MEDIAN, abs=0.01)
+
+
+def test_the_pull_ends_as_many_rows_after_d_as_its_name_says() -> None:
+    ends = {
+        name: cell_of("mole", WAYS[name], "8", 8).strategy.end for name in WAYS if name.startswith("rtc, pull to d")
+    }
+    assert ends == {"rtc, pull to d": 8, "rtc, pull to d + 4": 12, "rtc, pull to d + 10": 18}
+    assert cell_of("mole", WAYS["rtc, pull to d"], "spikes", 8).strategy.end == MEDIAN
+
+
+def test_what_is_fixed_is_planned_and_what_varies_is_estimated() -> None:
+    assert [cell_of("mole", WAYS["vlash"], name, 8).strategy.d for name in ("0", "12", "spikes")] == [0, 12, None]
+
+
+def told(folder: Path, task: str, latency: str, way: str, hits: list[bool]) -> None:
+    success = 100 * sum(hits) / len(hits)
+    said = {"task": task, "latency": latency, "way": way, "s": 8, "tried": [], "episodes": len(hits), "hits": hits}
+    said |= {"success": success, "success_ci": [success - 1, success + 1], "time_s": 0.5, "calls_per_s": 31.0}
+    said |= {"jerk": 1.0, "switch_step": 0.1, "took_s": 1.0}
+    (folder / f"{task}-{latency}-{way}.json").write_text(json.dumps(said))
+
+
+def test_a_gain_is_that_of_the_pairs_and_a_cell_stands_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("PLAYED", "RESULTS"):
+        monkeypatch.setattr(chunking, name, tmp_path)
+    monkeypatch.setattr("benchmarks.figures.RESULTS", tmp_path)
+    told(tmp_path, "mole", "12", "vlash", [True, False, False, False])
+    told(tmp_path, "mole", "12", "vlash + a2c2, state only", [True, True, False, False])
+    chunking.figures()
+    (row,) = json.loads((tmp_path / "denoise.json").read_text())
+    assert (row["name"], row["value"], row["goal"]) == ("a2c2_proprio_gain_d12", 25.0, ">= 5")
+    lines = {line.split(" | ")[0]: line for line in chunking.table("mole").splitlines()}
+    assert "25 <sub>24..26</sub>" in lines["| vlash"].split(" | ")[1 + list(LATENCIES).index("12")]
+    assert set(lines["| sync"].removesuffix(" |").split(" | ")[1:]) == {"\N{EN DASH}"}
+    assert "|  |" not in chunking.table("interception")
