@@ -24,7 +24,8 @@ def test_each_way_that_needs_no_training_can_be_played(task: str, name: str) -> 
 @pytest.mark.parametrize("name", [name for name in LATENCIES if not name.isdigit()])
 def test_latencies_that_vary_have_the_median_that_is_told(name: str) -> None:
     model = make_latency(rate_hz=50.0, **LATENCIES[name])
-    assert np.median([model.sample(0, n).done for n in range(4000)]) == pytest.approx(MEDIAN, abs=0.01)
+    ticks = np.array([model.sample(0, n).done for n in range(4000)])
+    assert (ticks < MEDIAN).mean() < 0.52 < 0.04 + (ticks <= MEDIAN).mean()
 
 
 def test_the_pull_ends_as_many_rows_after_d_as_its_name_says() -> None:
