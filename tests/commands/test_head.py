@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from rollahead.commands import head
 from rollahead.policies.eye import arrays_of, make_net, read_eye
 from rollahead.runtime.corrector import Head, HeadCard, read_head
 
@@ -31,9 +33,36 @@ SMALL = (
 REFUSED = {
     "no such base": (["policy.base=mole_flaw"], "no checkpoint 'mole_flaw'"),
     "an option": (["policy.wide=3"], "did you mean 'policy.width'"),
-    "a size": (["policy.width=0"], "too small; give sizes of at least 1"),
+    "a size": (["policy.width=0"], "policy.width is 0; give at least 1"),
+    "a lag": (["policy.lag=1000"], "policy.lag is 1000; give at most 5 ticks"),
+    "a base": (["policy.base=3"], "policy.base is 3; give a text"),
+    "a horizon": (["policy.horizon=8"], "policy.horizon"),
+    "what a base is trained for": (["offsets=3"], "offsets is of no use with policy=a2c2; leave it out"),
+    "a scale": (["scale={vx: 0.5}"], "scale is of no use with policy=a2c2"),
+    "images": (["policy.sight=3"], "policy.sight is of no use without policy.cameras"),
     "a sampler of others": (["sampler=ddim"], "sampler=ddim needs a policy that denoises by diffusion"),
 }
+
+
+def test_a_head_for_late_sensors_is_played_with_late_sensors(rollahead: Command) -> None:
+    assert rollahead("train", *SMALL, "policy.lag=2").status == 0
+    said = json.loads(Path("runs/mine/summary.json").read_text())
+    assert [cell["lag"] for cell in said["cells"]] == [2, 2]
+
+
+def test_a_head_does_not_learn_from_the_ticks_in_which_the_robot_wandered(
+    rollahead: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leads: list[int] = []
+    stored = head.stored_chunks
+
+    def noting(policy: Any, sampler: Any, frames: Any, config: Any, lead: int, seed: int) -> Any:
+        leads.append(lead)
+        return stored(policy, sampler, frames, config, lead, seed)
+
+    monkeypatch.setattr(head, "stored_chunks", noting)
+    assert rollahead("train", *SMALL, "demonstrations.wander=9").status == 0
+    assert leads == [9]
 
 
 def test_a_head_is_trained_evaluated_beside_its_base_and_taken_by_eval(rollahead: Command) -> None:
@@ -81,7 +110,7 @@ UNSEEN = {
     "no data set": (["dataset=null"], "policy.cameras is for a data set with images"),
     "no such camera": (["policy.cameras=[top]"], "there is no camera 'top'; Known: camera_0, camera_1; give one"),
     "a camera that is left out": (["cameras=[camera_0]"], "there is no camera 'camera_1'; did you mean 'camera_0'"),
-    "no number for them": (["policy.latent=0"], "too small; give sizes of at least 1"),
+    "no number for them": (["policy.latent=0"], "policy.latent is 0; give at least 1"),
     "an evaluation of nothing": (["evaluation.episodes=3"], "evaluation.episodes is of no use without task=..."),
 }
 
@@ -102,8 +131,8 @@ def test_without_a_task_the_base_must_be_named(filmed: Path, rollahead: Command)
 
 def test_a_head_that_sees_images_is_for_a_robot_with_cameras_and_not_for_a_simulation(rollahead: Command) -> None:
     card = HeadCard((), (), (), 32, cameras=("top",), latent=2)
-    head = Head(card, [(np.zeros((6, 0)), np.zeros(0))], np.zeros(6), np.ones(6), np.ones(0))
-    head.save(Path("head.npz"), arrays_of(make_net(1, 2)))
+    corrector = Head(card, [(np.zeros((6, 0)), np.zeros(0))], np.zeros(6), np.ones(6), np.ones(0))
+    corrector.save(Path("head.npz"), arrays_of(make_net(1, 2)))
     for command in (("eval",), ("run", "robot=loopback", "planner=wave", "planner.horizon=32")):
         said = refusal(rollahead(*command, "strategy.corrector=head.npz", "name=mine"), command[0])
         assert "there is no camera 'top'; Known: none" in said

@@ -18,6 +18,11 @@ REFUSED = {
     "no planner": ([], "give planner=policy with its checkpoint"),
     "no inferences": (["planner=flow", "inferences=0"], "inferences is 0; give at least 1"),
     "an option": (["planner=flow", "inference=3"], "did you mean 'inferences'"),
+    "no such answer": (["planner=flow", "warm=abc"], "warm is 'abc'; give true or false"),
+    "a latency": (["planner=flow", "latency=spikes"], "latency is of no use with warm=true; leave it out"),
+    "episodes": (["planner=flow", "episodes=7"], "episodes is of no use with warm=true"),
+    "a run": (["planner=flow", "run=runs/other"], "run is of no use with warm=true"),
+    "a warm sampler": (["planner=flow", "sampler=rti"], "from a sampler of cold starts; leave rti out"),
 }
 
 
@@ -47,3 +52,20 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(name: str, rollahead: Comm
     arguments, words = REFUSED[name]
     assert words in refusal(rollahead("calibrate", *SMALL, *arguments), "calibrate")
     assert not Path("runs/mine").exists()
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 8])
+def test_chunks_that_are_short_are_asked_for_as_often_as_they_overlap(
+    horizon: int, rollahead: Command, tmp_path: Path
+) -> None:
+    small = ("policy.width=8", "policy.depth=1", f"policy.horizon={horizon}", "offsets=0", "delay_input=false")
+    few = ("demonstrations.count=2", "demonstrations.ticks=20", "training.steps=1", "training.batch=4", "workers=1")
+    played = ("watch.episodes=1", "evaluation.episodes=1", "evaluation.delays=[0]")
+    assert rollahead("train", "task=mole", "policy=flow", *small, *few, *played, "name=short").status == 0
+    given = ("planner=policy", "planner.checkpoint=runs/short/checkpoint")
+    if horizon == 1:
+        assert "are over when the next is made" in refusal(rollahead("calibrate", *given, *SMALL), "calibrate")
+        return
+    ran = rollahead("calibrate", *given, *SMALL)
+    assert (ran.status, ran.err) == (0, "")
+    assert "6 requests" in ran.out

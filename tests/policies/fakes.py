@@ -66,9 +66,11 @@ class Gaussian(Fake):
         return MEAN + gain * (x - signal * MEAN)
 
     def denoise(self, context: Any, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        assert x.shape == (1, *self.shape)
-        assert t.shape == (1,)
+        assert x.shape[1:] == self.shape
+        assert t.shape == x.shape[:1]
         assert t.device == x.device
+        assert (t == t[0]).all()
+        t = t[0]
         self.asked.append(t.item())
         if isinstance(self.process, Flow):
             signal, noise = 1 - t.item(), t.item()

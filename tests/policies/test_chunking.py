@@ -113,6 +113,23 @@ def test_early_rows_count_most() -> None:
     assert made("bid").choose(torch.stack([first, last]), asked(1), KNOWN) == 1
 
 
+def test_rows_that_run_anyway_count_alike_and_those_after_less_and_less() -> None:
+    weights: list[list[float]] = []
+
+    def noting(chunks: torch.Tensor, known: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+        weights.append(given.tolist())
+        return chunks.new_zeros(len(chunks))
+
+    for delay in range(T):
+        BestOf(candidates=2, verifier=noting, decay=0.5).choose(torch.stack([KNOWN, KNOWN]), asked(delay), KNOWN)
+        assert weights[-1] == [1.0] * delay + [0.5**i for i in range(T - delay)]
+
+
+def test_a_chunk_that_is_no_numbers_is_not_chosen() -> None:
+    chunks = torch.stack([KNOWN + 1.0, KNOWN * float("nan"), KNOWN + 0.5])
+    assert made("bid", candidates=3).choose(chunks, asked(1), KNOWN) == 2
+
+
 def test_the_smoothest_chunk_can_be_taken_too() -> None:
     straight = torch.linspace(0, 1, T)[:, None].expand(T, A)
     chunks = torch.stack([straight + 0.1 * torch.tensor([1.0, -1.0] * (T // 2))[:, None], straight])
@@ -142,6 +159,13 @@ REFUSED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "a mask": ("rtc", None, {"mask": "linea"}, "there is no mask 'linea'; did you mean 'linear'"),
     "a Jacobian": ("rtc", None, {"jacobian": "half"}, "there is no Jacobian 'half'; Known: full, identity"),
     "an end": ("rtc", None, {"end": T + 1}, f"strategy.end is {T + 1}; give a row from 0 to {T}"),
+    "a pull away": ("rtc", None, {"beta": -1.0}, "strategy.beta is -1.0; give more than 0, and at most 1000"),
+    "too strong a pull": (
+        "vlash",
+        None,
+        {"pull": True, "beta": 1e9},
+        "strategy.beta is 1000000000.0; give more than 0",
+    ),
     "diffusion, guided": ("rtc", Gaussian(process=cosine()), {}, "strategy=rtc steers a policy that denoises by flow"),
     "diffusion, pulled": (
         "vlash",
@@ -173,3 +197,9 @@ def test_what_cannot_be_is_refused_with_what_to_do(name: str) -> None:
 def test_bid_takes_any_policy_that_denoises() -> None:
     assert isinstance(made("bid", Gaussian(process=cosine())), BestOf)
     assert isinstance(made("tt_rtc"), Prefix)
+
+
+def test_plans_that_all_start_from_the_last_one_are_not_chosen_among() -> None:
+    with pytest.raises(ConfigError, match=r"set sampler\.renoise=forward, or use another sampler"):
+        made("bid", sampler={"name": "rti"})
+    assert made("bid", sampler={"name": "rti", "renoise": "forward"}).candidates == 16

@@ -92,7 +92,7 @@ def test_only_requests_with_a_guess_are_kept_and_no_more_than_wanted() -> None:
 
 def test_no_guess_at_all_is_refused() -> None:
     policy, cold = cold_of(FLOW)
-    with pytest.raises(ConfigError, match="no request had a last plan to start from; give more"):
+    with pytest.raises(ConfigError, match="no request had a last plan to start from, so nothing can be measured"):
         measured(policy, cold, [])
 
 

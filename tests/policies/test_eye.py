@@ -30,7 +30,8 @@ def net(latent: int = 3) -> torch.nn.Module:
 
 
 def saved(folder: Path, card: HeadCard = CARD, latent: int = 3) -> Path:
-    head = Head(card, [(np.zeros((8, 1)), np.zeros(1))], np.zeros(8), np.ones(8), np.ones(1))
+    n = 5 + (card.latent + 1 if card.latent else 0)
+    head = Head(card, [(np.zeros((n, 1)), np.zeros(1))], np.zeros(n), np.ones(n), np.ones(1))
     head.save(folder / "head.npz", arrays_of(net(latent)))
     return folder / "head.npz"
 

@@ -1,6 +1,6 @@
 """The local planner, with policies that note what they are given, and with one that was trained."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -399,6 +399,42 @@ def test_a_planner_that_hurries_takes_as_many_steps_as_there_is_time_for_and_at_
     assert (calm.steps, calm.made, calm.cost) == (10, 0, 0.0)
 
 
+def gaussian(sampler: Mapping[str, Any], policy: Gaussian | None = None, **options: Any) -> LocalPlanner:
+    policy = policy or Gaussian(process=cosine(prediction="sample"))
+    robot = RobotSpec(
+        action=tuple(Dim(name, kind=Kind.VELOCITY) for name in policy.spec.action),
+        state=tuple(Dim(name) for name in policy.spec.state),
+        rate_hz=50.0,
+    )
+    return local_planner(policy, sampler, robot, Rollers(still), {}, **options)
+
+
+def requests(count: int, seed: int = 0) -> list[Request]:
+    """One in each tick, of one run."""
+    seen, rows = Observation(TICK, frozen(np.zeros(2))), frozen(np.zeros((6, 2)))
+    asked = [Snapshot(TICK + k, (seen,), rows[:0], rows, 0, seed, covered=6) for k in range(count)]
+    return [Request(one, one.tick, one.tick, None, 0) for one in asked]
+
+
+@pytest.mark.parametrize("spare, steps", [(100.0, 3), (7.0, 2), (4.0, 1)])
+def test_of_a_warm_start_those_steps_count_that_it_has_itself(spare: float, steps: int) -> None:
+    planner = gaussian({"name": "rti", "base": "ddim", "warm": [60, 30, 0]}, hurries=True)
+    cold, warm = (
+        planner.infer(one, lambda one=one: one.asked, Slow(left, 1.0))
+        for one, left in zip(requests(2), (100.0, spare), strict=True)
+    )
+    assert (cold.steps, cold.made) == (10, 0)
+    assert (warm.steps, warm.made) == (steps, Made.WARM | (Made.CUT if steps < 3 else 0))
+    assert warm.cost == pytest.approx((3 - steps) * 10 / 3)
+
+
+def test_every_candidate_is_a_call_at_every_step() -> None:
+    planner = gaussian({"name": "ddim", "steps": 3}, strategy=StrategyConfig("bid", candidates=5))
+    (request,) = requests(1)
+    made = planner.infer(request, lambda: request.asked)
+    assert (made.steps, made.calls) == (3, 15)
+
+
 # ---- chunks that are no numbers -------------------------------------------------------------------------------------
 
 
@@ -415,24 +451,27 @@ class Breaking(Gaussian):
 
 
 def inferred(bad: tuple[int, ...], count: int) -> list[Result]:
+    return [planner.infer(one, lambda one=one: one.asked) for planner, one in breaking(bad, requests(count))]
+
+
+def breaking(bad: tuple[int, ...], asked: list[Request]) -> Iterator[tuple[LocalPlanner, Request]]:
+    """A planner that breaks at the requests `bad`, and each request."""
     policy = Breaking(process=cosine(prediction="sample"))
     policy.bad = bad
-    robot = RobotSpec(
-        action=tuple(Dim(name, kind=Kind.VELOCITY) for name in policy.spec.action),
-        state=tuple(Dim(name) for name in policy.spec.state),
-        rate_hz=50.0,
-    )
-    planner = local_planner(policy, {"name": "rti", "base": "ddim", "warm": [20]}, robot, Rollers(still), {})
-    seen, rows = Observation(TICK, frozen(np.zeros(len(robot.state)))), frozen(np.zeros((6, 2)))
-    asked = [Snapshot(TICK + k, (seen,), rows[:0], rows, 0, 0, covered=6) for k in range(count)]
-    requests = [Request(one, one.tick, one.tick, None, 0) for one in asked]
-    return [planner.infer(request, lambda request=request: request.asked) for request in requests]
+    planner = gaussian({"name": "rti", "base": "ddim", "warm": [20]}, policy)
+    yield from ((planner, one) for one in asked)
 
 
 def test_a_chunk_that_is_no_numbers_is_refused_and_is_no_guess_for_the_next() -> None:
     results = inferred((0,), 3)
     assert [result.made for result in results] == [Made.REFUSED, 0, Made.WARM]
     assert all(np.isfinite(result.rows).all() for result in results)
+
+
+def test_those_of_another_run_are_not_counted_with_it() -> None:
+    asked = [*requests(2, seed=0), *requests(1, seed=1)]
+    results = [planner.infer(one, lambda one=one: one.asked) for planner, one in breaking((0, 1, 2), asked)]
+    assert all(result.made & Made.REFUSED for result in results)
 
 
 def test_the_third_in_a_row_is_let_through_for_the_runtime_to_end_with() -> None:

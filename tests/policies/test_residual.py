@@ -1,5 +1,7 @@
 """Training a head: on demonstrations of a robot whose right action is known."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +131,47 @@ def test_examples_are_of_the_frame_of_each_row_and_what_is_seen_is_as_old_as_sai
         assert training.head().card.lag == lag
 
 
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("lag", [0, 1, 3, 5])
+def test_what_is_seen_is_as_old_at_the_first_row_as_at_any_and_never_of_another_episode(lag: int, fresh: bool) -> None:
+    config = HeadConfig(every=1, lag=lag, fresh=fresh)
+    policy, stored = store(config, offsets=3)
+    training = HeadTraining(policy, FRAMES, stored, config, "blind", seed=0, held=0.1)
+    for chunk in (0, 3, 10, 15):  # of the first episode and of the second
+        t, place = int(stored.frame[chunk]), 0
+        start = int(FRAMES.bounds[FRAMES.place(t)[0]])
+        old = max(t - lag, start)
+        seen, _, _ = training._batch(np.array([[chunk, place]]))
+        scene = old if fresh else int(stored.seen[chunk])
+        assert seen[0, :2].tolist() == pytest.approx([FRAMES.state[old, 0], FRAMES.environment[scene, 0]])
+
+
+class Two(Blind):
+    """Is given two observations, and notes them."""
+
+    given: tuple[list[Observation], ...] = ()
+
+    @property
+    def spec(self) -> PolicySpec:
+        return replace(super().spec, n_obs=2)
+
+    def bind(self, context: object, observations: list[Observation], delay: int) -> torch.Tensor:
+        self.given = (*self.given, observations)
+        return super().bind(context, observations, delay)
+
+
+def test_a_base_of_several_observations_is_given_those_of_the_frames_before() -> None:
+    policy = Two(trained=Trained(offsets=2))
+    sampler = make_sampler({"name": "one_shot"}, policy)
+    made = list(stored_chunks(policy, sampler, FRAMES, HeadConfig(every=1), 0, seed=0))
+    for (t, seen, _), observations in zip(made, policy.given, strict=True):
+        start = int(FRAMES.bounds[FRAMES.place(t)[0]])
+        frames, scenes = [max(t - 1, start), t], [max(max(t - 1, start) - (t - seen), start), seen]
+        assert [one.tick for one in observations] == frames
+        assert [one.state[0] for one in observations] == pytest.approx([FRAMES.state[k, 0] for k in frames])
+        assert [one.environment[0] for one in observations] == pytest.approx([FRAMES.environment[k, 0] for k in scenes])
+
+
 def test_no_example_reaches_past_its_episode() -> None:
     policy, stored = store(HeadConfig(every=1))
     training = HeadTraining(policy, FRAMES, stored, HeadConfig(every=1), "blind", seed=0, held=0.1)
@@ -147,10 +190,19 @@ def test_the_episodes_that_are_measured_are_not_learned_from() -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [{"width": 0}, {"depth": 0}, {"every": 0}, {"lag": -1}, {"latent": 0}, {"sight": -1}]
+    "config, words",
+    [
+        ({"width": 0}, "policy.width is 0; give at least 1"),
+        ({"depth": 0}, "policy.depth is 0; give at least 1"),
+        ({"every": 0}, "policy.every is 0; give at least 1"),
+        ({"lag": -1}, "policy.lag is -1; give at least 0"),
+        ({"lag": 6}, "policy.lag is 6; give at most 5 ticks: what is older counts as stale"),
+        ({"latent": 0}, "policy.latent is 0; give at least 1"),
+        ({"sight": -1}, "policy.sight is -1; give at least 0"),
+    ],
 )
-def test_sizes_that_are_too_small_are_refused(config: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match="too small; give sizes of at least 1"):
+def test_numbers_that_cannot_be_are_refused_by_their_name(config: dict[str, int], words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
         HeadConfig(**config)
 
 

@@ -147,6 +147,13 @@ def test_a_chunk_too_far_off_its_guess_is_made_once_more_from_noise_and_both_are
     assert near().made == Made.WARM
 
 
+def test_one_that_was_rejected_is_a_cold_start_and_is_still_cut_where_time_is_up() -> None:
+    rti = Rti({"reject": 0.01, "refresh": 2})
+    assert [rti(guess).made for guess in (None, LAST, LAST)] == [0, Made.REJECTED, Made.REJECTED]
+    cut = Rti({"reject": 0.01})(more=lambda to_come: False)
+    assert cut.made == Made.REJECTED | Made.CUT
+
+
 def test_every_so_many_chunks_one_starts_from_noise() -> None:
     rti = Rti({"refresh": 3})
     assert [rti(guess).made for guess in (None, *[LAST] * 6)] == [0, 1, 1, 0, 1, 1, 0]
@@ -166,10 +173,24 @@ def test_a_guess_that_has_stuck_gets_noise_and_one_that_moves_does_not() -> None
 
 def test_when_time_is_up_the_chunk_is_that_of_the_step_that_was_made() -> None:
     rti = Rti({"base": "ddim", "warm": [20, 10, 0]}, DIFFUSION)
-    made = rti(more=lambda: len(rti.policy.asked) < 2)
+    asked: list[int] = []
+    made = rti(more=lambda to_come: asked.append(to_come) or len(rti.policy.asked) < 2)  # type: ignore[func-returns-value]
+    assert asked == [2, 1]
     assert (made.steps, made.made) == (2, Made.WARM | Made.CUT)
     whole = Rti({"base": "ddim", "warm": [20, 10]}, DIFFUSION)()
     assert torch.equal(made.chunks, whole.chunks)
+
+
+def test_it_says_whether_warm_starts_of_one_guess_differ() -> None:
+    for config, varies in (
+        ({"base": "ddim"}, False),
+        ({"base": "ddim", "renoise": "forward"}, True),
+        ({"base": "ddpm", "warm": [2, 0]}, True),
+    ):
+        rti = Rti(config, DIFFUSION)
+        several = rti.sampler(rti.policy, None, draws(3, *SHAPE), Draw(guess=LAST)).chunks
+        assert rti.sampler.varies is varies
+        assert bool((several[0] != several[1]).any()) is varies
 
 
 # ---- refusals -------------------------------------------------------------------------------------------------------
@@ -189,6 +210,11 @@ REFUSED: list[tuple[Mapping[str, Any], Any, str]] = [
     ({"warm": [20, 10, 0]}, FLOW, "give falling times of a flow"),
     ({"warm": []}, FLOW, "sampler.warm is []"),
     ({"renoise": "back"}, FLOW, "there is no renoise 'back'; Known: forward, none"),
+    ({"base": "rti"}, FLOW, "there is no base of the sampler 'rti'; Known: auto, ddim, ddpm, euler"),
+    ({"base": 5}, FLOW, "sampler.base is 5; give a text"),
+    ({"spacings": "leading"}, FLOW, "there is no option of the sampler 'spacings'; did you mean 'spacing'"),
+    ({"cold": 3}, FLOW, "there is no option of the sampler 'cold'"),
+    ({"stall_noise": -1.0}, FLOW, "sampler.stall_noise is -1.0; give 0.0 or more"),
     ({"discrete": "clipped"}, FLOW, "there is no way with discrete dimensions 'clipped'; did you mean 'clip'"),
     ({"reject": -1.0}, FLOW, "sampler.reject is -1.0; give 0.0 or more, or null"),
     ({"refresh": 0}, FLOW, "sampler.refresh is 0; give 1 or more, or null"),

@@ -121,6 +121,13 @@ def broken(folder: Path, how: str) -> Path:
         path.unlink()
     elif how == "text":
         path.write_text("no head")
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how in ("another shape", "no numbers"):
+        with np.load(path) as file:
+            arrays = dict(file)
+        arrays["layer0_w"] = arrays["layer0_w"][1:] if how == "another shape" else arrays["layer0_w"] * np.nan
+        np.savez(path, **arrays)
     elif how == "cut":
         path.write_bytes(path.read_bytes()[:100])
     else:
@@ -130,7 +137,9 @@ def broken(folder: Path, how: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("how", ["gone", "text", "cut", "card", "layer0_w", "layer0_b", "gain"])
+@pytest.mark.parametrize(
+    "how", ["gone", "text", "empty", "another shape", "no numbers", "cut", "card", "layer0_w", "layer0_b", "gain"]
+)
 def test_a_file_that_is_no_head_is_refused_by_its_path_with_what_to_do(how: str, tmp_path: Path) -> None:
     path = broken(tmp_path, how)
     with pytest.raises(ConfigError) as caught:

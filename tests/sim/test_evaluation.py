@@ -500,3 +500,14 @@ def test_sensors_that_are_late_are_late_in_the_trace() -> None:
     cell = Cell({"name": "mole"}, StrategyConfig("vlash", s=8, d=4), {"name": "fixed", "ticks": 4}, lag=2)
     ticks = run_episode(cell, WhackAMole(), 0).ticks
     assert ticks["state_age"].tolist() == [0, 1, *[2] * (len(ticks) - 2)]
+
+
+@pytest.mark.parametrize("others", [{"name": "bid", "candidates": 2}, {"name": "vlash", "pull": True}, {"name": "rtc"}])
+def test_cells_whose_chunks_are_made_to_agree_otherwise_do_not_share_a_planner(others: dict[str, Any]) -> None:
+    flow = {"name": "policy", "checkpoint": "mole_flow"}
+    first, second = (cell(planner=flow, ticks=2, episodes=1, s=4, d=2, **one) for one in (others, {"name": "vlash"}))
+    alone = [next(iter(evaluate(one))) for one in (first, second)]
+    evaluation._STAGES.clear()
+    together = [evaluation._measure(one, 0) for one in (first, second, first)]
+    for one, other in zip(together, [*alone, alone[0]], strict=True):
+        assert plain(one) == plain(other)

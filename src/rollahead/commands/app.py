@@ -150,6 +150,11 @@ def group(config: DictConfig, name: str) -> dict[str, Any]:
     return values
 
 
+def given_options() -> list[str]:
+    """The options that were given, without their values."""
+    return [override.split("=", 1)[0].lstrip("+~") for override in HydraConfig.get().overrides.task]
+
+
 def options(config: DictConfig, make: Callable[..., T], groups: Sequence[str]) -> T:
     """What stands in `config` beside its `groups` and the run folder, as `make` takes it.
 

@@ -20,6 +20,7 @@ from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import Drive, StrategyConfig
 from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.identify import FILE, Lag, calibration, identify, left_out
+from rollahead.runtime.options import check_kind
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
 from rollahead.runtime.run_folder import SUMMARY, TICKS, RunFolder, damaged, provenance
@@ -51,6 +52,7 @@ class CalibrateOptions:
 
 def main(config: DictConfig) -> None:
     """Calibrates the robot of `config`, or recommends a schedule for it, and leaves its run folder."""
+    check_kind("warm", config.warm, bool)
     if config.warm:
         from rollahead.commands import warm  # imports torch
 

@@ -186,7 +186,7 @@ def course_of(config: DictConfig) -> Course:
         task=None if config.get("task") is None else group(config, "task"),
         policy=group(config, "policy"),
         trained=Trained(chosen.offsets, chosen.delay_input, chosen.prefixes),
-        training=call(TrainingConfig, {**group(config, "training"), "seed": chosen.seed}, "training"),
+        training=call(TrainingConfig, group(config, "training"), "training", seed=chosen.seed),
         demonstrations=call(Demonstrations, group(config, "demonstrations"), "demonstrations"),
         watch=call(Watch, group(config, "watch"), "watch"),
         evaluation=call(Evaluation, group(config, "evaluation"), "evaluation"),

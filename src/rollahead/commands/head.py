@@ -6,7 +6,7 @@ runs/<name>/summary.json how it does; written last
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,28 +26,13 @@ from rollahead.policies.frames import CAMERA, Frames
 from rollahead.policies.residual import HeadConfig, HeadTraining, Stored, stored_chunks
 from rollahead.policies.samplers import make_sampler
 from rollahead.policies.shipped import find
-from rollahead.runtime.options import call
+from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
 from rollahead.runtime.spec import indices_of
-from rollahead.sim.evaluation import evaluate_all, summarise
+from rollahead.sim.evaluation import Cell, evaluate_all, summarise
 
 NAME, FILE = "a2c2", "head.npz"
 HELD = 0.05  # of the demonstrations, to measure with
-
-
-@dataclass(frozen=True, slots=True)
-class HeadOptions:
-    """What `policy` says of a head. base: the policy that it corrects."""
-
-    base: str
-    width: int
-    depth: int
-    every: int
-    fresh: bool
-    lag: int
-    cameras: Sequence[str]
-    latent: int
-    sight: int
 
 
 def main(config: DictConfig) -> None:
@@ -55,13 +40,14 @@ def main(config: DictConfig) -> None:
     if config.get("task") is None and OmegaConf.is_interpolation(config.policy, "base"):
         raise ConfigError("policy.base must be given with dataset=...; give the policy's folder, or its name")
     given = group(config, "policy")
-    del given["name"], given["horizon"]  # the latter is for whoever plays
-    chosen = call(HeadOptions, given, "policy")
-    own = HeadConfig(**{field.name: getattr(chosen, field.name) for field in fields(HeadConfig)})
-    policy = load_policy(find(chosen.base))
+    del given["name"]
+    check_kind("policy.base", base := given.pop("base"), str)
+    own = call(HeadConfig, given, "policy")
+    policy = load_policy(find(base))
     if policy.spec.cameras:
-        raise ConfigError(f"{chosen.base} sees images, and chunks are stored without; give a base without cameras")
-    course = course_of(config)
+        raise ConfigError(f"{base} sees images, and chunks are stored without; give a base without cameras")
+    course = replace(course_of(config), policy={"horizon": policy.spec.horizon})
+    cells = [replace(cell, lag=own.lag) for cell in course.cells(find(base))]
     _check_cameras(course, own.cameras)
     sampler = make_sampler(group(config, "sampler"), policy)
     folder = run_folder(config)
@@ -74,7 +60,7 @@ def main(config: DictConfig) -> None:
         chunks = list(track(made, "storing chunks", total, console=console()))
     stored = Stored(*(np.array([one[i] for one in chunks]) for i in range(3)))
     seed = course.options.seed
-    training = HeadTraining(policy, frames, stored, own, chosen.base, seed=seed, held=HELD, pictures=pictures)
+    training = HeadTraining(policy, frames, stored, own, base, seed=seed, held=HELD, pictures=pictures)
     wanted = course.training
     with steps(console(), 0, wanted.steps) as shown:
         for step in training.run(wanted.steps, wanted.batch, wanted.learning_rate):
@@ -82,7 +68,7 @@ def main(config: DictConfig) -> None:
     left, before = training.error()
     training.save(folder.path / FILE)
     console().print(f"of the residuals of demonstrations held out {100 * left / before:.0f} % are left")
-    _evaluate(course, chosen.base, folder, {"left": left / before})
+    _evaluate(course, cells, folder, {"left": left / before})
 
 
 def _check_cameras(course: Course, cameras: Sequence[str]) -> None:
@@ -101,10 +87,9 @@ def _pictures(frames: Frames, cameras: Sequence[str]) -> torch.Tensor:
     return torch.cat(list(track(blocks, "shrinking images", -(-len(frames) // BLOCK), console=console())))
 
 
-def _evaluate(course: Course, base: str, folder: RunFolder, said: Mapping[str, Any]) -> None:
-    """Plays the task without the head and with it."""
+def _evaluate(course: Course, plain: Sequence[Cell], folder: RunFolder, said: Mapping[str, Any]) -> None:
+    """Plays the cells `plain` as they are, without the head, and with it."""
     corrector = str(folder.path / FILE)
-    plain = [replace(cell, planner={"name": "policy", "checkpoint": base}) for cell in course.cells(folder.path)]
     headed = [replace(cell, strategy=replace(cell.strategy, corrector=corrector)) for cell in plain]
     cells = [cell for pair in zip(plain, headed, strict=True) for cell in pair]
     ran = evaluate_all(cells, workers=course.options.workers) if cells else iter(())

@@ -27,6 +27,7 @@ def describe(cell: Cell, figures: Mapping[str, Any]) -> dict[str, Any]:
         "planner": dict(cell.planner),
         "roller": dict(cell.roller),
         "sampler": dict(cell.sampler),
+        "lag": cell.lag,
         "rate_hz": make_task(**cell.task).spec.rate_hz,
         "figures": finite(figures),
     }

@@ -15,13 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from rollahead.commands import head
-from rollahead.commands.app import console, report_on, run_folder
+from rollahead.commands.app import console, given_options, report_on, run_folder
 from rollahead.commands.course import Course, course_of, rehearse
 from rollahead.commands.progress import steps
 from rollahead.commands.results import describe, table, write_records
@@ -31,12 +30,15 @@ from rollahead.runtime.interrupts import deferred, interrupts
 from rollahead.runtime.run_folder import CONFIG, SUMMARY, RunFolder, finite, provenance
 from rollahead.sim.evaluation import Episode, evaluate, evaluate_all, summarise
 
+UNSEEING = ("policy.latent", "policy.sight")
 STATE, LOG = "training.pt", "training.jsonl"
 IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # when which options are of no use
     ("with dataset=...", lambda config: config.dataset is not None, ("demonstrations",)),
     ("without dataset=...", lambda config: config.dataset is None, ("rename", "cameras")),
     ("without task=...", lambda config: config.get("task") is None, ("evaluation", "watch.episodes")),
     ("without task=...", lambda config: config.get("task") is None and not _is_head(config), ("sampler",)),
+    ("with policy=a2c2", lambda config: _is_head(config), ("offsets", "delay_input", "prefixes", "scale", "watch")),
+    ("without policy.cameras", lambda config: _is_head(config) and not config.policy.cameras, UNSEEING),
 )
 
 
@@ -68,7 +70,7 @@ def _chosen(config: DictConfig) -> DictConfig:
 
     Raises: ConfigError, if an option was given that is of no use.
     """
-    given = _given()
+    given = given_options()
     if config.dataset is not None and config.get("task") is not None and not any(map(_under("task"), given)):
         config.task = None
     for when, holds, options in IDLE:
@@ -78,11 +80,6 @@ def _chosen(config: DictConfig) -> DictConfig:
     return config
 
 
-def _given() -> list[str]:
-    """The options that were given, without their values."""
-    return [override.split("=", 1)[0].lstrip("+~") for override in HydraConfig.get().overrides.task]
-
-
 def _under(option: str) -> Callable[[str], bool]:
     return lambda key: key == option or key.startswith(f"{option}.")
 
@@ -90,7 +87,7 @@ def _under(option: str) -> Callable[[str], bool]:
 def _begun(path: Path) -> RunFolder:
     """The run in `path`, to go on with. Raises: ConfigError, if it is finished, or other options are given as well."""
     folder = RunFolder.again(path)
-    if others := [key for key in _given() if key != "resume"]:
+    if others := [key for key in given_options() if key != "resume"]:
         raise ConfigError(
             f"resume goes on with {path} as it was begun, so {', '.join(others)} cannot be set any more; leave it out, "
             "or begin a new training"

@@ -9,11 +9,12 @@ from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rollahead.commands.app import console, group, options, run_folder
+from rollahead.commands.app import console, given_options, group, options, run_folder
+from rollahead.commands.recommend import STEPS
 from rollahead.errors import ConfigError
 from rollahead.policies.contraction import FILE, Curve, Noting, Tried, measured, write_curve
 from rollahead.policies.local import LocalPlanner
-from rollahead.policies.samplers import Steps
+from rollahead.policies.samplers import RTI, Steps
 from rollahead.policies.shipped import FOLDER, find
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.run_folder import SUMMARY, provenance
@@ -21,8 +22,8 @@ from rollahead.sim.evaluation import Cell, planning_of, run_episode
 from rollahead.sim.task import make_task
 
 GROUPS = ("task", "planner", "sampler", "roller", "robot", "latency")
-SHORT = StrategyConfig("vlash", s=8, d=4)
-LATENCY = {"name": "fixed", "ticks": 4}
+IDLE = ("latency", "robot", "isolation", "horizon", "speed", "episodes", "workers", *STEPS)
+SHORT, DELAY = 8, 4  # ticks: the execution horizon, where chunks are long enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,25 @@ class WarmOptions:
 
 def main(config: DictConfig, others: tuple[str, ...]) -> None:
     """Measures, says, and writes it beside the checkpoint."""
+    if idle := [key for key in given_options() if key.partition(".")[0] in IDLE]:
+        raise ConfigError(f"{idle[0]} is of no use with warm=true; leave it out")
     own = {field.name for field in fields(WarmOptions)}
     chosen = options(config, WarmOptions, (*GROUPS, *(name for name in others if name not in own)))
     if config.get("planner") is None or config.planner.get("name") != "policy":
         raise ConfigError("warm=true is of a policy that denoises; give planner=policy with its checkpoint")
-    cell = Cell(group(config, "task"), SHORT, LATENCY, group(config, "planner"), group(config, "roller"))
-    cell = replace(cell, sampler=group(config, "sampler"), seed=chosen.seed, reactions=False)
+    sampler, strategy = group(config, "sampler"), StrategyConfig("vlash")
+    if sampler["name"] == RTI:
+        raise ConfigError(
+            f"warm=true finds the levels of sampler={RTI}, from a sampler of cold starts; leave {RTI} out"
+        )
+    cell = Cell(
+        group(config, "task"),
+        strategy,
+        {"name": "fixed", "ticks": 0},
+        group(config, "planner"),
+        group(config, "roller"),
+    )
+    cell = replace(cell, sampler=sampler, seed=chosen.seed, reactions=False)
     task = make_task(**cell.task)
     planning = planning_of(cell, task)
     planner = planning.planner
@@ -53,11 +67,16 @@ def main(config: DictConfig, others: tuple[str, ...]) -> None:
     cold = planner.sampler
     if not isinstance(cold, Steps):
         raise ConfigError(f"warm=true is of a policy that denoises, and {policy.name} makes its chunk at once")
+    schedule = _schedule(planning.horizon)
+    cell = replace(cell, strategy=schedule, latency={"name": "fixed", "ticks": schedule.d})
     folder = run_folder(config)
     planner.sampler = noting = Noting(cold, chosen.inferences)
     seed = chosen.seed
     while not noting.full:
+        before = len(noting.asked)
         run_episode(cell, task, seed, planning=planning)
+        if len(noting.asked) == before:
+            raise ConfigError(f"no request of episode {seed} had a last plan to start from, so nothing can be measured")
         seed += 1
     with torch.inference_mode():
         curve = measured(policy, cold, noting.asked, chosen.seed)
@@ -66,6 +85,19 @@ def main(config: DictConfig, others: tuple[str, ...]) -> None:
     written = write_curve(where, curve)
     folder.write_json(SUMMARY, {"command": "calibrate", "warm": str(written), **provenance(chosen.seed)})
     _say(curve, written)
+
+
+def _schedule(horizon: int) -> StrategyConfig:
+    """One by which a chunk of `horizon` rows is not over when the next is made.
+
+    Raises: ConfigError, if there is none.
+    """
+    s = min(SHORT, horizon // 2)
+    if s < 1:
+        raise ConfigError(
+            f"chunks of {horizon} row are over when the next is made, and no start for it; use longer ones"
+        )
+    return StrategyConfig("vlash", s=s, d=min(DELAY, s))
 
 
 def _say(curve: Curve, written: Path) -> None:

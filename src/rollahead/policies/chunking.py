@@ -11,6 +11,7 @@ last plan are its rows without holds, as many as there are: nothing is ever pull
 Threads: the worker's alone.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from rollahead.errors import ConfigError, InferenceError, unknown_name
 from rollahead.policies.policy import Policy
 from rollahead.policies.process import Flow
 from rollahead.policies.samplers import Sampler
+from rollahead.policies.samplers.rti import Rti
 from rollahead.policies.samplers.sampler import Free, Steering
 from rollahead.policies.steering import MASKS, Given, Guided, soft_mask
 from rollahead.runtime.build import StrategyConfig
@@ -29,7 +31,7 @@ from rollahead.runtime.messages import Request
 
 GROUP = "rollahead.verifiers"  # of other packages
 Verifier = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-MOST_CANDIDATES = 256
+MOST_CANDIDATES, MOST_BETA = 256, 1000
 
 
 class Chunking(Protocol):
@@ -115,7 +117,8 @@ class BestOf(Plain):
         """The cheapest. Phase: hot."""
         n = min(len(known), chunks.shape[1])
         weights = self.decay ** (torch.arange(n, device=chunks.device) - request.delay).clamp(min=0).float()
-        return int(self.verifier(chunks, known[:n], weights).argmin())
+        cost = self.verifier(chunks, known[:n], weights)
+        return int(cost.nan_to_num(nan=math.inf).argmin())  # one that is no numbers is not chosen
 
 
 def agreement(chunks: torch.Tensor, known: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -156,9 +159,11 @@ def _guidance(strategy: StrategyConfig, policy: Policy, sampler: Sampler) -> Chu
     if strategy.jacobian not in JACOBIANS:
         raise unknown_name("Jacobian", strategy.jacobian, JACOBIANS)
     rows = policy.shape[0]
-    end = max(rows - strategy.s, 0) if strategy.end is None else strategy.end
+    end = min(max(rows - strategy.s, 0), rows) if strategy.end is None else strategy.end
     if not 0 <= end <= rows:
         raise ConfigError(f"strategy.end is {end}; give a row from 0 to {rows}, from which on nothing is pulled")
+    if strategy.beta is not None and not 0 < strategy.beta <= MOST_BETA:
+        raise ConfigError(f"strategy.beta is {strategy.beta}; give more than 0, and at most {MOST_BETA}")
     most = float(sampler.calls) if strategy.beta is None else strategy.beta
     return Guidance(rows=rows, mask=strategy.mask, end=end, most=most, full=JACOBIANS[strategy.jacobian])
 
@@ -176,6 +181,11 @@ def _prefix(strategy: StrategyConfig, policy: Policy, sampler: Sampler) -> Chunk
 def _best_of(strategy: StrategyConfig, policy: Policy, sampler: Sampler) -> Chunking:
     if not 1 <= strategy.candidates <= MOST_CANDIDATES:
         raise ConfigError(f"strategy.candidates is {strategy.candidates}; give from 1 to {MOST_CANDIDATES}")
+    if isinstance(sampler, Rti) and not sampler.varies:
+        raise ConfigError(
+            "strategy=bid chooses among plans that differ by their noise, and with sampler=rti all start from the last "
+            "one; set sampler.renoise=forward, or use another sampler"
+        )
     verifier = load(GROUP, "verifier", strategy.verifier, "add what its package needs", VERIFIERS)
     return BestOf(candidates=strategy.candidates, verifier=verifier)
 

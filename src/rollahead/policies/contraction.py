@@ -102,7 +102,7 @@ def lists(process: Process) -> Iterator[tuple[float, ...]]:
 def measured(policy: Denoiser, cold: Steps, asked: Sequence[tuple[Context, torch.Tensor]], seed: int = 0) -> Curve:
     """What warm starts come to on the requests `asked`. Raises: ConfigError, if there are none."""
     if not asked:
-        raise ConfigError("no request had a last plan to start from; give more episodes, or a shorter strategy.s")
+        raise ConfigError("no request had a last plan to start from, so nothing can be measured")
     rng = generator("contraction", seed)
     shape = (1, *policy.shape)
 

@@ -53,7 +53,8 @@ class LocalPlanner:
         hurries: bool = False,
     ) -> None:
         self._hurries = hurries
-        self._refused = 0  # in a row
+        self._refused = 0  # in a row, in this run
+        self._run: tuple[int, ...] = ()
         self._memory = memory
         self._chunking = chunking
         self.policy = policy
@@ -70,9 +71,9 @@ class LocalPlanner:
             bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
             known = [self._mapping.observation(seen) for seen in bound]
             context = self.policy.bind(context, known, self._ahead(request, bound[-1]))
-            hurry = Hurry(timer if self._hurries else UNHURRIED, self.sampler.calls)
+            hurry = Hurry(timer if self._hurries else UNHURRIED)
             chunk, drawn = self._drawn(request, context, hurry)
-            rows, made = self._checked(self.policy.rows(chunk), drawn.made)
+            rows, made = self._checked(request, self.policy.rows(chunk), drawn.made)
             if self._memory is not None and not made & Made.REFUSED:
                 self._memory.keep(request, chunk, rows)
         return Result(
@@ -86,15 +87,17 @@ class LocalPlanner:
             made=made,
         )
 
-    def _checked(self, rows: FloatArray, made: int) -> tuple[FloatArray, int]:
+    def _checked(self, request: Request, rows: FloatArray, made: int) -> tuple[FloatArray, int]:
         """`rows`, or others in their place where they are no numbers and were before `MOST_REFUSED` times in a row; and
         how they were made."""
-        self._refused = 0 if np.isfinite(rows).all() else self._refused + 1
+        before = self._refused if request.seed[:2] == self._run else 0
+        self._run = request.seed[:2]
+        self._refused = 0 if np.isfinite(rows).all() else before + 1
         if 0 < self._refused < MOST_REFUSED:
             return np.zeros_like(rows), made | int(Made.REFUSED)
         return rows, made
 
-    def _drawn(self, request: Request, context: Context, more: Callable[[], bool]) -> tuple[torch.Tensor, Sampled]:
+    def _drawn(self, request: Request, context: Context, more: Callable[[int], bool]) -> tuple[torch.Tensor, Sampled]:
         """The chunk (T, A) for `request`, and how it was drawn."""
         policy, memory, chunking = self.policy, self._memory, self._chunking
         noise = noise_of(request, policy, chunking.candidates)
@@ -178,23 +181,23 @@ def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:
 
 
 class Hurry:
-    """Whether there is time for another step of denoising, by what those before took. of: steps in all."""
+    """Whether there is time for another step of denoising, by what those before took."""
 
-    def __init__(self, timer: Timer, of: int) -> None:
-        self._timer, self._of = timer, of
-        self._steps = 0
+    def __init__(self, timer: Timer) -> None:
+        self._timer = timer
+        self._steps = self._to_come = 0
         self._left = self._at_first = timer.left(0.0)
 
-    def __call__(self) -> bool:
-        """Called after each step but the last. Phase: hot."""
-        self._steps += 1
-        self._left = self._timer.left(self._steps / self._of)
+    def __call__(self, to_come: int) -> bool:
+        """Called after each step but the last; to_come: steps. Phase: hot."""
+        self._steps, self._to_come = self._steps + 1, to_come
+        self._left = self._timer.left(self._steps / (self._steps + to_come))
         return self._left >= self._step - 1e-9
 
     @property
     def saved(self) -> float:
         """Ticks that the steps left out would have taken."""
-        return self._step * max(self._of - self._steps, 0)
+        return self._step * self._to_come
 
     @property
     def _step(self) -> float:

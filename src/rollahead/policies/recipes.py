@@ -73,7 +73,7 @@ def make_trainee(config: Mapping[str, Any], sizes: Sizes) -> Trainee:
     if name not in RECIPES:
         raise unknown_name("policy", name, RECIPES)
     try:
-        trainee: Trainee = call(RECIPES[name], {"sizes": sizes, **options}, "policy")
+        trainee: Trainee = call(RECIPES[name], options, "policy", sizes=sizes)
     except ValueError as error:  # what LeRobot's configurations refuse
         words = " ".join(str(error).split()).removesuffix(".")
         raise ConfigError(

@@ -29,12 +29,14 @@ from rollahead.policies.policy import Policy
 from rollahead.policies.samplers import Sampler
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.corrector import Head, HeadCard, features
+from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import indices_of
 
 REMEDY = "give a data set that has it"
 LEAST = 1e-6  # of a scale
+MOST_LAG = GuardConfig().stale_ticks
 BLOCK = 512  # of images that are measured at a time
 Ints = NDArray[np.intp]
 
@@ -54,10 +56,12 @@ class HeadConfig:
     sight: int = 12
 
     def __post_init__(self) -> None:
-        if min(self.width, self.depth, self.every, self.latent) < 1 or min(self.lag, self.sight) < 0:
-            raise ConfigError(
-                f"{self} has a number that is too small; give sizes of at least 1, and no negative lag or sight"
-            )
+        least = {"width": 1, "depth": 1, "every": 1, "latent": 1, "lag": 0, "sight": 0}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ConfigError(f"policy.{name} is {getattr(self, name)}; give at least {bound}")
+        if self.lag > MOST_LAG:
+            raise ConfigError(f"policy.lag is {self.lag}; give at most {MOST_LAG} ticks: what is older counts as stale")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,8 +93,13 @@ def stored_chunks(
     for start, stop in pairwise(frames.bounds.tolist()):
         for t in range(start + lead, stop, config.every):
             delay = min(int(rng.integers(policy.trained.offsets + 1)), t - start)
-            seen = Observation(t, frozen(frames.state[t, state]), frozen(frames.environment[t - delay, environment]))
-            context = policy.bind(policy.encode([{}] * policy.spec.n_obs, ""), [seen] * policy.spec.n_obs, delay)
+            seen = [
+                Observation(
+                    k, frozen(frames.state[k, state]), frozen(frames.environment[max(k - delay, start), environment])
+                )
+                for k in (max(t - back, start) for back in reversed(range(policy.spec.n_obs)))
+            ]
+            context = policy.bind(policy.encode([{}] * policy.spec.n_obs, ""), seen, delay)
             drawn = sampler(policy, context, _noise(policy, rng))
             yield t, t - delay, policy.rows(drawn.chunks[0])
 
@@ -136,7 +145,7 @@ class HeadTraining:
             for feature, names in own.items()
         }
         self._rng = generator("head", seed)
-        pairs = _pairs(frames, stored, config.lag, policy.spec.horizon)
+        pairs = _pairs(frames, stored, policy.spec.horizon)
         episode = np.searchsorted(frames.bounds, stored.frame[pairs[:, 0]], side="right") - 1
         apart = episode < max(round(held * frames.episodes), 1)
         self._pairs, self._held = pairs[~apart], pairs[apart]
@@ -214,7 +223,7 @@ class HeadTraining:
         what these come to is still 0 among the features."""
         frames, stored, chunk, place = self._frames, self._stored, pairs[:, 0], pairs[:, 1]
         now = stored.frame[chunk] + place
-        fresh = np.maximum(now - self._card.lag, stored.frame[chunk])
+        fresh = self._before(now, self._card.lag)
         rows = stored.rows[chunk, place]
         scene = fresh if self._card.fresh else stored.seen[chunk]
         state = frames.state[fresh][:, self._columns[STATE]].astype(np.float64)
@@ -228,13 +237,16 @@ class HeadTraining:
         """(B,), the frames of the images that are seen at frames `now` (B,), in the same episode."""
         if not self._card.cameras:
             return now
-        age = self._card.lag + self._rng.integers(self._card.sight + 1, size=len(now))
+        return self._before(now, self._card.lag + self._rng.integers(self._card.sight + 1, size=len(now)))
+
+    def _before(self, now: Ints, ticks: Ints | int) -> Ints:
+        """(B,), the frames so many `ticks` before frames `now` (B,), in the same episode."""
         start = self._frames.bounds[np.searchsorted(self._frames.bounds, now, side="right") - 1]
-        made: Ints = np.maximum(now - age, start)
+        made: Ints = np.maximum(now - ticks, start)
         return made
 
 
-def _pairs(frames: Frames, stored: Stored, lag: int, horizon: int) -> Ints:
+def _pairs(frames: Frames, stored: Stored, horizon: int) -> Ints:
     """(n, 2): each chunk with each of its places that is within the episode."""
     stop = frames.bounds[np.searchsorted(frames.bounds, stored.frame, side="right")]
     chunks, places = np.meshgrid(np.arange(len(stored.frame)), np.arange(horizon), indexing="ij")

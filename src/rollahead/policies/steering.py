@@ -5,7 +5,7 @@
 
 Row 0 is for the tick of the observation. Both are for flow policies. T: rows of the network; n: rows that are known.
 
-Hot path: all but `soft_mask`, in the worker.
+Hot path: all of it, in the worker.
 """
 
 from collections.abc import Callable, Mapping

@@ -149,8 +149,8 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
     techniques |= {"guidance"} if config.pull else set()
     check_techniques(techniques | ({"correction"} if config.corrector is not None else set()))
     check_schedule(config.name, *_schedule(config, SpeedUp(spec, config.q).horizon(horizon), delay), delay)
-    own = {"config": config, "trigger": TRIGGERS[config.trigger](config), "spec": spec}
-    made: Strategy = call(make, {**config.options, **own}, "strategy.options")
+    trigger = TRIGGERS[config.trigger](config)
+    made: Strategy = call(make, config.options, "strategy.options", config=config, trigger=trigger, spec=spec)
     return made
 
 

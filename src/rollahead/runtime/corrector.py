@@ -128,12 +128,15 @@ def read_head(path: str | Path) -> Head:
         card = call(HeadCard, json.loads(arrays.pop("card").tobytes()), "card")
         count = sum(name.endswith("_w") for name in arrays)
         layers = [(arrays[f"layer{i}_w"], arrays[f"layer{i}_b"]) for i in range(count)]
-        if not layers:
-            raise KeyError("layer0_w")
-        return Head(card, layers, arrays["shift"], arrays["scale"], arrays["gain"])
+        head = Head(card, layers, arrays["shift"], arrays["scale"], arrays["gain"])
+        seen = len(card.state) + len(card.environment) + len(card.action) + 3 + (card.latent + 1 if card.latent else 0)
+        fits = head.residual(np.zeros(seen)).shape == (len(card.action),) and head.shift.shape == (seen,)
+        if not (layers and fits and all(np.isfinite(array).all() for array in arrays.values())):
+            raise ValueError("arrays of other shapes, or that are no numbers")
+        return head
     except OSError as error:
         raise ConfigError(f"there is no corrector at {path}; give the file of one, or {REMEDY}") from error
-    except (BadZipFile, ValueError, KeyError, TypeError, ConfigError) as error:
+    except (BadZipFile, EOFError, IndexError, ValueError, KeyError, TypeError, ConfigError) as error:
         raise ConfigError(f"{path} is no corrector, or a damaged one; give the file of one, or {REMEDY}") from error
 
 

@@ -22,8 +22,9 @@ ALIKE: Mapping[Any, Any] = {Sequence: list, tuple: list, Mapping: dict}  # of hi
 TYPES: Mapping[Any, Any] = {int: int, float: int | float, bool: bool, str: str, list: list | tuple, dict: Mapping}
 
 
-def call(make: Callable[..., T], options: Mapping[str, Any], where: str = "") -> T:
-    """`make(**options)`. where: the group that the options belong to, named in what is refused.
+def call(make: Callable[..., T], options: Mapping[str, Any], where: str = "", **given: Any) -> T:
+    """`make(**options, **given)`. where: the group that the options belong to, named in what is refused; given: what is
+    nobody's option.
 
     Raises: ConfigError, if `make` has no such option, needs one that is not given, or takes another kind of value, or
     a number is NaN or infinite.
@@ -31,14 +32,15 @@ def call(make: Callable[..., T], options: Mapping[str, Any], where: str = "") ->
     parameters = inspect.signature(make).parameters
     prefix = f"{where}." if where else ""
     hints = get_type_hints(make.__init__ if inspect.isclass(make) else make)
+    known = parameters.keys() - given.keys()
     for name, value in options.items():
-        if name not in parameters:
-            raise unknown_name(f"option {f'of the {where}' if where else 'called'}", name, parameters)
+        if name not in known:
+            raise unknown_name(f"option {f'of the {where}' if where else 'called'}", name, known)
         check_kind(f"{prefix}{name}", value, hints.get(name, Any))
     for name, parameter in parameters.items():
-        if name not in options and parameter.default is parameter.empty:
+        if name in known - options.keys() and parameter.default is parameter.empty:
             raise ConfigError(f"{prefix}{name} must be given; add {prefix}{name}=...")
-    return make(**options)
+    return make(**options, **given)
 
 
 def check_kind(name: str, value: Any, hint: Any, *, endless: bool = False) -> None:

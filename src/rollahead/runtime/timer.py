@@ -63,7 +63,7 @@ class LatencyTimer:
     @property
     def done(self) -> int:
         """The ticks after which the result is there, if it ended with that share."""
-        return max(math.ceil(self._took - 1e-9), self.latency.bind)
+        return math.ceil(self._took - 1e-9)
 
     @property
     def _took(self) -> float:

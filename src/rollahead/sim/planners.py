@@ -58,7 +58,8 @@ def make_planning(
     check_kind("planner.name", name, str)
     if name not in PLANNERS:
         raise unknown_name("planner", name, PLANNERS)
-    made: Planning = call(PLANNERS[name], {"brief": Brief(scene, rollers, sampler, strategy), **options}, "planner")
+    brief = Brief(scene, rollers, sampler, strategy)
+    made: Planning = call(PLANNERS[name], options, "planner", brief=brief)
     check_lookback(rollers.state, made.horizon // max(strategy.q, 1))
     return made
 

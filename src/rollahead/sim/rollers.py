@@ -44,7 +44,7 @@ def make_rollers(config: Mapping[str, Any], scene: Scene) -> Rollers:
     options = dict(config)
     name = options.pop("name", None)
     make = load(GROUP, "roller", name, "add what its package needs", ROLLERS)
-    made: Rollers | StateRoller = call(make, {"scene": scene, **options}, "roller")
+    made: Rollers | StateRoller = call(make, options, "roller", scene=scene)
     return made if isinstance(made, Rollers) else Rollers(made)
 
 

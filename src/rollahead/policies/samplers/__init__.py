@@ -12,6 +12,7 @@ A sampler draws no random number of its own: all noise is what it is given, the 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
@@ -40,7 +41,9 @@ __all__ = [
 ]
 
 AUTO, RTI = "auto", "rti"
-OF_COLD = ("steps", "spacing")  # options of the sampler that RTI starts cold with
+BASES = (AUTO, "ddim", "ddpm", "euler")  # samplers that RTI starts cold with
+OF_COLD = ("steps", "spacing")  # options of these
+OF_RTI = signature(make_rti).parameters.keys() - {"cold"} | {"base"}
 FEW_DIFFUSION, FEW_FLOW = 10, 5  # steps of `auto`
 
 
@@ -82,14 +85,18 @@ def make_sampler(config: Mapping[str, Any], policy: Policy) -> Sampler:
         raise unknown_name("sampler", name, {AUTO, RTI, *SAMPLERS})
     if not isinstance(process, SAMPLERS[name].needs):
         raise _refusal(name, policy.name, type(process))
-    return call(SAMPLERS[name].make, {**options, "process": process}, "sampler")
+    return call(SAMPLERS[name].make, options, "sampler", process=process)
 
 
 def _rti(options: Mapping[str, Any], policy: Policy) -> Sampler:
     """Warm starts of a base. The options of its cold starts are given beside RTI's own."""
-    own = dict(options)
-    base = {"name": own.pop("base", AUTO)}
-    base |= {name: value for name in OF_COLD if (value := own.pop(name, None)) is not None}
+    own = {"base": AUTO, **options}
+    check_kind("sampler.base", own["base"], str)
+    if own["base"] not in BASES:
+        raise unknown_name("base of the sampler", own["base"], BASES)
+    if unknown := own.keys() - OF_RTI - set(OF_COLD):
+        raise unknown_name("option of the sampler", min(unknown), OF_RTI | set(OF_COLD))
+    base = {"name": own.pop("base")} | {name: value for name in OF_COLD if (value := own.pop(name, None)) is not None}
     cold = make_sampler(base, policy)
     if not isinstance(cold, Steps):
         raise ConfigError(
@@ -98,7 +105,7 @@ def _rti(options: Mapping[str, Any], policy: Policy) -> Sampler:
         )
     if own.get("warm") is None:
         own["warm"] = policy.warm
-    return call(make_rti, {**own, "cold": cold}, "sampler")
+    return call(make_rti, own, "sampler", cold=cold)
 
 
 def _best(process: Diffusion | Flow | None) -> dict[str, Any]:

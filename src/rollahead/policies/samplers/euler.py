@@ -12,11 +12,11 @@ from rollahead.policies.samplers.sampler import Steps, deterministic
 MOST_STEPS = 1000
 
 
-def make_euler(process: Flow, steps: int = 5, start: float = 1.0) -> Steps:
-    """steps: how many, all of the same length; start: the time of the first, 1 for noise alone."""
+def make_euler(process: Flow, steps: int = 5) -> Steps:
+    """steps: how many, all of the same length."""
     if not 1 <= steps <= MOST_STEPS:
         raise ConfigError(f"sampler.steps is {steps}; give 1 to {MOST_STEPS}")
-    return Steps(process, [start * (1 - i / steps) for i in range(steps)], deterministic)
+    return Steps(process, [1 - i / steps for i in range(steps)], deterministic)
 
 
 def integrate(

@@ -45,7 +45,8 @@ class Guards:
         for name, least in (("reject", 0.0), ("stall", 0.0), ("stall_noise", 0.0), ("refresh", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
-                raise ConfigError(f"sampler.{name} is {value}; give {least} or more, or null")
+                never = "" if name == "stall_noise" else ", or null"
+                raise ConfigError(f"sampler.{name} is {value}; give {least} or more{never}")
 
 
 class Rti:
@@ -69,6 +70,11 @@ class Rti:
     def calls(self) -> int:
         """Of the network, per chunk from noise."""
         return self._cold.calls
+
+    @property
+    def varies(self) -> bool:
+        """Whether warm starts of the same guess differ, by their noise."""
+        return self._forward or self._warm.advance is ancestral
 
     def __call__(self, policy: Denoiser, context: Context, noise: Noise, draw: Draw = COLD) -> Sampled:
         """Phase: hot."""

@@ -5,8 +5,8 @@
 Every step has a whole chunk to show, its x0: so the loop can end after any of them, as when time is up. Where it starts
 (noise, or what is known of the chunk), what holds it to rows that are given, and when it ends is the `Draw`'s affair.
 
-Hot path: all of it, in the worker. After the first call a step allocates nothing, but for what the network does, and
-all shapes are the same at each call.
+Hot path: all of it, in the worker. After the first call a step allocates nothing, but for what the network and a
+steering do, and all shapes are the same at each call.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class Free:
         return predict(x, times, into)
 
 
-def always() -> bool:
+def always(to_come: int) -> bool:
     """There is time for every step."""
     return True
 
@@ -58,12 +58,13 @@ class Guess:
 @dataclass(frozen=True, slots=True, eq=False)
 class Draw:
     """How a chunk is drawn. start: (B, T, A), to begin from at the sampler's first level, None for noise alone; guess:
-    for samplers that start from it; more: asked before every step but the first, whether there is time for it."""
+    for samplers that start from it; more: asked before every step but the first, with how many are to come, whether
+    there is time for one."""
 
     start: torch.Tensor | None = None
     guess: Guess | None = None
     steering: Steering = field(default_factory=Free)
-    more: Callable[[], bool] = always
+    more: Callable[[int], bool] = always
 
 
 COLD = Draw()
@@ -126,7 +127,7 @@ class Steps:
         for i, t in enumerate(self.levels):
             predict = partial(self._predict, policy, context, t)
             pair = draw.steering.predict(predict, x, scratch.times[i], t, scratch.pair)
-            if i == last or (cut := not draw.more()):
+            if i == last or (cut := not draw.more(last - i)):
                 break
             self.advance(self.process, x, *pair, t, self.levels[i + 1], noise)
         return Sampled(pair[0].clone(), i + 1, int(Made.CUT) if cut else 0)
