@@ -66,9 +66,8 @@ def test_a_chunk_shorter_than_what_the_roller_looks_back_is_refused_also_at_spee
 
 def test_an_eye_is_made_for_a_head_that_sees_images_and_for_no_other(tmp_path: Path) -> None:
     def strategy(cameras: tuple[str, ...], latent: int) -> StrategyConfig:
-        head = Head(
-            HeadCard((), (), (), 8, cameras=cameras, latent=latent), [(np.zeros((1, 1)),) * 2], *[np.ones(1)] * 3
-        )
+        card, seen = HeadCard((), (), (), 8, cameras=cameras, latent=latent), 3 + (latent + 1 if latent else 0)
+        head = Head(card, [(np.zeros((seen, 0)), np.zeros(0))], np.zeros(seen), np.ones(seen), np.ones(0))
         head.save(tmp_path / "head.npz", arrays_of(make_net(1, latent)) if latent else None)
         return StrategyConfig("vlash", corrector=str(tmp_path / "head.npz"))
 
