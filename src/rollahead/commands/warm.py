@@ -46,19 +46,21 @@ def main(config: DictConfig, others: tuple[str, ...]) -> None:
     chosen = options(config, WarmOptions, (*GROUPS, *(name for name in others if name not in own)))
     if config.get("planner") is None or config.planner.get("name") != "policy":
         raise ConfigError("warm=true is of a policy that denoises; give planner=policy with its checkpoint")
-    sampler, strategy = group(config, "sampler"), StrategyConfig("vlash")
+    sampler = group(config, "sampler")
     if sampler["name"] == RTI:
         raise ConfigError(
             f"warm=true finds the levels of sampler={RTI}, from a sampler of cold starts; leave {RTI} out"
         )
     cell = Cell(
-        group(config, "task"),
-        strategy,
-        {"name": "fixed", "ticks": 0},
-        group(config, "planner"),
-        group(config, "roller"),
+        task=group(config, "task"),
+        strategy=StrategyConfig("vlash"),
+        latency={"name": "fixed", "ticks": 0},
+        planner=group(config, "planner"),
+        roller=group(config, "roller"),
+        sampler=sampler,
+        seed=chosen.seed,
+        reactions=False,
     )
-    cell = replace(cell, sampler=sampler, seed=chosen.seed, reactions=False)
     task = make_task(**cell.task)
     planning = planning_of(cell, task)
     planner = planning.planner
