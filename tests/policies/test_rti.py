@@ -148,8 +148,10 @@ def test_a_chunk_too_far_off_its_guess_is_made_once_more_from_noise_and_both_are
 
 
 def test_one_that_was_rejected_is_a_cold_start_and_is_still_cut_where_time_is_up() -> None:
-    rti = Rti({"reject": 0.01, "refresh": 2})
-    assert [rti(guess).made for guess in (None, LAST, LAST)] == [0, Made.REJECTED, Made.REJECTED]
+    near, far = (Guess(torch.full(SHAPE, MEAN + off), NOWHERE, torch.zeros(A)) for off in (0.0, 9.0))
+    rti, warm = Rti({"reject": 2.0, "refresh": 3}), Made.WARM
+    guesses = (None, near, far, near, near, near)
+    assert [rti(guess).made for guess in guesses] == [0, warm, Made.REJECTED, warm, warm, 0]
     cut = Rti({"reject": 0.01})(more=lambda to_come: False)
     assert cut.made == Made.REJECTED | Made.CUT
 
