@@ -231,11 +231,13 @@ GAINS = (  # name, task, latency, way, over, goal
     ("a2c2_proprio_gain_d12", "mole", "12", "vlash + a2c2, state only", "vlash", ">= 5"),
     ("a2c2_proprio_gain_naive_d12", "mole", "12", "naive + a2c2, state only", "naive", None),
     ("a2c2_proprio_gain_interception_d12", "interception", "12", "vlash + a2c2, state only", "vlash", None),
+    ("a2c2_proprio_gain_recorded", "mole", "recorded", "vlash + a2c2, state only", "vlash", None),
     ("a2c2_gain_d12", "mole", "12", "vlash + a2c2", "vlash", None),
     ("a2c2_gain_interception_d12", "interception", "12", "vlash + a2c2", "vlash", None),
     ("a2c2_gain_lag1_d12", "mole", "12", "vlash + a2c2, sensors 1 tick late", "vlash, sensors 1 tick late", None),
     ("a2c2_gain_lag2_d12", "mole", "12", "vlash + a2c2, sensors 2 ticks late", "vlash, sensors 2 ticks late", None),
     ("vlash_gain_over_tt_rtc_d8", "mole", "8", "vlash", "tt_rtc", None),
+    ("tt_rtc_gain_over_naive_d8", "mole", "8", "tt_rtc", "naive", None),
     ("vlash_gain_over_rtc_d8", "mole", "8", "vlash", "rtc, pull to d", None),
 )
 
@@ -254,13 +256,15 @@ def figures() -> None:
     pq.write_table(pa.Table.from_pylist(kept), RESULTS / "chunking.parquet", compression="zstd")
 
 
+def read_table() -> list[dict[str, Any]]:
+    """The rows of `benchmarks/results/chunking.parquet`."""
+    rows: list[dict[str, Any]] = pq.read_table(RESULTS / "chunking.parquet").to_pylist()
+    return rows
+
+
 def table(task: str) -> str:
     """Success in Markdown, a row for each way and a column for each latency: '41 <sub>37..46</sub>'."""
-    cells = {
-        (said["way"], said["latency"]): said
-        for said in pq.read_table(RESULTS / "chunking.parquet").to_pylist()
-        if said["task"] == task
-    }
+    cells = {(said["way"], said["latency"]): said for said in read_table() if said["task"] == task}
     headings = [f"{20 * int(name)} ms" if name.isdigit() else name for name in LATENCIES]
     lines = [f"| | {' | '.join(headings)} |", f"|---|{'---|' * len(headings)}"]
     for way in WAYS:

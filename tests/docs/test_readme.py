@@ -86,6 +86,9 @@ def test_what_the_readme_says_of_each_part_was_measured() -> None:
     assert found["rti_success_loss_d8"] <= 0
     late = found["deadline_miss_rate"], found["deadline_miss_rate_all_steps"]
     assert "{:.0f} % of inferences late instead of {:.1f} %".format(*(100 * share for share in late)) in words
+    cells = {(cell["task"], cell["latency"], cell["way"]): cell["success"] for cell in chunking.read_table()}
+    shares = [cells["mole", "8", way] for way in ("tt_rtc", "rtc, pull to d", "bid")]
+    assert "`tt_rtc` {:.0f} %, `rtc` and `bid` {:.0f} %".format(*shares[:2]) in words and shares[1] == shares[2]
     soon = found["reaction_p95_ratio_a2c2"], found["reaction_p95_ratio_a2c2_lag2"]
     assert "reacts {:.0f} times sooner than `sync` (p95) with sensors in time, {:.0f} times".format(*soon) in words
 

@@ -146,6 +146,19 @@ def test_what_is_seen_is_as_old_at_the_first_row_as_at_any_and_never_of_another_
         assert seen[0, :2].tolist() == pytest.approx([FRAMES.state[old, 0], FRAMES.environment[scene, 0]])
 
 
+def test_a_share_of_the_rows_is_of_other_chunks_and_only_in_training() -> None:
+    policy, stored = store(HeadConfig(every=1))
+    training = HeadTraining(policy, FRAMES, stored, HeadConfig(every=1), "blind", seed=0, held=0.1)
+    pairs = training._pairs[:150]
+    own = stored.rows[pairs[:, 0], pairs[:, 1]]
+    for share in (0.0, 0.25, 1.0):
+        seen, residual, _ = training._batch(pairs, share)
+        strayed = (seen[:, 2:3] != own).any(axis=1).mean()
+        assert strayed == pytest.approx(share, abs=0.12)
+        actions = FRAMES.action[stored.frame[pairs[:, 0]] + pairs[:, 1]]
+        np.testing.assert_allclose(residual + seen[:, 2:3], actions, atol=1e-6)
+
+
 class Two(Blind):
     """Is given two observations, and notes them."""
 
@@ -199,6 +212,7 @@ def test_the_episodes_that_are_measured_are_not_learned_from() -> None:
         ({"lag": 6}, "policy.lag is 6; give at most 5 ticks: what is older counts as stale"),
         ({"latent": 0}, "policy.latent is 0; give at least 1"),
         ({"sight": -1}, "policy.sight is -1; give at least 0"),
+        ({"strays": 1.5}, "policy.strays is 1.5; give a share from 0 to 1"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused_by_their_name(config: dict[str, int], words: str) -> None:

@@ -4,6 +4,9 @@
     example  row i of a chunk made at frame t, and the state and environment of frame t + i - lag
     target   the action of frame t + i less that row
 
+Chunks of demonstrations are mostly right, and a head that has seen no others believes them. So the rows of a share of
+the examples, the strays, are of any other chunk: as when something has happened since, or the robot is elsewhere.
+
 A head that sees images learns together with its eye (`rollahead.policies.eye`). The images of an example are of frame
 t + i - lag or up to `sight` frames before it, drawn anew each time: how old they will be depends on the machine, and
 the head is told.
@@ -43,12 +46,14 @@ Ints = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class HeadConfig:
-    """width, depth: of the hidden layers; every: frames from chunk to chunk; fresh, lag, cameras, latent, sight: as of
-    `HeadCard`, the last two of no use without cameras."""
+    """width, depth: of the hidden layers; every: frames from chunk to chunk; strays: the share of the examples whose
+    row is of another chunk; fresh, lag, cameras, latent, sight: as of `HeadCard`, the last two of no use without
+    cameras."""
 
     width: int = 256
     depth: int = 3
     every: int = 4
+    strays: float = 0.25
     fresh: bool = True
     lag: int = 0
     cameras: Sequence[str] = ()
@@ -60,6 +65,8 @@ class HeadConfig:
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ConfigError(f"policy.{name} is {getattr(self, name)}; give at least {bound}")
+        if not 0 <= self.strays <= 1:
+            raise ConfigError(f"policy.strays is {self.strays}; give a share from 0 to 1")
         if self.lag > MOST_LAG:
             raise ConfigError(f"policy.lag is {self.lag}; give at most {MOST_LAG} ticks: what is older counts as stale")
 
@@ -151,7 +158,8 @@ class HeadTraining:
         self._pairs, self._held = pairs[~apart], pairs[apart]
         if not len(self._pairs):
             raise ConfigError(f"{frames.episodes} demonstrations are too few to train a head and measure it; give more")
-        seen, residual, _ = self._batch(self._rng.permutation(self._pairs)[:20_000])
+        self._strays = config.strays
+        seen, residual, _ = self._batch(self._rng.permutation(self._pairs)[:20_000], self._strays)
         self._shift, self._scale = seen.mean(axis=0), np.maximum(seen.std(axis=0), LEAST)
         if seeing:  # what images come to and their age are of the order of 1 already, and the age may never vary
             self._shift[self._sight], self._scale[self._sight] = 0.0, 1.0
@@ -172,7 +180,7 @@ class HeadTraining:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for step in range(steps):
             picked = self._pairs[self._rng.integers(len(self._pairs), size=batch)]
-            seen, residual, images = self._batch(picked)
+            seen, residual, images = self._batch(picked, self._strays)
             normalised = torch.from_numpy(((seen - self._shift) / self._scale).astype(np.float32))
             made = self._net(self._with_sight(normalised, images))
             wanted = torch.from_numpy((residual / self._gain).astype(np.float32))
@@ -218,13 +226,14 @@ class HeadTraining:
         others, age = seen[:, : self._sight.start], seen[:, -1:]
         return torch.cat([others, latent.to(seen.dtype), age], dim=1)
 
-    def _batch(self, pairs: Ints) -> tuple[FloatArray, FloatArray, Ints]:
+    def _batch(self, pairs: Ints, strays: float = 0.0) -> tuple[FloatArray, FloatArray, Ints]:
         """Features (B, F) and residuals (B, A) of (chunk, place) pairs (B, 2), and the frames (B,) of their images:
-        what these come to is still 0 among the features."""
+        what these come to is still 0 among the features. strays: the share whose row is of another chunk."""
         frames, stored, chunk, place = self._frames, self._stored, pairs[:, 0], pairs[:, 1]
         now = stored.frame[chunk] + place
         fresh = self._before(now, self._card.lag)
-        rows = stored.rows[chunk, place]
+        stray = self._rng.random(len(pairs)) < strays
+        rows = stored.rows[np.where(stray, self._rng.integers(len(stored.rows), size=len(pairs)), chunk), place]
         scene = fresh if self._card.fresh else stored.seen[chunk]
         state = frames.state[fresh][:, self._columns[STATE]].astype(np.float64)
         environment = frames.environment[scene][:, self._columns[ENVIRONMENT]].astype(np.float64)
