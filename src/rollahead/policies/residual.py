@@ -53,7 +53,7 @@ class HeadConfig:
     width: int = 256
     depth: int = 3
     every: int = 4
-    strays: float = 0.25
+    strays: float = 0.75
     fresh: bool = True
     lag: int = 0
     cameras: Sequence[str] = ()
@@ -169,20 +169,23 @@ class HeadTraining:
         self._layers = [nn.Linear(i, o) for i, o in pairwise(sizes)]
         nn.init.zeros_(self._layers[-1].weight)  # at first it corrects nothing
         nn.init.zeros_(self._layers[-1].bias)
+        self._skip = nn.Linear(seen.shape[1], residual.shape[1], bias=False)  # so that a wrong row is easily taken back
+        nn.init.zeros_(self._skip.weight)
         self._net = nn.Sequential(*[part for layer in self._layers for part in (layer, nn.ReLU())][:-1])
         self._pictures = pictures
         self._eye = make_net(len(config.cameras), config.latent) if seeing else None
 
     def run(self, steps: int, batch: int, learning_rate: float) -> Iterator[int]:
         """Trains; gives each step once it is done."""
-        weights = [*self._net.parameters(), *(self._eye.parameters() if self._eye else ())]
+        weights = [*self._net.parameters(), *self._skip.parameters(), *(self._eye.parameters() if self._eye else ())]
         optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=1e-5)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for step in range(steps):
             picked = self._pairs[self._rng.integers(len(self._pairs), size=batch)]
             seen, residual, images = self._batch(picked, self._strays)
             normalised = torch.from_numpy(((seen - self._shift) / self._scale).astype(np.float32))
-            made = self._net(self._with_sight(normalised, images))
+            x = self._with_sight(normalised, images)
+            made = self._net(x) + self._skip(x)
             wanted = torch.from_numpy((residual / self._gain).astype(np.float32))
             loss = (made - wanted).square().mean()
             optimizer.zero_grad()
@@ -206,7 +209,8 @@ class HeadTraining:
         """As it is now."""
         parts = [(layer.weight.detach().T, layer.bias.detach()) for layer in self._layers]
         copied = [(weights.double().numpy().copy(), bias.double().numpy().copy()) for weights, bias in parts]
-        return Head(self._card, copied, self._shift, self._scale, self._gain)
+        skip = self._skip.weight.detach().T.double().numpy().copy()
+        return Head(self._card, copied, self._shift, self._scale, self._gain, skip)
 
     def save(self, path: Path) -> None:
         """The head as it is now, with its eye, if it has one."""

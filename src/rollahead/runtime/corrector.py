@@ -86,8 +86,8 @@ def features(
 
 
 class Head:
-    """layers: of each its weights (in, out) and biases (out,); shift, scale: of what it sees; gain: (A,), of what it
-    says."""
+    """layers: of each its weights (in, out) and biases (out,); skip: (F, A), past all of them, None for none; shift,
+    scale: of what it sees; gain: (A,), of what it says."""
 
     def __init__(
         self,
@@ -96,25 +96,28 @@ class Head:
         shift: FloatArray,
         scale: FloatArray,
         gain: FloatArray,
+        skip: FloatArray | None = None,
     ) -> None:
         self.card = card
         self.layers = layers
+        self.skip = skip
         self.shift, self.scale, self.gain = shift, scale, gain
 
     def residual(self, seen: FloatArray) -> FloatArray:
         """(..., A), of features (..., F). Phase: hot."""
-        x = (seen - self.shift) / self.scale
+        x = first = (seen - self.shift) / self.scale
         for weights, bias in self.layers[:-1]:
             x = np.maximum(x @ weights + bias, 0.0)
         weights, bias = self.layers[-1]
-        made: FloatArray = (x @ weights + bias) * self.gain
-        return made
+        made: FloatArray = x @ weights + bias
+        return (made if self.skip is None else made + first @ self.skip) * self.gain
 
     def save(self, path: Path, eye: Mapping[str, NDArray[Any]] | None = None) -> None:
         """As one file. eye: the arrays of the eye that it was trained with."""
         named: dict[str, Any] = {"shift": self.shift, "scale": self.scale, "gain": self.gain}
         for i, (weights, bias) in enumerate(self.layers):
             named |= {f"layer{i}_w": weights, f"layer{i}_b": bias}
+        named |= {} if self.skip is None else {"skip": self.skip}
         named |= {f"{EYE}{name}": array for name, array in (eye or {}).items()}
         named["card"] = np.frombuffer(json.dumps(asdict(self.card)).encode(), np.uint8)
         np.savez(path, **named)
@@ -128,7 +131,7 @@ def read_head(path: str | Path) -> Head:
         card = call(HeadCard, json.loads(arrays.pop("card").tobytes()), "card")
         count = sum(name.endswith("_w") for name in arrays)
         layers = [(arrays[f"layer{i}_w"], arrays[f"layer{i}_b"]) for i in range(count)]
-        head = Head(card, layers, arrays["shift"], arrays["scale"], arrays["gain"])
+        head = Head(card, layers, arrays["shift"], arrays["scale"], arrays["gain"], arrays.get("skip"))
         seen = len(card.state) + len(card.environment) + len(card.action) + 3 + (card.latent + 1 if card.latent else 0)
         fits = head.residual(np.zeros(seen)).shape == (len(card.action),) and head.shift.shape == (seen,)
         if not (layers and fits and all(np.isfinite(array).all() for array in arrays.values())):
