@@ -93,6 +93,17 @@ def test_layers_are_rectified_but_for_the_last_and_everything_is_scaled() -> Non
         assert head.residual(np.array([x])).tolist() == pytest.approx([wanted])
 
 
+def test_what_is_seen_goes_past_the_layers_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    weights, skip, seen = rng.standard_normal((7, 2)), rng.standard_normal((7, 2)), rng.standard_normal((5, 7))
+    gain, layers = np.array([2.0, 3.0]), [(weights, np.ones(2))]
+    head = Head(CARD, layers, np.full(7, 0.5), np.full(7, 2.0), gain, skip)
+    x = (seen - 0.5) / 2.0
+    np.testing.assert_allclose(head.residual(seen), (x @ weights + 1 + x @ skip) * gain)
+    head.save(tmp_path / "head.npz")
+    np.testing.assert_array_equal(read_head(tmp_path / "head.npz").residual(seen), head.residual(seen))
+
+
 def test_places_are_told_apart_over_the_whole_chunk() -> None:
     none = np.zeros((H + 1, 0))
     seen = features(none, none, none, np.arange(H + 1), H)

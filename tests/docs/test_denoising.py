@@ -1,0 +1,35 @@
+"""What docs/denoising.md says was measured is what was measured."""
+
+import pytest
+from benchmarks.chunking import read_table
+
+from .pages import DOCS
+
+WORDS = " ".join((DOCS / "denoising.md").read_text().split())
+CELLS = {(cell["task"], cell["latency"], cell["way"]): cell["success"] for cell in read_table()}
+
+
+def mole(latency: str, *ways: str) -> list[float]:
+    return [CELLS["mole", latency, way] for way in ways]
+
+
+def test_a_long_pull_holds_the_robot_to_where_it_was_going() -> None:
+    shares = mole("4", "rtc, pull to d", "rtc, pull to d + 10", "rtc")
+    assert "one that ends at `d` hits {:.0f} %, at `d + 10` {:.0f} %, at `H - s` {:.0f} %".format(*shares) in WORDS
+    assert mole("8", "rtc, pull to d", "rtc, pull to d + 4", "rtc, pull to d + 10", "rtc") == [0.0] * 4
+
+
+def test_a_prefix_is_worth_much_and_rolling_more() -> None:
+    shares = mole("8", "tt_rtc", "naive", "vlash")
+    said = "hits {:.0f} % on whack-a-mole at 160 ms, where `naive` hits {:.0f} % and `vlash` {:.0f} %"
+    assert said.format(*shares) in WORDS
+
+
+@pytest.mark.parametrize("latency", ["0", "2", "4", "8", "12", "16"])
+def test_choosing_among_several_does_as_naive_does(latency: str) -> None:
+    chosen, naive = mole(latency, "bid", "naive")
+    assert abs(chosen - naive) <= 2.0
+
+
+def test_a_pull_beside_rolling_costs_reaction() -> None:
+    assert "at 240 ms {:.0f} % instead of {:.0f} %".format(*mole("12", "vlash, pull to 4", "vlash")) in WORDS
