@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,13 @@ from rollahead.policies.samplers.euler import make_euler
 from rollahead.policies.samplers.sampler import Draw
 from rollahead.policies.steering import MASKS, Guided, soft_mask
 from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.chunk import Chunk
+from rollahead.runtime.corrector import Head, HeadCard, HeadCorrector
 from rollahead.runtime.messages import Request, Result, Snapshot
 from rollahead.runtime.planner import Planner
+from rollahead.runtime.robots import Reading
 from rollahead.runtime.seeds import generator
+from rollahead.runtime.spec import names_of
 from rollahead.runtime.timer import UNHURRIED, Timer
 from rollahead.sim.evaluation import Cell, evaluate_all, planning_of, run_episode
 from rollahead.sim.planners import Planning
@@ -164,7 +168,28 @@ def cost() -> None:
         ms = 1000 * np.array(blocks)
         rows.append(row(f"inference_ms_{name}", float(np.median(ms)), "ms", ci=_ends(ms), command=command))
         rows.append(row(f"inference_ratio_{name}", float(np.median(ratios)), "x", ci=_ends(ratios), command=command))
+    rows.append(row("corrector_us_per_tick", _corrector_us(), "us", command=command))
     record(TOPIC, rows)
+
+
+def _corrector_us() -> float:
+    """What a head of 3 layers of 256 takes in a tick, the median."""
+    spec, rng = make_task("mole").spec, generator("corrector", 0)
+    card = HeadCard(names_of(spec.action), names_of(spec.state), names_of(spec.environment), horizon=32)
+    seen = len(card.state) + len(card.environment) + len(card.action) + 3
+    sizes = [seen, 256, 256, 256, len(card.action)]
+    layers = [(rng.standard_normal(size) / 16, np.zeros(size[1])) for size in pairwise(sizes)]
+    corrector = HeadCorrector(Head(card, layers, np.zeros(seen), np.ones(seen), np.ones(len(card.action))), spec, 32)
+    row_, state, scene = (np.zeros(len(names)) for names in (card.action, card.state, card.environment))
+    chunk = Chunk(
+        rows=np.zeros((32, len(row_))), origin=0, start=0, obs_tick=0, state_tick=0, epoch=0, request=0, accepted=0
+    )
+    took = []
+    for k in range(2000):
+        began = time.perf_counter()
+        corrector(row_, k % 32, chunk, Reading(state, scene))
+        took.append(time.perf_counter() - began)
+    return 1e6 * float(np.median(took))
 
 
 class _Timed:

@@ -33,3 +33,12 @@ def test_choosing_among_several_does_as_naive_does(latency: str) -> None:
 
 def test_a_pull_beside_rolling_costs_reaction() -> None:
     assert "at 240 ms {:.0f} % instead of {:.0f} %".format(*mole("12", "vlash, pull to 4", "vlash")) in WORDS
+
+
+def test_a_head_that_sees_only_the_state_does_for_naive_what_rolling_does_and_helps_late_plans() -> None:
+    shares = mole("12", "naive + a2c2, state only", "naive", "vlash")
+    said = "`naive` at 240 ms ({:.0f} % instead of {:.0f} %) as rolling does (`vlash` {:.0f} %"
+    assert said.format(*shares) in WORDS
+    assert abs(mole("12", "vlash + a2c2, state only")[0] - shares[2]) <= 2.0
+    late = mole("recorded", "vlash", "vlash + a2c2, state only")
+    assert "it takes `vlash` from {:.0f} % to {:.0f} %".format(*late) in WORDS
