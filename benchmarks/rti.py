@@ -342,14 +342,18 @@ def write_table(cells: Mapping[Key, Mapping[str, Any]]) -> None:
     pq.write_table(pa.Table.from_pylist(rows), RESULTS / "rti.parquet", compression="zstd")
 
 
+def read_table() -> list[dict[str, Any]]:
+    """The rows of `benchmarks/results/rti.parquet`."""
+    rows: list[dict[str, Any]] = pq.read_table(RESULTS / "rti.parquet").to_pylist()
+    return rows
+
+
 def table(net: str) -> str:
     """The cells of a policy in Markdown, a row for each sampler, by the calls that it makes, and a column for each
     schedule: success, its interval, and calls of the network per second of control."""
-    cells = {
-        (cell["sampler"], cell["s"], cell["d"]): cell
-        for cell in pq.read_table(RESULTS / "rti.parquet").to_pylist()
-        if cell["net"] == net
-    }
+    cells = {(cell["sampler"], cell["s"], cell["d"]): cell for cell in read_table() if cell["net"] == net}
+    if not cells:
+        return "Not played yet."
     columns = sorted({key[1:] for key in cells})
     calls = {sampler: min(cell["calls"] for key, cell in cells.items() if key[0] == sampler) for sampler, *_ in cells}
     headings = [f"{20 * d} ms, s = {s}" for s, d in columns]

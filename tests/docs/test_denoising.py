@@ -3,6 +3,8 @@
 import pytest
 from benchmarks.chunking import read_table
 
+from benchmarks import rti
+
 from .pages import DOCS
 
 WORDS = " ".join((DOCS / "denoising.md").read_text().split())
@@ -42,3 +44,10 @@ def test_a_head_that_sees_only_the_state_does_for_naive_what_rolling_does_and_he
     assert abs(mole("12", "vlash + a2c2, state only")[0] - shares[2]) <= 2.0
     late = mole("recorded", "vlash", "vlash + a2c2, state only")
     assert "it takes `vlash` from {:.0f} % to {:.0f} %".format(*late) in WORDS
+
+
+def test_scaling_a_strike_cost_a_velocity_policy_more_than_it_cured() -> None:
+    cells = {(cell["net"], cell["sampler"], cell["d"]): cell["success"] for cell in rti.read_table()}
+    scaled, plain = (cells[net, "euler 2", 0] for net in ("strike_velocity_scaled", "strike_velocity"))
+    assert f"two cold steps: {scaled:.0f} % instead of {plain:.0f} %" in WORDS
+    assert cells["strike_velocity", "rti [0.2], clip", 0] == plain
