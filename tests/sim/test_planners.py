@@ -49,6 +49,21 @@ def test_a_sampler_for_a_planner_that_has_none_is_refused() -> None:
         make_planning({**WAVE, "horizon": 8}, REAL, UNROLLED, sampler={"name": "ddim", "steps": 10})
 
 
+@pytest.mark.parametrize(
+    "strategy, what",
+    [
+        (StrategyConfig("rtc"), "strategy=rtc"),
+        (StrategyConfig("bid"), "strategy=bid"),
+        (StrategyConfig("vlash", pull=True), "strategy.pull=true"),
+    ],
+)
+def test_a_strategy_that_steers_is_refused_for_a_planner_that_denoises_nothing(
+    strategy: StrategyConfig, what: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"{what} steers a policy that denoises; use planner=policy, or"):
+        make_planning({**WAVE, "horizon": 8}, REAL, UNROLLED, strategy)
+
+
 @pytest.mark.parametrize("rename", ["foo", ["x"], {"a": 1}, {0: "a"}, 0, ""])
 def test_a_rename_that_is_no_mapping_of_names_is_refused(rename: object) -> None:
     with pytest.raises(ConfigError) as caught:

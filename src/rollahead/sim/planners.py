@@ -79,10 +79,8 @@ def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
     if brief.sampler != AUTO:
         raise ConfigError(f"sampler={brief.sampler.get('name')} needs a policy that denoises; use planner=policy")
     if brief.strategy.steers:
-        raise ConfigError(
-            f"strategy={brief.strategy.name} steers a policy that denoises; use planner=policy, or strategy=vlash "
-            "without a pull"
-        )
+        what = "strategy.pull=true" if brief.strategy.pull else f"strategy={brief.strategy.name}"
+        raise ConfigError(f"{what} steers a policy that denoises; use planner=policy, or strategy=vlash alone")
     return Planning(ScriptedPlanner(plan, brief.rollers.state, brief.rollers.scene), horizon)
 
 
