@@ -51,3 +51,10 @@ def test_scaling_a_strike_cost_a_velocity_policy_more_than_it_cured() -> None:
     scaled, plain = (cells[net, "euler 2", 0] for net in ("strike_velocity_scaled", "strike_velocity"))
     assert f"two cold steps: {scaled:.0f} % instead of {plain:.0f} %" in WORDS
     assert cells["strike_velocity", "rti [0.2], clip", 0] == plain
+
+
+def test_the_papers_list_is_for_a_plan_at_every_tick() -> None:
+    name = "rti [2, 1, 0] of ddpm"
+    cells = {(cell["net"], cell["sampler"], cell["s"], cell["d"]): cell["success"] for cell in rti.read_table()}
+    every, eighth = (cells["mole_epsilon", name, s, 0] for s in (1, 8))
+    assert f"without delay it hits {every:.0f} % so, and {eighth:.0f} % with a plan every 8 ticks" in WORDS
