@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.figures import RESULTS, Row, record, row
-from benchmarks.study import paired_gain
+from benchmarks.study import paired_gain, share
 from rollahead.errors import ConfigError
 from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.dataset import read_dataset
@@ -268,15 +268,8 @@ def table(task: str) -> str:
     headings = [f"{20 * int(name)} ms" if name.isdigit() else name for name in LATENCIES]
     lines = [f"| | {' | '.join(headings)} |", f"|---|{'---|' * len(headings)}"]
     for way in WAYS:
-        lines.append(f"| {way} | {' | '.join(_share(cells.get((way, latency))) for latency in LATENCIES)} |")
+        lines.append(f"| {way} | {' | '.join(share(cells.get((way, latency))) for latency in LATENCIES)} |")
     return "\n".join(lines)
-
-
-def _share(said: Mapping[str, Any] | None) -> str:
-    if said is None:
-        return "\N{EN DASH}"
-    low, high = said["success_ci"]
-    return f"{said['success']:.0f} <sub>{low:.0f}..{high:.0f}</sub>"
 
 
 # ---- reactions ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 python -m benchmarks.denoise parity     our RTC (identity Jacobian) against LeRobot's RTCProcessor
 python -m benchmarks.denoise deadline   fewer steps where there is no time for all, under spikes
-python -m benchmarks.denoise cost       milliseconds of an inference, interleaved (3 minutes)
+python -m benchmarks.denoise cost       milliseconds of an inference, interleaved (1 minute)
 """
 
 import sys
@@ -176,7 +176,7 @@ def _corrector_us() -> float:
     """What a head of 3 layers of 256 takes in a tick, the median."""
     spec, rng = make_task("mole").spec, generator("corrector", 0)
     card = HeadCard(names_of(spec.action), names_of(spec.state), names_of(spec.environment), horizon=32)
-    seen = len(card.state) + len(card.environment) + len(card.action) + 3
+    seen = card.seen
     sizes = [seen, 256, 256, 256, len(card.action)]
     layers = [(rng.standard_normal(size) / 16, np.zeros(size[1])) for size in pairwise(sizes)]
     corrector = HeadCorrector(Head(card, layers, np.zeros(seen), np.ones(seen), np.ones(len(card.action))), spec, 32)

@@ -212,11 +212,12 @@ def _table(
     for strategy, roller in LINES:
         if roller == ROBOT or task in MOVING:
             name = f"`{strategy}`" if roller == ROBOT else f"`{strategy}`, scene rolled too"
-            lines.append(f"| {name} | {' | '.join(_share(cells.get((*at, strategy, roller))) for at in columns)} |")
+            lines.append(f"| {name} | {' | '.join(share(cells.get((*at, strategy, roller))) for at in columns)} |")
     return "\n".join(lines)
 
 
-def _share(cell: Mapping[str, Any] | None) -> str:
+def share(cell: Mapping[str, Any] | None) -> str:
+    """The success of a cell and its interval, as a table has it: '41 <sub>37..46</sub>'; a dash where there is none."""
     if cell is None:
         return "\N{EN DASH}"
     low, high = cell["success_ci"]

@@ -66,6 +66,12 @@ class HeadCard:
                 "at least 1 where there are cameras, 0 where there are none, and no negative sight"
             )
 
+    @property
+    def seen(self) -> int:
+        """F, the numbers that a head sees: see `features`."""
+        numbers = len(self.state) + len(self.environment) + len(self.action) + 3
+        return numbers + (self.latent + 1 if self.latent else 0)
+
 
 def features(
     state: FloatArray,
@@ -132,8 +138,7 @@ def read_head(path: str | Path) -> Head:
         count = sum(name.endswith("_w") for name in arrays)
         layers = [(arrays[f"layer{i}_w"], arrays[f"layer{i}_b"]) for i in range(count)]
         head = Head(card, layers, arrays["shift"], arrays["scale"], arrays["gain"], arrays.get("skip"))
-        seen = len(card.state) + len(card.environment) + len(card.action) + 3 + (card.latent + 1 if card.latent else 0)
-        fits = head.residual(np.zeros(seen)).shape == (len(card.action),) and head.shift.shape == (seen,)
+        fits = head.residual(np.zeros(card.seen)).shape == (len(card.action),) and head.shift.shape == (card.seen,)
         if not (layers and fits and all(np.isfinite(array).all() for array in arrays.values())):
             raise ValueError("arrays of other shapes, or that are no numbers")
         return head
