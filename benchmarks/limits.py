@@ -184,6 +184,7 @@ class Checker:
         """Every rule that `log` breaks, in order."""
         for self._n, event in enumerate(log):
             getattr(self, f"_{event.what}")(event)
+        self._end_tick()
         return self.broken
 
     # ---- events ------------------------------------------------------------------------------------------------------
@@ -276,7 +277,7 @@ class Checker:
 
     def _end_tick(self) -> None:
         """What the tick that is over was, where the log tells."""
-        sent, self._may = self._in_tick, self._may
+        sent = self._in_tick
         if self._tick == "head" and sent not in (0, self._substeps):
             self._say("stop", "all", sent, self._substeps)
         driving = not (self._begins or self._halted)
