@@ -103,7 +103,6 @@ class Episode:
     setting: tuple[str, int, int] = SETTINGS[0]
     n_obs: int = 1
     ramp_s: float = 0.0
-    warm: bool = True
     ages: tuple[int, ...] = (0,)
     arrivals: tuple[int, ...] = (2,)
     orders: tuple[tuple[int, str], ...] = ()
@@ -177,7 +176,7 @@ class Rig:
         ages = self._episode.ages
         age = ages[self.now % len(ages)]
         state = self._states[max(len(self._states) - 1 - age, 0)].copy()
-        how = self._glitches.get(self.now, "") if self._driven or not self._episode.warm else ""
+        how = self._glitches.get(self.now, "") if self._driven else ""
         if how == "raise":
             self._log(Event("read", at_s=self._clock()))
             raise OSError("a packet was lost")
@@ -238,8 +237,7 @@ class Player:
         executor = self._executor(rig)
         lockstep = self._lockstep(executor, rig)
         try:
-            if episode.warm:
-                executor.warm()
+            executor.warm()
             for k in range(episode.ticks):
                 self._orders(k, executor, rig)
                 self._tick(k, lockstep, rig)
@@ -323,7 +321,6 @@ def episode(choose: Choose) -> Episode:
         setting=choose(SETTINGS),
         n_obs=choose((1, 2)),
         ramp_s=choose((0.0, 0.0, 0.2, 1.0)),
-        warm=choose((True, False)),
         ages=choose(((0,), (1,), (2,), (4,), (0, 1, 2, 3, 4), (0, 0, 0, 9))),
         arrivals=choose(((2,), (0,), (1, 4), (2, 11), (2, 20, 1), (1, NEVER))),
         orders=_orders(ticks, choose),

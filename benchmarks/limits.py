@@ -24,6 +24,7 @@ FAR_S = 0.25  # a target is far from where the robot is if `rate_limit` takes lo
 FAR_SHARE = 0.1  # of the range, where there is no rate limit
 EXACT = 1e-9  # relative: rounding, and nothing else
 MOVING = (Kind.VELOCITY, Kind.DELTA)
+GRACE = 3
 RECENT = 3  # readings of which two must agree where a target begins
 
 
@@ -86,6 +87,7 @@ class Axis:
         wide = FAR_SHARE * (dim.high - dim.low)
         self.far = FAR_S * dim.rate_limit if math.isfinite(dim.rate_limit) else wide
         self.pasts: list[Past] = []  # more than one where it may have begun anew or gone on
+        self.may = 0  # ticks in which it may begin anew
         self.place: float | None = None  # where an axis that follows exactly is
         self.in_tick = 0.0  # sum of the steps of this tick
         self.slack_up = self.slack_down = math.inf  # least of x - rate t, of -x - rate t, since it began
@@ -105,6 +107,13 @@ class Axis:
     def restarts(self, seen: Iterable[Sequence[float]], sent: float) -> list[Past]:
         """Where else it may go on after a resume or a reset: where it was found, if that is far from what was sent."""
         return [past for past in self.starts(seen, None, sent) if not self.moving and abs(past.at - sent) > self.far]
+
+    def agree(self, reads: Sequence[Sequence[float] | None]) -> bool:
+        """Whether the two newest `reads` are both usable and say the same."""
+        found = [None if read is None or self.state is None else read[self.state] for read in reads]
+        return (
+            len(found) == 2 and None not in found and len(self._agreed([one for one in found if one is not None])) == 2
+        )
 
     def _agreed(self, found: list[float]) -> list[float]:
         return [
@@ -161,20 +170,20 @@ class Axis:
 
 
 class Checker:
-    """Holds a log to the rules. exact: action dimensions whose axis follows exactly; grace: setpoints after a resume or
-    a reset up to which a target may begin anew (one, where the log tells when the order was obeyed)."""
+    """Holds a log to the rules. exact: action dimensions whose axis follows exactly; grace: ticks with readings that
+    agree up to which a target may begin anew after a resume or a reset, once."""
 
     def __init__(
-        self, spec: RobotSpec, substeps: int = 1, *, stale_ticks: int = 5, exact: Iterable[str] = (), grace: int = 1
+        self, spec: RobotSpec, substeps: int = 1, *, stale_ticks: int = 5, exact: Iterable[str] = (), grace: int = GRACE
     ) -> None:
         exact = set(exact)
         self.axes = [Axis(spec, j, substeps, exact=dim.name in exact) for j, dim in enumerate(spec.action)]
         self.broken: list[Broken] = []
         self._substeps, self._stale_ticks, self._grace = substeps, stale_ticks, grace
         self._seen: deque[tuple[float, ...]] = deque(maxlen=RECENT)
+        self._reads: deque[tuple[float, ...] | None] = deque(maxlen=2)  # also those that are not usable
         self._sent: tuple[float, ...] | None = None
         self._begins = True  # the next setpoint is the first, or the first after a stop
-        self._may = 0  # setpoints at which a target may begin anew
         self._halted = self._estop = self._latched = self._ending = False
         self._in_tick = 0  # setpoints
         self._tick = ""  # head, skip, or nothing before the first
@@ -200,7 +209,9 @@ class Checker:
     def _read(self, event: Event) -> None:
         if not self._tick:  # nobody says where ticks begin: each begins with a read
             self._share_out()
-        if event.values is None or event.age > self._stale_ticks or not all(map(math.isfinite, event.values)):
+        fails = event.values is None or event.age > self._stale_ticks or not all(map(math.isfinite, event.values))
+        self._reads.append(None if fails else event.values)
+        if fails or event.values is None:
             return
         self._seen.append(event.values)
         for axis in self.axes:
@@ -209,7 +220,8 @@ class Checker:
 
     def _order(self, event: Event) -> None:
         if event.order in ("resume", "reset"):
-            self._may = self._grace
+            for axis in self.axes:
+                axis.may = self._grace
         if event.order == "estop":
             self._estop = self._latched = True
         if event.order == "reset":
@@ -237,7 +249,6 @@ class Checker:
             if axis.ran_ahead(x, event.at_s):
                 self._say("burst", axis.dim.name)
         self._begins = False
-        self._may = max(self._may - 1, 0)
         self._sent = event.values
 
     # ---- inside ------------------------------------------------------------------------------------------------------
@@ -249,7 +260,7 @@ class Checker:
         if not pasts:
             self._say("begin", axis.dim.name, x)
             pasts = [Past(x, 0.0)]
-        anew = axis.restarts(self._seen, pasts[0].at) if self._may and not self._begins else []
+        anew = axis.restarts(self._seen, pasts[0].at) if axis.may and not self._begins else []
         allowed = [past for past in pasts if axis.wrong(past, x) is None]
         begun = [past for past in anew if axis.wrong(past, x) is None]
         if not (allowed or begun):
@@ -257,6 +268,7 @@ class Checker:
             self._say(f"{rule or kind}", axis.dim.name, by, limit)
         if self._begins or (begun and not allowed):
             axis.slack_up = axis.slack_down = math.inf
+            axis.may = 0
         axis.pasts = [Past(x, x - past.at) for past in ([*allowed, *begun] or pasts[:1])]
 
     def _stand(self, rule: str) -> None:
@@ -269,7 +281,6 @@ class Checker:
         """The robot is stopped at the end, which is to be at rest by then."""
         if self._begins:
             return
-        self._may = 0
         for axis in self.axes:
             if axis.moving and axis.pasts[0].at != 0:
                 self._say("rest", axis.dim.name, axis.pasts[0].at, 0.0)
@@ -297,6 +308,8 @@ class Checker:
                 beyond(total, axis.dim.high, total) or beyond(-total, -axis.dim.low, total)
             ):
                 self._say("range", axis.dim.name, total, axis.dim.high)
+            if axis.may and self._in_tick and axis.agree(self._reads):
+                axis.may -= 1
         self._in_tick = 0
 
     def _say(self, rule: str, dim: str, by: float = math.nan, limit: float = math.nan) -> None:

@@ -125,7 +125,11 @@ def test_after_a_resume_or_a_reset_a_target_goes_on_unless_it_is_found_far_away(
     assert rules(spec, HEAD, tick(0.0, 0.0), *far, order(what), tick(0.26, 0.26)) == []
     assert rules(spec, HEAD, tick(0.0, 0.0), *near, order(what), tick(0.24, 0.24)) == ["rate"]
     assert rules(spec, HEAD, tick(0.0, 0.0), *far, tick(0.26, 0.26)) == ["rate"]  # nobody ordered anything
-    assert rules(spec, HEAD, tick(0.0, 0.0), *far, order(what), tick(0.26, 0.0), tick(0.26, 0.26)) == ["rate"]
+    late = [HEAD, tick(0.0, 0.0), *far, order(what), *[tick(0.26, 0.0)] * 3, tick(0.26, 0.26)]
+    assert rules(spec, *late, grace=4) == []
+    assert rules(spec, *late, grace=3) == ["rate"]
+    twice = [HEAD, tick(0.0, 0.0), *far, order(what), tick(0.26, 0.26), tick(0.6), tick(0.6), tick(0.6, 0.6)]
+    assert rules(spec, *twice) == ["rate"]
     assert rules(spec, HEAD, tick(0.0, 0.0), order(what), tick(0.26, 0.26)) == ["rate"]  # found there once
     assert rules(robot(), HEAD, tick(0.0, 0.0), *[tick(0.41)] * 2, order(what), tick(0.41, 0.41)) == []
 
