@@ -1,0 +1,425 @@
+"""Random episodes of the whole executor in simulated time, and a player that logs what the robot saw.
+
+An episode is plain values: a robot, how its axes follow, the rows that are planned, when results arrive, and what
+happens. `episode` makes one from a function that chooses, so that hypothesis and a seeded generator make the same kind.
+The player drives the executor that `rollahead.runtime.build.make_executor` makes, as the loop in real time does.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from benchmarks.limits import Broken, Checker, Event
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.build import Drive, StrategyConfig, make_executor
+from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.executor import Executor
+from rollahead.runtime.guard import GuardConfig
+from rollahead.runtime.inference import Inference
+from rollahead.runtime.latency import Latency
+from rollahead.runtime.lockstep import Lockstep
+from rollahead.runtime.messages import Observation
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.robots import Frame, Reading
+from rollahead.runtime.roll import for_spec
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.speedup import SpeedUp
+from rollahead.runtime.trace import Trace
+
+T = TypeVar("T")
+HORIZON = 8
+NEVER = 10_000  # ticks: a result that does not come any more
+REST_TICKS = 600  # in which every robot here can come to rest
+NONE = math.inf  # no limit
+LAG, SAG = 0.3, 0.15  # of a gap, what a lagging axis closes in a setpoint; how far below its target a loaded one stands
+WRONG, OFF = 10.0, 1.0  # a wrong reading: so many times too big, and a bit
+PUSHED = 0.8  # how far a person moves it
+SETTINGS = (  # strategy, s, d
+    ("vlash", 4, 2),
+    ("sync", 4, 0),
+    ("naive", 2, 2),
+    ("naive_arrival", 4, 2),
+    ("ensemble", 2, 2),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """What is planned for an axis: `size` times a shape of the tick. differ: by how much two inferences do."""
+
+    shape: str
+    size: float
+    period: int = 12
+    differ: float = 0.0
+
+    def rows(self, ticks: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
+        """(H,) for `ticks` (H,), from the `n`-th inference."""
+        turn = ticks / self.period
+        shapes: Mapping[str, Callable[[], FloatArray]] = {
+            "still": lambda: np.ones(len(ticks)),
+            "sine": lambda: np.sin(2 * np.pi * turn),
+            "steady": lambda: 4 * np.abs(turn - np.floor(turn + 0.5)) - 1,  # there and back at one speed
+            "jumps": lambda: np.where(turn % 1 < 0.5, 1.0, -1.0),
+            "noise": lambda: rng.uniform(-1.0, 1.0, len(ticks)),
+        }
+        return self.size * shapes[self.shape]() + self.differ * ((n * 5) % 7 - 3) / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """An action dimension, where its state is at first and how it follows: `exact`, `lag`, `sag` (lag, and a load).
+    edge: of its state, either way."""
+
+    dim: Dim
+    wave: Wave
+    start: float = 0.0
+    follows: str = "exact"
+    edge: float = NONE
+
+    @property
+    def state(self) -> Dim:
+        """What it moves."""
+        return Dim(str(self.dim.drives), low=-self.edge, high=self.edge)
+
+    @property
+    def edged(self) -> bool:
+        """Whether it is a velocity or a step that has to stay within the range of its state."""
+        return self.dim.kind in (Kind.VELOCITY, Kind.DELTA) and math.isfinite(self.edge)
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """ages: of readings, in turn; arrivals: the ticks that inferences take, in turn; orders, glitches: (tick, what), at
+    whose head it happens; a glitch is of the one read: `big`, `nan`, `raise`."""
+
+    joints: tuple[Joint, ...]
+    ticks: int = 30
+    rate_hz: float = 10.0
+    substeps: int = 1
+    shape: str = "linear"
+    setting: tuple[str, int, int] = SETTINGS[0]
+    n_obs: int = 1
+    ramp_s: float = 0.0
+    ages: tuple[int, ...] = (0,)
+    arrivals: tuple[int, ...] = (2,)
+    orders: tuple[tuple[int, str], ...] = ()
+    glitches: tuple[tuple[int, str], ...] = ()
+    skipped: tuple[int, ...] = ()
+
+    @property
+    def spec(self) -> RobotSpec:
+        """Of the robot."""
+        action = tuple(joint.dim for joint in self.joints)
+        return RobotSpec(action, tuple(joint.state for joint in self.joints), self.rate_hz)
+
+    @property
+    def drive(self) -> Drive:
+        """How it is driven."""
+        name, s, d = self.setting
+        return Drive(
+            StrategyConfig(name, s=s, d=d),
+            HORIZON,
+            n_obs=self.n_obs,
+            guard=GuardConfig(ramp_s=self.ramp_s),
+            substeps=self.substeps,
+            shape=self.shape,
+        )
+
+    @property
+    def exact(self) -> tuple[str, ...]:
+        """The actions that have to stay within the range of their states."""
+        return tuple(joint.dim.name for joint in self.joints if joint.edged)
+
+    def sample(self, seed: int, n: int) -> Latency:
+        """The latency model: of the `n`-th inference."""
+        return Latency(0, self.arrivals[n % len(self.arrivals)])
+
+
+class Rig:
+    """A simulated robot that tells `log` what is done to it. Its axes move as setpoints come, a dt for each."""
+
+    def __init__(self, episode: Episode, log: Callable[[Event], None], clock: Callable[[], float] = lambda: math.nan):
+        self.spec = episode.spec
+        self.now = 0  # tick
+        self._episode, self._log, self._clock = episode, log, clock
+        self._glitches = dict(episode.glitches)
+        joints = episode.joints
+        self._at = np.array([joint.start for joint in joints])
+        self._target = self._at.copy()
+        self._velocity = np.array([joint.dim.kind is Kind.VELOCITY for joint in joints])
+        self._delta = np.array([joint.dim.kind is Kind.DELTA for joint in joints])
+        self._moving = self._velocity | self._delta
+        self._target[self._moving] = 0.0
+        self._gain = np.array([1.0 if joint.follows == "exact" else LAG for joint in joints])
+        self._sag = np.array([SAG if joint.follows == "sag" else 0.0 for joint in joints])
+        self._fallible = np.array([not joint.edged for joint in joints])
+        self._dt = self.spec.period_s / episode.substeps
+        self._went = 0
+        self._states = [self._at.copy()]
+        self._driven = False
+
+    def connect(self) -> None:
+        """Nothing to do."""
+
+    def disconnect(self) -> None:
+        """Nothing to do."""
+
+    def frames(self) -> Mapping[str, Frame]:
+        """It has no cameras."""
+        return {}
+
+    def read(self) -> Reading:
+        """The state of some ticks ago, unless the reading is wrong."""
+        ages = self._episode.ages
+        age = ages[self.now % len(ages)]
+        state = self._states[max(len(self._states) - 1 - age, 0)].copy()
+        how = self._glitches.get(self.now, "") if self._driven else ""
+        if how == "raise":
+            self._log(Event("read", at_s=self._clock()))
+            raise OSError("a packet was lost")
+        if how == "nan":
+            state[0] = np.nan
+        if how == "big":
+            state[self._fallible] = WRONG * state[self._fallible] + OFF
+        self._log(Event("read", tuple(state.tolist()), age, at_s=self._clock()))
+        return Reading(frozen(state), age=age)
+
+    def write(self, setpoint: FloatArray) -> None:
+        """A dt passes with it."""
+        self._log(Event("write", tuple(setpoint.tolist()), at_s=self._clock()))
+        self._target = setpoint.copy()
+        self._move()
+        self._went += 1
+
+    def stop(self) -> None:
+        """It stands where it is."""
+        self._log(Event("stop", at_s=self._clock()))
+        self._target = np.where(self._moving, 0.0, self._at + self._sag)
+
+    def head(self) -> None:
+        """A tick begins."""
+        self._driven = True
+
+    def push(self) -> None:
+        """A person moves what is not a velocity nor a step."""
+        self._at = self._at + np.where(self._moving, 0.0, PUSHED)
+        self._states[-1] = self._at.copy()
+
+    def advance(self) -> None:
+        """The rest of the period passes."""
+        self._target[self._delta] = 0.0
+        for _ in range(self._went, self._episode.substeps):
+            self._move()
+        self._went = 0
+        self._states.append(self._at.copy())
+        self.now += 1
+
+    def _move(self) -> None:
+        target = self._target
+        step = np.where(self._velocity, target * self._dt, self._gain * (target - self._sag - self._at))
+        self._at = self._at + np.where(self._delta, target, step)
+
+
+@dataclass(slots=True)
+class Player:
+    """Plays an episode and logs it."""
+
+    episode: Episode
+    log: list[Event] = field(default_factory=list)
+    inferences: int = 0
+
+    def play(self) -> list[Broken]:
+        """What an independent checker found."""
+        episode, rig = self.episode, Rig(self.episode, self.log.append)
+        executor = self._executor(rig)
+        lockstep = self._lockstep(executor, rig)
+        try:
+            executor.warm()
+            for k in range(episode.ticks):
+                self._orders(k, executor, rig)
+                self._tick(k, lockstep, rig)
+            self._come_to_rest(executor, lockstep, rig)
+        except Exception:  # the robot failed: as the loop does
+            self._order("failed")
+            executor.fail(rig.now)
+        checker = Checker(episode.spec, episode.substeps, exact=episode.exact)
+        return checker.check(self.log)
+
+    def _executor(self, rig: Rig) -> Executor:
+        episode = self.episode
+        trace = Trace(rig.spec, episode.ticks)
+        return make_executor(episode.drive, rig, DelayEstimator(fixed=episode.setting[2]), trace)
+
+    def _lockstep(self, executor: Executor, rig: Rig) -> Lockstep:
+        planner = ScriptedPlanner(self.plan, for_spec(rig.spec))
+        inference = Inference(planner, SpeedUp(rig.spec, 1), horizon=HORIZON, action_dim=len(rig.spec.action))
+        return Lockstep(executor, inference, self.episode, rig.advance, skipped=frozenset(self.episode.skipped))
+
+    def plan(self, seen: Observation, rng: np.random.Generator) -> FloatArray:
+        """What the policy gives: rows for the ticks from that of `seen` on."""
+        self.inferences += 1
+        ticks = seen.tick + np.arange(float(HORIZON))
+        return np.stack([joint.wave.rows(ticks, self.inferences, rng) for joint in self.episode.joints], axis=1)
+
+    def _tick(self, k: int, lockstep: Lockstep, rig: Rig) -> None:
+        rig.head()
+        self.log.append(Event("skip" if k in self.episode.skipped else "head"))
+        lockstep.tick(k)
+
+    def _order(self, order: str) -> None:
+        self.log.append(Event("order", order=order))
+
+    def _orders(self, k: int, executor: Executor, rig: Rig) -> None:
+        for _, what in (order for order in self.episode.orders if order[0] == k):
+            if what == "push":
+                rig.push()
+                continue
+            self._order(what)
+            if what == "task":
+                executor.set_task(f"task of {k}")
+            else:
+                getattr(executor, what)()
+
+    def _come_to_rest(self, executor: Executor, lockstep: Lockstep, rig: Rig) -> None:
+        self._order("end")
+        executor.pause()
+        k = self.episode.ticks
+        while not executor.at_rest and k < self.episode.ticks + REST_TICKS:
+            self._tick(k, lockstep, rig)
+            k += 1
+        rig.stop()
+
+
+def play(episode: Episode) -> list[Broken]:
+    """Every rule that `episode` breaks."""
+    return Player(episode).play()
+
+
+# --- Random episodes -------------------------------------------------------------------------------------------------
+
+
+class Choose(Protocol):
+    """Picks one; the first is the simplest."""
+
+    def __call__(self, options: Sequence[T]) -> T: ...
+
+
+def episode(choose: Choose) -> Episode:
+    """A random episode, of what `choose` picks."""
+    ticks = 30
+    joints = tuple(joint(f"j{n}", choose) for n in range(choose((1, 2, 3, 4))))
+    calm = any(one.edged for one in joints)  # nobody can foresee a tick that is skipped before an edge
+    return Episode(
+        joints,
+        ticks,
+        rate_hz=choose((10.0, 50.0)),
+        substeps=choose((1, 2, 3, 5)),
+        shape=choose(("linear", "cubic")),
+        setting=choose(SETTINGS),
+        n_obs=choose((1, 2)),
+        ramp_s=choose((0.0, 0.0, 0.2, 1.0)),
+        ages=choose(((0,), (1,), (2,), (4,), (0, 1, 2, 3, 4), (0, 0, 0, 9))),
+        arrivals=choose(((2,), (0,), (1, 4), (2, 11), (2, 20, 1), (1, NEVER))),
+        orders=_orders(ticks, choose),
+        glitches=_at_ticks(ticks, ("big", "nan", "raise"), choose),
+        skipped=() if calm else tuple(sorted(k for k, _ in _at_ticks(ticks, ("skip",), choose))),
+    )
+
+
+def joint(name: str, choose: Choose) -> Joint:
+    """A random axis."""
+    return choose((_target, _velocity, _step, _switch))(name, choose)
+
+
+def _wave(choose: Choose, unit: float) -> Wave:
+    return Wave(
+        choose(("still", "sine", "steady", "jumps", "noise")),
+        unit * choose((1.0, 0.5, 1.9, 5.0)),
+        choose((12, 40, 7)),
+        unit * choose((0.0, 0.0, 0.3)),
+    )
+
+
+def _target(name: str, choose: Choose) -> Joint:
+    reach, jump = choose((2.0, NONE)), choose((NONE, NONE, NONE, 0.5))
+    dim = Dim(
+        name,
+        low=-reach,
+        high=reach,
+        rate_limit=choose((NONE, 3.0, 1.0, 10.0)),
+        accel_limit=choose((NONE, 20.0, 5.0, 100.0)),
+        jump_limit=jump,
+        drives=f"at_{name}",
+    )
+    starts = (0.0, 0.5, -1.5) if jump < NONE else (0.0, 0.5, -1.5, 2.5)
+    return Joint(dim, _wave(choose, 1.0), choose(starts), choose(("exact", "lag", "sag")), choose((NONE, NONE, 1.6)))
+
+
+def _velocity(name: str, choose: Choose) -> Joint:
+    edge = choose((NONE, 1.0))
+    dim = Dim(
+        name,
+        kind=Kind.VELOCITY,
+        low=-2.0,
+        high=2.0,
+        rate_limit=choose((NONE, 10.0, 3.0)),
+        accel_limit=choose((NONE, 200.0, 30.0)),
+        drives=f"at_{name}",
+    )
+    return Joint(dim, _wave(choose, 1.0), choose((0.0, 0.8)), edge=edge)
+
+
+def _step(name: str, choose: Choose) -> Joint:
+    edge = choose((NONE, 1.0))
+    dim = Dim(
+        name,
+        kind=Kind.DELTA,
+        low=-0.2,
+        high=0.2,
+        rate_limit=choose((NONE, 2.0, 0.5)),
+        accel_limit=choose((NONE, 20.0, 5.0)),
+        drives=f"at_{name}",
+    )
+    return Joint(dim, _wave(choose, 0.1), choose((0.0, 0.8)), edge=edge)
+
+
+def _switch(name: str, choose: Choose) -> Joint:
+    dim = Dim(
+        name,
+        kind=Kind.DISCRETE,
+        low=0.0,
+        high=1.0,
+        rate_limit=choose((NONE, 3.0)),
+        accel_limit=choose((NONE, 50.0)),
+        threshold=choose((None, 0.5)),
+        drives=f"at_{name}",
+    )
+    return Joint(dim, _wave(choose, 1.0), choose((0.0, 1.0)))
+
+
+def _at_ticks(ticks: int, what: Sequence[str], choose: Choose) -> tuple[tuple[int, str], ...]:
+    times = range(1, ticks)
+    return tuple((choose(times), choose(what)) for _ in range(choose((0, 0, 1, 2))))
+
+
+HAPPENINGS: Mapping[str, tuple[str, str]] = {  # what happens, and what some ticks later
+    "a pause": ("pause", "resume"),
+    "a reset": ("reset", ""),
+    "an e-stop": ("estop", "reset"),
+    "a push": ("push", "reset"),
+    "a push in an e-stop": ("estop", "push"),
+    "a task": ("task", ""),
+}
+
+
+def _orders(ticks: int, choose: Choose) -> tuple[tuple[int, str], ...]:
+    found: list[tuple[int, str]] = []
+    for _ in range(choose((0, 1, 2, 3, 5))):
+        k, later = choose(range(1, ticks)), choose((1, 2, 3, 8, 0))
+        first, second = HAPPENINGS[choose(tuple(HAPPENINGS))]
+        found += [(k, first), *([(k + later, second)] if second else [])]
+        found += [(k + later, "reset")] if second == "push" else []
+    return tuple(sorted(found, key=lambda order: order[0]))  # stable: what was said first comes first
