@@ -42,7 +42,7 @@ class Edges:
         self._high = np.array([spec.state[i].high for _, _, i in bounded])
         velocity = np.array([kind is Kind.VELOCITY for _, kind, _ in bounded], np.bool_)
         self._move = np.where(velocity, dt, 1.0)  # how far a setpoint of 1 moves the axis
-        self._skipped = np.where(velocity, spec.period_s, 0.0)  # and a tick without one, after a setpoint of 1
+        self._coasts = np.where(velocity, dt, 0.0)  # and how far it goes on without the next
         self._brake, self._jerk = rate[self._at] * self._move, change[self._at] * self._move
         self._moved = np.zeros(len(bounded))  # since the start
         self._heads: deque[FloatArray] = deque([self._moved], maxlen=ticks)  # the same at the heads of the last ticks
@@ -55,9 +55,9 @@ class Edges:
         """`setpoint` (A,) was sent. Phase: hot."""
         self._moved = self._moved + setpoint[self._at] * self._move
 
-    def skipped(self, last: FloatArray) -> None:
-        """Nothing was sent in this tick, after the setpoint `last` (A,). Phase: hot."""
-        self._moved = self._moved + last[self._at] * self._skipped
+    def left_out(self, last: FloatArray, setpoints: int) -> None:
+        """So many `setpoints` are not sent, after `last` (A,): a velocity goes on. Phase: hot."""
+        self._moved = self._moved + setpoints * last[self._at] * self._coasts
 
     def room(self, state: FloatArray, age: int) -> tuple[FloatArray, FloatArray]:
         """How far each axis may still go up, and down, if it was at `state` (S,) `age` ticks before this one; none is

@@ -172,6 +172,8 @@ class Executor:
         chunk, row = self._decide(k)
         self._join(chunk, row)
         action, flags = self._send(k, row, pace, sent, holds=chunk is None)
+        if action is None:
+            return self._overrun(k)
         self._history.append(k, action)
         self._anew = None
         status = self._status(chunk)
@@ -181,12 +183,18 @@ class Executor:
     def skip(self, k: int) -> None:
         """Tick `k` is not sent: its deadline has passed. History gets what the robot in effect did. Phase: hot."""
         self.trace.begin()
-        self._guard.skip()
+        self._guard.tick()
+        self._overrun(k)
+
+    def _overrun(self, k: int) -> TickStatus:
+        """Nothing was sent in tick `k`."""
+        self._guard.left_out(self._servo.substeps)
         last = self._history.last
         action = unknown(len(self._robot.spec.action)) if last is None else self._hold.skipped(last)
         if last is not None:  # else nothing is known of what the robot did
             self._history.append(k, action)
         self._record(k, TickStatus.OVERRUN, action, None)
+        return TickStatus.OVERRUN
 
     def warm(self) -> None:
         """Before the first tick: reads the robot and publishes a snapshot with a request as it may come in tick 0, so
@@ -303,24 +311,30 @@ class Executor:
         steps = np.abs(np.diff(chunk.rows, axis=0)).max(axis=0, initial=0.0)
         return bool((np.abs(row - last) > LEAP * steps).any(where=self._targets))
 
-    def _send(self, k: int, row: FloatArray, pace: Pace, sent: Sent, *, holds: bool) -> tuple[FloatArray, int]:
-        """Sends `row` as setpoints, each through the guard and at its time; what they come to, and what it did."""
+    def _send(self, k: int, row: FloatArray, pace: Pace, sent: Sent, *, holds: bool) -> tuple[FloatArray | None, int]:
+        """Sends `row` as setpoints, each through the guard and at its time; what they come to, None if it was too late
+        for all of them, and what the guard did."""
         went: list[FloatArray] = []
-        flags, other = 0, False
+        flags, other, left_out = 0, False, 0
         trusted = self._senses.trusted
         for j, setpoint in enumerate(self._setpoints(k, row)):
-            if not pace(j) and j:
-                other = True
+            if not pace(j):
+                left_out += 1
                 continue  # too late: the next one is due as well
             asked = self._guard.resting(setpoint) if holds else setpoint
             allowed, flag = self._guard(asked, trusted.state, trusted.age)
             self._robot.write(allowed)
-            if j == 0:
+            if not went:
                 sent()
             went.append(allowed)
             flags |= flag
             other = other or (holds and not np.array_equal(asked, setpoint))
-        effect = self._servo.effect(row, np.stack(went)) if flags or other else row
+        if not went:
+            sent()
+            return None, 0
+        if left_out:
+            self._guard.left_out(left_out)
+        effect = self._servo.effect(row, np.stack(went)) if flags or other or left_out else row
         return effect, flags | self._senses.trouble
 
     def _setpoints(self, k: int, row: FloatArray) -> Iterator[FloatArray]:

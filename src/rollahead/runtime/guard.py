@@ -111,7 +111,8 @@ class Guard:
         self._config = config
         self._dt = spec.period_s / substeps
         self._moving = mask(spec.action, *MOVING)
-        self._absolute = mask(spec.action, Kind.POSITION, Kind.ROTATION)
+        snapped = np.array([dim.threshold is not None for dim in spec.action], np.bool_)  # by `Discrete`
+        self._targets = ~(self._moving | snapped)
         self._deltas = mask(spec.action, Kind.DELTA)
         self._as_is = mask(spec.action, Kind.DISCRETE)
         self._triples = rotation_triples(spec) if config.ramp_s else []
@@ -156,11 +157,10 @@ class Guard:
         if self._edges.any:
             self._edges.tick()
 
-    def skip(self) -> None:
-        """A tick passed in which nothing was sent. Phase: hot."""
+    def left_out(self, setpoints: int) -> None:
+        """So many `setpoints` of this tick are not sent: it is too late for them. Phase: hot."""
         if self._edges.any and self._last is not None:
-            self._edges.tick()
-            self._edges.skipped(self._last)
+            self._edges.left_out(self._last, setpoints)
 
     def check(self, reading: Reading, sent: FloatArray | None) -> int:
         """Flags of why `reading` is not usable, once a tick; sent: (A,), the last action. Phase: hot."""
@@ -191,7 +191,7 @@ class Guard:
     @property
     def stands(self) -> bool:
         """Whether no target moved with the last setpoint. Phase: hot."""
-        return self._last is None or not self._config.enabled or self._follower.stands(self._absolute)
+        return self._last is None or not self._config.enabled or self._follower.stands(~self._moving)
 
     def resting(self, setpoint: FloatArray) -> FloatArray:
         """(A,), what to ask for where `setpoint` (A,) is a hold: a target brakes and stays where that ends, and what
@@ -199,7 +199,7 @@ class Guard:
         would swing about. Phase: hot."""
         if not self._config.enabled or self._last is None:
             return setpoint
-        held = np.where(self._absolute, self._follower.braking(self._absolute), setpoint)
+        held = np.where(self._targets, self._follower.braking(self._targets), setpoint)
         return np.where(self._brakes, 0.0, held) if self._brakes.any() else held
 
     def __call__(self, setpoint: FloatArray, state: FloatArray, age: int = 0) -> tuple[FloatArray, int]:
@@ -229,7 +229,7 @@ class Guard:
     ) -> tuple[FloatArray, int]:
         ramps = self._ramped < self._ramp
         if ramps:
-            asked, flags = frozen(self._eased(asked)), flags | RAMP
+            asked, flags = frozen(self._inward(self._eased(asked), last)), flags | RAMP
         asked, allowed, limited = self._within(asked, state, age, last)
         if self._workspace is not None and not self._workspace.holds(allowed):
             return self._refuse(asked, state, age, flags | limited | BOX)
@@ -253,8 +253,12 @@ class Guard:
             if (kept != allowed).any():
                 allowed, flags = kept, flags | BOX
         if allowed is not asked:  # a robot that was found outside its range comes in at its rate
-            allowed = np.clip(allowed, np.minimum(self._least, last), np.maximum(self._greatest, last))
+            allowed = self._inward(allowed, last)
         return asked, allowed, flags
+
+    def _inward(self, setpoint: FloatArray, last: FloatArray) -> FloatArray:
+        """(A,), `setpoint` (A,) inside the range, or no farther outside than `last` (A,)."""
+        return np.minimum(np.maximum(setpoint, np.minimum(self._least, last)), np.maximum(self._greatest, last))
 
     def _refuse(self, asked: FloatArray, state: FloatArray, age: int, flags: int) -> tuple[FloatArray, int]:
         """A hold in place of what cannot be sent at all: targets brake, and so do velocities and steps."""
