@@ -103,7 +103,7 @@ def test_a_robot_that_reuses_its_buffer_changes_no_message_and_no_record(n_obs: 
     assert executor.trace.ticks["environment"].tolist() == [[10.0 * k] for k in range(8)]
 
 
-def test_after_a_reset_between_observing_and_acting_the_last_reading_is_held() -> None:
+def test_after_a_reset_between_observing_and_acting_what_was_sent_last_is_held() -> None:
     robot = ReusingRobot()
     executor = made(robot)
     for k in range(3):
@@ -115,7 +115,7 @@ def test_after_a_reset_between_observing_and_acting_the_last_reading_is_held() -
     executor.reset()
     assert executor.act(3) == TickStatus.UNDERRUN
     assert robot.sent[2] == [5.0, 5.0]
-    assert robot.sent[3] == [30.0, 4.0]  # x as it was read in this tick; v brakes by 1
+    assert robot.sent[3] == [5.0, 4.0]  # x stays; v brakes by 1
 
 
 def test_what_was_asked_before_a_reset_between_observing_and_acting_is_dropped() -> None:

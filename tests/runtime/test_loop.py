@@ -220,22 +220,59 @@ def test_a_chunk_that_is_there_but_not_yet_due_is_reached_by_the_ramp_and_not_by
     assert np.diff(sent[: 8 * substeps]).min() >= 0.0  # it never goes back
 
 
-def test_a_pause_repeats_the_last_target_and_going_on_starts_from_what_is_measured() -> None:
-    stage = Stage()
-    stage.robot.on_read = dict.fromkeys(range(8, 60), lambda: Reading(frozen([1.5, 0.0])))  # it lags behind
+LIMITED = (Dim("x", rate_limit=10.0, drives="x"), SPEC.action[1])  # 1 a tick; far is 2.5
+
+
+@pytest.mark.parametrize("measured, goes_on_at", [(1.5, 2.0), (-0.4, 2.0), (-0.6, -0.6), (9.0, 9.0)])
+def test_a_pause_repeats_the_last_target_and_going_on_starts_from_it_unless_the_robot_is_far(
+    measured: float, goes_on_at: float
+) -> None:
+    stage = Stage(spec=replace(SPEC, action=LIMITED))
+    stage.robot.on_read = dict.fromkeys(range(8, 60), lambda: Reading(frozen([measured, 0.0])))
     stage.before = {8: stage.order(paused=True), 12: stage.order(paused=False)}
     stage.run(14)
     assert [sent[0] for sent in stage.robot.sent[7:12]] == [2.0] * 5
-    assert stage.robot.sent[12][0] == 1.5
+    assert stage.robot.sent[12][0] == goes_on_at
 
 
-def test_after_a_reset_nothing_is_sent_before_a_state_is_usable() -> None:
+@pytest.mark.parametrize("order", ["paused", "resets"])
+@pytest.mark.parametrize("wrong", [30.0, np.nan, None])
+def test_one_wrong_reading_in_the_tick_that_goes_on_moves_nothing(order: str, wrong: float | None) -> None:
+    stage = Stage(spec=replace(SPEC, action=LIMITED))
+
+    def read() -> Reading:
+        if wrong is None:
+            raise ConnectionError("corrupted packet")
+        return Reading(frozen([wrong, 0.0]))
+
+    stage.robot.on_read = {12: read}
+    stage.before = {8: stage.order(paused=True), 12: stage.order(paused=False)}
+    if order == "resets":
+        stage.before = {12: stage.order(resets=1)}
+    stage.run(20)
+    assert {sent[0] for sent in stage.robot.sent[4:]} == {2.0}
+
+
+def test_after_an_estop_two_readings_must_agree_before_anything_is_sent() -> None:
+    stage = Stage(spec=replace(SPEC, action=LIMITED))
+    readings = {12: 30.0, 13: 4.0, 14: 4.1}
+    stage.robot.on_read = {at: lambda x=x: Reading(frozen([x, 0.0])) for at, x in readings.items()}  # type: ignore[misc]
+    stage.before = {8: stage.order(estops=1, latched=True), 12: stage.order(estops=1, resets=1)}
+    stage.run(16)
+    assert stage.robot.sent[8][0] == pytest.approx(3.1)  # from 4.1, that of tick 14, towards 2 at its rate
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_after_a_reset_without_a_usable_state_the_hold_goes_on_and_after_an_estop_nothing_is_sent(
+    stopped: bool,
+) -> None:
     stage = Stage()
-    stage.before = {5: stage.order(resets=1)}
+    stage.before = {5: stage.order(estops=int(stopped), resets=1)}
     stage.robot.on_read = dict.fromkeys(range(5, 9), lambda: Reading(frozen([np.nan, 0.0])))
     status = stage.run(12)
     assert status[5:9] == [TickStatus.STALE] * 4
-    assert len(stage.robot.sent) == len(status) - 4
+    assert len(stage.robot.sent) == len(status) - (4 if stopped else 0)
+    assert stage.robot.sent[5][0] == 2.0
 
 
 def test_a_hold_of_a_velocity_with_a_limit_of_acceleration_comes_to_rest_without_swinging_back() -> None:
@@ -391,32 +428,58 @@ def test_an_answer_that_is_late_loses_so_many_rows_and_until_it_is_there_the_rob
 
 
 @pytest.mark.parametrize("at", [0, 1, 6])
-@pytest.mark.parametrize("part", ["on_read", "on_write"])
-def test_a_robot_that_raises_is_held_once_stopped_and_told(part: str, at: int) -> None:
+def test_a_write_that_raises_is_held_once_stopped_and_told(at: int) -> None:
     stage = Stage()
 
     def fail() -> None:
         raise OSError("the bus is gone")
 
-    getattr(stage.robot, part)[at] = fail
+    stage.robot.on_write[at] = fail
     with pytest.raises(RobotError, match=f"the robot failed in tick {at} .OSError: the bus is gone"):
         stage.run()
     assert stage.robot.stops == 1
     assert all(k <= at for k in stage.trace.ticks["tick"])  # no tick after it
 
 
+def fail() -> None:
+    raise OSError("the bus is gone")
+
+
+@pytest.mark.parametrize("at", [0, 1, 6])
+@pytest.mark.parametrize("times", [1, 3, 24])
+def test_reads_that_raise_are_holds_and_the_run_goes_on(at: int, times: int) -> None:
+    stage = Stage()
+    stage.robot.on_read = dict.fromkeys(range(at, at + times), fail)
+    status = stage.run(40)
+    assert status[at : at + times] == [TickStatus.STALE] * times
+    assert TickStatus.OK in status[at + times :]
+    assert stage.executor.halted is None
+    assert stage.robot.stops == 0
+
+
+def test_reads_that_raise_for_too_long_end_the_run_with_a_stop_and_say_so() -> None:
+    stage = Stage()
+    stage.robot.on_read = dict.fromkeys(range(5, 999), fail)
+    status = stage.run(90)
+    assert status[5:] == [TickStatus.STALE] * 24 + [TickStatus.ESTOP] * 2
+    assert stage.robot.stops == 1
+    assert stage.executor.halted == (
+        "the robot was stopped, for the state could not be read (OSError: the bus is gone), after 25 ticks in a row "
+        "without a usable state and images (guard.give_up_ticks)"
+    )
+
+
 def test_a_robot_that_cannot_even_be_held_is_stopped_and_both_errors_told() -> None:
     stage = Stage()
-
-    def fail() -> None:
-        raise OSError("the bus is gone")
-
-    stage.robot.on_read[5] = fail
 
     def always(setpoint: FloatArray) -> None:
         raise OSError("still gone")
 
-    stage.before[5] = lambda: setattr(stage.robot, "write", always)
+    def first(setpoint: FloatArray) -> None:
+        stage.robot.write = always  # type: ignore[method-assign]
+        fail()
+
+    stage.before[5] = lambda: setattr(stage.robot, "write", first)
     with pytest.raises(RobotError, match=r"tick 5 .*the bus is gone.*could not be held .still gone"):
         stage.run()
     assert stage.robot.stops == 1

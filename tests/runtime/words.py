@@ -83,7 +83,6 @@ class Words:
     _flight: Answer | None = None
     _last: int | None = None  # the tick of the newest request of the epoch
     _in_effect: FloatArray | None = None  # what the robot did last
-    _fresh: bool = True  # nothing was sent in this life yet
     _seen: list[int] = field(default_factory=list)  # what inferences took
 
     def __post_init__(self) -> None:
@@ -97,7 +96,6 @@ class Words:
             if happens:
                 self._epoch, self._life = self._epoch + 1, self._life + hard
                 self._open, self._last = None, None
-                self._fresh = self._fresh or hard
 
     def _skip(self) -> Tick:
         """The target stays, the rate goes on, no step is made, the grip stays."""
@@ -174,7 +172,7 @@ class Words:
             tick = Tick(TickStatus.OK, self._action(covering, k), source, asked, self._open)
         else:
             tick = Tick(TickStatus.UNDERRUN, self._hold(k), asked=asked, open=self._open)
-        self._in_effect, self._fresh = tick.action, False
+        self._in_effect = tick.action
         return tick
 
     def _action(self, covering: list[Answer], k: int) -> FloatArray:
@@ -188,12 +186,12 @@ class Words:
         return np.array([*(total / math.fsum(weights) for total in mean), choices[-1][3]])
 
     def _hold(self, k: int) -> FloatArray:
-        """The target stays, rate and step brake to zero, the grip stays; first in a life, x is held as measured."""
+        """The target stays, rate and step brake to zero, the grip stays; before all, x is held as measured."""
         grip, _, _, x = self.measured(k)
         if self._in_effect is None:
             return np.array([x, 0.0, 0.0, grip])
         target, rate, step, grip = self._in_effect
-        return np.array([x if self._fresh else target, _brake(rate, BRAKE["rate"]), _brake(step, BRAKE["step"]), grip])
+        return np.array([target, _brake(rate, BRAKE["rate"]), _brake(step, BRAKE["step"]), grip])
 
 
 def _brake(value: float, by: float) -> float:

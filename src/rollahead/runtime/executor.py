@@ -9,15 +9,21 @@ real time the first setpoint does, since it is what is due. Either way the snaps
 
 Where the servo rate is above the policy rate, the action is sent as several setpoints, each at its time in the tick.
 
+What is sent goes on from what was sent before, with its speed, across every epoch. It begins where the robot is
+measured only at the start, after an e-stop, and in dimensions where the robot is found far from its target; two
+readings must agree on where that is.
+
 Threads: everything belongs to the executor thread, but `inbox` is written and `outbox` read by the worker, and `sights`
 written by the lookout, if there is one.
 Hot path: `tick` and `skip` take no lock, read no clock, log nothing and never call torch.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rollahead.errors import RobotError
 from rollahead.runtime.arrays import FloatArray, unknown
 from rollahead.runtime.chunk import Chunk, Timeline
 from rollahead.runtime.corrector import Corrector
@@ -29,11 +35,15 @@ from rollahead.runtime.hold import Hold
 from rollahead.runtime.lookahead import planned_rows
 from rollahead.runtime.mailbox import Box, Mailbox
 from rollahead.runtime.messages import Failure, Made, Observation, Request, Result, Sight, Snapshot
+from rollahead.runtime.patience import told
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.senses import Senses
 from rollahead.runtime.servo import Servo
+from rollahead.runtime.spec import Kind, mask
 from rollahead.runtime.strategy import Strategy
 from rollahead.runtime.trace import Outcome, TickStatus, Trace, inference_record
+
+LEAP = 4.0  # times the longest step of a chunk: a row farther from what was sent last is reached by the ramp
 
 Pace = Callable[[int], bool]  # returns when setpoint j of the tick is due; whether the one after it is not yet so
 Sent = Callable[[], None]  # called when the first setpoint of the tick is out, or none will be
@@ -49,7 +59,8 @@ def nothing() -> None:
 
 
 class Executor:
-    """Runs `strategy` on `robot`. horizon: ticks that a chunk lasts; n_obs: observations in a request."""
+    """Runs `strategy` on `robot`. horizon: ticks that a chunk lasts; n_obs: observations in a request; cameras: those
+    whose images must not be too old, None for all that the robot has."""
 
     def __init__(
         self,
@@ -68,6 +79,7 @@ class Executor:
         inbox: Box[Result | Failure] | None = None,
         outbox: Box[Snapshot] | None = None,
         sights: Box[Sight | Failure] | None = None,
+        cameras: Collection[str] | None = None,
     ) -> None:
         spec = robot.spec
         self.inbox: Box[Result | Failure] = Mailbox() if inbox is None else inbox
@@ -85,17 +97,22 @@ class Executor:
         limits = guard or GuardConfig()
         self._give_up_ticks = limits.give_up_ticks
         self._guard = Guard(spec, limits, substeps=self._servo.substeps)
+        self._targets = mask(spec.action, Kind.POSITION)
         self._horizon = horizon
         self._history = History(2 * horizon, len(spec.action))
         self._no_rows = self._history.tail(0)
-        self._senses = Senses(robot, self._guard, n_obs)
+        self._senses = Senses(robot, self._guard, n_obs, cameras)
         self._timeline = Timeline(fold=strategy.fold)
         self._observations: tuple[Observation, ...] = ()  # of the tick published last
         self._seed = seed
         self._task = task
         self._epoch = 0
-        self._rejoin = True  # nothing was sent in this epoch yet
+        self.halted: str | None = None  # why the executor itself has stopped the robot, until a reset
+        self._everywhere = np.ones(len(spec.action), np.bool_)
+        self._anew: NDArray[np.bool_] | None = self._everywhere  # (A,), what begins where the robot is measured
+        self._doubted = False  # whether the robot may be far from where it was sent
         self._ramp = True  # no row of a chunk was sent in this epoch yet
+        self._starved = False  # whether the last tick was a hold
         self._paused = False
         self._stopped = False  # by an e-stop
         self._open: Request | None = None
@@ -110,7 +127,12 @@ class Executor:
     def at_rest(self) -> bool:
         """Whether what was sent last moves nothing. Phase: hot."""
         last = self._history.last
-        return last is None or self._stopped or bool((last == self._hold.still(last)).all())
+        return last is None or self._stopped or (self._guard.stands and bool((last == self._hold.still(last)).all()))
+
+    @property
+    def rest_s(self) -> float:
+        """An upper bound of how long it takes to come to rest from here within the robot's limits."""
+        return self._guard.rest_s
 
     def tick(self, k: int, pace: Pace = at_once) -> TickStatus:
         """Reads the robot and sends the action of tick `k`. Phase: hot."""
@@ -125,9 +147,11 @@ class Executor:
     def look(self, k: int) -> None:
         """Reads the robot, and takes a result that is there. Phase: hot."""
         self.trace.begin()
-        self._senses.look(self._history.last)
+        self._guard.tick()
+        self._senses.look(k, self._history.last)
         if self._senses.blind_ticks >= self._give_up_ticks:
-            self.estop()
+            self._halt()
+        self._locate()
         sight = self.sights.peek()
         if isinstance(sight, Failure) and self.failure is None:
             self._give_up(sight)
@@ -142,14 +166,14 @@ class Executor:
     def act(self, k: int, pace: Pace = at_once, sent: Sent = nothing) -> TickStatus:
         """Sends the action of tick `k`. Phase: hot."""
         self._accept(k)
-        if self._stopped or not self._senses.ever or (self._rejoin and self._senses.trouble):
+        if self._stopped or not self._located:
             sent()
             return self._rest(k)
         chunk, row = self._decide(k)
-        self._join(chunk)
-        action, flags = self._send(k, row, pace, sent)
+        self._join(chunk, row)
+        action, flags = self._send(k, row, pace, sent, holds=chunk is None)
         self._history.append(k, action)
-        self._rejoin = False
+        self._anew = None
         status = self._status(chunk)
         self._record(k, status, action, chunk, flags)
         return status
@@ -157,6 +181,7 @@ class Executor:
     def skip(self, k: int) -> None:
         """Tick `k` is not sent: its deadline has passed. History gets what the robot in effect did. Phase: hot."""
         self.trace.begin()
+        self._guard.skip()
         last = self._history.last
         action = unknown(len(self._robot.spec.action)) if last is None else self._hold.skipped(last)
         if last is not None:  # else nothing is known of what the robot did
@@ -174,10 +199,11 @@ class Executor:
         self._senses.forget()
 
     def estop(self) -> None:
-        """Stops the robot, once, and sends nothing until `reset`."""
+        """Stops the robot, once, and sends nothing until `reset`. Then it begins where it is measured."""
         if not self._stopped:
             self._stopped = True
-            self._begin_anew()
+            self._drop()
+            self._anew, self._doubted = self._everywhere, False
             self._robot.stop()
 
     def pause(self) -> None:
@@ -186,15 +212,17 @@ class Executor:
         self._paused = True
 
     def resume(self) -> None:
-        """Goes on from where the robot is, in a new hard epoch."""
-        self._begin_anew()
+        """Goes on from what was sent last, in a new hard epoch; or from where the robot is, if that is far from it."""
+        self._drop()
+        self._doubted = True
         self._paused = False
 
     def reset(self) -> None:
-        """A hard epoch: all chunks, requests and results in flight are dropped, and the robot holds where it is. Ends
-        an e-stop."""
-        self._begin_anew()
+        """A hard epoch: all chunks, requests and results in flight are dropped, and the robot holds. Ends an e-stop."""
+        self._drop()
+        self._doubted = not self._stopped
         self._stopped = False
+        self.halted = None
 
     def set_task(self, task: str) -> None:
         """Another task: results in flight are dropped, and what is planned runs on until the new chunk."""
@@ -216,10 +244,31 @@ class Executor:
         self._discrete.forget()
         self._ramp = True
 
-    def _begin_anew(self) -> None:
-        """Where the robot is now is not where it was sent last."""
-        self._drop()
-        self._rejoin = True
+    def _halt(self) -> None:
+        """The executor's own e-stop: it has been blind for too long. Raises: RobotError, if the robot does not stop."""
+        if self._stopped:
+            return
+        self.halted = (
+            f"the robot was stopped, for {self._senses.why}, after {self._give_up_ticks} ticks in a row without a "
+            "usable state and images (guard.give_up_ticks)"
+        )
+        try:
+            self.estop()
+        except Exception as error:
+            raise RobotError(f"{self.halted}, and did not stop ({told(error)})") from error
+
+    def _locate(self) -> None:
+        """Finds out, once two readings agree, whether the robot is far from where it was sent."""
+        last, senses = self._history.last, self._senses
+        if self._doubted and last is not None and senses.steady and not senses.trouble:
+            self._doubted = False
+            self._anew = self._hold.far(senses.seen.state, last)
+
+    @property
+    def _located(self) -> bool:
+        """Whether it is known where what is sent begins."""
+        senses = self._senses
+        return senses.ever and (self._anew is None or (senses.steady and not senses.trouble))
 
     def _new_epoch(self) -> None:
         self._epoch += 1
@@ -230,33 +279,49 @@ class Executor:
         """The chunk that has tick `k`, if any may be used, and what is to be sent: its row, or a hold."""
         covering = () if self._paused or self._senses.trouble else self._timeline.covering(k)
         if not covering:
-            return None, self._guard.hold(self._discrete.hold(self._next_hold()))
+            return None, self._discrete.hold(self._next_hold())
         row = self._timeline.fold(covering, k, k + 1)[0]
         if self._corrector is not None:
             row = self._corrector(row, k, covering[-1], self._senses.seen)
         return covering[-1], self._discrete(row, self._history.last)
 
-    def _join(self, chunk: Chunk | None) -> None:
-        """At the first hold and at the first row of an epoch the guard begins anew, from what a hold would send."""
-        starts = self._ramp and chunk is not None
-        if self._rejoin or starts:
-            self._guard.rejoin(self._next_hold())
-            self._ramp = not starts
+    def _join(self, chunk: Chunk | None, row: FloatArray) -> None:
+        """What begins anew does so from what a hold would send; at the first row of an epoch, and at one that leaps
+        after a hold, the ramp begins."""
+        if self._anew is not None:
+            self._guard.rejoin(self._next_hold(), self._anew)
+        if chunk is not None and (self._ramp or (self._starved and self._leaps(chunk, row))):
+            self._guard.ease()
+            self._ramp = False
+        self._starved = chunk is None
 
-    def _send(self, k: int, row: FloatArray, pace: Pace, sent: Sent) -> tuple[FloatArray, int]:
+    def _leaps(self, chunk: Chunk, row: FloatArray) -> bool:
+        """Whether `row` (A,) is so far from what was sent last that `chunk` would take several ticks from there."""
+        last = self._history.last
+        if last is None:
+            return False
+        steps = np.abs(np.diff(chunk.rows, axis=0)).max(axis=0, initial=0.0)
+        return bool((np.abs(row - last) > LEAP * steps).any(where=self._targets))
+
+    def _send(self, k: int, row: FloatArray, pace: Pace, sent: Sent, *, holds: bool) -> tuple[FloatArray, int]:
         """Sends `row` as setpoints, each through the guard and at its time; what they come to, and what it did."""
-        went, flags = [], 0
-        seen = self._senses.seen
+        went: list[FloatArray] = []
+        flags, other = 0, False
+        trusted = self._senses.trusted
         for j, setpoint in enumerate(self._setpoints(k, row)):
-            if not pace(j) and j and not self._servo.shares:
+            if not pace(j) and j:
+                other = True
                 continue  # too late: the next one is due as well
-            allowed, flag = self._guard(setpoint, seen.state, seen.age)
+            asked = self._guard.resting(setpoint) if holds else setpoint
+            allowed, flag = self._guard(asked, trusted.state, trusted.age)
             self._robot.write(allowed)
             if j == 0:
                 sent()
             went.append(allowed)
             flags |= flag
-        return (self._servo.effect(row, np.stack(went)) if flags else row), flags | self._senses.trouble
+            other = other or (holds and not np.array_equal(asked, setpoint))
+        effect = self._servo.effect(row, np.stack(went)) if flags or other else row
+        return effect, flags | self._senses.trouble
 
     def _setpoints(self, k: int, row: FloatArray) -> Iterator[FloatArray]:
         """(A,) each: the first of `row`, then those between it and the next row, as far as that is known."""
@@ -335,9 +400,12 @@ class Executor:
     def _next_hold(self) -> FloatArray:
         """(A,), what a hold now sends."""
         last = self._history.last
-        if self._rejoin or last is None:
-            return self._hold.first(self._senses.seen.state, last)
-        return self._hold.rows(last, 1)[0]
+        if last is None:
+            return self._hold.first(self._senses.seen.state, None)
+        held = self._hold.rows(last, 1)[0]
+        if self._anew is None:
+            return held
+        return np.where(self._anew, self._hold.first(self._senses.seen.state, last), held)
 
     def _record(self, k: int, status: TickStatus, action: FloatArray, chunk: Chunk | None, guard: int = 0) -> None:
         asked = -1 if self._open is None else self._open.tick

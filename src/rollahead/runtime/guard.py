@@ -1,12 +1,14 @@
 """The guard: the last to see a setpoint before the robot does.
 
-A setpoint that cannot be followed as a whole is refused, and what was sent last is held: NaN, a jump, a tool outside
+A setpoint that cannot be followed as a whole is refused, and the robot brakes to a hold: NaN, a jump, a tool outside
 the workspace. One that goes too far or too fast is brought within the limits. In this order:
 
     NaN -> jump -> ramp -> range -> rate, acceleration -> edges of the state -> workspace
 
-Hard limits come last: where they and a rate contradict each other, they win. A stream that keeps every limit passes to
-the bit. What was done is said in flags, which the trace keeps.
+Limits hold across everything that happens: what is sent always goes on from the last setpoint, with its speed, but
+where the robot is found somewhere else (`rejoin`). A target brakes before the end of its range. Hard limits come last:
+where they and a rate contradict each other, they win. A stream that keeps every limit passes to the bit. What was done
+is said in flags, which the trace keeps.
 
 Threads: the executor's alone. Hot path: all but the constructors.
 """
@@ -18,21 +20,22 @@ from dataclasses import dataclass
 from operator import le
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray, finite, frozen
+from rollahead.runtime.edges import Edges, is_bounded
 from rollahead.runtime.follower import Follower
 from rollahead.runtime.hold import MOVING
 from rollahead.runtime.robots import Reading
 from rollahead.runtime.rotation import rotation_triples, turned
-from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, mask, names_of
+from rollahead.runtime.spec import Kind, RobotSpec, mask, names_of
 
 MOST = np.finfo(np.float64).max  # in place of an infinite limit: infinity is beyond it
-AT_ONCE = 1e100  # in place of an infinite rate: zero times that is zero
 
 
 class Flag(enum.IntFlag):
-    """Why a setpoint is not what was asked, or a state not usable."""
+    """Why a setpoint is not what was asked, or a state or an image not usable."""
 
     NAN = 1
     JUMP = 2
@@ -42,9 +45,10 @@ class Flag(enum.IntFlag):
     ACCEL = 32
     BOX = 64
     STALE = 128
+    IMAGE = 256
 
 
-NAN, JUMP, RAMP, RANGE, RATE, ACCEL, BOX, STALE = (flag.value for flag in Flag)  # numbers join faster than flags
+NAN, JUMP, RAMP, RANGE, RATE, ACCEL, BOX, STALE, IMAGE = (flag.value for flag in Flag)  # numbers join faster than flags
 
 
 def words(flags: int) -> str:
@@ -77,12 +81,14 @@ class GuardConfig:
     """enabled: False lets every setpoint pass as it is, for robots that guard themselves; ramp_s: how long the robot
     takes, from the first row of an epoch on, to get from where it is to what is asked; stale_ticks: an older state is
     stale; frozen_ticks: so is one that repeats itself to the bit for so long while what is sent changes, None not to
-    look; give_up_ticks: after so many ticks in a row without a usable state the robot is stopped, as by an e-stop."""
+    look; image_stale_ticks: so is an older image, None for no limit; give_up_ticks: after so many ticks in a row
+    without a usable state and images the robot is stopped, as by an e-stop, and the run ends."""
 
     enabled: bool = True
     ramp_s: float = 0.0
     stale_ticks: int = 5
     frozen_ticks: int | None = None
+    image_stale_ticks: int | None = 25
     give_up_ticks: int = 25
     workspace: Workspace | None = None
 
@@ -94,6 +100,8 @@ class GuardConfig:
                 f"stale_ticks is {self.stale_ticks}, frozen_ticks {self.frozen_ticks} and give_up_ticks "
                 f"{self.give_up_ticks}; give at least 0, 1 (or null) and 1"
             )
+        if self.image_stale_ticks is not None and self.image_stale_ticks < 1:
+            raise ConfigError(f"image_stale_ticks is {self.image_stale_ticks}; give at least 1, or null for no limit")
 
 
 class Guard:
@@ -103,6 +111,7 @@ class Guard:
         self._config = config
         self._dt = spec.period_s / substeps
         self._moving = mask(spec.action, *MOVING)
+        self._absolute = mask(spec.action, Kind.POSITION, Kind.ROTATION)
         self._deltas = mask(spec.action, Kind.DELTA)
         self._as_is = mask(spec.action, Kind.DISCRETE)
         self._triples = rotation_triples(spec) if config.ramp_s else []
@@ -116,9 +125,12 @@ class Guard:
         self._jumps = bool(np.isfinite(self._jump).any())
         self._brake = np.where(self._moving, share * rates * self._dt, 0.0)
         self._brakes = self._moving & np.isfinite(accels)
-        self._follower = Follower(share * rates * self._dt, share * accels * self._dt**2)
-        self._edges = _Edges(spec, rates, substeps)
-        self._lows, self._highs = self._low.tolist(), self._high.tolist()
+        rate, change = share * rates * self._dt, share * accels * self._dt**2
+        edges_low, edges_high = _edges_of_targets(spec)
+        self._least, self._greatest = np.maximum(self._low, edges_low), np.minimum(self._high, edges_high)
+        self._follower = Follower(rate, change, self._least, self._greatest)
+        self._edges = Edges(spec, self._dt, rate, change, config.stale_ticks + config.give_up_ticks + 2)
+        self._lows, self._highs = self._least.tolist(), self._greatest.tolist()
         self._simple = not (self._jumps or self._edges.any or config.workspace)
         self._workspace = config.workspace
         self._ramp = round(config.ramp_s / self._dt)
@@ -126,11 +138,29 @@ class Guard:
         self._last: FloatArray | None = None
         self._frozen = _Frozen(config.frozen_ticks)
 
-    def rejoin(self, start: FloatArray) -> None:
-        """From now on the robot is taken to stand at `start` (A,), and the ramp begins. Phase: hot."""
-        self._start = self._last = start
-        self._ramped = 0
-        self._follower.begin(start)
+    def rejoin(self, start: FloatArray, where: NDArray[np.bool_] | None = None) -> None:
+        """From now on the robot is taken to stand at `start` (A,), if `where` (A,) is given only in these dimensions,
+        and the ramp begins. Phase: hot."""
+        self._follower.begin(start, where if self._last is not None else None)
+        self._last = start if self._last is None or where is None else frozen(np.where(where, start, self._last))
+        self.ease()
+
+    def ease(self) -> None:
+        """The ramp begins, from what was sent last. Phase: hot."""
+        if self._last is not None:
+            self._start = self._last
+            self._ramped = 0
+
+    def tick(self) -> None:
+        """A tick begins. Phase: hot."""
+        if self._edges.any:
+            self._edges.tick()
+
+    def skip(self) -> None:
+        """A tick passed in which nothing was sent. Phase: hot."""
+        if self._edges.any and self._last is not None:
+            self._edges.tick()
+            self._edges.skipped(self._last)
 
     def check(self, reading: Reading, sent: FloatArray | None) -> int:
         """Flags of why `reading` is not usable, once a tick; sent: (A,), the last action. Phase: hot."""
@@ -140,10 +170,37 @@ class Guard:
             return STALE
         return 0
 
-    def hold(self, row: FloatArray) -> FloatArray:
-        """(A,), what to ask for where `row` (A,) is a hold: rest itself, in dimensions with a limit of acceleration,
-        which are then braked in time. Asked to brake step by step they would swing about. Phase: hot."""
-        return np.where(self._brakes, 0.0, row) if self._config.enabled and self._brakes.any() else row
+    @property
+    def image_stale_ticks(self) -> int | None:
+        """The age in ticks from which on an image is too old, if there is one."""
+        return self._config.image_stale_ticks
+
+    def why_stale(self, age: int) -> str:
+        """Why a reading that is `age` ticks old was found stale, in words."""
+        if age > self._config.stale_ticks:
+            return f"the state was {age} ticks old, and the limit is {self._config.stale_ticks} (guard.stale_ticks)"
+        return f"the state repeated itself for {self._config.frozen_ticks} ticks (guard.frozen_ticks)"
+
+    @property
+    def rest_s(self) -> float:
+        """An upper bound of how long it takes until nothing moves any more, if only holds are asked from now on."""
+        if self._last is None or not self._config.enabled:
+            return 0.0
+        return self._dt * self._follower.rest_setpoints(self._moving)
+
+    @property
+    def stands(self) -> bool:
+        """Whether no target moved with the last setpoint. Phase: hot."""
+        return self._last is None or not self._config.enabled or self._follower.stands(self._absolute)
+
+    def resting(self, setpoint: FloatArray) -> FloatArray:
+        """(A,), what to ask for where `setpoint` (A,) is a hold: a target brakes and stays where that ends, and what
+        has a limit of acceleration is asked for rest itself, and is braked in time. Asked to brake step by step it
+        would swing about. Phase: hot."""
+        if not self._config.enabled or self._last is None:
+            return setpoint
+        held = np.where(self._absolute, self._follower.braking(self._absolute), setpoint)
+        return np.where(self._brakes, 0.0, held) if self._brakes.any() else held
 
     def __call__(self, setpoint: FloatArray, state: FloatArray, age: int = 0) -> tuple[FloatArray, int]:
         """(A,), what may be sent when `setpoint` (A,) is asked in `state` (S,), which is `age` ticks old, and the flags
@@ -158,14 +215,14 @@ class Guard:
             self._last = setpoint
             return setpoint, 0
         if not inside and not finite(setpoint):
-            return self._refuse(setpoint, NAN)
-        asked = setpoint if inside else frozen(self._ranged(setpoint))
-        flags = 0 if inside else RANGE
-        if self._last is None:
+            return self._refuse(setpoint, state, age, NAN)
+        asked, flags = (setpoint, 0) if inside else self._ranged(setpoint)
+        last = self._last
+        if last is None:
             return asked, flags
-        if self._jumps and (np.abs(np.where(self._deltas, setpoint, setpoint - self._last)) > self._jump).any():
-            return self._refuse(asked, JUMP)
-        return self._limit(asked, state, age, flags, self._last)
+        if self._jumps and (np.abs(np.where(self._deltas, setpoint, setpoint - last)) > self._jump).any():
+            return self._refuse(asked, state, age, JUMP)
+        return self._limit(asked, state, age, flags, last)
 
     def _limit(
         self, asked: FloatArray, state: FloatArray, age: int, flags: int, last: FloatArray
@@ -173,30 +230,48 @@ class Guard:
         ramps = self._ramped < self._ramp
         if ramps:
             asked, flags = frozen(self._eased(asked)), flags | RAMP
+        asked, allowed, limited = self._within(asked, state, age, last)
+        if self._workspace is not None and not self._workspace.holds(allowed):
+            return self._refuse(asked, state, age, flags | limited | BOX)
+        self._ramped += ramps
+        return self._sent(asked, allowed), flags | limited
+
+    def _within(
+        self, asked: FloatArray, state: FloatArray, age: int, last: FloatArray
+    ) -> tuple[FloatArray, FloatArray, int]:
+        """What is asked in the end, and what may follow `last` (A,), (A,) each; flags."""
         allowed, fast, abrupt = self._follower.toward(asked)
-        flags |= (RATE if fast else 0) | (ACCEL if abrupt else 0)
-        if allowed is not asked:  # a robot that was found outside its range comes in at its rate
-            allowed = np.clip(allowed, np.minimum(self._low, last), np.maximum(self._high, last))
+        flags = (RATE if fast else 0) | (ACCEL if abrupt else 0)
         if self._edges.any:
-            kept = self._edges(allowed, state, age, last)
+            room = self._edges.room(state, age)
+            brakes = self._edges.brakes(allowed, last, room)
+            if len(brakes):
+                asked = asked.copy()
+                asked[brakes] = 0.0
+                allowed, flags = self._follower.toward(asked)[0], flags | BOX
+            kept = self._edges.within(allowed, room)
             if (kept != allowed).any():
                 allowed, flags = kept, flags | BOX
-        if self._workspace is not None and not self._workspace.holds(allowed):
-            return self._refuse(asked, flags | BOX)
-        self._ramped += ramps
-        return self._sent(asked, allowed), flags
+        if allowed is not asked:  # a robot that was found outside its range comes in at its rate
+            allowed = np.clip(allowed, np.minimum(self._least, last), np.maximum(self._greatest, last))
+        return asked, allowed, flags
 
-    def _refuse(self, asked: FloatArray, flags: int) -> tuple[FloatArray, int]:
-        """What was sent last again, velocities and steps braking."""
-        if self._last is None:  # nothing is known but that this must not be sent
-            return frozen(np.where(self._moving, 0.0, self._ranged(np.nan_to_num(asked)))), flags
+    def _refuse(self, asked: FloatArray, state: FloatArray, age: int, flags: int) -> tuple[FloatArray, int]:
+        """A hold in place of what cannot be sent at all: targets brake, and so do velocities and steps."""
         last = self._last
-        held = frozen(last - np.minimum(np.maximum(last, -self._brake), self._brake))
-        return self._sent(held, held), flags
+        if last is None:  # nothing is known but that this must not be sent
+            return frozen(np.where(self._moving, 0.0, self._ranged(np.nan_to_num(asked))[0])), flags
+        slower = last - np.minimum(np.maximum(last, -self._brake), self._brake)
+        rest, held, limited = self._within(frozen(self.resting(slower)), state, age, last)
+        if self._workspace is not None and not self._workspace.holds(held):
+            rest = held = slower
+        return self._sent(frozen(rest), held), flags | (limited & BOX)
 
     def _sent(self, asked: FloatArray, allowed: FloatArray) -> FloatArray:
         allowed = frozen(allowed)
         self._follower.went(asked, allowed)
+        if self._edges.any:
+            self._edges.sent(allowed)
         self._last = allowed
         return allowed
 
@@ -207,8 +282,20 @@ class Guard:
             eased[triple] = turned(self._start[triple], setpoint[triple], share)
         return np.where(self._as_is, setpoint, eased)
 
-    def _ranged(self, setpoint: FloatArray) -> FloatArray:
-        return np.minimum(np.maximum(setpoint, self._low), self._high)
+    def _ranged(self, setpoint: FloatArray) -> tuple[FloatArray, int]:
+        """(A,), `setpoint` (A,) within the range of the action and of what it drives, and which of the two it was."""
+        ranged = np.minimum(np.maximum(setpoint, self._low), self._high)
+        inside = np.minimum(np.maximum(ranged, self._least), self._greatest)
+        return frozen(inside), (RANGE if (ranged != setpoint).any() else 0) | (BOX if (inside != ranged).any() else 0)
+
+
+def _edges_of_targets(spec: RobotSpec) -> tuple[FloatArray, FloatArray]:
+    """(A,) each, the ends of the range of the state that a target drives; infinite where there is none."""
+    states = dict(zip(names_of(spec.state), spec.state, strict=True))
+    driven = [None if dim.kind in MOVING or dim.drives is None else states[dim.drives] for dim in spec.action]
+    ends = [(dim.low, dim.high) if dim is not None and is_bounded(dim) else (-MOST, MOST) for dim in driven]
+    low, high = zip(*ends, strict=True) if ends else ((), ())
+    return np.maximum(low, -MOST), np.minimum(high, MOST)
 
 
 def _check_rotations(spec: RobotSpec) -> None:
@@ -220,49 +307,6 @@ def _check_rotations(spec: RobotSpec) -> None:
                 f"{dim.name!r} is a component of a rotation and has a {limited[0]}, which a turn cannot have; "
                 "use the robot's own, and leave it out here"
             )
-
-
-class _Edges:
-    """The ranges of the state dimensions that actions drive. A target stays inside, or comes no farther out; a velocity
-    or a step towards an edge is no more than stops there, by what was measured and has been sent since."""
-
-    def __init__(self, spec: RobotSpec, rates: FloatArray, substeps: int) -> None:
-        names = names_of(spec.state)
-        bounded = [
-            (j, dim, names.index(dim.drives))
-            for j, dim in enumerate(spec.action)
-            if dim.drives is not None and _bounded(spec.state[names.index(dim.drives)])
-        ]
-        self.any = bool(bounded)
-        self._at = np.array([j for j, _, _ in bounded], np.intp)
-        self._state = np.array([i for _, _, i in bounded], np.intp)
-        self._low = np.array([spec.state[i].low for _, _, i in bounded])
-        self._high = np.array([spec.state[i].high for _, _, i in bounded])
-        kinds = [dim.kind for _, dim, _ in bounded]
-        self._targets = np.array([kind not in MOVING for kind in kinds], np.bool_)
-        self._moving = np.array([kind in MOVING for kind in kinds], np.bool_)
-        self._per_tick = np.array([spec.period_s if kind is Kind.VELOCITY else substeps for kind in kinds])
-        brakes = np.array([kind is Kind.VELOCITY for kind in kinds], np.bool_) & np.isfinite(rates[self._at])
-        self._rates = np.where(brakes, rates[self._at], AT_ONCE)
-
-    def __call__(self, setpoint: FloatArray, state: FloatArray, age: int, last: FloatArray) -> FloatArray:
-        """state: (S,), `age` ticks old, of which the robot has gone on with `last` (A,)."""
-        before = last[self._at]
-        at = state[self._state] + np.where(self._moving, age * self._per_tick * before, 0.0)
-        most = np.where(self._targets, np.maximum(self._high, before), self._speed(self._high - at))
-        least = np.where(self._targets, np.minimum(self._low, before), -self._speed(at - self._low))
-        kept = setpoint.copy()
-        kept[self._at] = np.minimum(np.maximum(setpoint[self._at], least), most)
-        return kept
-
-    def _speed(self, room: FloatArray) -> FloatArray:
-        """What may be sent with so much room left; nothing if there is none."""
-        room = np.maximum(room, 0.0)
-        return np.minimum(room / self._per_tick, np.sqrt(2 * self._rates * room))
-
-
-def _bounded(dim: Dim) -> bool:
-    return not is_turn(dim) and bool(np.isfinite(dim.low) or np.isfinite(dim.high))
 
 
 class _Frozen:

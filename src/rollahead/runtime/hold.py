@@ -4,17 +4,22 @@
     velocity, delta      brought to zero, no faster than the dimension's rate limit
     discrete             the last one again
 
-Before the first action of an epoch, positions are held where they were measured.
+Where nothing was sent yet, and after an e-stop, positions are held where they are measured.
 
-Hot path: `first`, `rows` and `skipped` are of the executor's tick.
+Hot path: `first`, `rows`, `skipped` and `far` are of the executor's tick.
 """
 
+import math
+
 import numpy as np
+from numpy.typing import NDArray
 
 from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.spec import Kind, RobotSpec, mask, names_of
+from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, mask, names_of
 
 MOVING = (Kind.VELOCITY, Kind.DELTA)  # kinds for which repeating the last value keeps the robot moving
+FAR_S = 0.25  # a robot is far from its target if it is more than this away at its rate limit
+FAR_SHARE = 0.1  # of its range, for a dimension without a rate limit
 
 
 class Hold:
@@ -29,9 +34,13 @@ class Hold:
         still = [(j, dim) for j, dim in enumerate(spec.action) if dim.kind not in MOVING and dim.drives is not None]
         self._measured = {j: state.index(str(dim.drives)) for j, dim in still}
         self._kept = {j for j, dim in still if dim.kind is Kind.DISCRETE}
+        targets = [(j, self._measured[j]) for j, dim in still if dim.kind is Kind.POSITION]
+        self._target, self._state = (np.array([pair[n] for pair in targets], np.intp) for n in (0, 1))
+        self._far = np.array([_far(spec.action[j]) for j, _ in targets])
+        self._turns = np.array([is_turn(spec.state[i]) for _, i in targets], np.bool_)
 
     def first(self, state: FloatArray, last: FloatArray | None) -> FloatArray:
-        """(A,), the first action of an epoch: the positions of `state` (S,), and of `last` (A,), which was sent before,
+        """(A,), a hold where the robot is: the positions of `state` (S,), and of `last` (A,), which was sent before,
         the velocities, braked, and the discrete values; if nothing was sent, no velocity, the rest as measured.
         Phase: hot."""
         action = np.zeros(len(self._moving)) if last is None else self.rows(last, 1)[0]
@@ -52,3 +61,20 @@ class Hold:
     def skipped(self, last: FloatArray) -> FloatArray:
         """(A,), what the robot in effect did in a tick in which nothing was sent, after `last` (A,). Phase: hot."""
         return np.where(self._delta, 0.0, last)
+
+    def far(self, state: FloatArray, last: FloatArray) -> NDArray[np.bool_] | None:
+        """(A,), the targets that the robot in `state` (S,) is far from, after `last` (A,) was sent: something else has
+        moved it, or kept it. None if there are none. Phase: hot."""
+        apart = np.abs(state[self._state] - last[self._target])
+        around = apart % (2 * math.pi)
+        far = np.where(self._turns, np.minimum(around, 2 * math.pi - around), apart) > self._far
+        if not far.any():
+            return None
+        where = np.zeros(len(last), np.bool_)
+        where[self._target[far]] = True
+        return where
+
+
+def _far(dim: Dim) -> float:
+    """How far a robot may be from a target of `dim`. Without any limit it is never far: it is being held there."""
+    return FAR_S * dim.rate_limit if math.isfinite(dim.rate_limit) else FAR_SHARE * (dim.high - dim.low)

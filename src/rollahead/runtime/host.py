@@ -28,6 +28,7 @@ from rollahead.runtime.loop import DEAD, Loop
 from rollahead.runtime.mailbox import Box
 from rollahead.runtime.messages import Failure, Orders, Result, Sight, Snapshot
 from rollahead.runtime.robots import Robot
+from rollahead.runtime.spec import RobotSpec, check_same
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning, tuned_process, tuned_thread
 
@@ -88,11 +89,12 @@ class Ended:
 
 @dataclass(slots=True)
 class Host:
-    """What the executor's side is given. robot: once it is connected, for whoever has to stop it if this thread
-    hangs."""
+    """What the executor's side is given. spec: what the robot has, as everybody else was told; robot: once it is
+    connected, for whoever has to stop it if this thread hangs."""
 
     drive: Drive
     make_robot: Callable[[], Robot]
+    spec: RobotSpec
     links: Links
     control: Connection
     clock: Clock
@@ -124,6 +126,7 @@ class Host:
 
     def _serve(self, alive: Callable[[], bool], said: dict[str, str]) -> None:
         robot = self.make_robot()
+        check_same(robot.spec, self.spec)
         _call("connected", robot.connect)
         self.robot = robot
         try:
@@ -144,6 +147,8 @@ class Host:
                 if executor.failure is not None:
                     kind = RobotError if executor.failure is DEAD else InferenceError
                     raise kind(f"{executor.failure.words}; the robot was held, brought to rest and stopped")
+                if executor.halted is not None:
+                    raise RobotError(f"{executor.halted}; see to it, or raise the limit")
         finally:
             _let_go(robot)
 

@@ -76,7 +76,7 @@ class ThreadSide:
         self.links = Links(outbox, Mailbox(), Mailbox(), trace, Bell(), outbox, Mailbox())
         self.control, theirs = multiprocessing.Pipe()
         normal = replace(tuning, fifo=None)  # it waits for Python's lock, whose owner would wait for it
-        self._host = Host(drive, make_robot, self.links, theirs, MonotonicClock(), normal)
+        self._host = Host(drive, make_robot, spec, self.links, theirs, MonotonicClock(), normal)
         run = self._host.run
         self._thread = threading.Thread(target=run, args=(lambda: True,), name="rollahead executor", daemon=True)
 
@@ -125,7 +125,7 @@ class ProcessSide:
         orders, trace = SharedMailbox(OrdersCodec()), _trace(spec, trace_s, shared=True)
         self.links = Links(outbox, inbox, orders, trace, Bell(), outbox.watched, sights)
         self.control, self._theirs = multiprocessing.Pipe()
-        host = Host(drive, make_robot, self.links, self._theirs, MonotonicClock(tuning.spin_ns), tuning)
+        host = Host(drive, make_robot, spec, self.links, self._theirs, MonotonicClock(tuning.spin_ns), tuning)
         context = multiprocessing.get_context("spawn")
         self._process = context.Process(target=host.run_alone, name="rollahead executor", daemon=True)
 

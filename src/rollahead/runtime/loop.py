@@ -20,7 +20,8 @@ from rollahead.runtime.executor import Executor
 from rollahead.runtime.mailbox import Box
 from rollahead.runtime.messages import Failure, Orders
 
-REST_S = 1.0  # the most that coming to rest may take
+REST_S = 1.0  # that coming to rest may take
+MOST_REST_S = 4.0  # the same, if the robot's limits need longer
 DEAD = Failure("the worker is gone, or the executor was told to end")
 
 
@@ -116,10 +117,12 @@ class Loop:
         executor = self._executor
         if executor.failure is None and not self._alive():
             executor.failure = DEAD
-        if executor.failure is not None or (ticks is not None and k >= ticks):
+        ended = executor.failure is not None or executor.halted is not None
+        if ended or (ticks is not None and k >= ticks):
             self._come_to_rest(k, grid)
 
     def _come_to_rest(self, k: int, grid: Grid) -> None:
         if self._ends_at is None:
-            self._ends_at = k + max(round(REST_S * grid.rate_hz), 1)
+            rest_s = min(max(REST_S, self._executor.rest_s), MOST_REST_S)
+            self._ends_at = k + max(round(rest_s * grid.rate_hz), 1)
             self._executor.pause()

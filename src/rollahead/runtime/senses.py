@@ -1,29 +1,51 @@
 """What the executor sees: the newest usable state, for how long there was none, and the window of observations.
 
+A read that fails is tried again in the next tick, and until then counts as a state that is not usable. A wrong reading
+looks like any other: where much depends on one, two in a row have to agree (`steady`, `trusted`).
+
 Threads: the executor's alone. Hot path: all of it.
 """
+
+import math
+from collections.abc import Collection
 
 import numpy as np
 
 from rollahead.errors import RobotError
 from rollahead.runtime.arrays import FloatArray, frozen, unknown
-from rollahead.runtime.guard import Guard, words
+from rollahead.runtime.guard import IMAGE, NAN, STALE, Guard, words
 from rollahead.runtime.messages import Observation
-from rollahead.runtime.robots import Reading, Robot
+from rollahead.runtime.patience import told
+from rollahead.runtime.robots import Frame, Reading, Robot
+from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, names_of
+
+PLAUSIBLE = 2.0  # times as far as its limits let the robot go, two readings that agree may differ
+NOISE = 0.01  # of a range, beside that
+SHARE = 0.05  # of a range, where there is no rate limit
 
 
 class Senses:
-    """Reads `robot`. n_obs: observations in a window."""
+    """Reads `robot`. n_obs: observations in a window; cameras: those whose images must not be too old, None for all."""
 
-    def __init__(self, robot: Robot, guard: Guard, n_obs: int) -> None:
+    def __init__(self, robot: Robot, guard: Guard, n_obs: int, cameras: Collection[str] | None = None) -> None:
         self._robot = robot
         self._guard = guard
         self._n_obs = n_obs
+        self._cameras = cameras
         self._window: tuple[Observation, ...] = ()
+        self._frames: dict[str, tuple[Frame, int]] = {}  # the newest of each camera, and the tick it was captured in
+        self._looked = -1  # the tick of the last look
+        self._watched = 0  # and of the last window
+        self._measured_at: int | None = None  # when the newest usable reading was measured
+        self._apart = _plausible(robot.spec)
+        self._turns = np.array([is_turn(dim) for dim in robot.spec.state], np.bool_)
+        self._why = ""
         self.seen = Reading(unknown(len(robot.spec.state)), unknown(len(robot.spec.environment)))
-        self.trouble = 0  # flags of why the state that was read last is not usable
-        self.blind_ticks = 0  # in a row without a usable state
-        self.ever = False  # whether there was one
+        self.trusted = self.seen  # the newest reading that agreed with the one before it
+        self.steady = True  # whether the two newest readings agree, as far as there are two
+        self.trouble = 0  # flags of why the state or the images are not usable
+        self.blind_ticks = 0  # in a row with trouble
+        self.ever = False  # whether there was a usable state
 
     def first_look(self) -> None:
         """Reads the state before the first tick. Raises: RobotError, if it is not usable, or of another size than the
@@ -35,35 +57,85 @@ class Senses:
                 raise RobotError(
                     f"the robot reads {what} of shape {shape}, and its spec names {len(dims)} numbers; let them agree"
                 )
-        self._take(reading, None)
+        self._take(-1, reading, None)
         if self.trouble:
             why = words(self.trouble)
             raise RobotError(f"the robot gave no usable state before the start ({why}); look at its sensors")
 
-    def look(self, sent: FloatArray | None) -> None:
-        """Reads the state; one that is not usable leaves the last one, a tick older. sent: (A,), the last action.
-        Phase: hot."""
-        self._take(self._robot.read(), sent)
-
-    def _take(self, reading: Reading, sent: FloatArray | None) -> None:
-        reading = Reading(frozen(reading.state), frozen(reading.environment), reading.age)
-        self.trouble = self._guard.check(reading, sent)
-        if not self.trouble:
-            self.seen, self.blind_ticks, self.ever = reading, 0, True
+    def look(self, k: int, sent: FloatArray | None) -> None:
+        """Reads the state at the head of tick `k`; where it cannot be read or used, the last one stays and is older by
+        then. sent: (A,), the last action. Phase: hot."""
+        try:
+            reading = self._robot.read()
+        except Exception as error:  # a driver may raise anything
+            self._fail(k, error)
         else:
-            self.seen = Reading(self.seen.state, self.seen.environment, self.seen.age + 1)
-            self.blind_ticks += 1
+            self._take(k, reading, sent)
+
+    @property
+    def why(self) -> str:
+        """What the trouble is, in words."""
+        return self._why or words(self.trouble)
+
+    def _fail(self, k: int, error: Exception) -> None:
+        self._why = f"the state could not be read ({told(error)})"
+        self._stays(k, STALE)
+
+    def _take(self, k: int, reading: Reading, sent: FloatArray | None) -> None:
+        reading = Reading(frozen(reading.state), frozen(reading.environment), reading.age)
+        trouble = self._guard.check(reading, sent)
+        if trouble:
+            self._why = "the state had NaN or infinity" if trouble & NAN else self._guard.why_stale(reading.age)
+            self._stays(k, trouble)
+            return
+        passed, self._looked = k - self._looked, k
+        self._compare(k, reading, passed)
+        self.seen, self.ever = reading, True
+        self.trusted = reading if self.steady else _older(self.trusted, passed)
+        self._judge(0)
+
+    def _stays(self, k: int, trouble: int) -> None:
+        """What was seen last is older."""
+        passed, self._looked = k - self._looked, k
+        self.seen, self.trusted = _older(self.seen, passed), _older(self.trusted, passed)
+        self._judge(trouble)
+
+    def _judge(self, trouble: int) -> None:
+        self.trouble = trouble | (0 if trouble else self._old_images())
+        self.blind_ticks = self.blind_ticks + 1 if self.trouble else 0
+
+    def _old_images(self) -> int:
+        """Whether an image of the last window was too old."""
+        limit = self._guard.image_stale_ticks
+        for name, (_, tick) in self._frames.items():
+            age = self._watched - tick
+            if limit is not None and age > limit and (self._cameras is None or name in self._cameras):
+                self._why = (
+                    f"the image of {name} was {age} ticks old, and the limit is {limit} (guard.image_stale_ticks)"
+                )
+                return IMAGE
+        return 0
+
+    def _compare(self, k: int, reading: Reading, passed: int) -> None:
+        """Whether a reading that is new agrees with the one before."""
+        measured_at = k - reading.age
+        if self._measured_at is not None and measured_at > self._measured_at:
+            apart = np.abs(reading.state - self.seen.state)
+            around = apart % (2 * math.pi)
+            apart = np.where(self._turns, np.minimum(around, 2 * math.pi - around), apart)
+            self.steady = bool((apart <= self._apart * max(passed, 1)).all())
+        self._measured_at = measured_at
 
     def window(self, k: int, task: str) -> tuple[Observation, ...]:
-        """The n_obs observations to tick `k`, one tick apart; a missing one is the nearest older, or the first.
-        Phase: hot."""
-        frames = self._robot.frames()
+        """The n_obs observations to tick `k`, one tick apart; a missing one is the nearest older, or the first. Where a
+        camera gives no image its last one stays. Phase: hot."""
+        self._watch(k)
         newest = Observation(
             tick=k,
             state=self.seen.state,
             environment=self.seen.environment,
-            images={name: frame.image for name, frame in frames.items()},
-            image_ticks={name: k - frame.age for name, frame in frames.items()},
+            images={name: frame.image for name, (frame, _) in self._frames.items()},
+            image_ticks={name: tick for name, (_, tick) in self._frames.items()},
             task=task,
             state_age=self.seen.age,
         )
@@ -74,6 +146,42 @@ class Senses:
         )
         return self._window
 
+    def _watch(self, k: int) -> None:
+        self._watched = k
+        try:
+            frames = self._robot.frames()
+        except Exception:  # what is there grows older, and then is too old
+            return
+        for name, frame in frames.items():
+            self._frames[name] = frame, k - frame.age
+
     def forget(self) -> None:
         """The window begins anew."""
         self._window = ()
+
+
+def _older(reading: Reading, ticks: int) -> Reading:
+    return Reading(reading.state, reading.environment, reading.age + ticks)
+
+
+def _plausible(spec: RobotSpec) -> FloatArray:
+    """(S,), how far apart two readings that are a tick apart may be; infinite where no limit tells."""
+    names = names_of(spec.state)
+    apart = np.full(len(names), np.inf)
+    for dim in spec.action:
+        if dim.drives is not None:
+            i = names.index(dim.drives)
+            apart[i] = min(apart[i], _most(dim, spec.state[i], spec.period_s))
+    return apart
+
+
+def _most(dim: Dim, state: Dim, period_s: float) -> float:
+    """How far apart two readings of `state`, which `dim` drives, may be."""
+    spread = dim if dim.kind is Kind.POSITION else state
+    size = spread.high - spread.low
+    noise = NOISE * size if math.isfinite(size) else 0.0
+    speeds = {Kind.VELOCITY: max(-dim.low, dim.high), Kind.DELTA: max(-dim.low, dim.high) / period_s}
+    speed = speeds.get(dim.kind, dim.rate_limit)
+    if dim.kind is Kind.DISCRETE:
+        return math.inf
+    return PLAUSIBLE * speed * period_s + noise if math.isfinite(speed) else SHARE * size

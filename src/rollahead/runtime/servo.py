@@ -39,8 +39,7 @@ SHAPES: Mapping[str, Shape] = {"linear": linear, "cubic": cubic}
 
 
 class Servo:
-    """Makes `substeps` n setpoints of a row, along `shape` (`linear` or `cubic`) for positions. shares: whether some
-    dimension is a step, of which every setpoint is a share."""
+    """Makes `substeps` n setpoints of a row, along `shape` (`linear` or `cubic`) for positions."""
 
     def __init__(self, spec: RobotSpec, substeps: int = 1, shape: str = "linear") -> None:
         if substeps < 1:
@@ -53,12 +52,12 @@ class Servo:
         self._curved = mask(spec.action, Kind.POSITION)
         self._velocity = mask(spec.action, Kind.VELOCITY)
         self._delta = mask(spec.action, Kind.DELTA)
-        self.shares = substeps > 1 and bool(self._delta.any())
+        self._shares = substeps > 1 and bool(self._delta.any())
         self._triples = rotation_triples(spec) if substeps > 1 else []
 
     def first(self, row: FloatArray) -> FloatArray:
         """(A,), setpoint 0 of a tick whose action is `row` (A,): steps are shared out evenly. Phase: hot."""
-        return np.where(self._delta, row / self.substeps, row) if self.shares else row
+        return np.where(self._delta, row / self.substeps, row) if self._shares else row
 
     def setpoints(self, before: FloatArray | None, row: FloatArray, after: FloatArray) -> FloatArray:
         """(n, A) for a tick whose action is `row` (A,), between the one `before`, if any, and the one `after`. Phase:

@@ -82,7 +82,7 @@ def is_turn(dim: Dim) -> bool:
     return dim.unit == "rad" and math.isclose(dim.low, -math.pi) and math.isclose(dim.high, math.pi)
 
 
-def names_of(dims: Sequence[Dim]) -> tuple[str, ...]:
+def names_of(dims: Sequence["Dim | Camera"]) -> tuple[str, ...]:
     """The names of `dims`, in their order."""
     return tuple(dim.name for dim in dims)
 
@@ -217,3 +217,23 @@ def indices_of(what: str, wanted: Sequence[str], given: Sequence[str], giver: st
             error = unknown_name(what, name, given)
             raise ConfigError(f"the {giver} does not give what is needed: {error}; {remedy}")
     return np.array([given.index(name) for name in wanted], dtype=np.intp)
+
+
+def check_same(made: RobotSpec, told: RobotSpec) -> None:
+    """Whoever drives the robot and whoever plans for it mean the same by every number.
+
+    Raises: ConfigError, if the robot that was `made` has other dimensions, in another order or with other limits, than
+    the one that everybody was `told` of.
+    """
+    for what in ("action", "state", "environment", "cameras"):
+        theirs, ours = (names_of(getattr(spec, what)) for spec in (made, told))
+        if theirs != ours:
+            raise ConfigError(
+                f"the robot was made twice, and has {what} {', '.join(theirs) or 'nothing'} the second time and "
+                f"{', '.join(ours) or 'nothing'} the first; let it name them in the same order each time"
+            )
+    if made != told:
+        raise ConfigError(
+            "the robot was made twice, with other units, limits or another rate the second time; let its spec be the "
+            "same each time"
+        )
