@@ -1,0 +1,323 @@
+"""The figures of what keeps a robot safe.
+
+python -m benchmarks.safety            all but the soak
+python -m benchmarks.safety limits     one or several by name
+python -m benchmarks.safety soak minutes=60
+"""
+
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import realtime
+from benchmarks.episodes import T, episode, play
+from benchmarks.figures import record, row
+from rollahead.errors import ControlError
+from rollahead.runtime.build import Drive, StrategyConfig
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.robots import Reading
+from rollahead.runtime.robots.loopback import NullRobot
+from rollahead.runtime.shared import Ring
+from rollahead.runtime.spec import RobotSpec
+
+TOPIC = "safety"
+COMMAND = "python -m benchmarks.safety"
+ISOLATIONS = ("thread", "process")
+CORES = 2
+SPEC = realtime.arm(7, rate_limit=3.0, accel_limit=20.0)
+DRIVE = Drive(StrategyConfig("vlash", s=8), realtime.HORIZON)
+
+# ---- orders of two threads ------------------------------------------------------------------------------------------
+
+
+def estops(count: float = 100_000) -> None:
+    """Of so many e-stops that one thread orders beside another that orders tasks, how many the executor never sees."""
+    count = int(count)
+    with Realtime(DRIVE, partial(NullRobot, SPEC), ScriptedPlanner(realtime.wave)) as runtime:
+        runtime.start()
+        done = threading.Event()
+        beside = threading.Thread(target=_order_tasks, args=(runtime, done))
+        beside.start()
+        for _ in range(count):
+            runtime.estop()
+        done.set()
+        beside.join()
+        orders = runtime._side.links.orders.peek()  # what the executor reads
+        seen = 0 if orders is None else orders.estops
+    record(TOPIC, [row("estops_lost", count - seen, "e-stops", goal="<= 0", command=f"{COMMAND} estops count={count}")])
+
+
+def _order_tasks(runtime: Realtime, done: threading.Event) -> None:
+    n = 0
+    while not done.is_set():
+        runtime.set_task(f"task {n}")
+        n += 1
+
+
+# ---- a robot that hangs ---------------------------------------------------------------------------------------------
+
+GIVEN_UP_S = 8.0  # what counts if nothing ever stopped it
+HANGS_AT = 25  # read
+HANGS, STOPS = range(2)
+
+
+class HangingRobot(NullRobot):
+    """A read of it hangs for ever; it notes when that began, and when it was stopped."""
+
+    def __init__(self, spec: RobotSpec, notes: Ring) -> None:
+        super().__init__(spec)
+        self._notes = notes
+        self._reads = 0
+
+    def read(self) -> Reading:
+        """Hangs from one call on."""
+        self._reads += 1
+        if self._reads >= HANGS_AT:
+            self._notes.append((HANGS, time.monotonic_ns()))
+            threading.Event().wait()
+        return super().read()
+
+    def stop(self) -> None:
+        """Notes it."""
+        self._notes.append((STOPS, time.monotonic_ns()))
+
+
+def hang(trials: float = 5) -> None:
+    """How long a robot whose read hangs stays as it is, while the user's thread sleeps: to `Robot.stop` where the
+    executor is a thread, to the death of its process else; the worst of some trials."""
+    took = {isolation: [_hang_s(isolation) for _ in range(int(trials))] for isolation in ISOLATIONS}
+    command = f"{COMMAND} hang trials={trials:g}"
+    rows = [row(f"hang_to_stop_s_{name}", max(each), "s", command=command) for name, each in took.items()]
+    worst = max(max(each) for each in took.values())
+    record(TOPIC, [row("hang_to_stop_s", worst, "s", goal="<= 1.5", command=command), *rows])
+
+
+def _hang_s(isolation: str) -> float:
+    notes = Ring([("what", "i8"), ("at_ns", "i8")], 100, shared=True)
+    make = partial(HangingRobot, SPEC, notes)
+    runtime = Realtime(DRIVE, make, ScriptedPlanner(realtime.wave), isolation=isolation)
+    took_s = GIVEN_UP_S
+    with suppress(ControlError), runtime:
+        executor = runtime.processes[1:]
+        runtime.start()
+        began_ns = _first_ns(lambda: _noted_ns(notes, HANGS))  # from here on the user's thread never looks at the run
+        ended_ns = _first_ns(lambda: _dead_ns(executor[0]) if executor else _noted_ns(notes, STOPS))
+        took_s = (ended_ns - began_ns) / 1e9 if ended_ns else GIVEN_UP_S
+    return took_s
+
+
+def _first_ns(when: Callable[[], int]) -> int:
+    """When it happened; 0 if it has not within `GIVEN_UP_S`."""
+    until = time.monotonic() + GIVEN_UP_S
+    while not (at_ns := when()) and time.monotonic() < until:
+        time.sleep(0.001)
+    return at_ns
+
+
+def _noted_ns(notes: Ring, what: int) -> int:
+    """When it was noted first, 0 if it was not."""
+    found = [int(note["at_ns"]) for note in notes.newest() if note["what"] == what]
+    return found[0] if found else 0
+
+
+def _dead_ns(pid: int) -> int:
+    """Now, if the process is dead, and 0 else."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        state = "X"
+    return time.monotonic_ns() if state in "ZX" else 0
+
+
+# ---- signals --------------------------------------------------------------------------------------------------------
+
+
+def signals(trials: float = 200, seed: float = 0) -> None:
+    """One or two signals at random moments, both isolations in turn: in how many trials the robot was not brought to
+    rest, stopped and disconnected, or the user not told."""
+    drawn = import_module("benchmarks.signal_trials")
+    failed = Counter[str]()
+    for n in range(int(trials)):
+        isolation = ISOLATIONS[n % 2]
+        outcome = drawn.trial(*drawn.drawn(int(seed) + n, isolation))
+        failed[isolation] += not outcome.safe
+    command = f"{COMMAND} signals trials={trials:g} seed={seed:g}"
+    goal = "<= 0"
+    record(
+        TOPIC,
+        [row("signal_trials_not_at_rest", failed.total(), "trials", goal=goal, command=command, seed=int(seed))],
+    )
+
+
+# ---- limits ---------------------------------------------------------------------------------------------------------
+
+BATCH = 100
+
+
+def limits(episodes: float = 20_000, seed: float = 0) -> None:
+    """Random episodes of the whole executor, with pauses, resets and e-stops in motion: in how many an independent
+    checker finds a limit that is broken."""
+    batches = range(int(seed), int(seed) + int(episodes) // BATCH)
+    with ProcessPoolExecutor(CORES, get_context("spawn")) as pool:
+        broken = [rules for batch in pool.map(_broken, batches) for rules in batch]
+    for rule, count in Counter(rule for rules in broken for rule in rules).most_common():
+        print(f"{rule}: in {count} episodes")
+    command = f"{COMMAND} limits episodes={episodes:g} seed={seed:g}"
+    played = len(batches) * BATCH
+    record(
+        TOPIC,
+        [
+            row("limit_violations", len(broken), "episodes", goal="<= 0", command=command, seed=int(seed)),
+            row("limit_episodes", played, "episodes", goal=">= 20000", command=command, seed=int(seed)),
+        ],
+    )
+
+
+def _broken(batch: int) -> list[set[str]]:
+    """The rules that are broken in each episode of a batch that breaks any."""
+    rng = np.random.default_rng(batch)
+
+    def choose(options: Sequence[T]) -> T:
+        return options[int(rng.integers(len(options)))]
+
+    played = [{broken.rule for broken in play(episode(choose))} for _ in range(BATCH)]
+    return [rules for rules in played if rules]
+
+
+# ---- the black box --------------------------------------------------------------------------------------------------
+
+STARTS_S = 60.0  # what a program may take to begin to drive
+DRIVEN_S = (1.5, 6.0)  # before it is killed
+TABLE = "ticks.parquet"
+
+
+def sigkill(trials: float = 20, seed: float = 0) -> None:
+    """What of the trace is lost when `rollahead run` is killed at a random moment; the worst of some trials."""
+    rng = random.Random(int(seed))
+    lost_s = [_lost_s(ISOLATIONS[n % 2], rng.uniform(*DRIVEN_S)) for n in range(int(trials))]
+    command = f"{COMMAND} sigkill trials={trials:g} seed={seed:g}"
+    figure = row("trace_lost_s_after_sigkill", max(lost_s), "s", goal="<= 1.5", command=command, seed=int(seed))
+    record(TOPIC, [figure])
+
+
+def _lost_s(isolation: str, driven_s: float) -> float:
+    """From the last tick that can be read to the moment at which the program was killed."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [
+            "robot=loopback",
+            "planner=wave",
+            "seconds=600",
+            f"isolation={isolation}",
+            f"runs={folder}",
+            "name=run",
+        ]
+        program = subprocess.Popen(
+            [sys.executable, "-c", "from rollahead.cli import main; main()", "run", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            began_s = _driving_since_s(Path(folder), program)
+            time.sleep(driven_s)
+        finally:
+            killed_s = time.monotonic()
+            program.send_signal(signal.SIGKILL)
+            program.wait()
+        return killed_s - max(_last_tick_s(Path(folder)), began_s)
+
+
+def _driving_since_s(folder: Path, program: "subprocess.Popen[bytes]") -> float:
+    """When its first records were there to write."""
+    until = time.monotonic() + STARTS_S
+    while not any(folder.rglob("ticks.*")):
+        if program.poll() is not None or time.monotonic() > until:
+            raise RuntimeError(f"the program did not begin to drive (exit status {program.poll()})")
+        time.sleep(0.01)
+    return time.monotonic()
+
+
+def _last_tick_s(folder: Path) -> float:
+    """When the last tick began that can be read from the run's folder; 0 if none can be."""
+    name = "rollahead.runtime.records"
+    try:
+        read: Callable[..., Any] = import_module(name).read_parquet
+    except ModuleNotFoundError:
+        read = import_module("rollahead.runtime.trace").read_parquet
+    run = next(folder.rglob("ticks.*")).parent
+    with suppress(ControlError):
+        began_ns = read(run / TABLE, columns=["began_ns"])["began_ns"].to_numpy()
+        return float(began_ns.max(initial=0)) / 1e9
+    return 0.0
+
+
+# ---- time and memory ------------------------------------------------------------------------------------------------
+
+SETTLED_MIN = 10.0  # minutes of an hour after which memory must not grow
+
+
+def own_work() -> None:
+    """What a tick of seven joints costs beside the robot, with all that keeps it safe."""
+    took_us = realtime._ticks_us(realtime.arm(7, rate_limit=40.0, accel_limit=4000.0), 20_000)
+    p50 = float(np.median(took_us))
+    record(TOPIC, [row("own_work_per_tick_us_p50", p50, "us", goal="<= 50", command=f"{COMMAND} own_work")])
+
+
+def soak(minutes: float = 60.0) -> None:
+    """By how much memory grows at 50 Hz once it has settled, both isolations side by side; the worse of the two."""
+    with ProcessPoolExecutor(len(ISOLATIONS), get_context("spawn")) as side_by_side:
+        runs = dict(
+            zip(ISOLATIONS, side_by_side.map(partial(realtime._soak, minutes=minutes), ISOLATIONS), strict=True)
+        )
+    growth = {isolation: _growth_mb_per_h(run["memory_kb"]) for isolation, run in runs.items()}
+    command = f"{COMMAND} soak minutes={minutes:g}"
+    rows = [row(f"soak_mb_per_h_{isolation}", value, "MB/h", command=command) for isolation, value in growth.items()]
+    record(TOPIC, [row("soak_mb_per_h", max(growth.values()), "MB/h", goal="<= 2", command=command), *rows])
+
+
+def _growth_mb_per_h(memory_kb: Sequence[float]) -> float:
+    """The slope of memory, a sample every `realtime.SAMPLE_S`, after the first ten minutes, or the first sixth of a
+    shorter run."""
+    first = min(round(SETTLED_MIN * 60 / realtime.SAMPLE_S), len(memory_kb) // 6)
+    settled = np.array(memory_kb[first:]) / 1024
+    hours = np.arange(len(settled)) * realtime.SAMPLE_S / 3600
+    return float(np.polyfit(hours, settled, 1)[0]) if len(settled) > 1 else 0.0
+
+
+BENCHMARKS: Mapping[str, Callable[..., None]] = {
+    "estops": estops,
+    "hang": hang,
+    "signals": signals,
+    "limits": limits,
+    "sigkill": sigkill,
+    "own_work": own_work,
+    "soak": soak,
+}
+LONG = ("soak",)
+
+
+def main(arguments: list[str]) -> None:
+    """Runs those named, with options as `name=number`."""
+    options = dict(argument.split("=") for argument in arguments if "=" in argument)
+    names = [argument for argument in arguments if "=" not in argument]
+    for name in names or [name for name in BENCHMARKS if name not in LONG]:
+        BENCHMARKS[name](**{key: float(value) for key, value in options.items()})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
