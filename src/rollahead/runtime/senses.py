@@ -8,6 +8,7 @@ import numpy as np
 from rollahead.errors import RobotError
 from rollahead.runtime.arrays import FloatArray, frozen, unknown
 from rollahead.runtime.guard import Guard, words
+from rollahead.runtime.images import CameraImages
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.robots import Reading, Robot
 
@@ -20,14 +21,15 @@ class Senses:
         self._guard = guard
         self._n_obs = n_obs
         self._window: tuple[Observation, ...] = ()
+        self._images = CameraImages(robot.spec.cameras)
         self.seen = Reading(unknown(len(robot.spec.state)), unknown(len(robot.spec.environment)))
         self.trouble = 0  # flags of why the state that was read last is not usable
         self.blind_ticks = 0  # in a row without a usable state
         self.ever = False  # whether there was one
 
     def first_look(self) -> None:
-        """Reads the state before the first tick. Raises: RobotError, if it is not usable, or of another size than the
-        spec says."""
+        """Reads the state and the images before the first tick. Raises: RobotError, if the state is not usable, or one
+        of them not what the spec says."""
         reading, spec = self._robot.read(), self._robot.spec
         for what, dims in (("state", spec.state), ("environment", spec.environment)):
             shape = np.shape(getattr(reading, what))
@@ -35,6 +37,7 @@ class Senses:
                 raise RobotError(
                     f"the robot reads {what} of shape {shape}, and its spec names {len(dims)} numbers; let them agree"
                 )
+        self._images.check(self._robot.frames())
         self._take(reading, None)
         if self.trouble:
             why = words(self.trouble)
@@ -55,15 +58,15 @@ class Senses:
             self.blind_ticks += 1
 
     def window(self, k: int, task: str) -> tuple[Observation, ...]:
-        """The n_obs observations to tick `k`, one tick apart; a missing one is the nearest older, or the first.
-        Phase: hot."""
-        frames = self._robot.frames()
+        """The n_obs observations to tick `k`, one tick apart; a missing one is the nearest older, or the first. Where
+        an image is not usable, the camera's last one stays. Phase: hot."""
+        self._images.update(self._robot.frames(), k)
         newest = Observation(
             tick=k,
             state=self.seen.state,
             environment=self.seen.environment,
-            images={name: frame.image for name, frame in frames.items()},
-            image_ticks={name: k - frame.age for name, frame in frames.items()},
+            images=self._images.images,
+            image_ticks=self._images.ticks,
             task=task,
             state_age=self.seen.age,
         )
@@ -77,3 +80,7 @@ class Senses:
     def forget(self) -> None:
         """The window begins anew."""
         self._window = ()
+
+    def forget_images(self) -> None:
+        """No image is kept: those from before the first tick are of a time that ticks do not tell."""
+        self._images = CameraImages(self._robot.spec.cameras)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.errors import RobotError
-from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.arrays import FloatArray, frozen, unchanging
 from rollahead.runtime.bell import Bell
 from rollahead.runtime.clock import Clock, MonotonicClock
 from rollahead.runtime.mailbox import Mailbox
@@ -177,8 +177,6 @@ class Pump:
         images = dict(before.images) if before is not None else {}
         for name in self._cameras:
             if name in observed:
-                image = np.array(observed[name])  # a copy: LeRobot's robots may use theirs again
-                image.flags.writeable = False
-                images[name] = image, at_ns
+                images[name] = unchanging(np.asarray(observed[name])), at_ns  # robots may use their arrays again
         state = frozen([float(observed[name]) for name in self._state])
         self._newest.put(Seen(state, at_ns, images))
