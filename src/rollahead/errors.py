@@ -38,6 +38,15 @@ class RobotError(ControlError):
     """A robot could not be read or written."""
 
 
+def words_of(error: BaseException) -> str:
+    """The text of `error`, with escapes for what cannot be encoded. It never raises, also where the error's own
+    `__str__` does."""
+    try:
+        return str(error).encode(errors="backslashreplace").decode()
+    except Exception:
+        return "it cannot be put into words"
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for a `name` that is none of the `known` ones; near misses are offered.
 

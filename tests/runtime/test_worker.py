@@ -4,17 +4,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from rollahead.errors import InferenceError
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.bell import Bell
 from rollahead.runtime.clock import FakeClock, Grid
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import Fixed
-from rollahead.runtime.mailbox import Mailbox
+from rollahead.runtime.mailbox import Box, Mailbox
 from rollahead.runtime.messages import Failure, Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.timer import EARLY, UNHURRIED, Timer
+from rollahead.runtime.wire import SharedInbox, SharedOutbox
 from rollahead.runtime.worker import AFTER_HEAD, BEFORE_HEAD, Worker
 
 RATE_HZ = 10.0
@@ -181,6 +183,52 @@ def test_whatever_a_planner_raises_ends_it_with_words_for_the_executor() -> None
     failure = desk.inbox.peek()
     assert isinstance(failure, Failure)
     assert "by the policy" in failure.words
+
+
+class Unspeakable(Exception):
+    """An error whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class UnspeakableOfOurs(InferenceError):
+    """The same, of a planner that raises our errors."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError("no file \udcff"), r"raised OSError (no file \udcff)"),
+        (InferenceError("no file \udcff"), r"no file \udcff"),
+        (Unspeakable(), "raised Unspeakable (it cannot be put into words)"),
+        (UnspeakableOfOurs(), "it cannot be put into words"),
+        (SystemExit("\udcff"), r"SystemExit: \udcff"),
+        (ValueError("ä" * 5000), "raised ValueError (ä"),
+    ],
+    ids=lambda case: type(case).__name__,
+)
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_an_error_of_any_text_is_told_to_the_executor(error: BaseException, words: str, isolation: str) -> None:
+    desk = Desk()
+    inbox: Box[Result | Failure] = (
+        SharedInbox(SPEC, H, SharedOutbox(SPEC, H, 1)) if isolation == "process" else Mailbox()
+    )
+
+    def broken(seen: Observation, rng: np.random.Generator) -> FloatArray:
+        raise error
+
+    inference = Inference(ScriptedPlanner(broken), SpeedUp(SPEC, 1), horizon=H, action_dim=1)
+    worker = Worker(inference, desk.outbox, inbox, desk.clock)
+    desk.publish(0, ask=True)
+    worker.run(Bell(), GRID)
+    failure = inbox.peek()
+    assert isinstance(failure, Failure)
+    assert words in failure.words
+    assert worker.error is not None
 
 
 def test_it_sleeps_until_the_bell_and_ends_when_told() -> None:
