@@ -15,7 +15,7 @@ Every message is one sentence that says what is wrong, with both numbers or name
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class ControlError(Exception):
@@ -38,11 +38,11 @@ class RobotError(ControlError):
     """A robot could not be read or written."""
 
 
-def words_of(error: BaseException) -> str:
+def words_of(error: BaseException, text: Callable[[object], str] = str) -> str:
     """The text of `error`, with escapes for what cannot be encoded. It never raises, also where the error's own
-    `__str__` does."""
+    `__str__` does. text: `str` or `repr`."""
     try:
-        return str(error).encode(errors="backslashreplace").decode()
+        return text(error).encode(errors="backslashreplace").decode()
     except Exception:
         return "it cannot be put into words"
 

@@ -96,7 +96,7 @@ class Lookout:
                 if not self.step():
                     clock.sleep_until_ns(_next_ns(clock.now_ns(), grid))
         except BaseException as error:  # also what a library means to end the program with
-            told = InferenceError(f"the eye ended with {type(error).__name__}({words_of(error)})")
+            told = InferenceError(f"the eye ended with {words_of(error, repr)}")
             self.error = error if isinstance(error, Exception) else told
             self.sights.put(Failure(words_of(self.error)))
 

@@ -66,9 +66,8 @@ class Worker:
                     bell.wait(WAIT_S)
         except BaseException as error:  # also what a planner's library means to end the program with
             kind, words = type(error).__name__, words_of(error)
-            self.error = (
-                error if isinstance(error, Exception) else InferenceError(f"the planner ended with {kind}({words})")
-            )
+            told = InferenceError(f"the planner ended with {words_of(error, repr)}")
+            self.error = error if isinstance(error, Exception) else told
             self._inbox.put(Failure(words if isinstance(error, ControlError) else f"{kind}: {words}"))
 
     def end(self, bell: Bell) -> None:

@@ -73,8 +73,8 @@ class Watch:
     def __init__(self, camera: Any, first: Image) -> None:
         self._camera = camera
         self._newest: Mailbox[Look] = Mailbox()
-        self._newest.put((unchanging(first), time.perf_counter()))
-        self._failure: Exception | None = None
+        self._newest.put((unchanging(np.asarray(first)), time.perf_counter()))
+        self._failure: BaseException | None = None
         self._ending = False
         self._thread = threading.Thread(target=self._run, name="rollahead camera", daemon=True)
         self._thread.start()
@@ -96,9 +96,9 @@ class Watch:
         while not self._ending:
             try:
                 image = self._camera.async_read()
-                self._newest.put((unchanging(image), time.perf_counter()))
+                self._newest.put((unchanging(np.asarray(image)), time.perf_counter()))
             except TimeoutError:
                 continue  # nothing new; what is there grows older
-            except Exception as error:
+            except BaseException as error:  # also what a driver means to end the program with
                 self._failure = error
                 return

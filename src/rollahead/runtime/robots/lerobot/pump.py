@@ -42,7 +42,7 @@ class Rest:
     """An order to come to rest; done: it was tried, with `error` if it failed."""
 
     done: threading.Event = field(default_factory=threading.Event)
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,7 @@ class Failure:
     """What `error` was raised by."""
 
     call: str
-    error: Exception
+    error: BaseException
 
 
 class Pump:
@@ -146,7 +146,7 @@ class Pump:
         self._call = call
         try:
             do()
-        except Exception as error:
+        except BaseException as error:  # also what a driver means to end the program with
             self._failures.put(Failure(call, error))
 
     def _obey(self) -> None:
@@ -158,7 +158,7 @@ class Pump:
         self._call = "send_action"
         try:
             self._hand.rest()
-        except Exception as error:
+        except BaseException as error:
             order.error = error
         order.done.set()
 
