@@ -200,12 +200,13 @@ class Executor:
     def warm(self) -> None:
         """Before the first tick: reads the robot and publishes a snapshot with a request as it may come in tick 0, so
         that the planner can be warmed up on it. Its answer is not wanted. Raises: RobotError, if no usable state was
-        read, or one of another size than the spec says."""
+        read, or a state or an image that is not what the spec says."""
         self._senses.first_look()
         self._observations = self._senses.window(0, self._task)
         asked = self._snapshot(0, None, ahead=self._horizon)
         self.outbox.put(asked.with_request(self._strategy.plan(asked, min(self._delay.delay, self._horizon))))
         self._senses.forget()
+        self._senses.forget_images()
 
     def estop(self) -> None:
         """Stops the robot, once, and sends nothing until `reset`. Then it begins where it is measured."""
