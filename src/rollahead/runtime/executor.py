@@ -226,8 +226,8 @@ class Executor:
         self._paused = True
 
     def go_home(self, k: int) -> int | None:
-        """Leads the paused robot to its rest pose from tick `k` on; the first tick after that. None if there is no pose,
-        or the robot is stopped or cannot be seen."""
+        """Leads the paused robot to its rest pose from tick `k` on; the first tick after that. None if there is no
+        pose, or the robot is stopped or cannot be seen."""
         last = self._history.last
         if self._rest_pose is None or self._stopped or self._senses.trouble or last is None:
             return None

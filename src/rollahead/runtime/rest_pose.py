@@ -1,7 +1,7 @@
 """The rest pose: targets that a robot is brought to at the end of a run, before its torque may be switched off.
 
-An arm that LeRobot disconnects falls from wherever it stands. With a rest pose it is laid down first: slowly, through the
-guard, once everything else has come to rest.
+An arm that LeRobot disconnects falls from wherever it stands. With a rest pose it is laid down first: slowly, through
+the guard, once everything else has come to rest.
 
 Threads: the executor's alone. Hot path: `Homing.row`.
 """
