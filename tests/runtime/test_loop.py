@@ -13,6 +13,7 @@ from rollahead.runtime.build import Drive, StrategyConfig, make_executor
 from rollahead.runtime.clock import FakeClock, Grid
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.guard import GuardConfig
+from rollahead.runtime.latch import Latch
 from rollahead.runtime.loop import DEAD, Loop
 from rollahead.runtime.mailbox import Mailbox
 from rollahead.runtime.messages import Failure, Orders, Result
@@ -66,6 +67,7 @@ class Stage:
     ) -> None:
         self.clock = FakeClock()
         self.robot = ClockedRobot(self.clock, spec)
+        self.latch = Latch()
         self.orders: Mailbox[Orders] = Mailbox()
         self.alive = True
         self.value = value
@@ -75,7 +77,7 @@ class Stage:
         drive = Drive(StrategyConfig(strategy, s=4, d=2), horizon=8, substeps=substeps, guard=guard)
         self.executor = make_executor(drive, self.robot, DelayEstimator(fixed=2), self.trace)
         self.bell = Bell()
-        self.loop = Loop(self.executor, self.clock, self.orders, self.bell, lambda: self.alive, substeps)
+        self.loop = Loop(self.executor, self.clock, self.latch, self.orders, self.bell, lambda: self.alive, substeps)
         self.before: dict[int, Callable[[], object]] = {}  # tick -> what happens before it
         looked = self.executor.look
 
@@ -182,7 +184,13 @@ def test_it_ends_also_if_the_tick_at_which_it_should_is_skipped() -> None:
 
 def test_what_is_ordered_while_a_look_takes_long_is_obeyed_before_anything_is_sent() -> None:
     stage = Stage()
-    stage.robot.on_read[5] = stage.order(stop=True, estops=1, latched=True)
+    order = stage.order(estops=1, latched=True)
+
+    def given_up() -> None:
+        stage.latch.set()
+        order()
+
+    stage.robot.on_read[5] = given_up
     status = stage.run(20)
     assert len(stage.robot.sent) == 5
     assert status[5] is TickStatus.ESTOP
@@ -191,7 +199,7 @@ def test_what_is_ordered_while_a_look_takes_long_is_obeyed_before_anything_is_se
 
 def test_a_robot_that_comes_to_rest_is_not_set_going_again() -> None:
     stage = Stage()
-    stage.before = {5: stage.order(paused=True), 8: stage.order(paused=True, stop=True), 9: stage.order(stop=True)}
+    stage.before = {5: stage.order(paused=True), 8: stage.latch.set, 9: stage.order(paused=False)}
     status = stage.run(50)
     assert set(status[5:]) == {TickStatus.PAUSED}
 
@@ -254,7 +262,7 @@ def test_a_hold_of_a_velocity_with_a_limit_of_acceleration_comes_to_rest_without
 @pytest.mark.parametrize("at", [0, 1, 5])
 def test_a_stop_brings_the_robot_to_rest_from_the_very_next_tick(at: int) -> None:
     stage = Stage()
-    stage.before[at] = stage.order(stop=True)
+    stage.before[at] = stage.latch.set
     status = stage.run(50)
     assert set(status[at:]) <= {TickStatus.PAUSED}
     assert stage.robot.sent == [] or stage.robot.sent[-1][1] == 0.0
@@ -311,7 +319,7 @@ STATES: dict[
         6,
         TickStatus.PAUSED,
     ),
-    "coming to rest": (lambda stage: stage.before.update({5: stage.order(stop=True)}), 6, TickStatus.PAUSED),
+    "coming to rest": (lambda stage: stage.before.update({5: stage.latch.set}), 6, TickStatus.PAUSED),
 }
 
 
@@ -417,7 +425,7 @@ def test_a_robot_that_cannot_even_be_held_is_stopped_and_both_errors_told() -> N
         raise OSError("still gone")
 
     stage.before[5] = lambda: setattr(stage.robot, "write", always)
-    with pytest.raises(RobotError, match=r"tick 5 .*the bus is gone.*could not be held .still gone"):
+    with pytest.raises(RobotError, match=r"tick 5 .*the bus is gone.*could not be held .OSError: still gone"):
         stage.run()
     assert stage.robot.stops == 1
 

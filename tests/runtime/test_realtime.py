@@ -18,7 +18,7 @@ import pytest
 from noted import BRIGHT, CONNECT, DISCONNECT, SPEC, STOP, WRITE, Fault, FilmedRobot, NotedRobot, Notes
 from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError
 from rollahead.runtime import isolation as isolations
-from rollahead.runtime import realtime
+from rollahead.runtime import realtime, watchdog
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import Drive, StrategyConfig
 from rollahead.runtime.corrector import Head, HeadCard
@@ -41,6 +41,7 @@ BOTH = pytest.mark.parametrize("isolation", ["thread", "process"])
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolations, "PATIENCE_S", 0.5)
     monkeypatch.setattr(realtime, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(watchdog, "PATIENCE_S", 0.5)
 
 
 class Planner:

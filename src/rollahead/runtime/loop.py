@@ -17,21 +17,25 @@ from rollahead.errors import ControlError, RobotError
 from rollahead.runtime.bell import Bell
 from rollahead.runtime.clock import Clock, Grid
 from rollahead.runtime.executor import Executor
+from rollahead.runtime.latch import Latch
 from rollahead.runtime.mailbox import Box
 from rollahead.runtime.messages import Failure, Orders
+from rollahead.runtime.patience import told
 
 REST_S = 1.0  # the most that coming to rest may take
 DEAD = Failure("the worker is gone, or the executor was told to end")
 
 
 class Loop:
-    """Drives `executor` by `clock`. alive: whether the worker is there; substeps: setpoints per tick; task: what
-    the executor was made for. Orders that were given before the first tick are obeyed in it."""
+    """Drives `executor` by `clock`. latch: once it is on the robot is brought to rest, and the loop ends; alive:
+    whether the worker is there; substeps: setpoints per tick; task: what the executor was made for. Orders that were
+    given before the first tick are obeyed in it."""
 
     def __init__(
         self,
         executor: Executor,
         clock: Clock,
+        latch: Latch,
         orders: Box[Orders],
         bell: Bell,
         alive: Callable[[], bool],
@@ -40,6 +44,7 @@ class Loop:
     ) -> None:
         self._executor = executor
         self._clock = clock
+        self._latch = latch
         self._orders = orders
         self._bell = bell
         self._alive = alive
@@ -78,7 +83,7 @@ class Loop:
             self._executor.look(k)
             self._obey(k, grid)  # a look may have taken long, and been given up
             self._executor.act(k, pace, lambda: self._publish(k))
-        except Exception as error:
+        except BaseException as error:  # also what a driver means to end the program with
             self._fail(k, error)
 
     def _publish(self, k: int) -> None:
@@ -86,16 +91,18 @@ class Loop:
         if self._executor.asked(k):
             self._bell.ring()
 
-    def _fail(self, k: int, error: Exception) -> None:
-        what = str(error) if isinstance(error, ControlError) else f"{type(error).__name__}: {error}"
+    def _fail(self, k: int, error: BaseException) -> None:
+        what = str(error) if isinstance(error, ControlError) else told(error)
         try:
             self._executor.fail(k)
-        except Exception as again:
-            raise RobotError(f"the robot failed in tick {k} ({what}), and could not be held ({again})") from error
+        except BaseException as again:
+            raise RobotError(f"the robot failed in tick {k} ({what}), and could not be held ({told(again)})") from error
         raise RobotError(f"the robot failed in tick {k} ({what}); it was held and stopped") from error
 
     def _obey(self, k: int, grid: Grid) -> None:
         """Does what the orders have come to since the last look."""
+        if self._latch.is_set:
+            self._come_to_rest(k, grid)
         executor, orders, old = self._executor, self._orders.peek() or self._obeyed, self._obeyed
         if orders is old:
             return
@@ -108,8 +115,6 @@ class Loop:
             executor.set_task(orders.task)
         if orders.paused != old.paused and self._ends_at is None:
             (executor.pause if orders.paused else executor.resume)()
-        if orders.stop:
-            self._come_to_rest(k, grid)
 
     def _end(self, k: int, grid: Grid, ticks: int | None) -> None:
         """Ends what has failed, or has run for as long as it was to."""
