@@ -78,7 +78,7 @@ class Interrupts:
 
     def taken(self) -> KeyboardInterrupt | None:
         """The interrupt that was remembered, once, and only in the main thread: whoever takes it raises it."""
-        if self._raised or threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread() or self._spent():
             return None
         if self._came is not None:
             self._spend()
@@ -105,6 +105,9 @@ class Interrupts:
         self._came = self._came or KeyboardInterrupt(signal.Signals(number).name)
         for outer in self._outer():
             outer._note(number)
+
+    def _spent(self) -> bool:
+        return self._raised or any(outer._spent() for outer in self._outer())
 
     def _spend(self) -> None:
         """One exception for all of them: what is raised inside comes by them on its way out."""
