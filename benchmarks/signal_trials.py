@@ -93,7 +93,7 @@ def trial(isolation: str, signals: Sequence[str], delays: Sequence[float], seed:
         finally:
             with suppress(OSError):
                 os.close(ours)
-        return _judged(path.read_text().splitlines(), status, sent_ns)
+        return judged(path.read_text().splitlines(), status, sent_ns)
 
 
 def _begun(isolation: str, path: Path, terminal: int) -> "subprocess.Popen[bytes]":
@@ -149,7 +149,8 @@ def _settled(path: Path) -> None:
         time.sleep(0.1)
 
 
-def _judged(notes: Sequence[str], status: int, sent_ns: int) -> Outcome:
+def judged(notes: Sequence[str], status: int, sent_ns: int) -> Outcome:
+    """What `notes`, each with its time in ns, come to. status: of the program; sent_ns: when the first signal was."""
     done = [note.split(maxsplit=1)[1] for note in notes]
     kinds = [what.split()[0] for what in done]
     speeds = [float(what.split()[2]) for what in done if what.startswith("write")]
