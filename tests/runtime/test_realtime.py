@@ -269,7 +269,7 @@ def test_no_estop_is_lost_beside_orders_of_another_thread(isolation: str) -> Non
 
         def tell(order: Callable[[], None]) -> None:
             begin.wait()
-            for _ in range(2000):
+            for _ in range(20_000):
                 order()
 
         tellers = [
@@ -281,7 +281,7 @@ def test_no_estop_is_lost_beside_orders_of_another_thread(isolation: str) -> Non
             teller.join()
         orders = runtime._side.links.orders.peek()
         assert orders is not None
-        assert (orders.estops, orders.latched, orders.task) == (2000, True, "go on")
+        assert (orders.estops, orders.latched, orders.task) == (20_000, True, "go on")
 
 
 @BOTH
