@@ -84,9 +84,9 @@ def test_a_terminal_that_is_closed_gives_no_key_and_raises_nothing(monkeypatch: 
 SHELL = """
 import fcntl, os, signal, subprocess, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 signal.alarm(30)
 program = subprocess.Popen([sys.executable, "-c", sys.argv[1]], process_group=0)  # as a shell does with &
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # to take the terminal back
 sys.stdin.readline()  # the test says fg
 os.tcsetpgrp(0, program.pid)
 print("fg", flush=True)

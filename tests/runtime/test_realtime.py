@@ -1025,7 +1025,7 @@ def test_a_script_that_would_drive_the_robot_again_in_the_executors_process_is_r
     lines = (tmp_path / "noted.txt").read_text().splitlines()
     assert (lines.count("stop"), lines.count("disconnect")) == (1, 1)  # of the first, in this process, alone
     remedy = 'under if __name__ == "__main__":'
-    assert f"would drive the robot a second time; put what drives the robot {remedy}" in ran.stderr  # of the process
+    assert f"would drive the robot a second time; keep what drives the robot {remedy}" in ran.stderr  # of the process
     last = ran.stderr.strip().splitlines()[-1]
     assert last.startswith("rollahead.errors.RobotError: the executor's process did not begin (exit status 1)")
     assert last.endswith(remedy)

@@ -169,7 +169,7 @@ class ProcessSide:
         if not begun and self._process.exitcode == UNBEGUN:
             return (
                 f"the executor's process did not begin (exit status {UNBEGUN}), and nothing was sent to the robot; it "
-                "imports the program's script again, so see what it printed, and put what drives the robot under "
+                "imports the program's script again, so see what it printed, and keep what drives the robot under "
                 'if __name__ == "__main__":'
             )
         return f"the executor's process died (exit status {self._process.exitcode}): {UNWATCHED}"

@@ -54,7 +54,7 @@ COLD = 2  # of these, the first, which are slower and do not count
 THREAD_HZ = 100.0  # servo rate up to which a thread keeps its time beside a busy interpreter
 IMPORTED = (
     "a process that this program started imports the program's script again, and would drive the robot a second time; "
-    'put what drives the robot under if __name__ == "__main__":'
+    'keep what drives the robot under if __name__ == "__main__":'
 )
 
 
