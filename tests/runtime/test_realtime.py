@@ -1,5 +1,6 @@
 """The runtime on the wall clock: its life, orders, and what the robot does when something fails, in ticks."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -947,6 +948,45 @@ def test_a_signal_that_is_ignored_here_is_ignored_by_the_executors_process(numbe
             assert set(run.status[ticks:]) == {TickStatus.OK}
     finally:
         signal.signal(number, before)
+
+
+@BOTH
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_process_that_is_forked_while_it_runs_and_told_to_end_does_not_stop_the_robot(isolation: str) -> None:
+    run = Run(isolation)
+    ours, theirs = multiprocessing.Pipe()
+
+    def idle() -> None:
+        theirs.send("begun")
+        theirs.recv()
+
+    with run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+        child = multiprocessing.get_context("fork").Process(target=idle)
+        child.start()
+        assert ours.recv() == "begun"
+        child.terminate()
+        child.join(30)
+        assert child.exitcode == -signal.SIGTERM
+        ticks = len(run.status)
+        wait_for(runtime, lambda: len(run.status) > ticks + 5)
+        assert run.status[-1] is TickStatus.OK
+    run.at_rest()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_executor_that_is_told_to_end_before_the_start_lets_the_robot_go_and_says_so(number: signal.Signals) -> None:
+    run = Run("process")
+    with pytest.raises(RobotError, match="was told to end; nothing was sent to the robot"), run.runtime as runtime:
+        os.kill(runtime.processes[1], number)
+        for _ in range(1000):
+            if DISCONNECT in run.notes.order:
+                break
+            threading.Event().wait(0.01)
+        assert run.notes.order == [CONNECT, STOP, DISCONNECT]
+        runtime.start()
+        runtime.wait(60)
 
 
 FORGOTTEN = """

@@ -133,16 +133,16 @@ class Host:
         """`run`, as the main function of a process that was started with the `ENDING` signals blocked. An interrupt
         from the terminal is the parent's affair, who then orders a stop; without the parent, or told to end, it brings
         the robot to rest at once. What the parent ignores is ignored here, too."""
-        told: list[int] = []
+        came: list[int] = []
         for number in (signal.SIGINT, signal.SIGTSTP):
             signal.signal(number, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, lambda number, _: told.append(number))
+                signal.signal(number, lambda number, _: came.append(number))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         parent = os.getppid()
         with tuned_process(self.tuning):
-            self.run(lambda: not told and os.getppid() == parent)
+            self.run(lambda: not came and os.getppid() == parent)
 
     def _serve(self, alive: Callable[[], bool], said: dict[str, str]) -> None:
         if self.links.latch.is_set:  # it was interrupted while this side began

@@ -11,6 +11,7 @@ A signal that is ignored (`nohup`, a job in the background of a script) stays ig
 Threads: Python runs handlers in the main thread; anywhere else nothing is installed.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -21,13 +22,13 @@ ENDING = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)  # the one that raises b
 UNTOUCHED = (signal.SIG_IGN, None)  # ignored; or installed by another language than Python, which cannot be put back
 F = TypeVar("F", bound=Callable[..., Any])
 
-_uninterrupted: set[CodeType] = set()
+_uninterrupted: dict[int, CodeType] = {}  # by id: two pieces of code may compare equal
 
 
 def uninterrupted(function: F) -> F:
     """Marks a function in which, and in whatever it calls, no interrupt is raised. It has to raise at its end what
     `Interrupts.taken` gives."""
-    _uninterrupted.add(function.__code__)
+    _uninterrupted[id(function.__code__)] = function.__code__
     return function
 
 
@@ -41,11 +42,13 @@ class Interrupts:
         self._before: dict[int, Any] = {}
         self._came: KeyboardInterrupt | None = None
         self._raised = self._over = False
+        self._pid = 0  # a process that is forked inherits the handlers, and they are none of its own
 
     def install(self) -> None:
         """Replaces the handlers. Phase: setup."""
         if threading.current_thread() is not threading.main_thread():
             return
+        self._pid = os.getpid()
         for number in ENDING:
             before = signal.getsignal(number)
             if before not in UNTOUCHED:
@@ -91,7 +94,7 @@ class Interrupts:
             raise came
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._over:
+        if self._over or os.getpid() != self._pid:
             signal.signal(number, self._before[number])
             signal.raise_signal(number)
             return
@@ -133,7 +136,7 @@ def deferred() -> Interrupts:
 
 def _protected(frame: FrameType | None) -> bool:
     while frame is not None:
-        if frame.f_code in _uninterrupted:
+        if id(frame.f_code) in _uninterrupted:
             return True
         frame = frame.f_back
     return False

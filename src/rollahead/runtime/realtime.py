@@ -325,9 +325,10 @@ class Realtime:
 
     @uninterrupted
     def _close(self) -> None:
-        """To STOPPED, from wherever it stands, and from any thread; once more does no harm."""
+        """To STOPPED, from wherever it stands, and from any thread; once more does no harm. A process that was forked
+        has no part in it."""
         with self._closing:
-            if self.phase is Phase.STOPPED:
+            if self.phase is Phase.STOPPED or (self._launched and os.getpid() != self._pid):
                 return
             try:
                 self._release()
@@ -343,9 +344,8 @@ class Realtime:
 
     @uninterrupted
     def _at_exit(self) -> None:
-        """The program ends, and nobody has stopped the robot. A process that was forked has no part in it."""
-        if os.getpid() == self._pid:
-            self.stop()
+        """The program ends, and nobody has stopped the robot."""
+        self._leave(None)
 
     def _end_thinking(self) -> None:
         self._worker.end(self._side.links.bell)
