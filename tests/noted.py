@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ CONNECT, WRITE, STOP, DISCONNECT, READ = range(5)
 @dataclass(frozen=True)
 class Fault:
     """In call number `at` of `part`, and in all later ones, the robot does `how`: raise, hang, dawdle, repeat, nan,
-    kill; in that one alone: hiccup, which is to dawdle once."""
+    kill, exit (the program); in that one alone: hiccup, which is to dawdle once."""
 
     part: str
     at: int
@@ -89,6 +90,8 @@ class NotedRobot(NullRobot):
             raise OSError(f"no answer to {part}")
         if fault.how in ("hang", "dawdle") or (fault.how == "hiccup" and call == fault.at):
             threading.Event().wait(None if fault.how == "hang" else DAWDLE_S)
+        if fault.how == "exit":
+            sys.exit(f"no licence for {part}")
         if fault.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         return fault.how

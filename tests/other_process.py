@@ -9,10 +9,16 @@ import numpy as np
 
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.bell import Bell
+from rollahead.runtime.latch import Latch
 from rollahead.runtime.messages import Observation, Request, Result, Snapshot
 from rollahead.runtime.shared import SharedMailbox
 from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.wire import SharedInbox, SharedOutbox
+
+
+def set_latch(latch: Latch) -> None:
+    """Turns it on."""
+    latch.set()
 
 
 def answer_bell(bell: Bell, back: Bell, control: Connection) -> None:

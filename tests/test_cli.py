@@ -47,6 +47,23 @@ def test_an_unknown_command_is_answered_by_a_near_miss_and_exit_status_2(
     assert err.count("\n") == 1
 
 
+def test_ctrl_c_during_imports_is_one_line_and_no_traceback() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'hydra':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "sys.argv = ['rollahead', 'run']\n"
+        "from rollahead.cli import main\n"
+        "main()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", "rollahead run: interrupted\n")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["evla"]], ids=repr)
 def test_what_runs_no_command_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (

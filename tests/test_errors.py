@@ -3,6 +3,7 @@
 import ast
 import doctest
 import math
+import multiprocessing
 import re
 import traceback
 from collections.abc import Callable
@@ -88,6 +89,15 @@ def process_side(folder: Path) -> None:
     drive, make_robot = Drive(StrategyConfig("vlash", s=4), 8), lambda: NullRobot(ROBOT)  # a lambda cannot be pickled
     with Realtime(drive, make_robot, ScriptedPlanner(lambda seen, rng: []), isolation="process"):
         pass
+
+
+def imported_again(folder: Path) -> None:
+    process: Any = multiprocessing.current_process()
+    process._inheriting = True  # as in one that `spawn` has started, while it imports the script
+    try:
+        realtime().__enter__()
+    finally:
+        del process._inheriting
 
 
 def turning(**limits: float) -> RobotSpec:
@@ -267,6 +277,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "task text of no text": (lambda folder: check_task("\udcff"), ("\\udcff",)),
     "isolation": (lambda folder: realtime(isolation="proces"), ("'proces'", "'process'")),
     "what cannot be sent": (process_side, ("isolation=thread",)),
+    "imported again": (imported_again, ("a second time", 'if __name__ == "__main__":')),
     "run folder": (lambda folder: RunFolder(folder), ("run folder",)),
     "no table": (lambda folder: read_parquet(folder / TICKS), ("ticks.parquet cannot be read",)),
     "no run folder": (lambda folder: RunFolder.again(folder), ("not the folder of a run", "config.yaml")),

@@ -62,7 +62,10 @@ def _run(command: str, arguments: list[str]) -> int:
 
         sys.stderr.write(f"rollahead: {unknown_name('command', command, COMMANDS)}\n")
         return 2
-    module = import_module(f"rollahead.commands.{command}")
-    from rollahead.commands.app import start
-
+    try:
+        module = import_module(f"rollahead.commands.{command}")
+        from rollahead.commands.app import start
+    except KeyboardInterrupt:  # imports may take seconds; later ones are told by `start`
+        sys.stderr.write(f"rollahead {command}: interrupted\n")
+        return 2
     return start(command, module.main, arguments)

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import subprocess
 import sys
 import termios
 from collections.abc import Iterator
@@ -58,6 +59,77 @@ def test_the_terminal_is_as_before_after_it(terminal: int) -> None:
         assert termios.tcgetattr(sys.stdin.fileno()) != before
         raise KeyError
     assert termios.tcgetattr(sys.stdin.fileno()) == before
+
+
+def test_a_terminal_that_a_shell_has_set_its_own_way_gives_keys_again_without_enter(terminal: int) -> None:
+    shells = termios.tcgetattr(sys.stdin.fileno())
+    with keys() as pressed:
+        termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, shells)  # Ctrl-Z, and fg
+        os.write(terminal, b"e")  # before it is looked
+        assert pressed() == "e"
+        os.write(terminal, b"r")
+        assert pressed() == "r"
+    assert termios.tcgetattr(sys.stdin.fileno()) == shells
+
+
+def test_a_terminal_that_is_closed_gives_no_key_and_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed, shown = pty.openpty()
+    with os.fdopen(shown) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with keys() as pressed:
+            os.close(typed)
+            assert pressed() == ""
+
+
+SHELL = """
+import fcntl, os, signal, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.alarm(30)
+program = subprocess.Popen([sys.executable, "-c", sys.argv[1]], process_group=0)  # as a shell does with &
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # to take the terminal back
+sys.stdin.readline()  # the test says fg
+os.tcsetpgrp(0, program.pid)
+print("fg", flush=True)
+pid, status = os.waitpid(program.pid, os.WUNTRACED)
+os.tcsetpgrp(0, os.getpgrp())
+print("stopped" if os.WIFSTOPPED(status) else "ended", os.waitstatus_to_exitcode(status), flush=True)
+program.returncode = 0
+"""
+IN_BACKGROUND = """
+import sys, time
+from rollahead.commands.keys import keys
+typed = ""
+with keys() as pressed:
+    for _ in range(20):
+        typed += pressed()
+    print("looked", repr(typed), flush=True)
+    while not typed:
+        typed += pressed()
+        time.sleep(0.01)
+    print("typed", typed, flush=True)
+"""
+
+
+def test_in_the_background_it_is_not_stopped_by_its_terminal_and_in_front_again_keys_work() -> None:
+    ours, theirs = pty.openpty()
+    shell = subprocess.Popen(
+        [sys.executable, "-c", SHELL, IN_BACKGROUND],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    os.close(theirs)
+    assert shell.stdout is not None
+    said = iter(shell.stdout.readline, "")
+    assert next(said) == "looked ''\n"
+    os.write(ours, b"\n")
+    assert next(said) == "fg\n"
+    os.write(ours, b"e")
+    assert sorted(said) == ["ended 0\n", "typed e\n"]
+    assert shell.wait(30) == 0
+    shell.stdout.close()
+    os.close(ours)
 
 
 def test_where_standard_input_was_closed_no_key_is_ever_pressed(monkeypatch: pytest.MonkeyPatch) -> None:

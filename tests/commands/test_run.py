@@ -230,6 +230,56 @@ def test_ctrl_c_ends_a_run_with_its_records_and_the_robot_at_rest(tmp_path: Path
     assert status[-1] == TickStatus.PAUSED
 
 
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_terminal_that_is_closed_ends_a_run_with_its_records_and_the_robot_at_rest(
+    isolation: str, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    in_it = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    program = subprocess.Popen(
+        [sys.executable, "-c", in_it, PROGRAM, "run", *ARM, "seconds=null", f"isolation={isolation}"],
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"q ends" not in shown:
+        shown += os.read(ours, 4096)
+    threading.Event().wait(0.5)
+    os.close(ours)
+    assert program.wait(60) == 0
+    folder = tmp_path / "runs/mine"
+    assert "error" not in json.loads((folder / "summary.json").read_text())
+    assert pq.read_table(folder / "ticks.parquet")["status"].to_pylist()[-1] == TickStatus.PAUSED
+    assert (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, None])
+def test_an_interrupt_does_not_hide_that_the_robot_could_not_be_stopped(
+    raised: type[BaseException] | None, rollahead: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rollahead.commands import view
+    from rollahead.runtime.robots.loopback import NullRobot
+
+    def stop(self: NullRobot) -> None:
+        raise OSError("the cable is out")
+
+    def look(self: view.Watch, runtime: Any) -> bool:
+        if raised is not None and len(runtime.trace.ticks) > 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    monkeypatch.setattr(NullRobot, "stop", stop)
+    monkeypatch.setattr(view.Watch, "__call__", look)
+    sentence = refusal(rollahead("run", *ARM, "seconds=1"), "run")
+    assert "the robot could not be stopped (OSError: the cable is out)" in sentence
+    assert summary()["error"] == sentence
+
+
 def test_in_a_terminal_it_shows_how_it_goes_and_q_ends_it(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     program = subprocess.Popen(

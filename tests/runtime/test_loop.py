@@ -1,7 +1,8 @@
 """The loop on a clock that moves only when somebody sleeps, or when a robot takes its time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from rollahead.runtime.build import Drive, StrategyConfig, make_executor
 from rollahead.runtime.clock import FakeClock, Grid
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.guard import GuardConfig
+from rollahead.runtime.latch import Latch
 from rollahead.runtime.loop import DEAD, Loop
 from rollahead.runtime.mailbox import Mailbox
 from rollahead.runtime.messages import Failure, Orders, Result
@@ -63,19 +65,22 @@ class Stage:
         strategy: str = "vlash",
         spec: RobotSpec = SPEC,
         ramp_s: float = 0.0,
+        rest_pose: Mapping[str, float] | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.robot = ClockedRobot(self.clock, spec)
+        self.latch = Latch()
         self.orders: Mailbox[Orders] = Mailbox()
         self.alive = True
         self.value = value
         self.latency = 0
         self.trace = Trace(SPEC, 500, self.clock)
         guard = GuardConfig(ramp_s=ramp_s)
-        drive = Drive(StrategyConfig(strategy, s=4, d=2), horizon=8, substeps=substeps, guard=guard)
+        config = StrategyConfig(strategy, s=4, d=2)
+        drive = Drive(config, horizon=8, substeps=substeps, guard=guard, rest_pose=rest_pose or {})
         self.executor = make_executor(drive, self.robot, DelayEstimator(fixed=2), self.trace)
         self.bell = Bell()
-        self.loop = Loop(self.executor, self.clock, self.orders, self.bell, lambda: self.alive, substeps)
+        self.loop = Loop(self.executor, self.clock, self.latch, self.orders, self.bell, lambda: self.alive, substeps)
         self.before: dict[int, Callable[[], object]] = {}  # tick -> what happens before it
         looked = self.executor.look
 
@@ -182,7 +187,13 @@ def test_it_ends_also_if_the_tick_at_which_it_should_is_skipped() -> None:
 
 def test_what_is_ordered_while_a_look_takes_long_is_obeyed_before_anything_is_sent() -> None:
     stage = Stage()
-    stage.robot.on_read[5] = stage.order(stop=True, estops=1, latched=True)
+    order = stage.order(estops=1, latched=True)
+
+    def given_up() -> None:
+        stage.latch.set()
+        order()
+
+    stage.robot.on_read[5] = given_up
     status = stage.run(20)
     assert len(stage.robot.sent) == 5
     assert status[5] is TickStatus.ESTOP
@@ -191,7 +202,7 @@ def test_what_is_ordered_while_a_look_takes_long_is_obeyed_before_anything_is_se
 
 def test_a_robot_that_comes_to_rest_is_not_set_going_again() -> None:
     stage = Stage()
-    stage.before = {5: stage.order(paused=True), 8: stage.order(paused=True, stop=True), 9: stage.order(stop=True)}
+    stage.before = {5: stage.order(paused=True), 8: stage.latch.set, 9: stage.order(paused=False)}
     status = stage.run(50)
     assert set(status[5:]) == {TickStatus.PAUSED}
 
@@ -291,7 +302,7 @@ def test_a_hold_of_a_velocity_with_a_limit_of_acceleration_comes_to_rest_without
 @pytest.mark.parametrize("at", [0, 1, 5])
 def test_a_stop_brings_the_robot_to_rest_from_the_very_next_tick(at: int) -> None:
     stage = Stage()
-    stage.before[at] = stage.order(stop=True)
+    stage.before[at] = stage.latch.set
     status = stage.run(50)
     assert set(status[at:]) <= {TickStatus.PAUSED}
     assert stage.robot.sent == [] or stage.robot.sent[-1][1] == 0.0
@@ -348,7 +359,7 @@ STATES: dict[
         6,
         TickStatus.PAUSED,
     ),
-    "coming to rest": (lambda stage: stage.before.update({5: stage.order(stop=True)}), 6, TickStatus.PAUSED),
+    "coming to rest": (lambda stage: stage.before.update({5: stage.latch.set}), 6, TickStatus.PAUSED),
 }
 
 
@@ -480,7 +491,7 @@ def test_a_robot_that_cannot_even_be_held_is_stopped_and_both_errors_told() -> N
         fail()
 
     stage.before[5] = lambda: setattr(stage.robot, "write", first)
-    with pytest.raises(RobotError, match=r"tick 5 .*the bus is gone.*could not be held .still gone"):
+    with pytest.raises(RobotError, match=r"tick 5 .*the bus is gone.*could not be held .OSError: still gone"):
         stage.run()
     assert stage.robot.stops == 1
 
@@ -502,3 +513,52 @@ def test_a_worker_that_is_gone_is_noticed_within_a_tick() -> None:
     assert status[5] is TickStatus.OK
     assert status[6] is TickStatus.PAUSED
     assert stage.executor.failure is DEAD
+
+
+# ---- the rest pose --------------------------------------------------------------------------------------------------
+
+SLOW = (Dim("x", low=-3.0, high=3.0, rate_limit=2.0, accel_limit=20.0, drives="x"), SPEC.action[1])
+
+
+def homing(**options: Any) -> Stage:
+    return Stage(spec=replace(SPEC, action=SLOW), rest_pose={"x": -1.0}, **options)
+
+
+def test_at_the_end_the_robot_is_brought_to_its_rest_pose_within_its_limits_and_stands_there() -> None:
+    stage = homing()
+    status = stage.run(20)
+    path = np.array([sent[0] for sent in stage.robot.sent])
+    assert path[19] == pytest.approx(2.0, abs=0.5)
+    assert path[-2:].tolist() == [-1.0, -1.0]
+    assert np.abs(np.diff(path)).max() <= 2.0 / RATE_HZ + 1e-9
+    assert np.abs(np.diff(path, 2)).max() <= 20.0 / RATE_HZ**2 + 1e-9
+    assert set(status[20:]) == {TickStatus.PAUSED}
+
+
+def test_a_stop_leads_there_too_and_a_second_signal_ends_it_where_the_robot_is() -> None:
+    stage = homing()
+    stage.before = {10: stage.latch.signal, 25: stage.latch.signal}
+    stage.run(200)
+    assert -1.0 < stage.robot.sent[-1][0] < 1.0
+    assert len(stage.robot.sent) < 30
+    again = homing()
+    again.before = {10: again.latch.signal, 11: again.latch.set}  # that of whoever waits for the end
+    again.run(200)
+    assert again.robot.sent[-1][0] == -1.0
+
+
+@pytest.mark.parametrize("at", [15, 25])
+def test_a_robot_that_is_stopped_by_an_estop_is_not_moved_to_its_rest_pose(at: int) -> None:
+    stage = homing()
+    stage.before = {at: stage.order(estops=1, latched=True)}
+    status = stage.run(20)
+    assert len(stage.robot.sent) == at
+    assert status[-1] is TickStatus.ESTOP
+
+
+def test_a_robot_that_cannot_be_seen_stays_where_it_is() -> None:
+    stage = homing()
+    stage.robot.on_read = dict.fromkeys(range(25, 999), fail)
+    stage.run(20)
+    assert stage.robot.sent[-1][0] > 1.0
+    assert stage.robot.stops == 0

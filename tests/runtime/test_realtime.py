@@ -1,5 +1,6 @@
 """The runtime on the wall clock: its life, orders, and what the robot does when something fails, in ticks."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ import pytest
 from noted import BRIGHT, CONNECT, DISCONNECT, SPEC, STOP, WRITE, Fault, FilmedRobot, NotedRobot, Notes
 from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError
 from rollahead.runtime import isolation as isolations
-from rollahead.runtime import realtime
+from rollahead.runtime import realtime, watchdog
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import Drive, StrategyConfig
 from rollahead.runtime.corrector import Head, HeadCard
@@ -41,6 +43,7 @@ BOTH = pytest.mark.parametrize("isolation", ["thread", "process"])
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolations, "PATIENCE_S", 0.5)
     monkeypatch.setattr(realtime, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(watchdog, "PATIENCE_S", 0.5)
 
 
 class Planner:
@@ -260,6 +263,29 @@ def test_an_estop_while_paused_lasts_until_a_reset(isolation: str) -> None:
 
 
 @BOTH
+def test_no_estop_is_lost_beside_orders_of_another_thread(isolation: str) -> None:
+    run = Run(isolation)
+    with run.runtime as runtime:
+        begin = threading.Barrier(2)
+
+        def tell(order: Callable[[], None]) -> None:
+            begin.wait()
+            for _ in range(20_000):
+                order()
+
+        tellers = [
+            threading.Thread(target=tell, args=(order,)) for order in (runtime.estop, lambda: runtime.set_task("go on"))
+        ]
+        for teller in tellers:
+            teller.start()
+        for teller in tellers:
+            teller.join()
+        orders = runtime._side.links.orders.peek()
+        assert orders is not None
+        assert (orders.estops, orders.latched, orders.task) == (20_000, True, "go on")
+
+
+@BOTH
 def test_a_task_that_is_changed_while_it_runs_reaches_the_policy(isolation: str) -> None:
     run = Run(isolation)
     with run.runtime as runtime:
@@ -332,6 +358,19 @@ def test_a_planner_that_hangs_leaves_the_robot_holding_and_is_told_at_the_end(is
         runtime.start()
         wait_for(runtime, lambda: run.status.count(TickStatus.UNDERRUN) > H)
         assert run.notes.sent[-1] == [1.0, 0.0]  # the position stays, the velocity is braked
+    free.set()
+    run.at_rest()
+
+
+@BOTH
+def test_a_planner_that_hung_is_told_also_after_an_interrupt(isolation: str) -> None:
+    run = Run(isolation)
+    free = threading.Event()
+    run.planner.at[2] = lambda: free.wait() and None
+    with pytest.raises(InferenceError, match="the planner did not return within"), run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: run.planner.inferences > 2)
+        os.kill(os.getpid(), signal.SIGTERM)
     free.set()
     run.at_rest()
 
@@ -513,6 +552,33 @@ def test_a_read_that_hangs_in_a_thread_has_the_robot_stopped_from_another() -> N
     assert run.notes.order == [CONNECT, WRITE, STOP]
 
 
+@BOTH
+def test_a_read_that_hangs_is_met_in_time_also_if_the_users_thread_sleeps(isolation: str) -> None:
+    run = Run(isolation, Fault("read", 12, "hang"))
+    met_ns: list[int] = []
+
+    def look(side: Any) -> Callable[[], str]:
+        stop_hung = side.stop_hung
+
+        def noted() -> str:
+            met_ns.append(time.monotonic_ns())
+            return str(stop_hung())
+
+        return noted
+
+    runtime = run.runtime
+    runtime._side.stop_hung = look(runtime._side)  # type: ignore[method-assign]
+    with pytest.raises(RobotError, match="no tick has ended"), runtime:
+        runtime.start()
+        for _ in range(300):
+            if met_ns:
+                break
+            threading.Event().wait(0.01)  # and never `runtime.wait`
+        hung_ns = int(run.notes.all["at_ns"][-1 if isolation == "process" else -2])
+        assert (met_ns[0] - hung_ns) * 1e-9 < STALL_S + 2 * SPEC.period_s + 0.2
+    assert run.notes.count(WRITE) == 11
+
+
 def test_a_read_that_was_given_up_and_returns_after_all_moves_nothing_any_more() -> None:
     run = Run("thread", Fault("read", 12, "hiccup"))
     with pytest.raises(RobotError, match="a call of the robot hangs; it was told to stop"), run.runtime as runtime:
@@ -563,6 +629,7 @@ def test_a_robot_that_is_never_let_go_is_told() -> None:
     ):
         runtime.run(0.2)
     assert run.notes.order == [CONNECT, WRITE, STOP]
+    assert run.notes.count(STOP) == 1  # nobody else touches a robot that is being let go
 
 
 def test_a_read_that_hangs_in_a_process_has_the_process_killed() -> None:
@@ -630,6 +697,56 @@ def test_a_stop_that_fails_does_not_hide_why_the_robot_was_stopped() -> None:
     with pytest.raises(RobotError, match=r"no answer to read.*no answer to stop"), runtime:
         runtime.start()
         runtime.wait(60)
+
+
+@BOTH
+@pytest.mark.parametrize("part", ["connect", "read", "write", "stop", "disconnect"])
+def test_a_driver_that_means_to_end_the_program_does_not_and_its_reason_is_told(isolation: str, part: str) -> None:
+    at = {"connect": 0, "read": 12, "write": 12, "stop": 0, "disconnect": 0}[part]
+    run = Run(isolation, Fault(part, at, "exit"))
+    with pytest.raises(RobotError, match=f"SystemExit: no licence for {part}"), run.runtime as runtime:
+        runtime.run(0.4)
+    assert run.runtime.phase is Phase.STOPPED
+    if part in ("read", "write"):
+        assert run.notes.order[-2:] == [STOP, DISCONNECT]
+
+
+@BOTH
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), SystemExit(0)])
+def test_neither_an_interrupt_nor_an_exit_hides_a_robot_that_could_not_be_stopped(
+    isolation: str, raised: BaseException
+) -> None:
+    run = Run(isolation, Fault("stop", 0, "raise"))
+    with (
+        pytest.raises(RobotError, match=r"could not be stopped .OSError: no answer to stop") as told,
+        run.runtime as runtime,
+    ):
+        runtime.start()
+        wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+        raise raised
+    assert told.value.__context__ is raised
+
+
+@BOTH
+def test_the_error_of_the_block_says_also_that_the_robot_could_not_be_stopped(isolation: str) -> None:
+    run = Run(isolation, Fault("stop", 0, "raise"))
+    with pytest.raises(KeyError) as told, run.runtime as runtime:
+        runtime.start()
+        raise KeyError
+    assert "could not be stopped (OSError: no answer to stop)" in "".join(told.value.__notes__)
+
+
+def test_a_robot_that_can_neither_be_stopped_nor_disconnected_says_both() -> None:
+    class Stuck(Deaf):
+        def disconnect(self) -> None:
+            raise OSError("no answer to disconnect")
+
+    runtime = Realtime(
+        Drive(StrategyConfig("vlash", s=4, d=2), H), partial(Stuck, Notes().ring), ScriptedPlanner(Planner())
+    )
+    with pytest.raises(RobotError, match=r"stopped .*to stop.; the robot could not be disconnected .*to disconnect"):
+        runtime.__enter__()
+        runtime.stop()
 
 
 def test_an_estop_that_the_robot_refuses_says_in_which_tick_and_why() -> None:
@@ -738,6 +855,219 @@ def test_an_interrupt_in_the_very_moment_of_the_start_brings_the_robot_to_rest(
         runtime.start()
     assert runtime.phase is Phase.STOPPED
     assert run.notes.order[-2:] == [STOP, DISCONNECT]
+
+
+CLOSING = ["__exit__", "_leave", "_close", "_release", "ending", "_end_thinking", "put_back"]
+
+
+@BOTH
+@pytest.mark.parametrize("place", CLOSING)
+@pytest.mark.parametrize("before", ["nothing", "an interrupt"])
+def test_an_interrupt_at_the_first_instruction_of_what_closes_lets_the_robot_go_first(
+    isolation: str, place: str, before: str
+) -> None:
+    run = Run(isolation)
+    interrupt = partial(os.kill, os.getpid(), signal.SIGINT)
+
+    def trace(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code.co_name == place:
+            sys.settrace(None)
+            interrupt()
+            interrupt()
+
+    try:
+        with pytest.raises(KeyboardInterrupt), run.runtime as runtime:
+            runtime.start()
+            wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+            sys.settrace(trace)
+            if before != "nothing":
+                interrupt()
+    finally:
+        sys.settrace(None)
+    assert run.runtime.phase is Phase.STOPPED
+    assert (run.notes.count(STOP), run.notes.count(DISCONNECT)) == (1, 1)
+    run.at_rest()
+
+
+@BOTH
+def test_what_another_handler_raises_while_it_stops_waits_until_the_robot_is_let_go(isolation: str) -> None:
+    def alarm(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    run = Run(isolation)
+    before = signal.signal(signal.SIGALRM, alarm)
+    try:
+        with pytest.raises(TimeoutError), run.runtime as runtime:
+            runtime.start()
+            wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+            signal.setitimer(signal.ITIMER_REAL, 0.02)  # braking takes two ticks, and 40 ms
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert runtime.phase is Phase.STOPPED
+    run.at_rest()
+
+
+@BOTH
+def test_an_interrupt_that_the_block_keeps_to_itself_ends_the_run_all_the_same(isolation: str) -> None:
+    run = Run(isolation)
+    with run.runtime as runtime:
+        runtime.start()
+        try:
+            wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:
+            assert runtime.wait(60)
+        run.at_rest()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_whole_group_of_processes_is_no_failure_of_the_executor(number: signal.Signals) -> None:
+    run = Run("process")
+    with pytest.raises(KeyboardInterrupt, match=number.name), run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+        os.kill(runtime.processes[1], number)
+        os.kill(os.getpid(), number)
+        runtime.wait(60)
+    run.at_rest()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_is_ignored_here_is_ignored_by_the_executors_process(number: signal.Signals) -> None:
+    run = Run("process")
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with run.runtime as runtime:
+            runtime.start()
+            wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+            os.kill(runtime.processes[1], number)
+            os.kill(os.getpid(), number)
+            ticks = len(run.status)
+            wait_for(runtime, lambda: len(run.status) > ticks + 10)
+            assert set(run.status[ticks:]) == {TickStatus.OK}
+    finally:
+        signal.signal(number, before)
+
+
+@BOTH
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_process_that_is_forked_while_it_runs_and_told_to_end_does_not_stop_the_robot(isolation: str) -> None:
+    run = Run(isolation)
+    ours, theirs = multiprocessing.Pipe()
+
+    def idle() -> None:
+        theirs.send("begun")
+        theirs.recv()
+
+    with run.runtime as runtime:
+        runtime.start()
+        wait_for(runtime, lambda: [1.0, 1.0] in run.notes.sent)
+        child = multiprocessing.get_context("fork").Process(target=idle)
+        child.start()
+        assert ours.recv() == "begun"
+        child.terminate()
+        child.join(30)
+        assert child.exitcode == -signal.SIGTERM
+        ticks = len(run.status)
+        wait_for(runtime, lambda: len(run.status) > ticks + 5)
+        assert run.status[-1] is TickStatus.OK
+    run.at_rest()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_executor_that_is_told_to_end_before_the_start_lets_the_robot_go_and_says_so(number: signal.Signals) -> None:
+    run = Run("process")
+    with pytest.raises(RobotError, match="was told to end; nothing was sent to the robot"), run.runtime as runtime:
+        os.kill(runtime.processes[1], number)
+        for _ in range(1000):
+            if DISCONNECT in run.notes.order:
+                break
+            threading.Event().wait(0.01)
+        assert run.notes.order == [CONNECT, STOP, DISCONNECT]
+        runtime.start()
+        runtime.wait(60)
+
+
+FORGOTTEN = """
+import sys
+from functools import partial
+import numpy as np
+from rollahead.runtime.build import Drive, StrategyConfig
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.realtime import Realtime
+from filed import FiledRobot
+
+def plan(seen, rng):
+    return np.full((16, 2), 1.0)
+
+if __name__ == "__main__":
+    runtime = Realtime(Drive(StrategyConfig("vlash", s=4, d=2), 16), partial(FiledRobot, sys.argv[1]),
+                       ScriptedPlanner(plan), isolation=sys.argv[2])
+    runtime.__enter__()
+    runtime.start()
+    while "1.0 1.0" not in open(sys.argv[1]).read():
+        runtime.wait(0.01)
+    sys.exit(3)
+"""
+
+
+def script(words: str, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Runs it as a program of its own; its first argument is a file for notes."""
+    path, noted = folder / "script.py", folder / "noted.txt"
+    noted.touch()
+    path.write_text(words)
+    found = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, str(path), str(noted), *arguments],
+        env={**os.environ, "PYTHONPATH": found},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@BOTH
+def test_a_program_that_ends_without_having_stopped_its_robot_brings_it_to_rest_first(
+    isolation: str, tmp_path: Path
+) -> None:
+    assert script(FORGOTTEN, tmp_path, isolation).returncode == 3
+    lines = (tmp_path / "noted.txt").read_text().splitlines()
+    assert lines[-3:] == ["1.0 0.0", "stop", "disconnect"]
+    assert lines.count("stop") == 1
+
+
+UNGUARDED = """
+import sys
+from functools import partial
+import numpy as np
+from rollahead.runtime.build import Drive, StrategyConfig
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.realtime import Realtime
+from filed import FiledRobot
+
+def plan(seen, rng):
+    return np.full((16, 2), 1.0)
+
+for isolation in ("thread", "process"):
+    runtime = Realtime(Drive(StrategyConfig("vlash", s=4, d=2), 16), partial(FiledRobot, sys.argv[1]),
+                       ScriptedPlanner(plan), isolation=isolation)
+    with runtime:
+        runtime.run(0.2)
+"""
+
+
+def test_a_script_that_would_drive_the_robot_again_in_the_executors_process_is_refused_and_told_the_remedy(
+    tmp_path: Path,
+) -> None:
+    ran = script(UNGUARDED, tmp_path)
+    assert ran.returncode == 1
+    lines = (tmp_path / "noted.txt").read_text().splitlines()
+    assert (lines.count("stop"), lines.count("disconnect")) == (1, 1)  # of the first, in this process, alone
+    remedy = 'under if __name__ == "__main__":'
+    assert f"would drive the robot a second time; keep what drives the robot {remedy}" in ran.stderr  # of the process
+    last = ran.stderr.strip().splitlines()[-1]
+    assert last.startswith("rollahead.errors.RobotError: the executor's process did not begin (exit status 1)")
+    assert last.endswith(remedy)
 
 
 @BOTH

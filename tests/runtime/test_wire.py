@@ -222,9 +222,7 @@ def test_a_sight_comes_out_as_it_went_in_and_so_does_the_failure_that_follows() 
     assert box.peek() == Failure("the eye broke")
 
 
-@pytest.mark.parametrize(
-    "orders", [Orders(), Orders(stop=True, paused=True, estops=2, resets=1, latched=True, task="ü")]
-)
+@pytest.mark.parametrize("orders", [Orders(), Orders(paused=True, estops=2, resets=1, latched=True, task="ü")])
 def test_orders_come_out_as_they_went_in(orders: Orders) -> None:
     box = SharedMailbox(OrdersCodec())
     box.put(orders)

@@ -4,12 +4,13 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 import hydra
 from hydra import compose, initialize_config_module
@@ -107,7 +108,37 @@ def _removed(argument: str) -> str:
 def console() -> Console:
     """Where commands print: as wide as the terminal, or wide enough for the tables."""
     terminal = sys.stdout is not None and sys.stdout.isatty()  # None: it was closed before Python began
-    return Console() if terminal or "COLUMNS" in os.environ else Console(width=WIDE)
+    file = cast(IO[str], _Terminal(sys.stdout)) if terminal else None
+    return Console(file=file) if terminal or "COLUMNS" in os.environ else Console(file=file, width=WIDE)
+
+
+class _Terminal:
+    """A terminal that may be closed before the program ends, which has more to do than to print: what is written after
+    that is dropped."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        try:
+            return self._file.write(text)
+        except OSError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._file.flush()
+        except OSError:
+            self._drop()
+
+    def _drop(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._file.fileno())
+        os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def report_on(folder: Path) -> None:
@@ -261,5 +292,6 @@ def _defaults(kind: str, name: str) -> dict[str, Any]:
 
 def _complain(command: str, error: object) -> int:
     if sys.stderr is not None:
-        sys.stderr.write(f"rollahead {command}: {str(error).strip().splitlines()[0]}\n")
+        with suppress(OSError):  # the terminal was closed
+            sys.stderr.write(f"rollahead {command}: {str(error).strip().splitlines()[0]}\n")
     return 2

@@ -20,6 +20,7 @@ from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import Drive, StrategyConfig
 from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.identify import FILE, Lag, calibration, identify, left_out
+from rollahead.runtime.interrupts import interrupts
 from rollahead.runtime.options import check_kind
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
@@ -61,7 +62,7 @@ def main(config: DictConfig) -> None:
         return recommend.main(config)
     chosen = options(config, CalibrateOptions, (*GROUPS, *recommend.GROUPS, *recommend.OPTIONS, "warm"))
     _outlast(config)
-    with rig(config) as driven:
+    with interrupts(), rig(config) as driven:
         spec = driven.spec
         folder, lags = (_from_steps if chosen.run is None else _from_run)(config, chosen, driven)
     path = folder.write_json(FILE, calibration(spec, lags))

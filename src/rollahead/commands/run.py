@@ -14,6 +14,7 @@ from rollahead.commands.view import Watch, watching
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency
 from rollahead.runtime.guard import GuardConfig
+from rollahead.runtime.interrupts import deferred, interrupts
 from rollahead.runtime.latency import NONE
 from rollahead.runtime.options import call
 from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
@@ -50,7 +51,7 @@ class RunOptions:
 def main(config: DictConfig) -> None:
     """Drives what `config` describes, and leaves its run folder."""
     chosen = options(config, RunOptions, GROUPS)
-    with rig(config) as driven:
+    with interrupts(), rig(config) as driven:
         live = live_of(config, chosen, driven)
         folder = run_folder(config)
         name, strategy = group(config, "robot")["name"], live.drive.strategy
@@ -167,4 +168,5 @@ def _summed_up(
             "tuned": watch.tuned,
             "records_lost": watch.records_lost,
         }
-        folder.write_json(SUMMARY, {**summary, **provenance(seed)})
+        with deferred():
+            folder.write_json(SUMMARY, {**summary, **provenance(seed)})

@@ -42,7 +42,7 @@ class Watch:
         self.follow(runtime)
         self.ended = keys.obey(runtime, self._pressed()) or self.ended
         now_s = time.monotonic()
-        if self._live is not None and now_s - self._drawn_s >= EVERY_S:
+        if self._live is not None and now_s - self._drawn_s >= EVERY_S and _in_front(self._console):
             self._drawn_s = now_s
             self._live.update(self._table(LAST_S, keys.HELP), refresh=True)
         return self.ended
@@ -95,6 +95,11 @@ def watching(console: Console, title: str, rate_hz: float, *, view: bool) -> Ite
             return
         with Live(console=console, auto_refresh=False, transient=True) as live:
             yield Watch(console, live, title, rate_hz, pressed)
+
+
+def _in_front(console: Console) -> bool:
+    """Whether what is drawn does not fall into what another program shows."""
+    return keys.foreground(console.file.fileno())
 
 
 def lines(figures: Mapping[str, Any], rate_hz: float) -> dict[str, str]:

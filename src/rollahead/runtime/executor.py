@@ -132,7 +132,9 @@ class Executor:
     def at_rest(self) -> bool:
         """Whether what was sent last moves nothing, and nothing else is under way. Phase: hot."""
         last = self._history.last
-        return last is None or self._stopped or (self._guard.stands and bool((last == self._hold.still(last)).all()))
+        if last is None or self._stopped:
+            return True
+        return self._homing is None and self._guard.stands and bool((last == self._hold.still(last)).all())
 
     @property
     def rest_s(self) -> float:
@@ -216,6 +218,7 @@ class Executor:
         """Stops the robot, once, and sends nothing until `reset`. Then it begins where it is measured."""
         if not self._stopped:
             self._stopped = True
+            self._homing = None
             self._drop()
             self._anew, self._doubts = self._everywhere, 0
             self._robot.stop()
@@ -310,11 +313,17 @@ class Executor:
         """The chunk that has tick `k`, if any may be used, and what is to be sent: its row, or a hold."""
         covering = () if self._paused or self._senses.trouble else self._timeline.covering(k)
         if not covering:
-            return None, self._discrete.hold(self._next_hold()) if self._homing is None else self._homing.row(k)
+            return None, self._homeward(k, self._discrete.hold(self._next_hold()))
         row = self._timeline.fold(covering, k, k + 1)[0]
         if self._corrector is not None:
             row = self._corrector(row, k, covering[-1], self._senses.seen)
         return covering[-1], self._discrete(row, self._history.last)
+
+    def _homeward(self, k: int, held: FloatArray) -> FloatArray:
+        """(A,), the way to the rest pose, or `held` (A,) where it is over, or the robot cannot be seen."""
+        if self._homing is not None and (k >= self._homing.stop or self._senses.trouble):
+            self._homing = None
+        return held if self._homing is None else self._homing.row(k)
 
     def _join(self, chunk: Chunk | None, row: FloatArray) -> None:
         """What begins anew does so from what a hold would send; at the first row of an epoch, and at one that leaps

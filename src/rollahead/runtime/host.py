@@ -4,7 +4,7 @@
     Go                    <-- control --
 
 It connects the robot, reads it, waits until the planner is warm, runs the loop, and stops and disconnects the robot,
-whatever happened.
+whatever happened. Once the stop latch is on it does so by itself, whatever becomes of whoever started it.
 
 Threads: `host` is all that the executor's thread runs.
 """
@@ -12,10 +12,11 @@ Threads: `host` is all that the executor's thread runs.
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -24,21 +25,28 @@ from rollahead.errors import ControlError, InferenceError, RobotError
 from rollahead.runtime.bell import Bell
 from rollahead.runtime.build import Drive, estimator, make_executor
 from rollahead.runtime.clock import Clock, Grid
+from rollahead.runtime.interrupts import ENDING
+from rollahead.runtime.latch import Latch
 from rollahead.runtime.loop import DEAD, Loop
 from rollahead.runtime.mailbox import Box
 from rollahead.runtime.messages import Failure, Orders, Result, Sight, Snapshot
+from rollahead.runtime.patience import told
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.spec import RobotSpec, check_same
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning, tuned_process, tuned_thread
 
+LOOK_S = 0.05  # how often it is looked at the latch while the planner warms up
+
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What the executor and the others share. watched, sights: what the lookout reads and writes, if there is one."""
+    """What the executor and the others share. latch: on once the run shall end; watched, sights: what the lookout reads
+    and writes, if there is one."""
 
     outbox: Box[Snapshot]
     inbox: Box[Result | Failure]
+    latch: Latch
     orders: Box[Orders]
     trace: Trace
     bell: Bell
@@ -65,17 +73,18 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Rested:
-    """The last tick is over, and the robot is being let go, which may take long: cameras, for one."""
+    """No tick comes any more, and the robot is being let go, which may take long: cameras, for one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The robot is stopped and disconnected. kind, words, trace: the name of the error's class, the error, and where
-    it came from; None if there was none."""
+    it came from; None if there was none. told: the error is that this side was told to end from outside."""
 
     kind: str | None = None
     words: str = ""
     trace: str = ""
+    told: bool = False
 
     def error(self) -> ControlError | None:
         """The error, made again on this side."""
@@ -87,10 +96,18 @@ class Ended:
         return error
 
 
+class _ToldToEnd(RobotError):
+    """The worker is gone, or a signal told this process to end."""
+
+    def __init__(self, done: str) -> None:
+        super().__init__(f"{DEAD.words}; {done}")
+
+
 @dataclass(slots=True)
 class Host:
     """What the executor's side is given. spec: what the robot has, as everybody else was told; robot: once it is
-    connected, for whoever has to stop it if this thread hangs."""
+    connected, for whoever has to stop it if this thread hangs; letting_go: held by whoever stops it outside a tick, and
+    for ever by the host once it lets the robot go."""
 
     drive: Drive
     make_robot: Callable[[], Robot]
@@ -100,31 +117,39 @@ class Host:
     clock: Clock
     tuning: Tuning
     robot: Robot | None = None
+    letting_go: threading.Lock = field(init=False)  # made where it runs: no lock can be sent to a process
 
     def run(self, alive: Callable[[], bool]) -> None:
         """The executor's whole life. alive: whether the worker is there."""
+        self.letting_go = threading.Lock()
         try:
             with tuned_thread(self.tuning) as said:
                 self._serve(alive, said)
             ended = Ended()
-        except (Exception, KeyboardInterrupt) as error:
+        except _ToldToEnd as error:
+            ended = Ended("RobotError", str(error), traceback.format_exc(), told=True)
+        except BaseException as error:  # also what a driver means to end the program with
             ended = Ended(type(error).__name__, str(error), traceback.format_exc())
-        with suppress(OSError):  # whoever started this may be gone
-            self.control.send(ended)
+        self._say(ended)
 
     def run_alone(self) -> None:
-        """`run`, as the main function of a process. An interrupt from the terminal is the parent's affair, who then
-        orders a stop; without the parent, or told to end, it brings the robot to rest at once."""
-        told: list[int] = []
+        """`run`, as the main function of a process that was started with the `ENDING` signals blocked. An interrupt
+        from the terminal is the parent's affair, who then orders a stop; without the parent, or told to end, it brings
+        the robot to rest at once. What the parent ignores is ignored here, too."""
+        came: list[int] = []
         for number in (signal.SIGINT, signal.SIGTSTP):
             signal.signal(number, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda number, _: told.append(number))
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda number, _: came.append(number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         parent = os.getppid()
         with tuned_process(self.tuning):
-            self.run(lambda: not told and os.getppid() == parent)
+            self.run(lambda: not came and os.getppid() == parent)
 
     def _serve(self, alive: Callable[[], bool], said: dict[str, str]) -> None:
+        if self.links.latch.is_set:  # it was interrupted while this side began
+            return
         robot = self.make_robot()
         check_same(robot.spec, self.spec)
         _call("connected", robot.connect)
@@ -133,45 +158,59 @@ class Host:
             delay, links = estimator(self.drive.strategy), self.links
             executor = make_executor(self.drive, robot, delay, links.trace, links.inbox, links.outbox, links.sights)
             _call("read", executor.warm)
-            self.control.send(Ready(said))
-            go = _received(self.control)
-            if go is not None:
-                for cost in go.costs:
-                    delay.add(cost)
-                drive = self.drive
-                loop = Loop(executor, self.clock, links.orders, links.bell, alive, drive.substeps, drive.task)
-                try:
-                    loop.run(Grid(go.start_ns, robot.spec.rate_hz), go.ticks)
-                finally:
-                    self.control.send(Rested())
-                if executor.failure is not None:
-                    kind = RobotError if executor.failure is DEAD else InferenceError
-                    raise kind(f"{executor.failure.words}; the robot was held, brought to rest and stopped")
-                if executor.halted is not None:
-                    raise RobotError(f"{executor.halted}; see to it, or raise the limit")
+            self._say(Ready(said))
+            go = self._go(alive)
+            if go is None:
+                return
+            for cost in go.costs:
+                delay.add(cost)
+            drive = self.drive
+            loop = Loop(executor, self.clock, links.latch, links.orders, links.bell, alive, drive.substeps, drive.task)
+            loop.run(Grid(go.start_ns, robot.spec.rate_hz), go.ticks)
+            if executor.failure is DEAD:
+                raise _ToldToEnd("the robot was held, brought to rest and stopped")
+            if executor.failure is not None:
+                raise InferenceError(f"{executor.failure.words}; the robot was held, brought to rest and stopped")
+            if executor.halted is not None:
+                raise RobotError(f"{executor.halted}; see to it, or raise the limit")
         finally:
-            _let_go(robot)
+            self._say(Rested())
+            self._let_go(robot)
 
-
-def _let_go(robot: Robot) -> None:
-    """Stops and disconnects it. Raises: RobotError, if that fails; it says what was raised before, too."""
-    before = sys.exception()
-    try:
-        robot.stop()
-    except Exception as error:
-        why = f"the robot could not be stopped ({type(error).__name__}: {error})"
-        raise RobotError(f"{before}; {why}" if before else why) from error
-    finally:
-        robot.disconnect()
-
-
-def _received(control: Connection) -> Go | None:
-    """The word to begin; None if it will not come any more."""
-    try:
-        message: Go | None = control.recv()
-    except EOFError:
+    def _go(self, alive: Callable[[], bool]) -> Go | None:
+        """The word to begin; None if it will not come any more, or the run shall end."""
+        while not self.links.latch.is_set:
+            if not alive():
+                raise _ToldToEnd("nothing was sent to the robot")
+            try:
+                if self.control.poll(LOOK_S):
+                    go: Go = self.control.recv()
+                    return None if self.links.latch.is_set else go
+            except (EOFError, OSError):  # whoever started this is gone
+                return None
         return None
-    return message
+
+    def _let_go(self, robot: Robot) -> None:
+        """Stops and disconnects it. Raises: RobotError, if that fails; it says what was raised before, too."""
+        before = sys.exception()
+        self.letting_go.acquire()
+        failed = {"stopped": _error_of(robot.stop), "disconnected": _error_of(robot.disconnect)}
+        words = [f"the robot could not be {what} ({told(error)})" for what, error in failed.items() if error]
+        if words:
+            why = "; ".join(words if before is None else [str(before), *words])
+            raise RobotError(why) from (failed["stopped"] or failed["disconnected"])
+
+    def _say(self, message: Ready | Rested | Ended) -> None:
+        with suppress(OSError):  # whoever started this may be gone
+            self.control.send(message)
+
+
+def _error_of(do: Callable[[], object]) -> BaseException | None:
+    try:
+        do()
+    except BaseException as error:
+        return error
+    return None
 
 
 def _call(what: str, do: Callable[[], object]) -> None:
@@ -179,7 +218,5 @@ def _call(what: str, do: Callable[[], object]) -> None:
         do()
     except ControlError:
         raise
-    except Exception as error:
-        raise RobotError(
-            f"the robot could not be {what} ({type(error).__name__}: {error}); nothing was sent to it"
-        ) from error
+    except BaseException as error:
+        raise RobotError(f"the robot could not be {what} ({told(error)}); nothing was sent to it") from error

@@ -8,9 +8,11 @@ Threads: whoever made the runtime.
 
 import multiprocessing
 import pickle
+import signal
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Protocol
 
@@ -19,6 +21,8 @@ from rollahead.runtime.bell import Bell
 from rollahead.runtime.build import Drive, seeing_head
 from rollahead.runtime.clock import MonotonicClock
 from rollahead.runtime.host import Host, Links
+from rollahead.runtime.interrupts import ENDING
+from rollahead.runtime.latch import Latch
 from rollahead.runtime.mailbox import Mailbox
 from rollahead.runtime.messages import Snapshot
 from rollahead.runtime.patience import within
@@ -32,6 +36,7 @@ from rollahead.runtime.wire import OrdersCodec, SharedInbox, SharedOutbox, Sight
 
 PATIENCE_S = 5.0  # for a thread or process that shall end
 TRACE_S = 120.0  # of ticks that the trace holds, if nobody wants more
+UNBEGUN = 1  # exit status of a process that failed before `Host.run_alone`, which raises nothing
 UNWATCHED = "the robot keeps the last setpoint until its own watchdog stops it"
 
 MakeRobot = Callable[[], Robot]
@@ -54,8 +59,8 @@ class Side(Protocol):
 
     def alive(self) -> bool: ...
 
-    def death(self) -> str:
-        """How it died, and what that means for the robot."""
+    def death(self, *, begun: bool) -> str:
+        """How it died, and what that means for the robot. begun: whether it had said that the robot was ready."""
         ...
 
     def stop_hung(self) -> str:
@@ -73,7 +78,7 @@ class ThreadSide:
     def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning, trace_s: float) -> None:
         outbox: Mailbox[Snapshot] = Mailbox()
         trace = _trace(spec, trace_s, shared=False)
-        self.links = Links(outbox, Mailbox(), Mailbox(), trace, Bell(), outbox, Mailbox())
+        self.links = Links(outbox, Mailbox(), Latch(), Mailbox(), trace, Bell(), outbox, Mailbox())
         self.control, theirs = multiprocessing.Pipe()
         normal = replace(tuning, fifo=None)  # it waits for Python's lock, whose owner would wait for it
         self._host = Host(drive, make_robot, spec, self.links, theirs, MonotonicClock(), normal)
@@ -93,18 +98,23 @@ class ThreadSide:
         """Whether it runs."""
         return self._thread.is_alive()
 
-    def death(self) -> str:
+    def death(self, *, begun: bool) -> str:
         """It cannot die alone."""
         return "the executor's thread ended without a word"
 
     def stop_hung(self) -> str:
-        """`Robot.stop` from this thread: the one that hangs cannot."""
-        if self._host.robot is None:
+        """`Robot.stop` from this thread: the one that hangs cannot. Never once that one lets the robot go itself."""
+        host = self._host
+        if host.robot is None:
             return "it never came to be connected"
+        if not host.letting_go.acquire(blocking=False):
+            return f"what hangs is its own stop or disconnect: {UNWATCHED}"
         try:
-            within(PATIENCE_S, "stop", self._host.robot.stop)
+            within(PATIENCE_S, "stop", host.robot.stop)
         except RobotError as error:
             return f"{error}: {UNWATCHED}"
+        finally:
+            host.letting_go.release()
         return "it was told to stop from another thread"
 
     def end(self) -> None:
@@ -123,7 +133,7 @@ class ProcessSide:
         inbox = SharedInbox(spec, horizon, outbox)
         sights = SharedMailbox(SightCodec(0 if card is None else card.latent))
         orders, trace = SharedMailbox(OrdersCodec()), _trace(spec, trace_s, shared=True)
-        self.links = Links(outbox, inbox, orders, trace, Bell(), outbox.watched, sights)
+        self.links = Links(outbox, inbox, Latch(), orders, trace, Bell(), outbox.watched, sights)
         self.control, self._theirs = multiprocessing.Pipe()
         host = Host(drive, make_robot, spec, self.links, self._theirs, MonotonicClock(tuning.spin_ns), tuning)
         context = multiprocessing.get_context("spawn")
@@ -135,7 +145,9 @@ class ProcessSide:
         return [] if self._process.pid is None else [self._process.pid]
 
     def launch(self) -> None:
-        """Starts the process."""
+        """Starts the process, with the `ENDING` signals blocked until it has its handlers."""
+        resource_tracker.ensure_running()  # while it starts it unblocks signals
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             self._process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -143,15 +155,23 @@ class ProcessSide:
                 f"what makes the robot cannot be sent to another process ({error}); give a function of a module, or a "
                 "functools.partial of one, or use isolation=thread"
             ) from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._theirs.close()
 
     def alive(self) -> bool:
         """Whether it runs."""
         return self._process.is_alive()
 
-    def death(self) -> str:
+    def death(self, *, begun: bool) -> str:
         """By which signal it was killed, or how it ended."""
         self._process.join(PATIENCE_S)
+        if not begun and self._process.exitcode == UNBEGUN:
+            return (
+                f"the executor's process did not begin (exit status {UNBEGUN}), and nothing was sent to the robot; it "
+                "imports the program's script again, so see what it printed, and keep what drives the robot under "
+                'if __name__ == "__main__":'
+            )
         return f"the executor's process died (exit status {self._process.exitcode}): {UNWATCHED}"
 
     def stop_hung(self) -> str:

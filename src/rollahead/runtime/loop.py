@@ -17,8 +17,10 @@ from rollahead.errors import ControlError, RobotError
 from rollahead.runtime.bell import Bell
 from rollahead.runtime.clock import Clock, Grid
 from rollahead.runtime.executor import Executor
+from rollahead.runtime.latch import Latch
 from rollahead.runtime.mailbox import Box
 from rollahead.runtime.messages import Failure, Orders
+from rollahead.runtime.patience import told
 
 REST_S = 1.0  # that coming to rest may take
 MOST_REST_S = 4.0  # the same, if the robot's limits need longer
@@ -26,13 +28,15 @@ DEAD = Failure("the worker is gone, or the executor was told to end")
 
 
 class Loop:
-    """Drives `executor` by `clock`. alive: whether the worker is there; substeps: setpoints per tick; task: what
-    the executor was made for. Orders that were given before the first tick are obeyed in it."""
+    """Drives `executor` by `clock`. latch: once it is on the robot is brought to rest, and the loop ends; alive:
+    whether the worker is there; substeps: setpoints per tick; task: what the executor was made for. Orders that were
+    given before the first tick are obeyed in it."""
 
     def __init__(
         self,
         executor: Executor,
         clock: Clock,
+        latch: Latch,
         orders: Box[Orders],
         bell: Bell,
         alive: Callable[[], bool],
@@ -41,12 +45,14 @@ class Loop:
     ) -> None:
         self._executor = executor
         self._clock = clock
+        self._latch = latch
         self._orders = orders
         self._bell = bell
         self._alive = alive
         self._substeps = substeps
         self._obeyed = Orders(task=task)
         self._ends_at: int | None = None  # the tick at which coming to rest has taken too long
+        self._went_home = False  # whether it was led to its rest pose, or could not be
 
     def run(self, grid: Grid, ticks: int | None = None) -> None:
         """Runs from tick 0 on, to an order or for `ticks`, and until the robot is at rest.
@@ -54,7 +60,7 @@ class Loop:
         Raises: RobotError, if the robot fails; it has been held, if it could be, and stopped by then.
         """
         k = 0
-        while not self._over(k):
+        while not self._over(k, grid):
             if self._clock.now_ns() >= grid.due_ns(k + 1):
                 self._executor.skip(k)
             else:
@@ -62,9 +68,29 @@ class Loop:
                 self._tick(k, grid, ticks)
             k += 1
 
-    def _over(self, k: int) -> bool:
-        ends_at = self._ends_at
-        return ends_at is not None and (k >= ends_at or self._executor.at_rest)
+    def _over(self, k: int, grid: Grid) -> bool:
+        """Whether the robot is at rest, and in its rest pose if it has one; or that has taken too long."""
+        if self._ends_at is None:
+            return False
+        if self._latch.hurries:
+            self._executor.stay()
+        if k >= self._ends_at or not self._executor.at_rest:
+            return k >= self._ends_at
+        return not self._goes_home(k, grid)
+
+    def _goes_home(self, k: int, grid: Grid) -> bool:
+        """Whether the robot goes to its rest pose, which it does once."""
+        if not (self._went_home or self._latch.hurries):
+            self._went_home = True
+            stop = self._executor.go_home(k)
+            if stop is not None:
+                self._ends_at = stop + self._rest_ticks(grid)
+                return True
+        return False
+
+    def _rest_ticks(self, grid: Grid) -> int:
+        rest_s = min(max(REST_S, self._executor.rest_s), MOST_REST_S)
+        return max(round(rest_s * grid.rate_hz), 1)
 
     def _tick(self, k: int, grid: Grid, ticks: int | None) -> None:
         clock, n = self._clock, self._substeps
@@ -79,7 +105,7 @@ class Loop:
             self._executor.look(k)
             self._obey(k, grid)  # a look may have taken long, and been given up
             self._executor.act(k, pace, lambda: self._publish(k))
-        except Exception as error:
+        except BaseException as error:  # also what a driver means to end the program with
             self._fail(k, error)
 
     def _publish(self, k: int) -> None:
@@ -87,16 +113,18 @@ class Loop:
         if self._executor.asked(k):
             self._bell.ring()
 
-    def _fail(self, k: int, error: Exception) -> None:
-        what = str(error) if isinstance(error, ControlError) else f"{type(error).__name__}: {error}"
+    def _fail(self, k: int, error: BaseException) -> None:
+        what = str(error) if isinstance(error, ControlError) else told(error)
         try:
             self._executor.fail(k)
-        except Exception as again:
-            raise RobotError(f"the robot failed in tick {k} ({what}), and could not be held ({again})") from error
+        except BaseException as again:
+            raise RobotError(f"the robot failed in tick {k} ({what}), and could not be held ({told(again)})") from error
         raise RobotError(f"the robot failed in tick {k} ({what}); it was held and stopped") from error
 
     def _obey(self, k: int, grid: Grid) -> None:
         """Does what the orders have come to since the last look."""
+        if self._latch.is_set:
+            self._come_to_rest(k, grid)
         executor, orders, old = self._executor, self._orders.peek() or self._obeyed, self._obeyed
         if orders is old:
             return
@@ -109,8 +137,6 @@ class Loop:
             executor.set_task(orders.task)
         if orders.paused != old.paused and self._ends_at is None:
             (executor.pause if orders.paused else executor.resume)()
-        if orders.stop:
-            self._come_to_rest(k, grid)
 
     def _end(self, k: int, grid: Grid, ticks: int | None) -> None:
         """Ends what has failed, or has run for as long as it was to."""
@@ -123,6 +149,5 @@ class Loop:
 
     def _come_to_rest(self, k: int, grid: Grid) -> None:
         if self._ends_at is None:
-            rest_s = min(max(REST_S, self._executor.rest_s), MOST_REST_S)
-            self._ends_at = k + max(round(rest_s * grid.rate_hz), 1)
+            self._ends_at = k + self._rest_ticks(grid)
             self._executor.pause()

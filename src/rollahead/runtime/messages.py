@@ -3,7 +3,7 @@
     executor  -- Snapshot (every tick; with the open Request, if any) -->  worker
     executor  <-- Result (the rows made for a Request), or Failure -----  worker
     executor  <-- Sight (what images came to), or Failure --------------  lookout
-    executor  <-- Orders (pause, stop, task) ---------------------------  whoever started it
+    executor  <-- Orders (pause, e-stop, task) -------------------------  whoever started it
 
 All are frozen, their arrays read-only: they are shared by reference and never written again. Only plain arrays and
 numbers are in them, so that the mailboxes can move to shared memory.
@@ -194,11 +194,10 @@ class Failure:
 class Orders:
     """What the executor is told from outside, as it shall be from now on: reading only the newest misses nothing.
 
-    stop: come to rest and end; paused: hold until it is false again, in a new hard epoch; estops, resets: how often
+    paused: hold until it is false again, in a new hard epoch; estops, resets: how often
     each was ordered so far; latched: the last of these was an e-stop; task: what the policy is told to do.
     """
 
-    stop: bool = False
     paused: bool = False
     estops: int = 0
     resets: int = 0

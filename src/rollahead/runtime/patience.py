@@ -16,12 +16,12 @@ def in_thread(what: str, do: Callable[[], object]) -> Callable[[float | None], N
 
     Raises, when it is waited for: RobotError, if it raised, or has not returned by then.
     """
-    errors: list[Exception] = []
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
             do()
-        except Exception as error:
+        except BaseException as error:  # also what a driver means to end the program with
             errors.append(error)
 
     def wait(seconds: float | None = None) -> None:

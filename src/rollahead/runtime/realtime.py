@@ -10,44 +10,52 @@ and another one the eye of a corrector that sees images (`rollahead.runtime.look
 `rollahead.runtime.messages` and nothing else. What fails in any is raised by `wait`, `stop` or at the end of the
 `with`, the first failure only, and the robot has been held and stopped by then.
 
-Threads: whoever made it calls its methods; `Worker.run`, `Lookout.run` and `Host.run` are the others. Nobody but the
-executor's thread touches the robot, unless that thread hangs: then `robot.stop()` is called from here, or its process
-is killed.
+An interrupt, the end of the block and the end of the program all turn the stop latch on. From there the executor comes
+to rest and lets the robot go by itself; what is left to do here is to wait for that, and to say what failed.
+
+Threads: whoever made it enters, starts, waits and stops; the orders may come from any thread, and from a signal
+handler. `Worker.run`, `Lookout.run`, `Host.run` and the `Watchdog` are the other threads. Nobody but the executor's
+thread touches the robot, unless that thread hangs: then the watchdog calls `robot.stop()`, or kills its process.
 """
 
+import atexit
 import enum
+import multiprocessing
 import os
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import Any
 
 from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError, unknown_name
 from rollahead.runtime.build import Drive, estimator, make_corrector, make_delay, make_strategy, seeing_head
 from rollahead.runtime.clock import Clock, Grid, MonotonicClock
-from rollahead.runtime.host import Ended, Go, Ready, Rested
+from rollahead.runtime.host import Go
 from rollahead.runtime.inference import Inference
-from rollahead.runtime.interrupts import deferred, interrupts
+from rollahead.runtime.interrupts import Interrupts, uninterrupted
 from rollahead.runtime.isolation import PATIENCE_S, SIDES, TRACE_S, Side
 from rollahead.runtime.latency import LatencyModel
 from rollahead.runtime.lookout import Eye, Lookout
 from rollahead.runtime.messages import Orders
+from rollahead.runtime.orders import Change, OrderWriter
 from rollahead.runtime.planner import Planner
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning, tuned_process
+from rollahead.runtime.watchdog import Watchdog
 from rollahead.runtime.wire import check_task
 from rollahead.runtime.worker import Worker
 
 WARM_UPS = 5  # inferences before the first tick
 COLD = 2  # of these, the first, which are slower and do not count
-LOOK_S = 0.1  # how often the state of the others is looked at; each look takes Python from the executor
 THREAD_HZ = 100.0  # servo rate up to which a thread keeps its time beside a busy interpreter
+IMPORTED = (
+    "a process that this program started imports the program's script again, and would drive the robot a second time; "
+    'keep what drives the robot under if __name__ == "__main__":'
+)
 
 
 class Phase(enum.Enum):
@@ -93,18 +101,22 @@ class Realtime:
         self._planner = planner
         self._latency = latency
         self._tuning = tuning or Tuning()
-        self._connect_s, self._stall_s = connect_s, stall_s + 2 * self.spec.period_s
-        self._orders = Orders(task=drive.task)
+        self._connect_s = connect_s
         self._clock: Clock = MonotonicClock()
         self._side: Side = SIDES[isolation](drive, make_robot, self.spec, self._tuning, trace_s)
-        self._ended: Ended | None = None
+        links = self._side.links
+        self._orders = OrderWriter(links.orders, Orders(task=drive.task))
+        self._interrupts = Interrupts(links.latch.signal)
+        limit_s = stall_s + 2 * self.spec.period_s
+        self._watchdog = Watchdog(self._side, stall_s=limit_s, connect_s=connect_s, give_up=self._give_up)
         self._failure: Exception | None = None
-        self._launched = self._raised = self._rested = False
+        self._launched = self._raised = False
+        self._closing = threading.RLock()
+        self._threads: list[threading.Thread] = []
         self.start_ns = 0  # when tick 0 is due
         self._undo = ExitStack()
         speed_up = SpeedUp(self.spec, drive.strategy.q)
         inference = Inference(planner, speed_up, horizon=drive.horizon, action_dim=len(self.spec.action))
-        links = self._side.links
         self._worker = Worker(inference, links.outbox, links.inbox, self._clock, latency, drive.seed)
         make_strategy(drive.strategy, self.spec, drive.horizon, drive.strategy.d or 0)
         make_corrector(drive.strategy, self.spec, drive.horizon, None if eye is None else links.sights)
@@ -127,31 +139,22 @@ class Realtime:
         """Connects the robot, reads it once, and warms the planner up. Nothing is written. Phase: warm.
 
         Raises: RobotError, InferenceError, if either fails; ConfigError, if the strategy cannot bear the latency
-        measured.
+        measured, or this is a process that imports the program's script again.
         """
         self._expect("entered", Phase.CREATED)
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise ConfigError(IMPORTED)
         try:
-            self._undo.enter_context(interrupts())
-            self.tuned |= self._undo.enter_context(tuned_process(self._tuning))
-            self._side.launch()
-            self._launched = True
-            self._undo.callback(self._side.end)
-            ready = self._hear(self._connect_s)
-            if ready is None:
-                raise RobotError(
-                    f"the robot was not connected and read within {self._connect_s:g} s; look at its power and its "
-                    "cables, or give it longer (connect_s)"
-                )
-            if not isinstance(ready, Ready):
-                raise self._failed() or RobotError("the robot's side ended before it was ready")
-            self.tuned |= ready.tuned
+            self._launch()
+            self._await_robot()
             self._costs = self._warm()
-        except BaseException:
-            self._close()
+        except BaseException as error:
+            self._leave(error)
             raise
         self.phase = Phase.WARM
         return self
 
+    @uninterrupted
     def start(self, ticks: int | None = None) -> None:
         """Begins to drive the robot, a period from now; ends by itself after `ticks`. Phase: setup."""
         self._expect("started", Phase.WARM)
@@ -166,22 +169,17 @@ class Realtime:
             self._threads.append(threading.Thread(target=look, args=own, name="rollahead lookout", daemon=True))
         for thread in self._threads:
             thread.start()
-        with deferred():
-            self._progress = (-1, time.monotonic())
-            self.phase = Phase.RUNNING
-            with suppress(OSError):  # the executor is gone, which is heard of next
-                self._side.control.send(Go(self.start_ns, self._costs, ticks))
+        self.phase = Phase.RUNNING
+        self._watchdog.started()
+        with suppress(OSError):  # the executor is gone, which is heard of next
+            self._side.control.send(Go(self.start_ns, self._costs, ticks))
+        self._interrupts.raise_taken()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Waits until the run has ended, at most `timeout_s`; whether it has. Raises: what ended it, if that was a
-        failure."""
-        until = None if timeout_s is None else time.monotonic() + timeout_s
-        while self.phase is Phase.RUNNING and self._ended is None:
-            left = LOOK_S if until is None else min(until - time.monotonic(), LOOK_S)
-            if left <= 0:
-                return False
-            self._hear(left)
-            self._watch()
+        """Waits until the run has ended, at most `timeout_s`; whether it has. It need not be called: what happens to
+        the robot does not depend on it. Raises: what ended the run, if that was a failure."""
+        if self.phase is Phase.RUNNING and not self._watchdog.over.wait(timeout_s):
+            return False
         self._raise()
         return True
 
@@ -190,50 +188,53 @@ class Realtime:
         self.start(round(seconds * self.spec.rate_hz))
         self.wait()
 
+    @uninterrupted
     def stop(self) -> None:
         """Brings the robot to rest, stops and disconnects it, and ends both threads. Raises: the first failure,
         once."""
-        self._close()
-        self._raise()
+        self._leave(None)
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            self.stop()
-        except Exception:
-            if kind is None:
-                raise  # else what was raised in the block came first
+    @uninterrupted
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """`stop`. An error of the block comes before a failure, which is added to it as a note; an interrupt, or
+        `sys.exit`, does not: it would hide that the robot could not be stopped."""
+        self._leave(error)
 
     # ---- orders -----------------------------------------------------------------------------------------------------
 
+    # From any thread and from a signal handler, also from one that interrupts another order.
+
     def pause(self) -> None:
-        """The robot holds, in a new hard epoch, until `resume`."""
-        self._order(paused=True)
+        """The robot holds, in a new hard epoch, until `resume`. From any thread."""
+        self._order(lambda orders: replace(orders, paused=True))
 
     def resume(self) -> None:
-        """Ends a pause."""
-        self._order(paused=False)
+        """Ends a pause. From any thread."""
+        self._order(lambda orders: replace(orders, paused=False))
 
     @property
     def paused(self) -> bool:
         """Whether it was told to pause."""
-        return self._orders.paused
+        return self._orders.orders.paused
 
     def estop(self) -> None:
-        """Stops the robot within a tick; nothing is sent until `reset`."""
-        self._order(estops=self._orders.estops + 1, latched=True)
+        """Stops the robot within a tick; nothing is sent until `reset`. From any thread; each call counts."""
+        self._order(_estopped)
 
     def reset(self) -> None:
-        """A hard epoch: what was planned is dropped. It ends an e-stop."""
-        self._order(resets=self._orders.resets + 1, latched=False)
+        """A hard epoch: what was planned is dropped. It ends an e-stop. From any thread."""
+        self._order(lambda orders: replace(orders, resets=orders.resets + 1, latched=False))
 
     def set_task(self, task: str) -> None:
-        """Tells the policy to do something else; what is planned runs on until the new chunk."""
-        self._order(task=check_task(task))
+        """Tells the policy to do something else; what is planned runs on until the new chunk. From any thread."""
+        check_task(task)
+        self._order(lambda orders: replace(orders, task=task))
 
-    def _order(self, **changes: Any) -> None:
+    @uninterrupted
+    def _order(self, change: Change) -> None:
         self._expect("given orders", Phase.WARM, Phase.RUNNING)
-        self._orders = replace(self._orders, **changes)
-        self._side.links.orders.put(self._orders)
+        self._orders.give(change)
+        self._interrupts.raise_taken()
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
@@ -264,39 +265,42 @@ class Realtime:
         make_strategy(config, self.spec, self.drive.horizon, delay.delay)
         return tuple(costs)
 
-    def _hear(self, timeout_s: float) -> Ready | Rested | Ended | None:
-        """What the executor's side says within `timeout_s`, or that it is dead."""
-        control = self._side.control
-        try:
-            message: Ready | Rested | Ended | None = control.recv() if control.poll(timeout_s) else None
-            if message is None and not self._side.alive():
-                message = control.recv() if control.poll(0) else Ended("RobotError", self._side.death())
-        except (EOFError, ConnectionResetError):
-            message = Ended("RobotError", self._side.death())
-        if isinstance(message, Ended):
-            self._ended = message
-        self._rested = self._rested or isinstance(message, Rested)
-        return message
+    @uninterrupted
+    def _launch(self) -> None:
+        """Starts the executor's side. Whatever ends the program from now on brings the robot to rest first."""
+        self._interrupts.install()
+        self.tuned |= self._undo.enter_context(tuned_process(self._tuning))
+        self._side.launch()
+        self._undo.callback(self._side.end)
+        self._launched, self._pid = True, os.getpid()
+        atexit.register(self._at_exit)
+        self._watchdog.launched()
+        self._interrupts.raise_taken()
 
-    def _watch(self) -> None:
-        """Takes the executor for hung if no tick has ended for `stall_s`, or letting go takes over `connect_s`."""
-        count, since = self._progress
-        now = time.monotonic()
-        if self.trace.tick_ring.count != count or self._ended is not None:
-            self._progress = (self.trace.tick_ring.count, now)
-            return
-        limit_s = self._connect_s if self._rested else self._stall_s
-        if now - since > limit_s:
-            self._order(stop=True, estops=self._orders.estops + 1, latched=True)  # should it go on after all
-            what = "the robot was not let go" if self._rested else "no tick has ended"
-            words = f"{what} for {limit_s:g} s, so a call of the robot hangs; {self._side.stop_hung()}"
-            self._ended = Ended("RobotError", words)
+    def _await_robot(self) -> None:
+        """Raises: RobotError, if the robot is not ready in time."""
+        if not self._watchdog.heard.wait(self._connect_s):
+            raise RobotError(
+                f"the robot was not connected and read within {self._connect_s:g} s; look at its power and its "
+                "cables, or give it longer (connect_s)"
+            )
+        if self._watchdog.ready is None:
+            raise self._failed() or RobotError("the robot's side ended before it was ready")
+        self.tuned |= self._watchdog.ready.tuned
+
+    def _give_up(self) -> None:
+        """The executor hangs. Should it go on after all, it finds that it shall send nothing any more."""
+        self._side.links.latch.set()
+        self._orders.give(_estopped)
 
     def _failed(self) -> Exception | None:
-        """The first failure."""
+        """The first failure. That the executor was told to end is none if it was to end anyway: a signal to the whole
+        group of processes reaches it as well."""
         if self._failure is None:
-            seen = self._lookout.error if self._lookout else None
-            self._failure = self._worker.error or seen or (self._ended.error() if self._ended else None)
+            seen, ended = self._lookout.error if self._lookout else None, self._watchdog.ended
+            if ended is not None and ended.told and self._side.links.latch.is_set:
+                ended = None
+            self._failure = self._worker.error or seen or (ended.error() if ended else None)
         return self._failure
 
     def _raise(self) -> None:
@@ -305,20 +309,43 @@ class Realtime:
             self._raised = True
             raise failure
 
+    @uninterrupted
+    def _leave(self, error: BaseException | None) -> None:
+        """Closes, and says what is to be said after `error`. Raises: the first failure; or an interrupt that came
+        meanwhile."""
+        self._close()
+        came, failure = self._interrupts.taken(), None if self._raised else self._failed()
+        if failure is not None and failure is not error:
+            self._raised = True
+            if came is not None or not isinstance(error, Exception):
+                raise failure
+            error.add_note(f"and after that: {failure}")
+        if came is not None:
+            raise came
+
+    @uninterrupted
     def _close(self) -> None:
-        """To STOPPED, from wherever it stands. Interrupts wait until the robot is stopped."""
-        if self.phase is Phase.STOPPED:
-            return
-        try:
-            with deferred():
-                if self._launched and self._ended is None:
-                    self._release()
+        """To STOPPED, from wherever it stands, and from any thread; once more does no harm. A process that was forked
+        has no part in it."""
+        with self._closing:
+            if self.phase is Phase.STOPPED or (self._launched and os.getpid() != self._pid):
+                return
+            try:
+                self._release()
                 if self.phase is Phase.RUNNING:
                     self._end_thinking()
                 self._failed()
-        finally:
-            self._undo.close()
-            self.phase = Phase.STOPPED
+            finally:
+                if not self._launched or self._watchdog.over.is_set():  # else it is tried again at the latest at exit
+                    self._undo.close()
+                    self._interrupts.put_back()
+                    atexit.unregister(self._at_exit)
+                    self.phase = Phase.STOPPED
+
+    @uninterrupted
+    def _at_exit(self) -> None:
+        """The program ends, and nobody has stopped the robot."""
+        self._leave(None)
 
     def _end_thinking(self) -> None:
         self._worker.end(self._side.links.bell)
@@ -332,22 +359,19 @@ class Realtime:
                 )
 
     def _release(self) -> None:
-        """Tells the executor's side to end, and waits until it has."""
-        if self.phase is Phase.RUNNING:
-            self._order(stop=True)
-        else:
-            with suppress(OSError):
-                self._side.control.send(None)
-        until = time.monotonic() + (self._connect_s if self._rested else PATIENCE_S)
-        while self._ended is None and time.monotonic() < until:
-            if isinstance(self._hear(LOOK_S), Rested):
-                until = time.monotonic() + self._connect_s
-            if self.phase is Phase.RUNNING:
-                self._watch()
-        if self._ended is None:
-            self._ended = Ended(
-                "RobotError", f"the robot did not stop within {PATIENCE_S:g} s; {self._side.stop_hung()}"
-            )
+        """Tells the executor's side to end, and waits until it has. An exception, of another's signal handler, waits as
+        well."""
+        raised = None
+        if self._launched and not self._watchdog.over.is_set():
+            self._side.links.latch.set()
+            self._watchdog.ending()
+        while self._launched and not self._watchdog.over.is_set():
+            try:
+                self._watchdog.over.wait()
+            except BaseException as error:
+                raised = error
+        if raised is not None:
+            raise raised
 
     def _expect(self, what: str, *phases: Phase) -> None:
         if self.phase not in phases:
@@ -364,6 +388,10 @@ class Realtime:
                 f"{THREAD_HZ:g}: the planner's Python code makes it late; use isolation=process",
                 stacklevel=3,
             )
+
+
+def _estopped(orders: Orders) -> Orders:
+    return replace(orders, estops=orders.estops + 1, latched=True)
 
 
 @contextmanager

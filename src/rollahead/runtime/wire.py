@@ -332,7 +332,7 @@ class OrdersCodec:
     @property
     def dtype(self) -> np.dtype[Any]:
         """One field each."""
-        numbers = [("stop", "?"), ("paused", "?"), ("estops", "i8"), ("resets", "i8"), ("latched", "?")]
+        numbers = [("paused", "?"), ("estops", "i8"), ("resets", "i8"), ("latched", "?")]
         return np.dtype([*numbers, ("task", f"S{MOST_TEXT}")])
 
     def write(self, slot: NDArray[Any], message: Orders) -> None:
@@ -342,5 +342,5 @@ class OrdersCodec:
 
     def read(self, slot: NDArray[Any]) -> Orders:
         """Phase: hot."""
-        stop, paused, estops, resets, latched, task = slot.item()
-        return Orders(stop, paused, estops, resets, latched, task.decode())
+        paused, estops, resets, latched, task = slot.item()
+        return Orders(paused, estops, resets, latched, task.decode())

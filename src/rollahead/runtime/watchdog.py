@@ -1,0 +1,103 @@
+"""The watchdog: a thread that hears what the executor says, and meets one that hangs.
+
+    no tick for `stall_s`, or not let go for `connect_s` --> give_up() --> Side.stop_hung() --> over
+
+A user's thread may sleep, wait for something else, or hang itself, so the time of the executor is not measured there.
+Only time in which this thread ran counts: after Ctrl-Z and `fg` nothing is taken for hung, and a planner that keeps
+Python to itself for seconds has kept the executor waiting, too.
+
+Threads: its own, from the launch to the end; it alone reads the control pipe on this side. What it found out is
+written before the events `heard` and `over` are set, and not any more after `over`.
+"""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+from rollahead.runtime.host import Ended, Ready, Rested
+from rollahead.runtime.isolation import PATIENCE_S, Side
+from rollahead.runtime.patience import told
+
+LOOK_S = 0.05  # how often it looks; each look takes Python from the executor
+
+
+class Watchdog:
+    """Watches over the executor of `side`. stall_s: how long no tick may end while it runs; connect_s: how long letting
+    the robot go may take; give_up: called once the executor counts as hung, before the robot is stopped from outside:
+    should it go on after all, it must find that it is not to."""
+
+    def __init__(self, side: Side, *, stall_s: float, connect_s: float, give_up: Callable[[], None]) -> None:
+        self.heard = threading.Event()  # that the robot is ready, or that it will not be
+        self.over = threading.Event()  # the robot was let go, or it never will be
+        self.ready: Ready | None = None
+        self.ended: Ended | None = None
+        self._side = side
+        self._stall_s, self._connect_s = stall_s, connect_s
+        self._give_up = give_up
+        self._runs = self._ends = self._rested = False
+
+    def launched(self) -> None:
+        """Starts the thread, once the executor's side was launched."""
+        threading.Thread(target=self._run, name="rollahead watchdog", daemon=True).start()
+
+    def started(self) -> None:
+        """Ticks are to come from now on."""
+        self._runs = True
+
+    def ending(self) -> None:
+        """The executor's side was told to end."""
+        self._ends = True
+
+    def _run(self) -> None:
+        try:
+            self._watch()
+        except BaseException as error:  # nobody may wait for ever
+            self.ended = Ended("RobotError", f"the watchdog failed ({told(error)})", traceback.format_exc())
+        finally:
+            self.heard.set()
+            self.over.set()
+
+    def _watch(self) -> None:
+        seen, stalled_s, looked_s = None, 0.0, time.monotonic()
+        while True:
+            self._hear()
+            if self.ended is not None:
+                return
+            state = limit_s, what = self._limit()
+            now, now_s = (state, self._side.links.trace.tick_ring.count), time.monotonic()
+            stalled_s = stalled_s + min(now_s - looked_s, 2 * LOOK_S) if now == seen else 0.0
+            seen, looked_s = now, now_s
+            if limit_s is not None and stalled_s > limit_s:
+                self._give_up()
+                words = f"{what} for {limit_s:g} s, so a call of the robot hangs; {self._side.stop_hung()}"
+                self.ended = Ended("RobotError", words)
+                return
+
+    def _limit(self) -> tuple[float | None, str]:
+        """How long nothing may happen now, and what it is that does not."""
+        if self._runs and not self._rested:
+            return self._stall_s, "no tick has ended"
+        if self._rested:
+            return self._connect_s, "the robot was not let go"
+        return PATIENCE_S if self._ends else None, "the robot was not let go"
+
+    def _hear(self) -> None:
+        """What the executor's side says within a look, or that it is dead."""
+        control = self._side.control
+        try:
+            message: Ready | Rested | Ended | None = control.recv() if control.poll(LOOK_S) else None
+            if message is None and not self._side.alive():
+                message = control.recv() if control.poll(0) else self._death()
+        except (EOFError, OSError):
+            message = self._death()
+        if isinstance(message, Ended):
+            self.ended = message
+        elif isinstance(message, Rested):
+            self._rested = True
+        elif message is not None:
+            self.ready = message
+            self.heard.set()
+
+    def _death(self) -> Ended:
+        return Ended("RobotError", self._side.death(begun=self.ready is not None))
