@@ -23,10 +23,11 @@ from rollahead.runtime.identify import FILE, Lag, calibration, identify, left_ou
 from rollahead.runtime.options import check_kind
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.records import read_parquet
 from rollahead.runtime.run_folder import SUMMARY, TICKS, RunFolder, damaged, provenance
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.runtime.steps import StepConfig, StepTest
-from rollahead.runtime.trace import TickStatus, read_parquet
+from rollahead.runtime.trace import TickStatus
 
 GROUPS = ("robot", "task")
 HORIZON = 32

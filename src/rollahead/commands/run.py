@@ -1,8 +1,9 @@
 """`rollahead run`: drives a robot in real time, a simulated one or a real one."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from omegaconf import DictConfig
@@ -14,9 +15,12 @@ from rollahead.commands.view import Watch, watching
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency
 from rollahead.runtime.guard import GuardConfig
+from rollahead.runtime.interrupts import deferred
 from rollahead.runtime.latency import NONE
 from rollahead.runtime.options import call
+from rollahead.runtime.recorder import Recorder
 from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
+from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning
 from rollahead.sim.evaluation import Cell, summarise
 from rollahead.sim.live import Live, Played, live_episode, play
@@ -108,20 +112,26 @@ def _episodes(
     """Plays episodes of a simulated task, one after the other; the cell that they make, if there is one, is `said`,
     also when a later one fails."""
     played: list[Played] = []
+    recorder = Recorder(folder.path)
     try:
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt), recorder:
             for seed in range(chosen.seed, chosen.seed + chosen.episodes):
                 if not watch.ended:
-                    played.append(play(world, live, seed, watch))
+                    played.append(play(world, live, seed, watch, partial(_record, recorder)))
     finally:
+        watch.records_lost += recorder.lost
         if played:
             said["cells"] = [_cell(config, chosen, world, live, folder, played)]
+
+
+def _record(recorder: Recorder, trace: Trace, seed: int) -> AbstractContextManager[None]:
+    return recorder.follow(trace, cell=0, episode=seed)
 
 
 def _cell(
     config: DictConfig, chosen: RunOptions, world: World, live: Live, folder: RunFolder, played: Sequence[Played]
 ) -> dict[str, Any]:
-    """What the episodes that were played come to; their records go into the folder."""
+    """What the episodes that were played come to; how each ended goes into the folder, where their ticks are."""
     episodes = [live_episode(one, world.task.spec) for one in played]
     write_records(folder, [episodes])
     cell = Cell(
@@ -149,7 +159,7 @@ def _robot(driven: Rig, live: Live, seconds: float | None, folder: RunFolder, wa
 def _summed_up(
     folder: RunFolder, watch: Watch, rate_hz: float, strategy: StrategyConfig, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Leaves `summary.json`, of a run that fails too; gives what else is to stand in it."""
+    """Leaves `summary.json`, of a run that fails too; gives what else is to stand in it. Interrupts wait meanwhile."""
     said: dict[str, Any] = {"cells": []}
     try:
         yield said
@@ -157,14 +167,15 @@ def _summed_up(
         said["error"] = str(error)
         raise
     finally:
-        figures = said["cells"][0]["figures"] if said["cells"] else None
-        ran = describe_live(strategy, watch.gauges.figures(), figures)
-        summary = {
-            "command": "run",
-            **said,
-            "realtime": [ran],
-            "rate_hz": rate_hz,
-            "tuned": watch.tuned,
-            "records_lost": watch.records_lost,
-        }
-        folder.write_json(SUMMARY, {**summary, **provenance(seed)})
+        with deferred():
+            figures = said["cells"][0]["figures"] if said["cells"] else None
+            ran = describe_live(strategy, watch.gauges.figures(), figures)
+            summary = {
+                "command": "run",
+                **said,
+                "realtime": [ran],
+                "rate_hz": rate_hz,
+                "tuned": watch.tuned,
+                "records_lost": watch.records_lost,
+            }
+            folder.write_json(SUMMARY, {**summary, **provenance(seed)})

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from rollahead.errors import ConfigError
 from rollahead.report.training import TrainingResult, read_training
 from rollahead.runtime.patience import told
+from rollahead.runtime.records import read_parquet
 from rollahead.runtime.run_folder import EPISODES, INFERENCES, SUMMARY, TICKS, damaged
-from rollahead.runtime.trace import InferenceRecord, read_parquet
+from rollahead.runtime.trace import InferenceRecord
 
 KEYS = ("cell", "episode")
 ROLLER = {"name": "robot"}  # where none is told of

@@ -16,9 +16,9 @@ import numpy as np
 
 from rollahead.errors import ConfigError
 from rollahead.runtime import recordings
+from rollahead.runtime.records import read_parquet
 from rollahead.runtime.run_folder import SUMMARY
 from rollahead.runtime.seeds import generator
-from rollahead.runtime.trace import read_parquet
 
 
 @dataclass(frozen=True, slots=True)
