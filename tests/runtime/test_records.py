@@ -17,9 +17,11 @@ from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime import records
 from rollahead.runtime.records import (
     Stream,
-    column_names,
+    batches,
     make_table,
+    rate_of,
     read_parquet,
+    schema_of,
     source_of,
     stream_of,
     whole_batches,
@@ -93,7 +95,7 @@ def batch(first: int, n: int = 3) -> pa.RecordBatch:
 
 def written(folder: Path, batches: int = 4) -> Path:
     """The name of the table of a stream of so many batches."""
-    stream = Stream(folder / "ticks.arrows", batch(0).schema)
+    stream = Stream(folder / "ticks.arrows", batch(0).schema, 50.0)
     for i in range(batches):
         stream.append(batch(3 * i))
     stream.close()
@@ -122,20 +124,31 @@ def test_what_a_power_cut_leaves_behind_the_last_batch_is_passed_over(tail: byte
 def test_a_stream_that_does_not_say_what_is_in_it_is_refused_by_its_name(left: int, tmp_path: Path) -> None:
     path = written(tmp_path)
     stream_of(path).write_bytes(stream_of(path).read_bytes()[:left])
-    for read in (read_parquet, column_names):
-        with pytest.raises(ConfigError, match=r"ticks\.(arrows|parquet) cannot be read"):
+    for read in (read_parquet, schema_of, rate_of):
+        with pytest.raises(ConfigError, match=r"ticks\.arrows cannot be read"):
             read(path)
 
 
 def test_a_stream_is_read_as_its_table_would_be(tmp_path: Path) -> None:
     path = written(tmp_path)
     options = {"columns": ["tick"], "filters": [("episode", "==", 1)]}
-    streamed, whole, names = read_parquet(path, **options), read_parquet(path), column_names(path)
+    assert [batch.schema.names for batch in batches(path, ["episode"])] == [["episode"]] * 4
+    streamed, whole, names = read_parquet(path, **options), read_parquet(path), schema_of(path).names
     make_table(path)
     assert source_of(path) == path
     assert read_parquet(path, **options).equals(streamed)
     assert read_parquet(path).equals(whole)
-    assert column_names(path) == names == ["tick", "episode", "outcome"]
+    assert pa.Table.from_batches(batches(path)).equals(whole)
+    assert schema_of(path).names == names == ["tick", "episode", "outcome"]
+
+
+def test_a_stream_and_its_table_say_the_rate_of_the_run(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    assert rate_of(path) == 50.0
+    make_table(path)
+    assert rate_of(path) == 50.0
+    write_parquet(path, tables())
+    assert rate_of(path) is None
 
 
 @pytest.mark.parametrize("group", [1, 5, 100])
@@ -171,7 +184,7 @@ import pyarrow as pa
 from pathlib import Path
 from rollahead.runtime.records import Stream
 one = pa.record_batch({"tick": pa.array([0])})
-stream = Stream(Path("ticks.arrows"), one.schema)
+stream = Stream(Path("ticks.arrows"), one.schema, 50.0)
 for tick in range(10**9):
     stream.append(pa.record_batch({"tick": pa.array([tick])}))
     print(tick, flush=True)

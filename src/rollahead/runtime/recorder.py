@@ -74,7 +74,7 @@ class Recorder:
             _Followed(INFERENCES, trace.inference_ring, lambda rows: _columns(rows, constants)),
         ]
         ending = threading.Event()
-        self._begin(followed)
+        self._begin(followed, trace.rate_hz)
         thread = threading.Thread(target=self._follow, args=(followed, ending), name="rollahead recorder", daemon=True)
         thread.start()
         try:
@@ -84,12 +84,12 @@ class Recorder:
                 ending.set()
                 thread.join()
 
-    def _begin(self, followed: "list[_Followed]") -> None:
+    def _begin(self, followed: "list[_Followed]", rate_hz: float) -> None:
         for one in followed:
             if one.name not in self._streams:
                 path = stream_of(self._folder / one.name)
                 try:
-                    self._streams[one.name] = Stream(path, one.nothing().schema)
+                    self._streams[one.name] = Stream(path, one.nothing().schema, rate_hz)
                 except OSError as error:
                     raise not_written(path, error) from error
 

@@ -20,16 +20,17 @@ from rollahead.runtime.run_folder import damaged, written_whole
 
 GROUP = 16384  # records in a row group of a table, at least; so many are in memory while a table is made
 STREAM = ".arrows"  # what a stream is called in place of `.parquet`
+RATE = b"rate_hz"  # of the metadata of a stream and its table
 
 
 class Stream:
-    """A stream of record batches (pyarrow), which grows. Raises: OSError, if the disk does not take what is written;
-    nothing may be appended afterwards."""
+    """A stream of record batches (pyarrow), which grows; of a run at `rate_hz`. Raises: OSError, if the disk does not
+    take what is written; nothing may be appended afterwards."""
 
-    def __init__(self, path: Path, schema: Any) -> None:
+    def __init__(self, path: Path, schema: Any, rate_hz: float) -> None:
         self._file = path.open("wb", buffering=0)
         try:
-            self._write(schema.serialize())
+            self._write(schema.with_metadata({RATE: str(rate_hz)}).serialize())
         except OSError:
             self.close()
             path.unlink()
@@ -64,7 +65,7 @@ def whole_batches(stream: Path) -> Iterator[Any]:
     """The record batches of a stream, up to the first that was not written whole."""
     import pyarrow as pa
 
-    with pa.memory_map(str(stream)) as source, pa.ipc.open_stream(source) as reader:
+    with pa.OSFile(str(stream)) as source, pa.ipc.open_stream(source) as reader:
         while True:
             try:
                 batch = reader.read_next_batch()
@@ -104,14 +105,44 @@ def _groups(batches: Iterable[Any]) -> Iterator[Any]:
         yield pa.Table.from_batches(group)
 
 
-def column_names(path: Path) -> list[str]:
-    """The columns of the table at `path`, or of its stream. Raises: ConfigError, if it is missing or damaged."""
+def batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    """The table at `path`, or its stream, one record batch (pyarrow) after the other. columns: those that are read.
+
+    Raises: ConfigError, if it is missing or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = source_of(path) or path
+    try:
+        if file.suffix == STREAM:
+            yield from (batch if columns is None else batch.select(columns) for batch in whole_batches(file))
+        else:
+            with pq.ParquetFile(file) as table:
+                yield from table.iter_batches(columns=columns)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise damaged(file, error) from error
+
+
+def schema_of(path: Path) -> Any:
+    """The schema (pyarrow) of the table at `path`, or of its stream. Raises: ConfigError, if it is missing or
+    damaged."""
     import pyarrow as pa
 
+    file = source_of(path) or path
     try:
-        return list(_schema(source_of(path) or path).names)
+        return _schema(file)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise damaged(path, error) from error
+        raise damaged(file, error) from error
+
+
+def rate_of(path: Path) -> float | None:
+    """The control rate in Hz of what stands in the table at `path`, or in its stream; None if that is not known.
+
+    Raises: ConfigError, if it is missing or damaged.
+    """
+    said = (schema_of(path).metadata or {}).get(RATE)
+    return None if said is None else float(said)
 
 
 def _schema(file: Path) -> Any:
@@ -120,7 +151,7 @@ def _schema(file: Path) -> Any:
 
     if file.suffix != STREAM:
         return pq.read_schema(file)
-    with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as reader:
+    with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as reader:
         return reader.schema
 
 

@@ -94,6 +94,7 @@ class Trace:
     simulated time they are 0. shared: another process may follow."""
 
     def __init__(self, spec: RobotSpec, capacity: int, clock: Clock | None = None, *, shared: bool = False) -> None:
+        self.rate_hz = spec.rate_hz
         self._spec = spec
         self._clock = clock or FakeClock()
         self._began_ns = 0
