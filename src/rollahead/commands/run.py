@@ -159,7 +159,7 @@ def _robot(driven: Rig, live: Live, seconds: float | None, folder: RunFolder, wa
 def _summed_up(
     folder: RunFolder, watch: Watch, rate_hz: float, strategy: StrategyConfig, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Leaves `summary.json`, of a run that fails too; gives what else is to stand in it. Interrupts wait meanwhile."""
+    """Leaves `summary.json`, of a run that fails too; gives what else is to stand in it."""
     said: dict[str, Any] = {"cells": []}
     try:
         yield said
@@ -167,15 +167,15 @@ def _summed_up(
         said["error"] = str(error)
         raise
     finally:
+        figures = said["cells"][0]["figures"] if said["cells"] else None
+        ran = describe_live(strategy, watch.gauges.figures(), figures)
+        summary = {
+            "command": "run",
+            **said,
+            "realtime": [ran],
+            "rate_hz": rate_hz,
+            "tuned": watch.tuned,
+            "records_lost": watch.records_lost,
+        }
         with deferred():
-            figures = said["cells"][0]["figures"] if said["cells"] else None
-            ran = describe_live(strategy, watch.gauges.figures(), figures)
-            summary = {
-                "command": "run",
-                **said,
-                "realtime": [ran],
-                "rate_hz": rate_hz,
-                "tuned": watch.tuned,
-                "records_lost": watch.records_lost,
-            }
             folder.write_json(SUMMARY, {**summary, **provenance(seed)})

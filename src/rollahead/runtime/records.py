@@ -13,6 +13,7 @@ Threads: one writer for each stream; anyone reads, also while it is written.
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,30 +111,21 @@ def batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
 
     Raises: ConfigError, if it is missing or damaged.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = source_of(path) or path
-    try:
+    with _reading(path) as file:
         if file.suffix == STREAM:
             yield from (batch if columns is None else batch.select(columns) for batch in whole_batches(file))
         else:
             with pq.ParquetFile(file) as table:
                 yield from table.iter_batches(columns=columns)
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise damaged(file, error) from error
 
 
 def schema_of(path: Path) -> Any:
     """The schema (pyarrow) of the table at `path`, or of its stream. Raises: ConfigError, if it is missing or
     damaged."""
-    import pyarrow as pa
-
-    file = source_of(path) or path
-    try:
+    with _reading(path) as file:
         return _schema(file)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise damaged(file, error) from error
 
 
 def rate_of(path: Path) -> float | None:
@@ -143,6 +135,18 @@ def rate_of(path: Path) -> float | None:
     """
     said = (schema_of(path).metadata or {}).get(RATE)
     return None if said is None else float(said)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Path]:
+    """The file that the table at `path` is read from; what goes wrong inside is told with its name."""
+    import pyarrow as pa
+
+    file = source_of(path) or path
+    try:
+        yield file
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise damaged(file, error) from error
 
 
 def _schema(file: Path) -> Any:
@@ -161,14 +165,10 @@ def read_parquet(path: Path, **options: Any) -> Any:
 
     Raises: ConfigError, if it is missing or damaged.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = source_of(path) or path
-    try:
+    with _reading(path) as file:
         return _read_stream(file, **options) if file.suffix == STREAM else pq.read_table(file, **options)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise damaged(file, error) from error
 
 
 def _read_stream(stream: Path, columns: Sequence[str] | None = None, filters: Any = None) -> Any:
