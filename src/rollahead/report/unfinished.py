@@ -41,7 +41,8 @@ def note(folder: Path) -> str | None:
     files = (source_of(folder / name) for name in (TICKS, INFERENCES))
     cut = [file.name for file in files if file and not file.name.endswith(".parquet")]
     missing = [] if not unfinished(folder) else [f"no {SUMMARY}: it was killed, or still goes on"]
-    read = [f"{' and '.join(cut)} {'is' if len(cut) == 1 else 'are'} read, which end where the recorder stopped"]
+    verbs = ("is", "ends") if len(cut) == 1 else ("are", "end")
+    read = [f"{' and '.join(cut)} {verbs[0]} read, which {verbs[1]} where the recorder stopped"]
     return f"{folder}: {'; '.join([*missing, *(read if cut else [])])}" if missing or cut else None
 
 
