@@ -137,7 +137,7 @@ class _Followed:
     def _batch(self, rows: Any) -> Any:
         import pyarrow as pa
 
-        return pa.record_batch(self._columns(rows))
+        return pa.RecordBatch.from_pydict(self._columns(rows))
 
 
 def _columns(packed: Any, constants: dict[str, object]) -> dict[str, Any]:
