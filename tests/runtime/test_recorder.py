@@ -179,6 +179,18 @@ def test_what_is_raised_in_the_run_comes_before_a_full_disk(tmp_path: Path, monk
         raise KeyError
 
 
+def test_a_full_disk_is_told_when_an_interrupt_comes_while_it_ends_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_table(path: Path) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise ControlError("no space")
+
+    monkeypatch.setattr(recorder, "make_table", no_table)
+    with pytest.raises(ControlError, match="no space"), Recorder(tmp_path) as written, written.follow(Trace(SPEC, 9)):
+        pass
+
+
 def test_a_full_disk_is_told_of_a_run_that_was_interrupted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stream, "append", no_space)
     trace = Trace(SPEC, 100)
