@@ -21,7 +21,6 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.figures import RESULTS, record, row
-from rollahead.runtime import recorder as recorders
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.build import Drive, StrategyConfig, make_executor
 from rollahead.runtime.clock import MonotonicClock
@@ -42,7 +41,7 @@ HORIZON = 32
 RATE_HZ = 50.0
 SAMPLE_S = 10.0  # of memory
 SETTLED, SETTLED_S = 0.1, 60.0  # the share of a soak, and at least so long, after which memory must not grow
-SHORT = 10.0  # minutes: in a shorter soak trace and recorder are made smaller, so that all is filled by then
+SHORT = 10.0  # minutes: in a shorter soak the trace is made smaller, so that it is filled by then
 SHORT_TRACE_S = 20.0
 GROWTH_KB = 1024.0  # per hour: what counts as growth
 LEAST_KB = 512.0  # less than this is a page here and there, in however short a time
@@ -115,9 +114,6 @@ def soak(minutes: float = 60.0) -> None:
 
 
 def _soak(isolation: str, minutes: float) -> dict[str, Any]:
-    short = minutes < SHORT
-    if short:  # this process is the soak's own
-        recorders.GROUP = 1024
     spec = arm(7, rate_limit=40.0, accel_limit=4000.0)
     drive = Drive(StrategyConfig("vlash", s=12), HORIZON)
     runtime = Realtime(
@@ -126,11 +122,11 @@ def _soak(isolation: str, minutes: float) -> dict[str, Any]:
         ScriptedPlanner(wave),
         isolation=isolation,
         latency=Lognormal(4.0, 9.0),
-        trace_s=SHORT_TRACE_S if short else TRACE_S,
+        trace_s=SHORT_TRACE_S if minutes < SHORT else TRACE_S,
     )
     memory: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        with Recorder(runtime.trace, Path(folder)) as recorder, runtime:
+        with Recorder(Path(folder)) as recorder, recorder.follow(runtime.trace), runtime:
             runtime.start(round(minutes * 60 * RATE_HZ))
             while not runtime.wait(SAMPLE_S):
                 memory.append((time.monotonic(), _resident_kb(runtime.processes)))

@@ -30,6 +30,7 @@ from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
 from rollahead.runtime.recommend import Setting, recommend
+from rollahead.runtime.records import read_parquet
 from rollahead.runtime.robots.loopback import NullRobot
 from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback
 from rollahead.runtime.run_folder import TICKS, RunFolder
@@ -37,7 +38,6 @@ from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, map_by_name
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.steps import StepConfig, StepTest
-from rollahead.runtime.trace import read_parquet
 from rollahead.runtime.trigger import Every, Overlap
 from rollahead.runtime.tuning import Tuning
 from rollahead.runtime.wire import MOST_TEXT, check_task

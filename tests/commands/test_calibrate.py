@@ -14,6 +14,7 @@ from rollahead.commands.calibrate import read_record
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.identify import FILE, read_lags
 from rollahead.runtime.planner import Plan
+from rollahead.runtime.records import Stream
 from rollahead.runtime.steps import StepConfig, StepTest
 from rollahead.runtime.trace import TickStatus
 from rollahead.sim.evaluation import Cell, run_episode
@@ -94,6 +95,20 @@ def test_a_recorded_run_gives_the_lag_of_its_robot_and_moves_nothing(rollahead: 
         assert lag.tau_s == pytest.approx(TAU_S, rel=1e-4)
         assert (lag.delay, lag.r2) == (0, pytest.approx(1.0))
     assert {path.name for path in Path("runs/mine").iterdir()} == {"config.yaml", "summary.json", FILE}
+
+
+def test_a_run_that_was_killed_gives_the_lag_of_its_robot_and_it_is_said_what_is_read(rollahead: Command) -> None:
+    whole = pa.record_batch(stepped_ticks())
+    Path("old").mkdir()
+    stream = Stream(Path("old/ticks.arrows"), whole.schema, SPEC.rate_hz)
+    for first in range(0, whole.num_rows, 10):
+        stream.append(whole.slice(first, 10))
+    stream.close()
+    Path("old/ticks.arrows").write_bytes(Path("old/ticks.arrows").read_bytes()[:-1])
+    ran = rollahead("calibrate", "run=old", "name=mine", "max_delay=3")
+    assert (ran.status, ran.err) == (0, "")
+    assert "old: ticks.arrows is read, which ends where the recorder stopped" in ran.out
+    assert [lag.tau_s for lag in read_lags("runs/mine", SPEC)] == [pytest.approx(TAU_S, rel=1e-4)] * 2
 
 
 def test_only_ticks_in_which_the_state_was_measured_count_and_gaps_part_them(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,12 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from rollahead.commands.view import lines
-from rollahead.errors import RobotError
+from rollahead.errors import ConfigError, RobotError
 from rollahead.runtime.corrector import Head, HeadCard
 from rollahead.runtime.gauges import Gauges
+from rollahead.runtime.records import read_parquet
 from rollahead.runtime.robots import Frame
+from rollahead.runtime.run_folder import RunFolder
 from rollahead.runtime.spec import Camera
 from rollahead.runtime.trace import TickStatus
 
@@ -179,10 +182,10 @@ def test_a_run_that_fails_in_an_episode_keeps_those_before_it(
 
     played = run.play
 
-    def play(world: Any, live: Any, seed: int, watch: Any) -> Any:
+    def play(world: Any, live: Any, seed: int, *others: Any) -> Any:
         if seed == 2:
             raise RobotError("the cable is out")
-        return played(world, live, seed, watch)
+        return played(world, live, seed, *others)
 
     monkeypatch.setattr(run, "play", play)
     assert "the cable is out" in refusal(rollahead("run", "name=mine", "episodes=5"), "run")
@@ -204,6 +207,70 @@ def test_records_that_the_recorder_lost_are_told(rollahead: Command, monkeypatch
     assert summary()["records_lost"] == 3
 
 
+def until(holds: Callable[[], bool]) -> None:
+    """Waits for what another process does."""
+    for _ in range(6000):
+        if holds():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it never came to that")
+
+
+def recorded(folder: Path) -> dict[str, list[Any]]:
+    """The ticks that a run has recorded so far."""
+    try:
+        found: dict[str, list[Any]] = read_parquet(folder / "ticks.parquet").to_pydict()
+    except ConfigError:  # not yet
+        return {"tick": [], "episode": []}
+    return found
+
+
+KILLED = {
+    "a robot, executor in a thread": ((*ARM, "seconds=60"), lambda ticks: len(ticks["tick"]) > 50),
+    "a robot, executor in a process": ((*ARM, "isolation=process"), lambda ticks: len(ticks["tick"]) > 50),
+    "a simulated robot": (("name=mine", "episodes=100"), lambda ticks: len(set(ticks["episode"])) > 1),
+}
+
+
+@pytest.mark.parametrize("what", KILLED)
+def test_a_run_that_is_killed_loses_a_second_of_its_records_and_has_a_report(
+    what: str, rollahead: Command, tmp_path: Path
+) -> None:
+    arguments, long_enough = KILLED[what]
+    program = subprocess.Popen([PROGRAM, "run", *arguments], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: long_enough(recorded(tmp_path / "runs/mine")))
+        threading.Event().wait(1.5)
+    finally:
+        killed_ns = time.monotonic_ns()
+        program.kill()
+        program.wait()
+    ticks = recorded(tmp_path / "runs/mine")
+    assert long_enough(ticks)
+    assert killed_ns - ticks["sent_ns"][-1] < 1.5e9
+    ran = rollahead("report", "run=runs/mine")
+    assert (ran.status, ran.err) == (0, "")
+    assert "no summary.json: it was killed, or still goes on; ticks.arrows and inferences.arrows are read" in ran.out
+    page = Path("runs/mine/report.html").read_text()
+    assert "It left no summary" in page
+    assert 'id="last"' in page
+
+
+def test_an_interrupt_while_the_summary_is_written_does_not_lose_it(
+    rollahead: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = RunFolder.write_json
+
+    def interrupted(self: RunFolder, name: str, content: Any) -> Path:
+        os.kill(os.getpid(), signal.SIGINT)
+        return write(self, name, content)
+
+    monkeypatch.setattr(RunFolder, "write_json", interrupted)
+    rollahead("run", *ARM, "seconds=0.5")
+    assert summary()["realtime"][0]["gauges"]["ticks"] >= 25
+    assert len(pq.read_table("runs/mine/ticks.parquet")) >= 25
+
+
 def test_ctrl_c_ends_a_run_with_its_records_and_the_robot_at_rest(tmp_path: Path) -> None:
     program = subprocess.Popen(
         [PROGRAM, "run", *ARM, "seconds=null"],
@@ -213,12 +280,7 @@ def test_ctrl_c_ends_a_run_with_its_records_and_the_robot_at_rest(tmp_path: Path
         text=True,
         start_new_session=True,
     )
-    unfinished = tmp_path / "runs/mine/ticks.parquet.unfinished"
-    for _ in range(6000):
-        if unfinished.exists():
-            break
-        threading.Event().wait(0.01)
-    threading.Event().wait(0.5)
+    until(lambda: len(recorded(tmp_path / "runs/mine")["tick"]) > 20)
     os.killpg(program.pid, signal.SIGINT)
     try:
         out, err = program.communicate(timeout=60)

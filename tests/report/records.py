@@ -14,8 +14,9 @@ import pyarrow as pa
 from rollahead.commands.results import describe, write_records
 from rollahead.report.load import CellResult, EpisodeResult, Recording
 from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.records import write_parquet
 from rollahead.runtime.run_folder import RunFolder, provenance
-from rollahead.runtime.trace import InferenceRecord, TickStatus, write_parquet
+from rollahead.runtime.trace import InferenceRecord, TickStatus
 from rollahead.sim.evaluation import Cell, evaluate, summarise
 from rollahead.sim.metrics import wilson
 

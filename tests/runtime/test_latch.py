@@ -18,3 +18,14 @@ def test_a_latch_may_be_set_by_another_process() -> None:
     process.start()
     process.join(30)
     assert latch.is_set
+
+
+def test_a_signal_turns_it_on_and_only_a_signal_that_finds_it_on_hurries() -> None:
+    latch = Latch()
+    latch.signal()
+    assert (latch.is_set, latch.hurries) == (True, False)
+    latch.set()
+    assert not latch.hurries
+    latch.signal()
+    latch.set()
+    assert (latch.is_set, latch.hurries) == (True, True)

@@ -24,6 +24,7 @@ from rollahead.runtime.latency import (
     latency_words,
     with_median,
 )
+from rollahead.runtime.records import Stream
 
 MODELS: dict[str, Distribution] = {
     "instant": Fixed(0),
@@ -189,6 +190,15 @@ def test_a_file_that_is_no_list_of_latencies_is_refused(text: str, tmp_path: Pat
 def test_a_recording_that_is_not_there_is_refused_with_its_path(path: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no recording at .*; give latency\.path="):
         Recorded.from_file(tmp_path / path, rate_hz=50.0)
+
+
+def test_the_record_of_a_run_that_was_killed_is_read_at_its_own_rate(tmp_path: Path) -> None:
+    batch = pa.record_batch({"delay": pa.array([2, 3, 4])})
+    stream = Stream(tmp_path / "inferences.arrows", batch.schema, 25.0)
+    stream.append(batch)
+    stream.close()
+    found = Recorded.from_file(tmp_path / "inferences.parquet", rate_hz=50.0)
+    assert [latency.done for latency in found.latencies] == [4, 6, 8]
 
 
 def test_a_damaged_parquet_file_is_refused_by_its_name(tmp_path: Path) -> None:

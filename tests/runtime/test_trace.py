@@ -1,21 +1,14 @@
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-import pytest
 
-from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.arrays import frozen, unknown
 from rollahead.runtime.chunk import Chunk
 from rollahead.runtime.messages import Observation, Request, Result, Snapshot
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.runtime.strategy import address
-from rollahead.runtime.trace import Outcome, TickStatus, Trace, inference_record, read_parquet, write_parquet
+from rollahead.runtime.trace import Outcome, TickStatus, Trace, inference_record
 
 SPEC = RobotSpec((Dim("x", drives="x"), Dim("grip", kind=Kind.DISCRETE)), (Dim("x"),), 50.0, environment=(Dim("cube"),))
 CHUNK = Chunk(frozen(np.zeros((8, 2))), origin=3, start=4, obs_tick=1, state_tick=2, request=2, epoch=0, accepted=4)
@@ -125,62 +118,3 @@ def test_inferences_are_rows_with_the_constants_first() -> None:
     assert [list(row)[:3] for row in rows] == [["seed", "cell", "request"]] * 3
     assert [row["delay"] for row in rows] == [0, 1, 2]
     assert pa.Table.from_pylist(rows).num_rows == 3  # plain values, which any table takes
-
-
-# ---- on disk ------------------------------------------------------------------------------------------------------
-
-
-def tables() -> list[pa.Table]:
-    return [pa.table(filled(4, n).tick_columns(seed=n)) for n in (2, 6)]
-
-
-@contextmanager
-def files_no_longer_than(size: int) -> Iterator[None]:
-    """The system refuses to write past `size` bytes: a disk that fills up, halfway through a file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-DAMAGES = [slice(0), slice(6), slice(100), slice(-1), slice(50, None)]  # what is left of the bytes
-
-
-@pytest.mark.parametrize("left", [None, *DAMAGES])
-def test_a_table_that_is_missing_or_damaged_is_refused_by_its_name(left: slice | None, tmp_path: Path) -> None:
-    path = tmp_path / "ticks.parquet"
-    if left is not None:
-        write_parquet(path, tables())
-        path.write_bytes(path.read_bytes()[left])
-    with pytest.raises(ConfigError, match=r"ticks\.parquet cannot be read \(.+\); make the run again") as caught:
-        read_parquet(path)
-    assert str(tmp_path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_tables_are_read_back_one_after_the_other(tmp_path: Path) -> None:
-    write_parquet(tmp_path / "ticks.parquet", tables())
-    read = pq.read_table(tmp_path / "ticks.parquet")
-    assert read["tick"].to_pylist() == [0, 1, 2, 3, 4, 5]
-    assert read["seed"].to_pylist() == [2, 2, 6, 6, 6, 6]
-    assert read.equals(pa.concat_tables(tables()))
-
-
-@pytest.mark.parametrize("size", [0, 1, 200])
-def test_a_disk_that_fills_up_leaves_nothing_half_written(size: int, tmp_path: Path) -> None:
-    with (
-        files_no_longer_than(size),
-        pytest.raises(ControlError, match=r"ticks\.parquet could not be written to .*; free"),
-    ):
-        write_parquet(tmp_path / "ticks.parquet", tables())
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_leaves_the_file_of_before_as_it_was(tmp_path: Path) -> None:
-    write_parquet(tmp_path / "ticks.parquet", tables()[:1])
-    with files_no_longer_than(100), pytest.raises(ControlError):
-        write_parquet(tmp_path / "ticks.parquet", tables())
-    assert pq.read_table(tmp_path / "ticks.parquet").num_rows == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["ticks.parquet"]

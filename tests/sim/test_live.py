@@ -1,6 +1,7 @@
 """Episodes in real time, against the same ones in simulated time."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from rollahead.runtime.build import Drive, StrategyConfig
 from rollahead.runtime.isolation import TRACE_S
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.trace import Trace
 from rollahead.sim.evaluation import Cell, run_episode, summarise
 from rollahead.sim.live import Live, evaluate_live, live_episode, live_of, play
 from rollahead.sim.task import make_task
@@ -74,6 +76,19 @@ def test_it_can_be_ended_by_whoever_watches(world: World) -> None:
     played = play(world, live_of(cell("vlash", 8, 0), world.task), 0, watch)
     assert len(seen) == 3
     assert played.ticks < world.task.stimulus_tick
+
+
+def test_it_is_recorded_from_before_it_starts_until_it_is_at_rest(world: World) -> None:
+    seen: list[tuple[int, int]] = []
+
+    @contextmanager
+    def record(trace: Trace, seed: int) -> Iterator[None]:
+        seen.append((seed, trace.tick_ring.count))
+        yield
+        seen.append((seed, trace.tick_ring.count))
+
+    played = play(world, live_of(cell("vlash", 8, 0), world.task), 4, record=record)
+    assert seen == [(4, 0), (4, played.trace.tick_ring.count)]
 
 
 def test_what_the_planner_raises_is_raised_here(world: World) -> None:

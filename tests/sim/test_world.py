@@ -1,8 +1,11 @@
 """The simulated world in real time: its process, and its robot as the executor drives it."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -12,6 +15,7 @@ import pytest
 from rollahead.errors import RobotError
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.clock import MonotonicClock
+from rollahead.sim import world as world_module
 from rollahead.sim.mole import WhackAMole
 from rollahead.sim.world import SimulatedRobot, World
 
@@ -178,3 +182,48 @@ def test_after_a_stop_it_goes_on_when_something_is_sent_again_as_if_no_time_had_
     for _ in range(world.ticks):
         task.advance(RIGHT)
     np.testing.assert_array_equal(robot.read().state, task.state())
+
+
+STOPS = """
+import os, signal, sys
+from rollahead.sim.world import World
+with World({"name": "mole"}) as world:
+    world.reset(0)
+    print(world.process, flush=True)
+    sys.stdin.readline()
+print("left", flush=True)
+"""
+
+
+def test_a_world_that_is_stopped_does_not_keep_the_program_from_ending() -> None:
+    program = subprocess.Popen([sys.executable, "-c", STOPS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert program.stdin is not None
+    assert program.stdout is not None
+    child = int(program.stdout.readline())
+    os.kill(child, signal.SIGSTOP)
+    try:
+        out, _ = program.communicate("end\n", timeout=15)
+    finally:
+        program.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    assert (out, program.returncode) == ("left\n", 0)
+
+
+def test_a_world_that_is_left_by_an_interrupt_while_it_is_stopped_is_gone_too() -> None:
+    made = World({"name": "mole"})
+    with pytest.raises(KeyboardInterrupt), made:
+        made.reset(0)
+        os.kill(made.process, signal.SIGSTOP)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert made.process not in {child.pid for child in multiprocessing.active_children()}
+
+
+def test_a_reset_of_a_world_that_is_stopped_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with World({"name": "mole"}) as made:
+        made.reset(0)
+        monkeypatch.setattr(world_module, "PATIENCE_S", 0.2)
+        os.kill(made.process, signal.SIGSTOP)
+        with pytest.raises(RobotError, match=rf"within 0.2 s: its process is stopped.*kill -CONT {made.process}"):
+            made.reset(1)
+        os.kill(made.process, signal.SIGCONT)

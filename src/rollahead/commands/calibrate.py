@@ -16,6 +16,7 @@ from rollahead.commands.app import console, group, options, run_folder
 from rollahead.commands.rig import RAMP_S, SIMULATED, Rig, rig
 from rollahead.commands.view import watching
 from rollahead.errors import ConfigError, ControlError
+from rollahead.report.unfinished import note
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import Drive, StrategyConfig
 from rollahead.runtime.guard import GuardConfig
@@ -24,10 +25,11 @@ from rollahead.runtime.interrupts import interrupts
 from rollahead.runtime.options import check_kind
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.records import read_parquet, source_of
 from rollahead.runtime.run_folder import SUMMARY, TICKS, RunFolder, damaged, provenance
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.runtime.steps import StepConfig, StepTest
-from rollahead.runtime.trace import TickStatus, read_parquet
+from rollahead.runtime.trace import TickStatus
 
 GROUPS = ("robot", "task")
 HORIZON = 32
@@ -105,6 +107,8 @@ def _from_steps(config: DictConfig, chosen: CalibrateOptions, driven: Rig) -> tu
 
 def _from_run(config: DictConfig, chosen: CalibrateOptions, driven: Rig) -> tuple[RunFolder, Sequence[Lag]]:
     """From what was recorded; nothing is moved."""
+    if line := note(Path(str(chosen.run))):
+        console().print(line, soft_wrap=True)
     lags = _identified(Path(str(chosen.run)), chosen, driven)
     return run_folder(config), lags
 
@@ -128,7 +132,7 @@ def read_record(folder: Path, spec: RobotSpec) -> tuple[FloatArray, FloatArray, 
     Raises: ConfigError, if there is no such record, or it is of another robot or another rate.
     """
     path = folder / TICKS
-    if not path.is_file():
+    if source_of(path) is None:
         raise ConfigError(f"there are no ticks at {path}; give run=<folder of a run>, or null to move the robot")
     record = read_parquet(path)
     if missing := [name for name in COLUMNS if name not in record.column_names]:

@@ -4,12 +4,16 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from rollahead.commands.app import report_on
+from rollahead.commands.app import console, report_on
 from rollahead.errors import ConfigError
+from rollahead.report.unfinished import note
 
 
 def main(config: DictConfig) -> None:
     """Writes `report.html` into the folder `run`."""
     if OmegaConf.is_missing(config, "run") or config.run is None:
         raise ConfigError("run must be given; add run=<a folder that a run has left>, such as run=runs/demo")
-    report_on(Path(str(config.run)))
+    folder = Path(str(config.run))
+    if line := note(folder):
+        console().print(line, soft_wrap=True)
+    report_on(folder)

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.latency import latency_words
+from rollahead.runtime.records import write_parquet
 from rollahead.runtime.run_folder import EPISODES, INFERENCES, TICKS, RunFolder, finite
-from rollahead.runtime.trace import write_parquet
 from rollahead.sim.evaluation import Cell, Episode
 from rollahead.sim.task import make_task
 

@@ -1,8 +1,9 @@
 """`rollahead run`: drives a robot in real time, a simulated one or a real one."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from omegaconf import DictConfig
@@ -17,7 +18,9 @@ from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.interrupts import deferred, interrupts
 from rollahead.runtime.latency import NONE
 from rollahead.runtime.options import call
+from rollahead.runtime.recorder import Recorder
 from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
+from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning
 from rollahead.sim.evaluation import Cell, summarise
 from rollahead.sim.live import Live, Played, live_episode, play
@@ -39,6 +42,7 @@ class RunOptions:
     substeps: int
     shape: str
     text: str
+    rest_pose: Mapping[str, float] | None
     view: bool
 
     def __post_init__(self) -> None:
@@ -88,6 +92,8 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
             guard=call(GuardConfig, guard, "guard"),
             substeps=chosen.substeps,
             shape=chosen.shape,
+            cameras=planning.cameras,
+            rest_pose=chosen.rest_pose or {},
         ),
         planner=planning.planner,
         latency=None if latency["name"] == NONE else make_latency(rate_hz=driven.spec.rate_hz, **latency),
@@ -109,20 +115,26 @@ def _episodes(
     """Plays episodes of a simulated task, one after the other; the cell that they make, if there is one, is `said`,
     also when a later one fails."""
     played: list[Played] = []
+    recorder = Recorder(folder.path)
     try:
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt), recorder:
             for seed in range(chosen.seed, chosen.seed + chosen.episodes):
                 if not watch.ended:
-                    played.append(play(world, live, seed, watch))
+                    played.append(play(world, live, seed, watch, partial(_record, recorder)))
     finally:
+        watch.records_lost += recorder.lost
         if played:
             said["cells"] = [_cell(config, chosen, world, live, folder, played)]
+
+
+def _record(recorder: Recorder, trace: Trace, seed: int) -> AbstractContextManager[None]:
+    return recorder.follow(trace, cell=0, episode=seed)
 
 
 def _cell(
     config: DictConfig, chosen: RunOptions, world: World, live: Live, folder: RunFolder, played: Sequence[Played]
 ) -> dict[str, Any]:
-    """What the episodes that were played come to; their records go into the folder."""
+    """What the episodes that were played come to; how each ended goes into the folder, where their ticks are."""
     episodes = [live_episode(one, world.task.spec) for one in played]
     write_records(folder, [episodes])
     cell = Cell(

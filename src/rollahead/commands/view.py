@@ -49,9 +49,9 @@ class Watch:
 
     def over(self, runtime: Realtime, folder: Path, ticks: int | None) -> None:
         """Runs `runtime` for so many ticks, or until it is ended by a key, and records it in `folder`."""
-        recorder = Recorder(runtime.trace, folder)
+        recorder = Recorder(folder)
         try:
-            with recorder, runtime:
+            with recorder, recorder.follow(runtime.trace), runtime:
                 runtime.start(ticks)
                 while not (runtime.wait(LOOK_S) or self(runtime)):
                     pass

@@ -202,4 +202,4 @@ def _heads(canvas: Canvas, y: float, lane: Lane) -> Iterator[str]:
 def _stimulus(canvas: Canvas) -> Iterator[str]:
     x = canvas.x(canvas.picture.stimulus)
     yield element("path", d=f"M{x:.2f} {TOP - 6}V{canvas.bottom:.2f}", class_="stimulus")
-    yield text("stimulus", x, TOP - 10, class_="label strong", text_anchor="middle")
+    yield text(canvas.picture.mark, x, TOP - 10, class_="label strong", text_anchor="middle")

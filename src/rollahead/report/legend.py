@@ -27,6 +27,7 @@ def legend(pictures: Iterable[Picture]) -> list[Entry]:
     lanes = [lane for picture in shown for lane in picture.lanes]
     seen |= {"committed"} if any(lane.committed for lane in lanes) else set()
     seen |= {"nothing"} if any(lane.accepted is not None and not lane.rows for lane in lanes) else set()
+    seen |= {picture.mark for picture in shown}
     return [Entry(_svg(*drawing), words) for needs, drawing, words in ENTRIES if needs is None or needs in seen]
 
 
@@ -47,7 +48,7 @@ _HOLD = (
 
 ENTRIES: tuple[tuple[str | None, tuple[str, ...], str], ...] = (
     (
-        None,
+        "stimulus",
         (element("path", d="M23 0V18", class_="stimulus"),),
         "The stimulus: something happens that the robot must react to. Ticks are counted from here.",
     ),
@@ -62,11 +63,16 @@ ENTRIES: tuple[tuple[str | None, tuple[str, ...], str], ...] = (
         "The state the plan starts from: the one seen when it was asked for, or one rolled ahead from it (dots).",
     ),
     (
-        None,
+        "stimulus",
         _cells("used"),
         "Rows that were used, of a plan asked for before the stimulus: the robot does not know of it.",
     ),
-    (None, _cells("used aware"), "Rows that were used, of a plan asked for after the stimulus: the robot knows of it."),
+    ("end", _cells("used"), "Rows that were used."),
+    (
+        "stimulus",
+        _cells("used aware"),
+        "Rows that were used, of a plan asked for after the stimulus: the robot knows of it.",
+    ),
     (
         None,
         (element("path", d="M23 0V18", class_="switch"),),

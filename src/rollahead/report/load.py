@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError
 from rollahead.report.training import TrainingResult, read_training
+from rollahead.report.unfinished import date, last_of, ran, unfinished
 from rollahead.runtime.patience import told
+from rollahead.runtime.records import read_parquet, schema_of, source_of
 from rollahead.runtime.run_folder import EPISODES, INFERENCES, SUMMARY, TICKS, damaged
-from rollahead.runtime.trace import InferenceRecord, read_parquet
+from rollahead.runtime.trace import InferenceRecord
 
 KEYS = ("cell", "episode")
 ROLLER = {"name": "robot"}  # where none is told of
+LAST = 400  # ticks that are read of a run without a summary
 TICK_COLUMNS = ("tick", "status", "chunk", "request")
 
 T = TypeVar("T")
@@ -87,16 +89,14 @@ class CellResult:
         here = [("cell", "==", self.index), ("episode", "==", episode)]
         ticks = _read(self.folder / TICKS, (*KEYS, *TICK_COLUMNS), filters=here)
         inferences = _read(self.folder / INFERENCES, (*KEYS, *_names(InferenceRecord)), filters=here)
-        return Recording(
-            ticks={name: ticks[name].to_numpy() for name in ticks.column_names},
-            inferences=tuple(_made(InferenceRecord, row) for row in inferences.to_pylist()),
-        )
+        return _recording(ticks, inferences)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Results:
     """All cells of a run, or of a sweep's runs. unfinished: runs of the sweep that left no summary; realtime: what ran
-    in real time; trainings: what was trained; runs: how many there were; took_s: of each that says it."""
+    in real time; trainings: what was trained; runs: how many there were; took_s: of each that says it; last: of a
+    single run that left no summary, its last ticks."""
 
     folder: Path
     command: str
@@ -109,10 +109,12 @@ class Results:
     trainings: tuple[TrainingResult, ...] = ()
     runs: int = 1
     took_s: tuple[float, ...] = ()
+    last: Recording | None = None
 
 
 def load(folder: Path) -> Results:
-    """Reads a run's folder, or a sweep's: one with numbered run folders inside.
+    """Reads a run's folder, or a sweep's: one with numbered run folders inside. Of a run in real time that left no
+    summary its records are read.
 
     Raises: ConfigError, if there is no such folder, no summary in it, or a file is missing or damaged.
     """
@@ -122,6 +124,8 @@ def load(folder: Path) -> Results:
         )
     if (folder / SUMMARY).exists():
         return _results(folder, [folder], [])
+    if unfinished(folder):
+        return _unfinished(folder)
     runs = sorted((path for path in folder.iterdir() if path.is_dir() and path.name.isdigit()), key=_number)
     done = [path for path in runs if (path / SUMMARY).exists()]
     if not done:
@@ -130,6 +134,28 @@ def load(folder: Path) -> Results:
             "give run=<the folder of a run that has finished>"
         )
     return _results(folder, done, [path.name for path in runs if path not in done])
+
+
+def _unfinished(folder: Path) -> Results:
+    for name, needs in ((TICKS, TICK_COLUMNS), (INFERENCES, _names(InferenceRecord))):
+        _check(folder / name, needs)
+    return Results(
+        folder=folder,
+        command="run",
+        cells=(),
+        machine="",
+        versions={},
+        date=date(folder),
+        realtime=(ran(folder),),
+        last=_recording(*last_of(folder, LAST)),
+    )
+
+
+def _recording(ticks: pa.Table, inferences: pa.Table) -> Recording:
+    return Recording(
+        ticks={name: ticks[name].to_numpy() for name in ticks.column_names},
+        inferences=tuple(_made(InferenceRecord, row) for row in inferences.to_pylist()),
+    )
 
 
 def _number(path: Path) -> int:
@@ -182,7 +208,9 @@ def _cells(run: Path, summary: Mapping[str, Any]) -> list[CellResult]:
             index=i,
             **{key: cell[key] for key in ("task", "strategy", "latency", "planner", "rate_hz", "figures")},
             episodes={row["episode"]: _made(EpisodeResult, row) for row in episodes if row["cell"] == i},
-            recorded=frozenset(episode for cell, episode in recorded if cell == i),
+            recorded=frozenset(
+                row["episode"] for row in episodes if row["cell"] == i and (i, row["episode"]) in recorded
+            ),
             roller=cell.get("roller") or ROLLER,
             search=tuple(cell.get("search") or ()),
         )
@@ -192,7 +220,7 @@ def _cells(run: Path, summary: Mapping[str, Any]) -> list[CellResult]:
 
 def _recorded(run: Path) -> set[tuple[int, int]]:
     """The (cell, episode) that have ticks; none if the run kept no records."""
-    if not (run / TICKS).exists() and not (run / INFERENCES).exists():
+    if source_of(run / TICKS) is None and source_of(run / INFERENCES) is None:
         return set()
     _read(run / INFERENCES, KEYS)
     pairs = _read(run / TICKS, KEYS, columns=list(KEYS)).to_pydict()
@@ -209,12 +237,14 @@ def _made(record: type[T], row: Mapping[str, Any]) -> T:
 
 def _read(path: Path, needs: Iterable[str], **options: Any) -> pa.Table:
     """The table. Columns `needs` must be there, unless it has none at all, as a table of nothing does."""
-    if not path.exists():
+    return read_parquet(path, **options) if _check(path, needs) else pa.table({})
+
+
+def _check(path: Path, needs: Iterable[str]) -> bool:
+    """Whether the table has columns. Raises: ConfigError, if it has some, and not those that it needs."""
+    if source_of(path) is None:
         raise ConfigError(f"{path.parent} holds no {path.name}; make the run again, under another name")
-    try:
-        names = pq.read_schema(path).names
-        if missing := [name for name in needs if name not in names] if names else []:
-            raise damaged(path, f"no column {missing[0]}")
-    except (OSError, pa.ArrowException) as error:
-        raise damaged(path, error) from error
-    return read_parquet(path, **options) if names else pa.table({})
+    names = schema_of(path).names
+    if missing := [name for name in needs if name not in names] if names else []:
+        raise damaged(path, f"no column {missing[0]}")
+    return bool(names)

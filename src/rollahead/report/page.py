@@ -21,7 +21,7 @@ from rollahead.report.legend import legend
 from rollahead.report.load import Results, load
 from rollahead.report.realtime import live_rows
 from rollahead.report.study import Study, study_of
-from rollahead.report.timeline import Picture, Row, picture, window
+from rollahead.report.timeline import Picture, Row, last_picture, picture, window
 from rollahead.report.topview import Panel, panel
 from rollahead.report.training import in_words, names
 from rollahead.report.words import IN_WORDS, SHORT, driven, facts, measures, rolled, sentence, studied, trained
@@ -98,6 +98,7 @@ def make(results: Results) -> str:
         variables=theme.css_variables(":root"),
         styles=styles,
         symbols=theme.SYMBOLS,
+        last=_last(results),
         **(_scene(scene, styles) if scene else {"scene": None}),
     )
 
@@ -190,6 +191,16 @@ def _pictures(scene: Scene) -> list[Picture]:
         picture(recording, named.strategy, scene.stimulus_tick, start, stop)
         for named, recording in zip(scene.cells, recordings, strict=True)
     ]
+
+
+def _last(results: Results) -> dict[str, Any] | None:
+    """What the template is given to show of the last ticks of a run without a summary, if there are any."""
+    if results.last is None or not len(results.last.ticks["tick"]):
+        return None
+    ran = results.realtime[0]
+    drawn = last_picture(results.last, str(ran["strategy"]["name"]))
+    wide, narrow = (draw(drawn, layout, ran["rate_hz"], "The last chunks and switches") for layout in (WIDE, NARROW))
+    return {"ticks": drawn.stop - drawn.start, "legend": legend([drawn]), "wide": wide, "narrow": narrow}
 
 
 def _view(named: Named, episode: int, drawn: Picture) -> TimelineView:

@@ -9,7 +9,7 @@
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,8 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All that is to be seen in ticks `[start, stop)`; `ended` is the first tick after the episode."""
+    """All that is to be seen in ticks `[start, stop)`; `ended` is the first tick after the episode. mark: what happens
+    at `stimulus`, in a word."""
 
     start: int
     stop: int
@@ -66,6 +67,7 @@ class Picture:
     holds: tuple[int, ...]
     skipped: tuple[int, ...]
     switches: tuple[int, ...]
+    mark: str = "stimulus"
 
     @property
     def first_aware(self) -> int | None:
@@ -96,6 +98,13 @@ def picture(recording: Recording, strategy: str, stimulus: int, start: int, stop
         skipped=_of_status(ticks, shown, TickStatus.OVERRUN),
         switches=_switches(ticks, shown),
     )
+
+
+def last_picture(recording: Recording, strategy: str) -> Picture:
+    """What is to be seen of the last ticks of `recording`, which are counted from its end."""
+    ended = int(recording.ticks["tick"][-1]) + 1
+    start = max(ended - SHOWN, int(recording.ticks["tick"][0]))
+    return replace(picture(recording, strategy, ended, start, ended), mark="end")
 
 
 def _lanes(recording: Recording, strategy: str, stimulus: int) -> list[Lane]:

@@ -109,7 +109,8 @@ def driven(results: Results) -> str:
     """What was run, where there were no episodes."""
     ran = results.realtime[0]
     seconds = ran["gauges"]["ticks"] / (ran["gauges"]["rate_hz"] or 1.0)
-    return f"rollahead {results.command} drove a robot with {ran['strategy']['name']} for {seconds:.1f} s."
+    left = " It left no summary: it was killed, or still goes on." if results.last else ""
+    return f"rollahead {results.command} drove a robot with {ran['strategy']['name']} for {seconds:.1f} s.{left}"
 
 
 def _series(cells: Sequence[Named]) -> str:

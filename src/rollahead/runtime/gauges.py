@@ -1,17 +1,20 @@
 """Gauges: how runs go, read off their traces while they go on.
 
-`follow` a run now and then, and ask for `figures` of the last seconds, or of everything so far.
+`follow` a run now and then, and ask for `figures` of the last seconds, or of everything so far. What they keep does not
+grow with the run: of everything so far, quantiles of times are within 1 % (`rollahead.runtime.histogram`); ages and
+delays up to 1000 ticks, and each maximum, are exact.
 
 Threads: whoever watches; never the executor's.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.runtime.guard import Flag
+from rollahead.runtime.histogram import TICKS, TIMES, Histogram
 from rollahead.runtime.trace import OUTCOMES, Outcome, TickStatus, Trace
 
 COUNTED = {  # what a tick is counted as, by its status
@@ -21,6 +24,9 @@ COUNTED = {  # what a tick is counted as, by its status
     "paused": TickStatus.PAUSED,
     "estopped": TickStatus.ESTOP,
 }
+
+QUANTILES = (50, 95, 99)
+KEPT_S = 10.0  # the last seconds that can be asked for
 
 Figures = dict[str, Any]
 Records = NDArray[Any]
@@ -34,18 +40,29 @@ class Gauges:
         self._trace: Trace | None = None
         self._counts: Counter[str] = Counter()
         self._status = "none"
-        self._ages, self._late_us, self._steps_s, self._delays = _Series(), _Series(), _Series(), _Series()
+        kept = max(round(KEPT_S * rate_hz), 1)
+        self._ages, self._delays = _Series(TICKS, kept), _Series(TICKS, kept)
+        self._late_us, self._uneven_us = _Series(TIMES, kept), _Series(TIMES, kept)
+        self._steps = _Steps(kept)
         self._delay_planned: int | None = None
 
     def follow(self, trace: Trace, start_ns: int) -> None:
         """Takes what is new in `trace`, of a run whose tick 0 was due at `start_ns`."""
         if trace is not self._trace:
             self._trace = trace
-            self._start_ns = start_ns
             self._tick_cursor = self._inference_cursor = 0
-            self._before_ns: int | None = None  # when the tick before began
+            self.begin(start_ns)
         ticks, self._tick_cursor, _ = trace.tick_ring.since(self._tick_cursor)
         inferences, self._inference_cursor, _ = trace.inference_ring.since(self._inference_cursor)
+        self.take(ticks, inferences)
+
+    def begin(self, start_ns: int) -> None:
+        """What is taken from here on is of a new run, whose tick 0 was due at `start_ns`."""
+        self._start_ns = start_ns
+        self._before_ns: int | None = None  # when the tick before began
+
+    def take(self, ticks: Records, inferences: Records) -> None:
+        """Takes the next records of the run, as its trace has them."""
         if len(ticks):
             self._count(ticks)
             self._time(ticks)
@@ -68,7 +85,8 @@ class Gauges:
         before = began_ns[:1] if self._before_ns is None else [self._before_ns]
         steps_ns = np.diff(np.concatenate([before, began_ns]))[self._before_ns is None :]
         self._late_us.append((began_ns - due_ns) / 1e3)
-        self._steps_s.append(steps_ns * 1e-9)
+        self._steps.append(steps_ns)
+        self._uneven_us.append(np.abs(steps_ns * 1e-9 - 1 / self._rate_hz) * 1e6)
         self._before_ns = int(began_ns[-1]) if len(sent) else self._before_ns
 
     def _answered(self, records: Records) -> None:
@@ -81,44 +99,76 @@ class Gauges:
         self._delays.append(known["delay"])
 
     def figures(self, last_s: float | None = None) -> Figures:
-        """Counts over everything; ages and times over the last seconds, if it is said of how many."""
+        """Counts over everything; ages and times over the last seconds, if it is said of how many, up to `KEPT_S`."""
         newest = None if last_s is None else max(round(last_s * self._rate_hz), 1)
-        steps_s = self._steps_s.newest(newest)
         return {
             "status": self._status,
             **{name: self._counts[name] for name in ("ticks", *COUNTED, "inferences", *OUTCOMES, "rows_lost")},
-            "rate_hz": float(len(steps_s) / steps_s.sum()) if steps_s.sum() > 0 else None,
-            "late_us": _spread(self._late_us.newest(newest)),
-            "uneven_us": _spread(np.abs(steps_s - 1 / self._rate_hz) * 1e6),
-            "age_ticks": _spread(self._ages.newest(newest)),
+            "rate_hz": self._steps.rate_hz(newest),
+            "late_us": self._late_us.spread(newest),
+            "uneven_us": self._uneven_us.spread(newest),
+            "age_ticks": self._ages.spread(newest),
             "guard": {str(flag.name).lower(): n for flag in Flag if (n := self._counts[f"guard {flag.name}"])},
             "delay_planned": self._delay_planned,
-            "delay_ticks": _spread(self._delays.newest(newest)),
+            "delay_ticks": self._delays.spread(newest),
         }
 
 
-class _Series:
-    """Numbers that come in parts. What is asked of the newest does not grow with all that came."""
+class _Newest:
+    """The last `kept` numbers, or a few more, of those that come in parts."""
 
-    def __init__(self) -> None:
-        self._parts: list[NDArray[Any]] = []
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._held = 0
+        self._parts: deque[Records] = deque()
 
-    def append(self, part: NDArray[Any]) -> None:
+    def append(self, part: Records) -> None:
+        part = part[-self._kept :]
         if len(part):
             self._parts.append(part)
+            self._held += len(part)
+        while self._parts and self._held - len(self._parts[0]) >= self._kept:
+            self._held -= len(self._parts.popleft())
 
-    def newest(self, n: int | None) -> NDArray[Any]:
-        """The last `n`, or all."""
-        first, found = len(self._parts), 0
-        while first and (n is None or found < n):
-            first -= 1
-            found += len(self._parts[first])
-        joined = np.concatenate(self._parts[first:]) if first < len(self._parts) else np.empty(0)
-        return joined if n is None else joined[-n:]
+    def last(self, n: int) -> Records:
+        """The last `n`, as far as they are kept."""
+        return np.concatenate(self._parts)[-min(n, self._kept) :] if self._parts else np.empty(0)
 
 
-def _spread(values: NDArray[Any]) -> Figures:
-    """Median, tail and maximum; None if there are no values."""
-    if not len(values):
-        return {"p50": None, "p95": None, "p99": None, "max": None}
-    return {**{f"p{q}": float(np.quantile(values, q / 100)) for q in (50, 95, 99)}, "max": float(values.max())}
+class _Series:
+    """Numbers that come in parts: all of them as a histogram, and the last `kept` as they are."""
+
+    def __init__(self, classes: NDArray[np.float64], kept: int) -> None:
+        self._all, self._newest = Histogram(classes), _Newest(kept)
+
+    def append(self, part: Records) -> None:
+        self._all.add(part)
+        self._newest.append(part)
+
+    def spread(self, n: int | None) -> Figures:
+        """Median, tail and maximum of the last `n`, or of all; None if there are none."""
+        last = None if n is None else self._newest.last(n)
+        if not (self._all.count if last is None else len(last)):
+            return {**{f"p{q}": None for q in QUANTILES}, "max": None}
+        at = [q / 100 for q in QUANTILES]
+        found = self._all.quantiles(at) if last is None else np.quantile(last, at).tolist()
+        most = self._all.most if last is None else float(last.max())
+        return {**{f"p{q}": value for q, value in zip(QUANTILES, found, strict=True)}, "max": most}
+
+
+class _Steps:
+    """Times from tick to tick, in ns, that come in parts."""
+
+    def __init__(self, kept: int) -> None:
+        self._count, self._sum_ns, self._newest = 0, 0, _Newest(kept)
+
+    def append(self, part: Records) -> None:
+        self._count += len(part)
+        self._sum_ns += int(part.sum())
+        self._newest.append(part)
+
+    def rate_hz(self, n: int | None) -> float | None:
+        """How many there were in a second, of the last `n`, or of all; None if there were none."""
+        last = None if n is None else self._newest.last(n)
+        count, sum_ns = (self._count, self._sum_ns) if last is None else (len(last), int(last.sum()))
+        return count / (sum_ns * 1e-9) if sum_ns > 0 else None

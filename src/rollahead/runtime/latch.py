@@ -15,8 +15,8 @@ ON, HURRIES = 1, 2
 
 
 class Latch:
-    """Off at first; once it is on it stays on. A signal that finds it on wants the end at once, without what can be left
-    out. It may be given to a process that is started with it among its arguments."""
+    """Off at first; once it is on it stays on. A signal that finds it on hurries: what can be left out is. It may be
+    given to a process that is started with it among its arguments."""
 
     def __init__(self) -> None:
         self.__setstate__(Block(8))

@@ -16,9 +16,9 @@ import numpy as np
 
 from rollahead.errors import ConfigError
 from rollahead.runtime import recordings
+from rollahead.runtime.records import rate_of, read_parquet, source_of
 from rollahead.runtime.run_folder import SUMMARY
 from rollahead.runtime.seeds import generator
-from rollahead.runtime.trace import read_parquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,11 +269,11 @@ class Recorded:
     @classmethod
     def from_file(cls, path: str | Path, rate_hz: float, bind_fraction: float = 0.0) -> "Recorded":
         """From a text file with one latency in seconds per line, rounded up to ticks of 1 / `rate_hz`; from the
-        `inferences.parquet` of a run, whose delays are in ticks, of the rate that the `summary.json` beside it says, if
-        it does; or from one of `recordings`, by its name."""
+        `inferences.parquet` of a run, whose delays are in ticks, of the rate that it, or the `summary.json` beside
+        it, says, if they do; or from one of `recordings`, by its name."""
         _check_fraction(bind_fraction)
         path = recordings.path(str(path)) if str(path) in recordings.names() else Path(path)
-        if not path.is_file():
+        if not (path.is_file() or (path.suffix == ".parquet" and source_of(path))):
             raise ConfigError(
                 f"there is no recording at {path}; give latency.path=<file with one latency in s per line>, or "
                 f"{' or '.join(recordings.names())}, which comes with rollahead"
@@ -316,7 +316,7 @@ def _ticks(path: Path, rate_hz: float) -> list[int]:
 
 
 def _delays(path: Path, rate_hz: float) -> list[int]:
-    longer = rate_hz / _recorded_hz(path.parent, rate_hz)
+    longer = rate_hz / (rate_of(path) or _recorded_hz(path.parent, rate_hz))
     return [_up(longer * int(delay)) for delay in read_parquet(path)["delay"].drop_null().to_pylist()]
 
 

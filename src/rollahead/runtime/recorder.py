@@ -1,15 +1,17 @@
-"""The recorder: writes a trace to disk while the robot runs.
+"""The recorder: writes traces to disk while the robot runs.
 
-It follows both rings of the trace and appends to `ticks.parquet` and `inferences.parquet` of a run's folder. A disk
-that takes no more stops the recorder, never the robot: the error is raised at the end.
+It follows both rings of a trace and appends what is new to `ticks.arrows` and `inferences.arrows` of a run's folder,
+every second; at its end they become `ticks.parquet` and `inferences.parquet`. So whatever ends the process, what was
+recorded up to about a second before can be read (`rollahead.runtime.records` says when). A disk that takes no more
+stops the recorder, never the robot: the error is raised at the end, and what was recorded until then stays.
 
-Threads: its own, which follows; whoever made it enters and leaves. Python's lock is held for what a group of ticks
-takes to turn into columns.
+Threads: one of its own for each trace, which follows; whoever made it enters and leaves. Python's lock is held for what
+the records of a second take to turn into columns, about 0.2 ms. Interrupts wait while it ends.
 """
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,105 +19,127 @@ import numpy as np
 
 from rollahead.errors import ControlError
 from rollahead.runtime.chunk import NEVER
-from rollahead.runtime.run_folder import INFERENCES, TICKS, written_whole
+from rollahead.runtime.interrupts import deferred
+from rollahead.runtime.records import Stream, make_table, stream_of
+from rollahead.runtime.run_folder import INFERENCES, TICKS, not_written
 from rollahead.runtime.shared import Ring
 from rollahead.runtime.trace import OUTCOMES, Trace
 
 EVERY_S = 1.0
-GROUP = 16384  # records that are written at a time; what a file says of each group is in memory until it is closed
 
 
 class Recorder:
-    """Writes `trace` into `folder` between `with` and its end. constants: columns that are the same in each row."""
+    """Writes the traces that it follows, one after the other, into `folder`.
 
-    def __init__(self, trace: Trace, folder: Path, **constants: object) -> None:
+    with Recorder(folder) as recorder:
+        with recorder.follow(trace): ...the run
+    """
+
+    def __init__(self, folder: Path) -> None:
         self.lost = 0  # records written over before they were read
-        self._ending = threading.Event()
+        self._folder = folder
+        self._streams: dict[str, Stream] = {}  # by the name of the table
         self._error: ControlError | None = None
-        self._files = ExitStack()
-        self._followed = [
-            _Followed(trace.tick_ring, folder / TICKS, lambda rows: trace.tick_columns(rows, **constants)),
-            _Followed(trace.inference_ring, folder / INFERENCES, lambda rows: _columns(rows, constants)),
-        ]
-        self._thread = threading.Thread(target=self._follow, name="rollahead recorder", daemon=True)
 
     def __enter__(self) -> "Recorder":
         import pyarrow.parquet  # noqa: F401  here, and not in the thread while the robot runs
 
-        for followed in self._followed:
-            self._files.enter_context(followed.open())
-        self._thread.start()
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        """Raises: ControlError, if not all could be written."""
-        self._ending.set()
-        self._thread.join()
+        """Makes the tables. Raises: ControlError, if not all could be written, unless another error was raised."""
         try:
-            self._files.__exit__(*((type(self._error), self._error, None) if self._error else (None, None, None)))
-        except ControlError as error:
-            self._error = self._error or error
-        if self._error is not None and raised[0] is None:
-            raise self._error
+            with deferred():
+                for name, stream in self._streams.items():
+                    stream.close()
+                    if self._error is None:
+                        self._make_table(name)
+        finally:
+            if self._error is not None and not isinstance(raised[1], Exception):
+                raise self._error  # comes before an interrupt, which would hide it
 
-    def _follow(self) -> None:
+    def _make_table(self, name: str) -> None:
         try:
-            ending = False
-            while not ending:
-                ending = self._ending.wait(EVERY_S)
-                for followed in self._followed:
-                    self.lost += followed.append_new()
+            make_table(self._folder / name)
+        except ControlError as error:
+            self._error = ControlError(f"{error} (no record is lost: rollahead report reads {stream_of(Path(name))})")
+
+    @contextmanager
+    def follow(self, trace: Trace, **constants: object) -> Iterator[None]:
+        """Writes `trace` while inside. constants: columns that are the same in each row, and of the same names for
+        each trace.
+
+        Raises: ControlError, at the start, if the disk does not take anything at all.
+        """
+        followed = [
+            _Followed(TICKS, trace.tick_ring, lambda rows: trace.tick_columns(rows, **constants)),
+            _Followed(INFERENCES, trace.inference_ring, lambda rows: _columns(rows, constants)),
+        ]
+        ending = threading.Event()
+        self._begin(followed, trace.rate_hz)
+        thread = threading.Thread(target=self._follow, args=(followed, ending), name="rollahead recorder", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            with deferred():
+                ending.set()
+                thread.join()
+
+    def _begin(self, followed: "list[_Followed]", rate_hz: float) -> None:
+        for one in followed:
+            if one.name not in self._streams:
+                path = stream_of(self._folder / one.name)
+                try:
+                    self._streams[one.name] = Stream(path, one.nothing().schema, rate_hz)
+                except OSError as error:
+                    raise not_written(path, error) from error
+
+    def _follow(self, followed: "list[_Followed]", ending: threading.Event) -> None:
+        ended = False
+        while not ended and self._error is None:
+            ended = ending.wait(EVERY_S)
+            with self._failing():
+                for one in followed:
+                    self.lost += one.append_new(self._streams[one.name])
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Keeps what is raised inside: after that nothing more is written, for a batch may be cut off."""
+        try:
+            yield
         except Exception as error:
             why = getattr(error, "strerror", None) or error
             self._error = ControlError(
-                f"the trace could not be written ({why}); the robot ran on, and its records are lost: free some space, "
-                "or give another runs=..."
+                f"the trace could not be written any further ({why}); the robot ran on, and what was recorded before "
+                f"is in {self._folder}; free some space, or give another runs=..."
             )
 
 
 class _Followed:
-    """A ring and the file that it goes to."""
+    """A ring, and how its records become columns of the table `name`."""
 
-    def __init__(self, ring: Ring, path: Path, columns: Callable[[Any], dict[str, Any]]) -> None:
+    def __init__(self, name: str, ring: Ring, columns: Callable[[Any], dict[str, Any]]) -> None:
+        self.name = name
         self._ring = ring
-        self._path = path
         self._columns = columns
         self._cursor = 0
-        self._unwritten: list[Any] = []
-        self._writer: Any = None
 
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """The file is whole at the end, or not there."""
-        import pyarrow.parquet as pq
-
-        with written_whole(self._path) as unfinished:
-            empty = self._table(self._ring.since(self._ring.count)[0])
-            self._writer = pq.ParquetWriter(unfinished, empty.schema, write_statistics=False)
-            try:
-                yield
-                self._write()
-            finally:
-                self._writer.close()
-
-    def append_new(self) -> int:
-        """Takes what is new, and writes it when it makes a group; how many records were lost."""
+    def append_new(self, stream: Stream) -> int:
+        """Appends what is new; how many records were lost."""
         rows, self._cursor, lost = self._ring.since(self._cursor)
         if len(rows):
-            self._unwritten.append(rows)
-        if sum(map(len, self._unwritten)) >= GROUP:
-            self._write()
+            stream.append(self._batch(rows))
         return lost
 
-    def _write(self) -> None:
-        if self._unwritten:
-            self._writer.write_table(self._table(np.concatenate(self._unwritten)))
-            self._unwritten.clear()
+    def nothing(self) -> Any:
+        """A batch without a row."""
+        return self._batch(self._ring.since(self._ring.count)[0])
 
-    def _table(self, rows: Any) -> Any:
+    def _batch(self, rows: Any) -> Any:
         import pyarrow as pa
 
-        return pa.table(self._columns(rows))
+        return pa.RecordBatch.from_pydict(self._columns(rows))
 
 
 def _columns(packed: Any, constants: dict[str, object]) -> dict[str, Any]:
@@ -125,4 +149,4 @@ def _columns(packed: Any, constants: dict[str, object]) -> dict[str, Any]:
     columns: dict[str, Any] = {name: np.full(len(packed), value) for name, value in constants.items()}
     for name in packed.dtype.names:
         columns[name] = pa.array(packed[name], mask=packed[name] == NEVER)
-    return {**columns, "outcome": np.array(OUTCOMES)[packed["outcome"]]}
+    return {**columns, "outcome": pa.array(np.array(OUTCOMES)[packed["outcome"]], pa.string())}

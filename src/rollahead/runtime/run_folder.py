@@ -85,6 +85,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     unfinished = path.with_name(path.name + ".unfinished")
     try:
         yield unfinished
+        with unfinished.open("rb") as file:  # else a power cut may leave the name without the content
+            os.fsync(file.fileno())
         unfinished.replace(path)
     except BaseException as error:
         unfinished.unlink(missing_ok=True)

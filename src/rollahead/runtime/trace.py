@@ -5,9 +5,7 @@ Threads: the executor writes; any other may follow, also in another process.
 """
 
 import enum
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,6 @@ from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.chunk import NEVER, Chunk
 from rollahead.runtime.clock import Clock, FakeClock
 from rollahead.runtime.messages import Result
-from rollahead.runtime.run_folder import damaged, written_whole
 from rollahead.runtime.shared import Ring
 from rollahead.runtime.spec import RobotSpec, names_of
 
@@ -97,6 +94,7 @@ class Trace:
     simulated time they are 0. shared: another process may follow."""
 
     def __init__(self, spec: RobotSpec, capacity: int, clock: Clock | None = None, *, shared: bool = False) -> None:
+        self.rate_hz = spec.rate_hz
         self._spec = spec
         self._clock = clock or FakeClock()
         self._began_ns = 0
@@ -187,29 +185,3 @@ def unpacked(packed: Any) -> InferenceRecord:
     """The record that an entry of the ring stands for."""
     values: dict[str, Any] = {name: None if packed[name] == NEVER else int(packed[name]) for name in _FIELDS}
     return InferenceRecord(**{**values, "outcome": OUTCOMES[packed["outcome"]]})
-
-
-def read_parquet(path: Path, **options: Any) -> Any:
-    """The table (pyarrow) at `path`. options: of pyarrow's `read_table`.
-
-    Raises: ConfigError, if it is missing or damaged.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_table(path, **options)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise damaged(path, error) from error
-
-
-def write_parquet(path: Path, tables: Sequence[Any]) -> None:
-    """Writes `tables` (pyarrow) one after the other into `path`. Nothing half-written is left under that name.
-
-    Raises: ControlError, if the disk does not take it.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with written_whole(path) as unfinished:
-        pq.write_table(pa.concat_tables(tables), unfinished)

@@ -10,6 +10,7 @@ Threads: whoever calls.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,6 +36,7 @@ SPARE_S = 1.0  # of a trace beyond the longest episode and its coming to rest
 LOOK_S = 0.05  # how often it is looked whether the episode has ended
 
 Watch = Callable[[Realtime], bool]
+Record = Callable[[Trace, int], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,15 +83,22 @@ class Played:
         return ticks[ticks["tick"] < self.ticks]
 
 
-def play(world: World, live: Live, seed: int, watch: Watch = lambda runtime: False) -> Played:
+def play(
+    world: World,
+    live: Live,
+    seed: int,
+    watch: Watch = lambda runtime: False,
+    record: Record = lambda trace, seed: nullcontext(),
+) -> Played:
     """Plays the episode of `seed` to its end. watch: called about every `LOOK_S` while it goes on; True ends it.
+    record: entered with its trace and seed while it is played.
 
     Raises: ControlError, if robot or planner fail; the robot is at rest by then.
     """
     world.reset(seed)
     task = world.task
     runtime = live.runtime(world.make_robot, seed, trace_s=task.max_ticks * task.spec.period_s + REST_S + SPARE_S)
-    with runtime:
+    with record(runtime.trace, seed), runtime:
         runtime.start(task.max_ticks)
         while not (world.done or runtime.wait(LOOK_S) or watch(runtime)):
             pass
@@ -127,5 +136,5 @@ def evaluate_live(
 
 
 def live_episode(played: Played, spec: RobotSpec) -> Episode:
-    """Measures an episode that was played in real time."""
-    return measured(spec, played.seed, played.trace, played.records, played.success, played.stimulus_tick, kept=True)
+    """Measures an episode that was played in real time; its trace is not kept, for a recorder may follow it."""
+    return measured(spec, played.seed, played.trace, played.records, played.success, played.stimulus_tick, kept=False)

@@ -16,6 +16,7 @@ import signal
 from collections.abc import Mapping
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from rollahead.errors import RobotError
@@ -30,6 +31,7 @@ from rollahead.sim.task import Task, make_task
 
 PHASE = 1 / 2  # of a period after a setpoint was due, the world moves on
 PATIENCE_S = 30.0  # for the process to begin, which imports a simulator
+LEAVING_S = 3.0  # for the process to end by itself
 GONE = "the simulated world's process is gone; see what it printed, and make another"
 LOOK_S = 0.1  # how often a world that stands still looks for orders
 
@@ -70,9 +72,15 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Ends the process: by itself, or, if it hangs or is stopped (SIGSTOP), by killing it; an exit of the program
+        would wait for it for ever."""
         self._control.close()
         self._bell.ring()
-        self._process.join(PATIENCE_S)
+        try:
+            self._process.join(LEAVING_S)
+        finally:
+            self._process.kill()
+            self._process.join()
 
     @property
     def make_robot(self) -> "partial[SimulatedRobot]":
@@ -81,13 +89,13 @@ class World:
 
     def reset(self, seed: int, *, stimulus: bool = True) -> None:
         """Begins an episode; it stands still until the robot is sent something. Raises: RobotError, if the process
-        died."""
+        died, or does not answer."""
         self._episode += 1
         try:
             self._control.send((self._episode, seed, stimulus))
             self._bell.ring()
             if not self._control.poll(PATIENCE_S):
-                raise RobotError(f"the simulated world did not answer within {PATIENCE_S:g} s")
+                raise RobotError(f"the simulated world did not answer within {PATIENCE_S:g} s{_why(self.process)}")
             self._control.recv()
         except (EOFError, OSError) as error:
             raise RobotError(GONE) from error
@@ -171,6 +179,12 @@ class SimulatedRobot:
 
     def disconnect(self) -> None:
         """Nothing to do."""
+
+
+def _why(process: int) -> str:
+    """Why the process with that id does not answer, as far as the system says it."""
+    stopped = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return f": its process is stopped (SIGSTOP); let it go on with kill -CONT {process}" if stopped else ""
 
 
 def _live(config: dict[str, Any], setpoints: Setpoints, scenes: Scenes, bell: Bell, control: Connection) -> None:
