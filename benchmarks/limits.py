@@ -123,7 +123,7 @@ class Axis:
             not beyond(abs(one - other), self.far * max(at - then, 1), one)
             for (then, other), (at, one) in pairwise(found)
         ]
-        return [one for (_, one), *sides in zip(found, [False, *near], [*near, False], strict=True) if any(sides)]
+        return [one for i, (_, one) in enumerate(found) if any(near[max(i - 1, 0) : i + 1])]
 
     # ---- one setpoint ------------------------------------------------------------------------------------------------
 
