@@ -316,22 +316,42 @@ def test_a_target_beyond_the_states_edge_comes_in_at_its_rate_whatever_is_asked(
     assert np.abs(sent) == pytest.approx([1.3, 1.2, 1.1])
 
 
+def driven(kind: Kind, **limits: float) -> RobotSpec:
+    return RobotSpec((Dim("v", kind=kind, drives="y", **limits),), (Dim("y", low=-1.0, high=1.0),), RATE_HZ)
+
+
 @pytest.mark.parametrize("age", [0, 1, 3, 5])
-@pytest.mark.parametrize("room", [0.0, 0.05, 0.2, 0.6])
-def test_a_velocity_towards_an_edge_can_still_brake_also_where_the_state_is_old(age: int, room: float) -> None:
-    rate = 4.0
-    robot = RobotSpec(
-        (Dim("v", kind=Kind.VELOCITY, rate_limit=rate, drives="y"),), (Dim("y", low=-1.0, high=1.0),), RATE_HZ
-    )
-    guard = guarded(robot, frozen([1.0]))
-    for _ in range(age):
+@pytest.mark.parametrize("kind", [Kind.VELOCITY, Kind.DELTA])
+@pytest.mark.parametrize("limits", [{}, {"rate_limit": 1.0}, {"rate_limit": 1.0, "accel_limit": 4.0}])
+@pytest.mark.parametrize("substeps", [1, 4])
+def test_an_axis_stops_before_its_edge_within_its_limits_also_where_the_state_is_old(
+    age: int, kind: Kind, limits: dict[str, float], substeps: int
+) -> None:
+    guard = guarded(driven(kind, **limits), frozen([0.0]), substeps)
+    share, dt = 1 / substeps if kind is Kind.DELTA else 1.0, 1 / RATE_HZ / substeps
+    heads, sent, y = [0.0] * (age + 1), [0.0, 0.0], 0.0
+    for k in range(120):
+        heads.append(y)
         guard.tick()
-        assert guard(frozen([1.0]), frozen([-1.0]))[0][0] == 1.0  # it has gone on at 1 since
-    guard.tick()
-    sent = guard(frozen([1.0]), frozen([1.0 - room]), age)[0][0]
-    left = max(room - age * 1.0 / RATE_HZ, 0.0)
-    assert sent**2 <= 2 * rate * left + 1e-9
-    assert sent <= left * RATE_HZ + 1e-9
+        for _ in range(substeps):
+            asked = 0.5 if k < 70 else -0.5
+            sent.append(float(guard(frozen([asked * share]), frozen([heads[-1 - age]]), age)[0][0]))
+            y += sent[-1] * (dt if kind is Kind.VELOCITY else 1.0)
+            assert abs(y) <= 1.0 + 1e-9
+    assert np.abs(np.diff(sent)).max() <= limits.get("rate_limit", np.inf) * share * dt + 1e-9
+    assert np.abs(np.diff(sent, 2)).max() <= limits.get("accel_limit", np.inf) * share * dt**2 + 1e-9
+    assert max(heads) > 0.75
+    assert min(heads) < (0.5 if kind is Kind.VELOCITY else -0.75)
+
+
+def test_an_axis_that_something_else_has_moved_to_its_edge_brakes_as_hard_as_it_may() -> None:
+    guard = guarded(driven(Kind.VELOCITY, rate_limit=2.0), frozen([0.0]))
+    sent = []
+    for k in range(12):
+        guard.tick()
+        sent.append(float(guard(frozen([0.6]), frozen([0.0 if k < 6 else 1.0]))[0][0]))
+    assert sent[5] == 0.6
+    assert sent[6:10] == pytest.approx([0.4, 0.2, 0.0, 0.0])
 
 
 def test_a_turn_is_eased_the_short_way_round() -> None:

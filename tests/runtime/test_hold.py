@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -58,11 +59,11 @@ def test_the_first_action_of_an_epoch_holds_positions_where_they_are_measured() 
         assert first[Kind.ROTATION] == measured[Kind.ROTATION]
 
 
-def test_the_first_action_brakes_what_was_moving_in_the_epoch_before() -> None:
+def test_the_first_action_of_a_robot_that_stands_moves_nothing_that_moved_before() -> None:
     last = frozen(np.full(len(Kind), 0.5))
     first = dict(zip(Kind, mixed().first(frozen(np.zeros(len(Kind))), last), strict=True))
     for kind in MOVING:
-        assert first[kind] == pytest.approx(0.5 - 4.0 / RATE_HZ, rel=1e-12)
+        assert first[kind] == 0.0
 
 
 def test_the_first_action_of_all_moves_nothing() -> None:
@@ -102,3 +103,23 @@ def test_a_hold_never_writes_what_it_was_given() -> None:
         made[...] = 99.0
         np.testing.assert_array_equal(last, np.full(len(Kind), moved))
         np.testing.assert_array_equal(state, np.ones(len(Kind)))
+
+
+@pytest.mark.parametrize("apart, far", [(0.24, False), (0.26, True), (-0.26, True), (-0.24, False)])
+def test_a_robot_is_far_from_its_target_if_its_rate_limit_takes_a_quarter_of_a_second_to_get_there(
+    apart: float, far: bool
+) -> None:
+    spec = RobotSpec((Dim("x", rate_limit=1.0, drives="x"), Dim("free", drives="y")), (Dim("x"), Dim("y")), RATE_HZ)
+    found = Hold(spec).far(frozen([3.0 + apart, 99.0]), frozen([3.0, 0.0]))
+    assert (None if found is None else found.tolist()) == ([True, False] if far else None)
+
+
+@pytest.mark.parametrize("apart, far", [(0.19, False), (0.21, True)])
+def test_without_a_rate_limit_it_is_a_tenth_of_the_range_and_round_the_circle_the_short_way(
+    apart: float, far: bool
+) -> None:
+    spec = RobotSpec((Dim("x", low=-1.0, high=1.0, drives="x"),), (Dim("x"),), RATE_HZ)
+    assert (Hold(spec).far(frozen([apart]), frozen([0.0])) is not None) == far
+    turn = Dim("x", "rad", low=-np.pi, high=np.pi)
+    hold = Hold(RobotSpec((replace(turn, rate_limit=1.0, drives="x"),), (turn,), RATE_HZ))
+    assert hold.far(frozen([-3.1]), frozen([3.1])) is None

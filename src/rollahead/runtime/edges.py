@@ -5,7 +5,8 @@ Where an axis stands now is its last reading and everything that was sent since 
     reading of tick k - 2 |--- sent in k - 2 --- sent in k - 1 --- sent in k so far ---| room |  end of the range
 
 A setpoint passes if the axis can still brake in the room that it leaves, within its rate and acceleration limits; else
-the axis brakes now. If something else has moved the axis, and there is less room than braking takes, the range wins.
+the axis brakes now. Where the last two readings leave different room the smaller counts. If something else has moved the
+axis, and there is less room than braking takes, it brakes as hard as its limits allow.
 
 Threads: the executor's alone. Hot path: all but the constructor.
 """
@@ -46,10 +47,13 @@ class Edges:
         self._brake, self._jerk = rate[self._at] * self._move, change[self._at] * self._move
         self._moved = np.zeros(len(bounded))  # since the start
         self._heads: deque[FloatArray] = deque([self._moved], maxlen=ticks)  # the same at the heads of the last ticks
+        self._origin: FloatArray | None = None  # where each axis was before all that, by the reading of this tick
+        self._before: FloatArray | None = None  # and by that of the tick before
 
     def tick(self) -> None:
         """A tick begins. Phase: hot."""
         self._heads.append(self._moved)
+        self._before = self._origin
 
     def sent(self, setpoint: FloatArray) -> None:
         """`setpoint` (A,) was sent. Phase: hot."""
@@ -62,24 +66,33 @@ class Edges:
     def room(self, state: FloatArray, age: int) -> tuple[FloatArray, FloatArray]:
         """How far each axis may still go up, and down, if it was at `state` (S,) `age` ticks before this one; none is
         negative. Phase: hot."""
-        at = state[self._state] + self._moved - self._heads[-1 - min(age, len(self._heads) - 1)]
-        return np.maximum(self._high - at, 0.0), np.maximum(at - self._low, 0.0)
+        origin = state[self._state] - self._heads[-1 - min(age, len(self._heads) - 1)]
+        other = origin if self._before is None else self._before
+        self._origin = origin
+        least, most = np.minimum(origin, other) + self._moved, np.maximum(origin, other) + self._moved
+        return np.maximum(self._high - most, 0.0), np.maximum(least - self._low, 0.0)
 
-    def brakes(self, setpoint: FloatArray, last: FloatArray, room: tuple[FloatArray, FloatArray]) -> NDArray[np.intp]:
-        """The dimensions in which `setpoint` (A,), after `last` (A,), leaves less room than braking takes, where
-        braking cannot begin at once: `within` is for the others. Phase: hot."""
+    def brakes(self, setpoint: FloatArray, last: FloatArray, room: tuple[FloatArray, FloatArray]) -> Bools:
+        """(A,), where `setpoint` (A,), after `last` (A,), leaves less room than braking takes, and braking cannot begin
+        at once: `within` is for the others. Phase: hot."""
         moves, before = setpoint[self._at] * self._move, last[self._at] * self._move
         up = moves > 0
         speeding = np.where(up, moves - before, before - moves)
         needs = np.abs(moves) + stopping(np.abs(moves), speeding, self._brake, self._jerk)
-        return self._at[np.isfinite(self._jerk) & (needs > np.where(up, *room))]
+        where = np.zeros(len(setpoint), np.bool_)
+        where[self._at] = np.isfinite(self._jerk) & (needs > np.where(up, *room))
+        return where
 
-    def within(self, setpoint: FloatArray, room: tuple[FloatArray, FloatArray]) -> FloatArray:
-        """(A,), `setpoint` (A,) with no axis faster than it can brake in its room. Phase: hot."""
+    def within(self, setpoint: FloatArray, last: FloatArray, room: tuple[FloatArray, FloatArray]) -> FloatArray:
+        """(A,), `setpoint` (A,) after `last` (A,) with no axis faster than it can brake in its room, where braking can
+        begin at once, and none slowed down faster than it may. Phase: hot."""
         limited = np.isfinite(self._brake)
         up, down = (closing(np.minimum(way, 1e30), np.where(limited, self._brake, 1.0), limited) for way in room)
+        before = last[self._at] * self._move
+        fastest, slowest = np.maximum(up, before - self._brake), np.minimum(-down, before + self._brake)
+        sudden = ~np.isfinite(self._jerk)
         kept = setpoint.copy()
-        kept[self._at] = np.clip(setpoint[self._at], -down / self._move, up / self._move)
+        kept[self._at[sudden]] = (np.clip(setpoint[self._at] * self._move, slowest, fastest) / self._move)[sudden]
         return kept
 
 

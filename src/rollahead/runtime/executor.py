@@ -222,13 +222,13 @@ class Executor:
     def resume(self) -> None:
         """Goes on from what was sent last, in a new hard epoch; or from where the robot is, if that is far from it."""
         self._drop()
-        self._doubted = True
+        self._doubted = self._anew is None
         self._paused = False
 
     def reset(self) -> None:
         """A hard epoch: all chunks, requests and results in flight are dropped, and the robot holds. Ends an e-stop."""
         self._drop()
-        self._doubted = not self._stopped
+        self._doubted = self._anew is None
         self._stopped = False
         self.halted = None
 

@@ -63,6 +63,10 @@ class Follower:
         slowing = speed / peak + np.where(self._limited, peak / self._w, 0.0)
         return float((onset + np.where(moving, 2 * slowing, 0.0)).max(initial=0.0)) + 2
 
+    def to_zero(self, where: NDArray[np.bool_]) -> None:
+        """From now on the target in the dimensions `where` (A,) is a standing zero, however it moved before."""
+        self._asked = np.where(where, 0.0, self._asked)
+
     def braking(self, where: NDArray[np.bool_]) -> FloatArray:
         """(A,), what to ask for next to come to rest as soon as may be in the dimensions `where` (A,), whose targets
         are forgotten; elsewhere the last values."""

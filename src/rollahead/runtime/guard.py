@@ -6,8 +6,7 @@ the workspace. One that goes too far or too fast is brought within the limits. I
     NaN -> jump -> ramp -> range -> rate, acceleration -> edges of the state -> workspace
 
 Limits hold across everything that happens: what is sent always goes on from the last setpoint, with its speed, but
-where the robot is found somewhere else (`rejoin`). A target brakes before the end of its range. Hard limits come last:
-where they and a rate contradict each other, they win. A stream that keeps every limit passes to the bit. What was done
+where the robot is found somewhere else (`rejoin`). A target brakes before the end of its range. A stream that keeps every limit passes to the bit. What was done
 is said in flags, which the trace keeps.
 
 Threads: the executor's alone. Hot path: all but the constructors.
@@ -190,8 +189,10 @@ class Guard:
 
     @property
     def stands(self) -> bool:
-        """Whether no target moved with the last setpoint. Phase: hot."""
-        return self._last is None or not self._config.enabled or self._follower.stands(~self._moving)
+        """Whether the last setpoint moved no target, and asked for no motion. Phase: hot."""
+        if self._last is None or not self._config.enabled:
+            return True
+        return self._follower.stands(~self._moving) and not self._last.any(where=self._moving)
 
     def resting(self, setpoint: FloatArray) -> FloatArray:
         """(A,), what to ask for where `setpoint` (A,) is a hold: a target brakes and stays where that ends, and what
@@ -200,7 +201,10 @@ class Guard:
         if not self._config.enabled or self._last is None:
             return setpoint
         held = np.where(self._targets, self._follower.braking(self._targets), setpoint)
-        return np.where(self._brakes, 0.0, held) if self._brakes.any() else held
+        if not self._brakes.any():
+            return held
+        self._follower.to_zero(self._brakes)
+        return np.where(self._brakes, 0.0, held)
 
     def __call__(self, setpoint: FloatArray, state: FloatArray, age: int = 0) -> tuple[FloatArray, int]:
         """(A,), what may be sent when `setpoint` (A,) is asked in `state` (S,), which is `age` ticks old, and the flags
@@ -245,11 +249,11 @@ class Guard:
         if self._edges.any:
             room = self._edges.room(state, age)
             brakes = self._edges.brakes(allowed, last, room)
-            if len(brakes):
-                asked = asked.copy()
-                asked[brakes] = 0.0
+            if brakes.any():
+                asked = np.where(brakes, 0.0, asked)
+                self._follower.to_zero(brakes)
                 allowed, flags = self._follower.toward(asked)[0], flags | BOX
-            kept = self._edges.within(allowed, room)
+            kept = self._edges.within(allowed, last, room)
             if (kept != allowed).any():
                 allowed, flags = kept, flags | BOX
         if allowed is not asked:  # a robot that was found outside its range comes in at its rate

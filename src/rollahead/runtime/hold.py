@@ -40,10 +40,9 @@ class Hold:
         self._turns = np.array([is_turn(spec.state[i]) for _, i in targets], np.bool_)
 
     def first(self, state: FloatArray, last: FloatArray | None) -> FloatArray:
-        """(A,), a hold where the robot is: the positions of `state` (S,), and of `last` (A,), which was sent before,
-        the velocities, braked, and the discrete values; if nothing was sent, no velocity, the rest as measured.
-        Phase: hot."""
-        action = np.zeros(len(self._moving)) if last is None else self.rows(last, 1)[0]
+        """(A,), a hold of a robot that stands: the positions of `state` (S,), no velocity, and the discrete values of
+        `last` (A,), which was sent before; if nothing was sent they are as measured. Phase: hot."""
+        action = np.zeros(len(self._moving)) if last is None else self.still(last)
         for j, i in self._measured.items():
             if last is None or j not in self._kept:
                 action[j] = state[i]

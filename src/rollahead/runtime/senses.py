@@ -89,7 +89,7 @@ class Senses:
             self._stays(k, trouble)
             return
         passed, self._looked = k - self._looked, k
-        self._compare(k, reading, passed)
+        self._compare(k, reading)
         self.seen, self.ever = reading, True
         self.trusted = reading if self.steady else _older(self.trusted, passed)
         self._judge(0)
@@ -116,14 +116,14 @@ class Senses:
                 return IMAGE
         return 0
 
-    def _compare(self, k: int, reading: Reading, passed: int) -> None:
-        """Whether a reading that is new agrees with the one before."""
+    def _compare(self, k: int, reading: Reading) -> None:
+        """Whether a reading agrees with the one before. One that is no newer than that proves nothing by agreeing."""
         measured_at = k - reading.age
-        if self._measured_at is not None and measured_at > self._measured_at:
+        if self._measured_at is not None:
             apart = np.abs(reading.state - self.seen.state)
             around = apart % (2 * math.pi)
             apart = np.where(self._turns, np.minimum(around, 2 * math.pi - around), apart)
-            self.steady = bool((apart <= self._apart * max(passed, 1)).all())
+            self.steady = bool((apart <= self._apart).all()) and (self.steady or measured_at > self._measured_at)
         self._measured_at = measured_at
 
     def window(self, k: int, task: str) -> tuple[Observation, ...]:
