@@ -53,7 +53,7 @@ def test_no_episode_breaks_a_limit(one: Episode) -> None:
 
 
 @pytest.mark.slow
-@settings(FOUND, max_examples=20_000)
+@settings(FOUND, max_examples=5000)
 @given(episodes())
 def test_no_episode_of_very_many_breaks_a_limit(one: Episode) -> None:
     assert play(one) == []
@@ -129,6 +129,21 @@ def switch(wave: Wave, **limits: float) -> Joint:
 def test_an_ordinary_end_at_full_speed_stops_no_harder_than_the_limits(axis: Joint, substeps: int) -> None:
     for ticks in range(26, 32):
         assert play(Episode((axis,), rate_hz=50.0, substeps=substeps, ticks=ticks)) == []
+
+
+@pytest.mark.parametrize("arrival", [0, 1, 2])
+def test_a_step_with_a_limit_of_acceleration_comes_to_rest_within_it(arrival: int) -> None:
+    axis = step(Wave("noise", 0.19), accel_limit=5.0)
+    for ticks in range(20, 40):
+        assert play(Episode((axis,), ticks=ticks, arrivals=(arrival,))) == []
+
+
+@pytest.mark.parametrize("ages", [(0,), (4,)])
+@pytest.mark.parametrize("limits", [{}, {"accel_limit": 5.0}])
+def test_a_target_does_not_begin_anew_long_after_a_reset(limits: dict[str, float], ages: tuple[int, ...]) -> None:
+    axis = target(Wave("steady", 1.0, 7), "lag", rate_limit=np.inf, **limits)
+    for at in range(6, 16):
+        assert play(Episode((axis,), ages=ages, arrivals=(0,), orders=((at, "reset"),), ticks=40)) == []
 
 
 @SUBSTEPS
@@ -211,6 +226,24 @@ def test_an_axis_does_not_leave_its_range_on_old_readings(
     for wave in (Wave("still", 0.3), Wave("jumps", 0.4, 7), Wave("noise", 0.9)):
         one = Episode((Joint(dim, wave, edge=1.0),), substeps=substeps, ages=ages)
         assert play(one) == []
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        Episode((replace(speed(Wave("noise", 5.0), accel_limit=30.0), start=0.8, edge=1.0),)),
+        Episode(
+            (replace(step(Wave("jumps", 0.5), accel_limit=20.0), edge=1.0),), rate_hz=50.0, ages=(1,), arrivals=(0,)
+        ),
+        Episode(
+            (replace(step(Wave("jumps", 0.5, 7), accel_limit=20.0), edge=1.0, start=0.8),), rate_hz=50.0, substeps=5
+        ),
+    ],
+)
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_an_axis_with_a_limit_of_acceleration_alone_brakes_in_time(one: Episode, setting: tuple[str, int, int]) -> None:
+    for shape in ("linear", "cubic"):
+        assert play(replace(one, shape=shape, setting=setting)) == []
 
 
 # ---- setpoints that are overdue -------------------------------------------------------------------------------------
@@ -309,6 +342,7 @@ def drive(isolation: str, seed: int, seconds: float) -> list[Broken]:
             getattr(runtime, order)(*(["another"] if order == "set_task" else []))
         told.append(Event("order", order="end", at_s=now_s()))
         runtime.stop()
+    assert sum(event.what == "write" for event in notes.events) > 50 * seconds / 4
     log = sorted([*notes.events, *told], key=lambda event: event.at_s)
     return Checker(one.spec, one.substeps).check(log)
 
