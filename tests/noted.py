@@ -138,3 +138,12 @@ class FilmedRobot(NotedRobot):
         return {
             camera.name: Frame(np.full((camera.height, camera.width, 3), level, np.uint8)) for camera in FILMED.cameras
         }
+
+
+class OddRobot(FilmedRobot):
+    """Its first camera gives images of float."""
+
+    def frames(self) -> Mapping[str, Frame]:
+        """From 0 to 1, as some drivers do."""
+        top: Any = np.full((4, 6, 3), BRIGHT, np.float32)
+        return {**super().frames(), "top": Frame(top)}

@@ -1,5 +1,7 @@
 """What tests run in another process: it has to be imported there by name."""
 
+import os
+import signal
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -46,3 +48,24 @@ def ask_and_report(spec: RobotSpec, outbox: SharedOutbox, inbox: SharedInbox, co
     result = inbox.peek()
     assert isinstance(result, Result)
     control.send((result.request is request, result.rows.tolist()))
+
+
+def die_between_puts(spec: RobotSpec, outbox: SharedOutbox, control: Connection) -> None:
+    """The executor's end: asks at tick 5, waits for a word, goes on to tick 6, asks again at tick 7, and is killed
+    before the snapshot of that is out."""
+
+    def at(tick: int) -> Snapshot:
+        seen = Observation(tick, frozen([0.25] * len(spec.state)), frozen([0.0] * len(spec.environment)))
+        rows = frozen(np.zeros((0, len(spec.action))))
+        return Snapshot(tick, (seen,), rows, rows, epoch=0, seed=0)
+
+    def killed(message: Snapshot) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    first, second = (Request(at(tick), tick + 2, tick + 2, None, 2) for tick in (5, 7))
+    outbox.put(first.asked.with_request(first))
+    control.send("asked")
+    control.recv()
+    outbox.put(at(6).with_request(first))
+    outbox._snapshots.put = killed  # type: ignore[method-assign, assignment]
+    outbox.put(second.asked.with_request(second))

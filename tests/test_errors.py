@@ -264,6 +264,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "priority": (lambda folder: Tuning(fifo=120), ("120", "99")),
     "cores": (lambda folder: Tuning(cores=(4096,)), ("[4096]",)),
     "task text": (lambda folder: check_task("x" * (MOST_TEXT + 1)), ("1001", "1000")),
+    "task text of no text": (lambda folder: check_task("\udcff"), ("\\udcff",)),
     "isolation": (lambda folder: realtime(isolation="proces"), ("'proces'", "'process'")),
     "what cannot be sent": (process_side, ("isolation=thread",)),
     "run folder": (lambda folder: RunFolder(folder), ("run folder",)),

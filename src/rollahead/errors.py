@@ -15,7 +15,7 @@ Every message is one sentence that says what is wrong, with both numbers or name
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class ControlError(Exception):
@@ -36,6 +36,15 @@ class InferenceError(ControlError):
 
 class RobotError(ControlError):
     """A robot could not be read or written."""
+
+
+def words_of(error: BaseException, text: Callable[[object], str] = str) -> str:
+    """The text of `error`, with escapes for what cannot be encoded. It never raises, also where the error's own
+    `__str__` does. text: `str` or `repr`."""
+    try:
+        return text(error).encode(errors="backslashreplace").decode()
+    except Exception:
+        return "it cannot be put into words"
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> ConfigError:

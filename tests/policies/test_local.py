@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, InferenceError
 from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.local import LocalPlanner, local_planner, noise_of
 from rollahead.policies.policy import Trained
@@ -124,6 +124,13 @@ def test_what_is_seen_is_encoded_before_the_newest_state_is_asked_for() -> None:
 
     plan(policy, request_of(TICK + 4), newest)
     assert policy.noted == ["encode", "newest", "bind", "act for 'hit it'"]
+
+
+def test_a_camera_that_has_given_no_image_is_named_as_what_is_missing() -> None:
+    request = request_of()
+    blind = replace(request.asked, observations=(replace(request.asked.observation, images={}, image_ticks={}),))
+    with pytest.raises(InferenceError, match="there is no image of top yet; look at the cameras"):
+        plan(Noting(), replace(request, asked=blind))
 
 
 @pytest.mark.parametrize("late", range(5))

@@ -12,7 +12,12 @@ from rollahead.policies.normalise import Normalisers, affine, identity
 from rollahead.policies.observed import Numbers, Vision
 from rollahead.policies.policy import Trained
 from rollahead.runtime.arrays import frozen
+from rollahead.runtime.guard import Guard, GuardConfig
 from rollahead.runtime.messages import Observation
+from rollahead.runtime.robots import Frame
+from rollahead.runtime.robots.loopback import LoopbackRobot
+from rollahead.runtime.senses import Senses
+from rollahead.runtime.spec import Camera, Dim, RobotSpec
 
 CPU = torch.device("cpu")
 KEYS = ("observation.images.left", "observation.images.right")
@@ -90,6 +95,29 @@ def test_only_the_newest_are_remembered() -> None:
     see([both(image(20), first)])
     see([both(first, first)])
     assert left.seen == [1, 1, 1]
+
+
+class Filming(LoopbackRobot):
+    """Its two cameras fill one buffer each with the number of the look."""
+
+    def __init__(self) -> None:
+        cameras = tuple(Camera(name, 4, 6) for name in ("left", "right"))
+        super().__init__(RobotSpec((Dim("x", drives="x"),), (Dim("x"),), 10.0, cameras=cameras))
+        self.buffers = {camera.name: np.zeros((4, 6, 3), np.uint8) for camera in cameras}
+
+    def frames(self) -> dict[str, Frame]:
+        for buffer in self.buffers.values():
+            buffer += 51
+        return {name: Frame(buffer) for name, buffer in self.buffers.items()}
+
+
+def test_the_first_images_features_are_not_used_again_when_the_camera_uses_its_memory_again() -> None:
+    robot, (see, _) = Filming(), vision()
+    senses = Senses(robot, Guard(robot.spec, GuardConfig()), 1)
+    senses.look(None)
+    made = [see([senses.window(k, "")[0].images])[0] for k in range(3)]
+    assert [left[0, 0].item() for left, _ in made] == pytest.approx([0.4, 0.8, 1.2])
+    assert [right[0, 0].item() for _, right in made] == pytest.approx([4.0, 8.0, 12.0])
 
 
 def test_an_image_of_another_size_is_refused_with_both() -> None:

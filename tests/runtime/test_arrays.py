@@ -40,6 +40,18 @@ def test_freezing_what_is_frozen_copies_nothing() -> None:
     assert frozen(array[1:]).base is array
 
 
+def test_a_read_only_view_of_what_its_owner_writes_to_is_copied() -> None:
+    source, memory = np.ones(3), bytearray(24)
+    view = source[:]
+    view.flags.writeable = False
+    raw = np.ndarray(3, np.float64, memory)
+    raw.flags.writeable = False
+    arrays = [frozen(view), frozen(view[1:]), frozen(raw)]
+    source[:] = 7
+    memory[:] = b"?" * 24
+    assert [array.tolist() for array in arrays] == [[1, 1, 1], [1, 1], [0, 0, 0]]
+
+
 @pytest.mark.parametrize("n", range(4))
 def test_what_is_unknown_is_a_vector_of_no_numbers_that_cannot_be_written(n: int) -> None:
     assert unknown(n).shape == (n,)

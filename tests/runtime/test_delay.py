@@ -4,6 +4,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from rollahead.errors import InferenceError
 from rollahead.runtime.delay import DelayEstimator
 
 
@@ -56,3 +57,11 @@ def test_the_median_of_two_modes_is_one_of_them_and_no_mean() -> None:
 def test_a_fixed_delay_is_never_estimated(fixed: int) -> None:
     estimator = fed([50.0] * 60, fixed=fixed)
     assert estimator.delay == fixed
+
+
+@pytest.mark.parametrize("cost", [math.nan, math.inf, -math.inf, -1.0, -999.0])
+def test_a_cost_that_is_no_number_of_ticks_is_not_taken(cost: float) -> None:
+    estimator = fed([2.0, 3.0])
+    with pytest.raises(InferenceError, match=f"said to have cost {cost} ticks; give a finite number, 0 or more"):
+        estimator.add(cost)
+    assert (estimator.costs, estimator.delay) == ([2.0, 3.0], 2)

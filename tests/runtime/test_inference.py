@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -115,3 +116,60 @@ def test_an_error_that_is_ours_already_is_not_wrapped_again(error: ControlError)
 def test_being_told_to_stop_is_no_error_of_the_planner(stop: type[BaseException]) -> None:
     with pytest.raises(stop):
         infer(raising(stop()))  # type: ignore[arg-type]
+
+
+class Given:
+    """A planner whose results are as they should be but for what is given."""
+
+    def __init__(self, **given: Any) -> None:
+        self.given = given
+
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Any = None) -> Result:
+        return replace(Result(request, frozen(np.zeros((6, 2))), 17, frozen([0.0]), 1.5, 2, 3, 1), **self.given)
+
+
+def given(**given: Any) -> Result:
+    return Inference(Given(**given), SpeedUp(SPEC, 1), horizon=6, action_dim=2)(REQUEST, lambda: ASKED)
+
+
+NAN, INF = float("nan"), float("inf")
+WRONG: list[tuple[dict[str, Any], str]] = [
+    *(({"cost": cost}, f"cost {cost!r}") for cost in (NAN, INF, -INF, -999.0, "3", None)),
+    *(({name: 1.0}, f"{name} 1.0") for name in ("state_tick", "calls", "steps", "made")),
+    *(({name: -1}, f"{name} -1") for name in ("calls", "steps", "made")),
+    *(({name: 2**63}, f"{name} {2**63}") for name in ("state_tick", "calls", "steps", "made")),
+    ({"state_tick": NAN}, "state_tick nan"),
+    ({"anchor": frozen([0.0, 0.0])}, "an anchor with shape (2,)"),
+    ({"anchor": frozen([NAN])}, "an anchor with NaN or infinity"),
+    ({"anchor": None}, "an anchor with "),
+    ({"anchor": "home"}, "an anchor of str"),
+    ({"rows": [["a", "b"]] * 6}, "rows of list"),
+    ({"request": replace(REQUEST)}, "the answer to another request"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "words"), WRONG, ids=[words[:40] for _, words in WRONG])
+def test_whatever_a_result_says_that_cannot_be_is_refused_in_words_that_blame_the_planner(
+    wrong: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InferenceError) as caught:
+        given(**wrong)
+    message = sentence(caught.value)
+    assert message.startswith(f"the planner gave {words}")
+    assert "at the request of tick 17, and nothing of it was sent; it must " in message
+
+
+def test_the_numbers_of_numpy_are_numbers_too() -> None:
+    made = given(cost=np.float32(0.5), state_tick=np.int64(16), calls=np.int32(4))
+    assert (made.cost, made.state_tick, made.calls) == (0.5, 16, 4)
+    assert {type(made.cost), type(made.state_tick), type(made.calls)} == {float, int}
+
+
+def test_a_planner_that_writes_to_its_arrays_again_changes_no_result() -> None:
+    rows, anchor = np.ones((6, 2)), np.ones(1)
+    views = rows[:], anchor[:]
+    for view in views:
+        view.flags.writeable = False
+    made = given(rows=views[0], anchor=views[1])
+    rows[:] = anchor[:] = 9.0
+    assert made.rows.max() == made.anchor.max() == 1.0

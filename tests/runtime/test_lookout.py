@@ -109,6 +109,21 @@ def broken(images: Images) -> FloatArray:
     raise ZeroDivisionError("by the eye")
 
 
+class Unspeakable(Exception):
+    """An error whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def unspeakable(images: Images) -> FloatArray:
+    raise Unspeakable
+
+
+def unwritable(images: Images) -> FloatArray:
+    raise OSError("no file \udcff")
+
+
 def leaving(images: Images) -> FloatArray:
     raise SystemExit(3)
 
@@ -117,6 +132,8 @@ def leaving(images: Images) -> FloatArray:
     "eye, words",
     [
         (broken, r"the eye raised ZeroDivisionError \(by the eye\) at the images of tick 3"),
+        (unspeakable, r"the eye raised Unspeakable \(it cannot be put into words\) at the images of tick 3"),
+        (unwritable, r"the eye raised OSError \(no file \\udcff\) at the images of tick 3"),
         (leaving, r"the eye ended with SystemExit\(3\)"),
         (lambda images: np.zeros(3), r"shape \(3,\), or NaN, and the head takes 2 finite ones"),
         (lambda images: np.array([0.0, np.nan]), r"or NaN, and the head takes 2 finite ones"),

@@ -148,7 +148,7 @@ def test_why_there_is_no_usable_state_names_what_was_read_and_the_limit() -> Non
     senses.look(1, None)
     assert senses.why == "the state could not be read (ConnectionError: corrupted packet)"
     senses.look(2, None)
-    assert senses.why == "the state had NaN or infinity"
+    assert senses.why == "the state had NaN or infinity, or another size"
     old = sensed(Told(1.0, age=9), stale_ticks=3)
     old.look(0, None)
     assert old.why == "the state was 9 ticks old, and the limit is 3 (guard.stale_ticks)"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from other_process import count_torn
+from rollahead.runtime import shared
 from rollahead.runtime.shared import SLOTS, Block, Fields, Ring, SharedMailbox
 
 WIDE = Fields([("number", "i8"), ("values", "f8", (5000,))])
@@ -65,6 +66,83 @@ def test_a_message_that_is_written_over_while_it_is_copied_is_not_taken(overtake
     seen = reader.peek()
     assert seen["number"] == (1 if overtaken < SLOTS - 1 else 1 + overtaken)
     assert (seen["values"] == seen["number"]).all()
+
+
+def test_a_reader_that_is_overtaken_again_and_again_goes_on_with_the_message_that_it_has() -> None:
+    """The writer puts three messages in the time of each copy."""
+    box = SharedMailbox(WIDE)
+    reader = box.reader()
+    box.put(message(1))
+    first, slots, copies = reader.peek(), list(reader._slots), [0]
+    box.put(message(2))
+
+    class Overtaken:
+        """A slot that is written over whenever it is copied."""
+
+        def __init__(self, slot: Any) -> None:
+            self.slot = slot
+
+        def copy(self) -> Any:
+            copies[0] += 1
+            assert copies[0] < 100, "it tries for ever"
+            for _ in range(SLOTS):
+                box.put(message(int(box._head[0]) + 1))
+            return self.slot.copy()
+
+    reader._slots = [Overtaken(slot) for slot in slots]  # type: ignore[misc]
+    assert reader.peek() is first
+    reader._slots = slots
+    newest = reader.peek()  # once the writer is slower
+    assert newest["number"] == box._head[0]
+    assert (newest["values"] == newest["number"]).all()
+
+
+class Told:
+    """Memory that notes what is stored into it; what is read is a number."""
+
+    def __init__(self, notes: list[str], what: str) -> None:
+        self.notes, self.what, self.value = notes, what, 0
+
+    def __getitem__(self, at: int) -> int:
+        return self.value
+
+    def __setitem__(self, at: int, value: int) -> None:
+        self.notes.append(self.what)
+        self.value = value
+
+
+def test_a_fence_stands_between_each_message_and_its_head_and_between_a_head_and_the_next_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On Arm a reader could else take a copy into which the next message but two was written."""
+    notes: list[str] = []
+    box = SharedMailbox(WIDE)
+    monkeypatch.setattr(shared, "fence", lambda lock: notes.append("fence"))
+    monkeypatch.setattr(WIDE, "write", lambda slot, message: notes.append("message"))
+    box._head = Told(notes, "head")  # type: ignore[assignment]
+    for number in range(3):
+        box.put(message(number))
+    assert notes == ["fence", "message", "fence", "head"] * 3
+
+
+def test_a_fence_stands_between_each_record_and_its_count_and_between_a_count_and_the_next_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    notes: list[str] = []
+    ring = Ring([("n", "i8")], 2)
+
+    class Packed:
+        size = ring._struct.size
+
+        def pack_into(self, *arguments: Any) -> None:
+            notes.append("record")
+
+    monkeypatch.setattr(shared, "fence", lambda lock: notes.append("fence"))
+    ring._struct = Packed()  # type: ignore[assignment]
+    ring._count = Told(notes, "count")  # type: ignore[assignment]
+    for n in range(3):
+        ring.append((n,))
+    assert notes == ["fence", "record", "fence", "count"] * 3
 
 
 def test_two_processes_never_see_a_torn_message() -> None:

@@ -1,6 +1,8 @@
 """What goes through shared memory comes out as it went in."""
 
 import multiprocessing
+import signal
+import threading
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -12,7 +14,7 @@ from rollahead.runtime.arrays import frozen
 from rollahead.runtime.messages import Failure, Observation, Orders, Request, Result, Sight, Snapshot
 from rollahead.runtime.shared import SharedMailbox
 from rollahead.runtime.spec import Camera, Dim, RobotSpec
-from rollahead.runtime.wire import MOST_TEXT, OrdersCodec, SharedInbox, SharedOutbox, SightCodec, check_task
+from rollahead.runtime.wire import MOST_TEXT, OrdersCodec, SharedInbox, SharedOutbox, SightCodec, check_task, encoded
 
 SPEC = RobotSpec(
     (Dim("x", drives="x"), Dim("y", drives="y")),
@@ -146,10 +148,40 @@ def test_a_failure_comes_back_in_words() -> None:
 
 def test_a_failure_that_is_too_long_is_cut_and_not_lost() -> None:
     _, inbox = boxes()
-    inbox.put(Failure("ä" * 2 * MOST_TEXT))
-    got = inbox.peek()
-    assert isinstance(got, Failure)
-    assert got.words.startswith("ä" * 100)
+    for word in ("ä", "aä", "漢", "a漢", "🤖", "a🤖"):
+        inbox.put(Failure(word * MOST_TEXT))
+        got = inbox.peek()
+        assert isinstance(got, Failure)
+        assert (word * MOST_TEXT).startswith(got.words)  # no character is split
+        assert MOST_TEXT - 4 < len(got.words.encode()) <= MOST_TEXT
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("no file \udcff\udc80", "no file \\udcff\\udc80"),
+        ("\0", "\\x00"),
+        ("a\0b\0", "a\\x00b\\x00"),
+        ("", "it gave no reason"),
+    ],
+)
+def test_a_failure_is_told_whatever_its_text_is(words: str, told: str) -> None:
+    _, inbox = boxes()
+    inbox.put(Failure(words))
+    assert inbox.peek() == Failure(told)
+    sights = SharedMailbox(SightCodec(3))
+    sights.put(Failure(words))
+    assert sights.peek() == Failure(told)
+
+
+def test_a_task_of_any_text_is_written_and_read_by_the_executor_without_an_error() -> None:
+    outbox, _ = boxes()
+    put = snapshot(9)
+    for text in ("\udcff", "x" * (MOST_TEXT - 1) + "ä"):
+        outbox.put(replace(put, observations=tuple(replace(seen, task=text) for seen in put.observations)))
+        got = outbox.peek()
+        assert got is not None
+        assert got.observation.task.encode() == encoded(text)
 
 
 def test_a_lookout_gets_the_newest_images_of_its_cameras_and_no_request() -> None:
@@ -205,6 +237,34 @@ def test_a_task_that_is_too_long_for_a_message_is_refused() -> None:
     assert check_task("x" * MOST_TEXT) == "x" * MOST_TEXT
     with pytest.raises(ConfigError, match=f"the task text has {MOST_TEXT + 2} bytes; give at most {MOST_TEXT}"):
         check_task("x" * MOST_TEXT + "ä")
+
+
+@pytest.mark.parametrize("text", ["pick\udcff", "\ud800", "pick\0"])
+def test_a_task_with_what_is_no_character_is_refused_in_one_sentence(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"the task text has '.*', which no text in UTF-8 can have; give it without"):
+        check_task(text)
+
+
+def test_a_reader_goes_on_with_what_it_had_when_the_writer_is_killed_between_two_puts() -> None:
+    outbox, _ = boxes()
+    mine, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=other_process.die_between_puts, args=(SPEC, outbox, theirs), daemon=True
+    )
+    process.start()
+    assert mine.poll(60)
+    assert mine.recv() == "asked"
+    before = outbox.peek()
+    assert before is not None
+    assert before.tick == 5
+    mine.send("go on")
+    process.join(30)
+    assert process.exitcode == -signal.SIGKILL
+    got: list[Snapshot | None] = []
+    reading = threading.Thread(target=lambda: got.extend([outbox.peek(), outbox.peek()]), daemon=True)
+    reading.start()
+    reading.join(10)
+    assert got == [before, before]
 
 
 def test_between_two_processes_a_request_is_answered() -> None:

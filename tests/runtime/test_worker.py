@@ -1,20 +1,26 @@
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
+from noted import DISCONNECT, STOP, NotedRobot, Notes
+from rollahead.errors import InferenceError
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.bell import Bell
+from rollahead.runtime.build import Drive, StrategyConfig
 from rollahead.runtime.clock import FakeClock, Grid
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import Fixed
-from rollahead.runtime.mailbox import Mailbox
+from rollahead.runtime.mailbox import Box, Mailbox
 from rollahead.runtime.messages import Failure, Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.realtime import WARM_UPS, Realtime
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.timer import EARLY, UNHURRIED, Timer
+from rollahead.runtime.wire import SharedInbox, SharedOutbox
 from rollahead.runtime.worker import AFTER_HEAD, BEFORE_HEAD, Worker
 
 RATE_HZ = 10.0
@@ -183,6 +189,52 @@ def test_whatever_a_planner_raises_ends_it_with_words_for_the_executor() -> None
     assert "by the policy" in failure.words
 
 
+class Unspeakable(Exception):
+    """An error whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class UnspeakableOfOurs(InferenceError):
+    """The same, of a planner that raises our errors."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError("no file \udcff"), r"raised OSError (no file \udcff)"),
+        (InferenceError("no file \udcff"), r"no file \udcff"),
+        (Unspeakable(), "raised Unspeakable (it cannot be put into words)"),
+        (UnspeakableOfOurs(), "it cannot be put into words"),
+        (SystemExit("\udcff"), r"SystemExit: \udcff"),
+        (ValueError("ä" * 5000), "raised ValueError (ä"),
+    ],
+    ids=lambda case: type(case).__name__,
+)
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_an_error_of_any_text_is_told_to_the_executor(error: BaseException, words: str, isolation: str) -> None:
+    desk = Desk()
+    inbox: Box[Result | Failure] = (
+        SharedInbox(SPEC, H, SharedOutbox(SPEC, H, 1)) if isolation == "process" else Mailbox()
+    )
+
+    def broken(seen: Observation, rng: np.random.Generator) -> FloatArray:
+        raise error
+
+    inference = Inference(ScriptedPlanner(broken), SpeedUp(SPEC, 1), horizon=H, action_dim=1)
+    worker = Worker(inference, desk.outbox, inbox, desk.clock)
+    desk.publish(0, ask=True)
+    worker.run(Bell(), GRID)
+    failure = inbox.peek()
+    assert isinstance(failure, Failure)
+    assert words in failure.words
+    assert worker.error is not None
+
+
 def test_it_sleeps_until_the_bell_and_ends_when_told() -> None:
     desk, bell = Desk(), Bell()
     thread = threading.Thread(target=desk.worker.run, args=(bell, GRID))
@@ -195,3 +247,41 @@ def test_it_sleeps_until_the_bell_and_ends_when_told() -> None:
     thread.join(30)
     assert not thread.is_alive()
     assert desk.result().request is asked
+
+
+class Faulty:
+    """A planner of noted robots that raises an error with a text of no text, or says a wrong cost, once it is warm."""
+
+    def __init__(self, fault: str) -> None:
+        self._fault, self._calls = fault, 0
+
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+        self._calls += 1
+        broken = self._calls > WARM_UPS
+        if broken and self._fault == "text":
+            raise OSError("no file \udcff")
+        cost = float(self._fault) if broken else 0.0
+        seen = newest().observation
+        return Result(request, frozen(np.full((16, 2), 1.0)), seen.state_tick, seen.state, cost)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("text", r"raised OSError \(no file \\udcff\)"),
+        ("nan", "gave cost nan at the request"),
+        ("inf", "gave cost inf at the request"),
+        ("-999", r"gave cost -999\.0 at the request"),
+    ],
+)
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_the_robot_comes_to_rest_and_the_planner_is_blamed_for_what_it_says(
+    isolation: str, fault: str, words: str
+) -> None:
+    notes = Notes()
+    drive = Drive(StrategyConfig("vlash", s=4, d=2), 16)
+    runtime = Realtime(drive, partial(NotedRobot, notes.ring), Faulty(fault), isolation=isolation)
+    with pytest.raises(InferenceError, match=f"the planner {words}"), runtime:
+        runtime.run(30.0)
+    assert notes.sent[-1][1] == 0.0
+    assert notes.order[-2:] == [STOP, DISCONNECT]

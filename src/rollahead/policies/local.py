@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, InferenceError
 from rollahead.policies.chunking import Chunking, Plain, make_chunking
 from rollahead.policies.memory import Memory
 from rollahead.policies.policy import Context, Policy
@@ -110,7 +110,9 @@ class LocalPlanner:
         return drawn.chunks[chunking.choose(drawn.chunks, request, known)], drawn
 
     def _pictures(self, seen: Observation) -> Images:
-        """What the policy's cameras have `seen`, by its own names."""
+        """What the policy's cameras have `seen`, by its own names. Raises: InferenceError, if one has given nothing."""
+        if missing := [theirs for theirs in self._cameras.values() if theirs not in seen.images]:
+            raise InferenceError(f"there is no image of {', '.join(missing)} yet; look at the cameras")
         return {own: seen.images[theirs] for own, theirs in self._cameras.items()}
 
     def _ahead(self, request: Request, bound: Observation) -> int:

@@ -43,7 +43,8 @@ class Numbers:
 
 class Vision:
     """The features of each camera's images, as `encoders` make them of (1, C, H, W), normalised. Those of an image that
-    was seen before, the same array, are not made again as long as it is among the newest.
+    was seen before, the same array, are not made again as long as it is among the newest: the array is kept, and those
+    of messages never change (`rollahead.runtime.images`).
 
     Threads: one.
     """

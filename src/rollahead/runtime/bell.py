@@ -20,10 +20,15 @@ class Bell:
         os.eventfd_write(self._fd, 1)
 
     def wait(self, timeout_s: float) -> bool:
-        """Waits until it is rung, at most `timeout_s`; whether it was."""
-        if not select.select([self._fd], [], [], timeout_s)[0]:
+        """Waits until it is rung, at most `timeout_s`; whether it was, and no other who waits has heard it before."""
+        poll = select.poll()  # no select: it takes no descriptor above 1023, which a program with many files open has
+        poll.register(self._fd, select.POLLIN)
+        if not poll.poll(max(timeout_s, 0.0) * 1000):
             return False
-        os.eventfd_read(self._fd)
+        try:
+            os.eventfd_read(self._fd)
+        except BlockingIOError:
+            return False
         return True
 
     def __getstate__(self) -> Any:

@@ -5,8 +5,8 @@ Where an axis stands now is its last reading and everything that was sent since 
     reading of tick k - 2 |--- sent in k - 2 --- sent in k - 1 --- sent in k so far ---| room |  end of the range
 
 A setpoint passes if the axis can still brake in the room that it leaves, within its rate and acceleration limits; else
-the axis brakes now. Where the last two readings leave different room the smaller counts. If something else has moved the
-axis, and there is less room than braking takes, it brakes as hard as its limits allow.
+the axis brakes now. Where the last two readings leave different room the smaller counts. If something else has moved
+the axis, and there is less room than braking takes, it brakes as hard as its limits allow.
 
 Threads: the executor's alone. Hot path: all but the constructor.
 """

@@ -43,6 +43,7 @@ from rollahead.runtime.spec import Kind, mask
 from rollahead.runtime.strategy import Strategy
 from rollahead.runtime.trace import Outcome, TickStatus, Trace, inference_record
 
+DOUBTS = 3  # looks at the robot after a resume or a reset in which two in a row must agree that it is elsewhere
 LEAP = 4.0  # times the longest step of a chunk: a row farther from what was sent last is reached by the ramp
 
 Pace = Callable[[int], bool]  # returns when setpoint j of the tick is due; whether the one after it is not yet so
@@ -110,7 +111,7 @@ class Executor:
         self.halted: str | None = None  # why the executor itself has stopped the robot, until a reset
         self._everywhere = np.ones(len(spec.action), np.bool_)
         self._anew: NDArray[np.bool_] | None = self._everywhere  # (A,), what begins where the robot is measured
-        self._doubted = False  # whether the robot may be far from where it was sent
+        self._doubts = 0  # looks left that may find the robot far from where it was sent
         self._ramp = True  # no row of a chunk was sent in this epoch yet
         self._starved = False  # whether the last tick was a hold
         self._paused = False
@@ -199,19 +200,20 @@ class Executor:
     def warm(self) -> None:
         """Before the first tick: reads the robot and publishes a snapshot with a request as it may come in tick 0, so
         that the planner can be warmed up on it. Its answer is not wanted. Raises: RobotError, if no usable state was
-        read, or one of another size than the spec says."""
+        read, or a state or an image that is not what the spec says."""
         self._senses.first_look()
         self._observations = self._senses.window(0, self._task)
         asked = self._snapshot(0, None, ahead=self._horizon)
         self.outbox.put(asked.with_request(self._strategy.plan(asked, min(self._delay.delay, self._horizon))))
         self._senses.forget()
+        self._senses.forget_images()
 
     def estop(self) -> None:
         """Stops the robot, once, and sends nothing until `reset`. Then it begins where it is measured."""
         if not self._stopped:
             self._stopped = True
             self._drop()
-            self._anew, self._doubted = self._everywhere, False
+            self._anew, self._doubts = self._everywhere, 0
             self._robot.stop()
 
     def pause(self) -> None:
@@ -222,13 +224,13 @@ class Executor:
     def resume(self) -> None:
         """Goes on from what was sent last, in a new hard epoch; or from where the robot is, if that is far from it."""
         self._drop()
-        self._doubted = self._anew is None
+        self._doubts = DOUBTS if self._anew is None else 0
         self._paused = False
 
     def reset(self) -> None:
         """A hard epoch: all chunks, requests and results in flight are dropped, and the robot holds. Ends an e-stop."""
         self._drop()
-        self._doubted = self._anew is None
+        self._doubts = DOUBTS if self._anew is None else 0
         self._stopped = False
         self.halted = None
 
@@ -266,10 +268,14 @@ class Executor:
             raise RobotError(f"{self.halted}, and did not stop ({told(error)})") from error
 
     def _locate(self) -> None:
-        """Finds out, once two readings agree, whether the robot is far from where it was sent."""
+        """Finds out, once two readings agree, whether the robot is far from where it was sent. If they do not soon, it
+        counts as where it was sent."""
+        if not self._doubts:
+            return
+        self._doubts -= 1
         last, senses = self._history.last, self._senses
-        if self._doubted and last is not None and senses.steady and not senses.trouble:
-            self._doubted = False
+        if last is not None and senses.steady and not senses.trouble:
+            self._doubts = 0
             self._anew = self._hold.far(senses.seen.state, last)
 
     @property

@@ -6,8 +6,8 @@ the workspace. One that goes too far or too fast is brought within the limits. I
     NaN -> jump -> ramp -> range -> rate, acceleration -> edges of the state -> workspace
 
 Limits hold across everything that happens: what is sent always goes on from the last setpoint, with its speed, but
-where the robot is found somewhere else (`rejoin`). A target brakes before the end of its range. A stream that keeps every limit passes to the bit. What was done
-is said in flags, which the trace keeps.
+where the robot is found somewhere else (`rejoin`). A target brakes before the end of its range. A stream that keeps
+every limit passes to the bit. What was done is said in flags, which the trace keeps.
 
 Threads: the executor's alone. Hot path: all but the constructors.
 """

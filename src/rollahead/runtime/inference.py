@@ -1,19 +1,25 @@
-"""An inference, as the worker runs it: the planner's rows, checked and sped up, ready to be sent back.
+"""An inference, as the worker runs it: the planner's result, checked and sped up, ready to be sent back.
+
+All that the executor takes from a planner is checked here, once, so that what is wrong with it is said of the planner
+and never meets the robot.
 
 Threads: the worker's alone.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from rollahead.errors import ControlError, InferenceError
+from rollahead.errors import ControlError, InferenceError, words_of
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.messages import Request, Result, Snapshot
 from rollahead.runtime.planner import Planner
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.timer import UNHURRIED, Timer
+
+MOST = 2**53  # of a whole number, so that it fits every record
 
 
 class Inference:
@@ -27,7 +33,8 @@ class Inference:
     def __call__(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
         """The answer to `request`, with (H // q, A) rows, one per tick. Phase: hot, in the worker.
 
-        Raises: InferenceError, if the planner raises, or its rows are of another shape or not finite.
+        Raises: InferenceError, if the planner raises, or its rows are of another shape or not finite, or another part
+        of its result is not what it should be.
         """
         try:
             result = self._planner.infer(request, newest, timer)
@@ -35,17 +42,29 @@ class Inference:
             raise
         except Exception as error:
             raise InferenceError(
-                f"the planner raised {type(error).__name__} ({error}) at the request of tick {request.tick}; "
+                f"the planner raised {type(error).__name__} ({words_of(error)}) at the request of tick {request.tick}; "
                 "nothing of it was sent"
             ) from error
         if not isinstance(result, Result):
             raise InferenceError(
                 f"the planner gave {type(result).__name__} at the request of tick {request.tick}; it must give a Result"
             )
-        self._check(result.rows, request)
-        return replace(result, rows=frozen(self._speed_up(result.rows)))
+        if result.request is not request:
+            raise _refused("the answer to another request", request, "answer the one that it was given")
+        rows = self._rows(result, request)
+        return replace(
+            result,
+            rows=frozen(self._speed_up(rows)),
+            anchor=_anchor(result, request),
+            cost=_cost(result, request),
+            state_tick=_whole("state_tick", result.state_tick, request, least=-MOST),
+            calls=_whole("calls", result.calls, request),
+            steps=_whole("steps", result.steps, request),
+            made=_whole("made", result.made, request),
+        )
 
-    def _check(self, rows: FloatArray, request: Request) -> None:
+    def _rows(self, result: Result, request: Request) -> FloatArray:
+        rows = _numbers("rows", result.rows, request)
         if rows.shape != self._shape:
             raise InferenceError(
                 f"the planner gave rows of shape {rows.shape} at the request of tick {request.tick}, and the robot "
@@ -57,3 +76,38 @@ class Inference:
                 f"the planner gave NaN or infinity, first in row {first} of {len(rows)}, at the request of tick "
                 f"{request.tick}; nothing of it was sent: look at the planner's input and normalisation"
             )
+        return rows
+
+
+def _anchor(result: Result, request: Request) -> FloatArray:
+    anchor, wanted = _numbers("an anchor", result.anchor, request), request.asked.observation.state.shape
+    if anchor.shape != wanted or not np.isfinite(anchor).all():
+        given = "NaN or infinity" if anchor.shape == wanted else f"shape {anchor.shape}"
+        raise _refused(f"an anchor with {given}", request, f"give the state that it planned from, {wanted}")
+    return anchor
+
+
+def _cost(result: Result, request: Request) -> float:
+    if not isinstance(result.cost, int | float | np.number) or not 0.0 <= result.cost < math.inf:
+        raise _refused(f"cost {result.cost!r}", request, "give the ticks that it took, a finite number, 0 or more")
+    return float(result.cost)
+
+
+def _whole(name: str, value: object, request: Request, least: int = 0) -> int:
+    if not isinstance(value, int | np.integer) or not least <= value <= MOST:
+        raise _refused(f"{name} {value!r}", request, f"give a whole number from {least} to {MOST}")
+    return int(value)
+
+
+def _numbers(what: str, values: object, request: Request) -> FloatArray:
+    """`values` as an array that the planner cannot change any more."""
+    try:
+        return frozen(values)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise _refused(f"{what} of {type(values).__name__}", request, "give an array of numbers") from error
+
+
+def _refused(what: str, request: Request, remedy: str) -> InferenceError:
+    return InferenceError(
+        f"the planner gave {what} at the request of tick {request.tick}, and nothing of it was sent; it must {remedy}"
+    )

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rollahead.errors import ConfigError, InferenceError
+from rollahead.errors import ConfigError, InferenceError, words_of
 from rollahead.runtime.arrays import FloatArray, finite, frozen
 from rollahead.runtime.clock import Clock, Grid
 from rollahead.runtime.mailbox import Box
@@ -96,8 +96,9 @@ class Lookout:
                 if not self.step():
                     clock.sleep_until_ns(_next_ns(clock.now_ns(), grid))
         except BaseException as error:  # also what a library means to end the program with
-            self.error = error if isinstance(error, Exception) else InferenceError(f"the eye ended with {error!r}")
-            self.sights.put(Failure(str(self.error)))
+            told = InferenceError(f"the eye ended with {words_of(error, repr)}")
+            self.error = error if isinstance(error, Exception) else told
+            self.sights.put(Failure(words_of(self.error)))
 
     def end(self) -> None:
         """Asks `run` to return, within a tick or after the look that is under way."""
@@ -124,7 +125,7 @@ class Lookout:
             values = np.asarray(self._eye({name: seen.images[name] for name in self._cameras}), np.float64)
         except Exception as error:
             raise InferenceError(
-                f"the eye raised {type(error).__name__} ({error}) at the images of tick {snapshot.tick}"
+                f"the eye raised {type(error).__name__} ({words_of(error)}) at the images of tick {snapshot.tick}"
             ) from error
         if values.shape != (self._latent,) or not finite(values):
             raise InferenceError(

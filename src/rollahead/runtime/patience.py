@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from rollahead.errors import RobotError
+from rollahead.errors import RobotError, words_of
 
 PATIENCE_S = 1.0
 STOP_S = 0.3  # for a stop: well within what an executor may take before it counts as hung itself
@@ -42,5 +42,5 @@ def within(seconds: float, what: str, do: Callable[[], object]) -> None:
 
 
 def told(error: BaseException) -> str:
-    """An error of a driver in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split()).removesuffix('.')}"
+    """An error of a driver in one line; it never raises."""
+    return f"{type(error).__name__}: {' '.join(words_of(error).split()).removesuffix('.')}"

@@ -6,22 +6,18 @@ looks like any other: where much depends on one, two in a row have to agree (`st
 Threads: the executor's alone. Hot path: all of it.
 """
 
-import math
 from collections.abc import Collection
 
 import numpy as np
 
 from rollahead.errors import RobotError
+from rollahead.runtime.agreement import Agreement
 from rollahead.runtime.arrays import FloatArray, frozen, unknown
 from rollahead.runtime.guard import IMAGE, NAN, STALE, Guard, words
+from rollahead.runtime.images import CameraImages
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.patience import told
-from rollahead.runtime.robots import Frame, Reading, Robot
-from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, names_of
-
-PLAUSIBLE = 2.0  # times as far as its limits let the robot go, two readings that agree may differ
-NOISE = 0.01  # of a range, beside that
-SHARE = 0.05  # of a range, where there is no rate limit
+from rollahead.runtime.robots import Reading, Robot
 
 
 class Senses:
@@ -33,12 +29,10 @@ class Senses:
         self._n_obs = n_obs
         self._cameras = cameras
         self._window: tuple[Observation, ...] = ()
-        self._frames: dict[str, tuple[Frame, int]] = {}  # the newest of each camera, and the tick it was captured in
+        self._images = CameraImages(robot.spec.cameras)
         self._looked = -1  # the tick of the last look
         self._watched = 0  # and of the last window
-        self._measured_at: int | None = None  # when the newest usable reading was measured
-        self._apart = _plausible(robot.spec)
-        self._turns = np.array([is_turn(dim) for dim in robot.spec.state], np.bool_)
+        self._agrees = Agreement(robot.spec)
         self._why = ""
         self.seen = Reading(unknown(len(robot.spec.state)), unknown(len(robot.spec.environment)))
         self.trusted = self.seen  # the newest reading that agreed with the one before it
@@ -48,8 +42,8 @@ class Senses:
         self.ever = False  # whether there was a usable state
 
     def first_look(self) -> None:
-        """Reads the state before the first tick. Raises: RobotError, if it is not usable, or of another size than the
-        spec says."""
+        """Reads the state and the images before the first tick. Raises: RobotError, if the state is not usable, or one
+        of them not what the spec says."""
         reading, spec = self._robot.read(), self._robot.spec
         for what, dims in (("state", spec.state), ("environment", spec.environment)):
             shape = np.shape(getattr(reading, what))
@@ -57,6 +51,7 @@ class Senses:
                 raise RobotError(
                     f"the robot reads {what} of shape {shape}, and its spec names {len(dims)} numbers; let them agree"
                 )
+        self._images.check(self._robot.frames())
         self._take(-1, reading, None)
         if self.trouble:
             why = words(self.trouble)
@@ -83,13 +78,18 @@ class Senses:
 
     def _take(self, k: int, reading: Reading, sent: FloatArray | None) -> None:
         reading = Reading(frozen(reading.state), frozen(reading.environment), reading.age)
-        trouble = self._guard.check(reading, sent)
+        fits = reading.state.shape == self.seen.state.shape and reading.environment.shape == self.seen.environment.shape
+        trouble = self._guard.check(reading, sent) if fits else NAN
         if trouble:
-            self._why = "the state had NaN or infinity" if trouble & NAN else self._guard.why_stale(reading.age)
+            self._why = (
+                "the state had NaN or infinity, or another size"
+                if trouble & NAN
+                else self._guard.why_stale(reading.age)
+            )
             self._stays(k, trouble)
             return
         passed, self._looked = k - self._looked, k
-        self._compare(k, reading)
+        self.steady = self._agrees(k, reading)
         self.seen, self.ever = reading, True
         self.trusted = reading if self.steady else _older(self.trusted, passed)
         self._judge(0)
@@ -105,26 +105,15 @@ class Senses:
         self.blind_ticks = self.blind_ticks + 1 if self.trouble else 0
 
     def _old_images(self) -> int:
-        """Whether an image of the last window was too old."""
-        limit = self._guard.image_stale_ticks
-        for name, (_, tick) in self._frames.items():
-            age = self._watched - tick
-            if limit is not None and age > limit and (self._cameras is None or name in self._cameras):
-                self._why = (
-                    f"the image of {name} was {age} ticks old, and the limit is {limit} (guard.image_stale_ticks)"
-                )
+        """Whether an image of the last window was too old; one that never came counts from tick 0."""
+        limit, ticks = self._guard.image_stale_ticks, self._images.ticks
+        for camera in self._robot.spec.cameras if limit is not None else ():
+            age = self._watched - ticks.get(camera.name, 0)
+            if limit is not None and age > limit and (self._cameras is None or camera.name in self._cameras):
+                old = f"the image of {camera.name} was {age} ticks old"
+                self._why = f"{old}, and the limit is {limit} (guard.image_stale_ticks)"
                 return IMAGE
         return 0
-
-    def _compare(self, k: int, reading: Reading) -> None:
-        """Whether a reading agrees with the one before. One that is no newer than that proves nothing by agreeing."""
-        measured_at = k - reading.age
-        if self._measured_at is not None:
-            apart = np.abs(reading.state - self.seen.state)
-            around = apart % (2 * math.pi)
-            apart = np.where(self._turns, np.minimum(around, 2 * math.pi - around), apart)
-            self.steady = bool((apart <= self._apart).all()) and (self.steady or measured_at > self._measured_at)
-        self._measured_at = measured_at
 
     def window(self, k: int, task: str) -> tuple[Observation, ...]:
         """The n_obs observations to tick `k`, one tick apart; a missing one is the nearest older, or the first. Where a
@@ -134,8 +123,8 @@ class Senses:
             tick=k,
             state=self.seen.state,
             environment=self.seen.environment,
-            images={name: frame.image for name, (frame, _) in self._frames.items()},
-            image_ticks={name: tick for name, (_, tick) in self._frames.items()},
+            images=self._images.images,
+            image_ticks=self._images.ticks,
             task=task,
             state_age=self.seen.age,
         )
@@ -149,39 +138,18 @@ class Senses:
     def _watch(self, k: int) -> None:
         self._watched = k
         try:
-            frames = self._robot.frames()
-        except Exception:  # what is there grows older, and then is too old
+            self._images.update(self._robot.frames(), k)
+        except Exception:  # a camera that fails: its last image grows older, and then is too old
             return
-        for name, frame in frames.items():
-            self._frames[name] = frame, k - frame.age
 
     def forget(self) -> None:
         """The window begins anew."""
         self._window = ()
 
+    def forget_images(self) -> None:
+        """Ticks are counted anew, so that an image from before has an age that nobody knows. Phase: warm."""
+        self._images = CameraImages(self._robot.spec.cameras)
+
 
 def _older(reading: Reading, ticks: int) -> Reading:
     return Reading(reading.state, reading.environment, reading.age + ticks)
-
-
-def _plausible(spec: RobotSpec) -> FloatArray:
-    """(S,), how far apart two readings that are a tick apart may be; infinite where no limit tells."""
-    names = names_of(spec.state)
-    apart = np.full(len(names), np.inf)
-    for dim in spec.action:
-        if dim.drives is not None:
-            i = names.index(dim.drives)
-            apart[i] = min(apart[i], _most(dim, spec.state[i], spec.period_s))
-    return apart
-
-
-def _most(dim: Dim, state: Dim, period_s: float) -> float:
-    """How far apart two readings of `state`, which `dim` drives, may be."""
-    spread = dim if dim.kind is Kind.POSITION else state
-    size = spread.high - spread.low
-    noise = NOISE * size if math.isfinite(size) else 0.0
-    speeds = {Kind.VELOCITY: max(-dim.low, dim.high), Kind.DELTA: max(-dim.low, dim.high) / period_s}
-    speed = speeds.get(dim.kind, dim.rate_limit)
-    if dim.kind is Kind.DISCRETE:
-        return math.inf
-    return PLAUSIBLE * speed * period_s + noise if math.isfinite(speed) else SHARE * size

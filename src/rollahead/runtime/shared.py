@@ -4,11 +4,26 @@
     head       n                  the newest whole one
 
 The writer fills the next slot and then moves the head on. The reader copies the slot that the head names, and takes the
-copy if the head has moved by less than two meanwhile: nobody wrote to that slot. Nobody waits.
+copy if the head has moved by less than two meanwhile: nobody wrote to that slot. Nobody waits, and nobody tries for
+ever: a reader that the writer overtakes `TRIES` times in a row goes on with the message that it has.
+
+Why a copy that is taken is whole, also where a processor reorders reads and writes (Arm). `|` is a fence:
+
+    writer   | fill slot of n   | head = n   | fill slot of n + 1   | head = n + 1 ...
+    reader   h = head   | copy slot of h   | head again: at most h + 1?
+
+The slot of message h is next written for message h + 3. The fence before a head is stored lets a reader that sees
+head = h see all of message h. The fence after it, at the start of the next put, lets a reader that has copied any part
+of message h + 3 see a head of h + 2 at least, which was stored before; it reads the head after the copy, and drops the
+copy. A writer that dies or is stopped in the middle of a put has not moved the head, and nobody reads its slot.
+
+The ring is the same with `capacity` + 1 slots: the slot of record i is next written for record i + capacity + 1, once
+the count is that. A reader that finds a count of at most i + capacity after its copy has record i whole.
 
 Threads: one writer and one reader for each mailbox and each ring, in any two processes.
 Hot path: `put`, `peek` and `append`. `fence` takes a lock of its own that nobody else knows: it never waits.
-Assumes: Linux (memfd). Where a processor may reorder writes (Arm), the fence keeps the order.
+Assumes: Linux (memfd); letting go of a lock and taking the same one again orders all that is read and written before
+and after, as a full barrier does (acquire and release of C11, on one address).
 """
 
 import math
@@ -28,6 +43,7 @@ R = TypeVar("R")
 W_contra = TypeVar("W_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 SLOTS = 3
+TRIES = 3  # of a reader, whose copy is overtaken only by a writer that puts twice in that time
 CODES = {"|i1": "b", "<i2": "h", "<i4": "i", "<i8": "q", "<f8": "d"}  # of numbers, as numpy and as struct name them
 
 
@@ -112,14 +128,18 @@ class SharedMailbox(Generic[W, R]):
     def put(self, message: W) -> None:
         """Writer only. Phase: hot."""
         number = int(self._head[0]) + 1
+        fence(self._fence)  # the last head before this message
         self._codec.write(self._slots[number % SLOTS], message)
         fence(self._fence)
         self._head[0] = number
 
     def peek(self) -> R | None:
-        """The newest message, the same object until there is a newer one; None before the first. Reader only.
-        Phase: hot."""
-        while (number := int(self._head[0])) != self._seen:
+        """The newest message, the same object until there is a newer one; None before the first. The last one that was
+        read, if the writer is so fast that none can be read whole. Reader only. Phase: hot."""
+        for _ in range(TRIES):
+            number = int(self._head[0])
+            if number == self._seen:
+                break
             fence(self._fence)
             copy = self._slots[number % SLOTS].copy()
             fence(self._fence)
@@ -171,6 +191,7 @@ class Ring:
     def append(self, numbers: Sequence[float]) -> None:
         """A record, its vectors number by number. Writer only. Phase: hot."""
         count = int(self._count[0])
+        fence(self._fence)  # the last count before this record
         self._struct.pack_into(self._bytes, count % (self.capacity + 1) * self._struct.size, *numbers)
         fence(self._fence)
         self._count[0] = count + 1

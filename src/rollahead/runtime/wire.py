@@ -27,15 +27,25 @@ from rollahead.runtime.shared import SharedMailbox
 from rollahead.runtime.spec import Camera, RobotSpec
 
 MOST_TEXT = 1000  # bytes of a task or a failure
+SILENT = "it gave no reason"  # for a failure without words
 _MADE = ("calls", "steps", "made")  # of a result
 _REQUEST = [("tick", "i8"), ("epoch", "i8"), ("origin", "i8"), ("start", "i8"), ("roll_to", "i8"), ("delay", "i8")]
 
 
 def check_task(task: str) -> str:
-    """`task`, if it fits a message. Raises: ConfigError, if it is too long."""
+    """`task`, if it fits a message. Raises: ConfigError, if it is too long, or has what is no character."""
+    if bad := next((each for each in task if each == "\0" or "\ud800" <= each <= "\udfff"), None):
+        raise ConfigError(f"the task text has {bad!r}, which no text in UTF-8 can have; give it without")
     if len(task.encode()) > MOST_TEXT:
         raise ConfigError(f"the task text has {len(task.encode())} bytes; give at most {MOST_TEXT}")
     return task
+
+
+def encoded(text: str) -> bytes:
+    """`text` in UTF-8, cut after the last character that fits into `MOST_TEXT` bytes. What cannot be encoded, and NUL,
+    with which numpy pads, is written as an escape. It never raises. Phase: hot."""
+    raw = text.replace("\0", "\\x00").encode(errors="backslashreplace")
+    return raw if len(raw) <= MOST_TEXT else raw[:MOST_TEXT].decode(errors="ignore").encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,7 @@ class SnapshotCodec:
         slot["request"] = (NEVER,) * len(_REQUEST) if asked is None else _numbers(asked)
 
     def _write_observation(self, place: Any, seen: Observation) -> None:
-        place["tick"], place["state_age"], place["task"] = seen.tick, seen.state_age, seen.task.encode()
+        place["tick"], place["state_age"], place["task"] = seen.tick, seen.state_age, encoded(seen.task)
         place["state"], place["environment"] = seen.state, seen.environment
         for i, camera in enumerate(self.cameras):
             image = seen.images.get(camera.name)
@@ -207,15 +217,16 @@ class SharedOutbox:
             self.watched.put(self._shown)
 
     def peek(self) -> Snapshot | None:
-        """Worker only. Phase: hot."""
-        while (newest := self._snapshots.peek()) is not None:
-            if self._joined is not None and self._joined[0] is newest:
-                return self._joined[1]
+        """The newest snapshot with its request. One whose request was replaced by a newer one meanwhile is passed over:
+        the executor is between the two puts, or was killed or stopped there, and what was read before is given again.
+        Worker only. Phase: hot."""
+        newest = self._snapshots.peek()
+        if newest is not None and (self._joined is None or self._joined[0] is not newest):
             snapshot, key = newest
             asked = None if key[1] == NEVER else self._requests.peek()
-            if asked is None or _key(asked) == key:  # else there is a newer snapshot by now
+            if asked is None or _key(asked) == key:
                 self._joined = newest, snapshot if asked is None else snapshot.with_request(asked)
-        return None
+        return None if self._joined is None else self._joined[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +253,7 @@ class _AnswerCodec:
 
     def write(self, slot: NDArray[Any], message: Result | Failure) -> None:
         if isinstance(message, Failure):
-            slot["failure"] = _told(message)
+            slot["failure"] = encoded(message.words or SILENT)
             return
         slot["epoch"], slot["tick"] = _key(message.request)
         slot["rows"][: len(message.rows)], slot["n_rows"] = message.rows, len(message.rows)
@@ -254,7 +265,7 @@ class _AnswerCodec:
     def read(self, slot: NDArray[Any]) -> tuple[tuple[int, int], Callable[[Request], Result]] | Failure:
         slot.flags.writeable = False
         if failure := slot["failure"].item():
-            return Failure(failure.decode(errors="replace"))
+            return Failure(failure.decode())
         rows: FloatArray = slot["rows"][: int(slot["n_rows"])]
         cost = float(slot["cost"])
         calls, steps, made = (int(slot[name]) for name in _MADE)
@@ -302,7 +313,7 @@ class SightCodec:
     def write(self, slot: NDArray[Any], message: Sight | Failure) -> None:
         """Phase: hot, in the lookout."""
         if isinstance(message, Failure):
-            slot["failure"] = _told(message)
+            slot["failure"] = encoded(message.words or SILENT)
         else:
             slot["tick"], slot["epoch"], slot["values"] = message.tick, message.epoch, message.values
 
@@ -310,12 +321,8 @@ class SightCodec:
         """Phase: hot."""
         slot.flags.writeable = False
         if failure := slot["failure"].item():
-            return Failure(failure.decode(errors="replace"))
+            return Failure(failure.decode())
         return Sight(int(slot["tick"]), int(slot["epoch"]), slot["values"])
-
-
-def _told(failure: Failure) -> bytes:
-    return (failure.words or "it gave no reason").encode()[:MOST_TEXT]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Threads: the worker's own, in the process of whoever started the runtime; it own
 import threading
 from dataclasses import replace
 
-from rollahead.errors import ControlError, InferenceError
+from rollahead.errors import ControlError, InferenceError, words_of
 from rollahead.runtime.bell import Bell
 from rollahead.runtime.clock import Clock, Grid
 from rollahead.runtime.inference import Inference
@@ -65,10 +65,10 @@ class Worker:
                 if not self.step(grid):
                     bell.wait(WAIT_S)
         except BaseException as error:  # also what a planner's library means to end the program with
-            self.error = error if isinstance(error, Exception) else InferenceError(f"the planner ended with {error!r}")
-            self._inbox.put(
-                Failure(str(error) if isinstance(error, ControlError) else f"{type(error).__name__}: {error}")
-            )
+            kind, words = type(error).__name__, words_of(error)
+            told = InferenceError(f"the planner ended with {words_of(error, repr)}")
+            self.error = error if isinstance(error, Exception) else told
+            self._inbox.put(Failure(words if isinstance(error, ControlError) else f"{kind}: {words}"))
 
     def end(self, bell: Bell) -> None:
         """Asks `run` to return after the inference that is under way."""

@@ -23,7 +23,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """image: (H, W, 3) uint8, captured `age` ticks ago."""
+    """An image of a camera. image: (H, W, 3) uint8, RGB, captured `age` ticks ago.
+
+    It is copied when it is read, unless the array is read-only and owns its memory, so that a robot may use its memory
+    again. The same array with the same tick of capture is taken for the same image, and not copied again.
+    """
 
     image: NDArray[np.uint8]
     age: int = 0

@@ -268,18 +268,33 @@ def test_a_camera_that_can_only_be_waited_for_delays_nobody(make: Make) -> None:
     until(lambda: robot.frames()["front"].age >= 2)  # an image grows older until the next
 
 
-def test_what_a_camera_raises_to_who_waits_is_raised_by_the_next_look(make: Make) -> None:
+def test_a_camera_that_can_only_be_waited_for_and_uses_its_memory_again_changes_no_image(make: Make) -> None:
     robot = make("arm_of_tests", {"cameras": WAITING})
     robot.connect()
     camera = robot.device.cameras["front"]
-    camera.error = OSError("unplugged")
+    image = robot.frames()["front"].image
+    camera.newest[:] = 9
+    assert image[0, 0].tolist() == [1, 1, 1]
     camera.come.set()
+    until(lambda: robot.frames()["front"].image[0, 0, 0] == 9)
+    assert image[0, 0].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("error", [OSError("unplugged"), SystemExit("unplugged")], ids=["error", "exit"])
+def test_what_a_camera_raises_to_who_waits_is_raised_by_the_next_look(make: Make, error: Exception) -> None:
+    robot = make("arm_of_tests", {"cameras": WAITING})
+    robot.connect()
+    camera = robot.device.cameras["front"]
+    camera.error = error
+    camera.come.set()
+
+    kind = type(error).__name__
 
     def failed() -> bool:
         try:
             robot.frames()
         except RobotError as error:
-            return "a camera failed (OSError: unplugged)" in str(error)
+            return f"a camera failed ({kind}: unplugged)" in str(error)
         return False
 
     until(failed)

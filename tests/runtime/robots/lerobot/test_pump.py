@@ -32,7 +32,7 @@ class Device:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.sent: list[dict[str, float]] = []
-        self.errors: dict[str, list[Exception]] = {"get_observation": [], "send_action": []}
+        self.errors: dict[str, list[BaseException]] = {"get_observation": [], "send_action": []}
         self.gate = threading.Event()
         self.gate.set()
         self.inside = threading.Event()
@@ -173,6 +173,15 @@ def test_what_the_robot_raises_is_raised_once_by_the_next_call_and_the_pump_goes
     error = failure_of(lambda: rig.pump.write(setpoint(0.0, 1.0))) or until(lambda: failure_of(rig.pump.read))
     assert str(error) == f"the robot failed in {call} (OSError: no answer)"
     assert isinstance(error.__cause__, OSError)
+    rig.pump.write(setpoint(0.0, 4.0))
+    until(lambda: rig.pump.read().state[0] == 4.0)
+
+
+@pytest.mark.parametrize("call", ["get_observation", "send_action"])
+def test_a_driver_that_calls_exit_does_not_end_the_pump_without_a_word(rig: Rig, call: str) -> None:
+    rig.device.errors[call].append(SystemExit("the driver's licence is over"))
+    error = failure_of(lambda: rig.pump.write(setpoint(0.0, 1.0))) or until(lambda: failure_of(rig.pump.read))
+    assert str(error) == f"the robot failed in {call} (SystemExit: the driver's licence is over)"
     rig.pump.write(setpoint(0.0, 4.0))
     until(lambda: rig.pump.read().state[0] == 4.0)
 

@@ -6,7 +6,8 @@
 What is there is given again and again, older each time, until there is a newer one.
 
 Threads: `look` and `close` are the executor's; each `Watch` has a thread of its own.
-Assumes: a camera makes a new array for every image, as LeRobot's do.
+Assumes: nothing of the arrays that a camera gives. A `Watch` copies each image in its own thread, so that a camera that
+uses its memory again cannot change it; what a `Peek` gives is copied when it goes into a message.
 """
 
 import inspect
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.errors import RobotError
+from rollahead.runtime.arrays import unchanging
 from rollahead.runtime.mailbox import Mailbox
 from rollahead.runtime.patience import PATIENCE_S, told
 
@@ -71,8 +73,8 @@ class Watch:
     def __init__(self, camera: Any, first: Image) -> None:
         self._camera = camera
         self._newest: Mailbox[Look] = Mailbox()
-        self._newest.put((first, time.perf_counter()))
-        self._failure: Exception | None = None
+        self._newest.put((unchanging(np.asarray(first)), time.perf_counter()))
+        self._failure: BaseException | None = None
         self._ending = False
         self._thread = threading.Thread(target=self._run, name="rollahead camera", daemon=True)
         self._thread.start()
@@ -94,9 +96,9 @@ class Watch:
         while not self._ending:
             try:
                 image = self._camera.async_read()
-                self._newest.put((image, time.perf_counter()))
+                self._newest.put((unchanging(np.asarray(image)), time.perf_counter()))
             except TimeoutError:
                 continue  # nothing new; what is there grows older
-            except Exception as error:
+            except BaseException as error:  # also what a driver means to end the program with
                 self._failure = error
                 return

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.errors import RobotError
-from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.arrays import FloatArray, frozen, unchanging
 from rollahead.runtime.bell import Bell
 from rollahead.runtime.clock import Clock, MonotonicClock
 from rollahead.runtime.mailbox import Mailbox
@@ -42,7 +42,7 @@ class Rest:
     """An order to come to rest; done: it was tried, with `error` if it failed."""
 
     done: threading.Event = field(default_factory=threading.Event)
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,7 @@ class Failure:
     """What `error` was raised by."""
 
     call: str
-    error: Exception
+    error: BaseException
 
 
 class Pump:
@@ -146,7 +146,7 @@ class Pump:
         self._call = call
         try:
             do()
-        except Exception as error:
+        except BaseException as error:  # also what a driver means to end the program with
             self._failures.put(Failure(call, error))
 
     def _obey(self) -> None:
@@ -158,7 +158,7 @@ class Pump:
         self._call = "send_action"
         try:
             self._hand.rest()
-        except Exception as error:
+        except BaseException as error:
             order.error = error
         order.done.set()
 
@@ -177,8 +177,6 @@ class Pump:
         images = dict(before.images) if before is not None else {}
         for name in self._cameras:
             if name in observed:
-                image = np.array(observed[name])  # a copy: LeRobot's robots may use theirs again
-                image.flags.writeable = False
-                images[name] = image, at_ns
+                images[name] = unchanging(np.asarray(observed[name])), at_ns  # robots may use their arrays again
         state = frozen([float(observed[name]) for name in self._state])
         self._newest.put(Seen(state, at_ns, images))

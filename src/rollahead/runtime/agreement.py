@@ -1,0 +1,69 @@
+"""Whether two readings of a robot in a row agree: a wrong one, as a corrupted packet makes, agrees with no other.
+
+Two readings may differ by twice as far as the robot's limits let it go in a tick, and by some noise.
+
+Threads: the executor's alone. Hot path: all but the constructor.
+"""
+
+import math
+
+import numpy as np
+
+from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.robots import Reading
+from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, names_of
+
+PLAUSIBLE = 2.0  # times as far as its limits let the robot go in a tick
+NOISE = 0.01  # of a range, beside that
+SHARE = 0.05  # of a range, where there is no rate limit
+
+
+class Agreement:
+    """Compares each reading of a robot with the one before."""
+
+    def __init__(self, spec: RobotSpec) -> None:
+        self._apart = _plausible(spec)
+        self._turns = np.array([is_turn(dim) for dim in spec.state], np.bool_)
+        self._before: FloatArray | None = None
+        self._measured_at = 0
+        self._agrees = True  # as far as there is nothing to compare with
+
+    def __call__(self, k: int, reading: Reading) -> bool:
+        """Whether `reading`, of tick `k`, agrees with the one before. One that was measured no later proves nothing by
+        being the same. Phase: hot."""
+        measured_at = k - reading.age
+        if self._before is not None:
+            proves = self._agrees or measured_at > self._measured_at
+            self._agrees = proves and self._close(reading.state, self._before)
+        self._before, self._measured_at = reading.state, measured_at
+        return self._agrees
+
+    def _close(self, state: FloatArray, before: FloatArray) -> bool:
+        apart = np.abs(state - before)
+        around = apart % (2 * math.pi)
+        apart = np.where(self._turns, np.minimum(around, 2 * math.pi - around), apart)
+        return bool((apart <= self._apart).all())
+
+
+def _plausible(spec: RobotSpec) -> FloatArray:
+    """(S,), how far apart two readings that are a tick apart may be; infinite where no limit tells."""
+    names = names_of(spec.state)
+    apart = np.full(len(names), np.inf)
+    for dim in spec.action:
+        if dim.drives is not None:
+            i = names.index(dim.drives)
+            apart[i] = min(apart[i], _most(dim, spec.state[i], spec.period_s))
+    return apart
+
+
+def _most(dim: Dim, state: Dim, period_s: float) -> float:
+    """How far apart two readings of `state`, which `dim` drives, may be."""
+    if dim.kind is Kind.DISCRETE:
+        return math.inf
+    moves = dim if dim.kind is Kind.POSITION else state
+    size = moves.high - moves.low
+    fastest = max(-dim.low, dim.high)
+    speed = {Kind.VELOCITY: fastest, Kind.DELTA: fastest / period_s}.get(dim.kind, dim.rate_limit)
+    if math.isfinite(speed):
+        return PLAUSIBLE * speed * period_s + (NOISE * size if math.isfinite(size) else 0.0)
+    return SHARE * size
