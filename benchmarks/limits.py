@@ -173,8 +173,8 @@ class Axis:
 
 
 class Checker:
-    """Holds a log to the rules. exact: action dimensions whose axis follows exactly; grace: ticks with readings that
-    agree up to which a target may begin anew after a resume or a reset, once."""
+    """Holds a log to the rules. exact: action dimensions whose axis follows exactly; grace: ticks with new
+    readings that agree up to which a target may begin anew after a resume or a reset, once."""
 
     def __init__(
         self, spec: RobotSpec, substeps: int = 1, *, stale_ticks: int = 5, exact: Iterable[str] = (), grace: int = GRACE
@@ -185,6 +185,8 @@ class Checker:
         self._substeps, self._stale_ticks, self._grace = substeps, stale_ticks, grace
         self._seen: deque[Seen] = deque(maxlen=RECENT)
         self._k = 0  # ticks so far
+        self._measured = -1  # when the newest state was measured
+        self._fresh = False  # whether that was read in this tick
         self._sent: tuple[float, ...] | None = None
         self._begins = True  # the next setpoint is the first, or the first after a stop
         self._halted = self._estop = self._latched = self._ending = False
@@ -215,6 +217,8 @@ class Checker:
         if event.values is None or event.age > self._stale_ticks or not all(map(math.isfinite, event.values)):
             return
         self._seen.append((self._k, event.values))
+        measured = self._k - event.age
+        self._fresh, self._measured = measured > self._measured, max(measured, self._measured)
         for axis in self.axes:
             if axis.place is None and axis.state is not None and axis.edges != (-math.inf, math.inf):
                 axis.place = event.values[axis.state]
@@ -222,7 +226,7 @@ class Checker:
     def _order(self, event: Event) -> None:
         if event.order in ("resume", "reset"):
             for axis in self.axes:
-                axis.may = self._grace
+                axis.may = self._grace + bool(self._in_tick)  # the tick before is not over yet
         if event.order == "estop":
             self._estop = self._latched = True
         if event.order == "reset":
@@ -312,9 +316,9 @@ class Checker:
                 beyond(total, axis.dim.high, total) or beyond(-total, -axis.dim.low, total)
             ):
                 self._say("range", axis.dim.name, total, axis.dim.high)
-            if axis.may and self._in_tick and axis.agree(self._seen, self._k):
+            if axis.may and self._in_tick and self._fresh and axis.agree(self._seen, self._k):
                 axis.may -= 1
-        self._in_tick = 0
+        self._in_tick, self._fresh = 0, False
         self._k += 1
 
     def _say(self, rule: str, dim: str, by: float = math.nan, limit: float = math.nan) -> None:
