@@ -114,7 +114,7 @@ class Filming(LoopbackRobot):
 def test_the_first_images_features_are_not_used_again_when_the_camera_uses_its_memory_again() -> None:
     robot, (see, _) = Filming(), vision()
     senses = Senses(robot, Guard(robot.spec, GuardConfig()), 1)
-    senses.look(None)
+    senses.look(0, None)
     made = [see([senses.window(k, "")[0].images])[0] for k in range(3)]
     assert [left[0, 0].item() for left, _ in made] == pytest.approx([0.4, 0.8, 1.2])
     assert [right[0, 0].item() for _, right in made] == pytest.approx([4.0, 8.0, 12.0])

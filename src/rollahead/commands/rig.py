@@ -5,6 +5,7 @@ with rig(config) as driven:
     Realtime(drive, driven.make_robot, ...)
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,14 +13,15 @@ from typing import Any, Protocol
 
 from omegaconf import DictConfig
 
-from rollahead.commands.app import group
+from rollahead.commands.app import console, group
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.robots.registry import make_robot
-from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.spec import Kind, RobotSpec
 from rollahead.sim.task import Task
 from rollahead.sim.world import World
 
 SIMULATED = "sim"
+RATED = (Kind.POSITION, Kind.VELOCITY)  # kinds that a rate limit is for
 RAMP_S = 1.0  # at the start of a real robot, if it is not said otherwise
 
 
@@ -72,9 +74,22 @@ class Real:
     def __init__(self, config: dict[str, Any]) -> None:
         self.make_robot: Callable[[], Robot] = partial(make_robot, **config)
         self.spec = self.make_robot().spec
+        if line := unlimited(self.spec):
+            console().print(line, soft_wrap=True)
 
     def begin(self, seed: int) -> None:
         """Nothing to do."""
+
+
+def unlimited(spec: RobotSpec) -> str:
+    """A line about the targets and velocities of `spec` that have no rate limit; empty if all have one."""
+    free = [dim.name for dim in spec.action if dim.kind in RATED and not math.isfinite(dim.rate_limit)]
+    if not free:
+        return ""
+    return (
+        f"no rate_limit: {', '.join(free)}; nothing limits how fast a plan may move them, nor the jump to a plan that "
+        "comes late: give the robot its limits, as in robot.limits={default: {rate_limit: ...}}"
+    )
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from rollahead.runtime.latency import (
 from rollahead.runtime.mailbox import Box
 from rollahead.runtime.messages import Failure, Result, Sight, Snapshot
 from rollahead.runtime.options import call, check_kind
+from rollahead.runtime.rest_pose import RestPose
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Kind, RobotSpec, mask
@@ -86,7 +87,9 @@ class StrategyConfig:
 class Drive:
     """How a robot is driven, in plain values, so that it can be sent to another process.
 
-    horizon: H, policy rows per chunk; n_obs: observations per request; substeps: setpoints per tick, along `shape`.
+    horizon: H, policy rows per chunk; n_obs: observations per request; substeps: setpoints per tick, along `shape`;
+    cameras: those whose images the planner needs, and that must not be too old, None for all; rest_pose: targets by
+    name that the robot is brought to at the end of a run, before it is let go.
     """
 
     strategy: StrategyConfig
@@ -97,6 +100,8 @@ class Drive:
     guard: GuardConfig = field(default_factory=GuardConfig)
     substeps: int = 1
     shape: str = "linear"
+    cameras: tuple[str, ...] | None = None
+    rest_pose: Mapping[str, float] = field(default_factory=dict)
 
 
 VLASH = StrategyConfig("vlash")
@@ -189,6 +194,8 @@ def make_executor(
         inbox=inbox,
         outbox=outbox,
         sights=sights,
+        cameras=drive.cameras,
+        rest_pose=RestPose(robot.spec, drive.rest_pose) if drive.rest_pose else None,
     )
 
 

@@ -36,6 +36,7 @@ from rollahead.runtime.lookahead import planned_rows
 from rollahead.runtime.mailbox import Box, Mailbox
 from rollahead.runtime.messages import Failure, Made, Observation, Request, Result, Sight, Snapshot
 from rollahead.runtime.patience import told
+from rollahead.runtime.rest_pose import Homing, RestPose
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.senses import Senses
 from rollahead.runtime.servo import Servo
@@ -61,7 +62,7 @@ def nothing() -> None:
 
 class Executor:
     """Runs `strategy` on `robot`. horizon: ticks that a chunk lasts; n_obs: observations in a request; cameras: those
-    whose images must not be too old, None for all that the robot has."""
+    whose images must not be too old, None for all that the robot has; rest_pose: where `go_home` leads."""
 
     def __init__(
         self,
@@ -81,6 +82,7 @@ class Executor:
         outbox: Box[Snapshot] | None = None,
         sights: Box[Sight | Failure] | None = None,
         cameras: Collection[str] | None = None,
+        rest_pose: RestPose | None = None,
     ) -> None:
         spec = robot.spec
         self.inbox: Box[Result | Failure] = Mailbox() if inbox is None else inbox
@@ -116,6 +118,8 @@ class Executor:
         self._starved = False  # whether the last tick was a hold
         self._paused = False
         self._stopped = False  # by an e-stop
+        self._rest_pose = rest_pose
+        self._homing: Homing | None = None
         self._open: Request | None = None
         self._last_request: int | None = None
         self._answered: object = None
@@ -126,7 +130,7 @@ class Executor:
 
     @property
     def at_rest(self) -> bool:
-        """Whether what was sent last moves nothing. Phase: hot."""
+        """Whether what was sent last moves nothing, and nothing else is under way. Phase: hot."""
         last = self._history.last
         return last is None or self._stopped or (self._guard.stands and bool((last == self._hold.still(last)).all()))
 
@@ -172,7 +176,7 @@ class Executor:
             return self._rest(k)
         chunk, row = self._decide(k)
         self._join(chunk, row)
-        action, flags = self._send(k, row, pace, sent, holds=chunk is None)
+        action, flags = self._send(k, row, pace, sent, holds=chunk is None and self._homing is None)
         if action is None:
             return self._overrun(k)
         self._history.append(k, action)
@@ -220,6 +224,19 @@ class Executor:
         """From now on the robot holds what was sent last, in a new hard epoch, and nothing is asked."""
         self._drop()
         self._paused = True
+
+    def go_home(self, k: int) -> int | None:
+        """Leads the paused robot to its rest pose from tick `k` on; the first tick after that. None if there is no
+        pose, or the robot is stopped or cannot be seen."""
+        last = self._history.last
+        if self._rest_pose is None or self._stopped or self._senses.trouble or last is None:
+            return None
+        self._homing = self._rest_pose.way(k, last)
+        return self._homing.stop
+
+    def stay(self) -> None:
+        """Ends the way to the rest pose where the robot is on it."""
+        self._homing = None
 
     def resume(self) -> None:
         """Goes on from what was sent last, in a new hard epoch; or from where the robot is, if that is far from it."""
@@ -293,7 +310,7 @@ class Executor:
         """The chunk that has tick `k`, if any may be used, and what is to be sent: its row, or a hold."""
         covering = () if self._paused or self._senses.trouble else self._timeline.covering(k)
         if not covering:
-            return None, self._discrete.hold(self._next_hold())
+            return None, self._discrete.hold(self._next_hold()) if self._homing is None else self._homing.row(k)
         row = self._timeline.fold(covering, k, k + 1)[0]
         if self._corrector is not None:
             row = self._corrector(row, k, covering[-1], self._senses.seen)

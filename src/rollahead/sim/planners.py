@@ -24,11 +24,13 @@ AUTO: Mapping[str, Any] = {"name": "auto"}  # the sampler that the policy is bes
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """A planner, and what it goes with. horizon: H, policy rows per chunk; n_obs: observations per request."""
+    """A planner, and what it goes with. horizon: H, policy rows per chunk; n_obs: observations per request; cameras:
+    those whose images it needs, by the robot's names."""
 
     planner: Planner
     horizon: int
     n_obs: int = 1
+    cameras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,8 @@ def _policy(
     policy = load_policy(folder, dataset=dataset, robot=robot)
     sizes, own = camera_sizes(folder), brief.strategy
     planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, sizes, own, hurries=hurries)
-    return Planning(planner, policy.spec.horizon, policy.spec.n_obs)
+    cameras = tuple(names.get(camera, camera) for camera in policy.spec.cameras)
+    return Planning(planner, policy.spec.horizon, policy.spec.n_obs, cameras)
 
 
 def make_eye(strategy: StrategyConfig) -> Eye | None:

@@ -231,6 +231,13 @@ def test_a_state_is_one_reading_of_the_bus_by_name_with_the_retries_of_the_robot
     assert arm.device.bus.retries == 2
 
 
+def test_a_read_of_the_bus_is_tried_again_also_where_the_robot_would_not(make: Make) -> None:
+    robot = make("arm_of_tests", {"num_read_retries": 0})
+    robot.connect()
+    robot.read()
+    assert robot.device.bus.retries == 1
+
+
 def test_a_setpoint_is_sent_by_name(arm: LeRobotRobot) -> None:
     arm.write(frozen([55.0, -30.0]))
     assert arm.device.bus.notes == ["write elbow=-30 gripper=55"]

@@ -6,6 +6,7 @@ and Dynamixel motors do, a tick costs one transfer on the bus, and the cameras k
 Threads: the executor's, which the bus belongs to; `rest` runs in one of its own, so that it returns in any case.
 """
 
+import inspect
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -20,6 +21,7 @@ from rollahead.runtime.spec import RobotSpec, names_of
 
 CLOSE = 2.0  # degrees or percent: the most that two readings of an arm that was just connected differ by
 REGISTER = "Present_Position"
+RETRIES = 1
 
 
 def readable(device: Any, spec: RobotSpec, observed: Mapping[str, Any]) -> bool:
@@ -39,9 +41,11 @@ def readable(device: Any, spec: RobotSpec, observed: Mapping[str, Any]) -> bool:
 
 
 def reader(device: Any) -> "partial[Mapping[str, float]]":
-    """Reads the positions by motor, with as many retries as LeRobot's robot would."""
-    retries = getattr(getattr(device, "config", None), "num_read_retries", None)
-    return partial(device.bus.sync_read, REGISTER, **({} if retries is None else {"num_retry": retries}))
+    """Reads the positions by motor, and tries as often again as LeRobot's robot would, but at least once: a corrupted
+    packet is the commonest fault of these buses, and the next one is mostly whole."""
+    told = getattr(getattr(device, "config", None), "num_read_retries", None)
+    takes = "num_retry" in inspect.signature(device.bus.sync_read).parameters
+    return partial(device.bus.sync_read, REGISTER, **({"num_retry": max(told or 0, RETRIES)} if takes else {}))
 
 
 class Apart:

@@ -27,6 +27,8 @@ from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.lerobot.hand import Hand
 from rollahead.runtime.spec import RobotSpec, names_of
 
+SEND, LOOK = "send_action", "get_observation"  # LeRobot's calls
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
@@ -47,9 +49,8 @@ class Rest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failure:
-    """What `error` was raised by."""
+    """What was raised."""
 
-    call: str
     error: BaseException
 
 
@@ -67,8 +68,8 @@ class Pump:
         self._setpoints: Mailbox[FloatArray] = Mailbox()
         self._rests: Mailbox[Rest] = Mailbox()
         self._newest: Mailbox[Seen] = Mailbox()
-        self._failures: Mailbox[Failure] = Mailbox()
-        self._raised: Failure | None = None  # the executor's
+        self._failures: dict[str, Mailbox[Failure]] = {SEND: Mailbox(), LOOK: Mailbox()}
+        self._raised: dict[str, Failure] = {}  # the executor's
         self._taken: FloatArray | None = None  # the pump's, as are the next two
         self._obeyed: Rest | None = None
         self._call = ""
@@ -82,7 +83,7 @@ class Pump:
 
     def read(self) -> Reading:
         """Phase: hot."""
-        self._check()
+        self._check(LOOK)
         seen = self._seen
         return Reading(seen.state, age=self._ticks_since(seen.at_ns))
 
@@ -95,7 +96,7 @@ class Pump:
         """Phase: hot."""
         self._setpoints.put(setpoint)
         self._bell.ring()
-        self._check()
+        self._check(SEND)
 
     def rest(self) -> None:
         """Waits until the robot was told to come to rest; it is told from here if the pump hangs.
@@ -126,20 +127,20 @@ class Pump:
     def _ticks_since(self, at_ns: int) -> int:
         return int((self._clock.now_ns() - at_ns) * 1e-9 * self._spec.rate_hz)
 
-    def _check(self) -> None:
-        """Raises a failure once: what is tried next may go well."""
-        failure = self._failures.peek()
-        if failure is not None and failure is not self._raised:
-            self._raised = failure
-            raise RobotError(f"the robot failed in {failure.call} ({told(failure.error)})") from failure.error
+    def _check(self, call: str) -> None:
+        """Raises a failure of `call` once: what is tried next may go well."""
+        failure = self._failures[call].peek()
+        if failure is not None and failure is not self._raised.get(call):
+            self._raised[call] = failure
+            raise RobotError(f"the robot failed in {call} ({told(failure.error)})") from failure.error
 
     # ---- the pump's -------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._ending:
             self._obey()
-            self._try("send_action", self._send)
-            self._try("get_observation", self._look)
+            self._try(SEND, self._send)
+            self._try(LOOK, self._look)
             self._bell.wait(self._spec.period_s)
 
     def _try(self, call: str, do: Callable[[], None]) -> None:
@@ -147,7 +148,7 @@ class Pump:
         try:
             do()
         except BaseException as error:  # also what a driver means to end the program with
-            self._failures.put(Failure(call, error))
+            self._failures[call].put(Failure(error))
 
     def _obey(self) -> None:
         order = self._rests.peek()
