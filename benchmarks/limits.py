@@ -17,6 +17,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, names_of
 
@@ -50,6 +51,9 @@ class Broken:
     event: int
     by: float = math.nan
     limit: float = math.nan
+
+
+Seen = tuple[int, tuple[float, ...]]  # the tick in which a state was read, and the state
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,33 +98,32 @@ class Axis:
 
     # ---- where it may begin ------------------------------------------------------------------------------------------
 
-    def starts(self, seen: Iterable[Sequence[float]], sent: float | None, setpoint: float) -> list[Past]:
+    def starts(self, seen: Iterable[Seen], sent: float | None, setpoint: float) -> list[Past]:
         """Where it may begin after standing: at rest, where two of the readings `seen` agree; a discrete one where it
         was sent last, or anywhere if nobody knows where it is."""
         if self.moving:
             return [Past(0.0, 0.0)]
         kept = self.dim.kind is Kind.DISCRETE
-        found = [] if self.state is None else self._agreed([state[self.state] for state in seen])
+        found = [] if self.state is None else self._agreed([(tick, state[self.state]) for tick, state in seen])
         found += [sent] if kept and sent is not None else []
         return [Past(at, 0.0) for at in found or ([setpoint] if kept and self.state is None else [])]
 
-    def restarts(self, seen: Iterable[Sequence[float]], sent: float) -> list[Past]:
+    def restarts(self, seen: Iterable[Seen], sent: float) -> list[Past]:
         """Where else it may go on after a resume or a reset: where it was found, if that is far from what was sent."""
         return [past for past in self.starts(seen, None, sent) if not self.moving and abs(past.at - sent) > self.far]
 
-    def agree(self, reads: Sequence[Sequence[float] | None]) -> bool:
-        """Whether the two newest `reads` are both usable and say the same."""
-        found = [None if read is None or self.state is None else read[self.state] for read in reads]
-        return (
-            len(found) == 2 and None not in found and len(self._agreed([one for one in found if one is not None])) == 2
-        )
+    def agree(self, seen: Sequence[Seen], tick: int) -> bool:
+        """Whether the newest two readings, of `tick` and the tick before, say the same."""
+        newest = [(at, state[self.state or 0]) for at, state in seen if at >= tick - 1]
+        return self.state is None or len(self._agreed(newest[-2:])) == 2
 
-    def _agreed(self, found: list[float]) -> list[float]:
-        return [
-            one
-            for i, one in enumerate(found)
-            if any(not beyond(abs(one - other), self.far, one) for j, other in enumerate(found) if i != j)
+    def _agreed(self, found: list[tuple[int, float]]) -> list[float]:
+        """Those whose neighbour is no farther away than it may have gone in the ticks between."""
+        near = [
+            not beyond(abs(one - other), self.far * max(at - then, 1), one)
+            for (then, other), (at, one) in pairwise(found)
         ]
+        return [one for i, (_, one) in enumerate(found) if any(near[max(i - 1, 0) : i + 1])]
 
     # ---- one setpoint ------------------------------------------------------------------------------------------------
 
@@ -170,8 +173,8 @@ class Axis:
 
 
 class Checker:
-    """Holds a log to the rules. exact: action dimensions whose axis follows exactly; grace: ticks with readings that
-    agree up to which a target may begin anew after a resume or a reset, once."""
+    """Holds a log to the rules. exact: action dimensions whose axis follows exactly; grace: ticks with new
+    readings that agree up to which a target may begin anew after a resume or a reset, once."""
 
     def __init__(
         self, spec: RobotSpec, substeps: int = 1, *, stale_ticks: int = 5, exact: Iterable[str] = (), grace: int = GRACE
@@ -180,8 +183,10 @@ class Checker:
         self.axes = [Axis(spec, j, substeps, exact=dim.name in exact) for j, dim in enumerate(spec.action)]
         self.broken: list[Broken] = []
         self._substeps, self._stale_ticks, self._grace = substeps, stale_ticks, grace
-        self._seen: deque[tuple[float, ...]] = deque(maxlen=RECENT)
-        self._reads: deque[tuple[float, ...] | None] = deque(maxlen=2)  # also those that are not usable
+        self._seen: deque[Seen] = deque(maxlen=RECENT)
+        self._k = 0  # ticks so far
+        self._measured = -1  # when the newest state was measured
+        self._fresh = False  # whether that was read in this tick
         self._sent: tuple[float, ...] | None = None
         self._begins = True  # the next setpoint is the first, or the first after a stop
         self._halted = self._estop = self._latched = self._ending = False
@@ -209,11 +214,11 @@ class Checker:
     def _read(self, event: Event) -> None:
         if not self._tick:  # nobody says where ticks begin: each begins with a read
             self._share_out()
-        fails = event.values is None or event.age > self._stale_ticks or not all(map(math.isfinite, event.values))
-        self._reads.append(None if fails else event.values)
-        if fails or event.values is None:
+        if event.values is None or event.age > self._stale_ticks or not all(map(math.isfinite, event.values)):
             return
-        self._seen.append(event.values)
+        self._seen.append((self._k, event.values))
+        measured = self._k - event.age
+        self._fresh, self._measured = measured > self._measured, max(measured, self._measured)
         for axis in self.axes:
             if axis.place is None and axis.state is not None and axis.edges != (-math.inf, math.inf):
                 axis.place = event.values[axis.state]
@@ -221,7 +226,7 @@ class Checker:
     def _order(self, event: Event) -> None:
         if event.order in ("resume", "reset"):
             for axis in self.axes:
-                axis.may = self._grace
+                axis.may = self._grace + bool(self._in_tick)  # the tick before is not over yet
         if event.order == "estop":
             self._estop = self._latched = True
         if event.order == "reset":
@@ -282,7 +287,7 @@ class Checker:
         if self._begins:
             return
         for axis in self.axes:
-            if axis.moving and axis.pasts[0].at != 0:
+            if axis.moving and all(past.at != 0 for past in axis.pasts):
                 self._say("rest", axis.dim.name, axis.pasts[0].at, 0.0)
         self._stand("rest")
 
@@ -298,6 +303,9 @@ class Checker:
                     axis.place += (self._substeps - sent) * axis.pasts[0].at * axis.dt
         if driving and self._tick == "head" and not sent:
             self._stand("idle")
+        if driving and self._tick == "skip":  # in which no step was made
+            for axis in self.axes:
+                axis.pasts += [Past(0.0, 0.0)] if axis.dim.kind is Kind.DELTA else []
         self._share_out()
 
     def _share_out(self) -> None:
@@ -308,9 +316,10 @@ class Checker:
                 beyond(total, axis.dim.high, total) or beyond(-total, -axis.dim.low, total)
             ):
                 self._say("range", axis.dim.name, total, axis.dim.high)
-            if axis.may and self._in_tick and axis.agree(self._reads):
+            if axis.may and self._in_tick and self._fresh and axis.agree(self._seen, self._k):
                 axis.may -= 1
-        self._in_tick = 0
+        self._in_tick, self._fresh = 0, False
+        self._k += 1
 
     def _say(self, rule: str, dim: str, by: float = math.nan, limit: float = math.nan) -> None:
         self.broken.append(Broken(rule, dim, self._n, by, limit))

@@ -291,9 +291,9 @@ def soak(minutes: float = 60.0) -> None:
 
 
 def _growth_mb_per_h(memory_kb: Sequence[float]) -> float:
-    """The slope of memory, a sample every `realtime.SAMPLE_S`, after the first ten minutes, or the first sixth of a
+    """The slope of memory, a sample every `realtime.SAMPLE_S`, after the first ten minutes, or the first half of a
     shorter run."""
-    first = min(round(SETTLED_MIN * 60 / realtime.SAMPLE_S), len(memory_kb) // 6)
+    first = min(round(SETTLED_MIN * 60 / realtime.SAMPLE_S), len(memory_kb) // 2)
     settled = np.array(memory_kb[first:]) / 1024
     hours = np.arange(len(settled)) * realtime.SAMPLE_S / 3600
     return float(np.polyfit(hours, settled, 1)[0]) if len(settled) > 1 else 0.0

@@ -104,7 +104,8 @@ def test_two_readings_have_to_agree_before_anything_is_sent() -> None:
     assert rules(spec, tick(0.0), tick(9.0, 9.0)) == ["begin"]
     assert rules(spec, tick(0.0), tick(1.0, 1.0)) == ["begin"]
     assert rules(spec, tick(0.0), tick(None), tick(0.0, 0.0)) == []
-    assert rules(spec, tick(1.0), tick(9.0), tick(1.0, 1.0)) == []
+    assert rules(spec, tick(1.0), tick(9.0), tick(1.0, 1.0)) == ["begin"]
+    assert rules(spec, tick(1.0), tick(9.0), tick(1.0), tick(1.0, 1.0)) == []
     assert rules(spec, tick(0.0), [Event("head"), Event("read", (0.0,), age=6), Event("write", (0.0,))]) == ["begin"]
 
 

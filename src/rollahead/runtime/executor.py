@@ -354,7 +354,7 @@ class Executor:
                 left_out += 1
                 continue  # too late: the next one is due as well
             asked = self._guard.resting(setpoint) if holds else setpoint
-            allowed, flag = self._guard(asked, trusted.state, trusted.age)
+            allowed, flag = self._guard(asked, trusted.state, trusted.age, eases=not holds)
             self._robot.write(allowed)
             if not went:
                 sent()

@@ -206,9 +206,11 @@ class Guard:
         self._follower.to_zero(self._brakes)
         return np.where(self._brakes, 0.0, held)
 
-    def __call__(self, setpoint: FloatArray, state: FloatArray, age: int = 0) -> tuple[FloatArray, int]:
+    def __call__(
+        self, setpoint: FloatArray, state: FloatArray, age: int = 0, *, eases: bool = True
+    ) -> tuple[FloatArray, int]:
         """(A,), what may be sent when `setpoint` (A,) is asked in `state` (S,), which is `age` ticks old, and the flags
-        of what was done to it. Phase: hot."""
+        of what was done to it. eases: whether the ramp leads there, which is not so for a hold. Phase: hot."""
         setpoint = frozen(setpoint)
         if not self._config.enabled:
             return setpoint, 0
@@ -226,12 +228,12 @@ class Guard:
             return asked, flags
         if self._jumps and (np.abs(np.where(self._deltas, setpoint, setpoint - last)) > self._jump).any():
             return self._refuse(asked, state, age, JUMP)
-        return self._limit(asked, state, age, flags, last)
+        return self._limit(asked, state, age, flags, last, eases)
 
     def _limit(
-        self, asked: FloatArray, state: FloatArray, age: int, flags: int, last: FloatArray
+        self, asked: FloatArray, state: FloatArray, age: int, flags: int, last: FloatArray, eases: bool
     ) -> tuple[FloatArray, int]:
-        ramps = self._ramped < self._ramp
+        ramps = eases and self._ramped < self._ramp
         if ramps:
             asked, flags = frozen(self._inward(self._eased(asked), last)), flags | RAMP
         asked, allowed, limited = self._within(asked, state, age, last)
