@@ -22,6 +22,7 @@ from rollahead.runtime.bell import Bell
 from rollahead.runtime.build import make_executor
 from rollahead.runtime.clock import FakeClock, Grid
 from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.latch import Latch
 from rollahead.runtime.latency import Fixed
 from rollahead.runtime.loop import Loop
 from rollahead.runtime.mailbox import Mailbox
@@ -284,7 +285,7 @@ def play_late(one: Episode, slow: dict[int, float]) -> list[Broken]:
     executor.warm()
     rig.answer = answer
     orders: Mailbox[Orders] = Mailbox()
-    Loop(executor, clock, orders, Bell(), lambda: True, one.substeps).run(Grid(0, one.rate_hz), one.ticks)
+    Loop(executor, clock, Latch(), orders, Bell(), lambda: True, one.substeps).run(Grid(0, one.rate_hz), one.ticks)
     return Checker(one.spec, one.substeps).check(log)
 
 
