@@ -31,7 +31,8 @@ CONNECT, WRITE, STOP, DISCONNECT, READ = range(5)
 @dataclass(frozen=True)
 class Fault:
     """In call number `at` of `part`, and in all later ones, the robot does `how`: raise, hang, dawdle, repeat, nan,
-    kill, exit (the program); in that one alone: hiccup, which is to dawdle once."""
+    kill, exit (the program); in that one alone: hiccup, which is to dawdle once; in every seventh from there: packet,
+    which is to raise."""
 
     part: str
     at: int
@@ -86,7 +87,7 @@ class NotedRobot(NullRobot):
         self._calls[part] += 1
         if fault is None or fault.part != part or call < fault.at:
             return ""
-        if fault.how == "raise":
+        if fault.how == "raise" or (fault.how == "packet" and call % 7 == 0):
             raise OSError(f"no answer to {part}")
         if fault.how in ("hang", "dawdle") or (fault.how == "hiccup" and call == fault.at):
             threading.Event().wait(None if fault.how == "hang" else DAWDLE_S)
@@ -141,6 +142,29 @@ class FilmedRobot(NotedRobot):
         return {
             camera.name: Frame(np.full((camera.height, camera.width, 3), level, np.uint8)) for camera in FILMED.cameras
         }
+
+
+class FrozenRobot(FilmedRobot):
+    """Its first camera gives no new image from read number `at` on."""
+
+    def __init__(self, notes: Ring, at: int) -> None:
+        super().__init__(notes)
+        self._at = at
+
+    def frames(self) -> Mapping[str, Frame]:
+        """The first camera's image is as old as it is."""
+        frames = super().frames()
+        return {**frames, "top": replace(frames["top"], age=max(self._calls["read"] - self._at, 0))}
+
+
+class ShuffledRobot(NotedRobot):
+    """In any process but the one that it was first made in, it names its dimensions the other way round, as a driver
+    does that lists them from a set."""
+
+    def __init__(self, notes: Ring, at_home: int) -> None:
+        here = os.getpid() == at_home
+        spec = SPEC if here else replace(SPEC, action=SPEC.action[::-1], state=SPEC.state[::-1])
+        super().__init__(notes, spec=spec)
 
 
 class OddRobot(FilmedRobot):

@@ -13,7 +13,7 @@ from rollahead.runtime.bell import Bell
 from rollahead.runtime.build import Drive, StrategyConfig, make_executor
 from rollahead.runtime.clock import FakeClock, Grid
 from rollahead.runtime.delay import DelayEstimator
-from rollahead.runtime.guard import GuardConfig
+from rollahead.runtime.guard import Flag, GuardConfig
 from rollahead.runtime.latch import Latch
 from rollahead.runtime.loop import DEAD, Loop
 from rollahead.runtime.mailbox import Mailbox
@@ -513,6 +513,59 @@ def test_a_worker_that_is_gone_is_noticed_within_a_tick() -> None:
     assert status[5] is TickStatus.OK
     assert status[6] is TickStatus.PAUSED
     assert stage.executor.failure is DEAD
+
+
+# ---- after starvation -----------------------------------------------------------------------------------------------
+
+FREE = RobotSpec((Dim("x", drives="x"),), (Dim("x"),), RATE_HZ)  # without a rate limit
+STEP = 0.1  # from row to row
+
+
+def starved(strategy: str, ramp_s: float, late: int = 12) -> FloatArray:
+    """What is sent where rows count from the observation, lead on by STEP a tick, and one inference takes very long."""
+    robot, trace = LoopbackRobot(FREE), Trace(FREE, 200)
+    drive = Drive(StrategyConfig(strategy, s=4), horizon=20, guard=GuardConfig(ramp_s=ramp_s))
+    executor = make_executor(drive, robot, DelayEstimator(fixed=2), trace)
+    taken: object = None
+    due = 0
+    for k in range(80):
+        executor.observe(k)
+        snapshot = executor.outbox.peek()
+        request = None if snapshot is None else snapshot.request
+        if request is not None and request is not taken:
+            taken, due = request, k + (2 if k < 30 else late)
+        if request is not None and k >= due:
+            rows = frozen(STEP * (request.tick + np.arange(20.0))[:, None])
+            executor.inbox.put(Result(request, rows, k, frozen([0.0]), 2.0))
+        executor.act(k)
+    return np.array([sent[0] for sent in robot.sent])
+
+
+@pytest.mark.parametrize("strategy", ["naive", "ensemble"])
+@pytest.mark.parametrize("late", [18, 19])
+def test_after_starvation_a_plan_that_is_far_ahead_is_reached_by_the_ramp(strategy: str, late: int) -> None:
+    jumps = np.abs(np.diff(starved(strategy, 0.0, late)[5:]))
+    assert jumps.max() >= 5 * STEP  # the rows of the hold, in one tick
+    eased = np.abs(np.diff(starved(strategy, 1.0, late)[15:]))
+    assert eased.max() <= 4 * STEP + 1e-9
+
+
+def test_a_hold_that_the_plan_goes_on_from_is_followed_by_no_ramp() -> None:
+    """As with `sync`, which holds before every chunk."""
+    robot, trace = LoopbackRobot(FREE), Trace(FREE, 200)
+    drive = Drive(StrategyConfig("sync", s=4), horizon=8, guard=GuardConfig(ramp_s=0.5))
+    executor = make_executor(drive, robot, DelayEstimator(fixed=2), trace)
+    for k in range(60):
+        executor.observe(k)
+        snapshot = executor.outbox.peek()
+        request = None if snapshot is None else snapshot.request
+        if request is not None and k >= request.tick + 3:
+            rows = robot.read().state + STEP * np.arange(8.0)[:, None]
+            executor.inbox.put(Result(request, frozen(rows), k, frozen([0.0]), 2.0))
+        executor.act(k)
+    holds = trace.ticks["status"] == TickStatus.UNDERRUN
+    assert holds[10:].sum() > 10
+    assert not any(flags & Flag.RAMP for flags in trace.ticks["guard"].tolist()[15:])
 
 
 # ---- the rest pose --------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from noted import BRIGHT, CONNECT, DISCONNECT, SPEC, STOP, WRITE, Fault, FilmedRobot, NotedRobot, Notes
+from noted import (
+    BRIGHT,
+    CONNECT,
+    DISCONNECT,
+    SPEC,
+    STOP,
+    WRITE,
+    Fault,
+    FilmedRobot,
+    FrozenRobot,
+    NotedRobot,
+    Notes,
+    ShuffledRobot,
+)
 from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError
 from rollahead.runtime import isolation as isolations
 from rollahead.runtime import realtime, watchdog
@@ -520,7 +534,9 @@ def test_a_write_that_raises_is_followed_by_a_stop(isolation: str) -> None:
 def test_a_state_that_is_nan_for_too_long_ends_in_a_hold_and_then_an_estop_and_says_so(isolation: str) -> None:
     run = Run(isolation, Fault("read", 12, "nan"), guard=GuardConfig(give_up_ticks=6))
     with (
-        pytest.raises(RobotError, match=r"for the state had NaN or infinity, .* after 6 ticks in a row .*give_up_ticks"),
+        pytest.raises(
+            RobotError, match=r"for the state had NaN or infinity, .* after 6 ticks in a row .*give_up_ticks"
+        ),
         run.runtime as runtime,
     ):
         runtime.start()
@@ -536,12 +552,53 @@ def test_a_state_that_repeats_itself_while_the_robot_should_move_is_stale(isolat
     moving = [np.linspace(0, 1, H)[:, None] * [1, 0] + 0.001 * n for n in range(30)]
     run.planner.at = {n: partial(moving.__getitem__, n) for n in range(30)}
     with (
-        pytest.raises(RobotError, match=r"for the state repeated itself for 3 ticks .guard.frozen_ticks., after 6 ticks"),
+        pytest.raises(
+            RobotError, match=r"for the state repeated itself for 3 ticks .guard.frozen_ticks., after 6 ticks"
+        ),
         run.runtime as runtime,
     ):
         runtime.start()
         runtime.wait(60)
     assert TickStatus.STALE in run.status
+
+
+@BOTH
+@pytest.mark.parametrize("seen, ends", [(None, True), (("top",), True), (("wrist",), False), ((), False)])
+def test_a_camera_that_freezes_ends_in_a_hold_and_an_estop_if_the_planner_sees_it(
+    isolation: str, seen: tuple[str, ...] | None, ends: bool
+) -> None:
+    notes, planner = Notes(), Planner()
+    guard = GuardConfig(image_stale_ticks=5, give_up_ticks=6)
+    drive = Drive(StrategyConfig("vlash", s=4, d=2), H, guard=guard, cameras=seen)
+    runtime = Realtime(drive, partial(FrozenRobot, notes.ring, 14), ScriptedPlanner(planner), isolation=isolation)
+    words = r"the image of top was 11 ticks old, and the limit is 5 .guard.image_stale_ticks., after 6 ticks in a row"
+    with pytest.raises(RobotError, match=words) if ends else nullcontext(), runtime:
+        runtime.run(0.8)
+    status = [TickStatus(int(status)) for status in runtime.trace.ticks["status"]]
+    assert (TickStatus.STALE in status) == ends
+    assert (TickStatus.ESTOP in status) == ends
+    assert not ends or notes.sent[-1][1] == 0.0  # v was braked
+
+
+def test_a_robot_that_names_its_joints_in_another_order_in_the_executors_process_is_refused() -> None:
+    notes = Notes()
+    make = partial(ShuffledRobot, notes.ring, os.getpid())
+    drive = Drive(StrategyConfig("vlash", s=4, d=2), H)
+    runtime = Realtime(drive, make, ScriptedPlanner(Planner()), isolation="process")
+    with pytest.raises(ConfigError, match=r"has action v, x the second time and x, v the first"), runtime:
+        runtime.run(0.4)
+    assert notes.order == []  # not even connected
+
+
+@BOTH
+def test_a_corrupted_packet_now_and_then_is_a_stale_tick_and_nothing_else(isolation: str) -> None:
+    run = Run(isolation, Fault("read", 7, "packet"))
+    with run.runtime as runtime:
+        runtime.run(0.6)
+    assert run.status.count(TickStatus.STALE) >= 3
+    assert TickStatus.OK in run.status[-10:]
+    assert TickStatus.ESTOP not in run.status
+    run.at_rest()
 
 
 def test_a_read_that_hangs_in_a_thread_has_the_robot_stopped_from_another() -> None:
