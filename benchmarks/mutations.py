@@ -81,8 +81,9 @@ MUTATIONS = (
         "test_servo.py",
     ),
     Mutation(
-        "what hangs is not noticed", "realtime.py", "now - since > limit_s", "now - since > 1e9", "test_realtime.py"
+        "an interrupt breaks off what closes", "interrupts.py", "or _protected(frame)", "or False", "test_interrupts.py"
     ),
+    Mutation("what hangs is not noticed", "watchdog.py", "stalled_s > limit_s", "stalled_s > 1e9", "test_watchdog.py"),
     Mutation(
         "an injected latency ends a tick late",
         "worker.py",

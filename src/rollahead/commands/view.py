@@ -99,7 +99,10 @@ def watching(console: Console, title: str, rate_hz: float, *, view: bool) -> Ite
 
 def _in_front(console: Console) -> bool:
     """Whether what is drawn does not fall into what another program shows."""
-    return keys.foreground(console.file.fileno())
+    try:
+        return keys.foreground(console.file.fileno())
+    except OSError:  # no file at all
+        return True
 
 
 def lines(figures: Mapping[str, Any], rate_hz: float) -> dict[str, str]:

@@ -315,8 +315,8 @@ class Realtime:
         meanwhile."""
         self._close()
         came, failure = self._interrupts.taken(), None if self._raised else self._failed()
+        self._raised = self._raised or failure is not None
         if failure is not None and failure is not error:
-            self._raised = True
             if came is not None or not isinstance(error, Exception):
                 raise failure
             error.add_note(f"and after that: {failure}")
