@@ -308,11 +308,19 @@ def test_a_stop_brings_the_robot_to_rest_from_the_very_next_tick(at: int) -> Non
     assert stage.robot.sent == [] or stage.robot.sent[-1][1] == 0.0
 
 
-def test_coming_to_rest_takes_a_second_at_most() -> None:
-    slow = RobotSpec((SPEC.action[0], Dim("v", kind=Kind.VELOCITY, rate_limit=0.1)), SPEC.state, RATE_HZ)
+@pytest.mark.parametrize("rate, ticks, rests_in", [(10.0, 20, 2), (1.0, 30, 20), (0.5, 20, 19), (0.25, 100, None)])
+def test_coming_to_rest_takes_as_long_as_the_limits_need_and_four_seconds_at_most(
+    rate: float, ticks: int, rests_in: int | None
+) -> None:
+    stage = Stage(spec=replace(SPEC, action=(SPEC.action[0], replace(SPEC.action[1], rate_limit=rate))))
+    status = stage.run(ticks)
+    assert len(status) == ticks + (rests_in or 4 * RATE_HZ)
+    assert (stage.robot.sent[-1][1] == 0.0) == (rests_in is not None)
+
+
+def test_coming_to_rest_takes_a_second_if_no_limit_says_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage()
-    stage.robot.spec = slow
-    stage.executor._hold = type(stage.executor._hold)(slow)
+    monkeypatch.setattr(type(stage.executor), "at_rest", property(lambda self: False))
     assert len(stage.run(6)) == 6 + RATE_HZ
 
 

@@ -9,10 +9,6 @@ real time the first setpoint does, since it is what is due. Either way the snaps
 
 Where the servo rate is above the policy rate, the action is sent as several setpoints, each at its time in the tick.
 
-What is sent goes on from what was sent before, with its speed, across every epoch. It begins where the robot is
-measured only at the start, after an e-stop, and in dimensions where the robot is found far from its target; two
-readings must agree on where that is.
-
 Threads: everything belongs to the executor thread, but `inbox` is written and `outbox` read by the worker, and `sights`
 written by the lookout, if there is one.
 Hot path: `tick` and `skip` take no lock, read no clock, log nothing and never call torch.
@@ -21,7 +17,6 @@ Hot path: `tick` and `skip` take no lock, read no clock, log nothing and never c
 from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rollahead.errors import RobotError
 from rollahead.runtime.arrays import FloatArray, unknown
@@ -43,8 +38,8 @@ from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Kind, mask
 from rollahead.runtime.strategy import Strategy
 from rollahead.runtime.trace import Outcome, TickStatus, Trace, inference_record
+from rollahead.runtime.whereabouts import Whereabouts
 
-DOUBTS = 3  # looks at the robot after a resume or a reset in which two in a row must agree that it is elsewhere
 LEAP = 4.0  # times the longest step of a chunk: a row farther from what was sent last is reached by the ramp
 
 Pace = Callable[[int], bool]  # returns when setpoint j of the tick is due; whether the one after it is not yet so
@@ -105,15 +100,13 @@ class Executor:
         self._history = History(2 * horizon, len(spec.action))
         self._no_rows = self._history.tail(0)
         self._senses = Senses(robot, self._guard, n_obs, cameras)
+        self._whereabouts = Whereabouts(spec, self._hold, self._senses)
         self._timeline = Timeline(fold=strategy.fold)
         self._observations: tuple[Observation, ...] = ()  # of the tick published last
         self._seed = seed
         self._task = task
         self._epoch = 0
         self.halted: str | None = None  # why the executor itself has stopped the robot, until a reset
-        self._everywhere = np.ones(len(spec.action), np.bool_)
-        self._anew: NDArray[np.bool_] | None = self._everywhere  # (A,), what begins where the robot is measured
-        self._doubts = 0  # looks left that may find the robot far from where it was sent
         self._ramp = True  # no row of a chunk was sent in this epoch yet
         self._starved = False  # whether the last tick was a hold
         self._paused = False
@@ -158,7 +151,7 @@ class Executor:
         self._senses.look(k, self._history.last)
         if self._senses.blind_ticks >= self._give_up_ticks:
             self._halt()
-        self._locate()
+        self._whereabouts.look(self._history.last)
         sight = self.sights.peek()
         if isinstance(sight, Failure) and self.failure is None:
             self._give_up(sight)
@@ -173,7 +166,7 @@ class Executor:
     def act(self, k: int, pace: Pace = at_once, sent: Sent = nothing) -> TickStatus:
         """Sends the action of tick `k`. Phase: hot."""
         self._accept(k)
-        if self._stopped or not self._located:
+        if self._stopped or not self._whereabouts.known:
             sent()
             return self._rest(k)
         chunk, row = self._decide(k)
@@ -182,7 +175,7 @@ class Executor:
         if action is None:
             return self._overrun(k)
         self._history.append(k, action)
-        self._anew = None
+        self._whereabouts.sent()
         status = self._status(chunk)
         self._record(k, status, action, chunk, flags)
         return status
@@ -220,7 +213,7 @@ class Executor:
             self._stopped = True
             self._homing = None
             self._drop()
-            self._anew, self._doubts = self._everywhere, 0
+            self._whereabouts.lose()
             self._robot.stop()
 
     def pause(self) -> None:
@@ -244,13 +237,13 @@ class Executor:
     def resume(self) -> None:
         """Goes on from what was sent last, in a new hard epoch; or from where the robot is, if that is far from it."""
         self._drop()
-        self._doubts = DOUBTS if self._anew is None else 0
+        self._whereabouts.doubt()
         self._paused = False
 
     def reset(self) -> None:
         """A hard epoch: all chunks, requests and results in flight are dropped, and the robot holds. Ends an e-stop."""
         self._drop()
-        self._doubts = DOUBTS if self._anew is None else 0
+        self._whereabouts.doubt()
         self._stopped = False
         self.halted = None
 
@@ -287,23 +280,6 @@ class Executor:
         except Exception as error:
             raise RobotError(f"{self.halted}, and did not stop ({told(error)})") from error
 
-    def _locate(self) -> None:
-        """Finds out, once two readings agree, whether the robot is far from where it was sent. If they do not soon, it
-        counts as where it was sent."""
-        if not self._doubts:
-            return
-        self._doubts -= 1
-        last, senses = self._history.last, self._senses
-        if last is not None and senses.steady and not senses.trouble:
-            self._doubts = 0
-            self._anew = self._hold.far(senses.seen.state, last)
-
-    @property
-    def _located(self) -> bool:
-        """Whether it is known where what is sent begins."""
-        senses = self._senses
-        return senses.ever and (self._anew is None or (senses.steady and not senses.trouble))
-
     def _new_epoch(self) -> None:
         self._epoch += 1
         self._open = None
@@ -328,8 +304,9 @@ class Executor:
     def _join(self, chunk: Chunk | None, row: FloatArray) -> None:
         """What begins anew does so from what a hold would send; at the first row of an epoch, and at one that leaps
         after a hold, the ramp begins."""
-        if self._anew is not None:
-            self._guard.rejoin(self._next_hold(), self._anew)
+        anew = self._whereabouts.anew
+        if anew is not None:
+            self._guard.rejoin(self._next_hold(), anew)
         if chunk is not None and (self._ramp or (self._starved and self._leaps(chunk, row))):
             self._guard.ease()
             self._ramp = False
@@ -445,13 +422,7 @@ class Executor:
 
     def _next_hold(self) -> FloatArray:
         """(A,), what a hold now sends."""
-        last = self._history.last
-        if last is None:
-            return self._hold.first(self._senses.seen.state, None)
-        held = self._hold.rows(last, 1)[0]
-        if self._anew is None:
-            return held
-        return np.where(self._anew, self._hold.first(self._senses.seen.state, last), held)
+        return self._whereabouts.hold(self._history.last)
 
     def _record(self, k: int, status: TickStatus, action: FloatArray, chunk: Chunk | None, guard: int = 0) -> None:
         asked = -1 if self._open is None else self._open.tick
