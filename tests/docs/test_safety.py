@@ -10,7 +10,7 @@ PAGE = (ROOT / "docs" / "safety.md").read_text()
 NAMED = [words for words in re.findall(r"\*([^*]+)\*", PAGE.replace("**", "")) if len(words.split()) > 3]
 TESTS = [
     name.replace("_", " ")
-    for path in (ROOT / "tests" / "runtime").rglob("test_*.py")
+    for path in (ROOT / "tests").rglob("test_*.py")
     for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
 ]
 
