@@ -105,3 +105,20 @@ def test_an_order_that_an_exception_interrupts_is_given_with_the_next() -> None:
         writer.give(interrupted)
     writer.give(set_task)
     assert box.peek() == Orders(estops=1, latched=True, task="x")
+
+
+def test_an_order_that_comes_while_another_is_put_is_put_as_well() -> None:
+    """As one of a signal handler that interrupts the very thread that puts."""
+
+    class Interrupted(Mailbox[Orders]):
+        def put(self, message: Orders) -> None:
+            if message.estops == 1:
+                writer.give(estop)
+            super().put(message)
+
+    box = Interrupted()
+    writer = OrderWriter(box, Orders())
+    writer.give(estop)
+    orders = box.peek()
+    assert orders is not None
+    assert orders.estops == 2
