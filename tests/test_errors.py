@@ -31,11 +31,12 @@ from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
 from rollahead.runtime.recommend import Setting, recommend
 from rollahead.runtime.records import read_parquet
+from rollahead.runtime.rest_pose import RestPose
 from rollahead.runtime.robots.loopback import NullRobot
 from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback
 from rollahead.runtime.run_folder import TICKS, RunFolder
 from rollahead.runtime.servo import Servo
-from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, map_by_name
+from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, check_same, map_by_name
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.steps import StepConfig, StepTest
 from rollahead.runtime.trigger import Every, Overlap
@@ -157,6 +158,17 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "s of every": (lambda folder: Every(0), ("0",)),
     "overlap": (lambda folder: Overlap(-2), ("-2",)),
     "window": (lambda folder: DelayEstimator(window=0), ("window", "0")),
+    "an image limit": (lambda folder: GuardConfig(image_stale_ticks=-5), ("image_stale_ticks", "-5")),
+    "no such rest": (lambda folder: RestPose(lagging(), {"wrst": 0.0}), ("rest_pose", "'wrst'", "'wrist'")),
+    "a rest out of range": (lambda folder: RestPose(lagging(high=2.0), {"wrist": 3.0}), ("wrist", "3.0", "2")),
+    "a robot made otherwise": (
+        lambda folder: check_same(lagging(), driving("shoulder_pos")(folder)),
+        ("wrist", "shoulder"),
+    ),
+    "a robot with other limits": (
+        lambda folder: check_same(lagging(high=2.0), lagging()),
+        ("limits", "same each time"),
+    ),
     "quantile": (lambda folder: DelayEstimator(quantile=1.5), ("quantile", "1.5")),
     "fixed delay": (lambda folder: DelayEstimator(fixed=-4), ("-4",)),
     "latency": (lambda folder: Latency(5, 3), ("5", "3")),

@@ -33,7 +33,7 @@ class RestPose:
             low, high = dims[name].low, dims[name].high
             if not (isinstance(target, int | float) and low <= target <= high):
                 raise ConfigError(
-                    f"rest_pose puts {name} at {target}, and its range is {low:g} to {high:g}; stay inside"
+                    f"rest_pose puts {name} at {target}, and its range is {low:g} to {high:g}; keep it inside"
                 )
         names = names_of(spec.action)
         self._where = np.array([name in targets for name in names], np.bool_)

@@ -230,10 +230,10 @@ def check_same(made: RobotSpec, told: RobotSpec) -> None:
         if theirs != ours:
             raise ConfigError(
                 f"the robot was made twice, and has {what} {', '.join(theirs) or 'nothing'} the second time and "
-                f"{', '.join(ours) or 'nothing'} the first; let it name them in the same order each time"
+                f"{', '.join(ours) or 'nothing'} the first; make it name them in the same order each time"
             )
     if made != told:
         raise ConfigError(
-            "the robot was made twice, with other units, limits or another rate the second time; let its spec be the "
+            "the robot was made twice, with other units, limits or another rate the second time; make its spec the "
             "same each time"
         )
