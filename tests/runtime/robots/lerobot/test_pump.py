@@ -175,8 +175,7 @@ def call_of(rig: Rig, call: str) -> Callable[[], object]:
 @pytest.mark.parametrize("call", ["get_observation", "send_action"])
 def test_what_the_robot_raises_is_raised_once_where_it_matters_and_the_pump_goes_on(rig: Rig, call: str) -> None:
     rig.device.errors[call].append(OSError("no\nanswer"))
-    rig.pump.write(setpoint(0.0, 1.0))
-    error = until(lambda: failure_of(call_of(rig, call)))
+    error = failure_of(lambda: rig.pump.write(setpoint(0.0, 1.0))) or until(lambda: failure_of(call_of(rig, call)))
     assert str(error) == f"the robot failed in {call} (OSError: no answer)"
     assert isinstance(error.__cause__, OSError)
     rig.pump.write(setpoint(0.0, 4.0))
@@ -186,8 +185,7 @@ def test_what_the_robot_raises_is_raised_once_where_it_matters_and_the_pump_goes
 @pytest.mark.parametrize("call", ["get_observation", "send_action"])
 def test_a_driver_that_calls_exit_does_not_end_the_pump_without_a_word(rig: Rig, call: str) -> None:
     rig.device.errors[call].append(SystemExit("the driver's licence is over"))
-    rig.pump.write(setpoint(0.0, 1.0))
-    error = until(lambda: failure_of(call_of(rig, call)))
+    error = failure_of(lambda: rig.pump.write(setpoint(0.0, 1.0))) or until(lambda: failure_of(call_of(rig, call)))
     assert str(error) == f"the robot failed in {call} (SystemExit: the driver's licence is over)"
     rig.pump.write(setpoint(0.0, 4.0))
     until(lambda: rig.pump.read().state[0] == 4.0)
