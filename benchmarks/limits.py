@@ -87,7 +87,7 @@ class Axis:
         self.j = j
         self.state = None if state is None else spec.state.index(state)
         self.moving = dim.kind in MOVING
-        self.dt, self.substeps = dt, substeps
+        self.dt = dt
         self.rate, self.accel = share * dim.rate_limit * dt, share * dim.accel_limit * dt**2
         self.jump = share * dim.jump_limit
         edges = (state.low, state.high) if state is not None and bounded else (-math.inf, math.inf)

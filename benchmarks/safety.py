@@ -17,20 +17,20 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from functools import partial
-from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks import realtime
 from benchmarks.episodes import T, episode, play
 from benchmarks.figures import record, row
+from benchmarks.signal_trials import drawn, trial
 from rollahead.errors import ControlError
 from rollahead.runtime.build import Drive, StrategyConfig
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.records import read_parquet
 from rollahead.runtime.robots import Reading
 from rollahead.runtime.robots.loopback import NullRobot
 from rollahead.runtime.shared import Ring
@@ -151,11 +151,10 @@ def _dead_ns(pid: int) -> int:
 def signals(trials: float = 200, seed: float = 0) -> None:
     """Counts trials, with one or two signals at random moments, in which the robot was not brought to rest, stopped and
     disconnected, or the user not told. Both isolations in turn."""
-    drawn = import_module("benchmarks.signal_trials")
     failed = Counter[str]()
     for n in range(int(trials)):
         isolation = ISOLATIONS[n % 2]
-        outcome = drawn.trial(*drawn.drawn(int(seed) + n, isolation))
+        outcome = trial(*drawn(int(seed) + n, isolation))
         failed[isolation] += not outcome.safe
     command = f"{COMMAND} signals trials={trials:g} seed={seed:g}"
     goal = "<= 0"
@@ -255,14 +254,9 @@ def _driving_since_s(folder: Path, program: "subprocess.Popen[bytes]") -> float:
 
 def _last_tick_s(folder: Path) -> float:
     """Time in s at which the last tick began that can be read from the run's folder; 0 if there is none."""
-    name = "rollahead.runtime.records"
-    try:
-        read: Callable[..., Any] = import_module(name).read_parquet
-    except ModuleNotFoundError:
-        read = import_module("rollahead.runtime.trace").read_parquet
     run = next(folder.rglob("ticks.*")).parent
     with suppress(ControlError):
-        began_ns = read(run / TABLE, columns=["began_ns"])["began_ns"].to_numpy()
+        began_ns = read_parquet(run / TABLE, columns=["began_ns"])["began_ns"].to_numpy()
         return float(began_ns.max(initial=0)) / 1e9
     return 0.0
 

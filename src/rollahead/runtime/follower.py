@@ -37,7 +37,6 @@ class Follower:
         self._limited = np.isfinite(change)
         self._w = np.where(self._limited, change, 1.0)
         self._low, self._high = np.broadcast_to(low, rate.shape), np.broadcast_to(high, rate.shape)
-
         self._rates: list[float] = rate.tolist()
         self._changes: list[float] = change.tolist()
         ends = zip(change.tolist(), self._low.tolist(), self._high.tolist(), strict=True)

@@ -99,7 +99,7 @@ class SnapshotCodec:
         slot["request"] = (NEVER,) * len(_REQUEST) if asked is None else _numbers(asked)
 
     def _write_observation(self, place: Any, seen: Observation) -> None:
-        place["tick"], place["state_age"], place["task"] = seen.tick, seen.state_age, encoded(seen.task)
+        place["tick"], place["state_age"], place["task"] = seen.tick, seen.state_age, seen.task.encode()
         place["state"], place["environment"] = seen.state, seen.environment
         for i, camera in enumerate(self.cameras):
             image = seen.images.get(camera.name)
