@@ -1,8 +1,8 @@
-"""Random episodes of the whole executor in simulated time, and a player that logs what the robot saw.
+"""Random episodes of the executor in simulated time, and a player that logs what is done to the robot.
 
-An episode is plain values: a robot, how its axes follow, the rows that are planned, when results arrive, and what
-happens. `episode` makes one from a function that chooses, so that hypothesis and a seeded generator make the same kind.
-The player drives the executor that `rollahead.runtime.build.make_executor` makes, as the loop in real time does.
+An episode is described by plain values: the robot, how its axes follow, the planned rows, when results arrive, and
+orders and faults. `episode` draws one with a function `choose`, from hypothesis or from a seeded generator. The player
+drives an executor from `rollahead.runtime.build.make_executor`, as the loop in real time does.
 """
 
 import math
@@ -31,12 +31,13 @@ from rollahead.runtime.trace import Trace
 
 T = TypeVar("T")
 HORIZON = 8
-NEVER = 10_000  # ticks: a result that does not come any more
-REST_TICKS = 600  # in which every robot here can come to rest
+NEVER = 10_000  # latency in ticks of a result that never arrives
+REST_TICKS = 600  # time limit for coming to rest, enough for every robot here
 NONE = math.inf  # no limit
-LAG, SAG = 0.3, 0.15  # of a gap, what a lagging axis closes in a setpoint; how far below its target a loaded one stands
-WRONG, OFF = 10.0, 1.0  # a wrong reading: so many times too big, and a bit
-PUSHED = 0.8  # how far a person moves it
+LAG = 0.3  # share of the distance to its target that a lagging axis moves per setpoint
+SAG = 0.15  # how far below its target a loaded axis stands
+WRONG, OFF = 10.0, 1.0  # factor and offset of a wrong reading
+PUSHED = 0.8  # how far a person pushes the robot
 SETTINGS = (  # strategy, s, d
     ("vlash", 4, 2),
     ("sync", 4, 0),
@@ -48,7 +49,8 @@ SETTINGS = (  # strategy, s, d
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """What is planned for an axis: `size` times a shape of the tick. differ: by how much two inferences do."""
+    """The planned values of an axis: `size` times a periodic shape of the tick. period: in ticks; differ: amplitude of
+    an offset that differs from inference to inference."""
 
     shape: str
     size: float
@@ -70,8 +72,8 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """An action dimension, where its state is at first and how it follows: `exact`, `lag`, `sag` (lag, and a load).
-    edge: of its state, either way."""
+    """An action dimension and the axis that it drives. start: first position of the axis; follows: `exact`, `lag`, or
+    `sag` (lag, under a load); edge: the range of the axis is -edge to edge."""
 
     dim: Dim
     wave: Wave
@@ -81,7 +83,7 @@ class Joint:
 
     @property
     def state(self) -> Dim:
-        """What it moves."""
+        """The state dimension that it drives."""
         return Dim(str(self.dim.drives), low=-self.edge, high=self.edge)
 
     @property
@@ -92,8 +94,9 @@ class Joint:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """ages: of readings, in turn; arrivals: the ticks that inferences take, in turn; orders, glitches: (tick, what), at
-    whose head it happens; a glitch is of the one read: `big`, `nan`, `raise`."""
+    """An episode, as plain values. setting: strategy, s, d; ages: ages of the readings in ticks, cycled; arrivals:
+    latencies of the inferences in ticks, cycled; orders: (tick, order or `push`), at the head of the tick; glitches:
+    (tick, `big`, `nan` or `raise`), faults of the reading of that tick; skipped: ticks that are not sent."""
 
     joints: tuple[Joint, ...]
     ticks: int = 30
@@ -111,13 +114,13 @@ class Episode:
 
     @property
     def spec(self) -> RobotSpec:
-        """Of the robot."""
+        """The spec of the robot."""
         action = tuple(joint.dim for joint in self.joints)
         return RobotSpec(action, tuple(joint.state for joint in self.joints), self.rate_hz)
 
     @property
     def drive(self) -> Drive:
-        """How it is driven."""
+        """The configuration of the executor."""
         name, s, d = self.setting
         return Drive(
             StrategyConfig(name, s=s, d=d),
@@ -130,16 +133,17 @@ class Episode:
 
     @property
     def exact(self) -> tuple[str, ...]:
-        """The actions that have to stay within the range of their states."""
+        """Names of the action dimensions that must stay within the range of the state that they drive."""
         return tuple(joint.dim.name for joint in self.joints if joint.edged)
 
     def sample(self, seed: int, n: int) -> Latency:
-        """The latency model: of the `n`-th inference."""
+        """The latency of the `n`-th inference; makes the episode a latency model."""
         return Latency(0, self.arrivals[n % len(self.arrivals)])
 
 
 class Rig:
-    """A simulated robot that tells `log` what is done to it. Its axes move as setpoints come, a dt for each."""
+    """A simulated robot that reports each call to `log`. Each setpoint moves the axes by one setpoint period. clock:
+    gives the time of an event in s; NaN in simulated time."""
 
     def __init__(self, episode: Episode, log: Callable[[Event], None], clock: Callable[[], float] = lambda: math.nan):
         self.spec = episode.spec
@@ -172,7 +176,7 @@ class Rig:
         return {}
 
     def read(self) -> Reading:
-        """The state of some ticks ago, unless the reading is wrong."""
+        """Reads the state of some ticks ago, or a faulty one, as the episode says."""
         ages = self._episode.ages
         age = ages[self.now % len(ages)]
         state = self._states[max(len(self._states) - 1 - age, 0)].copy()
@@ -188,28 +192,28 @@ class Rig:
         return Reading(frozen(state), age=age)
 
     def write(self, setpoint: FloatArray) -> None:
-        """A dt passes with it."""
+        """Takes a setpoint and moves the axes by one setpoint period."""
         self._log(Event("write", tuple(setpoint.tolist()), at_s=self._clock()))
         self._target = setpoint.copy()
         self._move()
         self._went += 1
 
     def stop(self) -> None:
-        """It stands where it is."""
+        """Stops all axes where they are."""
         self._log(Event("stop", at_s=self._clock()))
         self._target = np.where(self._moving, 0.0, self._at + self._sag)
 
     def head(self) -> None:
-        """A tick begins."""
+        """Notes that a tick begins; from the first one on readings may be faulty."""
         self._driven = True
 
     def push(self) -> None:
-        """A person moves what is not a velocity nor a step."""
+        """Moves all axes driven by positions or switches, as a person might."""
         self._at = self._at + np.where(self._moving, 0.0, PUSHED)
         self._states[-1] = self._at.copy()
 
     def advance(self) -> None:
-        """The rest of the period passes."""
+        """Moves the axes for the rest of the control period."""
         self._target[self._delta] = 0.0
         for _ in range(self._went, self._episode.substeps):
             self._move()
@@ -225,14 +229,14 @@ class Rig:
 
 @dataclass(slots=True)
 class Player:
-    """Plays an episode and logs it."""
+    """Plays an episode in simulated time and logs it."""
 
     episode: Episode
     log: list[Event] = field(default_factory=list)
     inferences: int = 0
 
     def play(self) -> list[Broken]:
-        """What an independent checker found."""
+        """Plays the episode and returns the rules that the independent checker found broken."""
         episode, rig = self.episode, Rig(self.episode, self.log.append)
         executor = self._executor(rig)
         lockstep = self._lockstep(executor, rig)
@@ -255,7 +259,7 @@ class Player:
         return Lockstep(executor, inference, self.episode, rig.advance, skipped=frozenset(self.episode.skipped))
 
     def plan(self, seen: Observation, rng: np.random.Generator) -> FloatArray:
-        """What the policy gives: rows for the ticks from that of `seen` on."""
+        """(H, A), the planned rows for the ticks from that of `seen` on; a planning function of `ScriptedPlanner`."""
         self.inferences += 1
         ticks = seen.tick + np.arange(float(HORIZON))
         return np.stack([joint.wave.rows(ticks, self.inferences, rng) for joint in self.episode.joints], axis=1)
@@ -290,7 +294,7 @@ class Player:
 
 
 def play(episode: Episode) -> list[Broken]:
-    """Every rule that `episode` breaks."""
+    """Plays `episode` and returns every rule that it breaks."""
     return Player(episode).play()
 
 
@@ -298,16 +302,16 @@ def play(episode: Episode) -> list[Broken]:
 
 
 class Choose(Protocol):
-    """Picks one; the first is the simplest."""
+    """Picks one of the options; the first is the simplest, to which hypothesis shrinks."""
 
     def __call__(self, options: Sequence[T]) -> T: ...
 
 
 def episode(choose: Choose) -> Episode:
-    """A random episode, of what `choose` picks."""
+    """Draws a random episode with `choose`."""
     ticks = 30
     joints = tuple(joint(f"j{n}", choose) for n in range(choose((1, 2, 3, 4))))
-    calm = any(one.edged for one in joints)  # nobody can foresee a tick that is skipped before an edge
+    calm = any(one.edged for one in joints)  # a velocity goes on in a skipped tick, which nobody can foresee at an edge
     return Episode(
         joints,
         ticks,
@@ -326,7 +330,7 @@ def episode(choose: Choose) -> Episode:
 
 
 def joint(name: str, choose: Choose) -> Joint:
-    """A random axis."""
+    """Draws a random axis with `choose`."""
     return choose((_target, _velocity, _step, _switch))(name, choose)
 
 
@@ -401,7 +405,7 @@ def _at_ticks(ticks: int, what: Sequence[str], choose: Choose) -> tuple[tuple[in
     return tuple((choose(times), choose(what)) for _ in range(choose((0, 0, 1, 2))))
 
 
-HAPPENINGS: Mapping[str, tuple[str, str]] = {  # what happens, and what some ticks later
+HAPPENINGS: Mapping[str, tuple[str, str]] = {  # an order, and a second one some ticks later; "" for none
     "a pause": ("pause", "resume"),
     "a reset": ("reset", ""),
     "an e-stop": ("estop", "reset"),

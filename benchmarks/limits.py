@@ -1,16 +1,19 @@
-"""An independent checker of range, rate and acceleration: what a robot may be sent, written out from the documentation.
+"""An independent checker of the limits on setpoints (range, rate, acceleration), written from the documentation.
 
-It shares nothing with the guard but the `RobotSpec`. It sees what the robot saw, in order: what was read, sent and
-stopped, and which orders were given in between. Rules (docs/design.md §4, docs/safety.md, `Dim`):
+It shares nothing with the guard but the `RobotSpec`. Its input is a log of what happened to the robot, in order: reads,
+writes, stops, and the orders in between. Rules (docs/design.md §4, docs/safety.md, `Dim`):
 
     range   inside `low` and `high`, and the range of the state that a target drives; from outside only inwards
     rate    two successive setpoints differ by no more than `rate_limit` dt, dt being the time between two setpoints
     accel   two successive differences differ by no more than `accel_limit` dt^2, from a standstill and to one
-    begin   at the first setpoint, and the first after a stop, a target begins at rest where two readings found it;
-            after a resume or a reset it may if it was found far from what was sent, else it goes on from there
+    begin   the first setpoint, and the first after a stop, starts at rest from a position on which two readings agree;
+            after a resume or a reset it may, if that position is far from the last setpoint; otherwise each setpoint
+            continues from the last one
     edge    an axis that follows exactly is never sent out of the range of the state that it drives
+    rest    at the end velocities and steps are zero, and targets stand
+    idle    a tick without a setpoint keeps rate and accel, as if the last target were sent again
     stop    nothing is sent after an e-stop until a reset; a tick has all of its setpoints or none
-    burst   in any time a target moves no farther than `rate_limit` allows in it, and in one dt more
+    burst   in any time span a target moves no farther than `rate_limit` allows in that span plus one dt
 """
 
 import math
@@ -21,19 +24,20 @@ from itertools import pairwise
 
 from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, names_of
 
-FAR_S = 0.25  # a target is far from where the robot is if `rate_limit` takes longer to get there
-FAR_SHARE = 0.1  # of the range, where there is no rate limit
-EXACT = 1e-9  # relative: rounding, and nothing else
+FAR_S = 0.25  # a target is far from the robot if covering the distance at `rate_limit` takes longer than this
+FAR_SHARE = 0.1  # without a rate limit a target is far beyond this fraction of the range
+EXACT = 1e-9  # relative tolerance for rounding
 MOVING = (Kind.VELOCITY, Kind.DELTA)
-GRACE = 3
-RECENT = 3  # readings of which two must agree where a target begins
+GRACE = 3  # ticks with agreeing readings, after a resume or a reset, within which a target may restart
+RECENT = 3  # newest readings, of which two successive ones must agree on where a target starts
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened to a robot: `head` and `skip` of a tick, `read`, `write`, `stop`, and an `order`, named in `order`.
+    """An entry of the log. what: `head` or `skip` (a tick begins, sent or skipped), `read`, `write`, `stop`, `order`.
 
-    values: the state read, or the setpoint; None for a read that failed; age: of the state, in ticks; at_s: when."""
+    values: the state that was read, or the setpoint; None for a read that raised; age: of the state, in ticks; order:
+    name of the order; at_s: time in s, NaN in simulated time."""
 
     what: str
     values: tuple[float, ...] | None = None
@@ -44,7 +48,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A rule that did not hold. event: its number in the log; by, limit: what was found and what may be."""
+    """A violation of a rule. event: index of the entry in the log; by: the value found; limit: the value allowed."""
 
     rule: str
     dim: str
@@ -58,31 +62,32 @@ Seen = tuple[int, tuple[float, ...]]  # the tick in which a state was read, and 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Where a target was last, and its last difference."""
+    """A possible history of a target: its last value and its last step."""
 
     at: float
     step: float
 
 
 def beyond(value: float, limit: float, *sizes: float) -> bool:
-    """Whether `value` is more than `limit`, by more than the rounding of numbers of these `sizes`."""
+    """Whether `value` exceeds `limit` by more than rounding errors of numbers of these `sizes`."""
     return not value <= limit + EXACT * (abs(limit) + sum(map(abs, sizes))) + 1e-12
 
 
 class Axis:
-    """One dimension of an action, with its limits per setpoint."""
+    """One action dimension, with its limits per setpoint and what is known of its motion. exact: its axis follows
+    exactly, so that `edge` can be checked."""
 
     def __init__(self, spec: RobotSpec, j: int, substeps: int, *, exact: bool) -> None:
         dim = spec.action[j]
         state = None if dim.drives is None else spec.state[names_of(spec.state).index(dim.drives)]
         bounded = state is not None and not is_turn(state)
         delta = dim.kind is Kind.DELTA
-        dt, share = spec.period_s / substeps, 1 / substeps if delta else 1.0  # a step per tick comes as so many
+        dt, share = spec.period_s / substeps, 1 / substeps if delta else 1.0  # the step of a tick is sent in shares
         self.dim: Dim = dim
         self.j = j
         self.state = None if state is None else spec.state.index(state)
         self.moving = dim.kind in MOVING
-        self.dt, self.substeps = dt, substeps
+        self.dt = dt
         self.rate, self.accel = share * dim.rate_limit * dt, share * dim.accel_limit * dt**2
         self.jump = share * dim.jump_limit
         edges = (state.low, state.high) if state is not None and bounded else (-math.inf, math.inf)
@@ -90,17 +95,17 @@ class Axis:
         self.edges = edges if self.moving and exact else (-math.inf, math.inf)
         wide = FAR_SHARE * (dim.high - dim.low)
         self.far = FAR_S * dim.rate_limit if math.isfinite(dim.rate_limit) else wide
-        self.pasts: list[Past] = []  # more than one where it may have begun anew or gone on
-        self.may = 0  # ticks in which it may begin anew
-        self.place: float | None = None  # where an axis that follows exactly is
-        self.in_tick = 0.0  # sum of the steps of this tick
-        self.slack_up = self.slack_down = math.inf  # least of x - rate t, of -x - rate t, since it began
+        self.pasts: list[Past] = []  # possible histories; several where it may have restarted or continued
+        self.may = 0  # number of ticks left in which it may restart
+        self.place: float | None = None  # position of an axis that follows exactly
+        self.in_tick = 0.0  # sum of the setpoints of this tick
+        self.slack_up = self.slack_down = math.inf  # least x - rate t, and least -x - rate t, since it started
 
     # ---- where it may begin ------------------------------------------------------------------------------------------
 
     def starts(self, seen: Iterable[Seen], sent: float | None, setpoint: float) -> list[Past]:
-        """Where it may begin after standing: at rest, where two of the readings `seen` agree; a discrete one where it
-        was sent last, or anywhere if nobody knows where it is."""
+        """Histories from which it may start: at rest where two of the readings `seen` agree. A discrete dimension may
+        also start from the value `sent` last, or from any value if no state tells its position."""
         if self.moving:
             return [Past(0.0, 0.0)]
         kept = self.dim.kind is Kind.DISCRETE
@@ -109,16 +114,18 @@ class Axis:
         return [Past(at, 0.0) for at in found or ([setpoint] if kept and self.state is None else [])]
 
     def restarts(self, seen: Iterable[Seen], sent: float) -> list[Past]:
-        """Where else it may go on after a resume or a reset: where it was found, if that is far from what was sent."""
+        """Histories from which it may restart after a resume or a reset: where it was read, if that is far from the
+        value `sent` last."""
         return [past for past in self.starts(seen, None, sent) if not self.moving and abs(past.at - sent) > self.far]
 
     def agree(self, seen: Sequence[Seen], tick: int) -> bool:
-        """Whether the newest two readings, of `tick` and the tick before, say the same."""
+        """Whether there are readings of `tick` and of the tick before, and they agree."""
         newest = [(at, state[self.state or 0]) for at, state in seen if at >= tick - 1]
         return self.state is None or len(self._agreed(newest[-2:])) == 2
 
     def _agreed(self, found: list[tuple[int, float]]) -> list[float]:
-        """Those whose neighbour is no farther away than it may have gone in the ticks between."""
+        """The values among `found` (tick, value) that agree with a neighbour: the distance between them is plausible
+        for the ticks between them."""
         near = [
             not beyond(abs(one - other), self.far * max(at - then, 1), one)
             for (then, other), (at, one) in pairwise(found)
@@ -128,7 +135,7 @@ class Axis:
     # ---- one setpoint ------------------------------------------------------------------------------------------------
 
     def wrong(self, past: Past, x: float) -> tuple[str, float, float] | None:
-        """The first rule that `x` breaks after `past`, what was found and what may be."""
+        """The first rule that the setpoint `x` breaks after `past`, with the value found and the value allowed."""
         step = x - past.at
         change = abs(step - past.step)
         jump = abs(x if self.dim.kind is Kind.DELTA else step)
@@ -147,7 +154,7 @@ class Axis:
         return None
 
     def out(self, x: float) -> bool:
-        """Whether `x` takes an axis that follows exactly out of its range, or farther out."""
+        """Whether the setpoint `x` moves an axis that follows exactly out of its range, or farther out."""
         if self.place is None:
             return False
         moved = x * self.dt if self.dim.kind is Kind.VELOCITY else x
@@ -156,13 +163,13 @@ class Axis:
         return (moved > 0 and beyond(there, high, there)) or (moved < 0 and beyond(-there, -low, there))
 
     def go(self, x: float) -> None:
-        """A setpoint was sent: an axis that follows exactly goes with it."""
+        """Notes that the setpoint `x` was sent, and moves an axis that follows exactly."""
         self.in_tick += x
         if self.place is not None:
             self.place += x * self.dt if self.dim.kind is Kind.VELOCITY else x
 
     def ran_ahead(self, x: float, at_s: float) -> bool:
-        """Whether it has moved farther in some time up to now than its rate allows in it, and in one dt."""
+        """Whether in some time span up to now it has moved farther than its rate allows in that span plus one dt."""
         if math.isnan(at_s) or not math.isfinite(self.dim.rate_limit) or self.dim.kind is Kind.DELTA:
             return False
         rate = self.dim.rate_limit
@@ -173,8 +180,9 @@ class Axis:
 
 
 class Checker:
-    """Holds a log to the rules. exact: action dimensions whose axis follows exactly; grace: ticks with new
-    readings that agree up to which a target may begin anew after a resume or a reset, once."""
+    """Checks a log against the rules. stale_ticks: older readings are ignored; exact: names of the action dimensions
+    whose axes follow exactly; grace: a target may restart once after a resume or a reset, within so many ticks with
+    new, agreeing readings."""
 
     def __init__(
         self, spec: RobotSpec, substeps: int = 1, *, stale_ticks: int = 5, exact: Iterable[str] = (), grace: int = GRACE
@@ -185,17 +193,20 @@ class Checker:
         self._substeps, self._stale_ticks, self._grace = substeps, stale_ticks, grace
         self._seen: deque[Seen] = deque(maxlen=RECENT)
         self._k = 0  # ticks so far
-        self._measured = -1  # when the newest state was measured
-        self._fresh = False  # whether that was read in this tick
+        self._measured = -1  # the tick in which the newest state was measured
+        self._fresh = False  # a newer state was read in this tick
         self._sent: tuple[float, ...] | None = None
         self._begins = True  # the next setpoint is the first, or the first after a stop
-        self._halted = self._estop = self._latched = self._ending = False
-        self._in_tick = 0  # setpoints
-        self._tick = ""  # head, skip, or nothing before the first
-        self._n = 0
+        self._halted = False  # stopped; nothing may be sent
+        self._estop = False  # an e-stop was ordered and the robot is not stopped yet
+        self._latched = False  # the last e-stop was not followed by a reset
+        self._ending = False  # the run was told to end
+        self._in_tick = 0  # number of setpoints in this tick
+        self._tick = ""  # `head` or `skip`; empty before the first, or if the log has neither
+        self._n = 0  # index of the event
 
     def check(self, log: Iterable[Event]) -> list[Broken]:
-        """Every rule that `log` breaks, in order."""
+        """Returns every violation in `log`, in order."""
         for self._n, event in enumerate(log):
             getattr(self, f"_{event.what}")(event)
         self._end_tick()
@@ -212,7 +223,7 @@ class Checker:
         self._tick = "skip"
 
     def _read(self, event: Event) -> None:
-        if not self._tick:  # nobody says where ticks begin: each begins with a read
+        if not self._tick:  # a log in real time has no `head`: a tick begins with each read
             self._share_out()
         if event.values is None or event.age > self._stale_ticks or not all(map(math.isfinite, event.values)):
             return
@@ -226,7 +237,7 @@ class Checker:
     def _order(self, event: Event) -> None:
         if event.order in ("resume", "reset"):
             for axis in self.axes:
-                axis.may = self._grace + bool(self._in_tick)  # the tick before is not over yet
+                axis.may = self._grace + bool(self._in_tick)  # the end of the tick before takes one off
         if event.order == "estop":
             self._estop = self._latched = True
         if event.order == "reset":
@@ -259,7 +270,8 @@ class Checker:
     # ---- inside ------------------------------------------------------------------------------------------------------
 
     def _judge(self, axis: Axis, x: float, rule: str = "") -> None:
-        """Holds `x` to the rules after each past that it may have, and keeps those that allow it."""
+        """Checks the setpoint `x` against each possible history, and keeps those that allow it. rule: name of a
+        violation, in place of that of the limit."""
         sent = None if self._sent is None else self._sent[axis.j]
         pasts = axis.starts(self._seen, sent, x) if self._begins else list(axis.pasts)
         if not pasts:
@@ -277,13 +289,13 @@ class Checker:
         axis.pasts = [Past(x, x - past.at) for past in ([*allowed, *begun] or pasts[:1])]
 
     def _stand(self, rule: str) -> None:
-        """Nothing is sent: each target stands, and no step is made."""
+        """Checks a time without setpoints as if each target were sent again, and a step of zero."""
         for axis in self.axes:
             if axis.pasts:
                 self._judge(axis, 0.0 if axis.dim.kind is Kind.DELTA else axis.pasts[0].at, rule)
 
     def _rest(self) -> None:
-        """The robot is stopped at the end, which is to be at rest by then."""
+        """Checks that the robot is at rest when it is stopped at the end."""
         if self._begins:
             return
         for axis in self.axes:
@@ -292,24 +304,24 @@ class Checker:
         self._stand("rest")
 
     def _end_tick(self) -> None:
-        """What the tick that is over was, where the log tells."""
+        """Checks the tick that is over as a whole."""
         sent = self._in_tick
         if self._tick == "head" and sent not in (0, self._substeps):
             self._say("stop", "all", sent, self._substeps)
         driving = not (self._begins or self._halted)
         if driving and self._tick:
             for axis in self.axes:
-                if axis.place is not None and axis.dim.kind is Kind.VELOCITY:  # it goes on as it was told
+                if axis.place is not None and axis.dim.kind is Kind.VELOCITY:  # the axis keeps its last velocity
                     axis.place += (self._substeps - sent) * axis.pasts[0].at * axis.dt
         if driving and self._tick == "head" and not sent:
             self._stand("idle")
-        if driving and self._tick == "skip":  # in which no step was made
+        if driving and self._tick == "skip":  # the next step may follow the last one, or a step of zero
             for axis in self.axes:
                 axis.pasts += [Past(0.0, 0.0)] if axis.dim.kind is Kind.DELTA else []
         self._share_out()
 
     def _share_out(self) -> None:
-        """The steps of a tick together are within the range, however many there are."""
+        """Checks that the steps of a tick together are within their range, and begins the next tick."""
         for axis in self.axes:
             total, axis.in_tick = axis.in_tick, 0.0
             if axis.dim.kind is Kind.DELTA and (

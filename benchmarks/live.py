@@ -1,6 +1,6 @@
-"""A recorded robot in real time: the rig of `benchmarks.episodes`, whose log another process can read.
+"""The simulated robot of `benchmarks.episodes` for runs in real time, with a log that another process can read.
 
-Its axes move a dt with each setpoint, whenever that comes. Ticks are told by their reads.
+Each setpoint moves the axes by one setpoint period, whenever it comes. Each read begins a tick.
 """
 
 import time
@@ -12,17 +12,17 @@ from benchmarks.limits import Event
 from rollahead.runtime.robots import Reading
 from rollahead.runtime.shared import Ring
 
-WHAT = ("read", "write", "stop")
-CAPACITY = 20_000
+WHAT = ("read", "write", "stop")  # kinds of events, by their number in the ring
+CAPACITY = 20_000  # events
 
 
 def now_s() -> float:
-    """Seconds, as every process of this machine counts them."""
+    """Monotonic time in s, the same in every process of this machine."""
     return time.monotonic_ns() / 1e9
 
 
 class Notebook:
-    """What is done to the robot of `episode`, in order. It may be sent to a process that is started."""
+    """The log of a run: events in shared memory. It can be passed to a process as an argument when that is started."""
 
     def __init__(self, episode: Episode) -> None:
         size = len(episode.joints)
@@ -31,14 +31,14 @@ class Notebook:
         self._nothing = (0.0,) * size
 
     def __call__(self, event: Event) -> None:
-        """Notes `event`."""
+        """Appends `event`."""
         values = self._nothing if event.values is None else event.values
         known = int(event.values is not None)
         self._ring.append((WHAT.index(event.what), known, event.age, event.at_s, *values))
 
     @property
     def events(self) -> list[Event]:
-        """All of them."""
+        """All events, in order."""
         return [_event(note) for note in self._ring.newest()]
 
 
@@ -48,13 +48,13 @@ def _event(note: Any) -> Event:
 
 
 class LiveRig(Rig):
-    """A rig that is driven in real time: what passes between two reads is a tick."""
+    """A `Rig` that is driven in real time: the time between two reads is a tick."""
 
     def __init__(self, episode: Episode, log: Callable[[Event], None], clock: Callable[[], float] = now_s) -> None:
         super().__init__(episode, log, clock)
 
     def read(self) -> Reading:
-        """A tick begins."""
+        """Begins a tick, and reads the state."""
         if self._driven:
             self._states.append(self._at.copy())
             self.now += 1

@@ -1,4 +1,4 @@
-"""The figures of what keeps a robot safe.
+"""Benchmarks of safety: lost e-stops, hung robots, signals, limits, records after SIGKILL, cost of a tick, memory.
 
 python -m benchmarks.safety            all but the soak
 python -m benchmarks.safety limits     one or several by name
@@ -47,7 +47,7 @@ DRIVE = Drive(StrategyConfig("vlash", s=8), realtime.HORIZON)
 
 
 def estops(count: float = 100_000) -> None:
-    """Of so many e-stops that one thread orders beside another that orders tasks, how many the executor never sees."""
+    """Counts lost e-stops: one thread orders `count` e-stops while another one orders tasks."""
     count = int(count)
     with Realtime(DRIVE, partial(NullRobot, SPEC), ScriptedPlanner(realtime.wave)) as runtime:
         runtime.start()
@@ -72,13 +72,13 @@ def _order_tasks(runtime: Realtime, done: threading.Event) -> None:
 
 # ---- a robot that hangs ---------------------------------------------------------------------------------------------
 
-GIVEN_UP_S = 8.0  # what counts if nothing ever stopped it
-HANGS_AT = 25  # read
-HANGS, STOPS = range(2)
+GIVEN_UP_S = 8.0  # result of a trial in which nothing stopped the robot
+HANGS_AT = 25  # number of the read that hangs
+HANGS, STOPS = range(2)  # kinds of notes
 
 
 class HangingRobot(NullRobot):
-    """A read of it hangs for ever; it notes when that began, and when it was stopped."""
+    """A robot whose read hangs for ever; it notes the times of that and of `stop`."""
 
     def __init__(self, spec: RobotSpec, notes: Ring) -> None:
         super().__init__(spec)
@@ -86,7 +86,7 @@ class HangingRobot(NullRobot):
         self._reads = 0
 
     def read(self) -> Reading:
-        """Hangs from one call on."""
+        """Hangs, from call `HANGS_AT` on."""
         self._reads += 1
         if self._reads >= HANGS_AT:
             self._notes.append((HANGS, time.monotonic_ns()))
@@ -94,13 +94,13 @@ class HangingRobot(NullRobot):
         return super().read()
 
     def stop(self) -> None:
-        """Notes it."""
+        """Notes the time."""
         self._notes.append((STOPS, time.monotonic_ns()))
 
 
 def hang(trials: float = 5) -> None:
-    """How long a robot whose read hangs stays as it is, while the user's thread sleeps: to `Robot.stop` where the
-    executor is a thread, to the death of its process else; the worst of some trials."""
+    """Measures the time from a read that hangs to `Robot.stop` (executor in a thread) or to the death of the executor's
+    process, while the user's thread sleeps; the worst of some trials."""
     took = {isolation: [_hang_s(isolation) for _ in range(int(trials))] for isolation in ISOLATIONS}
     command = f"{COMMAND} hang trials={trials:g}"
     rows = [row(f"hang_to_stop_s_{name}", max(each), "s", command=command) for name, each in took.items()]
@@ -116,14 +116,14 @@ def _hang_s(isolation: str) -> float:
     with suppress(ControlError), runtime:
         executor = runtime.processes[1:]
         runtime.start()
-        began_ns = _first_ns(lambda: _noted_ns(notes, HANGS))  # from here on the user's thread never looks at the run
+        began_ns = _first_ns(lambda: _noted_ns(notes, HANGS))  # this thread never calls the runtime from here on
         ended_ns = _first_ns(lambda: _dead_ns(executor[0]) if executor else _noted_ns(notes, STOPS))
         took_s = (ended_ns - began_ns) / 1e9 if ended_ns else GIVEN_UP_S
     return took_s
 
 
 def _first_ns(when: Callable[[], int]) -> int:
-    """When it happened; 0 if it has not within `GIVEN_UP_S`."""
+    """Polls `when` until it returns a time in ns, and returns it; 0 if it has not within `GIVEN_UP_S`."""
     until = time.monotonic() + GIVEN_UP_S
     while not (at_ns := when()) and time.monotonic() < until:
         time.sleep(0.001)
@@ -131,13 +131,13 @@ def _first_ns(when: Callable[[], int]) -> int:
 
 
 def _noted_ns(notes: Ring, what: int) -> int:
-    """When it was noted first, 0 if it was not."""
+    """The time in ns of the first note of the kind `what`; 0 if there is none."""
     found = [int(note["at_ns"]) for note in notes.newest() if note["what"] == what]
     return found[0] if found else 0
 
 
 def _dead_ns(pid: int) -> int:
-    """Now, if the process is dead, and 0 else."""
+    """The time now in ns, if the process is dead; 0 otherwise."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except FileNotFoundError:
@@ -149,8 +149,8 @@ def _dead_ns(pid: int) -> int:
 
 
 def signals(trials: float = 200, seed: float = 0) -> None:
-    """One or two signals at random moments, both isolations in turn: in how many trials the robot was not brought to
-    rest, stopped and disconnected, or the user not told."""
+    """Counts trials, with one or two signals at random moments, in which the robot was not brought to rest, stopped and
+    disconnected, or the user not told. Both isolations in turn."""
     failed = Counter[str]()
     for n in range(int(trials)):
         isolation = ISOLATIONS[n % 2]
@@ -170,8 +170,8 @@ BATCH = 100
 
 
 def limits(episodes: float = 20_000, seed: float = 0) -> None:
-    """Random episodes of the whole executor, with pauses, resets and e-stops in motion: in how many an independent
-    checker finds a limit that is broken."""
+    """Counts random episodes of the executor, with pauses, resets and e-stops in motion, in which an independent
+    checker finds a broken limit."""
     batches = range(int(seed), int(seed) + int(episodes) // BATCH)
     with ProcessPoolExecutor(CORES, get_context("spawn")) as pool:
         broken = [rules for batch in pool.map(_broken, batches) for rules in batch]
@@ -189,7 +189,7 @@ def limits(episodes: float = 20_000, seed: float = 0) -> None:
 
 
 def _broken(batch: int) -> list[set[str]]:
-    """The rules that are broken in each episode of a batch that breaks any."""
+    """The broken rules of each episode of a batch in which any rule is broken."""
     rng = np.random.default_rng(batch)
 
     def choose(options: Sequence[T]) -> T:
@@ -199,15 +199,16 @@ def _broken(batch: int) -> list[set[str]]:
     return [rules for rules in played if rules]
 
 
-# ---- the black box --------------------------------------------------------------------------------------------------
+# ---- records after SIGKILL ------------------------------------------------------------------------------------------
 
-STARTS_S = 60.0  # what a program may take to begin to drive
-DRIVEN_S = (1.5, 6.0)  # before it is killed
+STARTS_S = 60.0  # time limit for a program to begin to drive
+DRIVEN_S = (1.5, 6.0)  # shortest and longest time before it is killed
 TABLE = "ticks.parquet"
 
 
 def sigkill(trials: float = 20, seed: float = 0) -> None:
-    """What of the trace is lost when `rollahead run` is killed at a random moment; the worst of some trials."""
+    """Measures how many seconds of records are lost when `rollahead run` is killed at a random moment; the worst of
+    some trials."""
     rng = random.Random(int(seed))
     lost_s = [_lost_s(ISOLATIONS[n % 2], rng.uniform(*DRIVEN_S)) for n in range(int(trials))]
     command = f"{COMMAND} sigkill trials={trials:g} seed={seed:g}"
@@ -216,7 +217,7 @@ def sigkill(trials: float = 20, seed: float = 0) -> None:
 
 
 def _lost_s(isolation: str, driven_s: float) -> float:
-    """From the last tick that can be read to the moment at which the program was killed."""
+    """Time in s from the last tick that can be read to the kill."""
     with tempfile.TemporaryDirectory() as folder:
         words = [
             "robot=loopback",
@@ -242,7 +243,7 @@ def _lost_s(isolation: str, driven_s: float) -> float:
 
 
 def _driving_since_s(folder: Path, program: "subprocess.Popen[bytes]") -> float:
-    """When its first records were there to write."""
+    """Waits until the program has a file for its ticks. Returns the time then, in s."""
     until = time.monotonic() + STARTS_S
     while not any(folder.rglob("ticks.*")):
         if program.poll() is not None or time.monotonic() > until:
@@ -252,7 +253,7 @@ def _driving_since_s(folder: Path, program: "subprocess.Popen[bytes]") -> float:
 
 
 def _last_tick_s(folder: Path) -> float:
-    """When the last tick began that can be read from the run's folder; 0 if none can be."""
+    """Time in s at which the last tick began that can be read from the run's folder; 0 if there is none."""
     run = next(folder.rglob("ticks.*")).parent
     with suppress(ControlError):
         began_ns = read_parquet(run / TABLE, columns=["began_ns"])["began_ns"].to_numpy()
@@ -262,18 +263,18 @@ def _last_tick_s(folder: Path) -> float:
 
 # ---- time and memory ------------------------------------------------------------------------------------------------
 
-SETTLED_MIN = 10.0  # minutes of an hour after which memory must not grow
+SETTLED_MIN = 10.0  # minutes after which memory must not grow
 
 
 def own_work() -> None:
-    """What a tick of seven joints costs beside the robot, with all that keeps it safe."""
+    """Measures the time of a tick for seven joints without the robot's own, with all guards on."""
     took_us = realtime._ticks_us(realtime.arm(7, rate_limit=40.0, accel_limit=4000.0), 20_000)
     p50 = float(np.median(took_us))
     record(TOPIC, [row("own_work_per_tick_us_p50", p50, "us", goal="<= 50", command=f"{COMMAND} own_work")])
 
 
 def soak(minutes: float = 60.0) -> None:
-    """By how much memory grows at 50 Hz once it has settled, both isolations side by side; the worse of the two."""
+    """Measures the growth of memory at 50 Hz after it has settled, with both isolations; the worse counts."""
     with ProcessPoolExecutor(len(ISOLATIONS), get_context("spawn")) as side_by_side:
         runs = dict(
             zip(ISOLATIONS, side_by_side.map(partial(realtime._soak, minutes=minutes), ISOLATIONS), strict=True)
@@ -285,8 +286,8 @@ def soak(minutes: float = 60.0) -> None:
 
 
 def _growth_mb_per_h(memory_kb: Sequence[float]) -> float:
-    """The slope of memory, a sample every `realtime.SAMPLE_S`, after the first ten minutes, or the first half of a
-    shorter run."""
+    """Slope of memory in MB/h after the first ten minutes, or the first half of a shorter run. memory_kb: a sample
+    every `realtime.SAMPLE_S`."""
     first = min(round(SETTLED_MIN * 60 / realtime.SAMPLE_S), len(memory_kb) // 2)
     settled = np.array(memory_kb[first:]) / 1024
     hours = np.arange(len(settled)) * realtime.SAMPLE_S / 3600
@@ -306,7 +307,7 @@ LONG = ("soak",)
 
 
 def main(arguments: list[str]) -> None:
-    """Runs those named, with options as `name=number`."""
+    """Runs the benchmarks named in `arguments`, with options as `name=number`."""
     options = dict(argument.split("=") for argument in arguments if "=" in argument)
     names = [argument for argument in arguments if "=" not in argument]
     for name in names or [name for name in BENCHMARKS if name not in LONG]:

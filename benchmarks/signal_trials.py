@@ -1,10 +1,10 @@
-"""Signals at random moments: whether the robot is brought to rest, stopped, disconnected and the user told, each time.
+"""Trials with signals at random moments: is the robot brought to rest, stopped, disconnected, and the user told?
 
-    trial(isolation, signals, delays, seed)    one program that drives a robot, and what became of it
-    drawn(seed)                                the arguments of a trial, at random
+    trial(isolation, signals, delays, seed)    runs a program that drives a robot, and judges the outcome
+    drawn(seed)                                draws the arguments of a trial
 
-A trial is a program of its own, with real signals. Its robot writes down what is done to it, by single calls of `write`
-to a file, so that nothing is lost whatever ends the program.
+A trial is a process of its own and gets real signals. Its robot notes each call in a file with a single system call, so
+that no note is lost however the program ends.
 
 Run as a module it is that program: python -m benchmarks.signal_trials <isolation> <file>
 """
@@ -35,24 +35,24 @@ from rollahead.runtime.robots.loopback import NullRobot
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 
 ROOT = Path(__file__).parents[1]
-CLOSE = "CLOSE"  # beside the names of signals: the terminal is closed
+CLOSE = "CLOSE"  # in place of a signal's name: closes the terminal, which sends SIGHUP
 NAMES = ("INT", "TERM", "HUP")
 RATE_HZ, H, TICKS = 50.0, 16, 25
 RATE_LIMIT = 25.0
-BRAKING = RATE_LIMIT / RATE_HZ  # of the velocity, in a tick
+BRAKING = RATE_LIMIT / RATE_HZ  # largest change of the velocity in a tick
 SPEC = RobotSpec(
     (Dim("x", drives="x"), Dim("v", kind=Kind.VELOCITY, rate_limit=RATE_LIMIT)), (Dim("x"), Dim("v")), RATE_HZ
 )
-LASTS_S = {"thread": 0.9, "process": 2.0}  # about, from before the `with` to after its end
-AFTER_S = 0.1  # for which the program goes on after the `with`
-PATIENCE_S = 60.0
-NOTICED_NS = 5_000_000  # a signal that came so long before the end must have been told
+LASTS_S = {"thread": 0.9, "process": 2.0}  # duration of the program from just before the `with`, roughly
+AFTER_S = 0.1  # time for which the program goes on after the `with`
+PATIENCE_S = 60.0  # for the program to begin, and to end
+NOTICED_NS = 5_000_000  # a signal sent so long before the end of the `with` must raise KeyboardInterrupt
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a trial. notes: what the robot and the program wrote down, in order; status: its exit status,
-    negative for a signal that killed it."""
+    """The outcome of a trial. told: the user learned of the signal; notes: the notes of robot and program, in order;
+    status: exit status of the program, negative if a signal killed it."""
 
     at_rest: bool
     stopped: bool
@@ -63,12 +63,12 @@ class Outcome:
 
     @property
     def safe(self) -> bool:
-        """Whether all of it is as it should be."""
+        """Whether the robot was brought to rest, stopped and disconnected, and the user told."""
         return self.at_rest and self.stopped and self.disconnected and self.told
 
 
 def drawn(seed: int, isolation: str | None = None) -> tuple[str, tuple[str, ...], tuple[float, ...], int]:
-    """Arguments of a trial: one or two signals, the second 0 to 300 us, or up to 0.3 s, after the first."""
+    """Draws the arguments of a trial: one or two signals, the second 0 to 300 us, or up to 0.3 s, after the first."""
     rng = random.Random(seed)
     isolation = isolation or rng.choice(("thread", "process"))
     signals = tuple(rng.choice((*NAMES, CLOSE) if i == 0 else NAMES) for i in range(rng.choice((1, 2, 2))))
@@ -78,8 +78,8 @@ def drawn(seed: int, isolation: str | None = None) -> tuple[str, tuple[str, ...]
 
 def trial(isolation: str, signals: Sequence[str], delays: Sequence[float], seed: int) -> Outcome:
     """Starts a program that drives a robot, and sends it `signals` (`INT`, `TERM`, `HUP`, or `CLOSE` for its terminal).
-    delays: s, of the first from just before the `with`, of others from the one before; seed: whether they go to the
-    program alone or to its whole group of processes."""
+    delays: s, of the first signal after the program is ready to enter the `with`, of others after the one before; seed:
+    decides whether they go to the program alone or to its whole process group."""
     whole_group = random.Random(seed).random() < 0.5
     with TemporaryDirectory() as folder:
         path = Path(folder) / "notes"
@@ -97,7 +97,7 @@ def trial(isolation: str, signals: Sequence[str], delays: Sequence[float], seed:
 
 
 def _begun(isolation: str, path: Path, terminal: int) -> "subprocess.Popen[bytes]":
-    """The program, once it is about to drive its robot; `terminal` is its terminal, and closed here."""
+    """Starts the program and returns it when it is about to drive its robot. terminal: its terminal, closed here."""
     known = filter(None, [os.environ.get("PYTHONPATH")])
     program = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.signal_trials", isolation, str(path)],
@@ -126,13 +126,13 @@ def _send(
     *,
     whole_group: bool,
 ) -> int:
-    """Sends the signals; when the first of them was sent, in ns."""
+    """Sends the signals. Returns the time of the first one in ns."""
     due_ns, first_ns = time.monotonic_ns(), 0
     kill = os.killpg if whole_group else os.kill
     for name, delay_s in zip(signals, delays, strict=True):
         due_ns += int(delay_s * 1e9)
         while (left_ns := due_ns - time.monotonic_ns()) > 0:
-            time.sleep(max(left_ns - 200_000, 0) * 1e-9)  # the rest awake
+            time.sleep(max(left_ns - 200_000, 0) * 1e-9)  # the last 0.2 ms are spent spinning
         first_ns = first_ns or time.monotonic_ns()
         if name == CLOSE:
             os.close(terminal)
@@ -143,14 +143,15 @@ def _send(
 
 
 def _settled(path: Path) -> None:
-    """Returns once nothing more is written down, also by an executor that outlives the program."""
+    """Waits until no more notes are written, also by an executor that outlives the program."""
     size = -1
     while size != (size := path.stat().st_size):
         time.sleep(0.1)
 
 
 def judged(notes: Sequence[str], status: int, sent_ns: int) -> Outcome:
-    """What `notes`, each with its time in ns, come to. status: of the program; sent_ns: when the first signal was."""
+    """Judges a trial by its `notes`, lines that begin with a time in ns. status: exit status of the program; sent_ns:
+    time of the first signal."""
     done = [note.split(maxsplit=1)[1] for note in notes]
     kinds = [what.split()[0] for what in done]
     speeds = [float(what.split()[2]) for what in done if what.startswith("write")]
@@ -171,7 +172,7 @@ def judged(notes: Sequence[str], status: int, sent_ns: int) -> Outcome:
 
 
 class NotingRobot(NullRobot):
-    """Writes down what is done to it."""
+    """A robot that notes each call in the file at `path`."""
 
     def __init__(self, path: str) -> None:
         super().__init__(SPEC)
@@ -196,7 +197,7 @@ class NotingRobot(NullRobot):
 
 
 def note(path: str, words: str) -> None:
-    """A line of the file at `path`, with the time, in one call."""
+    """Appends a line with the time to the file at `path`, in one system call."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND)
     os.write(file, f"{time.monotonic_ns()} {words}\n".encode())
     os.close(file)
@@ -210,7 +211,7 @@ def moving(seen: Observation, rng: np.random.Generator) -> FloatArray:
 def main(isolation: str, path: str) -> None:
     """Drives the robot for half a second."""
     with suppress(OSError):
-        os.close(os.open(os.ttyname(0), os.O_RDWR))  # whoever leads a session gets the terminal that it opens
+        os.close(os.open(os.ttyname(0), os.O_RDWR))  # makes it the controlling terminal of this session leader
     runtime = Realtime(
         Drive(StrategyConfig("vlash", s=4, d=2), H),
         partial(NotingRobot, path),

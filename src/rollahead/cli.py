@@ -65,7 +65,7 @@ def _run(command: str, arguments: list[str]) -> int:
     try:
         module = import_module(f"rollahead.commands.{command}")
         from rollahead.commands.app import start
-    except KeyboardInterrupt:  # imports may take seconds; later ones are told by `start`
+    except KeyboardInterrupt:  # imports may take seconds; after them `start` handles interrupts
         sys.stderr.write(f"rollahead {command}: interrupted\n")
         return 2
     return start(command, module.main, arguments)

@@ -39,8 +39,8 @@ class RobotError(ControlError):
 
 
 def words_of(error: BaseException, text: Callable[[object], str] = str) -> str:
-    """The text of `error`, with escapes for what cannot be encoded. It never raises, also where the error's own
-    `__str__` does. text: `str` or `repr`."""
+    """Returns the text of `error`, with escapes for characters that UTF-8 cannot encode. Never raises, even if the
+    error's own `__str__` does. text: `str` or `repr`."""
     try:
         return text(error).encode(errors="backslashreplace").decode()
     except Exception:

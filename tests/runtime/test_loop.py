@@ -246,24 +246,6 @@ def test_a_pause_repeats_the_last_target_and_going_on_starts_from_it_unless_the_
     assert stage.robot.sent[12][0] == goes_on_at
 
 
-@pytest.mark.parametrize("order", ["paused", "resets"])
-@pytest.mark.parametrize("wrong", [30.0, np.nan, None])
-def test_one_wrong_reading_in_the_tick_that_goes_on_moves_nothing(order: str, wrong: float | None) -> None:
-    stage = Stage(spec=replace(SPEC, action=LIMITED))
-
-    def read() -> Reading:
-        if wrong is None:
-            raise ConnectionError("corrupted packet")
-        return Reading(frozen([wrong, 0.0]))
-
-    stage.robot.on_read = {12: read}
-    stage.before = {8: stage.order(paused=True), 12: stage.order(paused=False)}
-    if order == "resets":
-        stage.before = {12: stage.order(resets=1)}
-    stage.run(20)
-    assert {sent[0] for sent in stage.robot.sent[4:]} == {2.0}
-
-
 def test_after_an_estop_two_readings_must_agree_before_anything_is_sent() -> None:
     stage = Stage(spec=replace(SPEC, action=LIMITED))
     readings = {12: 30.0, 13: 4.0, 14: 4.1}

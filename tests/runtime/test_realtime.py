@@ -920,7 +920,7 @@ def test_an_interrupt_in_the_very_moment_of_the_start_brings_the_robot_to_rest(
     assert run.notes.order[-2:] == [STOP, DISCONNECT]
 
 
-CLOSING = ["__exit__", "_leave", "_close", "_release", "ending", "_end_thinking", "put_back"]
+CLOSING = ["__exit__", "_leave", "_close", "_release", "ending", "_end_workers", "put_back"]
 
 
 @BOTH

@@ -14,7 +14,7 @@ from rollahead.runtime.arrays import frozen
 from rollahead.runtime.messages import Failure, Observation, Orders, Request, Result, Sight, Snapshot
 from rollahead.runtime.shared import SharedMailbox
 from rollahead.runtime.spec import Camera, Dim, RobotSpec
-from rollahead.runtime.wire import MOST_TEXT, OrdersCodec, SharedInbox, SharedOutbox, SightCodec, check_task, encoded
+from rollahead.runtime.wire import MOST_TEXT, OrdersCodec, SharedInbox, SharedOutbox, SightCodec, check_task
 
 SPEC = RobotSpec(
     (Dim("x", drives="x"), Dim("y", drives="y")),
@@ -172,16 +172,6 @@ def test_a_failure_is_told_whatever_its_text_is(words: str, told: str) -> None:
     sights = SharedMailbox(SightCodec(3))
     sights.put(Failure(words))
     assert sights.peek() == Failure(told)
-
-
-def test_a_task_of_any_text_is_written_and_read_by_the_executor_without_an_error() -> None:
-    outbox, _ = boxes()
-    put = snapshot(9)
-    for text in ("\udcff", "x" * (MOST_TEXT - 1) + "ä"):
-        outbox.put(replace(put, observations=tuple(replace(seen, task=text) for seen in put.observations)))
-        got = outbox.peek()
-        assert got is not None
-        assert got.observation.task.encode() == encoded(text)
 
 
 def test_a_lookout_gets_the_newest_images_of_its_cameras_and_no_request() -> None:

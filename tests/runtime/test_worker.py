@@ -270,8 +270,6 @@ class Faulty:
     [
         ("text", r"raised OSError \(no file \\udcff\)"),
         ("nan", "gave cost nan at the request"),
-        ("inf", "gave cost inf at the request"),
-        ("-999", r"gave cost -999\.0 at the request"),
     ],
 )
 @pytest.mark.parametrize("isolation", ["thread", "process"])

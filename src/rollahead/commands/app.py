@@ -113,8 +113,7 @@ def console() -> Console:
 
 
 class _Terminal:
-    """A terminal that may be closed before the program ends, which has more to do than to print: what is written after
-    that is dropped."""
+    """A file that discards output once its terminal was closed, so that the program can still finish its work."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -133,6 +132,7 @@ class _Terminal:
             self._drop()
 
     def _drop(self) -> None:
+        """Redirects the file to /dev/null."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._file.fileno())
         os.close(nowhere)

@@ -1,8 +1,8 @@
-"""Keys pressed in a terminal while something runs: the orders of whoever watches a robot.
+"""Keys pressed in the terminal during a run: pause, e-stop, reset, quit.
 
-A program in the background (`&`, or Ctrl-Z and `bg`) that reads its terminal, or sets it, is stopped by it without a
-word. So at each look it is asked who has the terminal. After Ctrl-Z and `fg` the shell has set the terminal its own
-way, which is put right at the next look.
+The system stops a background process (`&`, or Ctrl-Z and `bg`) that reads its terminal or changes its mode. So each
+read first checks that this program is in the foreground. After Ctrl-Z and `fg` the shell has changed the mode, which
+the next read sets again.
 """
 
 import os
@@ -18,40 +18,41 @@ from typing import Any
 from rollahead.runtime.realtime import Realtime
 
 Pressed = Callable[[], str]
-LOCAL = 3  # the local modes in what termios gives
-STOPPING = (signal.SIGTTIN, signal.SIGTTOU)  # sent to a program in the background that touches its terminal
-GONE = (OSError, termios.error)  # the terminal was closed
+LOCAL = 3  # index of the local modes in the list that termios.tcgetattr returns
+STOPPING = (signal.SIGTTIN, signal.SIGTTOU)  # sent to a background process that reads its terminal or sets its mode
+GONE = (OSError, termios.error)  # raised after the terminal was closed
 
 
 class Keys:
-    """Called, it gives the keys pressed since it was last called, without Enter; '' while another program has the
-    `terminal`, or once that is gone. Ctrl-C stays what it is."""
+    """Reads keys from `terminal`, a file descriptor, without waiting for Enter. A call returns the keys pressed since
+    the last one; '' while another program is in the foreground, or after the terminal was closed. Ctrl-C still sends
+    SIGINT."""
 
     def __init__(self, terminal: int) -> None:
         self._terminal = terminal
-        self._before: list[Any] | None = None  # how the terminal was set before this set it
+        self._before: list[Any] | None = None  # the mode of the terminal before `set`
 
     def __call__(self) -> str:
-        """The keys."""
+        """Returns the keys pressed since the last call."""
         with suppress(*GONE), _never_stopped():
             if self.set() and select.select([self._terminal], [], [], 0)[0]:
                 return os.read(self._terminal, 64).decode(errors="ignore")
         return ""
 
     def set(self) -> bool:
-        """Sets the terminal so that keys come without Enter, if this program has it; whether it has."""
+        """Sets the terminal to deliver keys without Enter, if this program is in the foreground; whether it is."""
         with suppress(*GONE), _never_stopped():
             if not foreground(self._terminal):
                 return False
             mode = termios.tcgetattr(self._terminal)
             if mode[LOCAL] & (termios.ICANON | termios.ECHO):
                 self._before = mode
-                tty.setcbreak(self._terminal, termios.TCSANOW)  # what was typed meanwhile is kept
+                tty.setcbreak(self._terminal, termios.TCSANOW)  # TCSANOW keeps what was typed already
             return True
         return False
 
     def put_back(self) -> None:
-        """Sets the terminal as it was before, if this program has it."""
+        """Restores the mode of the terminal, if this program is in the foreground."""
         with suppress(*GONE), _never_stopped():
             if self._before is not None and foreground(self._terminal):
                 termios.tcsetattr(self._terminal, termios.TCSANOW, self._before)
@@ -59,7 +60,7 @@ class Keys:
 
 @contextmanager
 def keys() -> Iterator[Pressed]:
-    """While inside, a function that gives the keys pressed since it was last asked; '' where there is no terminal."""
+    """Yields a function that returns the keys pressed since its last call; '' if stdin is not a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():  # None: it was closed before Python began
         yield lambda: ""
         return
@@ -72,7 +73,8 @@ def keys() -> Iterator[Pressed]:
 
 
 def foreground(terminal: int) -> bool:
-    """Whether this program has the terminal, as far as that matters: one that does not control it stops nobody."""
+    """Whether this program may use `terminal` without being stopped: it is in the foreground, or this is not its
+    controlling terminal."""
     try:
         return os.tcgetpgrp(terminal) == os.getpgrp()
     except OSError:
@@ -81,7 +83,7 @@ def foreground(terminal: int) -> bool:
 
 @contextmanager
 def _never_stopped() -> Iterator[None]:
-    """The terminal may be taken away between a look and what follows: that is then an error, and stops nobody."""
+    """Blocks the stop signals inside: if the foreground changes after the check, the call fails with an error."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield

@@ -21,7 +21,7 @@ from rollahead.sim.task import Task
 from rollahead.sim.world import World
 
 SIMULATED = "sim"
-RATED = (Kind.POSITION, Kind.VELOCITY)  # kinds that a rate limit is for
+RATED = (Kind.POSITION, Kind.VELOCITY)  # kinds of dimensions that should have a rate limit
 RAMP_S = 1.0  # at the start of a real robot, if it is not said otherwise
 
 
@@ -82,7 +82,7 @@ class Real:
 
 
 def unlimited(spec: RobotSpec) -> str:
-    """A line about the targets and velocities of `spec` that have no rate limit; empty if all have one."""
+    """A warning that names the positions and velocities of `spec` without a rate limit; empty if all have one."""
     free = [dim.name for dim in spec.action if dim.kind in RATED and not math.isfinite(dim.rate_limit)]
     if not free:
         return ""

@@ -134,7 +134,7 @@ def _record(recorder: Recorder, trace: Trace, seed: int) -> AbstractContextManag
 def _cell(
     config: DictConfig, chosen: RunOptions, world: World, live: Live, folder: RunFolder, played: Sequence[Played]
 ) -> dict[str, Any]:
-    """What the episodes that were played come to; how each ended goes into the folder, where their ticks are."""
+    """Computes the figures of the episodes that were played, and writes a row for each episode into the folder."""
     episodes = [live_episode(one, world.task.spec) for one in played]
     write_records(folder, [episodes])
     cell = Cell(

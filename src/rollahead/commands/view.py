@@ -98,10 +98,10 @@ def watching(console: Console, title: str, rate_hz: float, *, view: bool) -> Ite
 
 
 def _in_front(console: Console) -> bool:
-    """Whether what is drawn does not fall into what another program shows."""
+    """Whether this program may draw: it is in the foreground, or its output goes to no terminal that it controls."""
     try:
         return keys.foreground(console.file.fileno())
-    except OSError:  # no file at all
+    except OSError:  # the console has no file descriptor
         return True
 
 

@@ -110,7 +110,7 @@ class LocalPlanner:
         return drawn.chunks[chunking.choose(drawn.chunks, request, known)], drawn
 
     def _pictures(self, seen: Observation) -> Images:
-        """What the policy's cameras have `seen`, by its own names. Raises: InferenceError, if one has given nothing."""
+        """The images of `seen` by the policy's own camera names. Raises: InferenceError, if a camera has no image."""
         if missing := [theirs for theirs in self._cameras.values() if theirs not in seen.images]:
             raise InferenceError(f"there is no image of {', '.join(missing)} yet; look at the cameras")
         return {own: seen.images[theirs] for own, theirs in self._cameras.items()}

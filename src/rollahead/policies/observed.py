@@ -42,9 +42,8 @@ class Numbers:
 
 
 class Vision:
-    """The features of each camera's images, as `encoders` make them of (1, C, H, W), normalised. Those of an image that
-    was seen before, the same array, are not made again as long as it is among the newest: the array is kept, and those
-    of messages never change (`rollahead.runtime.images`).
+    """Computes the features of each camera's images with `encoders`, from (1, C, H, W), normalised. The features of the
+    newest images are cached by array object; arrays in messages never change (`rollahead.runtime.images`).
 
     Threads: one.
     """

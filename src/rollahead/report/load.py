@@ -23,7 +23,7 @@ from rollahead.runtime.trace import InferenceRecord
 
 KEYS = ("cell", "episode")
 ROLLER = {"name": "robot"}  # where none is told of
-LAST = 400  # ticks that are read of a run without a summary
+LAST = 400  # number of ticks that are shown of a run without a summary
 TICK_COLUMNS = ("tick", "status", "chunk", "request")
 
 T = TypeVar("T")
@@ -94,9 +94,9 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Results:
-    """All cells of a run, or of a sweep's runs. unfinished: runs of the sweep that left no summary; realtime: what ran
-    in real time; trainings: what was trained; runs: how many there were; took_s: of each that says it; last: of a
-    single run that left no summary, its last ticks."""
+    """All cells of a run, or of a sweep's runs. unfinished: names of runs of the sweep without a summary; realtime: the
+    runs in real time; trainings: the training runs; runs: number of runs; took_s: duration of each run that notes it;
+    last: the last ticks of a single run without a summary."""
 
     folder: Path
     command: str
@@ -113,8 +113,8 @@ class Results:
 
 
 def load(folder: Path) -> Results:
-    """Reads a run's folder, or a sweep's: one with numbered run folders inside. Of a run in real time that left no
-    summary its records are read.
+    """Reads the folder of a run, or of a sweep, which holds numbered run folders. A run in real time without a summary
+    is read from its records.
 
     Raises: ConfigError, if there is no such folder, no summary in it, or a file is missing or damaged.
     """
@@ -241,7 +241,8 @@ def _read(path: Path, needs: Iterable[str], **options: Any) -> pa.Table:
 
 
 def _check(path: Path, needs: Iterable[str]) -> bool:
-    """Whether the table has columns. Raises: ConfigError, if it has some, and not those that it needs."""
+    """Whether the table at `path` has columns. Raises: ConfigError, if it is missing, or has columns but not all that
+    are needed."""
     if source_of(path) is None:
         raise ConfigError(f"{path.parent} holds no {path.name}; make the run again, under another name")
     names = schema_of(path).names

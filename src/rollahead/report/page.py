@@ -194,7 +194,7 @@ def _pictures(scene: Scene) -> list[Picture]:
 
 
 def _last(results: Results) -> dict[str, Any] | None:
-    """What the template is given to show of the last ticks of a run without a summary, if there are any."""
+    """The template's values for the last ticks of a run without a summary; None if there are none."""
     if results.last is None or not len(results.last.ticks["tick"]):
         return None
     ran = results.realtime[0]

@@ -55,8 +55,8 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All that is to be seen in ticks `[start, stop)`; `ended` is the first tick after the episode. mark: what happens
-    at `stimulus`, in a word."""
+    """The content of a timeline drawing for ticks `[start, stop)`. ended: the first tick after the episode; mark: the
+    label drawn at the tick `stimulus`."""
 
     start: int
     stop: int
@@ -101,7 +101,7 @@ def picture(recording: Recording, strategy: str, stimulus: int, start: int, stop
 
 
 def last_picture(recording: Recording, strategy: str) -> Picture:
-    """What is to be seen of the last ticks of `recording`, which are counted from its end."""
+    """The drawing of the last `SHOWN` ticks of `recording`, with ticks counted from its end."""
     ended = int(recording.ticks["tick"][-1]) + 1
     start = max(ended - SHOWN, int(recording.ticks["tick"][0]))
     return replace(picture(recording, strategy, ended, start, ended), mark="end")

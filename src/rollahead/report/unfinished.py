@@ -1,7 +1,6 @@
-"""A run that left no summary, since it was killed or still goes on: what its records tell.
+"""Reads a run without a summary, because it was killed or still goes on, from its configuration and its records.
 
-Its configuration says what was run; its ticks and inferences, of which all but the last second are on the disk, say how
-it went until then.
+All records but those of about the last second are on disk (`rollahead.runtime.recorder`).
 """
 
 from collections.abc import Iterator
@@ -22,8 +21,8 @@ from rollahead.runtime.records import batches, rate_of, schema_of, source_of
 from rollahead.runtime.run_folder import CONFIG, INFERENCES, SUMMARY, TICKS, damaged
 from rollahead.runtime.trace import OUTCOMES
 
-TIMED = ("tick", "status", "guard", "age", "began_ns")  # what gauges read of a tick, and of an inference
-ANSWERED = ("delay_planned", "delay", "lost", "outcome")
+TIMED = ("tick", "status", "guard", "age", "began_ns")  # columns of ticks that `Gauges` reads
+ANSWERED = ("delay_planned", "delay", "lost", "outcome")  # columns of inferences that `Gauges` reads
 
 NOTHING: NDArray[Any] = np.empty(0)
 
@@ -31,13 +30,13 @@ Ran = dict[str, Any]
 
 
 def unfinished(folder: Path) -> bool:
-    """Whether it is the folder of a run without a summary, but with records."""
+    """Whether `folder` holds a run with records but without a summary."""
     needed = (folder / CONFIG).exists() and source_of(folder / TICKS) and source_of(folder / INFERENCES)
     return bool(needed) and not (folder / SUMMARY).exists()
 
 
 def note(folder: Path) -> str | None:
-    """One line about what is read in place of what a run leaves that ends by itself; None if nothing is."""
+    """A line that says which files of `folder` are incomplete or missing; None if the run ended normally."""
     files = (source_of(folder / name) for name in (TICKS, INFERENCES))
     cut = [file.name for file in files if file and not file.name.endswith(".parquet")]
     missing = [] if not unfinished(folder) else [f"no {SUMMARY}: it was killed, or still goes on"]
@@ -47,14 +46,14 @@ def note(folder: Path) -> str | None:
 
 
 def date(folder: Path) -> str:
-    """The day on which the last was recorded."""
+    """The day of the last record, as YYYY-MM-DD (UTC)."""
     file = source_of(folder / TICKS) or folder
     return datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%d")
 
 
 def ran(folder: Path) -> Ran:
-    """How it ran in real time, as a summary would have it. When a tick was due is counted from the most punctual one of
-    the first second of its episode.
+    """The entry for a run in real time, as a summary has it. Since it is not recorded when tick 0 was due, lateness is
+    counted from the most punctual tick of the first second of each episode.
 
     Raises: ConfigError, if configuration or records are damaged.
     """
@@ -74,7 +73,7 @@ def ran(folder: Path) -> Ran:
 
 
 def last_of(folder: Path, ticks: int) -> tuple[pa.Table, pa.Table]:
-    """Of the last episode the last `ticks`, or a few more, and the inferences that were answered in them."""
+    """The last `ticks` records of the last episode, or a few more, and the inferences that were answered in them."""
     tables = [_last(folder / name, ticks) for name in (TICKS, INFERENCES)]
     if "episode" in tables[0].column_names and tables[0].num_rows:
         last = tables[0]["episode"][-1]
@@ -85,7 +84,7 @@ def last_of(folder: Path, ticks: int) -> tuple[pa.Table, pa.Table]:
 
 
 def _last(path: Path, rows: int) -> pa.Table:
-    """The batches with the last `rows` of a table."""
+    """The record batches that hold the last `rows` of the table at `path`, as one table."""
     kept: list[pa.RecordBatch] = []
     for batch in batches(path):
         kept.append(batch)
@@ -95,6 +94,7 @@ def _last(path: Path, rows: int) -> pa.Table:
 
 
 def _strategy(folder: Path) -> dict[str, Any]:
+    """The options of the strategy, with its name, from the run's configuration."""
     try:
         config: Any = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
         return {"name": str(config["strategy"]["name"]), **config["strategy"]}
@@ -103,14 +103,14 @@ def _strategy(folder: Path) -> dict[str, Any]:
 
 
 def _stretches(path: Path) -> Iterator[NDArray[Any]]:
-    """The ticks in parts in which they rise."""
+    """Yields the tick records in parts with rising tick numbers; a new episode begins a new part."""
     for records in map(_records, batches(path, TIMED)):
         parts = np.split(records, np.flatnonzero(np.diff(records["tick"]) <= 0) + 1)
         yield from (part for part in parts if len(part))
 
 
 def _records(batch: pa.RecordBatch) -> NDArray[Any]:
-    """A batch as a trace has it: an outcome by its place."""
+    """Converts a record batch to the form of the trace's rings, with an outcome as its index in `OUTCOMES`."""
     records = np.empty(batch.num_rows, [(name, np.int64) for name in batch.schema.names])
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         found = pc.index_in(column, pa.array(OUTCOMES)) if name == "outcome" else column

@@ -11,9 +11,10 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def immutable(array: NDArray[Any]) -> bool:
-    """Whether `array` and every array that it is a view of are read-only, and the last of these owns its memory.
+    """Whether nobody can write to the memory of `array`: it and all arrays that it is a view of are read-only, and the
+    last of these owns the memory.
 
-    A view may be read-only while its owner writes to the memory; memory that is no array's own (a mapped file, shared
+    A read-only view does not suffice, since its base may be writable. Memory that no array owns (a mapped file, shared
     memory, a driver's buffer) may be written to at any time. Phase: hot.
     """
     while not array.flags.writeable:
@@ -27,7 +28,7 @@ def immutable(array: NDArray[Any]) -> bool:
 
 
 def unchanging(array: NDArray[Scalar]) -> NDArray[Scalar]:
-    """`array` if it is `immutable`, else a read-only copy. Phase: hot."""
+    """Returns `array` itself if it is `immutable`, a read-only copy otherwise. Phase: hot."""
     if not immutable(array):
         array = array.copy()
         array.flags.writeable = False
@@ -35,7 +36,7 @@ def unchanging(array: NDArray[Scalar]) -> NDArray[Scalar]:
 
 
 def frozen(values: ArrayLike) -> FloatArray:
-    """A float64 array of `values` that nobody writes to; copied unless it is one already."""
+    """Returns `values` as a float64 array that nobody can write to; a copy, unless `values` is such an array."""
     return unchanging(np.asarray(values, dtype=np.float64))
 
 

@@ -20,8 +20,8 @@ class Bell:
         os.eventfd_write(self._fd, 1)
 
     def wait(self, timeout_s: float) -> bool:
-        """Waits until it is rung, at most `timeout_s`; whether it was, and no other who waits has heard it before."""
-        poll = select.poll()  # no select: it takes no descriptor above 1023, which a program with many files open has
+        """Waits until it is rung, at most `timeout_s`. Returns whether it was; a ring wakes one waiter only."""
+        poll = select.poll()  # select.select takes no descriptor above 1023
         poll.register(self._fd, select.POLLIN)
         if not poll.poll(max(timeout_s, 0.0) * 1000):
             return False

@@ -88,8 +88,8 @@ class Drive:
     """How a robot is driven, in plain values, so that it can be sent to another process.
 
     horizon: H, policy rows per chunk; n_obs: observations per request; substeps: setpoints per tick, along `shape`;
-    cameras: those whose images the planner needs, and that must not be too old, None for all; rest_pose: targets by
-    name that the robot is brought to at the end of a run, before it is let go.
+    cameras: names of the cameras that the planner needs, whose images must not be too old, None for all; rest_pose:
+    position targets by name to which the robot is moved at the end of a run, before it is disconnected.
     """
 
     strategy: StrategyConfig

@@ -38,7 +38,7 @@ class DelayEstimator:
         return list(self._costs)
 
     def add(self, cost: float) -> None:
-        """Takes one measured cost, in ticks, into the window. Raises: InferenceError, if it is negative, NaN or
+        """Adds one measured cost, in ticks, to the window. Raises: InferenceError, if it is negative, NaN or
         infinite."""
         if not 0.0 <= cost < math.inf:
             raise InferenceError(f"an inference is said to have cost {cost} ticks; give a finite number, 0 or more")

@@ -1,12 +1,12 @@
-"""Joint limits for axes driven by velocities or steps: they stop before the end of the range of what they move.
+"""Joint limits for axes driven by velocities or steps: an axis brakes before the end of its state's range.
 
 Where an axis stands now is its last reading and everything that was sent since that reading was taken:
 
     reading of tick k - 2 |--- sent in k - 2 --- sent in k - 1 --- sent in k so far ---| room |  end of the range
 
-A setpoint passes if the axis can still brake in the room that it leaves, within its rate and acceleration limits; else
-the axis brakes now. Where the last two readings leave different room the smaller counts. If something else has moved
-the axis, and there is less room than braking takes, it brakes as hard as its limits allow.
+A setpoint passes if the axis can still brake in the room left after it, within its rate and acceleration limits;
+otherwise the axis brakes now. If the last two readings leave different room, the smaller one counts. An axis that
+something else has moved so close to the end that there is too little room brakes as hard as its limits allow.
 
 Threads: the executor's alone. Hot path: all but the constructor.
 """
@@ -25,9 +25,9 @@ Bools = NDArray[np.bool_]
 
 
 class Edges:
-    """The axes of `spec` that are driven by velocities or steps and have a range. dt: seconds from setpoint to
-    setpoint; rate, change: (A,), the most that a value, and its change, may change per setpoint; ticks: how old
-    readings may be."""
+    """Range limits of the n axes of `spec` that are driven by velocities or steps and have a range. dt: seconds from
+    setpoint to setpoint; rate: (A,), the largest change of a value per setpoint; change: (A,), the largest change of
+    that change; ticks: the largest age of a reading."""
 
     def __init__(self, spec: RobotSpec, dt: float, rate: FloatArray, change: FloatArray, ticks: int) -> None:
         names = names_of(spec.state)
@@ -43,29 +43,30 @@ class Edges:
         self._high = np.array([spec.state[i].high for _, _, i in bounded])
         velocity = np.array([kind is Kind.VELOCITY for _, kind, _ in bounded], np.bool_)
         self._move = np.where(velocity, dt, 1.0)  # how far a setpoint of 1 moves the axis
-        self._coasts = np.where(velocity, dt, 0.0)  # and how far it goes on without the next
+        self._coasts = np.where(velocity, dt, 0.0)  # how far it moves on in the time of a setpoint that is not sent
         self._brake, self._jerk = rate[self._at] * self._move, change[self._at] * self._move
-        self._moved = np.zeros(len(bounded))  # since the start
-        self._heads: deque[FloatArray] = deque([self._moved], maxlen=ticks)  # the same at the heads of the last ticks
-        self._origin: FloatArray | None = None  # where each axis was before all that, by the reading of this tick
-        self._before: FloatArray | None = None  # and by that of the tick before
+        self._moved = np.zeros(len(bounded))  # distance commanded since the start
+        self._heads: deque[FloatArray] = deque([self._moved], maxlen=ticks)  # `_moved` at the heads of the last ticks
+        self._origin: FloatArray | None = None  # position at the start, reconstructed from the reading of this tick
+        self._before: FloatArray | None = None  # position at the start, from the reading of the tick before
 
     def tick(self) -> None:
-        """A tick begins. Phase: hot."""
+        """Notes that a tick begins. Phase: hot."""
         self._heads.append(self._moved)
         self._before = self._origin
 
     def sent(self, setpoint: FloatArray) -> None:
-        """`setpoint` (A,) was sent. Phase: hot."""
+        """Notes that `setpoint` (A,) was sent. Phase: hot."""
         self._moved = self._moved + setpoint[self._at] * self._move
 
     def left_out(self, last: FloatArray, setpoints: int) -> None:
-        """So many `setpoints` are not sent, after `last` (A,): a velocity goes on. Phase: hot."""
+        """Notes that so many `setpoints` were not sent after `last` (A,): a velocity moves its axis on, a step does
+        not. Phase: hot."""
         self._moved = self._moved + setpoints * last[self._at] * self._coasts
 
     def room(self, state: FloatArray, age: int) -> tuple[FloatArray, FloatArray]:
-        """How far each axis may still go up, and down, if it was at `state` (S,) `age` ticks before this one; none is
-        negative. Phase: hot."""
+        """Distances (n,), (n,) from each axis to the upper and to the lower end of its range, 0 or more, if `state`
+        (S,) was measured `age` ticks ago. Phase: hot."""
         origin = state[self._state] - self._heads[-1 - min(age, len(self._heads) - 1)]
         other = origin if self._before is None else self._before
         self._origin = origin
@@ -73,8 +74,8 @@ class Edges:
         return np.maximum(self._high - most, 0.0), np.maximum(least - self._low, 0.0)
 
     def brakes(self, setpoint: FloatArray, last: FloatArray, room: tuple[FloatArray, FloatArray]) -> Bools:
-        """(A,), where `setpoint` (A,), after `last` (A,), leaves less room than braking takes, and braking cannot begin
-        at once: `within` is for the others. Phase: hot."""
+        """(A,), the dimensions with an `accel_limit` in which `setpoint` (A,) after `last` (A,) leaves less room than
+        braking takes; `within` handles those without. room: distances as from `room`. Phase: hot."""
         moves, before = setpoint[self._at] * self._move, last[self._at] * self._move
         up = moves > 0
         speeding = np.where(up, moves - before, before - moves)
@@ -84,8 +85,8 @@ class Edges:
         return where
 
     def within(self, setpoint: FloatArray, last: FloatArray, room: tuple[FloatArray, FloatArray]) -> FloatArray:
-        """(A,), `setpoint` (A,) after `last` (A,) with no axis faster than it can brake in its room, where braking can
-        begin at once, and none slowed down faster than it may. Phase: hot."""
+        """(A,), `setpoint` (A,) after `last` (A,), with each dimension without an `accel_limit` slowed down so far that
+        it can brake in its `room`, though no faster than its `rate_limit` allows. Phase: hot."""
         limited = np.isfinite(self._brake)
         up, down = (closing(np.minimum(way, 1e30), np.where(limited, self._brake, 1.0), limited) for way in room)
         before = last[self._at] * self._move
@@ -97,11 +98,11 @@ class Edges:
 
 
 def stopping(speed: FloatArray, speeding: FloatArray, brake: FloatArray, jerk: FloatArray) -> FloatArray:
-    """(n,), an upper bound of how far something goes on while it is brought to rest, in setpoints. speed: (n,), how far
-    the last setpoint moved it; speeding: by how much more than the one before; brake, jerk: the most that `speed`, and
-    the change of it, may change per setpoint, infinite for no limit.
+    """(n,), upper bound of the braking distance. speed: (n,), distance moved by the last setpoint; speeding: (n,), how
+    much more that is than for the setpoint before; brake, jerk: (n,), the largest change per setpoint of `speed`, and
+    of that change, infinite for no limit.
 
-    It speeds up until the jerk has undone `speeding`, and then brakes as a trapezoid. Phase: hot.
+    Speed first rises until the jerk limit has undone `speeding`, and then falls along a trapezoid. Phase: hot.
     """
     more = np.maximum(speeding, 0.0)
     top = speed + more * more / (2 * jerk)
@@ -109,10 +110,10 @@ def stopping(speed: FloatArray, speeding: FloatArray, brake: FloatArray, jerk: F
     onset = np.where(np.isfinite(jerk), whole / jerk, 0.0)
     setpoints = np.where(top >= whole * onset, top / whole + onset, 2 * np.sqrt(top / jerk))
     jerked = np.ceil(more / jerk) * top + top * setpoints / 2 + np.where(np.isfinite(jerk), top, 0.0)
-    sudden = np.where(np.isfinite(jerk), 2 * np.sqrt(top / jerk) * top, 0.0)  # no limit but that of jerk
+    sudden = np.where(np.isfinite(jerk), 2 * np.sqrt(top / jerk) * top, 0.0)  # for an infinite `brake`
     return np.where(np.isfinite(brake), jerked, sudden)
 
 
 def is_bounded(dim: Dim) -> bool:
-    """Whether the range of `dim` ends anywhere: that of an angle that turns does not."""
+    """Whether the range of `dim` has an end. An angle that turns through -pi to pi has none."""
     return not is_turn(dim) and bool(np.isfinite(dim.low) or np.isfinite(dim.high))

@@ -40,24 +40,27 @@ from rollahead.runtime.strategy import Strategy
 from rollahead.runtime.trace import Outcome, TickStatus, Trace, inference_record
 from rollahead.runtime.whereabouts import Whereabouts
 
-LEAP = 4.0  # times the longest step of a chunk: a row farther from what was sent last is reached by the ramp
+LEAP = 4.0  # after a hold, the ramp leads to a row that is farther away than this many of the chunk's longest steps
 
-Pace = Callable[[int], bool]  # returns when setpoint j of the tick is due; whether the one after it is not yet so
-Sent = Callable[[], None]  # called when the first setpoint of the tick is out, or none will be
+Pace = Callable[[int], bool]  # waits until setpoint j of the tick is due; False if setpoint j + 1 is due too: j is late
+Sent = Callable[[], None]  # called once per tick: after its first setpoint, or when it is certain that none is sent
 
 
 def at_once(j: int) -> bool:
-    """The pace of a driver that sends all setpoints of a tick at its head."""
+    """Never waits: all setpoints of a tick are sent at its head, as in simulated time."""
     return True
 
 
 def nothing() -> None:
-    """For a driver that has nothing to do when the first setpoint is out."""
+    """Does nothing: the default callback after the first setpoint of a tick."""
 
 
 class Executor:
-    """Runs `strategy` on `robot`. horizon: ticks that a chunk lasts; n_obs: observations in a request; cameras: those
-    whose images must not be too old, None for all that the robot has; rest_pose: where `go_home` leads."""
+    """Sends `robot` one action per tick from the chunks that `strategy` requests.
+
+    horizon: length of a chunk in ticks; n_obs: observations per request; cameras: names of the cameras whose images
+    must not be too old, None for all cameras of the robot; rest_pose: the pose that `go_home` moves to.
+    """
 
     def __init__(
         self,
@@ -106,9 +109,9 @@ class Executor:
         self._seed = seed
         self._task = task
         self._epoch = 0
-        self.halted: str | None = None  # why the executor itself has stopped the robot, until a reset
-        self._ramp = True  # no row of a chunk was sent in this epoch yet
-        self._starved = False  # whether the last tick was a hold
+        self.halted: str | None = None  # the reason, while the robot is stopped by the executor's own e-stop
+        self._ramp = True  # the next row of a chunk is the first of this epoch, and starts the ramp
+        self._starved = False  # the last tick was a hold
         self._paused = False
         self._stopped = False  # by an e-stop
         self._rest_pose = rest_pose
@@ -123,7 +126,7 @@ class Executor:
 
     @property
     def at_rest(self) -> bool:
-        """Whether what was sent last moves nothing, and nothing else is under way. Phase: hot."""
+        """Whether the last setpoint commands no motion and no move to the rest pose is in progress. Phase: hot."""
         last = self._history.last
         if last is None or self._stopped:
             return True
@@ -131,7 +134,7 @@ class Executor:
 
     @property
     def rest_s(self) -> float:
-        """An upper bound of how long it takes to come to rest from here within the robot's limits."""
+        """Upper bound, in seconds, of the time that holds need to bring the robot to rest within its limits."""
         return self._guard.rest_s
 
     def tick(self, k: int, pace: Pace = at_once) -> TickStatus:
@@ -158,13 +161,14 @@ class Executor:
         self._accept(k)
 
     def publish(self, k: int) -> None:
-        """Puts the snapshot of tick `k` into the outbox, once it was looked at and before its action is over. Phase:
-        hot."""
+        """Puts the snapshot of tick `k` into the outbox, with a request if one is due. Called after `look`, before or
+        within `act`. Phase: hot."""
         self._observations = self._senses.window(k, self._task)
         self.outbox.put(self._ask(k))
 
     def act(self, k: int, pace: Pace = at_once, sent: Sent = nothing) -> TickStatus:
-        """Sends the action of tick `k`. Phase: hot."""
+        """Sends the action of tick `k`, or a hold. pace: waits for each setpoint; sent: called after the first one.
+        Phase: hot."""
         self._accept(k)
         if self._stopped or not self._whereabouts.known:
             sent()
@@ -187,19 +191,19 @@ class Executor:
         self._overrun(k)
 
     def _overrun(self, k: int) -> TickStatus:
-        """Nothing was sent in tick `k`."""
+        """Records tick `k`, in which no setpoint was sent because it was too late."""
         self._guard.left_out(self._servo.substeps)
         last = self._history.last
         action = unknown(len(self._robot.spec.action)) if last is None else self._hold.skipped(last)
-        if last is not None:  # else nothing is known of what the robot did
+        if last is not None:  # before the first setpoint nothing is known of the robot's motion
             self._history.append(k, action)
         self._record(k, TickStatus.OVERRUN, action, None)
         return TickStatus.OVERRUN
 
     def warm(self) -> None:
-        """Before the first tick: reads the robot and publishes a snapshot with a request as it may come in tick 0, so
-        that the planner can be warmed up on it. Its answer is not wanted. Raises: RobotError, if no usable state was
-        read, or a state or an image that is not what the spec says."""
+        """Reads the robot before the first tick and publishes a snapshot with a typical request, on which the planner
+        warms up; the result is discarded. Phase: warm. Raises: RobotError, if no usable state can be read, or if state
+        or images do not fit the spec."""
         self._senses.first_look()
         self._observations = self._senses.window(0, self._task)
         asked = self._snapshot(0, None, ahead=self._horizon)
@@ -208,7 +212,8 @@ class Executor:
         self._senses.forget_images()
 
     def estop(self) -> None:
-        """Stops the robot, once, and sends nothing until `reset`. Then it begins where it is measured."""
+        """Calls `Robot.stop`, once, and sends nothing until `reset`. After that, motion starts at rest from the
+        measured state."""
         if not self._stopped:
             self._stopped = True
             self._homing = None
@@ -217,13 +222,13 @@ class Executor:
             self._robot.stop()
 
     def pause(self) -> None:
-        """From now on the robot holds what was sent last, in a new hard epoch, and nothing is asked."""
+        """Starts a new hard epoch in which the robot holds and no chunk is requested, until `resume`."""
         self._drop()
         self._paused = True
 
     def go_home(self, k: int) -> int | None:
-        """Leads the paused robot to its rest pose from tick `k` on; the first tick after that. None if there is no
-        pose, or the robot is stopped or cannot be seen."""
+        """Moves the paused robot to its rest pose, starting in tick `k`. Returns the first tick after the move; None,
+        without moving, if there is no rest pose, the robot is stopped, or its state is not usable."""
         last = self._history.last
         if self._rest_pose is None or self._stopped or self._senses.trouble or last is None:
             return None
@@ -231,17 +236,18 @@ class Executor:
         return self._homing.stop
 
     def stay(self) -> None:
-        """Ends the way to the rest pose where the robot is on it."""
+        """Breaks off the move to the rest pose: from the next tick on the robot holds where it is."""
         self._homing = None
 
     def resume(self) -> None:
-        """Goes on from what was sent last, in a new hard epoch; or from where the robot is, if that is far from it."""
+        """Ends a pause in a new hard epoch. Motion continues from the last setpoint, or from the measured state in
+        dimensions where the robot is far from it."""
         self._drop()
         self._whereabouts.doubt()
         self._paused = False
 
     def reset(self) -> None:
-        """A hard epoch: all chunks, requests and results in flight are dropped, and the robot holds. Ends an e-stop."""
+        """Starts a new hard epoch: all chunks, requests and results in flight are dropped. Ends an e-stop."""
         self._drop()
         self._whereabouts.doubt()
         self._stopped = False
@@ -268,7 +274,8 @@ class Executor:
         self._ramp = True
 
     def _halt(self) -> None:
-        """The executor's own e-stop: it has been blind for too long. Raises: RobotError, if the robot does not stop."""
+        """Makes the executor's own e-stop after `give_up_ticks` without usable state and images. Raises: RobotError,
+        if `Robot.stop` fails."""
         if self._stopped:
             return
         self.halted = (
@@ -286,7 +293,7 @@ class Executor:
         self._last_request = None
 
     def _decide(self, k: int) -> tuple[Chunk | None, FloatArray]:
-        """The chunk that has tick `k`, if any may be used, and what is to be sent: its row, or a hold."""
+        """Returns the chunk used in tick `k` (None if there is none) and the action (A,): its row, or a hold."""
         covering = () if self._paused or self._senses.trouble else self._timeline.covering(k)
         if not covering:
             return None, self._homeward(k, self._discrete.hold(self._next_hold()))
@@ -296,14 +303,15 @@ class Executor:
         return covering[-1], self._discrete(row, self._history.last)
 
     def _homeward(self, k: int, held: FloatArray) -> FloatArray:
-        """(A,), the way to the rest pose, or `held` (A,) where it is over, or the robot cannot be seen."""
+        """(A,), the target of tick `k` on the move to the rest pose; `held` (A,) if there is no such move. A move ends
+        early if state or images are not usable."""
         if self._homing is not None and (k >= self._homing.stop or self._senses.trouble):
             self._homing = None
         return held if self._homing is None else self._homing.row(k)
 
     def _join(self, chunk: Chunk | None, row: FloatArray) -> None:
-        """What begins anew does so from what a hold would send; at the first row of an epoch, and at one that leaps
-        after a hold, the ramp begins."""
+        """Prepares the guard for the action of this tick: restarts dimensions that begin from the measured state, and
+        starts the ramp at the first row of an epoch and at a row far from the last setpoint after a hold."""
         anew = self._whereabouts.anew
         if anew is not None:
             self._guard.rejoin(self._next_hold(), anew)
@@ -313,7 +321,7 @@ class Executor:
         self._starved = chunk is None
 
     def _leaps(self, chunk: Chunk, row: FloatArray) -> bool:
-        """Whether `row` (A,) is so far from what was sent last that `chunk` would take several ticks from there."""
+        """Whether a position in `row` (A,) is more than `LEAP` of the chunk's longest steps from the last setpoint."""
         last = self._history.last
         if last is None:
             return False
@@ -321,15 +329,15 @@ class Executor:
         return bool((np.abs(row - last) > LEAP * steps).any(where=self._targets))
 
     def _send(self, k: int, row: FloatArray, pace: Pace, sent: Sent, *, holds: bool) -> tuple[FloatArray | None, int]:
-        """Sends `row` as setpoints, each through the guard and at its time; what they come to, None if it was too late
-        for all of them, and what the guard did."""
+        """Sends `row` (A,) as setpoints, each through the guard and when it is due. Returns the action (A,) that these
+        setpoints amount to, None if all were too late to be sent, and the guard's flags. holds: `row` is a hold."""
         went: list[FloatArray] = []
         flags, other, left_out = 0, False, 0
         trusted = self._senses.trusted
         for j, setpoint in enumerate(self._setpoints(k, row)):
             if not pace(j):
                 left_out += 1
-                continue  # too late: the next one is due as well
+                continue  # the next setpoint is already due
             asked = self._guard.resting(setpoint) if holds else setpoint
             allowed, flag = self._guard(asked, trusted.state, trusted.age, eases=not holds)
             self._robot.write(allowed)
@@ -350,13 +358,13 @@ class Executor:
         """(A,) each: the first of `row`, then those between it and the next row, as far as that is known."""
         yield self._servo.first(row)
         if self._servo.substeps > 1:
-            waits = self._ramp or self._paused or self._senses.trouble  # what comes next is not from here
+            waits = self._ramp or self._paused or self._senses.trouble  # the next tick will not use the timeline
             after = None if waits else self._timeline.action(k + 1)
             last, after = self._history.last, self._hold.rows(row, 1)[0] if after is None else after
             yield from self._servo.setpoints(last, row, after)[1:]
 
     def _rest(self, k: int) -> TickStatus:
-        """Tick `k` of a robot that is stopped, or was never seen: nothing is sent."""
+        """Records tick `k` of a robot that is stopped, or whose position is not known yet; nothing is sent."""
         last = self._history.last
         action = unknown(len(self._robot.spec.action)) if last is None else self._hold.still(last)
         if last is not None:
@@ -395,7 +403,7 @@ class Executor:
         self.trace.inference(inference_record(result, chunk, outcome, k))
 
     def _give_up(self, failure: Failure) -> None:
-        """A planner that failed is asked no more, and its plan is dropped; the same if it was the eye."""
+        """Drops the plan and requests nothing more. Called when the planner or the lookout has failed."""
         self.failure = failure
         self.pause()
 
@@ -421,7 +429,7 @@ class Executor:
         return Snapshot(k, self._observations, sent, planned, self._epoch, self._seed, request, covered)
 
     def _next_hold(self) -> FloatArray:
-        """(A,), what a hold now sends."""
+        """(A,), the action of a hold in this tick."""
         return self._whereabouts.hold(self._history.last)
 
     def _record(self, k: int, status: TickStatus, action: FloatArray, chunk: Chunk | None, guard: int = 0) -> None:

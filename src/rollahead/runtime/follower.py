@@ -1,9 +1,10 @@
-"""A follower: it goes after a target no faster than it may, and is exactly on it if the target itself keeps the limits.
+"""Rate and acceleration limiter: follows a target within its limits, exactly if the target itself keeps them.
 
-Clamping the second difference alone swings about the target for ever after a jump, so a gap is closed at a speed from
-which the follower can still brake: with w the most that a step may change, a gap g may be closed by a step b with
-b + (b - w) + (b - 2 w) + ... <= g. Where n whole steps of w follow the last one, n (n + 1) w / 2 <= g, that is
-b = g / (n + 1) + n w / 2. The same holds for the way to the ends of the range, so it can always stop inside.
+Clamping the second difference alone oscillates about the target for ever after a jump, so a gap is closed at a speed
+from which the follower can still brake. With w the largest change from one step to the next, a gap g may be closed by a
+step b with b + (b - w) + (b - 2 w) + ... <= g. If n whole steps of w fit, n (n + 1) w / 2 <= g, this gives
+b = g / (n + 1) + n w / 2. The distance to either end of the range is treated like a gap, so that the follower always
+stops inside.
 
 Hot path: all of it.
 """
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 
 from rollahead.runtime.arrays import FloatArray
 
-ENDLESS = 1e30  # of `change`: more room than that makes no difference
-SLACK = 1e-9  # of `change`: rounding must not hold back a stream that brakes as late as it may
+ENDLESS = 1e30  # times `change`: distances are cut to this, so that an infinite range gives no NaN
+SLACK = 1e-9  # times `change`: rounding must not slow down a stream that brakes at the last possible setpoint
 
 
 class Follower:
-    """rate: (A,), the most that a value may change per setpoint; change: (A,), the most that this step may change from
-    one setpoint to the next; infinite for no limit. low, high: (A,), the range that values stay in."""
+    """Limiter for A dimensions. rate: (A,), the largest change of a value per setpoint (a step); change: (A,), the
+    largest change of the step from one setpoint to the next; infinite for no limit. low, high: (A,), the range that
+    values stay in."""
 
     def __init__(
         self,
@@ -35,14 +37,14 @@ class Follower:
         self._limited = np.isfinite(change)
         self._w = np.where(self._limited, change, 1.0)
         self._low, self._high = np.broadcast_to(low, rate.shape), np.broadcast_to(high, rate.shape)
-
         self._rates: list[float] = rate.tolist()
         self._changes: list[float] = change.tolist()
         ends = zip(change.tolist(), self._low.tolist(), self._high.tolist(), strict=True)
         self._ends = [(j, 2 * w, a, b) for j, (w, a, b) in enumerate(ends) if np.isfinite(w)]
 
     def begin(self, at: FloatArray, where: NDArray[np.bool_] | None = None) -> None:
-        """Stands still at `at` (A,); if `where` (A,) is given, only in these dimensions, and the others go on."""
+        """Restarts at rest at the values `at` (A,). where: (A,), the dimensions to restart, None for all; the others
+        keep their value and speed."""
         if where is None:
             self._last = self._asked = at
             self._steps = [0.0] * len(at)
@@ -51,25 +53,25 @@ class Follower:
             self._steps = np.where(where, 0.0, self._steps).tolist()
 
     def stands(self, where: NDArray[np.bool_]) -> bool:
-        """Whether the last setpoint changed none of the dimensions `where` (A,)."""
+        """Whether the last setpoint equalled the one before in all dimensions `where` (A,)."""
         return not np.any(self._steps, where=where)
 
     def rest_setpoints(self, moving: NDArray[np.bool_]) -> float:
-        """An upper bound of how many setpoints it takes to rest: until no value changes, and those of `moving` (A,),
-        which are speeds themselves, are zero."""
+        """Upper bound of the number of setpoints until the robot is at rest: no value changes, and the values in
+        dimensions `moving` (A,), which are velocities or steps, are zero."""
         onset = np.where(self._limited, np.abs(self._steps) / self._w, 0.0)
         speed = np.abs(self._last) + SLACK
-        peak = np.minimum(self._rate, np.sqrt(speed * self._window))  # of how fast it slows down
+        peak = np.minimum(self._rate, np.sqrt(speed * self._window))  # largest change per setpoint while braking
         slowing = speed / peak + np.where(self._limited, peak / self._w, 0.0)
         return float((onset + np.where(moving, 2 * slowing, 0.0)).max(initial=0.0)) + 2
 
     def to_zero(self, where: NDArray[np.bool_]) -> None:
-        """From now on the target in the dimensions `where` (A,) is a standing zero, however it moved before."""
+        """Sets the target in the dimensions `where` (A,) to zero, at rest; how it moved before is forgotten."""
         self._asked = np.where(where, 0.0, self._asked)
 
     def braking(self, where: NDArray[np.bool_]) -> FloatArray:
-        """(A,), what to ask for next to come to rest as soon as may be in the dimensions `where` (A,), whose targets
-        are forgotten; elsewhere the last values."""
+        """(A,), the next values that bring the dimensions `where` (A,) to rest as soon as the limits allow, forgetting
+        their targets; the last values in other dimensions."""
         steps = np.array(self._steps)
         slower = steps - np.clip(steps, -self._window, self._window)
         self._asked = np.where(where, self._last, self._asked)
@@ -92,7 +94,8 @@ class Follower:
         return follows
 
     def _stops_inside(self, numbers: list[float], steps: list[float]) -> bool:
-        """Whether every dimension can surely still stop before the end of its range. Sufficient, not necessary."""
+        """Whether every dimension can still stop before the end of its range. A sufficient test: it may say no where
+        the exact one in `toward` says yes."""
         for j, two_w, low, high in self._ends:
             step, at = steps[j], numbers[j]
             if step * step > two_w * (high - at if step > 0 else at - low):
@@ -116,11 +119,13 @@ class Follower:
         return np.where(free, asked, self._last + inside), bool((step != eased).any()), slowed
 
     def _most(self, before: FloatArray) -> FloatArray:
-        """The greatest step from which it can still stop at the upper end; braking as hard as may be is always one."""
+        """(A,), the largest step after which each dimension can still stop at the upper end of its range. The step of
+        hardest braking is always allowed. before: (A,), the last step."""
         room = self._closing(self._room(self._high - self._last))
         return np.where(self._limited, np.maximum(room, before - self._window), np.inf)
 
     def _least(self, before: FloatArray) -> FloatArray:
+        """(A,), the smallest (most negative) step after which each dimension can still stop at the lower end."""
         room = self._closing(self._room(self._last - self._low))
         return np.where(self._limited, np.minimum(-room, before + self._window), -np.inf)
 
@@ -137,7 +142,7 @@ class Follower:
 
 
 def closing(gap: FloatArray, w: FloatArray, limited: NDArray[np.bool_]) -> FloatArray:
-    """(A,), the greatest step towards something `gap` (A,) away after which it can still be stopped at, if a step may
-    change by `w` (A,); the whole gap in dimensions that are not `limited`."""
+    """(A,), the largest step towards a point at distance `gap` (A,) from which a stop at that point is still possible,
+    if successive steps may differ by at most `w` (A,); the whole gap in dimensions that are not `limited`."""
     n = np.floor((np.sqrt(1 + 8 * gap / w) - 1) / 2)
     return np.where(limited, np.minimum(gap, gap / (n + 1) + n * w / 2), gap)

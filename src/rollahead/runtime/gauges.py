@@ -1,7 +1,7 @@
-"""Gauges: how runs go, read off their traces while they go on.
+"""Gauges: statistics of runs in real time (rate, lateness, ages, delays, counts), computed from their traces.
 
-`follow` a run now and then, and ask for `figures` of the last seconds, or of everything so far. What they keep does not
-grow with the run: of everything so far, quantiles of times are within 1 % (`rollahead.runtime.histogram`); ages and
+Call `follow` now and then while a run goes on, and `figures` for the last seconds or for everything so far. Memory does
+not grow with the run. Over everything, quantiles of times are within 1 % (`rollahead.runtime.histogram`); ages and
 delays up to 1000 ticks, and each maximum, are exact.
 
 Threads: whoever watches; never the executor's.
@@ -26,14 +26,14 @@ COUNTED = {  # what a tick is counted as, by its status
 }
 
 QUANTILES = (50, 95, 99)
-KEPT_S = 10.0  # the last seconds that can be asked for
+KEPT_S = 10.0  # the longest time that `figures` can be asked for
 
 Figures = dict[str, Any]
 Records = NDArray[Any]
 
 
 class Gauges:
-    """Of one or more runs at `rate_hz`, one after the other."""
+    """Statistics of one or more runs at `rate_hz`, one after the other."""
 
     def __init__(self, rate_hz: float) -> None:
         self._rate_hz = rate_hz
@@ -47,7 +47,7 @@ class Gauges:
         self._delay_planned: int | None = None
 
     def follow(self, trace: Trace, start_ns: int) -> None:
-        """Takes what is new in `trace`, of a run whose tick 0 was due at `start_ns`."""
+        """Takes the new records of `trace`, the trace of a run whose tick 0 was due at `start_ns`."""
         if trace is not self._trace:
             self._trace = trace
             self._tick_cursor = self._inference_cursor = 0
@@ -57,12 +57,12 @@ class Gauges:
         self.take(ticks, inferences)
 
     def begin(self, start_ns: int) -> None:
-        """What is taken from here on is of a new run, whose tick 0 was due at `start_ns`."""
+        """Begins a new run, whose tick 0 was due at `start_ns`, and to which the next records belong."""
         self._start_ns = start_ns
         self._before_ns: int | None = None  # when the tick before began
 
     def take(self, ticks: Records, inferences: Records) -> None:
-        """Takes the next records of the run, as its trace has them."""
+        """Takes the next records of the run: structured arrays (n,) with the fields of the trace's rings."""
         if len(ticks):
             self._count(ticks)
             self._time(ticks)
@@ -99,7 +99,8 @@ class Gauges:
         self._delays.append(known["delay"])
 
     def figures(self, last_s: float | None = None) -> Figures:
-        """Counts over everything; ages and times over the last seconds, if it is said of how many, up to `KEPT_S`."""
+        """Returns counts over everything, and quantiles of ages and times over everything, or over the last `last_s`
+        seconds, at most `KEPT_S`."""
         newest = None if last_s is None else max(round(last_s * self._rate_hz), 1)
         return {
             "status": self._status,
@@ -115,7 +116,7 @@ class Gauges:
 
 
 class _Newest:
-    """The last `kept` numbers, or a few more, of those that come in parts."""
+    """Keeps at least the last `kept` of the numbers that are appended."""
 
     def __init__(self, kept: int) -> None:
         self._kept = kept
@@ -131,12 +132,12 @@ class _Newest:
             self._held -= len(self._parts.popleft())
 
     def last(self, n: int) -> Records:
-        """The last `n`, as far as they are kept."""
+        """(n,), the last `n` numbers, or as many as are kept."""
         return np.concatenate(self._parts)[-min(n, self._kept) :] if self._parts else np.empty(0)
 
 
 class _Series:
-    """Numbers that come in parts: all of them as a histogram, and the last `kept` as they are."""
+    """A series of numbers, kept as a histogram of all and as the last `kept` themselves. classes: of the histogram."""
 
     def __init__(self, classes: NDArray[np.float64], kept: int) -> None:
         self._all, self._newest = Histogram(classes), _Newest(kept)
@@ -146,7 +147,7 @@ class _Series:
         self._newest.append(part)
 
     def spread(self, n: int | None) -> Figures:
-        """Median, tail and maximum of the last `n`, or of all; None if there are none."""
+        """Median, p95, p99 and maximum of the last `n` numbers, or of all (None); each is None if there are none."""
         last = None if n is None else self._newest.last(n)
         if not (self._all.count if last is None else len(last)):
             return {**{f"p{q}": None for q in QUANTILES}, "max": None}
@@ -157,7 +158,7 @@ class _Series:
 
 
 class _Steps:
-    """Times from tick to tick, in ns, that come in parts."""
+    """The times from one tick to the next, in ns, for the mean rate."""
 
     def __init__(self, kept: int) -> None:
         self._count, self._sum_ns, self._newest = 0, 0, _Newest(kept)
@@ -168,7 +169,7 @@ class _Steps:
         self._newest.append(part)
 
     def rate_hz(self, n: int | None) -> float | None:
-        """How many there were in a second, of the last `n`, or of all; None if there were none."""
+        """Mean rate in Hz over the last `n` steps, or over all (None); None if there are none."""
         last = None if n is None else self._newest.last(n)
         count, sum_ns = (self._count, self._sum_ns) if last is None else (len(last), int(last.sum()))
         return count / (sum_ns * 1e-9) if sum_ns > 0 else None

@@ -5,9 +5,9 @@ the workspace. One that goes too far or too fast is brought within the limits. I
 
     NaN -> jump -> ramp -> range -> rate, acceleration -> edges of the state -> workspace
 
-Limits hold across everything that happens: what is sent always goes on from the last setpoint, with its speed, but
-where the robot is found somewhere else (`rejoin`). A target brakes before the end of its range. A stream that keeps
-every limit passes to the bit. What was done is said in flags, which the trace keeps.
+Limits hold across pauses, resets and refusals: each setpoint continues from the last one, with its speed, except in
+dimensions that restart from the measured position (`rejoin`). A position target brakes before the end of its range. A
+stream that keeps every limit passes unchanged, to the bit. The flags say what the guard did; the trace keeps them.
 
 Threads: the executor's alone. Hot path: all but the constructors.
 """
@@ -34,7 +34,7 @@ MOST = np.finfo(np.float64).max  # in place of an infinite limit: infinity is be
 
 
 class Flag(enum.IntFlag):
-    """Why a setpoint is not what was asked, or a state or an image not usable."""
+    """Reasons why a setpoint was changed, or why a state or an image is not usable."""
 
     NAN = 1
     JUMP = 2
@@ -47,7 +47,7 @@ class Flag(enum.IntFlag):
     IMAGE = 256
 
 
-NAN, JUMP, RAMP, RANGE, RATE, ACCEL, BOX, STALE, IMAGE = (flag.value for flag in Flag)  # numbers join faster than flags
+NAN, JUMP, RAMP, RANGE, RATE, ACCEL, BOX, STALE, IMAGE = (flag.value for flag in Flag)  # `|` is faster on ints
 
 
 def words(flags: int) -> str:
@@ -79,9 +79,9 @@ class Workspace:
 class GuardConfig:
     """enabled: False lets every setpoint pass as it is, for robots that guard themselves; ramp_s: how long the robot
     takes, from the first row of an epoch on, to get from where it is to what is asked; stale_ticks: an older state is
-    stale; frozen_ticks: so is one that repeats itself to the bit for so long while what is sent changes, None not to
-    look; image_stale_ticks: so is an older image, None for no limit; give_up_ticks: after so many ticks in a row
-    without a usable state and images the robot is stopped, as by an e-stop, and the run ends."""
+    stale; frozen_ticks: a state that repeats itself to the bit for so many ticks, while what is sent changes, is stale,
+    None for no check; image_stale_ticks: an older image is stale, None for no limit; give_up_ticks: after so many ticks
+    in a row without a usable state and images the robot is stopped, as by an e-stop, and the run ends."""
 
     enabled: bool = True
     ramp_s: float = 0.0
@@ -110,7 +110,7 @@ class Guard:
         self._config = config
         self._dt = spec.period_s / substeps
         self._moving = mask(spec.action, *MOVING)
-        snapped = np.array([dim.threshold is not None for dim in spec.action], np.bool_)  # by `Discrete`
+        snapped = np.array([dim.threshold is not None for dim in spec.action], np.bool_)  # to low or high, by Discrete
         self._targets = ~(self._moving | snapped)
         self._deltas = mask(spec.action, Kind.DELTA)
         self._as_is = mask(spec.action, Kind.DISCRETE)
@@ -139,25 +139,25 @@ class Guard:
         self._frozen = _Frozen(config.frozen_ticks)
 
     def rejoin(self, start: FloatArray, where: NDArray[np.bool_] | None = None) -> None:
-        """From now on the robot is taken to stand at `start` (A,), if `where` (A,) is given only in these dimensions,
-        and the ramp begins. Phase: hot."""
+        """Restarts at rest from `start` (A,) and begins the ramp. where: (A,), the dimensions to restart, None for all;
+        the others continue from the last setpoint. Phase: hot."""
         self._follower.begin(start, where if self._last is not None else None)
         self._last = start if self._last is None or where is None else frozen(np.where(where, start, self._last))
         self.ease()
 
     def ease(self) -> None:
-        """The ramp begins, from what was sent last. Phase: hot."""
+        """Begins the ramp, from the last setpoint. Phase: hot."""
         if self._last is not None:
             self._start = self._last
             self._ramped = 0
 
     def tick(self) -> None:
-        """A tick begins. Phase: hot."""
+        """Notes that a tick begins. Called once per tick, sent or skipped. Phase: hot."""
         if self._edges.any:
             self._edges.tick()
 
     def left_out(self, setpoints: int) -> None:
-        """So many `setpoints` of this tick are not sent: it is too late for them. Phase: hot."""
+        """Notes that so many `setpoints` of this tick were too late to be sent. Phase: hot."""
         if self._edges.any and self._last is not None:
             self._edges.left_out(self._last, setpoints)
 
@@ -171,33 +171,34 @@ class Guard:
 
     @property
     def image_stale_ticks(self) -> int | None:
-        """The age in ticks from which on an image is too old, if there is one."""
+        """The largest usable age of an image, in ticks; None for no limit."""
         return self._config.image_stale_ticks
 
     def why_stale(self, age: int) -> str:
-        """Why a reading that is `age` ticks old was found stale, in words."""
+        """Explains, for an error message, why a reading that is `age` ticks old is stale."""
         if age > self._config.stale_ticks:
             return f"the state was {age} ticks old, and the limit is {self._config.stale_ticks} (guard.stale_ticks)"
         return f"the state repeated itself for {self._config.frozen_ticks} ticks (guard.frozen_ticks)"
 
     @property
     def rest_s(self) -> float:
-        """An upper bound of how long it takes until nothing moves any more, if only holds are asked from now on."""
+        """Upper bound, in seconds, of the time until the robot is at rest if only holds are asked from now on."""
         if self._last is None or not self._config.enabled:
             return 0.0
         return self._dt * self._follower.rest_setpoints(self._moving)
 
     @property
     def stands(self) -> bool:
-        """Whether the last setpoint moved no target, and asked for no motion. Phase: hot."""
+        """Whether the last setpoint commands no motion: no target changed, velocities and steps are zero. Phase:
+        hot."""
         if self._last is None or not self._config.enabled:
             return True
         return self._follower.stands(~self._moving) and not self._last.any(where=self._moving)
 
     def resting(self, setpoint: FloatArray) -> FloatArray:
-        """(A,), what to ask for where `setpoint` (A,) is a hold: a target brakes and stays where that ends, and what
-        has a limit of acceleration is asked for rest itself, and is braked in time. Asked to brake step by step it
-        would swing about. Phase: hot."""
+        """(A,), the setpoint to ask for in place of the hold `setpoint` (A,): targets come to rest as soon as their
+        limits allow, and velocities and steps with an `accel_limit` are asked to be zero, which the follower reaches
+        within that limit. A target that shrank step by step would make the follower overshoot. Phase: hot."""
         if not self._config.enabled or self._last is None:
             return setpoint
         held = np.where(self._targets, self._follower.braking(self._targets), setpoint)
@@ -210,7 +211,7 @@ class Guard:
         self, setpoint: FloatArray, state: FloatArray, age: int = 0, *, eases: bool = True
     ) -> tuple[FloatArray, int]:
         """(A,), what may be sent when `setpoint` (A,) is asked in `state` (S,), which is `age` ticks old, and the flags
-        of what was done to it. eases: whether the ramp leads there, which is not so for a hold. Phase: hot."""
+        of what was done to it. eases: whether the ramp applies; False for a hold. Phase: hot."""
         setpoint = frozen(setpoint)
         if not self._config.enabled:
             return setpoint, 0
@@ -245,7 +246,8 @@ class Guard:
     def _within(
         self, asked: FloatArray, state: FloatArray, age: int, last: FloatArray
     ) -> tuple[FloatArray, FloatArray, int]:
-        """What is asked in the end, and what may follow `last` (A,), (A,) each; flags."""
+        """Returns `asked` (A,), with zeros where an axis brakes before the end of its range; the setpoint (A,) that all
+        limits allow after `last` (A,); and flags."""
         allowed, fast, abrupt = self._follower.toward(asked)
         flags = (RATE if fast else 0) | (ACCEL if abrupt else 0)
         if self._edges.any:
@@ -258,7 +260,7 @@ class Guard:
             kept = self._edges.within(allowed, last, room)
             if (kept != allowed).any():
                 allowed, flags = kept, flags | BOX
-        if allowed is not asked:  # a robot that was found outside its range comes in at its rate
+        if allowed is not asked:  # a robot outside its range may only move inwards, at its rate limit
             allowed = self._inward(allowed, last)
         return asked, allowed, flags
 
@@ -267,9 +269,9 @@ class Guard:
         return np.minimum(np.maximum(setpoint, np.minimum(self._least, last)), np.maximum(self._greatest, last))
 
     def _refuse(self, asked: FloatArray, state: FloatArray, age: int, flags: int) -> tuple[FloatArray, int]:
-        """A hold in place of what cannot be sent at all: targets brake, and so do velocities and steps."""
+        """Sends a hold in place of a setpoint that is refused: targets, velocities and steps brake."""
         last = self._last
-        if last is None:  # nothing is known but that this must not be sent
+        if last is None:  # nothing was sent yet that could be held
             return frozen(np.where(self._moving, 0.0, self._ranged(np.nan_to_num(asked))[0])), flags
         slower = last - np.minimum(np.maximum(last, -self._brake), self._brake)
         rest, held, limited = self._within(frozen(self.resting(slower)), state, age, last)
@@ -293,14 +295,16 @@ class Guard:
         return np.where(self._as_is, setpoint, eased)
 
     def _ranged(self, setpoint: FloatArray) -> tuple[FloatArray, int]:
-        """(A,), `setpoint` (A,) within the range of the action and of what it drives, and which of the two it was."""
+        """(A,), `setpoint` (A,) clipped to the range of the action and of the state that it drives; and RANGE or BOX,
+        whichever range clipped it."""
         ranged = np.minimum(np.maximum(setpoint, self._low), self._high)
         inside = np.minimum(np.maximum(ranged, self._least), self._greatest)
         return frozen(inside), (RANGE if (ranged != setpoint).any() else 0) | (BOX if (inside != ranged).any() else 0)
 
 
 def _edges_of_targets(spec: RobotSpec) -> tuple[FloatArray, FloatArray]:
-    """(A,) each, the ends of the range of the state that a target drives; infinite where there is none."""
+    """(A,) each, the lower and upper ends of the range of the state that each target drives; -MOST and MOST for no
+    end, and for velocities and steps."""
     states = dict(zip(names_of(spec.state), spec.state, strict=True))
     driven = [None if dim.kind in MOVING or dim.drives is None else states[dim.drives] for dim in spec.action]
     ends = [(dim.low, dim.high) if dim is not None and is_bounded(dim) else (-MOST, MOST) for dim in driven]

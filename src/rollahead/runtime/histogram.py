@@ -1,7 +1,7 @@
-"""Histograms: quantiles of any number of values, in memory that does not grow.
+"""Histograms: quantiles of any number of values, in constant memory.
 
-Values are counted in fixed classes, each 2 % wider than the one before. A quantile is within 1 % of the exact one, and
-exact where each class stands for a single value, as of small integers; the largest value is kept as it is.
+Values are counted in fixed classes, each 2 % larger than the one before. A quantile is within 1 % of the exact one, and
+exact where each class stands for a single integer. The largest value is kept exactly.
 """
 
 import math
@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-RATIO = 1.02  # from the value of a class to the next: half of the step is the error
-LARGEST = 1e12  # larger values count as this, but as the maximum
+RATIO = 1.02  # value of a class over that of the one before; the error is at most half of the step
+LARGEST = 1e12  # larger values are counted in the last class
 
 
 def classes(smallest: float, *, exact: int = 0) -> NDArray[np.float64]:
-    """The values (n,) that classes stand for: 0, the integers up to `exact`, and from `smallest` on, or from there,
-    steps of 2 %. What is nearer to 0 than to `smallest` counts as 0, and so does what is negative."""
+    """(n,), the values that classes stand for: 0; the integers up to `exact`; then steps of 2 %, from the larger of
+    `smallest` and the last integer. Negative values, and those nearer to 0 than to `smallest`, count as 0."""
     first = max(smallest, exact * RATIO)
     steps = math.ceil(math.log(LARGEST / first, RATIO))
     return np.concatenate([np.arange(exact + 1), first * RATIO ** np.arange(steps + 1)])
 
 
-TIMES = classes(1e-3)  # in us: to the nanosecond
-TICKS = classes(1.0, exact=1000)
+TIMES = classes(1e-3)  # for times in us, from 1 ns on
+TICKS = classes(1.0, exact=1000)  # for counts of ticks
 
 
 class Histogram:
-    """Counts values in `classes`, as the function of that name gives them."""
+    """Counts values by class. classes: (n,), the values that the classes stand for, rising; see `classes`."""
 
     def __init__(self, classes: NDArray[np.float64]) -> None:
         self._classes = classes
@@ -38,7 +38,7 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many values there were."""
+        """Number of values."""
         return int(self._counts.sum())
 
     @property
@@ -55,12 +55,13 @@ class Histogram:
             self._most = max(self._most, float(values.max()))
 
     def quantiles(self, at: Sequence[float]) -> list[float]:
-        """The quantiles `at` (each from 0 to 1), as numpy's `quantile` interpolates them. There is a value at least."""
+        """The quantiles `at` (each from 0 to 1), interpolated linearly like numpy's `quantile`. There must be at least
+        one value."""
         ranks = np.asarray(at) * (self.count - 1)
         below, above = (self._ranked(rank) for rank in (np.floor(ranks), np.ceil(ranks)))
         return list((below + (above - below) * (ranks % 1)).tolist())
 
     def _ranked(self, ranks: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The values at `ranks`, counted from 0 by their size."""
+        """The values with the given `ranks` in sorted order, counted from 0."""
         values = self._classes[np.searchsorted(np.cumsum(self._counts), ranks, side="right")]
         return np.clip(values, self._least, self._most)

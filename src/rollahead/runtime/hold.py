@@ -4,9 +4,9 @@
     velocity, delta      brought to zero, no faster than the dimension's rate limit
     discrete             the last one again
 
-Where nothing was sent yet, and after an e-stop, positions are held where they are measured.
+Before the first setpoint, and after an e-stop, the measured positions are held.
 
-Hot path: `first`, `rows`, `skipped` and `far` are of the executor's tick.
+Hot path: `first`, `rows`, `still`, `skipped` and `far`.
 """
 
 import math
@@ -18,8 +18,8 @@ from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, mask, names_of
 
 MOVING = (Kind.VELOCITY, Kind.DELTA)  # kinds for which repeating the last value keeps the robot moving
-FAR_S = 0.25  # a robot is far from its target if it is more than this away at its rate limit
-FAR_SHARE = 0.1  # of its range, for a dimension without a rate limit
+FAR_S = 0.25  # a robot is far from its target if covering the distance at the rate limit takes longer than this
+FAR_SHARE = 0.1  # a dimension without a rate limit is far from its target beyond this fraction of its range
 
 
 class Hold:
@@ -40,8 +40,8 @@ class Hold:
         self._turns = np.array([is_turn(spec.state[i]) for _, i in targets], np.bool_)
 
     def first(self, state: FloatArray, last: FloatArray | None) -> FloatArray:
-        """(A,), a hold of a robot that stands: the positions of `state` (S,), no velocity, and the discrete values of
-        `last` (A,), which was sent before; if nothing was sent they are as measured. Phase: hot."""
+        """(A,), the hold of a robot at rest: the positions of `state` (S,), zero velocities and steps, and the discrete
+        values of the last action `last` (A,), or, if it is None, those of `state`. Phase: hot."""
         action = np.zeros(len(self._moving)) if last is None else self.still(last)
         for j, i in self._measured.items():
             if last is None or j not in self._kept:
@@ -54,7 +54,7 @@ class Hold:
         return last - np.minimum(np.maximum(last, -braking), braking)
 
     def still(self, last: FloatArray) -> FloatArray:
-        """(A,), no motion any more, after `last` (A,). Phase: hot."""
+        """(A,), the action `last` (A,) with velocities and steps set to zero. Phase: hot."""
         return np.where(self._moving, 0.0, last)
 
     def skipped(self, last: FloatArray) -> FloatArray:
@@ -62,8 +62,8 @@ class Hold:
         return np.where(self._delta, 0.0, last)
 
     def far(self, state: FloatArray, last: FloatArray) -> NDArray[np.bool_] | None:
-        """(A,), the targets that the robot in `state` (S,) is far from, after `last` (A,) was sent: something else has
-        moved it, or kept it. None if there are none. Phase: hot."""
+        """(A,), the position dimensions in which `state` (S,) is far from the action `last` (A,), because something
+        else moved the robot or blocked it. None if there are none. Phase: hot."""
         apart = np.abs(state[self._state] - last[self._target])
         around = apart % (2 * math.pi)
         far = np.where(self._turns, np.minimum(around, 2 * math.pi - around), apart) > self._far
@@ -75,5 +75,5 @@ class Hold:
 
 
 def _far(dim: Dim) -> float:
-    """How far a robot may be from a target of `dim`. Without any limit it is never far: it is being held there."""
+    """Distance beyond which a robot is far from a target of `dim`; infinite for a dimension without limits."""
     return FAR_S * dim.rate_limit if math.isfinite(dim.rate_limit) else FAR_SHARE * (dim.high - dim.low)

@@ -36,13 +36,16 @@ from rollahead.runtime.spec import RobotSpec, check_same
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning, tuned_process, tuned_thread
 
-LOOK_S = 0.05  # how often it is looked at the latch while the planner warms up
+LOOK_S = 0.05  # time between two checks of the latch while the planner warms up
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What the executor and the others share. latch: on once the run shall end; watched, sights: what the lookout reads
-    and writes, if there is one."""
+    """The mailboxes, the trace and the signals that the executor shares with the other threads or processes.
+
+    outbox, inbox: snapshots to the worker, results from it; latch: on once the run shall end; orders: from the user;
+    bell: wakes the worker; watched, sights: snapshots to the lookout and sights from it, if there is one.
+    """
 
     outbox: Box[Snapshot]
     inbox: Box[Result | Failure]
@@ -73,13 +76,17 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Rested:
-    """No tick comes any more, and the robot is being let go, which may take long: cameras, for one."""
+    """Message: the last tick is over, and `Robot.stop` and `Robot.disconnect` are called next. Disconnecting cameras
+    may take seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The robot is stopped and disconnected. kind, words, trace: the name of the error's class, the error, and where
-    it came from; None if there was none. told: the error is that this side was told to end from outside."""
+    """Message: the robot is stopped and disconnected, and the executor's side has ended.
+
+    kind, words, trace: class name, text and traceback of the error; kind is None if there was none. told: the error is
+    only that a signal, or the death of the worker's process, told this side to end.
+    """
 
     kind: str | None = None
     words: str = ""
@@ -87,7 +94,7 @@ class Ended:
     told: bool = False
 
     def error(self) -> ControlError | None:
-        """The error, made again on this side."""
+        """Builds the error again, in the process that reads the message; None if there was none."""
         if self.kind is None:
             return None
         kind: Any = getattr(errors, self.kind, None)
@@ -97,7 +104,7 @@ class Ended:
 
 
 class _ToldToEnd(RobotError):
-    """The worker is gone, or a signal told this process to end."""
+    """Raised when the worker's process is gone, or a signal told this process to end."""
 
     def __init__(self, done: str) -> None:
         super().__init__(f"{DEAD.words}; {done}")
@@ -105,9 +112,12 @@ class _ToldToEnd(RobotError):
 
 @dataclass(slots=True)
 class Host:
-    """What the executor's side is given. spec: what the robot has, as everybody else was told; robot: once it is
-    connected, for whoever has to stop it if this thread hangs; letting_go: held by whoever stops it outside a tick, and
-    for ever by the host once it lets the robot go."""
+    """Runs the executor's side, from connecting the robot to disconnecting it.
+
+    spec: the robot's spec as made in the user's process, which that of the robot made here must equal; robot: the
+    connected robot, so that the watchdog can stop it if this thread hangs; letting_go: a lock that whoever calls
+    `Robot.stop` outside a tick holds. The host takes it before it disconnects the robot, and keeps it.
+    """
 
     drive: Drive
     make_robot: Callable[[], Robot]
@@ -117,10 +127,11 @@ class Host:
     clock: Clock
     tuning: Tuning
     robot: Robot | None = None
-    letting_go: threading.Lock = field(init=False)  # made where it runs: no lock can be sent to a process
+    letting_go: threading.Lock = field(init=False)  # made in `run`: a lock cannot be pickled
 
     def run(self, alive: Callable[[], bool]) -> None:
-        """The executor's whole life. alive: whether the worker is there."""
+        """Connects the robot, drives it, and disconnects it; then reports how that ended. alive: returns whether the
+        worker's process is there."""
         self.letting_go = threading.Lock()
         try:
             with tuned_thread(self.tuning) as said:
@@ -128,14 +139,17 @@ class Host:
             ended = Ended()
         except _ToldToEnd as error:
             ended = Ended("RobotError", str(error), traceback.format_exc(), told=True)
-        except BaseException as error:  # also what a driver means to end the program with
+        except BaseException as error:  # a driver may raise SystemExit
             ended = Ended(type(error).__name__, str(error), traceback.format_exc())
         self._say(ended)
 
     def run_alone(self) -> None:
-        """`run`, as the main function of a process that was started with the `ENDING` signals blocked. An interrupt
-        from the terminal is the parent's affair, who then orders a stop; without the parent, or told to end, it brings
-        the robot to rest at once. What the parent ignores is ignored here, too."""
+        """Runs as the main function of a process that was started with the `ENDING` signals blocked.
+
+        Ctrl-C and Ctrl-Z are ignored here; the parent gets them too, and at Ctrl-C turns the stop latch on. After
+        SIGTERM, SIGHUP or the death of the parent the robot is brought to rest at once. SIGTERM and SIGHUP stay ignored
+        where the parent ignores them.
+        """
         came: list[int] = []
         for number in (signal.SIGINT, signal.SIGTSTP):
             signal.signal(number, signal.SIG_IGN)
@@ -148,7 +162,7 @@ class Host:
             self.run(lambda: not came and os.getppid() == parent)
 
     def _serve(self, alive: Callable[[], bool], said: dict[str, str]) -> None:
-        if self.links.latch.is_set:  # it was interrupted while this side began
+        if self.links.latch.is_set:  # interrupted while this thread or process started
             return
         robot = self.make_robot()
         check_same(robot.spec, self.spec)
@@ -178,7 +192,8 @@ class Host:
             self._let_go(robot)
 
     def _go(self, alive: Callable[[], bool]) -> Go | None:
-        """The word to begin; None if it will not come any more, or the run shall end."""
+        """Waits for `Go`. Returns None if the run shall end, or if whoever started this is gone. Raises: _ToldToEnd, if
+        the worker's process is gone or a signal told this one to end."""
         while not self.links.latch.is_set:
             if not alive():
                 raise _ToldToEnd("nothing was sent to the robot")
@@ -191,7 +206,8 @@ class Host:
         return None
 
     def _let_go(self, robot: Robot) -> None:
-        """Stops and disconnects it. Raises: RobotError, if that fails; it says what was raised before, too."""
+        """Stops and disconnects the robot. Raises: RobotError, if either fails; its text begins with that of an earlier
+        error, if there was one."""
         before = sys.exception()
         self.letting_go.acquire()
         failed = {"stopped": _error_of(robot.stop), "disconnected": _error_of(robot.disconnect)}
@@ -206,6 +222,7 @@ class Host:
 
 
 def _error_of(do: Callable[[], object]) -> BaseException | None:
+    """Calls `do()` and returns what it raised; None if nothing."""
     try:
         do()
     except BaseException as error:
@@ -214,6 +231,7 @@ def _error_of(do: Callable[[], object]) -> BaseException | None:
 
 
 def _call(what: str, do: Callable[[], object]) -> None:
+    """Calls `do()` before the first tick. Raises: RobotError, that the robot could not be `what` (a participle)."""
     try:
         do()
     except ControlError:

@@ -1,11 +1,11 @@
-"""The newest usable image of each camera, in arrays that nobody writes to.
+"""The newest usable image of each camera, as read-only arrays for messages.
 
-A robot may give the same array again with another image in it, or a view of memory that its driver writes to. So every
-new image is checked and then copied, unless it is provably `immutable`. An image is new if it comes in another array
-than the last one, or was captured in another tick.
+A robot may return the same array again with another image in it, or a view of memory that its driver writes to. So
+every new image is checked and then copied, unless its array is `immutable`. An image is new if it comes in another
+array than the last one, or was captured in another tick.
 
-    frame of the camera  ->  as the spec says?  -- no -->  the last usable image stays, and grows older
-                                                -- yes ->  new?  ->  copied, kept, put into messages
+    frame of the camera  ->  fits the spec?  -- no -->  the last usable image stays, and grows older
+                                             -- yes ->  new?  ->  copied, kept, put into messages
 
 Threads: the executor's alone. Hot path: `update`, `images`, `ticks`.
 """
@@ -26,7 +26,8 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Kept:
-    """An image that was usable. source: the array that the robot gave; tick: when it was captured."""
+    """The last usable image of a camera. source: the array that the robot returned, to recognise it; tick: the tick of
+    capture; image: the read-only array for messages."""
 
     source: Image
     tick: int
@@ -34,20 +35,21 @@ class _Kept:
 
 
 class CameraImages:
-    """The newest usable image of each of `cameras`; images of others are left out."""
+    """Keeps the newest usable image of each of `cameras`; images of other cameras are ignored."""
 
     def __init__(self, cameras: Sequence[Camera]) -> None:
         self._cameras = cameras
         self._kept: dict[str, _Kept] = {}
 
     def check(self, frames: Mapping[str, Frame]) -> None:
-        """Phase: setup. Raises: RobotError, if an image is not what the spec says; a camera may have none yet."""
+        """Checks the first `frames` against the spec; a camera may have no image yet. Phase: setup. Raises: RobotError,
+        if an image does not fit."""
         for camera in self._cameras:
             if camera.name in frames and (words := misfit(frames[camera.name], camera)):
                 raise RobotError(words)
 
     def update(self, frames: Mapping[str, Frame], k: int) -> None:
-        """Takes what is new and usable of the `frames` of tick `k`. Phase: hot."""
+        """Takes the new and usable images among the `frames` of tick `k`. Phase: hot."""
         for camera in self._cameras:
             frame = frames.get(camera.name)
             if frame is None or misfit(frame, camera):
@@ -63,12 +65,12 @@ class CameraImages:
 
     @property
     def ticks(self) -> dict[str, int]:
-        """The tick in which each image was captured. Phase: hot."""
+        """The tick of capture of each image, by camera. Phase: hot."""
         return {name: kept.tick for name, kept in self._kept.items()}
 
 
 def misfit(frame: Frame, camera: Camera) -> str:
-    """Why `frame` is no image of `camera`, in one sentence; empty if it is one. Phase: hot."""
+    """Says in one sentence why `frame` does not fit the spec of `camera`; empty if it fits. Phase: hot."""
     shape = (camera.height, camera.width, 3)
     if not isinstance(frame, Frame) or not isinstance(frame.image, np.ndarray):
         given = type(frame.image if isinstance(frame, Frame) else frame).__name__

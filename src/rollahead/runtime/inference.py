@@ -1,7 +1,7 @@
-"""An inference, as the worker runs it: the planner's result, checked and sped up, ready to be sent back.
+"""Runs one inference in the worker: calls the planner, checks its result, and applies the speed-up.
 
-All that the executor takes from a planner is checked here, once, so that what is wrong with it is said of the planner
-and never meets the robot.
+Everything that the executor uses of a result is checked here, so that a wrong value is reported as the planner's error
+and never reaches the robot.
 
 Threads: the worker's alone.
 """
@@ -19,7 +19,7 @@ from rollahead.runtime.planner import Planner
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.timer import UNHURRIED, Timer
 
-MOST = 2**53  # of a whole number, so that it fits every record
+MOST = 2**53  # largest whole number in a result: records hold it exactly, also as a float
 
 
 class Inference:
@@ -33,8 +33,8 @@ class Inference:
     def __call__(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
         """The answer to `request`, with (H // q, A) rows, one per tick. Phase: hot, in the worker.
 
-        Raises: InferenceError, if the planner raises, or its rows are of another shape or not finite, or another part
-        of its result is not what it should be.
+        Raises: InferenceError, if the planner raises, if its rows have another shape or are not finite, or if another
+        field of its result is invalid.
         """
         try:
             result = self._planner.infer(request, newest, timer)
@@ -64,6 +64,7 @@ class Inference:
         )
 
     def _rows(self, result: Result, request: Request) -> FloatArray:
+        """(H, A), the rows of `result`, checked and read-only."""
         rows = _numbers("rows", result.rows, request)
         if rows.shape != self._shape:
             raise InferenceError(
@@ -80,6 +81,7 @@ class Inference:
 
 
 def _anchor(result: Result, request: Request) -> FloatArray:
+    """(S,), the anchor of `result`, checked and read-only."""
     anchor, wanted = _numbers("an anchor", result.anchor, request), request.asked.observation.state.shape
     if anchor.shape != wanted or not np.isfinite(anchor).all():
         given = "NaN or infinity" if anchor.shape == wanted else f"shape {anchor.shape}"
@@ -88,19 +90,21 @@ def _anchor(result: Result, request: Request) -> FloatArray:
 
 
 def _cost(result: Result, request: Request) -> float:
+    """The cost of `result` in ticks, checked."""
     if not isinstance(result.cost, int | float | np.number) or not 0.0 <= result.cost < math.inf:
         raise _refused(f"cost {result.cost!r}", request, "give the ticks that it took, a finite number, 0 or more")
     return float(result.cost)
 
 
 def _whole(name: str, value: object, request: Request, least: int = 0) -> int:
+    """The field `name` of a result, checked to be a whole number from `least` to `MOST`."""
     if not isinstance(value, int | np.integer) or not least <= value <= MOST:
         raise _refused(f"{name} {value!r}", request, f"give a whole number from {least} to {MOST}")
     return int(value)
 
 
 def _numbers(what: str, values: object, request: Request) -> FloatArray:
-    """`values` as an array that the planner cannot change any more."""
+    """Returns `values` as an array that the planner cannot change any more. what: names them in an error."""
     try:
         return frozen(values)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
@@ -108,6 +112,7 @@ def _numbers(what: str, values: object, request: Request) -> FloatArray:
 
 
 def _refused(what: str, request: Request, remedy: str) -> InferenceError:
+    """The error for a result with `what` in answer to `request`. remedy: what the planner must do instead."""
     return InferenceError(
         f"the planner gave {what} at the request of tick {request.tick}, and nothing of it was sent; it must {remedy}"
     )

@@ -1,10 +1,11 @@
-"""Interrupts: Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed, at any moment, end with the robot stopped.
+"""Signal handlers that end a run safely: for Ctrl-C, SIGTERM, and SIGHUP (the terminal was closed).
 
     signal --> tell (the stop latch) --> KeyboardInterrupt, once; or, inside an `uninterrupted` function, remembered
 
-Python runs a signal handler in the main thread, between any two of its instructions, also before the first one of a
-function. An exception there may leave `__exit__` before it has done anything. So the handler looks at the stack: where
-it holds a function that is marked `uninterrupted`, nothing is raised, and that function says at its end what came.
+Python runs a signal handler in the main thread, between any two of its instructions, even before the first one of a
+function. An exception raised there could leave `__exit__` before it has done anything. So the handler inspects the
+stack: while a function that is marked `uninterrupted` is on it, nothing is raised, and that function raises the
+interrupt at its end.
 
 A signal that is ignored (`nohup`, a job in the background of a script) stays ignored.
 
@@ -18,23 +19,23 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
-ENDING = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)  # the one that raises by default is put back last
-UNTOUCHED = (signal.SIG_IGN, None)  # ignored; or installed by another language than Python, which cannot be put back
+ENDING = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)  # put back in this order: SIGINT's default raises
+UNTOUCHED = (signal.SIG_IGN, None)  # ignored, or installed by C code (None), which Python could not put back
 F = TypeVar("F", bound=Callable[..., Any])
 
-_uninterrupted: dict[int, CodeType] = {}  # by id: two pieces of code may compare equal
+_uninterrupted: dict[int, CodeType] = {}  # keyed by id, since two different code objects may compare equal
 
 
 def uninterrupted(function: F) -> F:
-    """Marks a function in which, and in whatever it calls, no interrupt is raised. It has to raise at its end what
-    `Interrupts.taken` gives."""
+    """Marks a function so that no interrupt is raised in it, nor in what it calls. At its end the function must raise
+    what `Interrupts.taken` returns."""
     _uninterrupted[id(function.__code__)] = function.__code__
     return function
 
 
 class Interrupts:
-    """The handlers of the `ENDING` signals, from `install` to `put_back` or inside a `with`. tell: called first of all
-    at each signal, so it must be safe in a handler; holds: nothing is raised, as if all were `uninterrupted`."""
+    """Handlers of the `ENDING` signals, from `install` to `put_back` or inside a `with`. tell: called first at each
+    signal, in the handler; holds: nothing is raised before the end, as if all code inside were `uninterrupted`."""
 
     def __init__(self, tell: Callable[[], object] = lambda: None, *, holds: bool = False) -> None:
         self._tell = tell
@@ -42,10 +43,10 @@ class Interrupts:
         self._before: dict[int, Any] = {}
         self._came: KeyboardInterrupt | None = None
         self._raised = self._over = False
-        self._pid = 0  # a process that is forked inherits the handlers, and they are none of its own
+        self._pid = 0  # the process that installed the handlers; a forked child inherits them, but must not use them
 
     def install(self) -> None:
-        """Replaces the handlers. Phase: setup."""
+        """Installs the handlers, if called in the main thread. Phase: setup."""
         if threading.current_thread() is not threading.main_thread():
             return
         self._pid = os.getpid()
@@ -57,12 +58,12 @@ class Interrupts:
 
     @uninterrupted
     def put_back(self) -> None:
-        """Puts the handlers back; more than once does no harm. One that stays, because an exception comes in between,
-        or another thread puts them back, does from now on what the one before it did."""
+        """Puts the previous handlers back; may be called repeatedly. A handler that stays installed, because this was
+        interrupted or called in another thread than the main one, from now on only calls the previous one."""
         self._over = True
         if threading.current_thread() is threading.main_thread():
             for number, before in self._before.items():
-                if signal.getsignal(number) == self._handle:  # else somebody replaced it, who has it as theirs before
+                if signal.getsignal(number) == self._handle:  # else someone installed another handler on top of it
                     signal.signal(number, before)
 
     def __enter__(self) -> "Interrupts":
@@ -80,7 +81,8 @@ class Interrupts:
             self.raise_taken()
 
     def taken(self) -> KeyboardInterrupt | None:
-        """The interrupt that was remembered, once, and only in the main thread: whoever takes it raises it."""
+        """Returns the remembered interrupt, once and only in the main thread, for the caller to raise; None if there is
+        none."""
         if threading.current_thread() is not threading.main_thread() or self._spent():
             return None
         if self._came is not None:
@@ -94,6 +96,7 @@ class Interrupts:
             raise came
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler."""
         if self._over or os.getpid() != self._pid:
             signal.signal(number, self._before[number])
             signal.raise_signal(number)
@@ -103,7 +106,7 @@ class Interrupts:
             self.raise_taken()
 
     def _note(self, number: int) -> None:
-        """Tells whoever has handlers, the innermost first."""
+        """Calls `tell` and remembers the interrupt, here and in all enclosing `Interrupts`, the innermost first."""
         self._tell()
         self._came = self._came or KeyboardInterrupt(signal.Signals(number).name)
         for outer in self._outer():
@@ -113,28 +116,30 @@ class Interrupts:
         return self._raised or any(outer._spent() for outer in self._outer())
 
     def _spend(self) -> None:
-        """One exception for all of them: what is raised inside comes by them on its way out."""
+        """Notes that the interrupt is raised, here and in all enclosing `Interrupts`, which it passes on its way."""
         self._raised = True
         for outer in self._outer():
             outer._spend()
 
     def _outer(self) -> "set[Interrupts]":
+        """The enclosing `Interrupts`, whose handlers were installed before these."""
         owners = {getattr(before, "__self__", None) for before in self._before.values()}
         return {owner for owner in owners if isinstance(owner, Interrupts)}
 
 
 def interrupts() -> Interrupts:
-    """The first of the `ENDING` signals that comes inside ends the program by a KeyboardInterrupt in the main thread,
-    which leaves it time to clean up; later ones do nothing while it does."""
+    """Raises KeyboardInterrupt in the main thread at the first of the `ENDING` signals inside; later ones are ignored,
+    so that the program can clean up."""
     return Interrupts()
 
 
 def deferred() -> Interrupts:
-    """Interrupts that come inside are raised at the end."""
+    """Delays interrupts: one that comes inside is raised at the end of the `with` block."""
     return Interrupts(holds=True)
 
 
 def _protected(frame: FrameType | None) -> bool:
+    """Whether an `uninterrupted` function is on the stack of `frame`."""
     while frame is not None:
         if id(frame.f_code) in _uninterrupted:
             return True

@@ -36,7 +36,7 @@ from rollahead.runtime.wire import OrdersCodec, SharedInbox, SharedOutbox, Sight
 
 PATIENCE_S = 5.0  # for a thread or process that shall end
 TRACE_S = 120.0  # of ticks that the trace holds, if nobody wants more
-UNBEGUN = 1  # exit status of a process that failed before `Host.run_alone`, which raises nothing
+UNBEGUN = 1  # exit status of a process that failed before `Host.run_alone`, which itself raises nothing
 UNWATCHED = "the robot keeps the last setpoint until its own watchdog stops it"
 
 MakeRobot = Callable[[], Robot]
@@ -50,7 +50,7 @@ class Side(Protocol):
 
     @property
     def processes(self) -> list[int]:
-        """The ids of those that it has launched."""
+        """The ids of the processes that it has launched."""
         ...
 
     def launch(self) -> None:
@@ -60,11 +60,13 @@ class Side(Protocol):
     def alive(self) -> bool: ...
 
     def death(self, *, begun: bool) -> str:
-        """How it died, and what that means for the robot. begun: whether it had said that the robot was ready."""
+        """Says how the executor's side died, and what that means for the robot, for an error message. begun: whether
+        the robot had been ready before."""
         ...
 
     def stop_hung(self) -> str:
-        """Stops a robot whose call does not return, as far as can be; what was done, in words."""
+        """Stops a robot whose driver call does not return, as far as possible; returns what was done, for an error
+        message."""
         ...
 
     def end(self) -> None:
@@ -87,7 +89,7 @@ class ThreadSide:
 
     @property
     def processes(self) -> list[int]:
-        """None: it is a thread."""
+        """An empty list: the executor is a thread of this process."""
         return []
 
     def launch(self) -> None:
@@ -103,7 +105,8 @@ class ThreadSide:
         return "the executor's thread ended without a word"
 
     def stop_hung(self) -> str:
-        """`Robot.stop` from this thread: the one that hangs cannot. Never once that one lets the robot go itself."""
+        """Calls `Robot.stop` from another thread than the one that hangs; not if that one is already stopping or
+        disconnecting the robot itself."""
         host = self._host
         if host.robot is None:
             return "it never came to be connected"
@@ -141,12 +144,12 @@ class ProcessSide:
 
     @property
     def processes(self) -> list[int]:
-        """Its own."""
+        """The id of its process, once it was launched."""
         return [] if self._process.pid is None else [self._process.pid]
 
     def launch(self) -> None:
-        """Starts the process, with the `ENDING` signals blocked until it has its handlers."""
-        resource_tracker.ensure_running()  # while it starts it unblocks signals
+        """Starts the process, with the `ENDING` signals blocked until it has installed its handlers."""
+        resource_tracker.ensure_running()  # started here, since its own start would unblock the signals
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             self._process.start()
@@ -164,7 +167,7 @@ class ProcessSide:
         return self._process.is_alive()
 
     def death(self, *, begun: bool) -> str:
-        """By which signal it was killed, or how it ended."""
+        """Says with which exit status the process ended, and what that means for the robot."""
         self._process.join(PATIENCE_S)
         if not begun and self._process.exitcode == UNBEGUN:
             return (

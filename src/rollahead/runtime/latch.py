@@ -1,8 +1,8 @@
-"""The stop latch: one number in shared memory that says whether the run shall end.
+"""The stop latch: one integer in shared memory that says whether the run shall end.
 
-Orders are messages, and a message must not be put by two at a time. A signal handler may interrupt the very thread that
-is putting one. So the order to end is no message: it is a single store, which is the same whoever makes it and however
-often.
+Orders are messages, and only one thread at a time may put a message; a signal handler may interrupt the very thread
+that is putting one. So the order to end is not a message but a single store to memory, which any thread or signal
+handler can make at any time, and repeat.
 
 Threads: any thread of any process may set it at any moment, a signal handler too; any may read it. Hot path: both.
 """
@@ -11,12 +11,12 @@ import numpy as np
 
 from rollahead.runtime.shared import Block
 
-ON, HURRIES = 1, 2
+ON, HURRIES = 1, 2  # values of the latch; 0 is off
 
 
 class Latch:
-    """Off at first; once it is on it stays on. A signal that finds it on hurries: what can be left out is. It may be
-    given to a process that is started with it among its arguments."""
+    """A switch between processes: off at first, and once on it stays on. A second signal sets `hurries`: the move to
+    the rest pose is left out. It can be passed to a process as an argument when that is started."""
 
     def __init__(self) -> None:
         self.__setstate__(Block(8))
@@ -26,12 +26,12 @@ class Latch:
         self._word[0] = max(int(self._word[0]), ON)
 
     def signal(self) -> None:
-        """A signal came: turns it on, or, if it is on, hurries. Phase: hot."""
+        """Turns it on, or sets `hurries` if it is on already. Called by the signal handler. Phase: hot."""
         self._word[0] = HURRIES if self.is_set else ON
 
     @property
     def hurries(self) -> bool:
-        """Whether a signal came when it was on already. Phase: hot."""
+        """Whether a signal came after it was on. Phase: hot."""
         return int(self._word[0]) >= HURRIES
 
     @property

@@ -268,9 +268,9 @@ class Recorded:
 
     @classmethod
     def from_file(cls, path: str | Path, rate_hz: float, bind_fraction: float = 0.0) -> "Recorded":
-        """From a text file with one latency in seconds per line, rounded up to ticks of 1 / `rate_hz`; from the
-        `inferences.parquet` of a run, whose delays are in ticks, of the rate that it, or the `summary.json` beside
-        it, says, if they do; or from one of `recordings`, by its name."""
+        """Reads a recording, rounded up to ticks of 1 / `rate_hz`. path: a text file with one latency in seconds per
+        line; the `inferences.parquet` of a run, whose delays are in ticks at the rate noted in it, or else in the
+        `summary.json` beside it, or else at `rate_hz`; or the name of one of `recordings`."""
         _check_fraction(bind_fraction)
         path = recordings.path(str(path)) if str(path) in recordings.names() else Path(path)
         if not (path.is_file() or (path.suffix == ".parquet" and source_of(path))):

@@ -95,7 +95,7 @@ class Lookout:
             while not self._ending.is_set():
                 if not self.step():
                     clock.sleep_until_ns(_next_ns(clock.now_ns(), grid))
-        except BaseException as error:  # also what a library means to end the program with
+        except BaseException as error:  # a library may raise SystemExit
             told = InferenceError(f"the eye ended with {words_of(error, repr)}")
             self.error = error if isinstance(error, Exception) else told
             self.sights.put(Failure(words_of(self.error)))

@@ -1,12 +1,12 @@
 """The executor's loop in real time: ticks on a grid of absolute deadlines.
 
-    wait for the head of tick k -> obey orders -> look -> act; publish, and wake the worker if something was asked
+    wait for the head of tick k -> obey orders -> look -> act; publish, and wake the worker if a chunk was requested
 
-What is published says what was so before the action, but the action, or its first setpoint, goes out first.
+The snapshot is published after the first setpoint was sent, though it describes the time before the action.
 
 A tick whose whole period has passed is skipped; one that begins late is still sent, so that one slow tick costs one
 gap. Nothing is caught up, and nothing drifts. At the end, for whatever reason, the robot is brought to rest: its plan
-is dropped, and holds are sent until what was sent last moves nothing.
+is dropped, and holds are sent until the last setpoint commands no motion.
 
 Threads: the executor's alone, in whichever process it is. Hot path: all but the constructor.
 """
@@ -22,15 +22,19 @@ from rollahead.runtime.mailbox import Box
 from rollahead.runtime.messages import Failure, Orders
 from rollahead.runtime.patience import told
 
-REST_S = 1.0  # that coming to rest may take
-MOST_REST_S = 4.0  # the same, if the robot's limits need longer
+REST_S = 1.0  # time for coming to rest; more if the robot's limits need more
+MOST_REST_S = 4.0  # upper bound of that time
 DEAD = Failure("the worker is gone, or the executor was told to end")
 
 
 class Loop:
-    """Drives `executor` by `clock`. latch: once it is on the robot is brought to rest, and the loop ends; alive:
-    whether the worker is there; substeps: setpoints per tick; task: what the executor was made for. Orders that were
-    given before the first tick are obeyed in it."""
+    """Runs the ticks of `executor` on the time of `clock`.
+
+    latch: once it is on, the robot is brought to rest and the loop ends; orders: read once before and once after each
+    reading of the robot; bell: wakes the worker; alive: returns whether the worker's process is there; substeps:
+    setpoints per tick; task: the task that the executor was made with. Orders that are given before the first tick are
+    obeyed in it.
+    """
 
     def __init__(
         self,
@@ -51,8 +55,8 @@ class Loop:
         self._alive = alive
         self._substeps = substeps
         self._obeyed = Orders(task=task)
-        self._ends_at: int | None = None  # the tick at which coming to rest has taken too long
-        self._went_home = False  # whether it was led to its rest pose, or could not be
+        self._ends_at: int | None = None  # while coming to rest: the tick at which the loop ends in any case
+        self._went_home = False  # the move to the rest pose was begun, or was not possible
 
     def run(self, grid: Grid, ticks: int | None = None) -> None:
         """Runs from tick 0 on, to an order or for `ticks`, and until the robot is at rest.
@@ -69,7 +73,8 @@ class Loop:
             k += 1
 
     def _over(self, k: int, grid: Grid) -> bool:
-        """Whether the robot is at rest, and in its rest pose if it has one; or that has taken too long."""
+        """Whether the loop ends before tick `k`: the robot is at rest, in its rest pose if there is one, or that has
+        taken too long. Begins the move to the rest pose."""
         if self._ends_at is None:
             return False
         if self._latch.hurries:
@@ -79,7 +84,7 @@ class Loop:
         return not self._goes_home(k, grid)
 
     def _goes_home(self, k: int, grid: Grid) -> bool:
-        """Whether the robot goes to its rest pose, which it does once."""
+        """Begins the move to the rest pose, at most once per run; whether it has begun."""
         if not (self._went_home or self._latch.hurries):
             self._went_home = True
             stop = self._executor.go_home(k)
@@ -89,6 +94,7 @@ class Loop:
         return False
 
     def _rest_ticks(self, grid: Grid) -> int:
+        """How many ticks coming to rest may take from here."""
         rest_s = min(max(REST_S, self._executor.rest_s), MOST_REST_S)
         return max(round(rest_s * grid.rate_hz), 1)
 
@@ -103,9 +109,9 @@ class Loop:
             self._obey(k, grid)
             self._end(k, grid, ticks)
             self._executor.look(k)
-            self._obey(k, grid)  # a look may have taken long, and been given up
+            self._obey(k, grid)  # if the read hung, the watchdog has ordered an e-stop meanwhile
             self._executor.act(k, pace, lambda: self._publish(k))
-        except BaseException as error:  # also what a driver means to end the program with
+        except BaseException as error:  # a driver may raise SystemExit
             self._fail(k, error)
 
     def _publish(self, k: int) -> None:
@@ -122,7 +128,7 @@ class Loop:
         raise RobotError(f"the robot failed in tick {k} ({what}); it was held and stopped") from error
 
     def _obey(self, k: int, grid: Grid) -> None:
-        """Does what the orders have come to since the last look."""
+        """Carries out the orders that are new since the last call."""
         if self._latch.is_set:
             self._come_to_rest(k, grid)
         executor, orders, old = self._executor, self._orders.peek() or self._obeyed, self._obeyed
@@ -139,7 +145,7 @@ class Loop:
             (executor.pause if orders.paused else executor.resume)()
 
     def _end(self, k: int, grid: Grid, ticks: int | None) -> None:
-        """Ends what has failed, or has run for as long as it was to."""
+        """Begins to come to rest in tick `k` after a failure, after the executor's own e-stop, or after `ticks`."""
         executor = self._executor
         if executor.failure is None and not self._alive():
             executor.failure = DEAD

@@ -194,8 +194,8 @@ class Failure:
 class Orders:
     """What the executor is told from outside, as it shall be from now on: reading only the newest misses nothing.
 
-    paused: hold until it is false again, in a new hard epoch; estops, resets: how often
-    each was ordered so far; latched: the last of these was an e-stop; task: what the policy is told to do.
+    paused: hold until it is false again, in a new hard epoch; estops, resets: how often each was ordered so far;
+    latched: the last of these was an e-stop; task: what the policy is told to do.
     """
 
     paused: bool = False

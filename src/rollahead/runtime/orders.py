@@ -3,9 +3,9 @@
     estop() in one thread      -- waiting -->  applied one after the other -->  one message
     set_task() in another      -- waiting -->
 
-A change waits in a queue until somebody applies it. Whoever holds the lock applies all that wait, also those that a
-signal handler adds in the middle of it: the handler runs in the thread that holds the lock, so it neither waits for the
-lock nor puts a message into one that is half put.
+A change waits in a queue until it is applied. The thread that holds the lock applies all changes in the queue, also
+those that a signal handler adds meanwhile. Such a handler runs in the thread that holds the (reentrant) lock: it does
+not wait for it, and since `_applying` is set it does not put a second message into the one being put.
 
 Threads: any, and signal handlers too.
 """
@@ -21,7 +21,8 @@ Change = Callable[[Orders], Orders]
 
 
 class OrderWriter:
-    """Puts orders into `box`, beginning from `orders`, which are not put."""
+    """Applies changes to orders and puts the result into `box`. orders: the first orders, which the executor has
+    already."""
 
     def __init__(self, box: Box[Orders], orders: Orders) -> None:
         self.orders = orders  # as they are now
@@ -31,8 +32,8 @@ class OrderWriter:
         self._applying = False
 
     def give(self, change: Change) -> None:
-        """Applies `change`, and puts what the orders are then. No change is lost; one that an exception interrupts may
-        be applied twice."""
+        """Applies `change` and puts the new orders. No change is lost; if an exception (of a signal handler) interrupts
+        this, the change may be applied twice."""
         self._waiting.append(change)
         with self._lock:
             while self._waiting and not self._applying:

@@ -21,7 +21,7 @@ def in_thread(what: str, do: Callable[[], object]) -> Callable[[float | None], N
     def run() -> None:
         try:
             do()
-        except BaseException as error:  # also what a driver means to end the program with
+        except BaseException as error:  # a driver may raise SystemExit
             errors.append(error)
 
     def wait(seconds: float | None = None) -> None:
@@ -42,5 +42,5 @@ def within(seconds: float, what: str, do: Callable[[], object]) -> None:
 
 
 def told(error: BaseException) -> str:
-    """An error of a driver in one line; it never raises."""
+    """Formats an error of a driver as one line: its class and its text. Never raises."""
     return f"{type(error).__name__}: {' '.join(words_of(error).split()).removesuffix('.')}"

@@ -10,8 +10,8 @@ and another one the eye of a corrector that sees images (`rollahead.runtime.look
 `rollahead.runtime.messages` and nothing else. What fails in any is raised by `wait`, `stop` or at the end of the
 `with`, the first failure only, and the robot has been held and stopped by then.
 
-An interrupt, the end of the block and the end of the program all turn the stop latch on. From there the executor comes
-to rest and lets the robot go by itself; what is left to do here is to wait for that, and to say what failed.
+An interrupt, the end of the `with` block and the end of the program all turn the stop latch on. The executor then
+brings the robot to rest, stops and disconnects it by itself; this module only waits for that, and raises what failed.
 
 Threads: whoever made it enters, starts, waits and stops; the orders may come from any thread, and from a signal
 handler. `Worker.run`, `Lookout.run`, `Host.run` and the `Watchdog` are the other threads. Nobody but the executor's
@@ -176,8 +176,8 @@ class Realtime:
         self._interrupts.raise_taken()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Waits until the run has ended, at most `timeout_s`; whether it has. It need not be called: what happens to
-        the robot does not depend on it. Raises: what ended the run, if that was a failure."""
+        """Waits until the run has ended, at most `timeout_s` seconds (None: without limit); whether it has ended. What
+        happens to the robot does not depend on this call. Raises: what ended the run, if that was a failure."""
         if self.phase is Phase.RUNNING and not self._watchdog.over.wait(timeout_s):
             return False
         self._raise()
@@ -196,13 +196,14 @@ class Realtime:
 
     @uninterrupted
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """`stop`. An error of the block comes before a failure, which is added to it as a note; an interrupt, or
-        `sys.exit`, does not: it would hide that the robot could not be stopped."""
+        """Stops the runtime, as `stop` does. If the block raised an Exception, that is raised, and a failure of the run
+        is added to it as a note. If the block raised KeyboardInterrupt or SystemExit, a failure of the run is raised in
+        its place: it would hide that the robot could not be stopped."""
         self._leave(error)
 
     # ---- orders -----------------------------------------------------------------------------------------------------
 
-    # From any thread and from a signal handler, also from one that interrupts another order.
+    # May be called from any thread and from a signal handler, also from one that interrupts another order.
 
     def pause(self) -> None:
         """The robot holds, in a new hard epoch, until `resume`. From any thread."""
@@ -214,7 +215,7 @@ class Realtime:
 
     @property
     def paused(self) -> bool:
-        """Whether it was told to pause."""
+        """Whether a pause was ordered and not ended yet."""
         return self._orders.orders.paused
 
     def estop(self) -> None:
@@ -248,7 +249,8 @@ class Realtime:
         return Lookout(eye, card.cameras, card.latent, links.watched, links.sights)
 
     def _warm(self) -> tuple[float, ...]:
-        """What inferences cost; the strategy is checked against the delay that follows."""
+        """Warms up the planner and the corrector's image encoder. Returns the costs of inferences in ticks, against
+        which the strategy is checked."""
         with _warming("planner"):
             costs = self._worker.warm(WARM_UPS, self.spec.rate_hz)[COLD:]
         if self._lookout is not None:
@@ -267,7 +269,8 @@ class Realtime:
 
     @uninterrupted
     def _launch(self) -> None:
-        """Starts the executor's side. Whatever ends the program from now on brings the robot to rest first."""
+        """Starts the executor's side and the watchdog. From now on the end of the program, for whatever reason, brings
+        the robot to rest first."""
         self._interrupts.install()
         self.tuned |= self._undo.enter_context(tuned_process(self._tuning))
         self._side.launch()
@@ -278,7 +281,7 @@ class Realtime:
         self._interrupts.raise_taken()
 
     def _await_robot(self) -> None:
-        """Raises: RobotError, if the robot is not ready in time."""
+        """Waits until the robot is connected and was read. Raises: RobotError, if it is not ready in `connect_s`."""
         if not self._watchdog.heard.wait(self._connect_s):
             raise RobotError(
                 f"the robot was not connected and read within {self._connect_s:g} s; look at its power and its "
@@ -289,13 +292,14 @@ class Realtime:
         self.tuned |= self._watchdog.ready.tuned
 
     def _give_up(self) -> None:
-        """The executor hangs. Should it go on after all, it finds that it shall send nothing any more."""
+        """Turns the stop latch on and orders an e-stop, so that an executor that hung sends nothing if it goes on.
+        Called by the watchdog."""
         self._side.links.latch.set()
         self._orders.give(_estopped)
 
     def _failed(self) -> Exception | None:
-        """The first failure. That the executor was told to end is none if it was to end anyway: a signal to the whole
-        group of processes reaches it as well."""
+        """The first failure, if any. If the run was to end anyway, it is no failure that a signal told the executor's
+        process to end: a signal to the whole process group reaches both."""
         if self._failure is None:
             seen, ended = self._lookout.error if self._lookout else None, self._watchdog.ended
             if ended is not None and ended.told and self._side.links.latch.is_set:
@@ -304,6 +308,7 @@ class Realtime:
         return self._failure
 
     def _raise(self) -> None:
+        """Raises: the first failure, once."""
         failure = self._failed()
         if failure is not None and not self._raised:
             self._raised = True
@@ -311,8 +316,8 @@ class Realtime:
 
     @uninterrupted
     def _leave(self, error: BaseException | None) -> None:
-        """Closes, and says what is to be said after `error`. Raises: the first failure; or an interrupt that came
-        meanwhile."""
+        """Closes the runtime after `error`, which is None, or was raised in the block. Raises: the first failure; else
+        an interrupt that came meanwhile. A failure after an Exception is added to that as a note."""
         self._close()
         came, failure = self._interrupts.taken(), None if self._raised else self._failed()
         self._raised = self._raised or failure is not None
@@ -325,18 +330,18 @@ class Realtime:
 
     @uninterrupted
     def _close(self) -> None:
-        """To STOPPED, from wherever it stands, and from any thread; once more does no harm. A process that was forked
-        has no part in it."""
+        """Brings the runtime to STOPPED from any phase. May be called from any thread, and repeatedly. Does nothing in
+        a forked child, which inherits this object but not the run."""
         with self._closing:
             if self.phase is Phase.STOPPED or (self._launched and os.getpid() != self._pid):
                 return
             try:
                 self._release()
                 if self.phase is Phase.RUNNING:
-                    self._end_thinking()
+                    self._end_workers()
                 self._failed()
             finally:
-                if not self._launched or self._watchdog.over.is_set():  # else it is tried again at the latest at exit
+                if not self._launched or self._watchdog.over.is_set():  # else `_at_exit` tries again
                     self._undo.close()
                     self._interrupts.put_back()
                     atexit.unregister(self._at_exit)
@@ -344,10 +349,11 @@ class Realtime:
 
     @uninterrupted
     def _at_exit(self) -> None:
-        """The program ends, and nobody has stopped the robot."""
+        """Closes the runtime when the program ends without having stopped it."""
         self._leave(None)
 
-    def _end_thinking(self) -> None:
+    def _end_workers(self) -> None:
+        """Ends the worker and the lookout, and keeps a failure if one does not return within `PATIENCE_S`."""
         self._worker.end(self._side.links.bell)
         if self._lookout is not None:
             self._lookout.end()
@@ -359,8 +365,8 @@ class Realtime:
                 )
 
     def _release(self) -> None:
-        """Tells the executor's side to end, and waits until it has. An exception, of another's signal handler, waits as
-        well."""
+        """Tells the executor's side to end, and waits until it has. What a signal handler of the user raises meanwhile
+        is raised only after that."""
         raised = None
         if self._launched and not self._watchdog.over.is_set():
             self._side.links.latch.set()

@@ -1,12 +1,12 @@
 """The recorder: writes traces to disk while the robot runs.
 
-It follows both rings of a trace and appends what is new to `ticks.arrows` and `inferences.arrows` of a run's folder,
-every second; at its end they become `ticks.parquet` and `inferences.parquet`. So whatever ends the process, what was
-recorded up to about a second before can be read (`rollahead.runtime.records` says when). A disk that takes no more
-stops the recorder, never the robot: the error is raised at the end, and what was recorded until then stays.
+It follows both rings of a trace. Every second it appends the new records to `ticks.arrows` and `inferences.arrows` in
+the run's folder; at the end these become `ticks.parquet` and `inferences.parquet`. So after a crash or SIGKILL all
+records but those of about the last second can be read (details: `rollahead.runtime.records`). A full disk stops the
+recorder, never the robot: the error is raised at the end, and the records written until then stay.
 
-Threads: one of its own for each trace, which follows; whoever made it enters and leaves. Python's lock is held for what
-the records of a second take to turn into columns, about 0.2 ms. Interrupts wait while it ends.
+Threads: one of its own for each trace that is followed; whoever made the recorder enters and leaves it. Python's lock
+is held while the records of a second are turned into columns, about 0.2 ms. Interrupts are delayed while it ends.
 """
 
 import threading
@@ -105,7 +105,7 @@ class Recorder:
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
-        """Keeps what is raised inside: after that nothing more is written, for a batch may be cut off."""
+        """Keeps an error that is raised inside. After one nothing more is written: a batch may be incomplete."""
         try:
             yield
         except Exception as error:
@@ -126,14 +126,14 @@ class _Followed:
         self._cursor = 0
 
     def append_new(self, stream: Stream) -> int:
-        """Appends what is new; how many records were lost."""
+        """Appends the new records of the ring to `stream`. Returns how many were overwritten before they were read."""
         rows, self._cursor, lost = self._ring.since(self._cursor)
         if len(rows):
             stream.append(self._batch(rows))
         return lost
 
     def nothing(self) -> Any:
-        """A batch without a row."""
+        """A record batch without rows, for its schema."""
         return self._batch(self._ring.since(self._ring.count)[0])
 
     def _batch(self, rows: Any) -> Any:
@@ -143,7 +143,7 @@ class _Followed:
 
 
 def _columns(packed: Any, constants: dict[str, object]) -> dict[str, Any]:
-    """Inferences as columns; what is not known is null."""
+    """Turns inference records into columns; unknown values become null. constants: further columns with one value."""
     import pyarrow as pa
 
     columns: dict[str, Any] = {name: np.full(len(packed), value) for name, value in constants.items()}

@@ -1,14 +1,14 @@
-"""Records of a run on the disk: tables, and the streams that they are made of.
+"""Records of a run on disk: Parquet tables, and the Arrow streams that they are made from.
 
     while the run goes on     ticks.arrows    a batch of records is appended every second (Arrow IPC stream)
-    at its end                ticks.parquet   made of the stream, which is removed when the table is whole
+    at its end                ticks.parquet   made from the stream, which is removed when the table is complete
 
-A table can be read only once its last byte is written; a stream can be read up to its last whole batch. So what was
-appended survives a process that is killed (SIGKILL), a disk that is full, and, as each batch is handed to the disk
-(fdatasync) before the next is collected, a machine that loses its power, if the disk keeps what it was handed.
-`read_parquet` reads the stream where there is no table.
+A table can be read only when it is complete; a stream can be read up to its last complete batch. So the batches in a
+stream survive SIGKILL and a full disk. They also survive a power failure, since each batch is flushed (fdatasync)
+before the next one is collected, as far as the disk keeps what it was given. `read_parquet` reads the stream if there
+is no table.
 
-Threads: one writer for each stream; anyone reads, also while it is written.
+Threads: one writer per stream; any number of readers, also while it is written.
 """
 
 import os
@@ -19,14 +19,14 @@ from typing import Any
 
 from rollahead.runtime.run_folder import damaged, written_whole
 
-GROUP = 16384  # records in a row group of a table, at least; so many are in memory while a table is made
-STREAM = ".arrows"  # what a stream is called in place of `.parquet`
-RATE = b"rate_hz"  # of the metadata of a stream and its table
+GROUP = 16384  # least number of records in a row group of a table; about as many are in memory while it is made
+STREAM = ".arrows"  # suffix of a stream, in place of `.parquet`
+RATE = b"rate_hz"  # metadata key in the schema of a stream and of its table: the control rate in Hz
 
 
 class Stream:
-    """A stream of record batches (pyarrow), which grows; of a run at `rate_hz`. Raises: OSError, if the disk does not
-    take what is written; nothing may be appended afterwards."""
+    """A growing file of record batches (pyarrow) at `path`, for a run at `rate_hz`. Raises: OSError, if a write fails;
+    nothing may be appended after that."""
 
     def __init__(self, path: Path, schema: Any, rate_hz: float) -> None:
         self._file = path.open("wb", buffering=0)
@@ -38,7 +38,7 @@ class Stream:
             raise
 
     def append(self, batch: Any) -> None:
-        """Writes `batch`, and waits until the disk has it. Python's lock is free meanwhile."""
+        """Writes `batch` and waits until it is on disk. Python's lock is released meanwhile."""
         self._write(batch.serialize())
         os.fdatasync(self._file.fileno())
 
@@ -48,12 +48,12 @@ class Stream:
             rest = rest[self._file.write(rest) :]
 
     def close(self) -> None:
-        """Nothing is appended any more."""
+        """Closes the file."""
         self._file.close()
 
 
 def stream_of(path: Path) -> Path:
-    """Where the stream lies that the table at `path` is made of."""
+    """The path of the stream that the table at `path` is made from."""
     return path.with_suffix(STREAM)
 
 
@@ -63,22 +63,22 @@ def source_of(path: Path) -> Path | None:
 
 
 def whole_batches(stream: Path) -> Iterator[Any]:
-    """The record batches of a stream, up to the first that was not written whole."""
+    """Yields the record batches of a stream, up to the first incomplete one."""
     import pyarrow as pa
 
     with pa.OSFile(str(stream)) as source, pa.ipc.open_stream(source) as reader:
         while True:
             try:
                 batch = reader.read_next_batch()
-            except (StopIteration, OSError, pa.ArrowException):  # the end, or a batch that was cut off
+            except (StopIteration, OSError, pa.ArrowException):  # the end, or an incomplete batch
                 return
             yield batch
 
 
 def make_table(path: Path) -> None:
-    """Makes the table at `path` of its stream, and removes the stream. What is in memory does not grow with its length.
+    """Makes the table at `path` from its stream, in constant memory, and removes the stream.
 
-    Raises: ControlError, if the disk does not take it; the stream stays.
+    Raises: ControlError, if a write fails; the stream stays.
     """
     import pyarrow.parquet as pq
 
@@ -93,7 +93,7 @@ def make_table(path: Path) -> None:
 
 
 def _groups(batches: Iterable[Any]) -> Iterator[Any]:
-    """`batches` as tables of at least `GROUP` rows, the last one excepted."""
+    """Joins `batches` to tables of at least `GROUP` rows; the last one may have fewer."""
     import pyarrow as pa
 
     group: list[Any] = []
@@ -107,7 +107,8 @@ def _groups(batches: Iterable[Any]) -> Iterator[Any]:
 
 
 def batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
-    """The table at `path`, or its stream, one record batch (pyarrow) after the other. columns: those that are read.
+    """Yields the record batches (pyarrow) of the table at `path`, or of its stream. columns: names of those to read,
+    None for all.
 
     Raises: ConfigError, if it is missing or damaged.
     """
@@ -129,7 +130,7 @@ def schema_of(path: Path) -> Any:
 
 
 def rate_of(path: Path) -> float | None:
-    """The control rate in Hz of what stands in the table at `path`, or in its stream; None if that is not known.
+    """The control rate in Hz of the run recorded in the table at `path`, or in its stream; None if it is not noted.
 
     Raises: ConfigError, if it is missing or damaged.
     """
@@ -139,7 +140,8 @@ def rate_of(path: Path) -> float | None:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[Path]:
-    """The file that the table at `path` is read from; what goes wrong inside is told with its name."""
+    """Yields the file that the table at `path` is read from. Raises: ConfigError that names it, if reading fails
+    inside."""
     import pyarrow as pa
 
     file = source_of(path) or path
@@ -160,8 +162,8 @@ def _schema(file: Path) -> Any:
 
 
 def read_parquet(path: Path, **options: Any) -> Any:
-    """The table (pyarrow) at `path`, or what there is of its stream. options: `columns` and `filters`, as of pyarrow's
-    `read_table`.
+    """Reads the table (pyarrow) at `path`, or the complete batches of its stream if there is no table. options:
+    `columns` and `filters` of pyarrow's `read_table`.
 
     Raises: ConfigError, if it is missing or damaged.
     """

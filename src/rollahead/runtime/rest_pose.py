@@ -1,7 +1,7 @@
-"""The rest pose: targets that a robot is brought to at the end of a run, before its torque may be switched off.
+"""The rest pose: position targets that the robot is moved to at the end of a run, before it is disconnected.
 
-An arm that LeRobot disconnects falls from wherever it stands. With a rest pose it is laid down first: slowly, through
-the guard, once everything else has come to rest.
+LeRobot switches the torque off when it disconnects an arm, which then falls. With a rest pose the arm is first moved
+there slowly, through the guard, after it has come to rest.
 
 Threads: the executor's alone. Hot path: `Homing.row`.
 """
@@ -15,12 +15,12 @@ from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.spec import Kind, RobotSpec, names_of
 
-LEAST_S = 3.0  # that the way to the rest pose takes, and more where rate limits say so
-SPARE = 2.0  # times as long as its rate limit takes a dimension there: it is eased at both ends
+LEAST_S = 3.0  # shortest duration of the move
+SPARE = 2.0  # duration of the move in multiples of the time at the rate limit; its peak speed is 1.875 of the mean
 
 
 class RestPose:
-    """The pose of `targets`, by the names of position dimensions; the others stay where they are.
+    """A pose, given by `targets` for position dimensions by name; other dimensions stay where they are.
 
     Raises: ConfigError, if a name is not a position of the robot, or its target is out of range.
     """
@@ -42,14 +42,14 @@ class RestPose:
         self._rate_hz = spec.rate_hz
 
     def way(self, k: int, start: FloatArray) -> "Homing":
-        """The way from `start` (A,), which was sent last, from tick `k` on."""
+        """Plans the move from `start` (A,), the last action, beginning in tick `k`."""
         far = np.where(self._where, np.abs(self._targets - start) / self._rates, 0.0).max(initial=0.0)
         ticks = math.ceil(max(LEAST_S, SPARE * far) * self._rate_hz)
         return Homing(k, ticks, start, np.where(self._where, self._targets, start))
 
 
 class Homing:
-    """The way to a rest pose, in ticks `[first, first + ticks)`, from `start` (A,) to `end` (A,)."""
+    """A move to the rest pose, in ticks `[first, first + ticks)`, from `start` (A,) to `end` (A,)."""
 
     def __init__(self, first: int, ticks: int, start: FloatArray, end: FloatArray) -> None:
         self.stop = first + ticks
@@ -57,7 +57,7 @@ class Homing:
         self._start, self._end = start, end
 
     def row(self, k: int) -> FloatArray:
-        """(A,), where it is to be in tick `k`; speed and acceleration begin and end at zero. Phase: hot."""
+        """(A,), the target of tick `k`; speed and acceleration begin and end at zero. Phase: hot."""
         share = min((k - self._first + 1) / self._ticks, 1.0)
-        eased = share**3 * (10 - 15 * share + 6 * share**2)  # of least jerk
+        eased = share**3 * (10 - 15 * share + 6 * share**2)  # minimum-jerk polynomial
         return self._start + eased * (self._end - self._start) if eased < 1 else self._end

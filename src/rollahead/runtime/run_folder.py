@@ -85,7 +85,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     unfinished = path.with_name(path.name + ".unfinished")
     try:
         yield unfinished
-        with unfinished.open("rb") as file:  # else a power cut may leave the name without the content
+        with unfinished.open("rb") as file:  # else a power failure may leave a file of that name without its content
             os.fsync(file.fileno())
         unfinished.replace(path)
     except BaseException as error:

@@ -1,7 +1,7 @@
-"""What the executor sees: the newest usable state, for how long there was none, and the window of observations.
+"""The executor's view of the robot: the newest usable state, how long there was none, and the observation window.
 
-A read that fails is tried again in the next tick, and until then counts as a state that is not usable. A wrong reading
-looks like any other: where much depends on one, two in a row have to agree (`steady`, `trusted`).
+A read that raises is tried again in the next tick; until then there is no usable state. A single reading may be wrong,
+so `steady` and `trusted` say whether, and which, readings agree with the one before.
 
 Threads: the executor's alone. Hot path: all of it.
 """
@@ -21,7 +21,8 @@ from rollahead.runtime.robots import Reading, Robot
 
 
 class Senses:
-    """Reads `robot`. n_obs: observations in a window; cameras: those whose images must not be too old, None for all."""
+    """Reads `robot` and judges what it reads with `guard`. n_obs: observations in a window; cameras: names of the
+    cameras whose images must not be too old, None for all."""
 
     def __init__(self, robot: Robot, guard: Guard, n_obs: int, cameras: Collection[str] | None = None) -> None:
         self._robot = robot
@@ -30,20 +31,20 @@ class Senses:
         self._cameras = cameras
         self._window: tuple[Observation, ...] = ()
         self._images = CameraImages(robot.spec.cameras)
-        self._looked = -1  # the tick of the last look
-        self._watched = 0  # and of the last window
+        self._looked = -1  # the tick in which the state was last read
+        self._watched = 0  # the tick in which the images were last read
         self._agrees = Agreement(robot.spec)
-        self._why = ""
+        self._why = ""  # why the last unusable state or image was not usable
         self.seen = Reading(unknown(len(robot.spec.state)), unknown(len(robot.spec.environment)))
         self.trusted = self.seen  # the newest reading that agreed with the one before it
-        self.steady = True  # whether the two newest readings agree, as far as there are two
-        self.trouble = 0  # flags of why the state or the images are not usable
-        self.blind_ticks = 0  # in a row with trouble
+        self.steady = True  # whether the two newest readings agree; True while there is only one
+        self.trouble = 0  # flags (guard.Flag): why the state or the images are not usable; 0 if they are
+        self.blind_ticks = 0  # number of ticks in a row with trouble
         self.ever = False  # whether there was a usable state
 
     def first_look(self) -> None:
-        """Reads the state and the images before the first tick. Raises: RobotError, if the state is not usable, or one
-        of them not what the spec says."""
+        """Reads the state and the images before the first tick. Raises: RobotError, if the state is not usable, or if
+        state or images do not fit the spec."""
         reading, spec = self._robot.read(), self._robot.spec
         for what, dims in (("state", spec.state), ("environment", spec.environment)):
             shape = np.shape(getattr(reading, what))
@@ -58,8 +59,8 @@ class Senses:
             raise RobotError(f"the robot gave no usable state before the start ({why}); look at its sensors")
 
     def look(self, k: int, sent: FloatArray | None) -> None:
-        """Reads the state at the head of tick `k`; where it cannot be read or used, the last one stays and is older by
-        then. sent: (A,), the last action. Phase: hot."""
+        """Reads the state at the head of tick `k`. If it cannot be read or used, the last usable state stays, with a
+        greater age. sent: (A,), the last action. Phase: hot."""
         try:
             reading = self._robot.read()
         except Exception as error:  # a driver may raise anything
@@ -69,7 +70,7 @@ class Senses:
 
     @property
     def why(self) -> str:
-        """What the trouble is, in words."""
+        """Explains the trouble, for an error message."""
         return self._why or words(self.trouble)
 
     def _fail(self, k: int, error: Exception) -> None:
@@ -95,7 +96,7 @@ class Senses:
         self._judge(0)
 
     def _stays(self, k: int, trouble: int) -> None:
-        """What was seen last is older."""
+        """Keeps the last usable state, with its age in tick `k`. trouble: flags of why there is no newer one."""
         passed, self._looked = k - self._looked, k
         self.seen, self.trusted = _older(self.seen, passed), _older(self.trusted, passed)
         self._judge(trouble)
@@ -105,7 +106,8 @@ class Senses:
         self.blind_ticks = self.blind_ticks + 1 if self.trouble else 0
 
     def _old_images(self) -> int:
-        """Whether an image of the last window was too old; one that never came counts from tick 0."""
+        """Returns IMAGE if an image of the last window was too old, 0 otherwise. A camera that has given no image yet
+        counts as having given one in tick 0."""
         limit, ticks = self._guard.image_stale_ticks, self._images.ticks
         for camera in self._robot.spec.cameras if limit is not None else ():
             age = self._watched - ticks.get(camera.name, 0)
@@ -116,8 +118,8 @@ class Senses:
         return 0
 
     def window(self, k: int, task: str) -> tuple[Observation, ...]:
-        """The n_obs observations to tick `k`, one tick apart; a missing one is the nearest older, or the first. Where a
-        camera gives no image its last one stays. Phase: hot."""
+        """The n_obs observations up to tick `k`, one tick apart. A missing one is replaced by the nearest older one, or
+        else the oldest. A camera without a new image keeps its last one. Phase: hot."""
         self._watch(k)
         newest = Observation(
             tick=k,
@@ -139,7 +141,7 @@ class Senses:
         self._watched = k
         try:
             self._images.update(self._robot.frames(), k)
-        except Exception:  # a camera that fails: its last image grows older, and then is too old
+        except Exception:  # the last images stay and grow older, until `image_stale_ticks` reports them
             return
 
     def forget(self) -> None:
@@ -147,7 +149,8 @@ class Senses:
         self._window = ()
 
     def forget_images(self) -> None:
-        """Ticks are counted anew, so that an image from before has an age that nobody knows. Phase: warm."""
+        """Drops all images. Called after warm-up: tick numbers restart, so that the age of an older image is unknown.
+        Phase: warm."""
         self._images = CameraImages(self._robot.spec.cameras)
 
 

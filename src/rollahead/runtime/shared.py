@@ -4,10 +4,10 @@
     head       n                  the newest whole one
 
 The writer fills the next slot and then moves the head on. The reader copies the slot that the head names, and takes the
-copy if the head has moved by less than two meanwhile: nobody wrote to that slot. Nobody waits, and nobody tries for
-ever: a reader that the writer overtakes `TRIES` times in a row goes on with the message that it has.
+copy if the head has moved by less than two meanwhile: then nobody wrote to that slot. Neither side ever waits. A reader
+whose copy was overwritten `TRIES` times in a row keeps its previous message.
 
-Why a copy that is taken is whole, also where a processor reorders reads and writes (Arm). `|` is a fence:
+Why a copy that is taken is whole, also on a processor that reorders reads and writes (Arm). `|` is a fence:
 
     writer   | fill slot of n   | head = n   | fill slot of n + 1   | head = n + 1 ...
     reader   h = head   | copy slot of h   | head again: at most h + 1?
@@ -43,7 +43,7 @@ R = TypeVar("R")
 W_contra = TypeVar("W_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 SLOTS = 3
-TRIES = 3  # of a reader, whose copy is overtaken only by a writer that puts twice in that time
+TRIES = 3  # copies that a reader tries; one fails only if the writer puts two messages while it is made
 CODES = {"|i1": "b", "<i2": "h", "<i4": "i", "<i8": "q", "<f8": "d"}  # of numbers, as numpy and as struct name them
 
 
@@ -134,8 +134,8 @@ class SharedMailbox(Generic[W, R]):
         self._head[0] = number
 
     def peek(self) -> R | None:
-        """The newest message, the same object until there is a newer one; None before the first. The last one that was
-        read, if the writer is so fast that none can be read whole. Reader only. Phase: hot."""
+        """Returns the newest message, the same object until there is a newer one; None before the first. If the writer
+        is too fast for a whole copy, returns the last message read. Reader only. Phase: hot."""
         for _ in range(TRIES):
             number = int(self._head[0])
             if number == self._seen:

@@ -220,10 +220,10 @@ def indices_of(what: str, wanted: Sequence[str], given: Sequence[str], giver: st
 
 
 def check_same(made: RobotSpec, told: RobotSpec) -> None:
-    """Whoever drives the robot and whoever plans for it mean the same by every number.
+    """Checks that two specs of one robot are equal, so that executor and planner give every number the same meaning.
 
-    Raises: ConfigError, if the robot that was `made` has other dimensions, in another order or with other limits, than
-    the one that everybody was `told` of.
+    made: spec of the robot that the executor drives; told: spec of the robot made in the user's process. Raises:
+    ConfigError, if they differ in dimensions, their order, units, limits or rate.
     """
     for what in ("action", "state", "environment", "cameras"):
         theirs, ours = (names_of(getattr(spec, what)) for spec in (made, told))

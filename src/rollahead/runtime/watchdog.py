@@ -1,13 +1,13 @@
-"""The watchdog: a thread that hears what the executor says, and meets one that hangs.
+"""The watchdog: a thread that receives the executor's messages, and stops the robot if the executor hangs.
 
-    no tick for `stall_s`, or not let go for `connect_s` --> give_up() --> Side.stop_hung() --> over
+    no tick for `stall_s`, or not disconnected for `connect_s` --> give_up() --> Side.stop_hung() --> over
 
-A user's thread may sleep, wait for something else, or hang itself, so the time of the executor is not measured there.
-Only time in which this thread ran counts: after Ctrl-Z and `fg` nothing is taken for hung, and a planner that keeps
-Python to itself for seconds has kept the executor waiting, too.
+The user's thread may sleep or hang itself, so the executor is watched in a thread of its own. Only time in which this
+thread ran counts: after Ctrl-Z and `fg` the executor does not count as hung, nor while a planner holds Python's lock
+for seconds, for which the executor has to wait as well.
 
-Threads: its own, from the launch to the end; it alone reads the control pipe on this side. What it found out is
-written before the events `heard` and `over` are set, and not any more after `over`.
+Threads: its own, from the launch to the end; only it reads the control pipe on this side. `ready` and `ended` are
+written before the events `heard` and `over` are set, and not changed after `over`.
 """
 
 import threading
@@ -19,17 +19,17 @@ from rollahead.runtime.host import Ended, Ready, Rested
 from rollahead.runtime.isolation import PATIENCE_S, Side
 from rollahead.runtime.patience import told
 
-LOOK_S = 0.05  # how often it looks; each look takes Python from the executor
+LOOK_S = 0.05  # time between two checks; each takes Python's lock, for which an executor in a thread waits
 
 
 class Watchdog:
-    """Watches over the executor of `side`. stall_s: how long no tick may end while it runs; connect_s: how long letting
-    the robot go may take; give_up: called once the executor counts as hung, before the robot is stopped from outside:
-    should it go on after all, it must find that it is not to."""
+    """Watches the executor of `side`. stall_s: the longest time without a tick that ends, while it runs; connect_s: the
+    longest time for stopping and disconnecting the robot; give_up: called once the executor counts as hung, before the
+    robot is stopped from outside: it must keep the executor from sending anything if that goes on after all."""
 
     def __init__(self, side: Side, *, stall_s: float, connect_s: float, give_up: Callable[[], None]) -> None:
-        self.heard = threading.Event()  # that the robot is ready, or that it will not be
-        self.over = threading.Event()  # the robot was let go, or it never will be
+        self.heard = threading.Event()  # set when the robot is ready, or will never be
+        self.over = threading.Event()  # set when the robot is disconnected, or will never be
         self.ready: Ready | None = None
         self.ended: Ended | None = None
         self._side = side
@@ -38,21 +38,22 @@ class Watchdog:
         self._runs = self._ends = self._rested = False
 
     def launched(self) -> None:
-        """Starts the thread, once the executor's side was launched."""
+        """Starts the thread. Called when the executor's side was launched."""
         threading.Thread(target=self._run, name="rollahead watchdog", daemon=True).start()
 
     def started(self) -> None:
-        """Ticks are to come from now on."""
+        """Begins to watch the ticks. Called when the executor was told to begin."""
         self._runs = True
 
     def ending(self) -> None:
-        """The executor's side was told to end."""
+        """Begins to limit the time until the robot is disconnected, also if no tick ever ran. Called when the
+        executor's side was told to end."""
         self._ends = True
 
     def _run(self) -> None:
         try:
             self._watch()
-        except BaseException as error:  # nobody may wait for ever
+        except BaseException as error:  # whoever waits for `over` must not wait for ever
             self.ended = Ended("RobotError", f"the watchdog failed ({told(error)})", traceback.format_exc())
         finally:
             self.heard.set()
@@ -75,7 +76,8 @@ class Watchdog:
                 return
 
     def _limit(self) -> tuple[float | None, str]:
-        """How long nothing may happen now, and what it is that does not."""
+        """How long the executor may now make no progress, in seconds (None: for ever), and what fails to happen then,
+        for the error message."""
         if self._runs and not self._rested:
             return self._stall_s, "no tick has ended"
         if self._rested:
@@ -83,7 +85,7 @@ class Watchdog:
         return PATIENCE_S if self._ends else None, "the robot was not let go"
 
     def _hear(self) -> None:
-        """What the executor's side says within a look, or that it is dead."""
+        """Takes a message of the executor's side, if one comes within `LOOK_S`, or notes that that side is dead."""
         control = self._side.control
         try:
             message: Ready | Rested | Ended | None = control.recv() if control.poll(LOOK_S) else None

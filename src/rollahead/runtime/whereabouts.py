@@ -1,12 +1,13 @@
-"""Whereabouts: from where the next setpoint goes on.
+"""The starting point of the next setpoint: the last setpoint, or the measured position.
 
-What is sent goes on from what was sent before, with its speed. It begins where the robot is measured
+Normally each setpoint continues from the last one, with its speed. Setpoints start at rest from the measured position
 
     at the start, and after an e-stop                       in all dimensions
-    after a resume, or a reset without an e-stop            in those where the robot is found far from its target
+    after a resume, or a reset without an e-stop            in dimensions where the robot is far from its target
 
-A wrong reading looks like any other, so two in a row must agree on where the robot is. At the start and after an e-stop
-nothing is sent until they do; after a resume or a reset the robot counts as where it was sent if they do not soon.
+A single reading may be wrong, so a measured position counts only if two successive readings agree. At the start and
+after an e-stop nothing is sent until they do. After a resume or a reset, if no two readings agree within `DOUBTS`
+ticks, the robot is assumed to be at its last setpoint.
 
 Threads: the executor's alone. Hot path: all but the constructor.
 """
@@ -19,30 +20,30 @@ from rollahead.runtime.hold import Hold
 from rollahead.runtime.senses import Senses
 from rollahead.runtime.spec import RobotSpec
 
-DOUBTS = 3  # looks after a resume or a reset in which two readings in a row must agree
+DOUBTS = 3  # ticks after a resume or a reset within which two successive readings must agree
 
 
 class Whereabouts:
-    """Of a robot with `spec`, as `senses` sees it."""
+    """Decides where the next setpoint of a robot with `spec` starts, from the readings in `senses`."""
 
     def __init__(self, spec: RobotSpec, hold: Hold, senses: Senses) -> None:
         self._hold = hold
         self._senses = senses
         self._everywhere = np.ones(len(spec.action), np.bool_)
-        self._doubts = 0  # looks left that may find the robot far from its target
-        self.anew: NDArray[np.bool_] | None = self._everywhere  # (A,), what begins where the robot is measured
+        self._doubts = 0  # ticks left in which the robot may be found far from its target
+        self.anew: NDArray[np.bool_] | None = self._everywhere  # (A,), dimensions that start from the measured position
 
     def lose(self) -> None:
-        """The robot was stopped, and may be anywhere by now."""
+        """Makes the next setpoint start from the measured position in all dimensions. Called after an e-stop."""
         self.anew, self._doubts = self._everywhere, 0
 
     def doubt(self) -> None:
-        """The robot may be far from its target by now."""
+        """Makes the next ticks check whether the robot is far from its target. Called after a resume or a reset."""
         self._doubts = DOUBTS if self.anew is None else 0
 
     def look(self, last: FloatArray | None) -> None:
-        """Finds out, where there is doubt, whether it is; once a tick, when the robot was read. last: (A,), what was
-        sent last."""
+        """Checks, if `doubt` asked for it, how far the robot is from its target. Called once a tick, after the robot
+        was read. last: (A,), the last action."""
         if not self._doubts:
             return
         self._doubts -= 1
@@ -52,12 +53,13 @@ class Whereabouts:
 
     @property
     def known(self) -> bool:
-        """Whether it is known from where the next setpoint goes on."""
+        """Whether the starting point of the next setpoint is known; until then nothing may be sent."""
         senses = self._senses
         return senses.ever and (self.anew is None or (senses.steady and not senses.trouble))
 
     def hold(self, last: FloatArray | None) -> FloatArray:
-        """(A,), what a hold sends now, after `last` (A,)."""
+        """(A,), the action of a hold after the action `last` (A,): measured positions in dimensions that start anew,
+        the hold of `last` in the others."""
         if last is None:
             return self._hold.first(self._senses.seen.state, None)
         held = self._hold.rows(last, 1)[0]
@@ -66,5 +68,5 @@ class Whereabouts:
         return np.where(self.anew, self._hold.first(self._senses.seen.state, last), held)
 
     def sent(self) -> None:
-        """A setpoint was sent: the next one goes on from it."""
+        """Makes the next setpoint continue from the last one. Called when a setpoint was sent."""
         self.anew = None

@@ -27,13 +27,13 @@ from rollahead.runtime.shared import SharedMailbox
 from rollahead.runtime.spec import Camera, RobotSpec
 
 MOST_TEXT = 1000  # bytes of a task or a failure
-SILENT = "it gave no reason"  # for a failure without words
+SILENT = "it gave no reason"  # text of a failure without one
 _MADE = ("calls", "steps", "made")  # of a result
 _REQUEST = [("tick", "i8"), ("epoch", "i8"), ("origin", "i8"), ("start", "i8"), ("roll_to", "i8"), ("delay", "i8")]
 
 
 def check_task(task: str) -> str:
-    """`task`, if it fits a message. Raises: ConfigError, if it is too long, or has what is no character."""
+    """Returns `task`, if it fits into a message. Raises: ConfigError, if it is too long, or has NUL or a surrogate."""
     if bad := next((each for each in task if each == "\0" or "\ud800" <= each <= "\udfff"), None):
         raise ConfigError(f"the task text has {bad!r}, which no text in UTF-8 can have; give it without")
     if len(task.encode()) > MOST_TEXT:
@@ -42,8 +42,8 @@ def check_task(task: str) -> str:
 
 
 def encoded(text: str) -> bytes:
-    """`text` in UTF-8, cut after the last character that fits into `MOST_TEXT` bytes. What cannot be encoded, and NUL,
-    with which numpy pads, is written as an escape. It never raises. Phase: hot."""
+    """Encodes `text` as UTF-8, cut after the last character that fits into `MOST_TEXT` bytes. Surrogates, and NUL, with
+    which numpy pads, become escapes. Never raises. Phase: hot."""
     raw = text.replace("\0", "\\x00").encode(errors="backslashreplace")
     return raw if len(raw) <= MOST_TEXT else raw[:MOST_TEXT].decode(errors="ignore").encode()
 
@@ -99,7 +99,7 @@ class SnapshotCodec:
         slot["request"] = (NEVER,) * len(_REQUEST) if asked is None else _numbers(asked)
 
     def _write_observation(self, place: Any, seen: Observation) -> None:
-        place["tick"], place["state_age"], place["task"] = seen.tick, seen.state_age, encoded(seen.task)
+        place["tick"], place["state_age"], place["task"] = seen.tick, seen.state_age, seen.task.encode()
         place["state"], place["environment"] = seen.state, seen.environment
         for i, camera in enumerate(self.cameras):
             image = seen.images.get(camera.name)
@@ -217,9 +217,9 @@ class SharedOutbox:
             self.watched.put(self._shown)
 
     def peek(self) -> Snapshot | None:
-        """The newest snapshot with its request. One whose request was replaced by a newer one meanwhile is passed over:
-        the executor is between the two puts, or was killed or stopped there, and what was read before is given again.
-        Worker only. Phase: hot."""
+        """Returns the newest snapshot with its request. A snapshot whose request was already replaced by a newer one is
+        left out, and the one returned before is returned again: the executor is between its two puts, or was killed
+        there. Worker only. Phase: hot."""
         newest = self._snapshots.peek()
         if newest is not None and (self._joined is None or self._joined[0] is not newest):
             snapshot, key = newest

@@ -64,7 +64,7 @@ class Worker:
             while not self._ending.is_set():
                 if not self.step(grid):
                     bell.wait(WAIT_S)
-        except BaseException as error:  # also what a planner's library means to end the program with
+        except BaseException as error:  # a planner's library may raise SystemExit
             kind, words = type(error).__name__, words_of(error)
             told = InferenceError(f"the planner ended with {words_of(error, repr)}")
             self.error = error if isinstance(error, Exception) else told

@@ -91,7 +91,7 @@ def play(
     record: Record = lambda trace, seed: nullcontext(),
 ) -> Played:
     """Plays the episode of `seed` to its end. watch: called about every `LOOK_S` while it goes on; True ends it.
-    record: entered with its trace and seed while it is played.
+    record: called with the episode's trace and seed, returns a context manager that is open while it is played.
 
     Raises: ControlError, if robot or planner fail; the robot is at rest by then.
     """
@@ -136,5 +136,5 @@ def evaluate_live(
 
 
 def live_episode(played: Played, spec: RobotSpec) -> Episode:
-    """Measures an episode that was played in real time; its trace is not kept, for a recorder may follow it."""
+    """Computes the metrics of an episode that was played in real time. Its trace is not kept: a recorder writes it."""
     return measured(spec, played.seed, played.trace, played.records, played.success, played.stimulus_tick, kept=False)

@@ -24,8 +24,8 @@ AUTO: Mapping[str, Any] = {"name": "auto"}  # the sampler that the policy is bes
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """A planner, and what it goes with. horizon: H, policy rows per chunk; n_obs: observations per request; cameras:
-    those whose images it needs, by the robot's names."""
+    """A planner and what it needs. horizon: H, policy rows per chunk; n_obs: observations per request; cameras: names,
+    in the robot's spec, of the cameras whose images it needs."""
 
     planner: Planner
     horizon: int

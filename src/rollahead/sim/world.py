@@ -31,7 +31,7 @@ from rollahead.sim.task import Task, make_task
 
 PHASE = 1 / 2  # of a period after a setpoint was due, the world moves on
 PATIENCE_S = 30.0  # for the process to begin, which imports a simulator
-LEAVING_S = 3.0  # for the process to end by itself
+LEAVING_S = 3.0  # for the process to end by itself, before it is killed
 GONE = "the simulated world's process is gone; see what it printed, and make another"
 LOOK_S = 0.1  # how often a world that stands still looks for orders
 
@@ -72,8 +72,8 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the process: by itself, or, if it hangs or is stopped (SIGSTOP), by killing it; an exit of the program
-        would wait for it for ever."""
+        """Ends the process, and kills it if it hangs or is stopped (SIGSTOP): else the exit of the program would wait
+        for it for ever."""
         self._control.close()
         self._bell.ring()
         try:
@@ -182,7 +182,7 @@ class SimulatedRobot:
 
 
 def _why(process: int) -> str:
-    """Why the process with that id does not answer, as far as the system says it."""
+    """Explains, for an error message, that the process with that id is stopped; empty if it is not."""
     stopped = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
     return f": its process is stopped (SIGSTOP); let it go on with kill -CONT {process}" if stopped else ""
 

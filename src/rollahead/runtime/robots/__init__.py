@@ -25,8 +25,8 @@ class Reading:
 class Frame:
     """An image of a camera. image: (H, W, 3) uint8, RGB, captured `age` ticks ago.
 
-    It is copied when it is read, unless the array is read-only and owns its memory, so that a robot may use its memory
-    again. The same array with the same tick of capture is taken for the same image, and not copied again.
+    The executor copies the image when it reads it, so that a robot may reuse its memory; a read-only array that owns
+    its memory is not copied. The same array with the same tick of capture counts as the same image.
     """
 
     image: NDArray[np.uint8]

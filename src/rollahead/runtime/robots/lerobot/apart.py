@@ -21,7 +21,7 @@ from rollahead.runtime.spec import RobotSpec, names_of
 
 CLOSE = 2.0  # degrees or percent: the most that two readings of an arm that was just connected differ by
 REGISTER = "Present_Position"
-RETRIES = 1
+RETRIES = 1  # least number of retries of a read
 
 
 def readable(device: Any, spec: RobotSpec, observed: Mapping[str, Any]) -> bool:
@@ -41,8 +41,8 @@ def readable(device: Any, spec: RobotSpec, observed: Mapping[str, Any]) -> bool:
 
 
 def reader(device: Any) -> "partial[Mapping[str, float]]":
-    """Reads the positions by motor, and tries as often again as LeRobot's robot would, but at least once: a corrupted
-    packet is the commonest fault of these buses, and the next one is mostly whole."""
+    """Makes a function that reads the positions by motor, with as many retries as LeRobot's robot uses, but at least
+    one: corrupted packets are the commonest fault of these buses, and the next packet is mostly good."""
     told = getattr(getattr(device, "config", None), "num_read_retries", None)
     takes = "num_retry" in inspect.signature(device.bus.sync_read).parameters
     return partial(device.bus.sync_read, REGISTER, **({"num_retry": max(told or 0, RETRIES)} if takes else {}))

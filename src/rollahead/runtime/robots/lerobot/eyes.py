@@ -6,8 +6,8 @@
 What is there is given again and again, older each time, until there is a newer one.
 
 Threads: `look` and `close` are the executor's; each `Watch` has a thread of its own.
-Assumes: nothing of the arrays that a camera gives. A `Watch` copies each image in its own thread, so that a camera that
-uses its memory again cannot change it; what a `Peek` gives is copied when it goes into a message.
+Assumes: nothing about the arrays that a camera returns; it may reuse its memory. A `Watch` copies each image in its own
+thread; an image of a `Peek` is copied when it goes into a message.
 """
 
 import inspect
@@ -99,6 +99,6 @@ class Watch:
                 self._newest.put((unchanging(np.asarray(image)), time.perf_counter()))
             except TimeoutError:
                 continue  # nothing new; what is there grows older
-            except BaseException as error:  # also what a driver means to end the program with
+            except BaseException as error:  # a driver may raise SystemExit
                 self._failure = error
                 return

@@ -27,7 +27,7 @@ from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.lerobot.hand import Hand
 from rollahead.runtime.spec import RobotSpec, names_of
 
-SEND, LOOK = "send_action", "get_observation"  # LeRobot's calls
+SEND, LOOK = "send_action", "get_observation"  # methods of LeRobot's Robot
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +49,7 @@ class Rest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failure:
-    """What was raised."""
+    """An error that a call of the robot raised."""
 
     error: BaseException
 
@@ -128,7 +128,7 @@ class Pump:
         return int((self._clock.now_ns() - at_ns) * 1e-9 * self._spec.rate_hz)
 
     def _check(self, call: str) -> None:
-        """Raises a failure of `call` once: what is tried next may go well."""
+        """Raises: RobotError, for each failure of `call` once, since the next call may succeed."""
         failure = self._failures[call].peek()
         if failure is not None and failure is not self._raised.get(call):
             self._raised[call] = failure
@@ -147,7 +147,7 @@ class Pump:
         self._call = call
         try:
             do()
-        except BaseException as error:  # also what a driver means to end the program with
+        except BaseException as error:  # a driver may raise SystemExit
             self._failures[call].put(Failure(error))
 
     def _obey(self) -> None:
@@ -178,6 +178,6 @@ class Pump:
         images = dict(before.images) if before is not None else {}
         for name in self._cameras:
             if name in observed:
-                images[name] = unchanging(np.asarray(observed[name])), at_ns  # robots may use their arrays again
+                images[name] = unchanging(np.asarray(observed[name])), at_ns  # robots may reuse their arrays
         state = frozen([float(observed[name]) for name in self._state])
         self._newest.put(Seen(state, at_ns, images))
