@@ -114,12 +114,12 @@ def test_a_robot_is_far_from_its_target_if_its_rate_limit_takes_a_quarter_of_a_s
     assert (None if found is None else found.tolist()) == ([True, False] if far else None)
 
 
-@pytest.mark.parametrize("apart, far", [(0.19, False), (0.21, True)])
-def test_without_a_rate_limit_it_is_a_tenth_of_the_range_and_round_the_circle_the_short_way(
-    apart: float, far: bool
-) -> None:
+def test_without_a_rate_limit_it_is_never_far_for_it_is_being_held_there() -> None:
     spec = RobotSpec((Dim("x", low=-1.0, high=1.0, drives="x"),), (Dim("x"),), RATE_HZ)
-    assert (Hold(spec).far(frozen([apart]), frozen([0.0])) is not None) == far
+    assert Hold(spec).far(frozen([0.9]), frozen([-0.9])) is None
+
+
+def test_an_angle_is_far_the_short_way_round() -> None:
     turn = Dim("x", "rad", low=-np.pi, high=np.pi)
     hold = Hold(RobotSpec((replace(turn, rate_limit=1.0, drives="x"),), (turn,), RATE_HZ))
     assert hold.far(frozen([-3.1]), frozen([3.1])) is None

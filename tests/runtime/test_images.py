@@ -53,7 +53,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
     "a list": (Frame(image(0).tolist()), "list; give a Frame"),
     "nothing": (Frame(None), "NoneType; give a Frame"),  # type: ignore[arg-type]
     "no frame": (image(0), "ndarray; give a Frame"),
-    "from the future": (Frame(image(0), -1), "an image that is -1 ticks old; give a whole number, 0 or more"),
+    "from the future": (Frame(image(0), -1), "an image that is -1 ticks old; give a whole number from 0 to"),
     "of no age": (Frame(image(0), float("nan")), "an image that is nan ticks old"),  # type: ignore[arg-type]
 }
 

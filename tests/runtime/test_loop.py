@@ -458,6 +458,50 @@ def test_reads_that_raise_are_holds_and_the_run_goes_on(at: int, times: int) -> 
     assert stage.robot.stops == 0
 
 
+def test_readings_that_never_agree_end_the_run_and_nothing_is_sent() -> None:
+    stage = Stage(spec=replace(SPEC, action=LIMITED))
+    stage.robot.on_read = {at: lambda at=at: Reading(frozen([9.0 * (-1) ** at, 0.0])) for at in range(99)}  # type: ignore[misc]
+    stage.executor.warm()
+    status = stage.run(60)
+    assert stage.robot.sent == []
+    assert status == [TickStatus.STALE] * 24 + [TickStatus.ESTOP] * 2
+    assert stage.executor.halted is not None
+    assert "no two readings in a row agreed on where it is for 25 ticks" in stage.executor.halted
+
+
+def test_a_reset_right_after_the_executors_own_estop_does_not_hide_why() -> None:
+    stage = Stage()
+    stage.robot.on_read = dict.fromkeys(range(5, 999), fail)
+    stage.before = {30: stage.order(resets=1)}
+    stage.run(90)
+    assert stage.executor.halted is not None
+
+
+@pytest.mark.parametrize("substeps", [1, 10])
+def test_a_write_that_raises_is_held_by_one_setpoint_and_no_burst(substeps: int) -> None:
+    stage = Stage(substeps)
+
+    def once() -> None:
+        del stage.robot.on_write[6 * substeps]
+        fail()
+
+    stage.robot.on_write = {6 * substeps: once}
+    with pytest.raises(RobotError, match="the bus is gone"):
+        stage.run()
+    assert len(stage.robot.sent) == 6 * substeps + 1
+
+
+def test_a_stop_that_raises_at_an_estop_leaves_the_robot_held() -> None:
+    stage = Stage()
+    stage.before = {6: stage.order(estops=1, latched=True)}
+    stage.robot.stop = fail  # type: ignore[method-assign]
+    with pytest.raises(RobotError, match=r"failed in tick 6 .OSError: the bus is gone"):
+        stage.run()
+    assert len(stage.robot.sent) == 7
+    assert stage.robot.sent[6][0] == stage.robot.sent[5][0]
+    assert abs(stage.robot.sent[6][1]) < abs(stage.robot.sent[5][1])  # it brakes
+
+
 def test_reads_that_raise_for_too_long_end_the_run_with_a_stop_and_say_so() -> None:
     stage = Stage()
     stage.robot.on_read = dict.fromkeys(range(5, 999), fail)
@@ -604,4 +648,22 @@ def test_a_robot_that_cannot_be_seen_stays_where_it_is() -> None:
     stage.robot.on_read = dict.fromkeys(range(25, 999), fail)
     stage.run(20)
     assert stage.robot.sent[-1][0] > 1.0
-    assert stage.robot.stops == 0
+    assert stage.robot.stops == 1  # the executor's own e-stop
+
+
+@pytest.mark.parametrize("at", range(19, 30))
+def test_one_read_that_fails_does_not_end_the_way_to_the_rest_pose(at: int) -> None:
+    stage = homing()
+    stage.robot.on_read = dict.fromkeys((at, at + 4), fail)
+    stage.run(20)
+    assert stage.robot.sent[-1][0] == -1.0
+
+
+def test_the_way_to_the_rest_pose_does_not_lead_back_to_where_the_ramp_began() -> None:
+    free = (Dim("x", low=-3.0, high=3.0, drives="x"), SPEC.action[1])
+    stage = Stage(spec=replace(SPEC, action=free), rest_pose={"x": 3.0}, ramp_s=1.0)
+    stage.run(7)
+    path = np.array([sent[0] for sent in stage.robot.sent])
+    assert 0.5 < path[6] < 2.0  # amid the ramp from 0 to 2
+    assert np.diff(path).min() >= 0.0
+    assert path[-1] == 3.0

@@ -182,7 +182,7 @@ def test_what_is_raised_in_the_run_comes_before_a_full_disk(tmp_path: Path, monk
 def test_a_full_disk_is_told_when_an_interrupt_comes_while_it_ends_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_table(path: Path) -> None:
+    def no_table(path: Path, rows: int) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         raise ControlError("no space")
 
@@ -208,9 +208,9 @@ def test_an_interrupt_while_the_tables_are_made_waits_until_they_are(
 ) -> None:
     make = recorder.make_table
 
-    def interrupted(path: Path) -> None:
+    def interrupted(path: Path, rows: int) -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        make(path)
+        make(path, rows)
 
     monkeypatch.setattr(recorder, "make_table", interrupted)
     trace = Trace(SPEC, 100)

@@ -171,6 +171,16 @@ def test_a_table_that_the_disk_does_not_take_leaves_its_stream(tmp_path: Path) -
     assert read_parquet(path)["tick"].to_pylist() == list(range(12))
 
 
+def test_a_stream_of_which_not_all_can_be_read_stays(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    content = bytearray(stream_of(path).read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 64] = bytes(64)  # damaged in the middle
+    stream_of(path).write_bytes(content)
+    with pytest.raises(ControlError, match=r"ticks\.arrows has 12 records, and only the first \d+ can be read"):
+        make_table(path, 12)
+    assert [file.name for file in tmp_path.iterdir()] == ["ticks.arrows"]
+
+
 def test_a_stream_beside_its_whole_table_is_not_read(tmp_path: Path) -> None:
     path = written(tmp_path)
     content = stream_of(path).read_bytes()

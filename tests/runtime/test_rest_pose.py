@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import frozen
-from rollahead.runtime.rest_pose import LEAST_S, RestPose
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.rest_pose import LEAST_S, Homing, RestPose
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 
 RATE_HZ = 50.0
@@ -19,24 +21,33 @@ SPEC = RobotSpec(
 START = frozen([1.5, 1.0, 1.0])
 
 
+def steps(way: Homing) -> FloatArray:
+    """(n, A), all of them."""
+    rows = []
+    while not way.over:
+        rows.append(way.step())
+    return np.array(rows)
+
+
 def test_the_way_ends_at_the_pose_and_leaves_the_other_dimensions_where_they_are() -> None:
-    way = RestPose(SPEC, {"x": -1.5}).way(7, START)
-    rows = np.array([way.row(k) for k in range(7, way.stop + 3)])
-    assert rows[-4:].tolist() == [[-1.5, 1.0, 1.0]] * 4
+    rows = steps(RestPose(SPEC, {"x": -1.5}).way(START))
+    assert rows[-1].tolist() == [-1.5, 1.0, 1.0]
     assert (rows[:, 1:] == [1.0, 1.0]).all()
 
 
 @pytest.mark.parametrize("target", [-1.9, 0.0, 1.4])
-def test_the_way_keeps_the_rate_limit_and_begins_and_ends_slowly(target: float) -> None:
-    way = RestPose(SPEC, {"x": target}).way(0, START)
-    path = np.array([1.5, *(way.row(k)[0] for k in range(way.stop))])
-    speeds = np.abs(np.diff(path)) * RATE_HZ
-    assert speeds.max() <= 0.5
-    assert max(speeds[0], speeds[-1]) < speeds.max() / 20
+@pytest.mark.parametrize("accel", [np.inf, 5.0, 0.2])
+def test_the_way_keeps_the_limits_and_begins_and_ends_slowly(target: float, accel: float) -> None:
+    spec = replace(SPEC, action=(replace(SPEC.action[0], accel_limit=accel), *SPEC.action[1:]))
+    path = np.array([1.5, *steps(RestPose(spec, {"x": target}).way(START))[:, 0]])
+    speeds = np.diff(path) * RATE_HZ
+    assert np.abs(speeds).max() <= 0.5
+    assert np.abs(np.diff(speeds)).max() * RATE_HZ <= accel
+    assert np.abs(speeds[[0, -1]]).max() < np.abs(speeds).max() / 20
 
 
 def test_a_way_without_a_rate_limit_takes_its_time() -> None:
-    assert RestPose(SPEC, {"y": 0.0}).way(0, START).stop == LEAST_S * RATE_HZ
+    assert RestPose(SPEC, {"y": 0.0}).way(START).ticks == LEAST_S * RATE_HZ
 
 
 @pytest.mark.parametrize(

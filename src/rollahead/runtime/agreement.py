@@ -1,7 +1,7 @@
 """Plausibility check of a reading against the one before, to detect single wrong readings (a corrupted packet).
 
-Two successive readings agree if no dimension of the state differs by more than a tolerance: twice the distance that
-the robot's rate limit allows in one tick, and 1 % of the range for noise.
+Two successive readings of a number agree if they differ by no more than a tolerance: twice the distance that the
+robot's rate limit allows in the time between them, and 1 % of the range for noise.
 
 Threads: the executor's alone. Hot path: all but the constructor.
 """
@@ -17,40 +17,44 @@ from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, names_of
 PLAUSIBLE = 2.0  # tolerance, in multiples of the distance that the rate limit allows in one tick
 NOISE = 0.01  # added to the tolerance, as a fraction of the range
 SHARE = 0.05  # tolerance of a dimension without a rate limit, as a fraction of the range
+BY_UNIT = {"rad": 0.1, "deg": 5.0, "%": 5.0, "m": 0.05}  # and of one without a range either
+MOST_GAP = 10  # ticks between two readings, for which the tolerance grows
 
 
 class Agreement:
-    """Compares each reading of a robot with the one before."""
+    """Compares each reading of a robot with the one before, number by number."""
 
     def __init__(self, spec: RobotSpec) -> None:
         self._tolerances: list[float] = _tolerances(spec).tolist()
         self._turns = [is_turn(dim) for dim in spec.state]
         self._before: Reading | None = None
         self._measured_at = 0
-        self._agrees = False
+        self._agreed = [False] * len(spec.state)
 
-    def __call__(self, k: int, reading: Reading) -> bool:
-        """Whether `reading`, made in tick `k`, agrees with the one before. The first one has nothing to disagree with.
-        After that only a reading that was measured later can begin to agree: a driver that repeats a wrong reading
-        confirms nothing. Phase: hot."""
+    def __call__(self, k: int, reading: Reading) -> list[bool]:
+        """For each number of the state of `reading`, made in tick `k`, whether it agrees with the one before. The first
+        reading has nothing to disagree with. After that only a reading that was measured later can begin to agree: a
+        driver that repeats a wrong reading confirms nothing. Phase: hot."""
         measured_at, before = k - reading.age, self._before
+        agrees = [True] * len(self._agreed)
         if before is not None:
             repeated = reading.age > 0 and reading.state is before.state
-            newer = measured_at > self._measured_at and not repeated
-            self._agrees = (newer or self._agrees) and self._close(reading, before)
+            gap = 0 if repeated else measured_at - self._measured_at
+            close = self._close(reading, before, min(max(gap, 1), MOST_GAP))
+            self._agreed = agrees = close if gap > 0 else [a and b for a, b in zip(close, self._agreed, strict=True)]
         self._before, self._measured_at = reading, measured_at
-        return self._agrees or before is None
+        return agrees
 
-    def _close(self, reading: Reading, before: Reading) -> bool:
-        """Number by number, which is faster than by array for a few dozen numbers."""
+    def _close(self, reading: Reading, before: Reading, ticks: int) -> list[bool]:
         values = zip(reading.state.tolist(), before.state.tolist(), self._tolerances, self._turns, strict=True)
-        return all(apart(value, other, turns=turns) <= tolerance for value, other, tolerance, turns in values)
+        return [_apart(value, other, turns) <= ticks * most for value, other, most, turns in values]
 
 
-def apart(value: float, other: float, *, turns: bool) -> float:
-    """Distance of two readings; on the circle if they are angles that turn, in rad."""
+def _apart(value: float, other: float, turns: bool) -> float:
+    """Distance of two readings, in rad the short way round if they are angles that turn. Such an angle is in [-pi, pi):
+    one that is a turn off is as wrong as any other."""
     straight = abs(value - other)
-    return min(around := straight % (2 * math.pi), 2 * math.pi - around) if turns else straight
+    return min(straight, abs(2 * math.pi - straight)) if turns and abs(value) <= 1.01 * math.pi else straight
 
 
 def _tolerances(spec: RobotSpec) -> FloatArray:
@@ -67,12 +71,14 @@ def _tolerances(spec: RobotSpec) -> FloatArray:
 
 def _tolerance(dim: Dim, state: Dim, period_s: float) -> float:
     """The largest plausible difference of two readings of `state`, which the action `dim` drives, one tick apart."""
-    if dim.kind is Kind.DISCRETE:
-        return math.inf
-    moves = dim if dim.kind is Kind.POSITION else state
+    if dim.kind is Kind.ROTATION:
+        return math.inf  # a rotation vector near half a turn changes its sign
+    moves = dim if dim.kind in (Kind.POSITION, Kind.DISCRETE) else state
     size = moves.high - moves.low
+    if dim.kind is Kind.DISCRETE:
+        return size / 2
     fastest = max(-dim.low, dim.high)
     speed = {Kind.VELOCITY: fastest, Kind.DELTA: fastest / period_s}.get(dim.kind, dim.rate_limit)
     if math.isfinite(speed):
         return PLAUSIBLE * speed * period_s + (NOISE * size if math.isfinite(size) else 0.0)
-    return SHARE * size
+    return SHARE * size if math.isfinite(size) else BY_UNIT.get(state.unit, math.inf)

@@ -24,6 +24,7 @@ class Discrete:
         self._middle = np.array([threshold for _, _, threshold in switched], np.float64)
         self._half = np.array([dim.hysteresis / 2 for _, dim, _ in switched])
         self._up: NDArray[np.bool_] | None = None  # what was decided last, in this epoch
+        self._held: NDArray[np.bool_] | None = None  # and in any epoch: a hold goes on with it
 
     def __call__(self, row: FloatArray, last: FloatArray | None) -> FloatArray:
         """(A,), `row` (A,) of a chunk with each such dimension low or high. Between its two levels it stays as decided;
@@ -33,15 +34,15 @@ class Discrete:
             return row
         asked = row[self._at]
         up = (asked >= self._middle + self._half) | ((asked > self._middle - self._half) & self._before(asked, last))
-        self._up = up = np.where(np.isnan(asked), self._before(asked, last), up)
+        self._up = self._held = up = np.where(np.isnan(asked), self._before(asked, last), up)
         return self._snapped(row, np.where(np.isnan(asked), asked, np.where(up, self._high, self._low)))
 
     def hold(self, row: FloatArray) -> FloatArray:
-        """(A,), the hold `row` (A,) with each such dimension as decided; first in an epoch, what is nearer. Phase:
-        hot."""
+        """(A,), the hold `row` (A,) with each such dimension as decided last, also on its way there; before the first
+        decision, what is nearer. Phase: hot."""
         if not len(self._at):
             return row
-        up = row[self._at] > (self._low + self._high) / 2 if self._up is None else self._up
+        up = row[self._at] > (self._low + self._high) / 2 if self._held is None else self._held
         return self._snapped(row, np.where(up, self._high, self._low))
 
     def forget(self) -> None:

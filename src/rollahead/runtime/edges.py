@@ -64,14 +64,22 @@ class Edges:
         not. Phase: hot."""
         self._moved = self._moved + setpoints * last[self._at] * self._coasts
 
-    def room(self, state: FloatArray, age: int) -> tuple[FloatArray, FloatArray]:
+    def room(self, state: FloatArray, age: NDArray[np.int64] | int) -> tuple[FloatArray, FloatArray]:
         """Distances (n,), (n,) from each axis to the upper and to the lower end of its range, 0 or more, if `state`
-        (S,) was measured `age` ticks ago. Phase: hot."""
-        origin = state[self._state] - self._heads[-1 - min(age, len(self._heads) - 1)]
+        (S,) was measured `age` ticks ago, (S,) or one for all; 0 where that is longer ago than is remembered. Phase:
+        hot."""
+        ages = np.broadcast_to(age, state.shape)[self._state].tolist()
+        known = len(self._heads)
+        since = [self._heads[-1 - min(ago, known - 1)][i] for i, ago in enumerate(ages)]
+        origin = state[self._state] - since
         other = origin if self._before is None else self._before
         self._origin = origin
         least, most = np.minimum(origin, other) + self._moved, np.maximum(origin, other) + self._moved
-        return np.maximum(self._high - most, 0.0), np.maximum(least - self._low, 0.0)
+        up, down = np.maximum(self._high - most, 0.0), np.maximum(least - self._low, 0.0)
+        if known == self._heads.maxlen and max(ages) >= known:
+            lost = np.array(ages) >= known
+            up, down = np.where(lost, 0.0, up), np.where(lost, 0.0, down)
+        return up, down
 
     def brakes(self, setpoint: FloatArray, last: FloatArray, room: tuple[FloatArray, FloatArray]) -> Bools:
         """(A,), the dimensions with an `accel_limit` in which `setpoint` (A,) after `last` (A,) leaves less room than

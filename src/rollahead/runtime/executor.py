@@ -24,7 +24,7 @@ from rollahead.runtime.chunk import Chunk, Timeline
 from rollahead.runtime.corrector import Corrector
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.discrete import Discrete
-from rollahead.runtime.guard import Guard, GuardConfig
+from rollahead.runtime.guard import STALE, Guard, GuardConfig
 from rollahead.runtime.history import History
 from rollahead.runtime.hold import Hold
 from rollahead.runtime.lookahead import planned_rows
@@ -109,7 +109,7 @@ class Executor:
         self._seed = seed
         self._task = task
         self._epoch = 0
-        self.halted: str | None = None  # the reason, while the robot is stopped by the executor's own e-stop
+        self.halted: str | None = None  # why the executor itself stopped the robot, which ends the run
         self._ramp = True  # the next row of a chunk is the first of this epoch, and starts the ramp
         self._starved = False  # the last tick was a hold
         self._paused = False
@@ -152,9 +152,12 @@ class Executor:
         self.trace.begin()
         self._guard.tick()
         self._senses.look(k, self._history.last)
-        if self._senses.blind_ticks >= self._give_up_ticks:
-            self._halt()
         self._whereabouts.look(self._history.last)
+        if self._senses.blind_ticks >= self._give_up_ticks:
+            ticks = f"{self._give_up_ticks} ticks in a row"
+            self._halt(f"{self._senses.why}, after {ticks} without a usable state and images")
+        if self._whereabouts.unsettled_ticks >= self._give_up_ticks:
+            self._halt(f"no two readings in a row agreed on where it is for {self._give_up_ticks} ticks")
         sight = self.sights.peek()
         if isinstance(sight, Failure) and self.failure is None:
             self._give_up(sight)
@@ -175,7 +178,7 @@ class Executor:
             return self._rest(k)
         chunk, row = self._decide(k)
         self._join(chunk, row)
-        action, flags = self._send(k, row, pace, sent, holds=chunk is None and self._homing is None)
+        action, flags = self._send(k, row, pace, sent, chunk)
         if action is None:
             return self._overrun(k)
         self._history.append(k, action)
@@ -188,6 +191,7 @@ class Executor:
         """Tick `k` is not sent: its deadline has passed. History gets what the robot in effect did. Phase: hot."""
         self.trace.begin()
         self._guard.tick()
+        self._senses.skip(k)
         self._overrun(k)
 
     def _overrun(self, k: int) -> TickStatus:
@@ -215,25 +219,27 @@ class Executor:
         """Calls `Robot.stop`, once, and sends nothing until `reset`. After that, motion starts at rest from the
         measured state."""
         if not self._stopped:
-            self._stopped = True
             self._homing = None
             self._drop()
+            self._robot.stop()  # if it raises, the robot is not stopped: `fail` holds it
+            self._stopped = True
             self._whereabouts.lose()
-            self._robot.stop()
 
     def pause(self) -> None:
         """Starts a new hard epoch in which the robot holds and no chunk is requested, until `resume`."""
         self._drop()
         self._paused = True
 
-    def go_home(self, k: int) -> int | None:
-        """Moves the paused robot to its rest pose, starting in tick `k`. Returns the first tick after the move; None,
-        without moving, if there is no rest pose, the robot is stopped, or its state is not usable."""
+    def go_home(self) -> int | None:
+        """Moves the paused robot to its rest pose. Returns the number of ticks that this may take; 0, without moving,
+        while state or images are not usable; None if there is no rest pose, or the robot is stopped."""
         last = self._history.last
-        if self._rest_pose is None or self._stopped or self._senses.trouble or last is None:
+        if self._rest_pose is None or self._stopped or last is None:
             return None
-        self._homing = self._rest_pose.way(k, last)
-        return self._homing.stop
+        if self._senses.trouble:
+            return 0
+        self._homing = self._rest_pose.way(last)
+        return self._homing.ticks + self._give_up_ticks
 
     def stay(self) -> None:
         """Breaks off the move to the rest pose: from the next tick on the robot holds where it is."""
@@ -251,7 +257,6 @@ class Executor:
         self._drop()
         self._whereabouts.doubt()
         self._stopped = False
-        self.halted = None
 
     def set_task(self, task: str) -> None:
         """Another task: results in flight are dropped, and what is planned runs on until the new chunk."""
@@ -262,7 +267,7 @@ class Executor:
         """Something failed in tick `k`, after `observe`: the plan is dropped, a hold is sent, and the robot stops."""
         self._drop()
         try:
-            self.act(k)
+            self.act(k, lambda j: j == 0)
         finally:
             self._robot.stop()
 
@@ -273,15 +278,11 @@ class Executor:
         self._discrete.forget()
         self._ramp = True
 
-    def _halt(self) -> None:
-        """Makes the executor's own e-stop after `give_up_ticks` without usable state and images. Raises: RobotError,
-        if `Robot.stop` fails."""
+    def _halt(self, why: str) -> None:
+        """Makes the executor's own e-stop, because of `why`. Raises: RobotError, if the robot does not stop."""
         if self._stopped:
             return
-        self.halted = (
-            f"the robot was stopped, for {self._senses.why}, after {self._give_up_ticks} ticks in a row without a "
-            "usable state and images (guard.give_up_ticks)"
-        )
+        self.halted = f"the robot was stopped, for {why} (guard.give_up_ticks)"
         try:
             self.estop()
         except Exception as error:
@@ -296,18 +297,18 @@ class Executor:
         """Returns the chunk used in tick `k` (None if there is none) and the action (A,): its row, or a hold."""
         covering = () if self._paused or self._senses.trouble else self._timeline.covering(k)
         if not covering:
-            return None, self._homeward(k, self._discrete.hold(self._next_hold()))
+            return None, self._homeward(self._discrete.hold(self._next_hold()))
         row = self._timeline.fold(covering, k, k + 1)[0]
         if self._corrector is not None:
             row = self._corrector(row, k, covering[-1], self._senses.seen)
         return covering[-1], self._discrete(row, self._history.last)
 
-    def _homeward(self, k: int, held: FloatArray) -> FloatArray:
-        """(A,), the target of tick `k` on the move to the rest pose; `held` (A,) if there is no such move. A move ends
-        early if state or images are not usable."""
-        if self._homing is not None and (k >= self._homing.stop or self._senses.trouble):
+    def _homeward(self, held: FloatArray) -> FloatArray:
+        """(A,), the next target on the move to the rest pose; `held` (A,) if there is no such move, or in a tick in
+        which state or images are not usable."""
+        if self._homing is not None and self._homing.over:
             self._homing = None
-        return held if self._homing is None else self._homing.row(k)
+        return held if self._homing is None or self._senses.trouble else self._homing.step()
 
     def _join(self, chunk: Chunk | None, row: FloatArray) -> None:
         """Prepares the guard for the action of this tick: restarts dimensions that begin from the measured state, and
@@ -328,9 +329,12 @@ class Executor:
         steps = np.abs(np.diff(chunk.rows, axis=0)).max(axis=0, initial=0.0)
         return bool((np.abs(row - last) > LEAP * steps).any(where=self._targets))
 
-    def _send(self, k: int, row: FloatArray, pace: Pace, sent: Sent, *, holds: bool) -> tuple[FloatArray | None, int]:
-        """Sends `row` (A,) as setpoints, each through the guard and when it is due. Returns the action (A,) that these
-        setpoints amount to, None if all were too late to be sent, and the guard's flags. holds: `row` is a hold."""
+    def _send(
+        self, k: int, row: FloatArray, pace: Pace, sent: Sent, chunk: Chunk | None
+    ) -> tuple[FloatArray | None, int]:
+        """Sends `row` (A,), of `chunk` if of any, as setpoints, each through the guard and when it is due. Returns the
+        action (A,) that these setpoints amount to, None if all were too late to be sent, and the guard's flags."""
+        holds = chunk is None and self._homing is None
         went: list[FloatArray] = []
         flags, other, left_out = 0, False, 0
         trusted = self._senses.trusted
@@ -339,7 +343,7 @@ class Executor:
                 left_out += 1
                 continue  # the next setpoint is already due
             asked = self._guard.resting(setpoint) if holds else setpoint
-            allowed, flag = self._guard(asked, trusted.state, trusted.age, eases=not holds)
+            allowed, flag = self._guard(asked, trusted.state, trusted.age, eases=chunk is not None)
             self._robot.write(allowed)
             if not went:
                 sent()
@@ -370,7 +374,7 @@ class Executor:
         if last is not None:
             self._history.append(k, action)
         status = TickStatus.ESTOP if self._stopped else TickStatus.STALE
-        self._record(k, status, action, None, self._senses.trouble)
+        self._record(k, status, action, None, self._senses.trouble or (0 if self._stopped else STALE))
         return status
 
     def _status(self, chunk: Chunk | None) -> TickStatus:

@@ -32,6 +32,8 @@ from rollahead.runtime.spec import Kind, RobotSpec, mask, names_of
 
 MOST = np.finfo(np.float64).max  # in place of an infinite limit: infinity is beyond it
 
+Ages = NDArray[np.int64] | int  # (S,) ticks since each number was measured, or one for all
+
 
 class Flag(enum.IntFlag):
     """Reasons why a setpoint was changed, or why a state or an image is not usable."""
@@ -208,7 +210,7 @@ class Guard:
         return np.where(self._brakes, 0.0, held)
 
     def __call__(
-        self, setpoint: FloatArray, state: FloatArray, age: int = 0, *, eases: bool = True
+        self, setpoint: FloatArray, state: FloatArray, age: Ages = 0, *, eases: bool = True
     ) -> tuple[FloatArray, int]:
         """(A,), what may be sent when `setpoint` (A,) is asked in `state` (S,), which is `age` ticks old, and the flags
         of what was done to it. eases: whether the ramp applies; False for a hold. Phase: hot."""
@@ -232,7 +234,13 @@ class Guard:
         return self._limit(asked, state, age, flags, last, eases)
 
     def _limit(
-        self, asked: FloatArray, state: FloatArray, age: int, flags: int, last: FloatArray, eases: bool
+        self,
+        asked: FloatArray,
+        state: FloatArray,
+        age: Ages,
+        flags: int,
+        last: FloatArray,
+        eases: bool,
     ) -> tuple[FloatArray, int]:
         ramps = eases and self._ramped < self._ramp
         if ramps:
@@ -244,7 +252,7 @@ class Guard:
         return self._sent(asked, allowed), flags | limited
 
     def _within(
-        self, asked: FloatArray, state: FloatArray, age: int, last: FloatArray
+        self, asked: FloatArray, state: FloatArray, age: Ages, last: FloatArray
     ) -> tuple[FloatArray, FloatArray, int]:
         """Returns `asked` (A,), with zeros where an axis brakes before the end of its range; the setpoint (A,) that all
         limits allow after `last` (A,); and flags."""
@@ -268,7 +276,7 @@ class Guard:
         """(A,), `setpoint` (A,) inside the range, or no farther outside than `last` (A,)."""
         return np.minimum(np.maximum(setpoint, np.minimum(self._least, last)), np.maximum(self._greatest, last))
 
-    def _refuse(self, asked: FloatArray, state: FloatArray, age: int, flags: int) -> tuple[FloatArray, int]:
+    def _refuse(self, asked: FloatArray, state: FloatArray, age: Ages, flags: int) -> tuple[FloatArray, int]:
         """Sends a hold in place of a setpoint that is refused: targets, velocities and steps brake."""
         last = self._last
         if last is None:  # nothing was sent yet that could be held

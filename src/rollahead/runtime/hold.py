@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, mask, names_of
+from rollahead.runtime.spec import Kind, RobotSpec, is_turn, mask, names_of
 
 MOVING = (Kind.VELOCITY, Kind.DELTA)  # kinds for which repeating the last value keeps the robot moving
 FAR_S = 0.25  # a robot is far from its target if covering the distance at the rate limit takes longer than this
-FAR_SHARE = 0.1  # a dimension without a rate limit is far from its target beyond this fraction of its range
 
 
 class Hold:
@@ -36,7 +35,7 @@ class Hold:
         self._kept = {j for j, dim in still if dim.kind is Kind.DISCRETE}
         targets = [(j, self._measured[j]) for j, dim in still if dim.kind is Kind.POSITION]
         self._target, self._state = (np.array([pair[n] for pair in targets], np.intp) for n in (0, 1))
-        self._far = np.array([_far(spec.action[j]) for j, _ in targets])
+        self._far = np.array([FAR_S * spec.action[j].rate_limit for j, _ in targets])
         self._turns = np.array([is_turn(spec.state[i]) for _, i in targets], np.bool_)
 
     def first(self, state: FloatArray, last: FloatArray | None) -> FloatArray:
@@ -72,8 +71,3 @@ class Hold:
         where = np.zeros(len(last), np.bool_)
         where[self._target[far]] = True
         return where
-
-
-def _far(dim: Dim) -> float:
-    """Distance beyond which a robot is far from a target of `dim`; infinite for a dimension without limits."""
-    return FAR_S * dim.rate_limit if math.isfinite(dim.rate_limit) else FAR_SHARE * (dim.high - dim.low)

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from rollahead import errors
-from rollahead.errors import ControlError, InferenceError, RobotError
+from rollahead.errors import ControlError, InferenceError, RobotError, words_of
 from rollahead.runtime.bell import Bell
 from rollahead.runtime.build import Drive, estimator, make_executor
 from rollahead.runtime.clock import Clock, Grid
@@ -140,7 +140,7 @@ class Host:
         except _ToldToEnd as error:
             ended = Ended("RobotError", str(error), traceback.format_exc(), told=True)
         except BaseException as error:  # a driver may raise SystemExit
-            ended = Ended(type(error).__name__, str(error), traceback.format_exc())
+            ended = Ended(type(error).__name__, words_of(error), traceback.format_exc())
         self._say(ended)
 
     def run_alone(self) -> None:
@@ -166,7 +166,11 @@ class Host:
             return
         robot = self.make_robot()
         check_same(robot.spec, self.spec)
-        _call("connected", robot.connect)
+        try:
+            _call("connected", robot.connect)
+        except BaseException:
+            _error_of(robot.disconnect)  # what of it is connected; the first error tells more
+            raise
         self.robot = robot
         try:
             delay, links = estimator(self.drive.strategy), self.links

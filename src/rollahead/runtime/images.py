@@ -22,6 +22,7 @@ from rollahead.runtime.robots import Frame
 from rollahead.runtime.spec import Camera
 
 Image = NDArray[np.uint8]
+OLDEST = 10**6  # ticks: the greatest age of an image that can be recorded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +82,6 @@ def misfit(frame: Frame, camera: Camera) -> str:
             f"camera {camera.name!r} gives images of {image.dtype} {image.shape}, and its spec says uint8 {shape}, "
             "which is height, width and colours from 0 to 255; convert them, or set the camera or the spec to the other"
         )
-    if not isinstance(age, int | np.integer) or age < 0:
-        return f"camera {camera.name!r} gives an image that is {age} ticks old; give a whole number, 0 or more"
+    if not isinstance(age, int | np.integer) or not 0 <= age <= OLDEST:
+        return f"camera {camera.name!r} gives an image that is {age} ticks old; give a whole number from 0 to {OLDEST}"
     return ""

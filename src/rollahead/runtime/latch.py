@@ -11,37 +11,37 @@ import numpy as np
 
 from rollahead.runtime.shared import Block
 
-ON, HURRIES = 1, 2  # values of the latch; 0 is off
-
 
 class Latch:
     """A switch between processes: off at first, and once on it stays on. A second signal sets `hurries`: the move to
     the rest pose is left out. It can be passed to a process as an argument when that is started."""
 
     def __init__(self) -> None:
-        self.__setstate__(Block(8))
+        self.__setstate__(Block(16))
 
     def set(self) -> None:
         """Turns it on. Phase: hot."""
-        self._word[0] = max(int(self._word[0]), ON)
+        self._words[0] = 1
 
     def signal(self) -> None:
         """Turns it on, or sets `hurries` if it is on already. Called by the signal handler. Phase: hot."""
-        self._word[0] = HURRIES if self.is_set else ON
+        if self.is_set:
+            self._words[1] = 1
+        self._words[0] = 1
 
     @property
     def hurries(self) -> bool:
         """Whether a signal came after it was on. Phase: hot."""
-        return int(self._word[0]) >= HURRIES
+        return bool(self._words[1])
 
     @property
     def is_set(self) -> bool:
         """Whether it is on. Phase: hot."""
-        return bool(self._word[0])
+        return bool(self._words[0])
 
     def __getstate__(self) -> Block:
         return self._block
 
     def __setstate__(self, block: Block) -> None:
         self._block = block
-        self._word = block.array(np.int64, (1,))
+        self._words = block.array(np.int64, (2,))  # whether it is on; whether a signal came after that

@@ -84,14 +84,15 @@ class Loop:
         return not self._goes_home(k, grid)
 
     def _goes_home(self, k: int, grid: Grid) -> bool:
-        """Begins the move to the rest pose, at most once per run; whether it has begun."""
-        if not (self._went_home or self._latch.hurries):
+        """Begins the move to the rest pose, at most once per run; whether the loop goes on for it."""
+        if self._went_home or self._latch.hurries:
+            return False
+        ticks = self._executor.go_home()
+        if ticks != 0:
             self._went_home = True
-            stop = self._executor.go_home(k)
-            if stop is not None:
-                self._ends_at = stop + self._rest_ticks(grid)
-                return True
-        return False
+        if ticks:
+            self._ends_at = k + ticks + round(MOST_REST_S * grid.rate_hz)
+        return ticks is not None
 
     def _rest_ticks(self, grid: Grid) -> int:
         """How many ticks coming to rest may take from here."""

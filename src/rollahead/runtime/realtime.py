@@ -40,6 +40,7 @@ from rollahead.runtime.lookout import Eye, Lookout
 from rollahead.runtime.messages import Orders
 from rollahead.runtime.orders import Change, OrderWriter
 from rollahead.runtime.planner import Planner
+from rollahead.runtime.rest_pose import RestPose
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.speedup import SpeedUp
@@ -119,6 +120,7 @@ class Realtime:
         inference = Inference(planner, speed_up, horizon=drive.horizon, action_dim=len(self.spec.action))
         self._worker = Worker(inference, links.outbox, links.inbox, self._clock, latency, drive.seed)
         make_strategy(drive.strategy, self.spec, drive.horizon, drive.strategy.d or 0)
+        RestPose(self.spec, drive.rest_pose)
         make_corrector(drive.strategy, self.spec, drive.horizon, None if eye is None else links.sights)
         self._lookout = None if eye is None else self._lookout_of(eye)
         self._warn(isolation)
@@ -336,9 +338,11 @@ class Realtime:
             if self.phase is Phase.STOPPED or (self._launched and os.getpid() != self._pid):
                 return
             try:
-                self._release()
-                if self.phase is Phase.RUNNING:
-                    self._end_workers()
+                try:
+                    self._release()
+                finally:
+                    if self.phase is Phase.RUNNING:
+                        self._end_workers()
                 self._failed()
             finally:
                 if not self._launched or self._watchdog.over.is_set():  # else `_at_exit` tries again

@@ -60,7 +60,7 @@ class Recorder:
 
     def _make_table(self, name: str) -> None:
         try:
-            make_table(self._folder / name)
+            make_table(self._folder / name, self._streams[name].rows)
         except ControlError as error:
             self._error = ControlError(f"{error} (no record is lost: rollahead report reads {stream_of(Path(name))})")
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rollahead.errors import ControlError
 from rollahead.runtime.run_folder import damaged, written_whole
 
 GROUP = 16384  # least number of records in a row group of a table; about as many are in memory while it is made
@@ -29,6 +30,7 @@ class Stream:
     nothing may be appended after that."""
 
     def __init__(self, path: Path, schema: Any, rate_hz: float) -> None:
+        self.rows = 0  # written so far
         self._file = path.open("wb", buffering=0)
         try:
             self._write(schema.with_metadata({RATE: str(rate_hz)}).serialize())
@@ -41,6 +43,7 @@ class Stream:
         """Writes `batch` and waits until it is on disk. Python's lock is released meanwhile."""
         self._write(batch.serialize())
         os.fdatasync(self._file.fileno())
+        self.rows += batch.num_rows
 
     def _write(self, message: Any) -> None:
         rest = memoryview(message)
@@ -75,20 +78,24 @@ def whole_batches(stream: Path) -> Iterator[Any]:
             yield batch
 
 
-def make_table(path: Path) -> None:
-    """Makes the table at `path` from its stream, in constant memory, and removes the stream.
+def make_table(path: Path, rows: int = 0) -> None:
+    """Makes the table at `path` from its stream, in constant memory, and removes the stream. rows: how many it holds at
+    least.
 
-    Raises: ControlError, if a write fails; the stream stays.
+    Raises: ControlError, if a write fails, or not all rows can be read; the stream stays.
     """
     import pyarrow.parquet as pq
 
-    stream = stream_of(path)
+    stream, made = stream_of(path), 0
     with (
         written_whole(path) as unfinished,
         pq.ParquetWriter(unfinished, _schema(stream), write_statistics=False) as writer,
     ):
         for group in _groups(whole_batches(stream)):
             writer.write_table(group)
+            made += group.num_rows
+        if made < rows:
+            raise ControlError(f"{stream} has {rows} records, and only the first {made} can be read; look at the disk")
     stream.unlink()
 
 

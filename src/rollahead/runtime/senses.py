@@ -7,17 +7,36 @@ Threads: the executor's alone. Hot path: all of it.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rollahead.errors import RobotError
 from rollahead.runtime.agreement import Agreement
 from rollahead.runtime.arrays import FloatArray, frozen, unknown
 from rollahead.runtime.guard import IMAGE, NAN, STALE, Guard, words
-from rollahead.runtime.images import CameraImages
+from rollahead.runtime.images import OLDEST, CameraImages
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.patience import told
 from rollahead.runtime.robots import Reading, Robot
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trusted:
+    """The newest readings that agreed with the one before. state: (S,); age: (S,) or one for all, ticks since each
+    number was measured."""
+
+    state: FloatArray
+    age: NDArray[np.int64] | int
+
+    def older(self, ticks: int) -> "Trusted":
+        """The same, so many `ticks` later. Phase: hot."""
+        return Trusted(self.state, self.age + ticks)
+
+    def where(self, agrees: list[bool], newest: "Trusted") -> "Trusted":
+        """The numbers of `newest` where they agree (S,), else these. Phase: hot."""
+        return Trusted(np.where(agrees, newest.state, self.state), np.where(agrees, newest.age, self.age))
 
 
 class Senses:
@@ -34,9 +53,10 @@ class Senses:
         self._looked = -1  # the tick in which the state was last read
         self._watched = 0  # the tick in which the images were last read
         self._agrees = Agreement(robot.spec)
+        self._camera_error = ""  # what the cameras raised when they were last read
         self._why = ""  # why the last unusable state or image was not usable
         self.seen = Reading(unknown(len(robot.spec.state)), unknown(len(robot.spec.environment)))
-        self.trusted = self.seen  # the newest reading that agreed with the one before it
+        self.trusted = Trusted(self.seen.state, 0)
         self.steady = True  # whether the two newest readings agree; True while there is only one
         self.trouble = 0  # flags (guard.Flag): why the state or the images are not usable; 0 if they are
         self.blind_ticks = 0  # number of ticks in a row with trouble
@@ -73,12 +93,20 @@ class Senses:
         """Explains the trouble, for an error message."""
         return self._why or words(self.trouble)
 
+    def skip(self, k: int) -> None:
+        """Notes that tick `k` passes without a look: what is known is a tick older. Phase: hot."""
+        self._stays(k, self.trouble)
+
     def _fail(self, k: int, error: Exception) -> None:
         self._why = f"the state could not be read ({told(error)})"
         self._stays(k, STALE)
 
     def _take(self, k: int, reading: Reading, sent: FloatArray | None) -> None:
-        reading = Reading(frozen(reading.state), frozen(reading.environment), reading.age)
+        if not (isinstance(reading.age, int | np.integer) and 0 <= reading.age <= OLDEST):
+            self._why = f"the state's age was {reading.age!r}, and must be a whole number of ticks from 0 to {OLDEST}"
+            self._stays(k, STALE)
+            return
+        reading = Reading(frozen(reading.state), frozen(reading.environment), int(reading.age))
         fits = reading.state.shape == self.seen.state.shape and reading.environment.shape == self.seen.environment.shape
         trouble = self._guard.check(reading, sent) if fits else NAN
         if trouble:
@@ -90,20 +118,22 @@ class Senses:
             self._stays(k, trouble)
             return
         passed, self._looked = k - self._looked, k
-        self.steady = self._agrees(k, reading)
+        agrees = self._agrees(k, reading)
+        self.steady = all(agrees)
         self.seen, self.ever = reading, True
-        self.trusted = reading if self.steady else _older(self.trusted, passed)
-        self._judge(0)
+        newest = Trusted(reading.state, reading.age)
+        self.trusted = newest if self.steady else self.trusted.older(passed).where(agrees, newest)
+        self._judge(0, passed)
 
     def _stays(self, k: int, trouble: int) -> None:
         """Keeps the last usable state, with its age in tick `k`. trouble: flags of why there is no newer one."""
         passed, self._looked = k - self._looked, k
-        self.seen, self.trusted = _older(self.seen, passed), _older(self.trusted, passed)
-        self._judge(trouble)
+        self.seen, self.trusted = _older(self.seen, passed), self.trusted.older(passed)
+        self._judge(trouble, passed)
 
-    def _judge(self, trouble: int) -> None:
+    def _judge(self, trouble: int, passed: int) -> None:
         self.trouble = trouble | (0 if trouble else self._old_images())
-        self.blind_ticks = self.blind_ticks + 1 if self.trouble else 0
+        self.blind_ticks = self.blind_ticks + max(passed, 1) if self.trouble else 0
 
     def _old_images(self) -> int:
         """Returns IMAGE if an image of the last window was too old, 0 otherwise. A camera that has given no image yet
@@ -112,7 +142,7 @@ class Senses:
         for camera in self._robot.spec.cameras if limit is not None else ():
             age = self._watched - ticks.get(camera.name, 0)
             if limit is not None and age > limit and (self._cameras is None or camera.name in self._cameras):
-                old = f"the image of {camera.name} was {age} ticks old"
+                old = f"the image of {camera.name} was {age} ticks old{self._camera_error}"
                 self._why = f"{old}, and the limit is {limit} (guard.image_stale_ticks)"
                 return IMAGE
         return 0
@@ -138,11 +168,11 @@ class Senses:
         return self._window
 
     def _watch(self, k: int) -> None:
-        self._watched = k
+        self._watched, self._camera_error = k, ""
         try:
             self._images.update(self._robot.frames(), k)
-        except Exception:  # the last images stay and grow older, until `image_stale_ticks` reports them
-            return
+        except Exception as error:  # the last images stay and grow older, until `image_stale_ticks` reports them
+            self._camera_error = f" ({told(error)})"
 
     def forget(self) -> None:
         """The window begins anew."""

@@ -31,19 +31,28 @@ class Whereabouts:
         self._senses = senses
         self._everywhere = np.ones(len(spec.action), np.bool_)
         self._doubts = 0  # ticks left in which the robot may be found far from its target
+        self._looked = False  # whether the robot was read since it was lost
+        self.unsettled_ticks = 0  # in a row in which readings did not agree on where to start
         self.anew: NDArray[np.bool_] | None = self._everywhere  # (A,), dimensions that start from the measured position
 
     def lose(self) -> None:
         """Makes the next setpoint start from the measured position in all dimensions. Called after an e-stop."""
         self.anew, self._doubts = self._everywhere, 0
+        self._looked, self.unsettled_ticks = False, 0
 
     def doubt(self) -> None:
         """Makes the next ticks check whether the robot is far from its target. Called after a resume or a reset."""
-        self._doubts = DOUBTS if self.anew is None else 0
+        self._doubts = 0 if self.anew is self._everywhere else DOUBTS
+        self.unsettled_ticks = 0
 
     def look(self, last: FloatArray | None) -> None:
         """Checks, if `doubt` asked for it, how far the robot is from its target. Called once a tick, after the robot
         was read. last: (A,), the last action."""
+        self._looked = True
+        if self.anew is self._everywhere:
+            self.unsettled_ticks = 0 if self._senses.steady or self._senses.trouble else self.unsettled_ticks + 1
+            return
+        self.anew = None  # what the last tick found and did not use
         if not self._doubts:
             return
         self._doubts -= 1
@@ -55,7 +64,8 @@ class Whereabouts:
     def known(self) -> bool:
         """Whether the starting point of the next setpoint is known; until then nothing may be sent."""
         senses = self._senses
-        return senses.ever and (self.anew is None or (senses.steady and not senses.trouble))
+        settled = self._looked and senses.steady and not senses.trouble
+        return senses.ever and (settled or self.anew is not self._everywhere)
 
     def hold(self, last: FloatArray | None) -> FloatArray:
         """(A,), the action of a hold after the action `last` (A,): measured positions in dimensions that start anew,

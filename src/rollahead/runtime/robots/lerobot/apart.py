@@ -65,10 +65,19 @@ class Apart:
         return Reading(frozen([positions[motor] for motor in self._motors]))
 
     def frames(self) -> Mapping[str, Frame]:
-        """Phase: hot."""
-        looks = {name: eye.look() for name, eye in self._eyes.items()}
-        now_s = time.perf_counter()
-        return {name: Frame(image, int((now_s - at_s) * self._rate_hz)) for name, (image, at_s) in looks.items()}
+        """Those of the cameras that have not failed. Phase: hot. Raises: what a camera raised, if all have."""
+        frames: dict[str, Frame] = {}
+        failure: Exception | None = None
+        for name, eye in self._eyes.items():
+            try:
+                image, at_s = eye.look()
+            except Exception as error:
+                failure = error
+                continue
+            frames[name] = Frame(image, int((time.perf_counter() - at_s) * self._rate_hz))
+        if failure is not None and not frames:
+            raise failure
+        return frames
 
     def write(self, setpoint: FloatArray) -> None:
         """Phase: hot."""

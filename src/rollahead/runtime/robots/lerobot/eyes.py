@@ -23,6 +23,7 @@ from rollahead.runtime.arrays import unchanging
 from rollahead.runtime.mailbox import Mailbox
 from rollahead.runtime.patience import PATIENCE_S, told
 
+AGAIN_S = 0.1  # after a failure a camera is asked again
 FOREVER_MS = 10**9  # an old image is told by its age, not refused
 
 Image = NDArray[np.uint8]
@@ -75,25 +76,25 @@ class Watch:
         self._newest: Mailbox[Look] = Mailbox()
         self._newest.put((unchanging(np.asarray(first)), time.perf_counter()))
         self._failure: BaseException | None = None
-        self._ending = False
+        self._again = threading.Event()  # set when it ends
         self._thread = threading.Thread(target=self._run, name="rollahead camera", daemon=True)
         self._thread.start()
 
     def look(self) -> Look:
         """Phase: hot."""
         if self._failure is not None:
-            raise RobotError(f"a camera failed ({told(self._failure)}); see to it, and connect again")
+            raise RobotError(f"a camera failed ({told(self._failure)}); see to it")
         newest = self._newest.peek()
         assert newest is not None
         return newest
 
     def close(self) -> None:
         """A thread that hangs is left behind."""
-        self._ending = True
+        self._again.set()
         self._thread.join(PATIENCE_S)
 
     def _run(self) -> None:
-        while not self._ending:
+        while not self._again.is_set():
             try:
                 image = self._camera.async_read()
                 self._newest.put((unchanging(np.asarray(image)), time.perf_counter()))
@@ -101,4 +102,6 @@ class Watch:
                 continue  # nothing new; what is there grows older
             except BaseException as error:  # a driver may raise SystemExit
                 self._failure = error
-                return
+                self._again.wait(AGAIN_S)
+            else:
+                self._failure = None
