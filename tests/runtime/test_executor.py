@@ -173,3 +173,54 @@ def test_rows_that_were_refused_leave_the_old_plan_running_and_the_next_is_asked
     executor.act(2)
     assert [float(row["action"][0]) for row in executor.trace.ticks] == [3.0] * 3
     assert [record.outcome for record in executor.trace.inferences] == ["placed", "refused"]
+
+
+# ---- an axis that is driven by velocities stays in its range -------------------------------------------------------
+
+
+class Axis(LoopbackRobot):
+    """Follows exactly, and is read every `every` ticks, with the true age; a second joint jitters by `jitter`."""
+
+    def __init__(self, every: int, jitter: float = 0.0) -> None:
+        action = (
+            Dim("v", kind=Kind.VELOCITY, low=-1.0, high=1.0, rate_limit=2.0, drives="y"),
+            Dim("wrist", "deg", rate_limit=30.0, drives="wrist"),
+        )
+        super().__init__(RobotSpec(action, (Dim("y", low=-1.0, high=1.0), Dim("wrist", "deg")), 50.0))
+        self.k, self.y, self.most = 0, 0.0, 0.0
+        self._every, self._jitter = every, jitter
+        self._kept = Reading(frozen([0.0, 0.0]))
+
+    def read(self) -> Reading:
+        age = self.k % self._every
+        if age == 0:
+            self._kept = Reading(frozen([self.y, self._jitter * (self.k % 2)]))
+        return Reading(self._kept.state, age=age)
+
+    def write(self, setpoint: FloatArray) -> None:
+        self.y += float(setpoint[0]) / 50.0
+        self.most = max(self.most, abs(self.y))
+
+
+@pytest.mark.parametrize("every, jitter", [(1, 0.0), (4, 0.0), (5, 0.0), (6, 0.0), (1, 3.0), (3, 3.0)])
+def test_an_axis_that_is_seldom_read_or_has_a_jittering_neighbour_stays_in_its_range(every: int, jitter: float) -> None:
+    robot, trace = Axis(every, jitter), Trace(Axis(1).spec, 700)
+    executor = Executor(robot, Naive(AsSoonAsPossible()), DelayEstimator(fixed=1), trace, horizon=8)
+    executor.warm()
+    for k in range(600):
+        robot.k = k
+        executor.observe(k)
+        snapshot = executor.outbox.peek()
+        if snapshot is not None and snapshot.request is not None:
+            rows = frozen(np.tile([1.0, 0.0], (8, 1)))
+            executor.inbox.put(Result(snapshot.request, rows, k, frozen([0.0, 0.0]), 1.0))
+        executor.act(k)
+    assert 0.9 < robot.most <= 1.0 + 1e-9
+
+
+def test_a_skipped_tick_makes_the_state_older_in_its_record() -> None:
+    executor = made(LoopbackRobot(SPEC))
+    executor.tick(0)
+    for k in range(1, 4):
+        executor.skip(k)
+    assert executor.trace.ticks["state_age"].tolist() == [0, 1, 2, 3]
