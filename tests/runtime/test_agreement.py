@@ -61,6 +61,7 @@ def test_readings_that_are_several_ticks_apart_may_differ_by_as_many_times_as_mu
         agrees = Agreement(SPEC)
         agrees(0, Reading(frozen([0.0, 0.0])))
         assert agrees(ticks, Reading(frozen([apart, 0.0])))[0] == close
+        assert agrees.steady == (close and ticks == 1)  # where a robot begins it has to stand nearly still
 
 
 def test_an_angle_that_turns_is_close_across_its_end() -> None:

@@ -22,14 +22,17 @@ MOST_GAP = 10  # ticks between two readings, for which the tolerance grows
 
 
 class Agreement:
-    """Compares each reading of a robot with the one before, number by number."""
+    """Compares each reading of a robot with the one before, number by number. steady: whether all numbers of the newest
+    reading are as close to it as if it were one tick old."""
 
     def __init__(self, spec: RobotSpec) -> None:
+        self.steady = True  # while there is nothing to disagree with
         self._tolerances: list[float] = _tolerances(spec).tolist()
         self._turns = [is_turn(dim) for dim in spec.state]
         self._before: Reading | None = None
         self._measured_at = 0
         self._agreed = [False] * len(spec.state)
+        self._was_steady = False
 
     def __call__(self, k: int, reading: Reading) -> list[bool]:
         """For each number of the state of `reading`, made in tick `k`, whether it agrees with the one before. The first
@@ -40,14 +43,22 @@ class Agreement:
         if before is not None:
             repeated = reading.age > 0 and reading.state is before.state
             gap = 0 if repeated else measured_at - self._measured_at
-            close = self._close(reading, before, min(max(gap, 1), MOST_GAP))
-            self._agreed = agrees = close if gap > 0 else [a and b for a, b in zip(close, self._agreed, strict=True)]
+            agrees = self._compare(self._shares(reading, before), gap)
         self._before, self._measured_at = reading, measured_at
         return agrees
 
-    def _close(self, reading: Reading, before: Reading, ticks: int) -> list[bool]:
+    def _compare(self, shares: list[float], gap: int) -> list[bool]:
+        """shares: distances, in tolerances; gap: ticks from one reading to the other, 0 or less if it is no newer."""
+        most = min(max(gap, 1), MOST_GAP)
+        steady, close = max(shares, default=0.0) <= 1, [share <= most for share in shares]
+        newer = gap > 0
+        self.steady = self._was_steady = steady and (newer or self._was_steady)
+        self._agreed = close if newer else [a and b for a, b in zip(close, self._agreed, strict=True)]
+        return self._agreed
+
+    def _shares(self, reading: Reading, before: Reading) -> list[float]:
         values = zip(reading.state.tolist(), before.state.tolist(), self._tolerances, self._turns, strict=True)
-        return [_apart(value, other, turns) <= ticks * most for value, other, most, turns in values]
+        return [_apart(value, other, turns) / most for value, other, most, turns in values]
 
 
 def _apart(value: float, other: float, turns: bool) -> float:

@@ -119,10 +119,10 @@ class Senses:
             return
         passed, self._looked = k - self._looked, k
         agrees = self._agrees(k, reading)
-        self.steady = all(agrees)
+        self.steady = self._agrees.steady
         self.seen, self.ever = reading, True
         newest = Trusted(reading.state, reading.age)
-        self.trusted = newest if self.steady else self.trusted.older(passed).where(agrees, newest)
+        self.trusted = newest if all(agrees) else self.trusted.older(passed).where(agrees, newest)
         self._judge(0, passed)
 
     def _stays(self, k: int, trouble: int) -> None:
