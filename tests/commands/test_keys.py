@@ -61,6 +61,14 @@ def test_the_terminal_is_as_before_after_it(terminal: int) -> None:
     assert termios.tcgetattr(sys.stdin.fileno()) == before
 
 
+def test_ctrl_s_stops_neither_what_is_printed_nor_the_keys(terminal: int) -> None:
+    with keys() as pressed:
+        pressed()
+        os.write(terminal, b"\x13e")
+        os.write(sys.stdin.fileno(), b"x" * 100)  # it does not block
+        assert pressed() == "\x13e"
+
+
 def test_a_terminal_that_a_shell_has_set_its_own_way_gives_keys_again_without_enter(terminal: int) -> None:
     shells = termios.tcgetattr(sys.stdin.fileno())
     with keys() as pressed:
@@ -153,6 +161,9 @@ def test_without_a_terminal_no_key_is_ever_pressed(monkeypatch: pytest.MonkeyPat
         ("er", ["estop", "reset"]),
         ("E", ["estop"]),
         ("xyz", []),
+        ("\x1bOR\x1bOQ", []),  # F3, F2
+        ("e\x1b[1;5R\x1b[A", ["estop"]),  # a cursor report, an arrow
+        ("\x1br\x1b", []),  # Alt-R, Esc
         ("e e", None),
     ],
 )

@@ -300,6 +300,14 @@ def test_coming_to_rest_takes_as_long_as_the_limits_need_and_four_seconds_at_mos
     assert (stage.robot.sent[-1][1] == 0.0) == (rests_in is not None)
 
 
+@pytest.mark.parametrize("stands_still", [5, 15, 60])
+def test_ticks_that_are_skipped_do_not_count_towards_coming_to_rest(stands_still: int) -> None:
+    stage = Stage()
+    stage.robot.on_write[9] = lambda: stage.clock.advance(stands_still * PERIOD_NS)
+    stage.run(10)
+    assert [sent[1] for sent in stage.robot.sent[9:]] == [2.0, 1.0, 0.0]
+
+
 def test_coming_to_rest_takes_a_second_if_no_limit_says_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage()
     monkeypatch.setattr(type(stage.executor), "at_rest", property(lambda self: False))

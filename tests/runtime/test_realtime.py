@@ -1099,6 +1099,41 @@ def test_a_program_that_ends_without_having_stopped_its_robot_brings_it_to_rest_
     assert lines.count("stop") == 1
 
 
+FORKED = """
+import multiprocessing, sys
+from functools import partial
+import numpy as np
+from rollahead.runtime.build import Drive, StrategyConfig
+from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.runtime.realtime import Realtime
+from filed import FiledRobot
+
+def plan(seen, rng):
+    return np.full((16, 2), 1.0)
+
+def drive():
+    global runtime
+    runtime = Realtime(Drive(StrategyConfig("vlash", s=4, d=2), 16), partial(FiledRobot, sys.argv[1]),
+                       ScriptedPlanner(plan))
+    runtime.__enter__()
+    runtime.start()
+    while "1.0 1.0" not in open(sys.argv[1]).read():
+        runtime.wait(0.01)
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("fork").Process(target=drive)
+    process.start()
+    process.join()
+"""
+
+
+def test_a_forked_process_that_ends_without_having_stopped_its_robot_brings_it_to_rest_first(tmp_path: Path) -> None:
+    assert script(FORKED, tmp_path).returncode == 0
+    lines = (tmp_path / "noted.txt").read_text().splitlines()
+    assert lines[-3:] == ["1.0 0.0", "stop", "disconnect"]
+    assert lines.count("stop") == 1
+
+
 UNGUARDED = """
 import sys
 from functools import partial

@@ -6,10 +6,12 @@ the next read sets again.
 """
 
 import os
+import re
 import select
 import signal
 import sys
 import termios
+import threading
 import tty
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,7 +20,8 @@ from typing import Any
 from rollahead.runtime.realtime import Realtime
 
 Pressed = Callable[[], str]
-LOCAL = 3  # index of the local modes in the list that termios.tcgetattr returns
+INPUT, LOCAL = 0, 3  # indices of the input and the local modes in the list that termios.tcgetattr returns
+ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]?|O.?|.)?", re.DOTALL)  # keys such as F3, which are several characters
 STOPPING = (signal.SIGTTIN, signal.SIGTTOU)  # sent to a background process that reads its terminal or sets its mode
 GONE = (OSError, termios.error)  # raised after the terminal was closed
 
@@ -48,6 +51,9 @@ class Keys:
             if mode[LOCAL] & (termios.ICANON | termios.ECHO):
                 self._before = mode
                 tty.setcbreak(self._terminal, termios.TCSANOW)  # TCSANOW keeps what was typed already
+                mode = termios.tcgetattr(self._terminal)
+                mode[INPUT] &= ~termios.IXON  # Ctrl-S would stop what is printed, and this program with it
+                termios.tcsetattr(self._terminal, termios.TCSANOW, mode)
             return True
         return False
 
@@ -65,11 +71,12 @@ def keys() -> Iterator[Pressed]:
         yield lambda: ""
         return
     pressed = Keys(sys.stdin.fileno())
-    try:
-        pressed.set()
-        yield pressed
-    finally:
-        pressed.put_back()
+    with _printing_in_background():
+        try:
+            pressed.set()
+            yield pressed
+        finally:
+            pressed.put_back()
 
 
 def foreground(terminal: int) -> bool:
@@ -79,6 +86,20 @@ def foreground(terminal: int) -> bool:
         return os.tcgetpgrp(terminal) == os.getpgrp()
     except OSError:
         return True
+
+
+@contextmanager
+def _printing_in_background() -> Iterator[None]:
+    """Ignores the stop that `stty tostop` has for a background process that prints, here and in processes started
+    inside."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTTOU, before)
 
 
 @contextmanager
@@ -106,7 +127,7 @@ HELP = ", ".join([*(words for words, _ in ORDERS.values()), f"{QUIT} ends"])
 
 def obey(runtime: Realtime, pressed: str) -> bool:
     """Gives the orders of the keys `pressed`; whether the run shall end."""
-    pressed = pressed.lower()
+    pressed = ESCAPES.sub("", pressed).lower()
     for key in pressed:
         if key in ORDERS:
             ORDERS[key][1](runtime)

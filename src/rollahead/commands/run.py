@@ -180,5 +180,10 @@ def _summed_up(
             "tuned": watch.tuned,
             "records_lost": watch.records_lost,
         }
-        with deferred():
-            folder.write_json(SUMMARY, {**summary, **provenance(seed)})
+        try:
+            with deferred():
+                folder.write_json(SUMMARY, {**summary, **provenance(seed)})
+        except ControlError as error:
+            if "error" not in said:
+                raise
+            raise ControlError(f"{said['error']}; and {error}") from error

@@ -53,8 +53,13 @@ class Watch:
         try:
             with recorder, recorder.follow(runtime.trace), runtime:
                 runtime.start(ticks)
-                while not (runtime.wait(LOOK_S) or self(runtime)):
-                    pass
+                try:
+                    while not (runtime.wait(LOOK_S) or self(runtime)):
+                        pass
+                finally:  # keys are obeyed until the robot is let go
+                    runtime.finish()
+                    while not runtime.wait(LOOK_S):
+                        self(runtime)
         finally:
             self.follow(runtime)
             self.records_lost += recorder.lost

@@ -146,12 +146,12 @@ class Host:
     def run_alone(self) -> None:
         """Runs as the main function of a process that was started with the `ENDING` signals blocked.
 
-        Ctrl-C and Ctrl-Z are ignored here; the parent gets them too, and at Ctrl-C turns the stop latch on. After
-        SIGTERM, SIGHUP or the death of the parent the robot is brought to rest at once. SIGTERM and SIGHUP stay ignored
-        where the parent ignores them.
+        The keys that interrupt, quit and suspend are ignored here; the parent gets them too, and at Ctrl-C turns the
+        stop latch on. After SIGTERM, SIGHUP or the death of the parent the robot is brought to rest at once. SIGTERM
+        and SIGHUP stay ignored where the parent ignores them.
         """
         came: list[int] = []
-        for number in (signal.SIGINT, signal.SIGTSTP):
+        for number in (signal.SIGINT, signal.SIGTSTP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:

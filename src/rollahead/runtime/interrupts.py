@@ -124,7 +124,8 @@ class Interrupts:
     def _outer(self) -> "set[Interrupts]":
         """The enclosing `Interrupts`, whose handlers were installed before these."""
         owners = {getattr(before, "__self__", None) for before in self._before.values()}
-        return {owner for owner in owners if isinstance(owner, Interrupts)}
+        enclosing = {owner for owner in owners if isinstance(owner, Interrupts)}
+        return {outer for owner in enclosing for outer in (owner._outer() if owner._over else {owner})}
 
 
 def interrupts() -> Interrupts:

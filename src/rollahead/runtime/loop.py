@@ -67,6 +67,8 @@ class Loop:
         while not self._over(k, grid):
             if self._clock.now_ns() >= grid.due_ns(k + 1):
                 self._executor.skip(k)
+                if self._ends_at is not None:
+                    self._ends_at += 1  # a tick that is not sent brings nothing to rest
             else:
                 self._clock.sleep_until_ns(grid.due_ns(k))
                 self._tick(k, grid, ticks)

@@ -12,7 +12,8 @@ LETTING_GO_S = 4.0  # LeRobot's cameras take up to 2 s to let go
 
 def in_thread(what: str, do: Callable[[], object]) -> Callable[[float | None], None]:
     """Calls `do()` in a thread of its own; gives what waits for it, at most so many seconds (None: however long). what:
-    names it in what is raised. If it hangs the thread is left behind.
+    names it in what is raised. If it hangs the thread is left behind. While the program ends Python starts no thread
+    any more; then the call is made here, and waited for however long it takes.
 
     Raises, when it is waited for: RobotError, if it raised, or has not returned by then.
     """
@@ -25,14 +26,18 @@ def in_thread(what: str, do: Callable[[], object]) -> Callable[[float | None], N
             errors.append(error)
 
     def wait(seconds: float | None = None) -> None:
-        thread.join(seconds)
+        if thread.ident is not None:
+            thread.join(seconds)
         if thread.is_alive():
             raise RobotError(f"the robot did not {what} within {seconds:g} s; use its own switch")
         if errors:
             raise RobotError(f"the robot did not {what} ({told(errors[0])}); use its own switch") from errors[0]
 
     thread = threading.Thread(target=run, name=f"rollahead {what}", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        run()
     return wait
 
 

@@ -23,10 +23,12 @@ import enum
 import multiprocessing
 import os
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from multiprocessing import util
 
 from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError, unknown_name
 from rollahead.runtime.build import Drive, estimator, make_corrector, make_delay, make_strategy, seeing_head
@@ -52,6 +54,7 @@ from rollahead.runtime.worker import Worker
 
 WARM_UPS = 5  # inferences before the first tick
 COLD = 2  # of these, the first, which are slower and do not count
+WAKE_S = 0.1  # how often a thread that waits wakes
 THREAD_HZ = 100.0  # servo rate up to which a thread keeps its time beside a busy interpreter
 IMPORTED = (
     "a process that this program started imports the program's script again, and would drive the robot a second time; "
@@ -180,10 +183,15 @@ class Realtime:
     def wait(self, timeout_s: float | None = None) -> bool:
         """Waits until the run has ended, at most `timeout_s` seconds (None: without limit); whether it has ended. What
         happens to the robot does not depend on this call. Raises: what ended the run, if that was a failure."""
-        if self.phase is Phase.RUNNING and not self._watchdog.over.wait(timeout_s):
+        if self.phase is Phase.RUNNING and not _waited(self._watchdog.over, timeout_s):
             return False
         self._raise()
         return True
+
+    def finish(self) -> None:
+        """Tells the executor to come to rest and let the robot go, and returns at once; `wait` waits for that. From any
+        thread."""
+        self._side.links.latch.set()
 
     def run(self, seconds: float) -> None:
         """Drives the robot for `seconds`, and brings it to rest."""
@@ -279,7 +287,13 @@ class Realtime:
         self._undo.callback(self._side.end)
         self._launched, self._pid = True, os.getpid()
         atexit.register(self._at_exit)
-        self._watchdog.launched()
+        self._finalizer = util.Finalize(None, self._at_exit, exitpriority=100)  # in a process of multiprocessing
+        try:
+            self._watchdog.launched()
+        except BaseException:  # no thread can be started
+            self._side.links.latch.set()
+            self._watchdog.over.set()
+            raise
         self._interrupts.raise_taken()
 
     def _await_robot(self) -> None:
@@ -349,6 +363,8 @@ class Realtime:
                     self._undo.close()
                     self._interrupts.put_back()
                     atexit.unregister(self._at_exit)
+                    if self._launched:
+                        self._finalizer.cancel()
                     self.phase = Phase.STOPPED
 
     @uninterrupted
@@ -377,7 +393,7 @@ class Realtime:
             self._watchdog.ending()
         while self._launched and not self._watchdog.over.is_set():
             try:
-                self._watchdog.over.wait()
+                _waited(self._watchdog.over, None)
             except BaseException as error:
                 raised = error
         if raised is not None:
@@ -398,6 +414,18 @@ class Realtime:
                 f"{THREAD_HZ:g}: the planner's Python code makes it late; use isolation=process",
                 stacklevel=3,
             )
+
+
+def _waited(event: threading.Event, timeout_s: float | None) -> bool:
+    """Waits for `event`, at most `timeout_s`; whether it is set. It wakes now and then: a signal that another thread
+    was given is handled when the main thread runs."""
+    until = None if timeout_s is None else time.monotonic() + timeout_s
+    while not event.is_set():
+        left = WAKE_S if until is None else min(until - time.monotonic(), WAKE_S)
+        if left <= 0:
+            return False
+        event.wait(left)
+    return True
 
 
 def _estopped(orders: Orders) -> Orders:
