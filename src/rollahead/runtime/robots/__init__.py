@@ -56,7 +56,8 @@ class Robot(Protocol):
         ...
 
     def stop(self) -> None:
-        """Brings the robot to rest in its own way; it may be called at any time after `connect`."""
+        """Brings the robot to rest in its own way, within a second. It may be called at any time after `connect`, more
+        than once, and from another thread if a call of the robot hangs."""
         ...
 
     def disconnect(self) -> None:
