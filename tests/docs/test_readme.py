@@ -40,6 +40,10 @@ def test_the_figures_of_the_realtime_driver_are_those_of_its_results() -> None:
     assert table("realtime") in (ROOT / "docs" / "benchmarks.md").read_text()
 
 
+def test_the_figures_of_safety_are_those_of_its_results() -> None:
+    assert table("safety") in (ROOT / "docs" / "benchmarks.md").read_text()
+
+
 def test_the_figures_of_trained_policies_are_those_of_their_results() -> None:
     assert table("train") in (ROOT / "docs" / "benchmarks.md").read_text()
 
