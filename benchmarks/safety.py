@@ -151,6 +151,8 @@ def _dead_ns(pid: int) -> int:
 def signals(trials: float = 200, seed: float = 0) -> None:
     """Counts trials, with one or two signals at random moments, in which the robot was not brought to rest, stopped and
     disconnected, or the user not told. Both isolations in turn."""
+    for number in (signal.SIGINT, signal.SIGHUP):  # a shell has them ignored in what it runs in the background
+        signal.signal(number, signal.SIG_DFL)
     failed = Counter[str]()
     for n in range(int(trials)):
         isolation = ISOLATIONS[n % 2]
