@@ -268,13 +268,6 @@ def _last_tick_s(folder: Path) -> float:
 SETTLED_MIN = 10.0  # minutes after which memory must not grow
 
 
-def own_work() -> None:
-    """Measures the time of a tick for seven joints without the robot's own, with all guards on."""
-    took_us = realtime._ticks_us(realtime.arm(7, rate_limit=40.0, accel_limit=4000.0), 20_000)
-    p50 = float(np.median(took_us))
-    record(TOPIC, [row("own_work_per_tick_us_p50", p50, "us", goal="<= 50", command=f"{COMMAND} own_work")])
-
-
 def soak(minutes: float = 60.0) -> None:
     """Measures the growth of memory at 50 Hz after it has settled, with both isolations; the worse counts."""
     with ProcessPoolExecutor(len(ISOLATIONS), get_context("spawn")) as side_by_side:
@@ -302,7 +295,6 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = {
     "signals": signals,
     "limits": limits,
     "sigkill": sigkill,
-    "own_work": own_work,
     "soak": soak,
 }
 LONG = ("soak",)
