@@ -7,7 +7,7 @@ drives an executor from `rollahead.runtime.build.make_executor`, as the loop in 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -359,31 +359,20 @@ def _target(name: str, choose: Choose) -> Joint:
 
 
 def _velocity(name: str, choose: Choose) -> Joint:
-    edge = choose((NONE, 1.0))
-    dim = Dim(
-        name,
-        kind=Kind.VELOCITY,
-        low=-2.0,
-        high=2.0,
-        rate_limit=choose((NONE, 10.0, 3.0)),
-        accel_limit=choose((NONE, 200.0, 30.0)),
-        drives=f"at_{name}",
-    )
-    return Joint(dim, _wave(choose, 1.0), choose((0.0, 0.8)), edge=edge)
+    return _free(Dim(name, kind=Kind.VELOCITY, low=-2.0, high=2.0), (10.0, 3.0), (200.0, 30.0), 1.0, choose)
 
 
 def _step(name: str, choose: Choose) -> Joint:
+    return _free(Dim(name, kind=Kind.DELTA, low=-0.2, high=0.2), (2.0, 0.5), (20.0, 5.0), 0.1, choose)
+
+
+def _free(dim: Dim, rates: Sequence[float], accels: Sequence[float], unit: float, choose: Choose) -> Joint:
+    """A velocity or a step: its state may have an edge, and drifts from where it started."""
     edge = choose((NONE, 1.0))
-    dim = Dim(
-        name,
-        kind=Kind.DELTA,
-        low=-0.2,
-        high=0.2,
-        rate_limit=choose((NONE, 2.0, 0.5)),
-        accel_limit=choose((NONE, 20.0, 5.0)),
-        drives=f"at_{name}",
+    limited = replace(
+        dim, rate_limit=choose((NONE, *rates)), accel_limit=choose((NONE, *accels)), drives=f"at_{dim.name}"
     )
-    return Joint(dim, _wave(choose, 0.1), choose((0.0, 0.8)), edge=edge)
+    return Joint(limited, _wave(choose, unit), choose((0.0, 0.8)), edge=edge)
 
 
 def _switch(name: str, choose: Choose) -> Joint:

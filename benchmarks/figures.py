@@ -126,6 +126,16 @@ def _find(rows: Sequence[Row], name: str) -> Row:
     raise SystemExit(f"no figure is called {name!r}; `make figures` lists them")
 
 
+def run_named(
+    benchmarks: Mapping[str, Callable[..., None]], arguments: Sequence[str], long: Sequence[str] = ()
+) -> None:
+    """Runs the benchmarks named in `arguments`, or all but the `long` ones, with options as `name=number`."""
+    options = dict(argument.split("=") for argument in arguments if "=" in argument)
+    names = [argument for argument in arguments if "=" not in argument]
+    for name in names or [name for name in benchmarks if name not in long]:
+        benchmarks[name](**{key: float(value) for key, value in options.items()})
+
+
 def main(arguments: Sequence[Any]) -> int:
     """Prints all rows, or checks one (`check=name`)."""
     for argument in arguments:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.figures import RESULTS, Row, record, row
+from benchmarks.figures import RESULTS, Row, record, row, run_named
 from rollahead.runtime.run_folder import provenance
 
 TOPIC = "realtime"
@@ -229,13 +229,5 @@ def lerobot_table(runs: Mapping[str, Any]) -> str:
 BENCHMARKS: Mapping[str, Callable[..., None]] = {"lerobot": lerobot, "python_load": python_load, "servo": servo}
 
 
-def main(arguments: list[str]) -> None:
-    """Runs those named, or all, with options as `name=number`."""
-    options = dict(argument.split("=") for argument in arguments if "=" in argument)
-    names = [argument for argument in arguments if "=" not in argument]
-    for name in names or BENCHMARKS:
-        BENCHMARKS[name](**{key: float(value) for key, value in options.items()})
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_named(BENCHMARKS, sys.argv[1:])

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.figures import RESULTS, record, row
+from benchmarks.figures import RESULTS, record, row, run_named
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.build import Drive, StrategyConfig, make_executor
 from rollahead.runtime.clock import MonotonicClock
@@ -182,13 +182,5 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = {"own_work": own_work, "soak": s
 LONG = ("soak",)
 
 
-def main(arguments: list[str]) -> None:
-    """Runs those named, with options as `name=number`."""
-    options = dict(argument.split("=") for argument in arguments if "=" in argument)
-    names = [argument for argument in arguments if "=" not in argument]
-    for name in names or [name for name in BENCHMARKS if name not in LONG]:
-        BENCHMARKS[name](**{key: float(value) for key, value in options.items()})
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_named(BENCHMARKS, sys.argv[1:], LONG)

@@ -1,4 +1,4 @@
-"""Benchmarks of safety: lost e-stops, hung robots, signals, limits, records after SIGKILL, cost of a tick, memory.
+"""Benchmarks of safety: lost e-stops, hung robots, signals, limits, records after SIGKILL, memory.
 
 python -m benchmarks.safety            all but the soak
 python -m benchmarks.safety limits     one or several by name
@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks import realtime
 from benchmarks.episodes import T, episode, play
-from benchmarks.figures import record, row
+from benchmarks.figures import record, row, run_named
 from benchmarks.signal_trials import drawn, trial
 from rollahead.errors import ControlError
 from rollahead.runtime.build import Drive, StrategyConfig
@@ -300,13 +300,5 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = {
 LONG = ("soak",)
 
 
-def main(arguments: list[str]) -> None:
-    """Runs the benchmarks named in `arguments`, with options as `name=number`."""
-    options = dict(argument.split("=") for argument in arguments if "=" in argument)
-    names = [argument for argument in arguments if "=" not in argument]
-    for name in names or [name for name in BENCHMARKS if name not in LONG]:
-        BENCHMARKS[name](**{key: float(value) for key, value in options.items()})
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_named(BENCHMARKS, sys.argv[1:], LONG)

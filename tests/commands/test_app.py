@@ -1,7 +1,6 @@
 """What the commands share, through `rollahead eval` and `rollahead demo`."""
 
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from full_disk import files_no_longer_than
 from rollahead.commands.app import console, group, start
 from rollahead.errors import ConfigError, InferenceError, RobotError
 
@@ -201,12 +201,8 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(rollahead: 
 def test_a_file_larger_than_allowed_is_one_sentence_and_leaves_nothing_half_written(
     rollahead: Command, tmp_path: Path
 ) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    with files_no_longer_than(8192):
         assert "File too large" in refused_for_room(rollahead, tmp_path / "runs")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 # --- sweeps ---

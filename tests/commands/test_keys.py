@@ -104,7 +104,7 @@ print("stopped" if os.WIFSTOPPED(status) else "ended", os.waitstatus_to_exitcode
 program.returncode = 0
 """
 IN_BACKGROUND = """
-import sys, time
+import select, sys
 from rollahead.commands.keys import keys
 typed = ""
 with keys() as pressed:
@@ -112,8 +112,8 @@ with keys() as pressed:
         typed += pressed()
     print("looked", repr(typed), flush=True)
     while not typed:
+        select.select([sys.stdin], [], [], 0.01)
         typed += pressed()
-        time.sleep(0.01)
     print("typed", typed, flush=True)
 """
 

@@ -1,7 +1,6 @@
 import json
 import math
 import os
-import resource
 import shutil
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from full_disk import files_no_longer_than
 from rollahead.errors import ConfigError, ControlError
 from rollahead.policies import compat
 from rollahead.policies.dataset import read_dataset, write_dataset
@@ -311,25 +311,21 @@ def test_no_demonstrations_make_no_data_set(tmp_path):
 
 
 def test_a_disk_that_is_full_leaves_nothing_and_one_sentence(tmp_path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-    try:
-        with pytest.raises(ControlError, match=r"dataset could not be written \(.*large.*\); free some space"):
-            write_dataset(tmp_path / "dataset", SPEC, shown(lengths=(500, 500)), text="", fps=50.0)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with (
+        files_no_longer_than(2000),
+        pytest.raises(ControlError, match=r"dataset could not be written \(.*large.*\); free some space"),
+    ):
+        write_dataset(tmp_path / "dataset", SPEC, shown(lengths=(500, 500)), text="", fps=50.0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_is_full_of_images_leaves_nothing_and_one_sentence(tmp_path):
     spec = replace(SPEC, cameras=(Camera("top", 60, 80),))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-    try:
-        with pytest.raises(ControlError, match=r"dataset could not be written \(.*large.*\); free some space"):
-            write_dataset(tmp_path / "dataset", spec, shown(spec), text="", fps=50.0)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with (
+        files_no_longer_than(10_000),
+        pytest.raises(ControlError, match=r"dataset could not be written \(.*large.*\); free some space"),
+    ):
+        write_dataset(tmp_path / "dataset", spec, shown(spec), text="", fps=50.0)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1051,8 +1051,8 @@ def test_an_executor_that_is_told_to_end_before_the_start_lets_the_robot_go_and_
         runtime.wait(60)
 
 
-FORGOTTEN = """
-import sys
+SCRIPT = """
+import multiprocessing, sys
 from functools import partial
 import numpy as np
 from rollahead.runtime.build import Drive, StrategyConfig
@@ -1062,7 +1062,10 @@ from filed import FiledRobot
 
 def plan(seen, rng):
     return np.full((16, 2), 1.0)
-
+"""
+FORGOTTEN = (
+    SCRIPT
+    + """
 if __name__ == "__main__":
     runtime = Realtime(Drive(StrategyConfig("vlash", s=4, d=2), 16), partial(FiledRobot, sys.argv[1]),
                        ScriptedPlanner(plan), isolation=sys.argv[2])
@@ -1072,6 +1075,7 @@ if __name__ == "__main__":
         runtime.wait(0.01)
     sys.exit(3)
 """
+)
 
 
 def script(words: str, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -1099,18 +1103,9 @@ def test_a_program_that_ends_without_having_stopped_its_robot_brings_it_to_rest_
     assert lines.count("stop") == 1
 
 
-FORKED = """
-import multiprocessing, sys
-from functools import partial
-import numpy as np
-from rollahead.runtime.build import Drive, StrategyConfig
-from rollahead.runtime.planner import ScriptedPlanner
-from rollahead.runtime.realtime import Realtime
-from filed import FiledRobot
-
-def plan(seen, rng):
-    return np.full((16, 2), 1.0)
-
+FORKED = (
+    SCRIPT
+    + """
 def drive():
     global runtime
     runtime = Realtime(Drive(StrategyConfig("vlash", s=4, d=2), 16), partial(FiledRobot, sys.argv[1]),
@@ -1125,6 +1120,7 @@ if __name__ == "__main__":
     process.start()
     process.join()
 """
+)
 
 
 def test_a_forked_process_that_ends_without_having_stopped_its_robot_brings_it_to_rest_first(tmp_path: Path) -> None:
@@ -1134,24 +1130,16 @@ def test_a_forked_process_that_ends_without_having_stopped_its_robot_brings_it_t
     assert lines.count("stop") == 1
 
 
-UNGUARDED = """
-import sys
-from functools import partial
-import numpy as np
-from rollahead.runtime.build import Drive, StrategyConfig
-from rollahead.runtime.planner import ScriptedPlanner
-from rollahead.runtime.realtime import Realtime
-from filed import FiledRobot
-
-def plan(seen, rng):
-    return np.full((16, 2), 1.0)
-
+UNGUARDED = (
+    SCRIPT
+    + """
 for isolation in ("thread", "process"):
     runtime = Realtime(Drive(StrategyConfig("vlash", s=4, d=2), 16), partial(FiledRobot, sys.argv[1]),
                        ScriptedPlanner(plan), isolation=isolation)
     with runtime:
         runtime.run(0.2)
 """
+)
 
 
 def test_a_script_that_would_drive_the_robot_again_in_the_executors_process_is_refused_and_told_the_remedy(

@@ -1,18 +1,16 @@
 """Records on the disk: tables, and streams that were cut off anywhere."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from full_disk import files_no_longer_than
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime import records
 from rollahead.runtime.records import (
@@ -31,17 +29,6 @@ from rollahead.runtime.records import (
 
 def tables() -> list[pa.Table]:
     return [pa.table({"tick": range(6 - n, 6), "seed": [n] * n}) for n in (2, 4)]
-
-
-@contextmanager
-def files_no_longer_than(size: int) -> Iterator[None]:
-    """The system refuses to write past `size` bytes: a disk that fills up, halfway through a file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 DAMAGES = [slice(0), slice(6), slice(100), slice(-1), slice(50, None)]  # what is left of the bytes

@@ -2,29 +2,16 @@ import errno
 import json
 import os
 import re
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from full_disk import files_no_longer_than
 from rollahead import __version__
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.run_folder import RunFolder, finite, machine, provenance, written_whole
-
-
-@contextmanager
-def files_no_longer_than(size: int) -> Iterator[None]:
-    """The system refuses to write past `size` bytes: a disk that fills up, halfway through a file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def names(folder: Path) -> list[str]:

@@ -1,10 +1,11 @@
-"""The stop latch: one integer in shared memory that says whether the run shall end.
+"""The stop latch: two integers in shared memory that say whether the run shall end, and whether at once.
 
 Orders are messages, and only one thread at a time may put a message; a signal handler may interrupt the very thread
-that is putting one. So the order to end is not a message but a single store to memory, which any thread or signal
+that is putting one. So the order to end is not a message but a store to memory, which any thread or signal
 handler can make at any time, and repeat.
 
-Threads: any thread of any process may set it at any moment, a signal handler too; any may read it. Hot path: both.
+Threads: any thread of any process may set it at any moment, a signal handler too; any may read it. Hot path: all but
+the constructor.
 """
 
 import numpy as np

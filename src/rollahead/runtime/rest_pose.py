@@ -3,7 +3,7 @@
 LeRobot switches the torque off when it disconnects an arm, which then falls. With a rest pose the arm is first moved
 there slowly, through the guard, after it has come to rest.
 
-Threads: the executor's alone. Hot path: `Homing.row`.
+Threads: the executor's alone. Hot path: `Homing.step`.
 """
 
 import math

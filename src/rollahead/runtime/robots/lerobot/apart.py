@@ -65,7 +65,8 @@ class Apart:
         return Reading(frozen([positions[motor] for motor in self._motors]))
 
     def frames(self) -> Mapping[str, Frame]:
-        """Those of the cameras that have not failed. Phase: hot. Raises: what a camera raised, if all have."""
+        """Returns the newest image of each camera that has not failed. Phase: hot. Raises: what a camera raised, if all
+        have failed."""
         frames: dict[str, Frame] = {}
         failure: Exception | None = None
         for name, eye in self._eyes.items():
