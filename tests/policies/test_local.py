@@ -333,7 +333,8 @@ def test_a_pull_from_the_switch_on_brings_a_rolled_plan_nearer_to_the_last_one(
 
     monkeypatch.setattr(LocalPlanner, "infer", noting)
     for pull in apart:
-        cell = replace(cell_of(taught, 2), strategy=StrategyConfig("vlash", s=4, pull=pull, mask="ones", end=3))
+        strategy = StrategyConfig("vlash", s=4, pull=pull, mask="ones", end=3, jacobian="identity")
+        cell = replace(cell_of(taught, 2), strategy=strategy)
         run_episode(cell, make_task(**MOLE), 0)
     assert len(apart[True]) > 20
     assert np.mean(apart[True]) < 0.3 * np.mean(apart[False])
@@ -436,10 +437,27 @@ def test_of_a_warm_start_those_steps_count_that_it_has_itself(spare: float, step
 
 
 def test_every_candidate_is_a_call_at_every_step() -> None:
-    planner = gaussian({"name": "ddim", "steps": 3}, strategy=StrategyConfig("bid", candidates=5))
+    planner = gaussian({"name": "ddim", "steps": 3}, strategy=StrategyConfig("bid", candidates=5, modes=2))
     (request,) = requests(1)
     made = planner.infer(request, lambda: request.asked)
     assert (made.steps, made.calls) == (3, 15)
+
+
+def test_the_choice_is_made_beside_the_chunks_of_a_weaker_policy_too() -> None:
+    calls, sent = {}, {}
+    for weak in (None, "mole_flow"):
+        strategy = StrategyConfig("bid", s=4, candidates=4, modes=1, weak=weak)
+        cell = replace(cell_of(Path("mole_flow"), 0), strategy=strategy)
+        trace = run_episode(cell, make_task(**MOLE), 0)
+        calls[weak], sent[weak] = trace.inferences[0].calls, trace.ticks["action"]
+    assert calls["mole_flow"] == 2 * (calls[None] or 0) > 0
+    n = min(map(len, sent.values()))
+    assert not np.array_equal(sent[None][:n], sent["mole_flow"][:n])
+
+
+def test_a_weaker_policy_that_is_not_there_is_refused_by_its_name() -> None:
+    with pytest.raises(ConfigError, match="there is no checkpoint 'mole_weak'"):
+        gaussian({"name": "ddim"}, strategy=StrategyConfig("bid", weak="mole_weak"))
 
 
 # ---- chunks that are no numbers -------------------------------------------------------------------------------------

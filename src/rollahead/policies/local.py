@@ -6,7 +6,7 @@ Threads: the worker's alone.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +14,12 @@ import numpy as np
 import torch
 
 from rollahead.errors import ConfigError, InferenceError
+from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.chunking import Chunking, Plain, make_chunking
 from rollahead.policies.memory import Memory
 from rollahead.policies.policy import Context, Policy
 from rollahead.policies.samplers import Draw, Noise, Sampled, Sampler, make_sampler
+from rollahead.policies.shipped import find
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
 from rollahead.runtime.build import VLASH, StrategyConfig
@@ -37,8 +39,9 @@ REMEDY = "rename it, as in planner.rename={the policy's name: the robot's}, or t
 
 class LocalPlanner:
     """Plans with `policy`. mapping: how its names are the robot's; cameras: of each of its cameras the robot's; memory:
-    of the last plan, None for a policy that has no use for it; chunking: how a chunk goes on from the last one;
-    hurries: whether it takes fewer steps where there is no time for all."""
+    of the last plan, None for a policy that has no use for it; chunking: how a chunk goes on from the last one; weak:
+    a weaker policy and its sampler, that `chunking` contrasts with; hurries: whether it takes fewer steps where there
+    is no time for all."""
 
     def __init__(
         self,
@@ -49,10 +52,13 @@ class LocalPlanner:
         cameras: Mapping[str, str] | None = None,
         memory: Memory | None = None,
         chunking: Chunking = PLAIN,
+        weak: tuple[Policy, Sampler] | None = None,
         *,
         hurries: bool = False,
     ) -> None:
         self._hurries = hurries
+        self._weak = weak
+        self._policies = [policy] if weak is None else [policy, weak[0]]
         self._refused = 0  # in a row, in this run
         self._run: tuple[int, ...] = ()
         self._memory = memory
@@ -67,12 +73,13 @@ class LocalPlanner:
         """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
         with torch.no_grad():  # no inference mode: `strategy.jacobian=full` goes back through the network
             images = [self._pictures(seen) for seen in request.observations]
-            context = self.policy.encode(images, request.asked.observation.task)
+            contexts = [policy.encode(images, request.asked.observation.task) for policy in self._policies]
             bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
             known = [self._mapping.observation(seen) for seen in bound]
-            context = self.policy.bind(context, known, self._ahead(request, bound[-1]))
+            ahead = self._ahead(request, bound[-1])
+            contexts = [policy.bind(seen, known, ahead) for policy, seen in zip(self._policies, contexts, strict=True)]
             hurry = Hurry(timer if self._hurries else UNHURRIED)
-            chunk, drawn = self._drawn(request, context, hurry)
+            chunk, drawn = self._drawn(request, contexts, hurry)
             rows, made = self._checked(request, self.policy.rows(chunk), drawn.made)
             if self._memory is not None and not made & Made.REFUSED:
                 self._memory.keep(request, chunk, rows)
@@ -82,7 +89,7 @@ class LocalPlanner:
             state_tick=bound[-1].state_tick,
             anchor=bound[-1].state,
             cost=hurry.saved if drawn.made & Made.CUT else 0.0,
-            calls=drawn.steps * self._chunking.candidates,
+            calls=drawn.steps * self._chunking.candidates * len(self._policies),
             steps=drawn.steps,
             made=made,
         )
@@ -97,9 +104,11 @@ class LocalPlanner:
             return np.zeros_like(rows), made | int(Made.REFUSED)
         return rows, made
 
-    def _drawn(self, request: Request, context: Context, more: Callable[[int], bool]) -> tuple[torch.Tensor, Sampled]:
-        """The chunk (T, A) for `request`, and how it was drawn."""
-        policy, memory, chunking = self.policy, self._memory, self._chunking
+    def _drawn(
+        self, request: Request, contexts: Sequence[Context], more: Callable[[int], bool]
+    ) -> tuple[torch.Tensor, Sampled]:
+        """The chunk (T, A) for `request`, and how it was drawn. contexts: one for each of `_policies`."""
+        policy, context, memory, chunking = self.policy, contexts[0], self._memory, self._chunking
         noise = noise_of(request, policy, chunking.candidates)
         if memory is None:
             drawn = self.sampler(policy, context, noise)
@@ -107,7 +116,17 @@ class LocalPlanner:
         known = memory.known(request)
         draw = Draw(guess=memory.guess(request), steering=chunking.steering(request, known), more=more)
         drawn = self.sampler(policy, context, noise, draw)
-        return drawn.chunks[chunking.choose(drawn.chunks, request, known)], drawn
+        weak = self._weak_chunks(request, contexts[1:])
+        return drawn.chunks[chunking.choose(drawn.chunks, request, known, weak)], drawn
+
+    def _weak_chunks(self, request: Request, contexts: Sequence[Context]) -> torch.Tensor:
+        """(B, H, A), normalised as the policy's own are: chunks of the weaker policy, as many as there are candidates;
+        none without one."""
+        if self._weak is None:
+            return torch.empty(0, self.policy.spec.horizon, self.policy.shape[1])
+        weak, sampler = self._weak
+        drawn = sampler(weak, contexts[0], noise_of(request, weak, self._chunking.candidates, "weak"))
+        return torch.stack([self.policy.normalised(weak.rows(chunk)) for chunk in drawn.chunks])
 
     def _pictures(self, seen: Observation) -> Images:
         """The images of `seen` by the policy's own camera names. Raises: InferenceError, if a camera has no image."""
@@ -147,8 +166,10 @@ def local_planner(
     _check_sizes(robot, cameras, sizes or {})
     made = make_sampler(sampler, policy)
     memory = Memory(policy, spec, mapping, robot, strategy.q) if hasattr(policy, "denoise") else None
-    chunking = make_chunking(strategy, policy, made)
-    return LocalPlanner(policy, made, mapping, rollers, cameras, memory, chunking, hurries=hurries)
+    weak = None if strategy.weak is None else load_policy(find(strategy.weak), robot=robot)
+    chunking = make_chunking(strategy, policy, made, weak)
+    contrasted = None if weak is None else (weak, make_sampler(sampler, weak))
+    return LocalPlanner(policy, made, mapping, rollers, cameras, memory, chunking, contrasted, hurries=hurries)
 
 
 def _check_sizes(robot: RobotSpec, cameras: Mapping[str, str], sizes: Mapping[str, tuple[int, int]]) -> None:
@@ -207,8 +228,8 @@ class Hurry:
         return (self._at_first - self._left) / self._steps if math.isfinite(self._left) and self._steps else 0.0
 
 
-def noise_of(request: Request, policy: Policy, chunks: int = 1) -> Noise:
-    """Standard normal noise for `policy`, new at each call, the same for the same request; the first of several chunks
-    has what a single one would have."""
-    rng, device = generator("sampler", *request.seed), getattr(policy, "device", CPU)
+def noise_of(request: Request, policy: Policy, chunks: int = 1, use: str = "sampler") -> Noise:
+    """Standard normal noise for `policy`, new at each call, the same for the same request and `use`; the first of
+    several chunks has what a single one would have."""
+    rng, device = generator(use, *request.seed), getattr(policy, "device", CPU)
     return lambda: torch.from_numpy(rng.standard_normal((chunks, *policy.shape), dtype=np.float32)).to(device)

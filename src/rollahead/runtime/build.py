@@ -49,9 +49,12 @@ class StrategyConfig:
     what was sent instead has `moved` the robot to; options: those of another package's strategy alone.
 
     Of `rtc`, and of `vlash` if it is to `pull` as well, mask: how the pull towards the last plan falls off from the
-    switch on; end: the row at which it ends, None for H - s; jacobian: of that pull, `identity` or `full`; beta: its
-    greatest weight, None for the number of denoising steps. Of `bid`, candidates: chunks to choose from; verifier: what
-    they are chosen by.
+    switch on; end: the row at which it ends, None for H - s; jacobian: of that pull, `full` (as published) or
+    `identity` (as LeRobot 0.6.1 has it); beta: its greatest weight, None for the number of denoising steps.
+
+    Of `bid`, candidates: chunks to choose from; verifier: what is compared with the last plan; rho: the factor by which
+    the weight of that falls from row to row; modes: the share of the candidates that is contrasted is one in so many,
+    None for no contrast; weak: the checkpoint of a weaker policy, whose chunks the chosen one should be far from.
 
     corrector: the file of a head that amends each row by the newest state (A2C2), None for none; most: by how much, as
     a share of half an action's range.
@@ -69,10 +72,13 @@ class StrategyConfig:
     pull: bool = False
     mask: str = "exp"
     end: int | None = None
-    jacobian: str = "identity"
+    jacobian: str = "full"
     beta: float | None = None
     candidates: int = 16
     verifier: str = "agreement"
+    rho: float = 0.5
+    modes: int | None = 3
+    weak: str | None = None
     corrector: str | None = None
     most: float = 1.0
     options: Mapping[str, Any] = field(default_factory=dict)
