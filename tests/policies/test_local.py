@@ -460,6 +460,22 @@ def test_a_weaker_policy_that_is_not_there_is_refused_by_its_name() -> None:
         gaussian({"name": "ddim"}, strategy=StrategyConfig("bid", weak="mole_weak"))
 
 
+def test_snapped_actions_are_sent_and_the_next_chunk_starts_from_what_the_policy_made() -> None:
+    """As RTI-DP does: the guess keeps the policy's own numbers, which a few small steps can still turn."""
+    dims = tuple(Dim(f"a_{i}", "", Kind.DISCRETE, -1.0, 1.0) for i in range(2))
+    robot = RobotSpec(action=dims, state=tuple(Dim(f"a_{i}") for i in range(2)), rate_hz=50.0)
+    policy = Gaussian()
+    planner = local_planner(policy, {"name": "rti", "base": "ddim"}, robot, Rollers(still), {}, snap=True)
+    (request,) = requests(1)
+    made = planner.infer(request, lambda: request.asked)
+    assert set(np.unique(made.rows)) <= {-1.0, 1.0}
+    later = replace(request.asked, tick=request.tick + 1, planned=made.rows[1:], covered=len(made.rows) - 1)
+    second = replace(request, asked=later, origin=request.tick + 1, start=request.tick + 1)
+    guess = planner._memory.guess(second)  # type: ignore[union-attr]
+    assert guess is not None
+    assert not set(np.unique(guess.chunk.numpy())) <= {-1.0, 1.0}
+
+
 # ---- chunks that are no numbers -------------------------------------------------------------------------------------
 
 

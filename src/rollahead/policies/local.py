@@ -20,6 +20,7 @@ from rollahead.policies.memory import Memory
 from rollahead.policies.policy import Context, Policy
 from rollahead.policies.samplers import Draw, Noise, Sampled, Sampler, make_sampler
 from rollahead.policies.shipped import find
+from rollahead.policies.snap import Snap
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
 from rollahead.runtime.build import VLASH, StrategyConfig
@@ -38,10 +39,13 @@ REMEDY = "rename it, as in planner.rename={the policy's name: the robot's}, or t
 
 
 class LocalPlanner:
-    """Plans with `policy`. mapping: how its names are the robot's; cameras: of each of its cameras the robot's; memory:
-    of the last plan, None for a policy that has no use for it; chunking: how a chunk goes on from the last one; weak:
-    a weaker policy and its sampler, that `chunking` contrasts with; hurries: whether it takes fewer steps where there
-    is no time for all."""
+    """Plans with `policy`.
+
+    mapping: how its names are the robot's; cameras: of each of its cameras the robot's; memory: of the last plan, None
+    for a policy that has no use for it; chunking: how a chunk goes on from the last one; weak: a weaker policy and its
+    sampler, that `chunking` contrasts with; snap: what sets discrete actions to an end of their range; hurries: whether
+    it takes fewer steps where there is no time for all.
+    """
 
     def __init__(
         self,
@@ -53,9 +57,11 @@ class LocalPlanner:
         memory: Memory | None = None,
         chunking: Chunking = PLAIN,
         weak: tuple[Policy, Sampler] | None = None,
+        snap: Snap | None = None,
         *,
         hurries: bool = False,
     ) -> None:
+        self._snap = snap
         self._hurries = hurries
         self._weak = weak
         self._policies = [policy] if weak is None else [policy, weak[0]]
@@ -80,7 +86,8 @@ class LocalPlanner:
             contexts = [policy.bind(seen, known, ahead) for policy, seen in zip(self._policies, contexts, strict=True)]
             hurry = Hurry(timer if self._hurries else UNHURRIED)
             chunk, drawn = self._drawn(request, contexts, hurry)
-            rows, made = self._checked(request, self.policy.rows(chunk), drawn.made)
+            rows = self.policy.rows(chunk)
+            rows, made = self._checked(request, rows if self._snap is None else self._snap(rows), drawn.made)
             if self._memory is not None and not made & Made.REFUSED:
                 self._memory.keep(request, chunk, rows)
         return Result(
@@ -153,10 +160,11 @@ def local_planner(
     strategy: StrategyConfig = VLASH,
     *,
     hurries: bool = False,
+    snap: bool = False,
 ) -> LocalPlanner:
     """`policy` as the planner of `robot`. sampler: a `name` and options; rename: names of the policy's to the robot's;
     sizes: by the policy's camera (height, width), of those that take only one; strategy: what the rows are for;
-    hurries: as of `LocalPlanner`.
+    hurries: as of `LocalPlanner`; snap: whether discrete actions are sent as an end of their range.
 
     Raises: ConfigError, if they do not go together.
     """
@@ -169,7 +177,10 @@ def local_planner(
     weak = None if strategy.weak is None else load_policy(find(strategy.weak), robot=robot)
     chunking = make_chunking(strategy, policy, made, weak)
     contrasted = None if weak is None else (weak, make_sampler(sampler, weak))
-    return LocalPlanner(policy, made, mapping, rollers, cameras, memory, chunking, contrasted, hurries=hurries)
+    snapping = Snap(spec.action, robot) if snap else None
+    return LocalPlanner(
+        policy, made, mapping, rollers, cameras, memory, chunking, contrasted, snapping, hurries=hurries
+    )
 
 
 def _check_sizes(robot: RobotSpec, cameras: Mapping[str, str], sizes: Mapping[str, tuple[int, int]]) -> None:

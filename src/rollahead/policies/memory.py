@@ -16,6 +16,7 @@ import torch
 
 from rollahead.policies.policy import Policy
 from rollahead.policies.samplers import Guess
+from rollahead.policies.snap import middle_of
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.hold import MOVING
 from rollahead.runtime.messages import Request
@@ -41,7 +42,7 @@ class Memory:
         dims = {dim.name: dim for dim in robot.action}
         kinds = [dims[name].kind if name in dims else None for name in spec.action]
         self._taken = [(i, mapping.action.tolist().index(i)) for i, kind in enumerate(kinds) if kind is not None]
-        at = np.array([dims[name].threshold or 0.0 if name in dims else 0.0 for name in spec.action])
+        at = np.array([middle_of(dims[name]) if name in dims else 0.0 for name in spec.action])
         zero, middle = policy.normalised(np.stack([np.zeros(len(kinds)), at]))
         self._zero = zero
         self._moving = torch.tensor([kind in MOVING for kind in kinds], device=zero.device)

@@ -87,7 +87,12 @@ def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
 
 
 def _policy(
-    brief: Brief, checkpoint: str, dataset: str | None = None, rename: Any = None, hurries: bool = False
+    brief: Brief,
+    checkpoint: str,
+    dataset: str | None = None,
+    rename: Any = None,
+    hurries: bool = False,
+    snap: bool = False,
 ) -> Planning:
     from rollahead.policies.checkpoint import camera_sizes, load_policy
     from rollahead.policies.local import local_planner
@@ -97,7 +102,7 @@ def _policy(
     folder, robot = find(checkpoint), brief.scene.spec
     policy = load_policy(folder, dataset=dataset, robot=robot)
     sizes, own = camera_sizes(folder), brief.strategy
-    planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, sizes, own, hurries=hurries)
+    planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, sizes, own, hurries=hurries, snap=snap)
     cameras = tuple(names.get(camera, camera) for camera in policy.spec.cameras)
     return Planning(planner, policy.spec.horizon, policy.spec.n_obs, cameras)
 
