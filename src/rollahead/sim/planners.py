@@ -19,6 +19,7 @@ from rollahead.sim.rollers import Scene
 from rollahead.sim.wave import Wave
 
 MOST_ROWS = 10_000  # of a chunk
+EXPERT = "scripted"  # the planner that is a task's expert
 AUTO: Mapping[str, Any] = {"name": "auto"}  # the sampler that the policy is best served by
 
 
@@ -123,4 +124,4 @@ def _checked(horizon: int) -> int:
     return horizon
 
 
-PLANNERS: Mapping[str, Callable[..., Planning]] = {"scripted": _scripted, "wave": _wave, "policy": _policy}
+PLANNERS: Mapping[str, Callable[..., Planning]] = {EXPERT: _scripted, "wave": _wave, "policy": _policy}
