@@ -2,8 +2,8 @@
 
     check_task(task, "reach", seed=0)      plays two short episodes; raises ConfigError at the first fault
 
-`evaluate` and `record` call it before their episodes; `rollahead doctor task=...` tries more (`task_trials`). A fault in
-a task is a sentence with both numbers and what to do, whatever the task raised.
+`evaluate` and `record` call it before their episodes; `rollahead doctor task=...` tries more (`task_trials`). A fault
+in a task is a sentence with both numbers and what to do, whatever the task raised.
 """
 
 import traceback
@@ -82,12 +82,12 @@ def check_task(task: Task, name: str, seed: int, *, expert: bool = True, event: 
     drive = by_expert if expert else standing
     try:
         played = play(task, seed, drive)
+        check_begins_alike(task, played)
         check_stimulus(played, task)
         if expert:
             check_limits(played, task.spec)
         if event:
             check_event(played, play(task, seed, drive, stimulus=False))
-        check_begins_alike(task, played)
     except ConfigError as error:
         raise ConfigError(f"task {name!r}: {error}; rollahead doctor task={name} tries the rest of it") from error
 
@@ -101,7 +101,8 @@ def play(task: Task, seed: int, drive: Driver = by_expert, *, stimulus: bool = T
         task.reset(seed, stimulus=stimulus)
         stimulus_tick, most = (_whole(what, getattr(task, what)) for what in ("stimulus_tick", "max_ticks"))
         plan, rng = drive(task), generator("expert", seed)
-        seen, actions = [look(task, 0)], []
+        seen = [look(task, 0)]
+        actions: list[FloatArray] = []
         while not task.done and len(actions) < most:
             actions.append(checked_rows(plan(seen[-1], rng), task.spec, 1)[0])
             task.advance(actions[-1])
@@ -221,7 +222,7 @@ def check_event(played: Played, without: Played) -> None:
     differs = np.flatnonzero((played.seen[:n] != without.seen[:n]).any(axis=1))
     if without.stimulus_tick != at:
         raise ConfigError(
-            f"stimulus_tick is {at} with the event and {without.stimulus_tick} without, of the same seed {played.seed}; "
+            f"stimulus_tick is {at} with the event and {without.stimulus_tick} without it, both of seed {played.seed}; "
             "draw it in reset either way"
         )
     if not len(differs):

@@ -120,8 +120,8 @@ def _check_again(before: Played, now: Played, task: Task) -> None:
     for tick, (one, other) in enumerate(zip(now.seen, before.seen, strict=False)):
         check_same(one, other, dims, before.seed, tick)
     told = Dim("stimulus_tick"), Dim("the number of its ticks")
-    numbers = (np.array([one.stimulus_tick, one.ticks], np.float64) for one in (now, before))
-    check_same(*numbers, told, before.seed, 0)
+    once, again = (np.array([one.stimulus_tick, one.ticks], np.float64) for one in (before, now))
+    check_same(again, once, told, before.seed, 0)
 
 
 def _event(subject: Subject) -> str:
@@ -173,9 +173,10 @@ def _guard(subject: Subject) -> str:
     ticks = run_episode(cell, subject.made, subject.seed).ticks
     hits = ticks["guard"][ticks["guard"] != 0]
     if len(hits):
+        why = words(int(np.bitwise_or.reduce(hits)))
         raise ConfigError(
-            f"the guard changed {len(hits)} of {len(ticks)} actions of the expert ({words(int(np.bitwise_or.reduce(hits)))}"
-            "); let it keep the limits of the spec, or the robot does what the expert did not plan"
+            f"the guard changed {len(hits)} of {len(ticks)} actions of the expert ({why}); let it keep the limits of "
+            "the spec, or the robot does what the expert did not plan"
         )
     return f"changes none of {len(ticks)} actions"
 
@@ -190,8 +191,8 @@ def _roller(subject: Subject) -> str:
         return f"not tried: in {AHEAD} ticks the robot does not move, or no episode is so long"
     if wrong >= MISSED * moved:
         raise ConfigError(
-            f"{AHEAD} ticks ahead the roller is off by {100 * wrong / moved:.0f} % of what the state moves, and rolling "
-            "nothing by 100 %; give each action the kind that it is, or roller() a model of the robot"
+            f"{AHEAD} ticks ahead the roller is off by {100 * wrong / moved:.0f} % of what the state moves, and a state "
+            "that is not rolled by 100 %; give each action the kind that it is, or roller() a model of the robot"
         )
     return f"{AHEAD} ticks ahead off by {100 * wrong / moved:.1f} % of what the state moves"
 
