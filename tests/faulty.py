@@ -1,5 +1,7 @@
 """A small task on a rail, and the same with one fault each, as another package might register them."""
 
+from pathlib import Path
+
 import numpy as np
 
 from rollahead.runtime.arrays import FloatArray
@@ -7,7 +9,7 @@ from rollahead.runtime.messages import Observation
 from rollahead.runtime.planner import Plan
 from rollahead.runtime.roll import StateRoller, for_spec
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
-from rollahead.sim.task import Task
+from rollahead.sim.task import GROUP, Task
 
 STEP_M = 0.05
 EVENT, LAST = 6, 24
@@ -188,3 +190,13 @@ FAULTS = SEEN_BEFORE | ONLY_TRIED
 def maker(fault: str) -> type[Task]:
     """The class of the task with `fault`."""
     return FAULTS[fault][0]
+
+
+def registered(folder: Path, **tasks: type) -> Path:
+    """`folder`, in which each class of this module is registered as a task by a package, found if it is on the path."""
+    info = folder / "faulty-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
+    lines = [f"{name} = faulty:{make.__name__}\n" for name, make in tasks.items()]
+    (info / "entry_points.txt").write_text("".join([f"[{GROUP}]\n", *lines]))
+    return folder

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from faulty import maker
+from faulty import WideState, registered
 from rollahead.commands.doctor import findings
 from rollahead.runtime.run_folder import machine
 from rollahead.sim.render import REMEDY, backend
@@ -14,7 +14,6 @@ from rollahead.sim.task_trials import TRIALS
 from .conftest import Ran, refusal
 
 Command = Callable[..., Ran]
-PLAIN = ("~task.targets", "~task.strike")
 
 
 def test_doctor_prints_what_it_found_in_a_table_and_leaves_nothing(rollahead: Command) -> None:
@@ -80,16 +79,14 @@ def test_a_task_with_a_fault_is_told_what_to_do_and_the_status_says_so(rollahead
 
 
 def test_the_table_of_another_packages_task_has_its_faults_in_words(
-    rollahead: Command, monkeypatch: pytest.MonkeyPatch
+    rollahead: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rollahead.sim.task.load_task", lambda name: maker("wide state"))
-    ran = rollahead("doctor", "task=mole", "~task.mode", "~task.window_s", "~task.noise", "~task.pace", *PLAIN)
+    monkeypatch.syspath_prepend(registered(tmp_path_factory.mktemp("site"), rail=WideState))
+    monkeypatch.setenv("COLUMNS", "200")
+    ran = rollahead("doctor", "task=rail")
     assert ran.status == 1
-    words = " ".join(ran.out.split())
-    assert (
-        "wrong state() gives shape (2,) in tick 0, and the spec's state has 1 dimensions (x); make them agree" in words
-    )
-    assert words.count("- not tried, since what is said above comes first") == len(TRIALS) - 1
+    assert "wrong   state() gives shape (2,) in tick 0, and the spec's state has 1 dimensions (x); make them" in ran.out
+    assert ran.out.count("-       not tried, since what is said above comes first") == len(TRIALS) - 1
 
 
 def test_a_task_that_cannot_be_made_or_tried_is_refused(rollahead: Command) -> None:

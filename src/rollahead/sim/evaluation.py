@@ -222,6 +222,7 @@ class Stage:
     def check(self, cell: Cell) -> None:
         """Raises: ConfigError, if an episode of `cell` would be refused."""
         spec = self._task.spec
+        self._planning.check_seeds(cell.task["name"], cell.seed, cell.episodes)
         latency = make_latency(rate_hz=spec.rate_hz, **cell.latency)
         delay = make_delay(cell.strategy, latency, cell.seed).delay
         if cell.reactions and not all(np.isfinite([dim.low, dim.high]).all() for dim in spec.action):

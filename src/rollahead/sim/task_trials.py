@@ -191,8 +191,8 @@ def _roller(subject: Subject) -> str:
         return f"not tried: in {AHEAD} ticks the robot does not move, or no episode is so long"
     if wrong >= MISSED * moved:
         raise ConfigError(
-            f"{AHEAD} ticks ahead the roller is off by {100 * wrong / moved:.0f} % of what the state moves, and a state "
-            "that is not rolled by 100 %; give each action the kind that it is, or roller() a model of the robot"
+            f"{AHEAD} ticks ahead the roller is off by {100 * wrong / moved:.0f} % of what the state moves, and a "
+            "state that is not rolled by 100 %; give each action the kind that it is, or roller() a model of the robot"
         )
     return f"{AHEAD} ticks ahead off by {100 * wrong / moved:.1f} % of what the state moves"
 
