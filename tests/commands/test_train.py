@@ -16,12 +16,12 @@ from omegaconf import OmegaConf
 
 from faulty import Rail, registered
 from rollahead.commands.course import HELD
-from rollahead.policies import compat
 from rollahead.policies.card import read_card
 from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.dataset import read_dataset, write_dataset
 from rollahead.policies.training import Training
 from rollahead.runtime.arrays import frozen
+from rollahead.runtime.robots.lerobot import version as lerobot_version
 from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.sim import evaluation
 from rollahead.sim.demonstrations import Demonstration
@@ -311,7 +311,7 @@ def test_a_data_set_that_is_not_whole_is_refused(name: str, tmp_path: Path, data
 
 
 def test_another_lerobot_than_those_known_is_refused(monkeypatch: pytest.MonkeyPatch, rollahead: Command) -> None:
-    monkeypatch.setattr(compat, "version", lambda: "0.3.3")
+    monkeypatch.setattr(lerobot_version, "version", lambda: "0.3.3")
     assert "LeRobot 0.3.3 is installed, and rollahead works with >=0.4.4,<0.7" in refusal(
         rollahead("train", *SMALL), "train"
     )

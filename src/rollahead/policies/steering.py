@@ -48,7 +48,7 @@ MASKS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
 class Guided:
     """target: (T, A), normalised; weights: (T, 1), 0 where there is no target; most: the greatest weight of the pull
     (beta); full: the pull goes back through the network (a vector-Jacobian product), else its Jacobian is taken to be
-    the identity, as LeRobot does."""
+    the identity, as LeRobot 0.6.1 does."""
 
     target: torch.Tensor
     weights: torch.Tensor
