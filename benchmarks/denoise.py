@@ -1,4 +1,4 @@
-"""Denoising: our code beside LeRobot's, deadlines, and what an inference costs with each part.
+"""Denoising: our code beside LeRobot's (0.4.4 and 0.6.1), deadlines, and what an inference costs with each part.
 
 python -m benchmarks.denoise parity     our RTC (identity Jacobian) against LeRobot's RTCProcessor
 python -m benchmarks.denoise deadline   fewer steps where there is no time for all, under spikes

@@ -142,6 +142,12 @@ def grip(**options: Any) -> Dim:
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
+    "an effort": (lambda folder: Kind("torque"), ("torque", "position", "velocity")),
+    "another kind": (lambda folder: Kind("positon"), ("'positon'", "'position'")),
+    "a unit of effort": (
+        lambda folder: RobotSpec((Dim("wrist", "Nm", Kind.VELOCITY),), (), rate_hz=50.0),
+        ("'wrist'", "Nm", "velocity"),
+    ),
     "range": (lambda folder: Dim("wrist", low=2.0, high=1.5), ("'wrist'", "2.0", "1.5")),
     "rate limit": (lambda folder: Dim("wrist", rate_limit=-3.0), ("'wrist'", "-3.0")),
     "rate": (lambda folder: RobotSpec((), (), rate_hz=-50.0), ("-50.0",)),

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from faulty import SEEN_BEFORE, registered
 from rollahead.commands.app import console
 from rollahead.commands.results import describe, table
 from rollahead.runtime.build import StrategyConfig
@@ -213,3 +214,16 @@ def test_no_figure_is_cut_off_where_the_output_is_no_terminal(
     for words in ("naive_arrival", "spikes", "16", "97 (93..99)", "0.71", "0.25/never", "11", "12"):
         assert words in printed
     assert "…" not in printed
+
+
+# --- a task with a fault ---
+
+
+@pytest.mark.parametrize("fault", ["wide state", "out of range", "no seed", "late event"])
+def test_a_task_with_a_fault_is_one_sentence_and_leaves_no_folder(
+    fault: str, rollahead: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(registered(tmp_path_factory.mktemp("site"), rail=SEEN_BEFORE[fault][0]))
+    said = refusal(rollahead("eval", "task=rail", "episodes=2", "workers=1"), "eval")
+    assert said.startswith("task 'rail': ") and SEEN_BEFORE[fault][2] in said
+    assert not Path("runs").exists()

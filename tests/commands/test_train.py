@@ -14,12 +14,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from faulty import Rail, registered
 from rollahead.commands.course import HELD
-from rollahead.policies import compat
+from rollahead.policies.card import read_card
 from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.dataset import read_dataset, write_dataset
 from rollahead.policies.training import Training
 from rollahead.runtime.arrays import frozen
+from rollahead.runtime.robots.lerobot import version as lerobot_version
 from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.sim import evaluation
 from rollahead.sim.demonstrations import Demonstration
@@ -112,6 +114,32 @@ def test_a_task_leads_to_a_checkpoint_with_its_evaluation_beside_it(rollahead: C
     assert not list(run.glob("**/*.unfinished"))
     eval_options = ("episodes=1", "workers=1", "reactions=false", "latency.ticks=2", "strategy.s=8", "name=played")
     assert rollahead("eval", "planner=policy", f"planner.checkpoint={run}/checkpoint", *eval_options).status == 0
+
+
+def test_a_checkpoint_is_not_evaluated_on_the_episodes_that_it_has_learned_from(
+    rollahead: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(registered(tmp_path_factory.mktemp("site"), rail=Rail))
+    few = ("demonstrations.count=6", "demonstrations.ticks=20", "watch.episodes=0", "evaluation.episodes=1")
+    ran = rollahead("train", "task=rail", *NET, *FEW, *few, "evaluation.delays=[0]", "seed=3")
+    assert (ran.status, ran.err) == (0, "")
+    card = read_card(Path("runs/mine/checkpoint"))
+    assert card is not None and card.demonstrated == (3, 9)
+    policy = ("planner=policy", "planner.checkpoint=runs/mine/checkpoint", "task=rail", "workers=1", "strategy.s=8")
+    for seed in (0, 2, 3, 8):
+        said = refusal(rollahead("eval", *policy, f"seed={seed}", "episodes=2" if seed == 2 else "episodes=4"), "eval")
+        assert said.startswith("the policy has learned from the episodes of rail with the seeds 3 to 8, and seed=")
+        assert said.endswith("plays some of them again; give seed=9 or more")
+    said = refusal(rollahead("run", *policy[:3], "seed=4", "episodes=1"), "run")
+    assert "the seeds 3 to 8, and seed=4 with episodes=1 plays some of them again; give seed=9 or more" in said
+    assert rollahead("eval", *policy, "seed=9", "episodes=1", "name=new").status == 0
+    assert rollahead("eval", *policy, "seed=1", "episodes=2", "name=before").status == 0
+
+
+def test_demonstrations_that_begin_anywhere_are_no_episodes_and_leave_no_seeds(rollahead: Command) -> None:
+    assert rollahead("train", *SMALL, "training.steps=2").status == 0
+    card = read_card(Path("runs/mine/checkpoint"))
+    assert card is not None and card.demonstrated is None
 
 
 def test_the_log_has_a_line_per_look_with_the_time_left_and_no_more(rollahead: Command) -> None:
@@ -283,7 +311,7 @@ def test_a_data_set_that_is_not_whole_is_refused(name: str, tmp_path: Path, data
 
 
 def test_another_lerobot_than_those_known_is_refused(monkeypatch: pytest.MonkeyPatch, rollahead: Command) -> None:
-    monkeypatch.setattr(compat, "version", lambda: "0.3.3")
+    monkeypatch.setattr(lerobot_version, "version", lambda: "0.3.3")
     assert "LeRobot 0.3.3 is installed, and rollahead works with >=0.4.4,<0.7" in refusal(
         rollahead("train", *SMALL), "train"
     )

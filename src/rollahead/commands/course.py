@@ -147,13 +147,25 @@ class Course:
 
     def lesson(self, frames: Frames) -> Lesson:
         """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
-        return Lesson(frames, self.policy, self.trained, self.training, self.task or {}, self.lead)
+        task, seeds = self.task or {}, self.demonstrated
+        return Lesson(frames, self.policy, self.trained, self.training, task, self.lead, seeds)
 
     @property
     def lead(self) -> int:
         """Ticks at the start of each demonstration that are not learned from: those in which the robot wanders."""
-        own = self.options.dataset is None and self.task is not None and isinstance(make_task(**self.task), Teachable)
-        return self.demonstrations.wander if own else 0
+        return self.demonstrations.wander if self.options.dataset is None and self._teachable else 0
+
+    @property
+    def demonstrated(self) -> tuple[int, int] | None:
+        """The seeds of the episodes that are learned from, the second not included. None for a data set, and for a
+        `Teachable` task, whose demonstrations are no episodes."""
+        if self.options.dataset is not None or self._teachable:
+            return None
+        return self.options.seed, self.options.seed + self.demonstrations.count
+
+    @property
+    def _teachable(self) -> bool:
+        return self.task is not None and isinstance(make_task(**self.task), Teachable)
 
     def cell(self, checkpoint: Path, delay: int, episodes: int) -> Cell:
         """Play of the task with `checkpoint`, at a latency of `delay` ticks."""

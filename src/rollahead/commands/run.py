@@ -78,6 +78,8 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
     strategy = call(StrategyConfig, group(config, "strategy"), "strategy")
     rollers = make_rollers(group(config, "roller"), scene)
     planning = make_planning(group(config, "planner"), scene, rollers, strategy, group(config, "sampler"))
+    if driven.task is not None:
+        planning.check_seeds(group(config, "task")["name"], chosen.seed, chosen.episodes)
     latency = group(config, "latency")
     guard = group(config, "guard")
     if guard["ramp_s"] is None:

@@ -30,7 +30,8 @@ OURS = ("delay", "prefix")  # keys of a batch that LeRobot's pipelines do not kn
 
 class Lesson:
     """policy: a `name` and options (`rollahead.policies.recipes`); trained: for what, beside imitation; task: what the
-    data is of, for the card; lead: frames at the start of each demonstration that are seen, but not learned from."""
+    data is of, for the card; lead: frames at the start of each demonstration that are seen, but not learned from;
+    demonstrated: for the card, see there."""
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Lesson:
         config: TrainingConfig,
         task: Mapping[str, Any],
         lead: int = 0,
+        demonstrated: tuple[int, int] | None = None,
     ) -> None:
         """Raises: ConfigError, if they do not go together."""
         seed_torch(int(generator("weights", config.seed).integers(2**62)))
@@ -60,6 +62,7 @@ class Lesson:
             rate_hz=frames.fps,
             trained=trained,
             task=task,
+            demonstrated=demonstrated,
         )
         self.training = Training(self._trainee.policy, self._draw, config)
 

@@ -33,11 +33,12 @@ from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trace import Trace
 from rollahead.sim import metrics
-from rollahead.sim.planners import AUTO, Planning, make_planning
+from rollahead.sim.planners import AUTO, EXPERT, Planning, make_planning
 from rollahead.sim.pool import processes
 from rollahead.sim.robot import SimRobot
 from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.task import Task, make_task
+from rollahead.sim.task_check import check_task
 
 MOST_SEED = 2**31
 MOST_LAG = GuardConfig().stale_ticks
@@ -221,6 +222,7 @@ class Stage:
     def check(self, cell: Cell) -> None:
         """Raises: ConfigError, if an episode of `cell` would be refused."""
         spec = self._task.spec
+        self._planning.check_seeds(cell.task["name"], cell.seed, cell.episodes)
         latency = make_latency(rate_hz=spec.rate_hz, **cell.latency)
         delay = make_delay(cell.strategy, latency, cell.seed).delay
         if cell.reactions and not all(np.isfinite([dim.low, dim.high]).all() for dim in spec.action):
@@ -230,6 +232,11 @@ class Stage:
             )
         make_strategy(cell.strategy, spec, self._planning.horizon, delay)
         make_corrector(cell.strategy, spec, self._planning.horizon)
+
+    def check_task(self, cell: Cell) -> None:
+        """Plays two short episodes. Raises: ConfigError, if the task does not do what a task must."""
+        expert = cell.planner.get("name") == EXPERT
+        check_task(self._task, cell.task["name"], cell.seed, expert=expert, event=cell.reactions)
 
     def measure(self, cell: Cell, seed: int) -> Episode:
         """Plays and measures one episode."""
@@ -248,10 +255,14 @@ def check_all(cells: Sequence[Cell], *, workers: int = 1) -> None:
     if workers < 1:
         raise ConfigError(f"workers is {workers}; give at least 1 process")
     stages: dict[str, Stage] = {}
+    tried: set[str] = set()
     for cell in cells:
         if _key(cell) not in stages:
             stages[_key(cell)] = Stage(cell)
         stages[_key(cell)].check(cell)
+        if (key := repr((cell.task, cell.planner.get("name"), cell.reactions))) not in tried:
+            tried.add(key)
+            stages[_key(cell)].check_task(cell)
 
 
 def _seeds(cell: Cell) -> range:

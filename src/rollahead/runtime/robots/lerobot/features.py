@@ -21,7 +21,7 @@ import numpy as np
 
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.options import check_kind
-from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
+from rollahead.runtime.spec import EFFORTS, NO_EFFORT, Camera, Dim, Kind, RobotSpec
 
 SUFFIXES: Mapping[str, Kind] = {".pos": Kind.POSITION, ".vel": Kind.VELOCITY}
 RANGES: Mapping[str, Mapping[str, Any]] = {  # by the mode in which LeRobot normalises a motor's positions
@@ -90,20 +90,15 @@ def _told(limits: Limits, known: Iterable[str]) -> dict[str, dict[str, Any]]:
             if limit not in FIELDS:
                 raise unknown_name(f"limit of {name}", limit, FIELDS)
             check_kind(f"limits.{name}.{limit}", value, hints[limit], endless=True)
-        told[name] = {limit: _kind(value) if limit == "kind" else value for limit, value in values.items()}
+        told[name] = {limit: Kind(value) if limit == "kind" else value for limit, value in values.items()}
     return told
-
-
-def _kind(name: str) -> Kind:
-    kinds = {kind.value: kind for kind in Kind}
-    if name not in kinds:
-        raise unknown_name("kind of dimension", name, kinds)
-    return kinds[name]
 
 
 def _action(name: str, features: Features, told: Limits) -> Dim:
     ranged = RANGES.get(features.norm_modes.get(name, ""), {})
     values = {**_suffixed(name), **ranged, **told.get(DEFAULT, {}), **told.get(name, {})}
+    if "kind" not in values and name.rpartition(".")[2] in EFFORTS:
+        raise ConfigError(f"action {name!r} is an effort by its name; {NO_EFFORT}")
     if "kind" not in values:
         raise ConfigError(
             f"action {name!r} ends in neither {' nor '.join(SUFFIXES)}, so that its kind is not known; give "
