@@ -20,7 +20,7 @@ def lognormal(p95: float, median: float | None = None) -> CellResult:
 
 def test_a_condition_says_task_planner_and_kind_of_latency() -> None:
     (one,) = conditions([result()])
-    assert one == Condition("mole", "scripted", "fixed", "", "")
+    assert one == Condition("mole", "scripted", "fixed", "", "", "")
     assert one.scene == "planner scripted, fixed latency"
 
 

@@ -103,8 +103,17 @@ def _age(figures: Figures) -> tuple[str, str]:
     return number(age["p50"], 0), f"max {number(age['max'], 0)}"
 
 
+def _jump(figures: Figures) -> tuple[str, str]:
+    jump = figures.get("jump_at_switch")  # older runs have none
+    if jump is None or jump["p50"] is None:
+        return NONE, ""
+    elsewhere = figures["median_step_elsewhere"]
+    within = "" if elsewhere is None else f", within a chunk {elsewhere:.2g}"
+    return f"{jump['p50']:.2g} {figures['action_unit']}".rstrip(), f"max {jump['max']:.2g}{within}"
+
+
 def _plain(name: str, digits: int) -> Callable[[Figures], tuple[str, str]]:
-    return lambda figures: (number(figures[name], digits), "")
+    return lambda figures: (number(figures.get(name), digits), "")
 
 
 def _reaction_p50(figures: Figures) -> float | None:
@@ -117,6 +126,8 @@ COLUMNS = (
     Column("reaction p50", "s", _reaction, _reaction_p50),
     Column("age", "ticks", _age),
     Column("idle", "%", _plain("idle", 0)),
+    Column("guard hits", "%", _plain("guard_hits", 0)),
+    Column("jump at switches p50", "", _jump),
     Column("jerk", "/s³", _plain("jerk", 0)),
     Column("calls", "/s", _plain("calls_per_s", 1)),
     Column("rows lost", "", _plain("rows_lost", 0)),
