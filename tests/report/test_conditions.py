@@ -37,6 +37,14 @@ def test_a_roller_is_told_of_where_there_are_several() -> None:
     assert conditions([rolled])[0].roller == ""
 
 
+def test_limits_are_told_of_where_some_have_others() -> None:
+    limited = replace(result(), limits={"default": {"rate_limit": 1.5, "accel_limit": 8.4}})
+    said = "limits default.rate_limit 1.5, default.accel_limit 8.4"
+    assert words(result(), limited) == ["no limits", said]
+    assert conditions([result(), limited])[1].scene == f"planner scripted, fixed latency, {said}"
+    assert conditions([limited])[0].limits == ""
+
+
 def test_delays_of_one_kind_of_latency_are_one_condition() -> None:
     fixed = result(latency={"name": "fixed", "ticks": 8, "median": 2})
     assert len(set(conditions([fixed, result(ticks=4), result(ticks=12)]))) == 1

@@ -73,7 +73,7 @@ def table(cells: Sequence[Description]) -> Table:
         "age",
         "idle %",
         "guard %",
-        "jump p50/max",
+        "jump mean/max",
     ):
         printed.add_column(heading, justify="right", no_wrap=True)
     for cell in cells:
@@ -139,10 +139,8 @@ def _row(cell: Description) -> list[str]:
 
 def _jump(figures: Mapping[str, Any]) -> str:
     """How far the action jumps where one chunk takes over from another."""
-    jump = figures["jump_at_switch"]
-    if jump["p50"] is None:
-        return "-"
-    return f"{jump['p50']:.3g}/{jump['max']:.3g} {figures['action_unit']}".rstrip()
+    mean, most = figures["switch_step"], figures["switch_step_max"]
+    return "-" if mean is None else f"{mean:.3f}/{most:.3f} {figures['action_unit']}".rstrip()
 
 
 def _number(value: float | None, otherwise: str, digits: int = 2) -> str:

@@ -104,12 +104,11 @@ def _age(figures: Figures) -> tuple[str, str]:
 
 
 def _jump(figures: Figures) -> tuple[str, str]:
-    jump = figures.get("jump_at_switch")  # older runs have none
-    if jump is None or jump["p50"] is None:
+    mean = figures.get("switch_step")
+    if mean is None or "switch_step_max" not in figures:  # as in a run of an older version
         return NONE, ""
-    elsewhere = figures["median_step_elsewhere"]
-    within = "" if elsewhere is None else f", within a chunk {elsewhere:.2g}"
-    return f"{jump['p50']:.2g} {figures['action_unit']}".rstrip(), f"max {jump['max']:.2g}{within}"
+    elsewhere = number(figures["median_step_elsewhere"], 3)
+    return f"{mean:.3f} {figures['action_unit']}".rstrip(), f"max {figures['switch_step_max']:.3f}, within {elsewhere}"
 
 
 def _plain(name: str, digits: int) -> Callable[[Figures], tuple[str, str]]:
@@ -127,7 +126,7 @@ COLUMNS = (
     Column("age", "ticks", _age),
     Column("idle", "%", _plain("idle", 0)),
     Column("guard hits", "%", _plain("guard_hits", 0)),
-    Column("jump at switches p50", "", _jump),
+    Column("jump at switches", "", _jump),
     Column("jerk", "/s³", _plain("jerk", 0)),
     Column("calls", "/s", _plain("calls_per_s", 1)),
     Column("rows lost", "", _plain("rows_lost", 0)),

@@ -61,13 +61,13 @@ _MEASURES = (
     ("idle", "The share of ticks, from the stimulus on, in which the robot held because no plan had an action."),
     (
         "guard hits",
-        "The share of ticks, from the stimulus on, in which the guard changed what was asked, to keep the robot's limits.",
+        "The share of ticks, from the stimulus on, in which the guard changed what was asked, to keep the limits.",
     ),
     (
         "jump at switches",
         "How far the action moves in the one tick in which a plan takes over from another, in the unit of the action: "
-        "the median and the maximum over all such ticks, and the median within a plan to compare it with. It is of "
-        "what was sent: with limits, what the guard left of the jump.",
+        "the mean and the maximum over all such ticks, beside the median step within a plan. It is measured on what "
+        "was sent: with limits, what the guard left of the jump.",
     ),
     ("jerk", "The mean size of the third derivative of the driven positions; less is smoother."),
     ("calls", "Network calls per second of control, batch elements counted."),

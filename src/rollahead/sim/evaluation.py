@@ -355,7 +355,7 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
         "idle": 100.0 * float(np.mean([episode.idle for episode in episodes])),
         "guard_hits": 100.0 * float(np.mean([episode.guard_hits for episode in episodes])),
         "switch_step": at_switch,
-        "jump_at_switch": metrics.percentiles(pool["switch_steps"].tolist()),
+        "switch_step_max": float(pool["switch_steps"].max()) if len(pool["switch_steps"]) else math.nan,
         "median_step_elsewhere": elsewhere,
         "action_unit": episodes[0].action_unit,
         "calls_per_s": float(np.mean([episode.calls_per_s for episode in episodes])),
