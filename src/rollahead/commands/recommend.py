@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from rollahead.commands.app import console, group, options, run_folder
-from rollahead.commands.rig import SIMULATED, Real
+from rollahead.commands.rig import SIMULATED, Real, limits_of
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig, make_latency
 from rollahead.runtime.forecast import Forecast
@@ -32,6 +32,7 @@ from rollahead.runtime.recommend import (
 from rollahead.runtime.rehearsal import rehearse
 from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
 from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.spec_limits import limited
 from rollahead.sim.evaluation import Cell, Episode, check_all, evaluate_all, planning_of, summarise
 from rollahead.sim.task import MovingScene, Task, make_task
 from rollahead.sim.timing import time_inferences
@@ -155,10 +156,11 @@ def bench_of(config: DictConfig, chosen: RecommendOptions) -> Bench:
         )
     simulated = group(config, "robot")["name"] == SIMULATED
     task = make_task(**group(config, "task")) if simulated else None
-    spec = Real(group(config, "robot")).spec if task is None else task.spec
+    limits = limits_of(config) if simulated else {}
+    spec = Real(group(config, "robot")).spec if task is None else limited(task.spec, limits)
     groups = {name: group(config, name) for name in (*GROUPS, "task") if config.get(name) is not None}
     setting = Setting(spec, chosen.horizon, Fixed(0), chosen.speed, chosen.seed)
-    cell = _cell(groups, setting, chosen)
+    cell = replace(_cell(groups, setting, chosen), limits=limits)
     seconds: Sequence[float] = ()
     if "planner" in groups:
         setting = replace(setting, horizon=_horizon(cell, task))

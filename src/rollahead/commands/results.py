@@ -28,6 +28,7 @@ def describe(cell: Cell, figures: Mapping[str, Any]) -> dict[str, Any]:
         "roller": dict(cell.roller),
         "sampler": dict(cell.sampler),
         "lag": cell.lag,
+        "limits": dict(cell.limits),
         "rate_hz": make_task(**cell.task).spec.rate_hz,
         "figures": finite(figures),
     }
@@ -63,7 +64,17 @@ def table(cells: Sequence[Description]) -> Table:
     """The figures, a row per cell."""
     printed = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     printed.add_column("strategy", no_wrap=True)
-    for heading in ("latency", "s", "success %", "task s", "reaction s p50/p95", "age", "idle %"):
+    for heading in (
+        "latency",
+        "s",
+        "success %",
+        "task s",
+        "reaction s p50/p95",
+        "age",
+        "idle %",
+        "guard %",
+        "jump mean/max",
+    ):
         printed.add_column(heading, justify="right", no_wrap=True)
     for cell in cells:
         printed.add_row(*_row(cell))
@@ -121,7 +132,15 @@ def _row(cell: Description) -> list[str]:
         "-" if reaction is None else f"{_number(reaction['p50'], 'never')}/{_number(reaction['p95'], 'never')}",
         _number(figures["age_ticks"]["p50"], "-", 0),
         f"{figures['idle']:.0f}",
+        f"{figures['guard_hits']:.0f}",
+        _jump(figures),
     ]
+
+
+def _jump(figures: Mapping[str, Any]) -> str:
+    """How far the action jumps where one chunk takes over from another."""
+    mean, most = figures["switch_step"], figures["switch_step_max"]
+    return "-" if mean is None else f"{mean:.3f}/{most:.3f} {figures['action_unit']}".rstrip()
 
 
 def _number(value: float | None, otherwise: str, digits: int = 2) -> str:

@@ -10,11 +10,10 @@ from omegaconf import DictConfig
 
 from rollahead.commands.app import console, group, options, report_on, run_folder
 from rollahead.commands.results import describe, describe_live, table, write_records
-from rollahead.commands.rig import RAMP_S, Rig, rig
+from rollahead.commands.rig import Rig, guard_of, limits_of, rig
 from rollahead.commands.view import Watch, watching
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency
-from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.interrupts import deferred, interrupts
 from rollahead.runtime.latency import NONE
 from rollahead.runtime.options import call
@@ -81,9 +80,6 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
     if driven.task is not None:
         planning.check_seeds(group(config, "task")["name"], chosen.seed, chosen.episodes)
     latency = group(config, "latency")
-    guard = group(config, "guard")
-    if guard["ramp_s"] is None:
-        guard["ramp_s"] = RAMP_S if driven.task is None else 0.0
     return Live(
         drive=Drive(
             strategy=strategy,
@@ -91,7 +87,7 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
             n_obs=planning.n_obs,
             seed=chosen.seed,
             task=chosen.text,
-            guard=call(GuardConfig, guard, "guard"),
+            guard=guard_of(config, simulated=driven.task is not None),
             substeps=chosen.substeps,
             shape=chosen.shape,
             cameras=planning.cameras,
@@ -149,6 +145,8 @@ def _cell(
         episodes=len(played),
         seed=chosen.seed,
         reactions=False,
+        limits=limits_of(config),
+        guard=live.drive.guard,
     )
     return describe(cell, summarise(episodes))
 

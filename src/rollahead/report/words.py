@@ -59,6 +59,16 @@ _MEASURES = (
     ),
     ("age", "Ticks from the observation behind an action to the tick at which it was sent; holds have none."),
     ("idle", "The share of ticks, from the stimulus on, in which the robot held because no plan had an action."),
+    (
+        "guard hits",
+        "The share of ticks, from the stimulus on, in which the guard changed what was asked, to keep the limits.",
+    ),
+    (
+        "jump at switches",
+        "How far the action moves in the one tick in which a plan takes over from another, in the unit of the action: "
+        "the mean and the maximum over all such ticks, beside the median step within a plan. It is measured on what "
+        "was sent: with limits, what the guard left of the jump.",
+    ),
     ("jerk", "The mean size of the third derivative of the driven positions; less is smoother."),
     ("calls", "Network calls per second of control, batch elements counted."),
     ("rows lost", "Rows that came after their tick, and could have been used, over all episodes."),
