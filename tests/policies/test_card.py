@@ -27,7 +27,7 @@ def test_a_card_is_written_as_documented(tmp_path: Path) -> None:
         "environment": ["x", "delay"],
         "action": ["a"],
         "rate_hz": 50.0,
-        "trained": {"offsets": 12, "delay_input": True, "prefixes": 3},
+        "trained": {"offsets": 12, "delay_input": True, "prefixes": 3, "prefix_lengths": "half"},
         "task": {"name": "mole", "speed": 0.5},
     }
 

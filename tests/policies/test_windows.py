@@ -92,6 +92,15 @@ def test_every_place_and_delay_is_drawn_and_no_other_and_each_delay_as_often(off
 
 
 @pytest.mark.parametrize("prefixes", range(4))
+def test_uniform_prefix_lengths_are_each_as_likely_and_an_exponential_one_of_n_by_exp_of_minus_n(prefixes):
+    for how, weights in (("uniform", np.ones(prefixes + 1)), ("exponential", np.exp(-np.arange(prefixes + 1.0)))):
+        windows = Windows(frames_of(), 4, trained=Trained(prefixes=prefixes, prefix_lengths=how))
+        drawn = windows.draw(np.random.default_rng(0), 20_000)["prefix"].numpy()
+        found = np.bincount(drawn, minlength=prefixes + 1) / len(drawn)
+        assert found == pytest.approx(weights / weights.sum(), abs=0.02)
+
+
+@pytest.mark.parametrize("prefixes", range(4))
 def test_half_of_the_prefixes_are_none_and_the_rest_is_uniform(prefixes):
     windows = Windows(frames_of(), 4, trained=Trained(prefixes=prefixes))
     drawn = windows.draw(np.random.default_rng(0), 20_000)["prefix"].numpy()
@@ -197,6 +206,7 @@ def test_without_the_delay_the_statistics_are_the_data_sets():
         ({"n_obs": 0}, "n_obs 0; give n_obs from 1 to 4"),
         ({"n_obs": 5}, "n_obs 5; give n_obs from 1 to 4"),
         ({"trained": Trained(delay_input=True)}, "delay_input is true and offsets 0"),
+        ({"trained": Trained(prefix_lengths="unifrom")}, "no distribution of prefix lengths .*'unifrom'.*uniform"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(given, words):

@@ -39,6 +39,7 @@ class TrainOptions:
     offsets: int
     delay_input: bool
     prefixes: int
+    prefix_lengths: str
     scale: Mapping[str, float] | None
     seed: int
     threads: int
@@ -185,7 +186,7 @@ def course_of(config: DictConfig) -> Course:
         options=chosen,
         task=None if config.get("task") is None else group(config, "task"),
         policy=group(config, "policy"),
-        trained=Trained(chosen.offsets, chosen.delay_input, chosen.prefixes),
+        trained=Trained(chosen.offsets, chosen.delay_input, chosen.prefixes, chosen.prefix_lengths),
         training=call(TrainingConfig, group(config, "training"), "training", seed=chosen.seed),
         demonstrations=call(Demonstrations, group(config, "demonstrations"), "demonstrations"),
         watch=call(Watch, group(config, "watch"), "watch"),

@@ -30,12 +30,14 @@ class Trained:
 
     offsets: the state was up to so many ticks ahead of what else is seen (VLASH, arXiv 2512.01031, section 4.2);
     delay_input: the policy is told by how many; prefixes: up to so many first rows were given
-    (training-time RTC, arXiv 2512.05964).
+    (training-time RTC, arXiv 2512.05964); prefix_lengths: how their number was drawn
+    (`rollahead.policies.windows.PREFIX_LENGTHS`).
     """
 
     offsets: int = 0
     delay_input: bool = False
     prefixes: int = 0
+    prefix_lengths: str = "half"
 
 
 class Policy(Protocol):

@@ -5,21 +5,26 @@
 
 The delay is drawn anew for each example, uniform over 0 .. offsets, and `now` then uniform over the frames that have as
 many before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2). So is the prefix, how many
-action rows from now on are given: half of the time none, else uniform over 0 .. prefixes (training-time RTC, arXiv
-2512.05964). What is given is what the robot did, not what it should have done: else the state would tell it all, and
+action rows from now on are given, from 0 to `prefixes` (training-time RTC, arXiv 2512.05964), as `prefix_lengths` says:
+
+    half          none in half of the examples, uniform in the others
+    uniform       every number as often (LeRobot's)
+    exponential   n with a weight of exp(-n) (the authors', in simulation)
+
+What is given is what the robot did, not what it should have done: else the state would tell it all, and
 the rows given nothing. So an example with a prefix may begin as many frames before the first that is learned from.
 
 B: batch, T: rows, of which the first n_obs - 1 are before now, as in LeRobot; S, E, A: dimensions.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, unknown_name
 from rollahead.policies.features import ACTION, ENVIRONMENT, IMAGES, STATE
 from rollahead.policies.frames import Floats, Frames, Stats, check_lengths
 from rollahead.policies.pictures import Pictures
@@ -56,7 +61,7 @@ class Windows:
         """A batch of `n` examples: see `at`."""
         delay = rng.integers(self._trained.offsets + 1, size=n)
         now = self._order[(rng.random(n) * self._counts[delay]).astype(np.intp)]
-        prefix = rng.integers(self._trained.prefixes + 1, size=n) * (rng.random(n) >= NO_PREFIX)
+        prefix = PREFIX_LENGTHS[self._trained.prefix_lengths](rng, self._trained.prefixes, n)
         if self._trained.prefixes:
             back = (rng.random(n) * (prefix + 1)).astype(np.intp)
             now = np.maximum(now - back, self._first[now] + delay)
@@ -96,6 +101,26 @@ class Windows:
     def _inside(self, now: NDArray[np.intp], wanted: NDArray[np.intp]) -> NDArray[np.intp]:
         """`wanted` (B, .), kept within the episode of `now` (B,)."""
         return np.clip(wanted, self._first[now, None], self._last[now, None])
+
+
+def _half(rng: np.random.Generator, most: int, n: int) -> NDArray[np.int64]:
+    return rng.integers(most + 1, size=n) * (rng.random(n) >= NO_PREFIX)
+
+
+def _uniform(rng: np.random.Generator, most: int, n: int) -> NDArray[np.int64]:
+    return rng.integers(most + 1, size=n)
+
+
+def _exponential(rng: np.random.Generator, most: int, n: int) -> NDArray[np.int64]:
+    weights = np.exp(-np.arange(most + 1.0))
+    return rng.choice(most + 1, size=n, p=weights / weights.sum())
+
+
+PREFIX_LENGTHS: Mapping[str, Callable[[np.random.Generator, int, int], NDArray[np.int64]]] = {
+    "half": _half,
+    "uniform": _uniform,
+    "exponential": _exponential,
+}
 
 
 def held_out(frames: Frames, share: float = 0.05) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -143,6 +168,8 @@ def _check(frames: Frames, rows: int, n_obs: int, trained: Trained, lead: int) -
             f"offsets is {trained.offsets} and prefixes {trained.prefixes}; give offsets of at least 0, and prefixes "
             f"from 0 to {rows - n_obs}, as there are {rows - n_obs + 1} rows from now on"
         )
+    if trained.prefix_lengths not in PREFIX_LENGTHS:
+        raise unknown_name("distribution of prefix lengths", trained.prefix_lengths, PREFIX_LENGTHS)
     if trained.delay_input and not trained.offsets:
         raise ConfigError(
             "delay_input is true and offsets 0, so the delay would always be 0; give delay_input=false, or offsets of "

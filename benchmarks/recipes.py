@@ -1,0 +1,193 @@
+"""Recipes of training, ours and the authors', compared on the same episodes.
+
+    python -m benchmarks.recipes prefixes   training-time RTC: how prefix lengths are drawn, and what the loss averages
+    python -m benchmarks.recipes late       training-time RTC: a plan that outran its prefix, kept or discarded
+
+Policies are trained where they are not there yet (`benchmarks/trained/recipes`), with fewer steps than those that come
+with rollahead, as many for all that are compared, from the same seed. Every cell is played on the same 200 episodes.
+`figures` of a comparison are rows of the topic `claims`; the tables are in `benchmarks/results/tables`.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import RESULTS, Row, record, row
+from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.run_folder import finite, provenance
+from rollahead.sim.evaluation import Cell, evaluate_all, summarise
+
+TOPIC, COMMAND = "claims", "python -m benchmarks.recipes"
+TRAINED = Path(__file__).parent / "trained" / "recipes"
+SEED, EPISODES, WORKERS = 0, 200, 1
+DEMO_SEED = 10_000_000
+STEPS = 8_000  # of a flow policy here; those that come with rollahead have 20,000 to 40,000
+SHORT = 8  # the execution horizon, where the delay is not longer
+TASKS = ("mole", "interception")
+
+Options = Mapping[str, Any]
+Key = tuple[str, ...]
+Figures = Mapping[str, Any]
+
+
+# ---- what they share ------------------------------------------------------------------------------------------------
+
+
+def trained(name: str, options: Options) -> Path:
+    """The folder of the training `name` with `options` of `rollahead train`, which is done first where it is not there.
+    Nothing is watched, and it is evaluated here and not there."""
+    folder = TRAINED / name
+    if not (folder / "summary.json").exists():
+        unwatched = {"watch.every": 10**9, "watch.episodes": 0, "evaluation.delays": "[0]", "evaluation.episodes": 1}
+        given = {"seed": DEMO_SEED, "workers": WORKERS, **unwatched, **options, "name": name, "runs": TRAINED}
+        program = [str(Path(sys.executable).with_name("rollahead")), "train"]
+        subprocess.run([*program, *(f"{key}={value}" for key, value in given.items())], check=True)
+    return folder
+
+
+def cell_of(
+    task: Options,
+    checkpoint: Path | str,
+    strategy: Options,
+    latency: Options,
+    roller: Options | None = None,
+) -> Cell:
+    """Play of `task` with the policy of `checkpoint`. strategy, latency, roller: a name and options each."""
+    return Cell(
+        task=task,
+        strategy=StrategyConfig(**strategy),
+        latency=latency,
+        planner={"name": "policy", "checkpoint": str(checkpoint)},
+        roller=roller or {"name": "robot"},
+        episodes=EPISODES,
+        seed=SEED,
+        reactions=False,
+    )
+
+
+def fixed(name: str, d: int) -> tuple[Options, Options]:
+    """A strategy planned for a delay of `d` ticks, and the latency that it has."""
+    return {"name": name, "s": max(SHORT, d), "d": d}, {"name": "fixed", "ticks": d}
+
+
+def play(name: str, cells: Mapping[Key, Cell]) -> dict[Key, Figures]:
+    """The figures of each cell, by its key, kept as the table `claims_<name>`."""
+    played = {}
+    for key, episodes in zip(cells, evaluate_all(list(cells.values()), workers=WORKERS), strict=True):
+        played[key] = summarise(episodes)
+        print(f"{' '.join(key):<60} {played[key]['success']:5.1f} %", flush=True)
+    keep = ("episodes", "success", "success_ci", "time_s", "jerk", "underruns")
+    rows = [{"key": key, **{name: found[name] for name in keep if name in found}} for key, found in played.items()]
+    path = RESULTS / "tables" / f"{TOPIC}_{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"command": f"{COMMAND} {name}", **provenance(SEED), "cells": rows}
+    path.write_text(json.dumps(finite(content), indent=1) + "\n")
+    return played
+
+
+def success(name: str, figures: Figures, command: str) -> Row:
+    """The success of a cell, as a row without a goal."""
+    return row(name, figures["success"], "%", ci=figures["success_ci"], command=command, seed=SEED)
+
+
+def table(name: str) -> str:
+    """A table that was kept, in Markdown: a line for what the keys begin with, a column for how they end."""
+    cells = json.loads((RESULTS / "tables" / f"{TOPIC}_{name}.json").read_text())["cells"]
+    found = {(" / ".join(cell["key"][:-1]), cell["key"][-1]): cell for cell in cells}
+    lines, columns = (list(dict.fromkeys(key[i] for key in found)) for i in (0, 1))
+    made = [f"| | {' | '.join(columns)} |", f"|---{'|---' * len(columns)}|"]
+    made += [f"| {line} | {' | '.join(_share(found.get((line, column))) for column in columns)} |" for line in lines]
+    return "\n".join(made)
+
+
+def _share(cell: Figures | None) -> str:
+    if cell is None:
+        return ""
+    low, high = cell["success_ci"]
+    return f"{cell['success']:.0f} <sub>{low:.0f}..{high:.0f}</sub>"
+
+
+# ---- training-time RTC ----------------------------------------------------------------------------------------------
+
+PREFIXES = 8
+RECIPES: Mapping[str, Options] = {  # name: how prefix lengths are drawn, and over what the loss is a mean
+    "half, by example": {"prefix_lengths": "half", "policy.loss_average": "examples"},
+    "half, by row": {"prefix_lengths": "half", "policy.loss_average": "rows"},
+    "uniform, by row": {"prefix_lengths": "uniform", "policy.loss_average": "rows"},
+    "exponential, by row": {"prefix_lengths": "exponential", "policy.loss_average": "rows"},
+}
+PLAYED = (("tt_rtc", 4), ("tt_rtc", 8), ("vlash", 0), ("vlash", 8))
+
+
+def prefix_policy(task: str, recipe: str) -> Path:
+    """The checkpoint of `recipe` for `task`."""
+    name = f"{task}_{recipe.replace(', ', '_').replace(' ', '_')}"
+    given = {"task": task, "policy": "flow", "prefixes": PREFIXES, "training.steps": STEPS, **RECIPES[recipe]}
+    return trained(name, given) / "checkpoint"
+
+
+def prefixes() -> None:
+    """The recipes of `RECIPES`, with tt_rtc at 4 and 8 ticks and vlash at 0 and 8."""
+    cells = {
+        (task, recipe, f"{name} d = {d}"): cell_of({"name": task}, prefix_policy(task, recipe), *fixed(name, d))
+        for task in TASKS
+        for recipe in RECIPES
+        for name, d in PLAYED
+    }
+    played = play("prefixes", cells)
+    record(TOPIC, _rows("prefixes", played))
+
+
+def _rows(of: str, played: Mapping[Key, Figures]) -> list[Row]:
+    """The success of every cell of the comparison `of`."""
+    return [success(_figure(of, key), figures, f"{COMMAND} {of}") for key, figures in played.items()]
+
+
+def _figure(of: str, key: Key) -> str:
+    """The name of a figure: words and numbers of its key."""
+    words = "".join(letter if letter.isalnum() else " " for letter in " ".join(key)).split()
+    return "_".join((of, *words))
+
+
+VARIES: Options = {"name": "lognormal", "p50": 4, "p95": 7}
+
+
+def late() -> None:
+    """tt_rtc with a latency that varies, a plan that outran its prefix kept or discarded, planned for the median of the
+    latencies and for their 95th percentile."""
+    cells = {}
+    for task in TASKS:
+        for quantile in (0.5, 0.95):
+            for way in ("tick", "discarded"):
+                strategy = {"name": "tt_rtc", "s": SHORT, "quantile": quantile, "late": way}
+                checkpoint = prefix_policy(task, LATE_WITH)
+                cells[task, f"late={way}", f"quantile {quantile:g}"] = cell_of(
+                    {"name": task}, checkpoint, strategy, VARIES
+                )
+    played = play("late", cells)
+    record(TOPIC, _rows("late", played))
+
+
+LATE_WITH = "half, by example"
+
+FIGURES: Mapping[str, Callable[[], None]] = {"prefixes": prefixes, "late": late}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Makes the comparisons that are named, or prints one that was made (`table=prefixes`)."""
+    for argument in arguments:
+        if argument.startswith("table="):
+            print(table(argument.removeprefix("table=")))
+        elif argument in FIGURES:
+            FIGURES[argument]()
+        else:
+            print(f"{argument} is no comparison; choose from {', '.join(FIGURES)}, or table=<one of them>")
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
