@@ -2,6 +2,7 @@
 
     python -m benchmarks.recipes prefixes   training-time RTC: how prefix lengths are drawn, and what the loss averages
     python -m benchmarks.recipes late       training-time RTC: a plan that outran its prefix, kept or discarded
+    python -m benchmarks.recipes states     offsets: the state as recorded or as told, under both rollers
 
 Policies are trained where they are not there yet (`benchmarks/trained/recipes`), with fewer steps than those that come
 with rollahead, as many for all that are compared, from the same seed. Every cell is played on the same 200 episodes.
@@ -173,7 +174,41 @@ def late() -> None:
 
 LATE_WITH = "half, by example"
 
-FIGURES: Mapping[str, Callable[[], None]] = {"prefixes": prefixes, "late": late}
+
+# ---- the state of offset examples -----------------------------------------------------------------------------------
+
+ABSOLUTE: Options = {"name": "mole", "mode": "absolute"}
+NOISE = 0.03  # of demonstrations: as much of a disturbance in absolute targets as 0.1 is in velocities
+ROLLERS = {"rolled by the model": "robot", "rolled to the told position": "told"}
+
+
+def state_policy(state: str) -> Path:
+    """The checkpoint trained with `offset_state=state` on whack-a-mole with absolute targets."""
+    given = {"task": "mole", "task.mode": "absolute", "policy": "flow", "demonstrations.noise": NOISE}
+    return trained(f"mole_absolute_{state}", {**given, "training.steps": STEPS, "offset_state": state}) / "checkpoint"
+
+
+def states() -> None:
+    """vlash on the gantry with absolute targets, which it reaches with a lag: both policies under both rollers, at 0, 4
+    and 8 ticks; and naive, which rolls nothing."""
+    cells = {
+        (f"trained on the {state} state", how, f"d = {d}"): cell_of(
+            ABSOLUTE, state_policy(state), *fixed("vlash", d), roller={"name": roller}
+        )
+        for state in ("recorded", "told")
+        for how, roller in ROLLERS.items()
+        for d in (0, 4, 8)
+    }
+    cells |= {
+        ("trained on the recorded state", "naive", f"d = {d}"): cell_of(
+            ABSOLUTE, state_policy("recorded"), *fixed("naive", d)
+        )
+        for d in (0, 4, 8)
+    }
+    record(TOPIC, _rows("states", play("states", cells)))
+
+
+FIGURES: Mapping[str, Callable[[], None]] = {"prefixes": prefixes, "late": late, "states": states}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -37,6 +37,7 @@ class TrainOptions:
     dataset: str | None
     cameras: Sequence[str] | None
     offsets: int
+    offset_state: str
     delay_input: bool
     prefixes: int
     prefix_lengths: str
@@ -148,7 +149,8 @@ class Course:
 
     def lesson(self, frames: Frames) -> Lesson:
         """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
-        return Lesson(frames, self.policy, self.trained, self.training, self.task or {}, self.lead)
+        robot = None if self.task is None else make_task(**self.task).spec
+        return Lesson(frames, self.policy, self.trained, self.training, self.task or {}, self.lead, robot)
 
     @property
     def lead(self) -> int:
@@ -186,7 +188,13 @@ def course_of(config: DictConfig) -> Course:
         options=chosen,
         task=None if config.get("task") is None else group(config, "task"),
         policy=group(config, "policy"),
-        trained=Trained(chosen.offsets, chosen.delay_input, chosen.prefixes, chosen.prefix_lengths),
+        trained=Trained(
+            offsets=chosen.offsets,
+            delay_input=chosen.delay_input,
+            prefixes=chosen.prefixes,
+            prefix_lengths=chosen.prefix_lengths,
+            offset_state=chosen.offset_state,
+        ),
         training=call(TrainingConfig, group(config, "training"), "training", seed=chosen.seed),
         demonstrations=call(Demonstrations, group(config, "demonstrations"), "demonstrations"),
         watch=call(Watch, group(config, "watch"), "watch"),

@@ -46,6 +46,11 @@ def main(config: DictConfig) -> None:
     policy = load_policy(find(base))
     if policy.spec.cameras:
         raise ConfigError(f"{base} sees images, and chunks are stored without; give a base without cameras")
+    if policy.trained.offset_state == "told":
+        raise ConfigError(
+            f"{base} was trained with offset_state=told, and chunks are stored from recorded states; give a base "
+            "trained with offset_state=recorded"
+        )
     course = replace(course_of(config), policy={"horizon": policy.spec.horizon})
     cells = [replace(cell, lag=own.lag) for cell in course.cells(find(base))]
     _check_cameras(course, own.cameras)

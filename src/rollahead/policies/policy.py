@@ -31,13 +31,15 @@ class Trained:
     offsets: the state was up to so many ticks ahead of what else is seen (VLASH, arXiv 2512.01031, section 4.2);
     delay_input: the policy is told by how many; prefixes: up to so many first rows were given
     (training-time RTC, arXiv 2512.05964); prefix_lengths: how their number was drawn
-    (`rollahead.policies.windows.PREFIX_LENGTHS`).
+    (`rollahead.policies.windows.PREFIX_LENGTHS`); offset_state: what the state was where it was ahead, as `recorded`,
+    or the position targets that the robot was `told` in the tick before (`rollahead.policies.told`).
     """
 
     offsets: int = 0
     delay_input: bool = False
     prefixes: int = 0
     prefix_lengths: str = "half"
+    offset_state: str = "recorded"
 
 
 class Policy(Protocol):

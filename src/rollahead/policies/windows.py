@@ -4,7 +4,9 @@
     seen   `delay` frames before it: all else that is seen, environment and images, is of then
 
 The delay is drawn anew for each example, uniform over 0 .. offsets, and `now` then uniform over the frames that have as
-many before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2). So is the prefix, how many
+many before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2). With `offset_state` told and
+a delay above 0 the state is not that recorded, but what the robot was told in the tick before; what no target drives is
+as measured when the rest was seen, which is what the roller `told` gives. Drawn anew is also the prefix, how many
 action rows from now on are given, from 0 to `prefixes` (training-time RTC, arXiv 2512.05964), as `prefix_lengths` says:
 
     half          none in half of the examples, uniform in the others
@@ -29,6 +31,8 @@ from rollahead.policies.features import ACTION, ENVIRONMENT, IMAGES, STATE
 from rollahead.policies.frames import Floats, Frames, Stats, check_lengths
 from rollahead.policies.pictures import Pictures
 from rollahead.policies.policy import Trained
+from rollahead.policies.told import OFFSET_STATES, told_pairs
+from rollahead.runtime.spec import RobotSpec
 
 NO_PREFIX = 0.5  # of the draws
 Batch = dict[str, torch.Tensor]
@@ -36,7 +40,8 @@ Batch = dict[str, torch.Tensor]
 
 class Windows:
     """rows: T; n_obs: observations per example, one frame apart; trained: what is drawn; episodes: which ones, all of
-    them if not said; lead: frames at the start of each that are seen, but are never now."""
+    them if not said; lead: frames at the start of each that are seen, but are never now; robot: says what drives what,
+    if it is known."""
 
     def __init__(
         self,
@@ -46,12 +51,15 @@ class Windows:
         trained: Trained | None = None,
         episodes: Sequence[int] | NDArray[np.intp] | None = None,
         lead: int = 0,
+        robot: RobotSpec | None = None,
     ) -> None:
-        """Raises: ConfigError, if an episode is too short for the offsets, or the prefixes too long for the rows."""
+        """Raises: ConfigError, if an episode is too short for the offsets, or the prefixes too long for the rows, or
+        what the robot was told is no state of its."""
         self._frames = frames
         self._trained = trained = trained or Trained()
         _check(frames, rows, n_obs, trained, lead)
         self._pictures = Pictures(frames) if frames.cameras else None
+        self._told = told_pairs(frames, robot) if trained.offset_state == "told" else None
         self._history = np.arange(1 - n_obs, 1)
         self._ahead = np.arange(1 - n_obs, 1 - n_obs + rows)
         self._first, self._last = _ends(frames)
@@ -77,7 +85,7 @@ class Windows:
         seen = now - delay
         wanted = now[:, None] + self._ahead
         rows = self._inside(now, wanted)
-        state = self._frames.state[self._past(now)]
+        state = self._state(now, delay)
         environment = self._frames.environment[self._past(seen)]
         given = self._ahead < prefix[:, None]
         action = np.where(given[..., None], self._frames.done[rows], self._frames.action[rows])
@@ -91,6 +99,16 @@ class Windows:
         if self._pictures is None:
             return tensors
         return tensors | {IMAGES + name: each for name, each in self._pictures.of(self._past(seen)).items()}
+
+    def _state(self, now: NDArray[np.intp], delay: NDArray[np.int64]) -> Floats:
+        """(B, S), or (B, n_obs, S): the state of `now`, as it was recorded or as the robot was told it."""
+        if self._told is None:
+            return self._frames.state[self._past(now)]
+        action, state = self._told
+        measured, past = self._frames.state[self._past(now - delay)], self._past(now)
+        told = measured.copy()
+        told[..., state] = self._frames.done[np.maximum(past - 1, self._first[past])][..., action]
+        return np.where((delay > 0).reshape(-1, *(1,) * (told.ndim - 1)), told, measured)
 
     def _past(self, newest: NDArray[np.intp]) -> NDArray[np.intp]:
         """(B, n_obs) frames up to `newest`, (B,) if n_obs is 1."""
@@ -170,6 +188,8 @@ def _check(frames: Frames, rows: int, n_obs: int, trained: Trained, lead: int) -
         )
     if trained.prefix_lengths not in PREFIX_LENGTHS:
         raise unknown_name("distribution of prefix lengths", trained.prefix_lengths, PREFIX_LENGTHS)
+    if trained.offset_state not in OFFSET_STATES:
+        raise unknown_name("offset_state", trained.offset_state, OFFSET_STATES)
     if trained.delay_input and not trained.offsets:
         raise ConfigError(
             "delay_input is true and offsets 0, so the delay would always be 0; give delay_input=false, or offsets of "
