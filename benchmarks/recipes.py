@@ -3,6 +3,7 @@
     python -m benchmarks.recipes prefixes   training-time RTC: how prefix lengths are drawn, and what the loss averages
     python -m benchmarks.recipes late       training-time RTC: a plan that outran its prefix, kept or discarded
     python -m benchmarks.recipes states     offsets: the state as recorded or as told, under both rollers
+    python -m benchmarks.recipes a2c2       a correction head as published, and with the features of its base or without
 
 Policies are trained where they are not there yet (`benchmarks/trained/recipes`), with fewer steps than those that come
 with rollahead, as many for all that are compared, from the same seed. Every cell is played on the same 200 episodes.
@@ -76,7 +77,7 @@ def fixed(name: str, d: int) -> tuple[Options, Options]:
 
 def play(name: str, cells: Mapping[Key, Cell]) -> dict[Key, Figures]:
     """The figures of each cell, by its key, kept as the table `claims_<name>`."""
-    played = {}
+    played: dict[Key, Figures] = {}
     for key, episodes in zip(cells, evaluate_all(list(cells.values()), workers=WORKERS), strict=True):
         played[key] = summarise(episodes)
         print(f"{' '.join(key):<60} {played[key]['success']:5.1f} %", flush=True)
@@ -132,7 +133,7 @@ def prefix_policy(task: str, recipe: str) -> Path:
 
 def prefixes() -> None:
     """The recipes of `RECIPES`, with tt_rtc at 4 and 8 ticks and vlash at 0 and 8."""
-    cells = {
+    cells: dict[Key, Cell] = {
         (task, recipe, f"{name} d = {d}"): cell_of({"name": task}, prefix_policy(task, recipe), *fixed(name, d))
         for task in TASKS
         for recipe in RECIPES
@@ -159,7 +160,7 @@ VARIES: Options = {"name": "lognormal", "p50": 4, "p95": 7}
 def late() -> None:
     """tt_rtc with a latency that varies, a plan that outran its prefix kept or discarded, planned for the median of the
     latencies and for their 95th percentile."""
-    cells = {}
+    cells: dict[Key, Cell] = {}
     for task in TASKS:
         for quantile in (0.5, 0.95):
             for way in ("tick", "discarded"):
@@ -191,7 +192,7 @@ def state_policy(state: str) -> Path:
 def states() -> None:
     """vlash on the gantry with absolute targets, which it reaches with a lag: both policies under both rollers, at 0, 4
     and 8 ticks; and naive, which rolls nothing."""
-    cells = {
+    cells: dict[Key, Cell] = {
         (f"trained on the {state} state", how, f"d = {d}"): cell_of(
             ABSOLUTE, state_policy(state), *fixed("vlash", d), roller={"name": roller}
         )
@@ -208,7 +209,41 @@ def states() -> None:
     record(TOPIC, _rows("states", play("states", cells)))
 
 
-FIGURES: Mapping[str, Callable[[], None]] = {"prefixes": prefixes, "late": late, "states": states}
+# ---- A2C2 -----------------------------------------------------------------------------------------------------------
+
+HEADS: Mapping[str, Options] = {  # the paper's examples have rows of their own chunk only, and the features of the base
+    "as published": {"policy.features": "true", "policy.strays": 0},
+    "without features": {"policy.features": "false", "policy.strays": 0},
+    "with other chunks": {"policy.features": "false"},
+    "with other chunks and features": {"policy.features": "true"},
+}
+HEAD_STEPS = 10_000
+
+
+def head_of(task: str, name: str) -> str:
+    """The file of the head `name` for the policy that comes with rollahead."""
+    called = f"{task}_head_{name.replace(' ', '_')}"
+    return str(
+        trained(called, {"task": task, "policy": "a2c2", "training.steps": HEAD_STEPS, **HEADS[name]}) / "head.npz"
+    )
+
+
+def a2c2() -> None:
+    """naive, as in the paper, and vlash at 8 and 12 ticks, without a head and with each of `HEADS`, trained in two
+    stages on the frozen base: our widths (3 layers of 256) and chunks of every 4th frame."""
+    cells: dict[Key, Cell] = {}
+    for task in TASKS:
+        for name, d in (("naive", 8), ("naive", 12), ("vlash", 8), ("vlash", 12)):
+            strategy, latency = fixed(name, d)
+            column = f"{name} d = {d}"
+            cells[task, "no head", column] = cell_of({"name": task}, f"{task}_flow", strategy, latency)
+            for head in HEADS:
+                corrected = {**strategy, "corrector": head_of(task, head)}
+                cells[task, head, column] = cell_of({"name": task}, f"{task}_flow", corrected, latency)
+    record(TOPIC, _rows("a2c2", play("a2c2", cells)))
+
+
+FIGURES: Mapping[str, Callable[[], None]] = {"prefixes": prefixes, "late": late, "states": states, "a2c2": a2c2}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -16,12 +16,12 @@ import torch
 from rollahead.errors import ConfigError, InferenceError
 from rollahead.policies.chunking import Chunking, Plain, make_chunking
 from rollahead.policies.memory import Memory
-from rollahead.policies.policy import Context, Policy
+from rollahead.policies.policy import Context, Featured, Policy
 from rollahead.policies.samplers import Draw, Noise, Sampled, Sampler, make_sampler
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
-from rollahead.runtime.build import VLASH, StrategyConfig
-from rollahead.runtime.messages import Images, Made, Observation, Request, Result, Snapshot
+from rollahead.runtime.build import VLASH, StrategyConfig, features_taken
+from rollahead.runtime.messages import Images, Made, Observation, Request, Result, Snapshot, nothing
 from rollahead.runtime.roll import Rollers, still
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import NameMap, PolicySpec, RobotSpec, map_by_name
@@ -38,7 +38,8 @@ REMEDY = "rename it, as in planner.rename={the policy's name: the robot's}, or t
 class LocalPlanner:
     """Plans with `policy`. mapping: how its names are the robot's; cameras: of each of its cameras the robot's; memory:
     of the last plan, None for a policy that has no use for it; chunking: how a chunk goes on from the last one;
-    hurries: whether it takes fewer steps where there is no time for all."""
+    featured: the policy, if its features go with each chunk, for a corrector; hurries: whether it takes fewer steps
+    where there is no time for all."""
 
     def __init__(
         self,
@@ -50,8 +51,10 @@ class LocalPlanner:
         memory: Memory | None = None,
         chunking: Chunking = PLAIN,
         *,
+        featured: Featured | None = None,
         hurries: bool = False,
     ) -> None:
+        self._featured = featured
         self._hurries = hurries
         self._refused = 0  # in a row, in this run
         self._run: tuple[int, ...] = ()
@@ -76,15 +79,17 @@ class LocalPlanner:
             rows, made = self._checked(request, self.policy.rows(chunk), drawn.made)
             if self._memory is not None and not made & Made.REFUSED:
                 self._memory.keep(request, chunk, rows)
+            features = nothing() if self._featured is None else self._featured.features(context)
         return Result(
             request=request,
             rows=frozen(self._mapping.rows(rows)),
             state_tick=bound[-1].state_tick,
             anchor=bound[-1].state,
             cost=hurry.saved if drawn.made & Made.CUT else 0.0,
-            calls=drawn.steps * self._chunking.candidates,
+            calls=drawn.steps * self._chunking.candidates + (self._featured is not None),
             steps=drawn.steps,
             made=made,
+            policy_features=features,
         )
 
     def _checked(self, request: Request, rows: FloatArray, made: int) -> tuple[FloatArray, int]:
@@ -148,7 +153,21 @@ def local_planner(
     made = make_sampler(sampler, policy)
     memory = Memory(policy, spec, mapping, robot, strategy.q) if hasattr(policy, "denoise") else None
     chunking = make_chunking(strategy, policy, made)
-    return LocalPlanner(policy, made, mapping, rollers, cameras, memory, chunking, hurries=hurries)
+    featured = _featured(policy, features_taken(strategy))
+    return LocalPlanner(policy, made, mapping, rollers, cameras, memory, chunking, featured=featured, hurries=hurries)
+
+
+def _featured(policy: Policy, taken: int) -> Featured | None:
+    """`policy`, if a corrector takes as many of its features. Raises: ConfigError, if it gives others, or none."""
+    if not taken:
+        return None
+    given = policy.feature_dim if isinstance(policy, Featured) else 0
+    if not isinstance(policy, Featured) or given != taken:
+        raise ConfigError(
+            f"the corrector takes {taken} features of its base policy, and {policy.name} gives {given}; take the base "
+            "that it was trained on, or train one for this policy with rollahead train policy=a2c2"
+        )
+    return policy
 
 
 def _check_sizes(robot: RobotSpec, cameras: Mapping[str, str], sizes: Mapping[str, tuple[int, int]]) -> None:

@@ -12,7 +12,7 @@ worker's.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -94,6 +94,20 @@ class Denoiser(Policy, Protocol):
     def denoise(self, context: Context, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """(B, T, A), what `process` says, for the chunks `x` (B, T, A) at times `t` (B,), or (B, T) where each row may
         have its own. Phase: hot."""
+        ...
+
+
+@runtime_checkable
+class Featured(Policy, Protocol):
+    """A policy that tells what its network made of an observation, for a corrector (A2C2's z)."""
+
+    @property
+    def feature_dim(self) -> int:
+        """Z, how many numbers."""
+        ...
+
+    def features(self, context: Context) -> FloatArray:
+        """(Z,), the same for the same bound `context`. Phase: hot, in the worker."""
         ...
 
 

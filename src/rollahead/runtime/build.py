@@ -217,6 +217,11 @@ def seeing_head(config: StrategyConfig) -> HeadCard | None:
     return card if card is not None and card.cameras else None
 
 
+def features_taken(config: StrategyConfig) -> int:
+    """Z, the policy features that the head takes that amends each row; 0 for none. Raises: as `seeing_head`."""
+    return 0 if config.corrector is None else read_head(config.corrector).card.policy_features
+
+
 def estimator(config: StrategyConfig) -> DelayEstimator:
     """Of the delay to plan for: as configured, or from the costs that it is given."""
     return DelayEstimator(fixed=config.d, quantile=config.quantile)

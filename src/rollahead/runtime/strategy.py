@@ -63,6 +63,7 @@ def address(result: Result, k: int, *, rows: int | None = None) -> Chunk | None:
         accepted=k,
         lost=max(k - start, 0),
         environment=request.asked.observation.environment,
+        policy_features=result.policy_features,
     )
     return chunk if chunk.start < chunk.stop else None
 
