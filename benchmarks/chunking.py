@@ -164,7 +164,8 @@ def _train_reactive(task: str) -> None:
     policy, frames = load_policy(find(f"{task}_flow")), read_dataset(TRAINED / f"{task}_fresh" / "dataset")
     at = np.arange(0, len(frames), HeadConfig().every)
     rows = np.zeros((len(at), policy.spec.horizon, len(policy.spec.action)))
-    training = HeadTraining(policy, frames, Stored(at, at, rows), HeadConfig(), "none", seed=10_000_000, held=0.05)
+    stored = Stored(at, at, rows, np.zeros((len(at), 0)))
+    training = HeadTraining(policy, frames, stored, HeadConfig(), "none", seed=10_000_000, held=0.05)
     for _ in training.run(STEPS, 256, 1e-3):
         pass
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """`rollahead train policy=a2c2`, from demonstrations to a head that `eval` takes."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,29 @@ def test_a_head_is_trained_evaluated_beside_its_base_and_taken_by_eval(rollahead
         "eval", "planner=flow", "strategy.corrector=runs/mine/head.npz", "episodes=2", "reactions=false", "name=played"
     )
     assert (played.status, played.err) == (0, "")
+
+
+def test_a_head_that_takes_the_features_of_its_base_is_trained_and_played_with_it_and_with_no_other(
+    rollahead: Command,
+) -> None:
+    ran = rollahead("train", *SMALL, "policy.features=true", "policy.strays=0")
+    assert (ran.status, ran.err) == (0, "")
+    assert read_head("runs/mine/head.npz").card.policy_features == 384
+    headed = ("eval", "strategy.corrector=runs/mine/head.npz", "episodes=1", "reactions=false", "name=played")
+    assert rollahead(*headed, "planner=flow").status == 0
+    for planner, words in (
+        ("planner=diffusion", "takes 384 features of its base policy, and .* gives 0; take the base that it was"),
+        ("planner=scripted", "takes 384 features of its base policy, and this planner is none; use planner=policy"),
+    ):
+        assert re.search(words, refusal(rollahead(*headed, planner), "eval"))
+
+
+def test_a_base_that_was_trained_on_told_states_is_refused(rollahead: Command) -> None:
+    absolute = ("task=mole", "task.mode=absolute")
+    small = ("demonstrations.count=6", "demonstrations.ticks=20", "watch.episodes=1", "evaluation.episodes=1")
+    assert rollahead("train", *absolute, *NET, *FEW, *small, "offset_state=told", "name=base").status == 0
+    ran = rollahead("train", *SMALL, "task.mode=absolute", "policy.base=runs/base/checkpoint")
+    assert "was trained with offset_state=told" in refusal(ran, "train")
 
 
 # ---- heads that see images ------------------------------------------------------------------------------------------

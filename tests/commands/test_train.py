@@ -225,6 +225,20 @@ REFUSED = {
     "a delay that is never": (["offsets=0"], "would always be 0; give delay_input=false, or offsets of at least 1"),
     "a kernel that is even": ([*OTHERS["diffusion"], "policy.kernel=4"], "policy=diffusion cannot be trained so ("),
     "prefixes": (["prefixes=8"], "prefixes 8"),
+    "a state of no offset": (
+        ["offsets=0", "delay_input=false", "offset_state=told"],
+        "offset_state is of no use with offsets=0; leave it out",
+    ),
+    "targets of a robot that takes velocities": (
+        ["offset_state=told"],
+        "action 'vx' is a velocity, no absolute position; use offset_state=recorded",
+    ),
+    "lengths of no prefixes": (["prefix_lengths=uniform"], "prefix_lengths is of no use with prefixes=0"),
+    "a distribution of prefixes": (
+        ["prefixes=2", "prefix_lengths=unifrom"],
+        "no distribution of prefix lengths 'unifrom'; did you mean 'uniform'",
+    ),
+    "an average of the loss": (["policy.loss_average=row"], "no loss_average 'row'; did you mean 'rows'"),
     "prefixes of another policy": ([*OTHERS["act"], "prefixes=2"], "policy=act cannot be trained with prefixes"),
     "a sampler": (["sampler=ddim"], "sampler=ddim needs a policy that denoises by diffusion"),
     "a task": (["task=mloe"], "no task 'mloe'; did you mean 'mole'"),

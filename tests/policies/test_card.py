@@ -30,7 +30,13 @@ def test_a_card_is_written_as_documented(tmp_path: Path) -> None:
         "environment": ["x", "delay"],
         "action": ["a"],
         "rate_hz": 50.0,
-        "trained": {"offsets": 12, "delay_input": True, "prefixes": 3},
+        "trained": {
+            "offsets": 12,
+            "delay_input": True,
+            "prefixes": 3,
+            "prefix_lengths": "half",
+            "offset_state": "recorded",
+        },
         "task": {"name": "mole", "speed": 0.5},
     }
 
@@ -66,7 +72,10 @@ def test_the_delay_is_nothing_that_a_robot_gives() -> None:
         ({"rate_hz": float("inf")}, "rate_hz is inf; give a finite number"),
         ({"rate_hz": "fast"}, "rate_hz is 'fast'; give a number"),
         ({"speed": 3}, "there is no option called 'speed'"),
-        ({"trained": {"offset": 3}}, "there is no option of the trained 'offset'; did you mean 'offsets'?"),
+        (
+            {"trained": {"offset": 3}},
+            "there is no option of the trained 'offset'; did you mean 'offsets' or 'offset_state'?",
+        ),
         ({"trained": {"offsets": 2.5}}, "trained.offsets is 2.5; give a whole number"),
         ({"trained": {"offsets": -1}}, "a card's offsets is -1 and prefixes 0; give 0 or more ticks"),
         ({"trained": {"prefixes": -2}}, "a card's offsets is 0 and prefixes -2; give 0 or more ticks"),

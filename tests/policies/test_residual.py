@@ -64,7 +64,7 @@ def store(config: HeadConfig, offsets: int = 0) -> tuple[Blind, Stored]:
     policy = Blind(trained=Trained(offsets=offsets))
     sampler = make_sampler({"name": "one_shot"}, policy)
     made = list(stored_chunks(policy, sampler, FRAMES, config, LEAD, seed=0))
-    return policy, Stored(*(np.array([one[i] for one in made]) for i in range(3)))
+    return policy, Stored(*(np.array([one[i] for one in made]) for i in range(4)))
 
 
 @pytest.mark.parametrize("every", [1, 3])
@@ -159,6 +159,36 @@ def test_a_share_of_the_rows_is_of_other_chunks_and_only_in_training() -> None:
         np.testing.assert_allclose(residual + seen[:, 2:3], actions, atol=1e-6)
 
 
+class Telling(Blind):
+    """Gives as features the scene that it saw, doubled, and a number that never varies."""
+
+    feature_dim = 2
+
+    def features(self, context: torch.Tensor) -> FloatArray:
+        return frozen([2.0 * float(context[0, 0]), 5.0])
+
+
+@pytest.mark.parametrize("strays", [0.0, 1.0])
+def test_the_features_of_an_example_are_of_the_chunk_that_its_row_is_of(strays: float) -> None:
+    policy, config = Telling(trained=Trained()), HeadConfig(every=1, features=True)
+    made = list(stored_chunks(policy, make_sampler({"name": "one_shot"}, policy), FRAMES, config, LEAD, seed=0))
+    stored = Stored(*(np.array([one[i] for one in made]) for i in range(4)))
+    np.testing.assert_allclose(stored.features, np.stack([2 * stored.rows[:, 0, 0], 5 + 0 * stored.frame], 1))
+    training = HeadTraining(policy, FRAMES, stored, config, "telling", seed=0, held=0.1)
+    seen, _, _ = training._batch(training._pairs[:100], strays)
+    np.testing.assert_allclose(seen[:, -2], 2 * seen[:, 2])
+    head = training.head()
+    assert (head.card.policy_features, head.card.seen) == (2, seen.shape[1])
+    assert head.scale[-1] == pytest.approx(0.1 * head.scale[-2])  # a quiet one is not blown up
+
+
+def test_a_base_that_gives_no_features_is_refused_where_they_are_wanted() -> None:
+    with pytest.raises(ConfigError, match=r"policy\.features is true, and the fake policy gives none; use a flow"):
+        policy = Blind(trained=Trained())
+        sampler = make_sampler({"name": "one_shot"}, policy)
+        next(stored_chunks(policy, sampler, FRAMES, HeadConfig(features=True), LEAD, seed=0))
+
+
 class Two(Blind):
     """Is given two observations, and notes them."""
 
@@ -177,7 +207,7 @@ def test_a_base_of_several_observations_is_given_those_of_the_frames_before() ->
     policy = Two(trained=Trained(offsets=2))
     sampler = make_sampler({"name": "one_shot"}, policy)
     made = list(stored_chunks(policy, sampler, FRAMES, HeadConfig(every=1), 0, seed=0))
-    for (t, seen, _), observations in zip(made, policy.given, strict=True):
+    for (t, seen, _, _), observations in zip(made, policy.given, strict=True):
         start = int(FRAMES.bounds[FRAMES.place(t)[0]])
         frames, scenes = [max(t - 1, start), t], [max(max(t - 1, start) - (t - seen), start), seen]
         assert [one.tick for one in observations] == frames
@@ -269,7 +299,7 @@ def test_a_single_demonstration_is_too_few() -> None:
     frames = frames_of(episodes(1), NAMES)
     policy = Blind()
     made = list(stored_chunks(policy, make_sampler({"name": "one_shot"}, policy), frames, HeadConfig(), LEAD, 0))
-    stored = Stored(*(np.array([one[i] for one in made]) for i in range(3)))
+    stored = Stored(*(np.array([one[i] for one in made]) for i in range(4)))
     with pytest.raises(ConfigError, match="1 demonstrations are too few"):
         HeadTraining(policy, frames, stored, HeadConfig(), "blind", seed=0, held=0.1)
 

@@ -11,6 +11,8 @@ from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.frames import Frames
 from rollahead.policies.policy import Trained
 from rollahead.policies.windows import NO_PREFIX, Windows, held_out, statistics
+from rollahead.runtime.roll import for_spec
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
 
 LENGTHS = (3, 1, 5)
 STATS = {"min": np.array([100.0]), "mean": np.array([104.0]), "count": np.array([9])}
@@ -92,6 +94,15 @@ def test_every_place_and_delay_is_drawn_and_no_other_and_each_delay_as_often(off
 
 
 @pytest.mark.parametrize("prefixes", range(4))
+def test_uniform_prefix_lengths_are_each_as_likely_and_an_exponential_one_of_n_by_exp_of_minus_n(prefixes):
+    for how, weights in (("uniform", np.ones(prefixes + 1)), ("exponential", np.exp(-np.arange(prefixes + 1.0)))):
+        windows = Windows(frames_of(), 4, trained=Trained(prefixes=prefixes, prefix_lengths=how))
+        drawn = windows.draw(np.random.default_rng(0), 20_000)["prefix"].numpy()
+        found = np.bincount(drawn, minlength=prefixes + 1) / len(drawn)
+        assert found == pytest.approx(weights / weights.sum(), abs=0.02)
+
+
+@pytest.mark.parametrize("prefixes", range(4))
 def test_half_of_the_prefixes_are_none_and_the_rest_is_uniform(prefixes):
     windows = Windows(frames_of(), 4, trained=Trained(prefixes=prefixes))
     drawn = windows.draw(np.random.default_rng(0), 20_000)["prefix"].numpy()
@@ -122,6 +133,51 @@ def test_an_example_with_a_prefix_begins_so_early_that_what_is_learned_of_it_sti
     assert (now + prefix >= lead).all() and (now >= delay).all()
     assert {int(frame) for frame in now[prefix == prefixes]} == set(range(lead - prefixes, 12))
     assert now[prefix == 0].min() == lead
+
+
+def arm(*kinds: Kind) -> RobotSpec:
+    """A robot whose action v drives state b."""
+    return RobotSpec(tuple(Dim("v", kind=kind, drives="b") for kind in kinds), (Dim("a"), Dim("b")), rate_hz=50.0)
+
+
+@pytest.mark.parametrize("n_obs", (1, 2))
+@pytest.mark.parametrize("kind", (Kind.POSITION, Kind.ROTATION, Kind.DISCRETE))
+def test_a_told_state_is_what_was_done_the_tick_before_and_what_no_target_drives_is_of_when_the_rest_was_seen(
+    n_obs, kind
+):
+    plain = frames_of((6, 7))
+    frames = replace(plain, executed=-plain.action)
+    trained = Trained(offsets=3, offset_state="told")
+    windows = Windows(frames, 4, n_obs, trained, robot=arm(kind))
+    now, delay = map(np.array, zip(*every_place((6, 7), 3), strict=True))
+    state = windows.at(now, delay, 0 * now)[STATE].numpy().reshape(len(now), n_obs, 2)
+    for (a, b), frame, late, back in zip(
+        state.reshape(-1, 2),
+        np.repeat(now, n_obs),
+        np.repeat(delay, n_obs),
+        [*range(1 - n_obs, 1)] * len(now),
+        strict=True,
+    ):
+        first = 0 if frame < 6 else 6
+        then = max(frame + back, first)
+        assert a == max(frame - late + back, first)
+        assert b == (-(1000 + max(then - 1, first)) if late else -then)
+
+
+def test_the_told_state_is_that_of_the_roller_told_at_run_time():
+    frames = frames_of((9,))
+    frames = replace(frames, executed=-frames.action)
+    windows = Windows(frames, 4, trained=Trained(offsets=3, offset_state="told"), robot=arm(Kind.POSITION))
+    roll = for_spec(arm(Kind.POSITION))
+    for now, delay in every_place((9,), 3):
+        state = windows.at(np.array([now]), np.array([delay]), np.array([0]))[STATE][0].numpy()
+        assert state.tolist() == roll(frames.state[now - delay], frames.done[now - delay : now]).tolist()
+
+
+def test_of_a_data_set_alone_an_action_is_the_target_of_the_state_of_its_name():
+    names = {STATE: ("v", "b"), ENVIRONMENT: ("x",), ACTION: ("v",)}
+    windows = Windows(replace(frames_of((5,)), names=names), 2, trained=Trained(2, offset_state="told"))
+    assert windows.at(np.array([2]), np.array([1]), np.array([0]))[STATE].tolist() == [[1001.0, -1.0]]
 
 
 def test_the_same_generator_draws_the_same_batch():
@@ -197,6 +253,17 @@ def test_without_the_delay_the_statistics_are_the_data_sets():
         ({"n_obs": 0}, "n_obs 0; give n_obs from 1 to 4"),
         ({"n_obs": 5}, "n_obs 5; give n_obs from 1 to 4"),
         ({"trained": Trained(delay_input=True)}, "delay_input is true and offsets 0"),
+        ({"trained": Trained(2, offset_state="tolled")}, "no offset_state 'tolled'; did you mean 'told'"),
+        ({"trained": Trained(0, offset_state="told")}, "has no state .v. for action 'v' .only a, b.*offset_state=rec"),
+        (
+            {"trained": Trained(0, offset_state="told"), "robot": arm(Kind.VELOCITY)},
+            "action 'v' is a velocity, no absolute position; use offset_state=recorded",
+        ),
+        (
+            {"trained": Trained(0, offset_state="told"), "robot": arm(Kind.DELTA)},
+            "action 'v' is a delta, no absolute position; use offset_state=recorded",
+        ),
+        ({"trained": Trained(prefix_lengths="unifrom")}, "no distribution of prefix lengths .*'unifrom'.*uniform"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(given, words):

@@ -103,6 +103,16 @@ def refused(name: str, horizon: int, delay: int, **options: object) -> str | Non
     return None
 
 
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_way_with_late_plans_that_a_strategy_does_not_have_is_refused_with_those_it_has(name: str) -> None:
+    ways = {"vlash": ("moved", "tick"), "tt_rtc": ("discarded", "tick")}.get(name, ("tick",))
+    for way in ("tick", "moved", "discarded"):
+        said = refused(name, 8, 2, s=4, late=way)
+        words = f"there is no way with a late plan of {name} {way!r}; "
+        assert (said or "").startswith(words) == (way not in ways)
+        assert way in ways or (said or "").endswith(f"Known: {', '.join(ways)}")
+
+
 def schedule(name: str, horizon: int, s: int, delay: int) -> str | None:
     """What `check_schedule` says against it."""
     try:

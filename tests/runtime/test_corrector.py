@@ -11,7 +11,7 @@ import pytest
 
 from rollahead.errors import ConfigError, InferenceError
 from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.build import Drive, StrategyConfig, make_executor
+from rollahead.runtime.build import Drive, StrategyConfig, features_taken, make_executor
 from rollahead.runtime.chunk import Chunk
 from rollahead.runtime.corrector import Head, HeadCard, HeadCorrector, features, read_head
 from rollahead.runtime.delay import DelayEstimator
@@ -64,6 +64,37 @@ def test_a_head_sees_the_newest_state_and_scene_its_row_and_the_place_in_the_chu
     assert amended(head, k=12) == ROW.tolist()
     angle = 2 * math.pi * 2 / H
     assert looked[0].tolist() == pytest.approx([2.0, 30.0, 4.0, 0.5, math.sin(angle), math.cos(angle), 2 / H])
+
+
+def test_a_head_that_takes_policy_features_sees_those_of_its_chunk() -> None:
+    card = replace(CARD, policy_features=2)
+    matrix = np.zeros((9, 2))
+    matrix[7], matrix[8] = (1.0, 0.0), (10.0, 0.0)
+    head = Head(card, [(matrix, np.zeros(2))], np.zeros(9), np.ones(9), np.ones(2))
+    chunk = replace(CHUNK, policy_features=frozen([0.5, 0.25]))
+    assert HeadCorrector(head, SPEC, H)(ROW, 12, chunk, SEEN)[2] == 4.0 + 0.5 + 2.5
+
+
+def test_the_executor_hands_a_head_the_features_of_the_chunk_that_is_due(tmp_path: Path) -> None:
+    """Each inference has its own number as its feature, and the head adds it to x."""
+    card = replace(CARD, policy_features=1)
+    matrix = np.zeros((8, 2))
+    matrix[7, 0] = 1.0
+    Head(card, [(matrix, np.zeros(2))], np.zeros(8), np.ones(8), np.ones(2)).save(tmp_path / "head.npz")
+    config = StrategyConfig("naive", s=4, d=2, corrector=str(tmp_path / "head.npz"))
+    planned = ScriptedPlanner(lambda seen, rng: np.zeros((H, 3)))
+
+    class Counting:
+        def infer(self, request: Any, *given: Any) -> Any:
+            return replace(planned.infer(request, *given), policy_features=frozen([float(request.tick)]))
+
+    trace = Trace(SPEC, 40)
+    executor = make_executor(Drive(config, H), LoopbackRobot(SPEC), DelayEstimator(fixed=2), trace)
+    inference = Inference(Counting(), SpeedUp(SPEC, 1), horizon=H, action_dim=3, features=features_taken(config))
+    Lockstep(executor, inference, Fixed(2), lambda: None).run(0, 20)
+    used = trace.ticks[trace.ticks["chunk"] >= 0]
+    assert used["action"][:, 2].tolist() == used["chunk"].tolist()
+    assert len(set(used["chunk"])) > 2
 
 
 def test_one_that_is_not_fresh_sees_the_scene_as_its_chunk_saw_it() -> None:

@@ -76,6 +76,42 @@ def test_a_number_that_is_none_is_refused_wherever_it_is_with_its_row_and_the_ti
         assert "look at the planner's input" in message
 
 
+class Featuring:
+    """A planner whose results have `values` as policy features."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def infer(self, request: Request, *_: Any) -> Result:
+        rows = frozen(np.zeros((6, 2)))
+        return Result(request, rows, 17, frozen([0.0]), 0.0, policy_features=self._values)
+
+
+def featured(values: Any, features: int) -> Result:
+    inference = Inference(Featuring(values), SpeedUp(SPEC, 1), horizon=6, action_dim=2, features=features)
+    return inference(REQUEST, lambda: ASKED)
+
+
+def test_policy_features_are_kept_where_a_corrector_takes_them_and_left_out_where_none_does() -> None:
+    assert featured([1.0, 2.0], 2).policy_features.tolist() == [1.0, 2.0]
+    assert not featured([1.0, 2.0], 2).policy_features.flags.writeable
+    assert featured([1.0, 2.0], 0).policy_features.tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([], r"policy features with shape \(0,\) at the request of tick 17.*give the 2 numbers that the corrector"),
+        ([1.0, 2.0, 3.0], r"policy features with shape \(3,\) at"),
+        ([1.0, np.nan], "policy features with NaN or infinity at"),
+        (None, "policy features"),
+    ],
+)
+def test_policy_features_that_a_corrector_could_not_take_are_refused(values: Any, words: str) -> None:
+    with pytest.raises(InferenceError, match=words):
+        featured(values, 2)
+
+
 @pytest.mark.parametrize("row", range(6))
 def test_a_nan_that_speed_up_would_drop_is_refused_too(row: int) -> None:
     rows = np.zeros((6, 2))

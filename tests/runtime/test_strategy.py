@@ -9,6 +9,7 @@ from rollahead.runtime.chunk import Chunk, Mean, newest
 from rollahead.runtime.messages import Observation, Request, Result, Snapshot
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.runtime.strategy import (
+    Chunked,
     Ensemble,
     Naive,
     Strategy,
@@ -144,6 +145,17 @@ def test_all_others_send_the_newest_chunk(name: str) -> None:
 def test_sync_asks_when_its_chunk_is_used_up_and_the_others_as_they_are_told() -> None:
     assert STRATEGIES["sync"].trigger == Overlap(0)
     assert all(STRATEGIES[name].trigger is TRIGGER for name in STRATEGIES if name != "sync")
+
+
+@pytest.mark.parametrize("discards", [False, True])
+def test_a_chunk_that_outran_the_rows_it_was_given_is_discarded_if_asked_and_one_in_time_never_is(
+    discards: bool,
+) -> None:
+    strategy = Chunked(TRIGGER, discards=discards)
+    for delay, took in product(range(4), range(8)):
+        placed = usable(strategy.place(result(strategy.plan(snapshot(), delay), 8), T_OBS + took))
+        kept = {T_OBS + i: float(i) for i in range(8) if i >= max(delay, took)}
+        assert placed == ({} if discards and took > delay else kept)
 
 
 # ---- late plans that are taken up ---------------------------------------------------------------------------------

@@ -137,6 +137,21 @@ def test_a_result_comes_back_with_the_request_that_the_executor_made() -> None:
     assert inbox.peek() is got
 
 
+@pytest.mark.parametrize("features", [0, 1, 5])
+def test_the_policy_features_of_a_result_come_back_with_it(features: int) -> None:
+    outbox = SharedOutbox(SPEC, H, 1)
+    inbox = SharedInbox(SPEC, H, outbox, features)
+    outbox.put(asked(3))
+    seen = outbox.peek()
+    assert seen is not None
+    assert seen.request is not None
+    values = frozen(np.arange(float(features)) + 0.5)
+    inbox.put(Result(seen.request, frozen(np.zeros((H, 2))), 2, frozen(np.zeros(3)), 1.5, policy_features=values))
+    got = inbox.peek()
+    assert isinstance(got, Result)
+    assert got.policy_features.tolist() == values.tolist()
+
+
 def test_a_failure_comes_back_in_words() -> None:
     _, inbox = boxes()
     assert inbox.peek() is None

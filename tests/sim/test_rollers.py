@@ -49,7 +49,7 @@ def test_a_roller_that_rolls_nothing_gives_the_state_as_measured() -> None:
 def test_an_unknown_roller_is_refused_with_a_near_miss() -> None:
     with pytest.raises(ConfigError, match="there is no roller 'robt'; did you mean 'robot'"):
         make_rollers({"name": "robt"}, REAL)
-    assert set(ROLLERS) == {"robot", "scene", "identified", "still"}
+    assert set(ROLLERS) == {"robot", "scene", "told", "identified", "still"}
 
 
 def test_a_roller_of_another_package_is_found_by_its_entry_point(

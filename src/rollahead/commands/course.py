@@ -37,8 +37,10 @@ class TrainOptions:
     dataset: str | None
     cameras: Sequence[str] | None
     offsets: int
+    offset_state: str
     delay_input: bool
     prefixes: int
+    prefix_lengths: str
     scale: Mapping[str, float] | None
     seed: int
     threads: int
@@ -147,8 +149,9 @@ class Course:
 
     def lesson(self, frames: Frames) -> Lesson:
         """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
+        robot = None if self.task is None else make_task(**self.task).spec
         task, seeds = self.task or {}, self.demonstrated
-        return Lesson(frames, self.policy, self.trained, self.training, task, self.lead, seeds)
+        return Lesson(frames, self.policy, self.trained, self.training, task, self.lead, seeds, robot)
 
     @property
     def lead(self) -> int:
@@ -197,7 +200,13 @@ def course_of(config: DictConfig) -> Course:
         options=chosen,
         task=None if config.get("task") is None else group(config, "task"),
         policy=group(config, "policy"),
-        trained=Trained(chosen.offsets, chosen.delay_input, chosen.prefixes),
+        trained=Trained(
+            offsets=chosen.offsets,
+            delay_input=chosen.delay_input,
+            prefixes=chosen.prefixes,
+            prefix_lengths=chosen.prefix_lengths,
+            offset_state=chosen.offset_state,
+        ),
         training=call(TrainingConfig, group(config, "training"), "training", seed=chosen.seed),
         demonstrations=call(Demonstrations, group(config, "demonstrations"), "demonstrations"),
         watch=call(Watch, group(config, "watch"), "watch"),

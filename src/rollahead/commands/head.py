@@ -23,7 +23,7 @@ from rollahead.errors import ConfigError
 from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.eye import BLOCK, shrunk_frames
 from rollahead.policies.frames import CAMERA, Frames
-from rollahead.policies.residual import HeadConfig, HeadTraining, Stored, stored_chunks
+from rollahead.policies.residual import HeadConfig, HeadTraining, Stored, featured_by, stored_chunks
 from rollahead.policies.samplers import make_sampler
 from rollahead.policies.shipped import find
 from rollahead.runtime.options import call, check_kind
@@ -46,6 +46,13 @@ def main(config: DictConfig) -> None:
     policy = load_policy(find(base))
     if policy.spec.cameras:
         raise ConfigError(f"{base} sees images, and chunks are stored without; give a base without cameras")
+    if policy.trained.offset_state == "told":
+        raise ConfigError(
+            f"{base} was trained with offset_state=told, and chunks are stored from recorded states; give a base "
+            "trained with offset_state=recorded"
+        )
+    if own.features:
+        featured_by(policy)
     course = replace(course_of(config), policy={"horizon": policy.spec.horizon})
     cells = [replace(cell, lag=own.lag) for cell in course.cells(find(base))]
     _check_cameras(course, own.cameras)
@@ -58,7 +65,7 @@ def main(config: DictConfig) -> None:
         made = stored_chunks(policy, sampler, frames, own, course.lead, course.options.seed)
         total = sum(-(-(int(length) - course.lead) // own.every) for length in frames.lengths)
         chunks = list(track(made, "storing chunks", total, console=console()))
-    stored = Stored(*(np.array([one[i] for one in chunks]) for i in range(3)))
+    stored = Stored(*(np.array([one[i] for one in chunks]) for i in range(4)))
     seed = course.options.seed
     training = HeadTraining(policy, frames, stored, own, base, seed=seed, held=HELD, pictures=pictures)
     wanted = course.training

@@ -1,8 +1,8 @@
 """A card says of a checkpoint what LeRobot's own files do not: names, rate, and what it was trained for.
 
 rollahead.json   {"format": 1, "state": ["a", "b"], "environment": ["x", "delay"], "action": ["a", "b"], "rate_hz": 50,
-                  "trained": {"offsets": 12, "delay_input": true, "prefixes": 0}, "task": {...},
-                  "demonstrated": [0, 3000]}
+                  "trained": {"offsets": 12, "delay_input": true, "prefixes": 0, "prefix_lengths": "half",
+                  "offset_state": "recorded"}, "task": {...}, "demonstrated": [0, 3000]}
 """
 
 import json

@@ -22,6 +22,7 @@ from rollahead.policies.recipes import Sizes, make_trainee
 from rollahead.policies.training import Batch, Training, TrainingConfig, seed_torch
 from rollahead.policies.windows import Windows, held_out, statistics
 from rollahead.runtime.seeds import generator
+from rollahead.runtime.spec import RobotSpec
 
 WATCHED = 512  # examples whose error is watched
 WATCHED_SEEN = 64  # with images, which are large
@@ -31,7 +32,7 @@ OURS = ("delay", "prefix")  # keys of a batch that LeRobot's pipelines do not kn
 class Lesson:
     """policy: a `name` and options (`rollahead.policies.recipes`); trained: for what, beside imitation; task: what the
     data is of, for the card; lead: frames at the start of each demonstration that are seen, but not learned from;
-    demonstrated: for the card, see there."""
+    demonstrated: for the card, see there; robot: as of `Windows`."""
 
     def __init__(
         self,
@@ -42,14 +43,15 @@ class Lesson:
         task: Mapping[str, Any],
         lead: int = 0,
         demonstrated: tuple[int, int] | None = None,
+        robot: RobotSpec | None = None,
     ) -> None:
         """Raises: ConfigError, if they do not go together."""
         seed_torch(int(generator("weights", config.seed).integers(2**62)))
         self._trainee = make_trainee(policy, sizes_of(frames, trained))
         learn, keep = held_out(frames)
         rows, n_obs = self._trainee.rows, self._trainee.n_obs
-        self._windows = Windows(frames, rows, n_obs, trained, learn, lead)
-        kept = Windows(frames, rows, n_obs, trained, keep if len(keep) else learn, lead)
+        self._windows = Windows(frames, rows, n_obs, trained, learn, lead, robot)
+        kept = Windows(frames, rows, n_obs, trained, keep if len(keep) else learn, lead, robot)
         self._watched = kept.draw(generator("watched"), WATCHED_SEEN if frames.cameras else WATCHED)
         self._before, self._after = compat.normalising_pipelines(
             self._trainee.policy.config, statistics(frames, trained)

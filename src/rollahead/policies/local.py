@@ -17,14 +17,14 @@ from rollahead.errors import ConfigError, InferenceError
 from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.chunking import Chunking, Plain, make_chunking
 from rollahead.policies.memory import Memory
-from rollahead.policies.policy import Context, Policy
+from rollahead.policies.policy import Context, Featured, Policy
 from rollahead.policies.samplers import Draw, Noise, Sampled, Sampler, make_sampler
 from rollahead.policies.shipped import find
 from rollahead.policies.snap import Snap
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
-from rollahead.runtime.build import VLASH, StrategyConfig
-from rollahead.runtime.messages import Images, Made, Observation, Request, Result, Snapshot
+from rollahead.runtime.build import VLASH, StrategyConfig, features_taken
+from rollahead.runtime.messages import Images, Made, Observation, Request, Result, Snapshot, nothing
 from rollahead.runtime.roll import Rollers, still
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import NameMap, PolicySpec, RobotSpec, map_by_name
@@ -43,8 +43,9 @@ class LocalPlanner:
 
     mapping: how its names are the robot's; cameras: of each of its cameras the robot's; memory: of the last plan, None
     for a policy that has no use for it; chunking: how a chunk goes on from the last one; weak: a weaker policy and its
-    sampler, that `chunking` contrasts with; snap: what sets discrete actions to an end of their range; hurries: whether
-    it takes fewer steps where there is no time for all.
+    sampler, that `chunking` contrasts with; snap: what sets discrete actions to an end of their range; featured:
+    the policy, if its features go with each chunk, for a corrector; hurries: whether it takes fewer steps where there
+    is no time for all.
     """
 
     def __init__(
@@ -59,9 +60,11 @@ class LocalPlanner:
         weak: tuple[Policy, Sampler] | None = None,
         snap: Snap | None = None,
         *,
+        featured: Featured | None = None,
         hurries: bool = False,
     ) -> None:
         self._snap = snap
+        self._featured = featured
         self._hurries = hurries
         self._weak = weak
         self._policies = [policy] if weak is None else [policy, weak[0]]
@@ -90,15 +93,17 @@ class LocalPlanner:
             rows, made = self._checked(request, rows if self._snap is None else self._snap(rows), drawn.made)
             if self._memory is not None and not made & Made.REFUSED:
                 self._memory.keep(request, chunk, rows)
+            features = nothing() if self._featured is None else self._featured.features(contexts[0])
         return Result(
             request=request,
             rows=frozen(self._mapping.rows(rows)),
             state_tick=bound[-1].state_tick,
             anchor=bound[-1].state,
             cost=hurry.saved if drawn.made & Made.CUT else 0.0,
-            calls=drawn.steps * self._chunking.candidates * len(self._policies),
+            calls=drawn.steps * self._chunking.candidates * len(self._policies) + (self._featured is not None),
             steps=drawn.steps,
             made=made,
+            policy_features=features,
         )
 
     def _checked(self, request: Request, rows: FloatArray, made: int) -> tuple[FloatArray, int]:
@@ -179,8 +184,31 @@ def local_planner(
     contrasted = None if weak is None else (weak, make_sampler(sampler, weak))
     snapping = Snap(spec.action, robot) if snap else None
     return LocalPlanner(
-        policy, made, mapping, rollers, cameras, memory, chunking, contrasted, snapping, hurries=hurries
+        policy,
+        made,
+        mapping,
+        rollers,
+        cameras,
+        memory,
+        chunking,
+        contrasted,
+        snapping,
+        featured=_featured(policy, features_taken(strategy)),
+        hurries=hurries,
     )
+
+
+def _featured(policy: Policy, taken: int) -> Featured | None:
+    """`policy`, if a corrector takes as many of its features. Raises: ConfigError, if it gives others, or none."""
+    if not taken:
+        return None
+    given = policy.feature_dim if isinstance(policy, Featured) else 0
+    if not isinstance(policy, Featured) or given != taken:
+        raise ConfigError(
+            f"the corrector takes {taken} features of its base policy, and {policy.name} gives {given}; take the base "
+            "that it was trained on, or train one for this policy with rollahead train policy=a2c2"
+        )
+    return policy
 
 
 def _check_sizes(robot: RobotSpec, cameras: Mapping[str, str], sizes: Mapping[str, tuple[int, int]]) -> None:

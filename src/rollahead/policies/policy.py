@@ -12,7 +12,7 @@ worker's.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -30,12 +30,16 @@ class Trained:
 
     offsets: the state was up to so many ticks ahead of what else is seen (VLASH, arXiv 2512.01031, section 4.2);
     delay_input: the policy is told by how many; prefixes: up to so many first rows were given
-    (training-time RTC, arXiv 2512.05964).
+    (training-time RTC, arXiv 2512.05964); prefix_lengths: how their number was drawn
+    (`rollahead.policies.windows.PREFIX_LENGTHS`); offset_state: what the state was where it was ahead, as `recorded`,
+    or the position targets that the robot was `told` in the tick before (`rollahead.policies.told`).
     """
 
     offsets: int = 0
     delay_input: bool = False
     prefixes: int = 0
+    prefix_lengths: str = "half"
+    offset_state: str = "recorded"
 
 
 class Policy(Protocol):
@@ -90,6 +94,20 @@ class Denoiser(Policy, Protocol):
     def denoise(self, context: Context, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """(B, T, A), what `process` says, for the chunks `x` (B, T, A) at times `t` (B,), or (B, T) where each row may
         have its own. Phase: hot."""
+        ...
+
+
+@runtime_checkable
+class Featured(Policy, Protocol):
+    """A policy that tells what its network made of an observation, for a corrector (A2C2's z)."""
+
+    @property
+    def feature_dim(self) -> int:
+        """Z, how many numbers."""
+        ...
+
+    def features(self, context: Context) -> FloatArray:
+        """(Z,), the same for the same bound `context`. Phase: hot, in the worker."""
         ...
 
 

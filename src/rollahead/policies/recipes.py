@@ -82,7 +82,15 @@ def make_trainee(config: Mapping[str, Any], sizes: Sizes) -> Trainee:
     return trainee
 
 
-def _flow(sizes: Sizes, horizon: int, variant: str, width: int, depth: int, prediction: str) -> Trainee:
+def _flow(
+    sizes: Sizes,
+    horizon: int,
+    variant: str,
+    width: int,
+    depth: int,
+    prediction: str,
+    loss_average: str = "examples",
+) -> Trainee:
     from rollahead.policies.flow.configuration_flow import FlowConfig
     from rollahead.policies.flow.modeling_flow import FlowPolicy
 
@@ -101,6 +109,7 @@ def _flow(sizes: Sizes, horizon: int, variant: str, width: int, depth: int, pred
         depth=depth,
         prediction=prediction,
         prefixes=sizes.trained.prefixes,
+        loss_average=loss_average,
         **COMMON,
     )
     return Trainee(FlowPolicy(config), horizon, 1, _cold_flow)

@@ -1,7 +1,8 @@
 """Training a head that corrects the rows of a policy tick by tick (A2C2, arXiv 2509.23224, section 4; base frozen).
 
     chunks   the base's, made at frames of a data set, from what was seen up to `offsets` frames before, and stored
-    example  row i of a chunk made at frame t, and the state and environment of frame t + i - lag
+    example  row i of a chunk made at frame t, the state and environment of frame t + i - lag, and, if it takes them,
+             the features of the base with which the chunk was made
     target   the action of frame t + i less that row
 
 Chunks of demonstrations are mostly right, and a head that has seen no others believes them. So the rows of a share of
@@ -28,17 +29,18 @@ from rollahead.errors import ConfigError
 from rollahead.policies.eye import arrays_of, make_net
 from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.frames import Frames
-from rollahead.policies.policy import Policy
+from rollahead.policies.policy import Featured, Policy
 from rollahead.policies.samplers import Sampler
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.corrector import Head, HeadCard, features
 from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.messages import Observation
+from rollahead.runtime.messages import Observation, nothing
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import indices_of
 
 REMEDY = "give a data set that has it"
 LEAST = 1e-6  # of a scale
+QUIET = 0.1  # the least scale of a feature of the base, as a share of the largest
 MOST_LAG = GuardConfig().stale_ticks
 BLOCK = 512  # of images that are measured at a time
 Ints = NDArray[np.intp]
@@ -47,13 +49,14 @@ Ints = NDArray[np.intp]
 @dataclass(frozen=True, slots=True)
 class HeadConfig:
     """width, depth: of the hidden layers; every: frames from chunk to chunk; strays: the share of the examples whose
-    row is of another chunk; fresh, lag, cameras, latent, sight: as of `HeadCard`, the last two of no use without
-    cameras."""
+    row is of another chunk, with the features of that chunk; features: whether it takes the base's; fresh, lag,
+    cameras, latent, sight: as of `HeadCard`, the last two of no use without cameras."""
 
     width: int = 256
     depth: int = 3
     every: int = 4
     strays: float = 0.75
+    features: bool = False
     fresh: bool = True
     lag: int = 0
     cameras: Sequence[str] = ()
@@ -74,21 +77,23 @@ class HeadConfig:
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
     """Chunks of a base. frame: (n,), where each was made; seen: (n,), the frame of what it saw of the scene; rows:
-    (n, H, A), in the policy's order of names."""
+    (n, H, A), in the policy's order of names; features: (n, Z) of the base, (n, 0) if they are not taken."""
 
     frame: Ints
     seen: Ints
     rows: FloatArray
+    features: FloatArray
 
 
 def stored_chunks(
     policy: Policy, sampler: Sampler, frames: Frames, config: HeadConfig, lead: int, seed: int
-) -> Iterator[tuple[int, int, FloatArray]]:
-    """Frame, frame seen and rows (H, A) of each chunk of `policy`. lead: frames at the start of each episode at which
-    none is made.
+) -> Iterator[tuple[int, int, FloatArray, FloatArray]]:
+    """Frame, frame seen, rows (H, A) and features (Z,) of each chunk of `policy`. lead: frames at the start of each
+    episode at which none is made.
 
-    Raises: ConfigError, if the data set does not have what the policy sees.
+    Raises: ConfigError, if the data set does not have what the policy sees, or the policy gives no features.
     """
+    featured = featured_by(policy) if config.features else None
     state, environment = (
         indices_of(what, wanted, frames.names.get(feature, ()), "data set", REMEDY)
         for what, wanted, feature in (
@@ -108,7 +113,17 @@ def stored_chunks(
             ]
             context = policy.bind(policy.encode([{}] * policy.spec.n_obs, ""), seen, delay)
             drawn = sampler(policy, context, _noise(policy, rng))
-            yield t, t - delay, policy.rows(drawn.chunks[0])
+            features = nothing() if featured is None else featured.features(context)
+            yield t, t - delay, policy.rows(drawn.chunks[0]), features
+
+
+def featured_by(policy: Policy) -> Featured:
+    """`policy`, which gives features. Raises: ConfigError, if it gives none."""
+    if not isinstance(policy, Featured):
+        raise ConfigError(
+            f"policy.features is true, and {policy.name} gives none; use a flow policy, or set it to false"
+        )
+    return policy
 
 
 def _noise(policy: Policy, rng: np.random.Generator) -> Callable[[], torch.Tensor]:
@@ -143,6 +158,7 @@ class HeadTraining:
             cameras=tuple(config.cameras),
             latent=config.latent if seeing else 0,
             sight=config.sight if seeing else 0,
+            policy_features=stored.features.shape[1],
         )
         self._frames, self._stored = frames, stored
         spec = policy.spec
@@ -161,6 +177,9 @@ class HeadTraining:
         self._strays = config.strays
         seen, residual, _ = self._batch(self._rng.permutation(self._pairs)[:20_000], self._strays)
         self._shift, self._scale = seen.mean(axis=0), np.maximum(seen.std(axis=0), LEAST)
+        if stored.features.shape[1]:  # a unit that hardly ever fires in demonstrations may elsewhere
+            spread = self._scale[self._features]
+            self._scale[self._features] = np.maximum(spread, QUIET * spread.max())
         if seeing:  # what images come to and their age are of the order of 1 already, and the age may never vary
             self._shift[self._sight], self._scale[self._sight] = 0.0, 1.0
         self._gain = np.maximum(residual.std(axis=0), LEAST)
@@ -217,6 +236,12 @@ class HeadTraining:
         self.head().save(path, None if self._eye is None else arrays_of(self._eye))
 
     @property
+    def _features(self) -> slice:
+        """Where in what the head sees the features of its base stand."""
+        start = self._card.seen - self._card.policy_features - (self._card.latent + 1 if self._card.latent else 0)
+        return slice(start, start + self._card.policy_features)
+
+    @property
     def _sight(self) -> slice:
         """Where in the features what is of images stands: Z numbers, and their age."""
         return slice(-self._card.latent - 1, None)
@@ -237,13 +262,15 @@ class HeadTraining:
         now = stored.frame[chunk] + place
         fresh = self._before(now, self._card.lag)
         stray = self._rng.random(len(pairs)) < strays
-        rows = stored.rows[np.where(stray, self._rng.integers(len(stored.rows), size=len(pairs)), chunk), place]
+        source = np.where(stray, self._rng.integers(len(stored.rows), size=len(pairs)), chunk)
+        rows = stored.rows[source, place]
         scene = fresh if self._card.fresh else stored.seen[chunk]
         state = frames.state[fresh][:, self._columns[STATE]].astype(np.float64)
         environment = frames.environment[scene][:, self._columns[ENVIRONMENT]].astype(np.float64)
         images = self._images(now)
         latent = np.zeros((len(pairs), self._card.latent)) if self._card.cameras else None
-        seen = features(state, environment, rows, place, self._card.horizon, latent, now - images)
+        horizon = self._card.horizon
+        seen = features(state, environment, rows, place, horizon, latent, now - images, stored.features[source])
         return seen, frames.action[now][:, self._columns[ACTION]].astype(np.float64) - rows, images
 
     def _images(self, now: Ints) -> Ints:

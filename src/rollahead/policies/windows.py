@@ -4,26 +4,35 @@
     seen   `delay` frames before it: all else that is seen, environment and images, is of then
 
 The delay is drawn anew for each example, uniform over 0 .. offsets, and `now` then uniform over the frames that have as
-many before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2). So is the prefix, how many
-action rows from now on are given: half of the time none, else uniform over 0 .. prefixes (training-time RTC, arXiv
-2512.05964). What is given is what the robot did, not what it should have done: else the state would tell it all, and
+many before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2). With `offset_state` told and
+a delay above 0 the state is not that recorded, but what the robot was told in the tick before; what no target drives is
+as measured when the rest was seen, which is what the roller `told` gives. Drawn anew is also the prefix, how many
+action rows from now on are given, from 0 to `prefixes` (training-time RTC, arXiv 2512.05964), as `prefix_lengths` says:
+
+    half          none in half of the examples, uniform in the others
+    uniform       every number as often (LeRobot's)
+    exponential   n with a weight of exp(-n) (the authors', in simulation)
+
+What is given is what the robot did, not what it should have done: else the state would tell it all, and
 the rows given nothing. So an example with a prefix may begin as many frames before the first that is learned from.
 
 B: batch, T: rows, of which the first n_obs - 1 are before now, as in LeRobot; S, E, A: dimensions.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, unknown_name
 from rollahead.policies.features import ACTION, ENVIRONMENT, IMAGES, STATE
 from rollahead.policies.frames import Floats, Frames, Stats, check_lengths
 from rollahead.policies.pictures import Pictures
 from rollahead.policies.policy import Trained
+from rollahead.policies.told import OFFSET_STATES, told_pairs
+from rollahead.runtime.spec import RobotSpec
 
 NO_PREFIX = 0.5  # of the draws
 Batch = dict[str, torch.Tensor]
@@ -31,7 +40,8 @@ Batch = dict[str, torch.Tensor]
 
 class Windows:
     """rows: T; n_obs: observations per example, one frame apart; trained: what is drawn; episodes: which ones, all of
-    them if not said; lead: frames at the start of each that are seen, but are never now."""
+    them if not said; lead: frames at the start of each that are seen, but are never now; robot: says what drives what,
+    if it is known."""
 
     def __init__(
         self,
@@ -41,12 +51,15 @@ class Windows:
         trained: Trained | None = None,
         episodes: Sequence[int] | NDArray[np.intp] | None = None,
         lead: int = 0,
+        robot: RobotSpec | None = None,
     ) -> None:
-        """Raises: ConfigError, if an episode is too short for the offsets, or the prefixes too long for the rows."""
+        """Raises: ConfigError, if an episode is too short for the offsets, or the prefixes too long for the rows, or
+        what the robot was told is no state of its."""
         self._frames = frames
         self._trained = trained = trained or Trained()
         _check(frames, rows, n_obs, trained, lead)
         self._pictures = Pictures(frames) if frames.cameras else None
+        self._told = told_pairs(frames, robot) if trained.offset_state == "told" else None
         self._history = np.arange(1 - n_obs, 1)
         self._ahead = np.arange(1 - n_obs, 1 - n_obs + rows)
         self._first, self._last = _ends(frames)
@@ -56,7 +69,7 @@ class Windows:
         """A batch of `n` examples: see `at`."""
         delay = rng.integers(self._trained.offsets + 1, size=n)
         now = self._order[(rng.random(n) * self._counts[delay]).astype(np.intp)]
-        prefix = rng.integers(self._trained.prefixes + 1, size=n) * (rng.random(n) >= NO_PREFIX)
+        prefix = PREFIX_LENGTHS[self._trained.prefix_lengths](rng, self._trained.prefixes, n)
         if self._trained.prefixes:
             back = (rng.random(n) * (prefix + 1)).astype(np.intp)
             now = np.maximum(now - back, self._first[now] + delay)
@@ -72,7 +85,7 @@ class Windows:
         seen = now - delay
         wanted = now[:, None] + self._ahead
         rows = self._inside(now, wanted)
-        state = self._frames.state[self._past(now)]
+        state = self._state(now, delay)
         environment = self._frames.environment[self._past(seen)]
         given = self._ahead < prefix[:, None]
         action = np.where(given[..., None], self._frames.done[rows], self._frames.action[rows])
@@ -87,6 +100,16 @@ class Windows:
             return tensors
         return tensors | {IMAGES + name: each for name, each in self._pictures.of(self._past(seen)).items()}
 
+    def _state(self, now: NDArray[np.intp], delay: NDArray[np.int64]) -> Floats:
+        """(B, S), or (B, n_obs, S): the state of `now`, as it was recorded or as the robot was told it."""
+        if self._told is None:
+            return self._frames.state[self._past(now)]
+        action, state = self._told
+        measured, past = self._frames.state[self._past(now - delay)], self._past(now)
+        told = measured.copy()
+        told[..., state] = self._frames.done[np.maximum(past - 1, self._first[past])][..., action]
+        return np.where((delay > 0).reshape(-1, *(1,) * (told.ndim - 1)), told, measured)
+
     def _past(self, newest: NDArray[np.intp]) -> NDArray[np.intp]:
         """(B, n_obs) frames up to `newest`, (B,) if n_obs is 1."""
         if len(self._history) == 1:
@@ -96,6 +119,26 @@ class Windows:
     def _inside(self, now: NDArray[np.intp], wanted: NDArray[np.intp]) -> NDArray[np.intp]:
         """`wanted` (B, .), kept within the episode of `now` (B,)."""
         return np.clip(wanted, self._first[now, None], self._last[now, None])
+
+
+def _half(rng: np.random.Generator, most: int, n: int) -> NDArray[np.int64]:
+    return rng.integers(most + 1, size=n) * (rng.random(n) >= NO_PREFIX)
+
+
+def _uniform(rng: np.random.Generator, most: int, n: int) -> NDArray[np.int64]:
+    return rng.integers(most + 1, size=n)
+
+
+def _exponential(rng: np.random.Generator, most: int, n: int) -> NDArray[np.int64]:
+    weights = np.exp(-np.arange(most + 1.0))
+    return rng.choice(most + 1, size=n, p=weights / weights.sum())
+
+
+PREFIX_LENGTHS: Mapping[str, Callable[[np.random.Generator, int, int], NDArray[np.int64]]] = {
+    "half": _half,
+    "uniform": _uniform,
+    "exponential": _exponential,
+}
 
 
 def held_out(frames: Frames, share: float = 0.05) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -143,6 +186,10 @@ def _check(frames: Frames, rows: int, n_obs: int, trained: Trained, lead: int) -
             f"offsets is {trained.offsets} and prefixes {trained.prefixes}; give offsets of at least 0, and prefixes "
             f"from 0 to {rows - n_obs}, as there are {rows - n_obs + 1} rows from now on"
         )
+    if trained.prefix_lengths not in PREFIX_LENGTHS:
+        raise unknown_name("distribution of prefix lengths", trained.prefix_lengths, PREFIX_LENGTHS)
+    if trained.offset_state not in OFFSET_STATES:
+        raise unknown_name("offset_state", trained.offset_state, OFFSET_STATES)
     if trained.delay_input and not trained.offsets:
         raise ConfigError(
             "delay_input is true and offsets 0, so the delay would always be 0; give delay_input=false, or offsets of "

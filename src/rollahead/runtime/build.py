@@ -1,11 +1,10 @@
 """From configuration to objects: strategies and latency models by name, checked before anything moves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.corrector import Corrector, HeadCard, HeadCorrector, read_head
 from rollahead.runtime.delay import DelayEstimator
 from rollahead.runtime.executor import Executor
@@ -45,8 +44,9 @@ class StrategyConfig:
 
     s: execution horizon, in ticks; d: the delay to plan for, None to estimate it, as the `quantile` of the latencies
     seen; q: policy rows per action (speed-up); trigger: `every` s ticks, `asap`, or `overlap` ticks before the end;
-    decay: of ensembling weights; late: a late plan of `vlash` goes on with the row of the `tick`, or with the one that
-    what was sent instead has `moved` the robot to; options: those of another package's strategy alone.
+    decay: of ensembling weights; late: a late plan goes on with the row of the `tick`; one of `vlash` may go on with
+    the row that what was sent instead has `moved` the robot to, and one of `tt_rtc` may be `discarded`; options: those
+    of another package's strategy alone.
 
     Of `rtc`, and of `vlash` if it is to `pull` as well, mask: how the pull towards the last plan falls off from the
     switch on; end: the row at which it ends, None for H - s; jacobian: of that pull, `full` (as published) or
@@ -120,11 +120,13 @@ STRATEGIES: Mapping[str, Callable[[StrategyConfig, Trigger, RobotSpec], Strategy
     "ensemble": lambda config, trigger, spec: Ensemble(
         trigger, mask(spec.action, Kind.DISCRETE, Kind.ROTATION), config.decay
     ),
-    "vlash": lambda config, trigger, spec: Vlash(trigger, moving=LATE[config.late](spec)),
-    **dict.fromkeys(STEERED, lambda config, trigger, spec: Chunked(trigger)),
+    "vlash": lambda config, trigger, spec: Vlash(
+        trigger, moving=moving_weights(spec) if config.late == "moved" else None
+    ),
+    **dict.fromkeys(STEERED, lambda config, trigger, spec: Chunked(trigger, discards=config.late == "discarded")),
 }
 
-LATE: Mapping[str, Callable[[RobotSpec], FloatArray | None]] = {"tick": lambda spec: None, "moved": moving_weights}
+LATE: Mapping[str, Sequence[str]] = {"vlash": ("tick", "moved"), "tt_rtc": ("tick", "discarded")}  # by strategy
 
 TRIGGERS: Mapping[str, Callable[[StrategyConfig], Trigger]] = {
     "every": lambda config: Every(config.s),
@@ -153,8 +155,8 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
     make = load(GROUP, "strategy", config.name, "add what its package needs", STRATEGIES)
     if config.trigger not in TRIGGERS:
         raise unknown_name("trigger", config.trigger, TRIGGERS)
-    if config.late not in LATE:
-        raise unknown_name("way with a late plan", config.late, LATE)
+    if config.late not in (ways := LATE.get(config.name, ("tick",))):
+        raise unknown_name(f"way with a late plan of {config.name}", config.late, ways)
     techniques = {TECHNIQUES[config.name]} if config.name in TECHNIQUES else set()
     techniques |= {"speed-up"} if config.q > 1 else set()
     techniques |= {"guidance"} if config.pull else set()
@@ -219,6 +221,11 @@ def seeing_head(config: StrategyConfig) -> HeadCard | None:
     """The card of the head that amends each row, if it sees images. Raises: ConfigError, if its file is none."""
     card = None if config.corrector is None else read_head(config.corrector).card
     return card if card is not None and card.cameras else None
+
+
+def features_taken(config: StrategyConfig) -> int:
+    """Z, the policy features that the head takes that amends each row; 0 for none. Raises: as `seeing_head`."""
+    return 0 if config.corrector is None else read_head(config.corrector).card.policy_features
 
 
 def estimator(config: StrategyConfig) -> DelayEstimator:

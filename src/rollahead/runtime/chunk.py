@@ -26,7 +26,7 @@ class Chunk:
     """rows: (H, A), in robot units, read-only. obs_tick: the oldest part of the observation; state_tick: when the
     state was measured that the plan starts from; request: the tick of the request that it answers; accepted: the
     tick at which the executor took it; lost: rows that could have been used, had it come by its start; environment: as
-    it was seen for it."""
+    it was seen for it; policy_features: as of `Result`."""
 
     rows: FloatArray
     origin: int
@@ -38,6 +38,7 @@ class Chunk:
     accepted: int
     lost: int = 0
     environment: FloatArray = field(default_factory=nothing)
+    policy_features: FloatArray = field(default_factory=nothing)
     stop: int = field(init=False)  # the first tick after those covered
 
     def __post_init__(self) -> None:

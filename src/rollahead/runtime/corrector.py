@@ -1,6 +1,7 @@
 """Per-tick correction: a small network sees the newest state and amends the row that is due (A2C2, arXiv 2509.23224).
 
-    a = base row + clip(residual(state, environment, base row, place in the chunk, what images came to, their age))
+    a = base row + clip(residual(state, environment, base row, place in the chunk, policy features,
+                                 what images came to, their age))
 
 It is a multilayer perceptron in NumPy, a few dozen microseconds, so that it runs in every tick of the executor. What is
 planned stays uncorrected; what was sent, and so rolling, has the correction in it. Images come to a few numbers in a
@@ -46,7 +47,8 @@ class HeadCard:
     """What a head is for. action, state, environment: names, in its own order; horizon: H of its base's chunks; fresh:
     whether it sees the environment as it is now, else as its chunk saw it; base: the policy that it was trained on;
     lag: ticks by which what it sees was old when it was trained; cameras: whose images it sees; latent: Z, the numbers
-    that these come to; sight: ticks by which they were older than the rest, at most."""
+    that these come to; sight: ticks by which they were older than the rest, at most; policy_features: Z', the numbers
+    of its base's network that come with each chunk (the paper's z), which mean something with that base alone."""
 
     action: Sequence[str]
     state: Sequence[str]
@@ -58,8 +60,11 @@ class HeadCard:
     cameras: Sequence[str] = ()
     latent: int = 0
     sight: int = 0
+    policy_features: int = 0
 
     def __post_init__(self) -> None:
+        if self.policy_features < 0:
+            raise ConfigError(f"a head takes {self.policy_features} policy features; give 0 or more")
         if bool(self.cameras) != (self.latent > 0) or self.sight < 0:
             raise ConfigError(
                 f"a head of {len(self.cameras)} cameras has latent {self.latent} and sight {self.sight}; give latent "
@@ -69,7 +74,7 @@ class HeadCard:
     @property
     def seen(self) -> int:
         """F, the numbers that a head sees: see `features`."""
-        numbers = len(self.state) + len(self.environment) + len(self.action) + 3
+        numbers = len(self.state) + len(self.environment) + len(self.action) + 3 + self.policy_features
         return numbers + (self.latent + 1 if self.latent else 0)
 
 
@@ -81,14 +86,16 @@ def features(
     horizon: int,
     latent: FloatArray | None = None,
     age: NDArray[Any] | int = 0,
+    policy_features: FloatArray | None = None,
 ) -> FloatArray:
     """(..., S + E + A + 3), what a head sees: where in its chunk a row is stands as an angle, which is the same at both
-    ends, and as a share, which is not. With `latent` (..., Z), Z + 1 more: what images came to, and their `age` in
-    ticks, as a share too."""
+    ends, and as a share, which is not. With `policy_features` (..., Z'), those of the chunk, Z' more. With `latent`
+    (..., Z), Z + 1 more: what images came to, and their `age` in ticks, as a share too."""
     share = np.asarray(place, np.float64)[..., None] / horizon
     angle = 2 * math.pi * share
+    base = [] if policy_features is None else [policy_features]
     sight = [] if latent is None else [latent, np.asarray(age, np.float64)[..., None] / horizon]
-    return np.concatenate([state, environment, row, np.sin(angle), np.cos(angle), share, *sight], axis=-1)
+    return np.concatenate([state, environment, row, np.sin(angle), np.cos(angle), share, *base, *sight], axis=-1)
 
 
 class Head:
@@ -196,7 +203,8 @@ class HeadCorrector:
         own = row[self._action]
         place = k - chunk.origin
         horizon = self._head.card.horizon
-        made = features(seen.state[self._state], environment[self._environment], own, place, horizon, latent, age)
+        state, scene = seen.state[self._state], environment[self._environment]
+        made = features(state, scene, own, place, horizon, latent, age, chunk.policy_features)
         residual = np.clip(self._head.residual(made), -self._most, self._most)
         amended = row.copy()
         amended[self._action] = np.clip(own + residual, self._low, self._high)

@@ -14,7 +14,7 @@ import numpy as np
 
 from rollahead.errors import ControlError, InferenceError, words_of
 from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.messages import Request, Result, Snapshot
+from rollahead.runtime.messages import Request, Result, Snapshot, nothing
 from rollahead.runtime.planner import Planner
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.timer import UNHURRIED, Timer
@@ -23,12 +23,16 @@ MOST = 2**53  # largest whole number in a result: records hold it exactly, also 
 
 
 class Inference:
-    """One planner, for rows of `action_dim` A and chunks of `horizon` H policy rows."""
+    """One planner, for rows of `action_dim` A and chunks of `horizon` H policy rows. features: Z, the policy features
+    that the corrector takes, 0 for none."""
 
-    def __init__(self, planner: Planner, speed_up: SpeedUp, *, horizon: int, action_dim: int) -> None:
+    def __init__(
+        self, planner: Planner, speed_up: SpeedUp, *, horizon: int, action_dim: int, features: int = 0
+    ) -> None:
         self._planner = planner
         self._speed_up = speed_up
         self._shape = (horizon, action_dim)
+        self._features = features
 
     def __call__(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
         """The answer to `request`, with (H // q, A) rows, one per tick. Phase: hot, in the worker.
@@ -61,7 +65,20 @@ class Inference:
             calls=_whole("calls", result.calls, request),
             steps=_whole("steps", result.steps, request),
             made=_whole("made", result.made, request),
+            policy_features=self._taken_features(result, request),
         )
+
+    def _taken_features(self, result: Result, request: Request) -> FloatArray:
+        """(Z,), the policy features of `result` that the corrector takes, checked and read-only."""
+        if not self._features:
+            return nothing()
+        values = _numbers("policy features", result.policy_features, request)
+        if values.shape != (self._features,) or not np.isfinite(values).all():
+            given = "NaN or infinity" if values.shape == (self._features,) else f"shape {values.shape}"
+            raise _refused(
+                f"policy features with {given}", request, f"give the {self._features} numbers that the corrector takes"
+            )
+        return values
 
     def _rows(self, result: Result, request: Request) -> FloatArray:
         """(H, A), the rows of `result`, checked and read-only."""

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from rollahead.errors import ConfigError, RobotError
 from rollahead.runtime.bell import Bell
-from rollahead.runtime.build import Drive, seeing_head
+from rollahead.runtime.build import Drive, features_taken, seeing_head
 from rollahead.runtime.clock import MonotonicClock
 from rollahead.runtime.host import Host, Links
 from rollahead.runtime.interrupts import ENDING
@@ -133,7 +133,7 @@ class ProcessSide:
         card = seeing_head(drive.strategy)
         watched = [camera for camera in spec.cameras if card is not None and camera.name in card.cameras]
         outbox = SharedOutbox(spec, horizon, drive.n_obs, watched)
-        inbox = SharedInbox(spec, horizon, outbox)
+        inbox = SharedInbox(spec, horizon, outbox, features_taken(drive.strategy))
         sights = SharedMailbox(SightCodec(0 if card is None else card.latent))
         orders, trace = SharedMailbox(OrdersCodec()), _trace(spec, trace_s, shared=True)
         self.links = Links(outbox, inbox, Latch(), orders, trace, Bell(), outbox.watched, sights)

@@ -152,7 +152,8 @@ class Result:
     state_tick: when the state was measured that the plan starts from; anchor: (S,), that state, rolled, as the robot
     names it.
     cost: ticks that it took, or would have taken with all steps; calls: network calls made, batch elements counted;
-    steps: of denoising; made: how, beside that.
+    steps: of denoising; made: how, beside that; policy_features: (Z,), what the policy's network made of the
+    observation, for a corrector that takes it; empty else.
     """
 
     request: Request
@@ -163,6 +164,7 @@ class Result:
     calls: int = 1
     steps: int = 1
     made: int = 0
+    policy_features: FloatArray = field(default_factory=nothing)
 
 
 class Made(enum.IntFlag):

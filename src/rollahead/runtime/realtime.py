@@ -31,7 +31,15 @@ from dataclasses import replace
 from multiprocessing import util
 
 from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError, unknown_name
-from rollahead.runtime.build import Drive, estimator, make_corrector, make_delay, make_strategy, seeing_head
+from rollahead.runtime.build import (
+    Drive,
+    estimator,
+    features_taken,
+    make_corrector,
+    make_delay,
+    make_strategy,
+    seeing_head,
+)
 from rollahead.runtime.clock import Clock, Grid, MonotonicClock
 from rollahead.runtime.host import Go
 from rollahead.runtime.inference import Inference
@@ -120,7 +128,13 @@ class Realtime:
         self.start_ns = 0  # when tick 0 is due
         self._undo = ExitStack()
         speed_up = SpeedUp(self.spec, drive.strategy.q)
-        inference = Inference(planner, speed_up, horizon=drive.horizon, action_dim=len(self.spec.action))
+        inference = Inference(
+            planner,
+            speed_up,
+            horizon=drive.horizon,
+            action_dim=len(self.spec.action),
+            features=features_taken(drive.strategy),
+        )
         self._worker = Worker(inference, links.outbox, links.inbox, self._clock, latency, drive.seed)
         make_strategy(drive.strategy, self.spec, drive.horizon, drive.strategy.d or 0)
         RestPose(self.spec, drive.rest_pose)

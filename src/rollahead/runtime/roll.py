@@ -22,6 +22,7 @@ from rollahead.runtime.rotation import matrix_from_rotvec, rotvec_from_matrix, s
 from rollahead.runtime.spec import Kind, RobotSpec, is_turn, names_of
 
 Indices = NDArray[np.intp]
+ABSOLUTE = (Kind.POSITION, Kind.DISCRETE, Kind.ROTATION)  # kinds of actions that say what the state is to be
 
 
 class StateRoller(Protocol):
@@ -266,7 +267,7 @@ def for_spec(spec: RobotSpec, without: Container[str] = ()) -> StateRoller:
         return np.array([j for j, _ in chosen], np.intp), np.array([i for _, i in chosen], np.intp)
 
     build: Sequence[tuple[tuple[Kind, ...], Callable[[Indices, Indices], StateRoller]]] = (
-        ((Kind.POSITION, Kind.DISCRETE, Kind.ROTATION), Absolute),
+        (ABSOLUTE, Absolute),
         (
             (Kind.DELTA,),
             lambda a, s: Delta(a, s, np.array([is_turn(spec.state[i]) for i in s], np.bool_)),

@@ -63,6 +63,7 @@ def address(result: Result, k: int, *, rows: int | None = None) -> Chunk | None:
         accepted=k,
         lost=max(k - start, 0),
         environment=request.asked.observation.environment,
+        policy_features=result.policy_features,
     )
     return chunk if chunk.start < chunk.stop else None
 
@@ -156,10 +157,14 @@ class Vlash:
 class Chunked:
     """Real-time chunking (RTC, arXiv 2506.07339, section 3): rows count from the observation, the first d of them run
     from the last plan, and the new one, made to go on from these, takes over at t_obs + d, be it there early or not.
-    How it is made to is the planner's affair: by guidance (rtc), a prefix (tt_rtc), or choice (bid)."""
+    How it is made to is the planner's affair: by guidance (rtc), a prefix (tt_rtc), or choice (bid).
+
+    discards: whether a plan that arrives after t_obs + d is left out, because more rows of the last plan have run than
+    the new plan was conditioned on (LeRobot's rule for training-time RTC)."""
 
     trigger: Trigger
     fold: Fold = newest
+    discards: bool = False
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:
         """Phase: hot."""
@@ -167,7 +172,7 @@ class Chunked:
 
     def place(self, result: Result, k: int) -> Chunk | None:
         """Phase: hot."""
-        return address(result, k)
+        return None if self.discards and k > result.request.deadline else address(result, k)
 
 
 def taken_up(result: Result, k: int, moving: FloatArray) -> Result:

@@ -35,7 +35,7 @@ class Outcome(enum.Enum):
 
     PLACED = "placed"
     LATE = "late"  # placed, but its first rows were lost
-    EXPIRED = "expired"  # all of its rows came too late
+    EXPIRED = "expired"  # none of its rows is used: all came too late, or it is discarded as too late
     DROPPED = "dropped"  # of an epoch that is over
     REFUSED = "refused"  # its rows were no numbers
 

@@ -236,6 +236,7 @@ class _AnswerCodec:
     action_dim: int
     state_dim: int
     horizon: int
+    features: int
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -249,6 +250,7 @@ class _AnswerCodec:
             ("anchor", "f8", (self.state_dim,)),
             ("cost", "f8"),
             *((name, "i8") for name in _MADE),
+            ("policy_features", "f8", (self.features,)),
         ])  # fmt: skip
 
     def write(self, slot: NDArray[Any], message: Result | Failure) -> None:
@@ -261,6 +263,7 @@ class _AnswerCodec:
         for name in _MADE:
             slot[name] = getattr(message, name)
         slot["anchor"], slot["cost"] = message.anchor, message.cost
+        slot["policy_features"] = message.policy_features
 
     def read(self, slot: NDArray[Any]) -> tuple[tuple[int, int], Callable[[Request], Result]] | Failure:
         slot.flags.writeable = False
@@ -269,15 +272,16 @@ class _AnswerCodec:
         rows: FloatArray = slot["rows"][: int(slot["n_rows"])]
         cost = float(slot["cost"])
         calls, steps, made = (int(slot[name]) for name in _MADE)
-        fields = (rows, int(slot["state_tick"]), slot["anchor"], cost, calls, steps, made)
+        fields = (rows, int(slot["state_tick"]), slot["anchor"], cost, calls, steps, made, slot["policy_features"])
         return (int(slot["epoch"]), int(slot["tick"])), lambda request: Result(request, *fields)
 
 
 class SharedInbox:
-    """Results from a worker to an executor in another process, who has kept its requests in `outbox`."""
+    """Results from a worker to an executor in another process, who has kept its requests in `outbox`. features: Z, the
+    policy features in each."""
 
-    def __init__(self, spec: RobotSpec, horizon: int, outbox: SharedOutbox) -> None:
-        self._answers = SharedMailbox(_AnswerCodec(len(spec.action), len(spec.state), horizon))
+    def __init__(self, spec: RobotSpec, horizon: int, outbox: SharedOutbox, features: int = 0) -> None:
+        self._answers = SharedMailbox(_AnswerCodec(len(spec.action), len(spec.state), horizon, features))
         self._outbox = outbox
         self._joined: tuple[object, Result | Failure | None] = (None, None)
 

@@ -20,6 +20,7 @@ from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import (
     Drive,
     StrategyConfig,
+    features_taken,
     make_corrector,
     make_delay,
     make_executor,
@@ -114,7 +115,13 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True, pla
     drive = Drive(cell.strategy, planning.horizon, planning.n_obs, seed, guard=cell.guard)
     executor = make_executor(drive, robot, delay, Trace(task.spec, task.max_ticks))
     speed_up = SpeedUp(task.spec, cell.strategy.q)
-    inference = Inference(planning.planner, speed_up, horizon=planning.horizon, action_dim=len(task.spec.action))
+    inference = Inference(
+        planning.planner,
+        speed_up,
+        horizon=planning.horizon,
+        action_dim=len(task.spec.action),
+        features=features_taken(cell.strategy),
+    )
     lockstep = Lockstep(executor, inference, latency, robot.advance, seed=seed)
     robot.connect()
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.build import VLASH, StrategyConfig, seeing_head
+from rollahead.runtime.build import VLASH, StrategyConfig, features_taken, seeing_head
 from rollahead.runtime.lookout import Eye
 from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import Plan, Planner, ScriptedPlanner
@@ -112,6 +112,10 @@ def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
     if brief.strategy.steers:
         what = "strategy.pull=true" if brief.strategy.pull else f"strategy={brief.strategy.name}"
         raise ConfigError(f"{what} steers a policy that denoises; use planner=policy, or strategy=vlash alone")
+    if taken := features_taken(brief.strategy):
+        raise ConfigError(
+            f"the corrector takes {taken} features of its base policy, and this planner is none; use planner=policy"
+        )
     return Planning(ScriptedPlanner(plan, brief.rollers.state, brief.rollers.scene), horizon)
 
 

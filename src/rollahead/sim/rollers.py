@@ -3,6 +3,7 @@
     robot        the task's own model of its robot; for a real robot, what the kinds of its actions call for
     scene        that, and the task's model of what moves on its own; for a real robot, whatever is tracked goes on as
                  fast as it was seen
+    told         what the kinds of a robot's actions call for, in a task too: of position targets the last one
     identified   the lags that `rollahead calibrate` has found
     still        nothing is rolled
 
@@ -74,6 +75,10 @@ def _robot(scene: Scene) -> StateRoller:
     return for_spec(scene.spec) if scene.task is None else scene.task.roller()
 
 
+def _told(scene: Scene) -> StateRoller:
+    return for_spec(scene.spec)
+
+
 def _with_scene(scene: Scene) -> Rollers:
     moving = scene.task.scene_roller() if isinstance(scene.task, MovingScene) else going_on(scene.spec)
     return Rollers(_robot(scene), moving)
@@ -90,6 +95,7 @@ def _still(scene: Scene) -> StateRoller:
 ROLLERS: Mapping[str, Callable[..., Rollers | StateRoller]] = {
     "robot": _robot,
     "scene": _with_scene,
+    "told": _told,
     "identified": _identified,
     "still": _still,
 }

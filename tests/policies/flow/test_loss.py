@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 import torch
 
-from rollahead.policies.flow.loss import TARGETS, flow_loss
+from rollahead.policies.flow.loss import AVERAGES, TARGETS, flow_loss
 from rollahead.policies.process import PREDICTIONS, Flow
 from rollahead.policies.samplers import integrate
 
@@ -49,6 +49,17 @@ def test_each_example_counts_as_one_however_many_rows_it_has() -> None:
     assert float(loss) == pytest.approx((9 + 1) / 2)
 
 
+@pytest.mark.parametrize("prediction, given, padded", list(product(PREDICTIONS, range(T), range(T))))
+def test_the_mean_over_rows_counts_each_row_of_the_batch_that_is_learned_from_once(
+    prediction: str, given: int, padded: int
+) -> None:
+    wrong = torch.rand(B, T, generator=torch.Generator().manual_seed(2))
+    counted = ~rows(given) & ~rows(padded).flip(1)
+    net = Off(prediction, wrong)
+    loss = flow_loss(net, prediction, X0, CONDITION, NOISE, TIMES, rows(given), counted, "rows")
+    torch.testing.assert_close(loss, wrong[counted].square().mean())
+
+
 @pytest.mark.parametrize("prediction, given", list(product(PREDICTIONS, range(T + 1))))
 def test_a_given_row_enters_clean_at_time_0_and_the_others_mixed_at_the_examples_time(
     prediction: str, given: int
@@ -64,8 +75,9 @@ def test_a_given_row_enters_clean_at_time_0_and_the_others_mixed_at_the_examples
 
 
 def test_an_example_without_a_row_to_learn_from_has_no_loss() -> None:
-    loss = flow_loss(Off("sample", torch.ones(B, T)), "sample", X0, CONDITION, NOISE, TIMES, ALL, ~ALL)
-    assert float(loss) == 0
+    for average in AVERAGES:
+        loss = flow_loss(Off("sample", torch.ones(B, T)), "sample", X0, CONDITION, NOISE, TIMES, ALL, ~ALL, average)
+        assert float(loss) == 0
 
 
 @pytest.mark.parametrize("prediction, steps", list(product(PREDICTIONS, range(1, 8))))

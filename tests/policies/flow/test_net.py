@@ -33,6 +33,26 @@ def test_a_net_makes_a_chunk_for_each_example_and_of_no_other(variant: str, batc
         torch.testing.assert_close(alone, made[i : i + 1], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("variant, prediction", list(product(NETS, PREDICTIONS)))
+def test_features_are_those_from_which_a_chunk_of_hidden_noise_is_made_and_depend_on_the_condition(
+    variant: str, prediction: str
+) -> None:
+    net, (_, _, condition) = net_of(variant, prediction), given(4)
+    hidden: list[torch.Tensor] = []
+    last = net.layers[-1] if variant == "mlp" else net.out
+    last.register_forward_hook(lambda layer, inputs, made: hidden.append(inputs[0]))
+    net(torch.zeros(4, T, A), torch.ones(4, T), condition)
+    made = net.features(condition)
+    assert made.shape == (4, SMALL["width"])
+    if variant == "mlp":
+        torch.testing.assert_close(made, hidden[0])
+    other = condition.clone()
+    other[0] += 1.0
+    apart = (net.features(other) - made).abs().amax(1)
+    assert apart[0] > 1e-3
+    assert (apart[1:] < 1e-6).all()
+
+
 @pytest.mark.parametrize("variant, prediction, row", list(product(NETS, PREDICTIONS, range(T))))
 def test_each_row_has_its_own_time(variant: str, prediction: str, row: int) -> None:
     net, (x, t, condition) = net_of(variant, prediction), given(1)

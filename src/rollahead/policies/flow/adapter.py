@@ -9,7 +9,7 @@ import torch
 
 from rollahead.errors import ConfigError
 from rollahead.policies.checkpoint import Checkpoint
-from rollahead.policies.flow.net import NetConfig, make_net
+from rollahead.policies.flow.net import Net, NetConfig, make_net
 from rollahead.policies.observed import Numbers
 from rollahead.policies.policy import Context, Trained
 from rollahead.policies.process import Flow
@@ -29,10 +29,11 @@ class FlowAdapter:
     name = NAME
     warm: tuple[float, ...] | None = None
 
-    def __init__(self, net: torch.nn.Module, made: NetConfig, checkpoint: Checkpoint) -> None:
+    def __init__(self, net: Net, made: NetConfig, checkpoint: Checkpoint) -> None:
         card, norms = checkpoint.card, checkpoint.normalisers()
         self.process = Flow(checkpoint.config["prediction"])
         self.shape = (made.horizon, made.actions)
+        self.feature_dim = made.width
         self.trained: Trained = card.trained
         self.spec = PolicySpec(
             action=card.action,
@@ -57,6 +58,11 @@ class FlowAdapter:
         environment = self._numbers.environment(newest, delay)
         state = self._numbers.state(newest)
         return state if environment is None else torch.cat([state, environment], -1)
+
+    @torch.no_grad()
+    def features(self, context: Context) -> FloatArray:
+        """(W,), what the network makes of the condition alone (`rollahead.policies.flow.net`). Phase: hot."""
+        return frozen(self._net.features(context)[0].double().numpy())
 
     def denoise(self, context: Context, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """As `process` says. t: (B,) or (B, T). Phase: hot."""
@@ -84,6 +90,6 @@ def load(checkpoint: Checkpoint) -> FlowAdapter:
         )
     sizes = {key: config[key] for key in SIZES}
     made = call(NetConfig, {"actions": features.action, "condition": features.state + features.environment, **sizes})
-    net = torch.nn.ModuleDict({"net": make_net(made)})  # as LeRobot's class calls it
-    load_weights(net, checkpoint.folder)
-    return FlowAdapter(net["net"].eval().requires_grad_(False), made, checkpoint)
+    net = make_net(made)
+    load_weights(torch.nn.ModuleDict({"net": net}), checkpoint.folder)  # as LeRobot's class calls it
+    return FlowAdapter(net.eval().requires_grad_(False), made, checkpoint)

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from rollahead.errors import unknown_name
 from rollahead.policies.compat import AdamWConfig, NormalizationMode, PreTrainedConfig
 from rollahead.policies.features import ENVIRONMENT, STATE
+from rollahead.policies.flow.loss import AVERAGES
 from rollahead.policies.flow.net import NetConfig
 
 
@@ -13,7 +15,8 @@ from rollahead.policies.flow.net import NetConfig
 class FlowConfig(PreTrainedConfig):  # type: ignore[misc]  # LeRobot's bases have no types
     """horizon: T, rows that the network makes; n_action_steps: how many of them LeRobot sends before it asks again;
     prediction: `velocity` or `sample`; variant, width, depth: of the network; prefixes: first rows that may be given;
-    num_steps: Euler's, in LeRobot."""
+    num_steps: Euler's, in LeRobot; loss_average: over what the loss is a mean, one of
+    `rollahead.policies.flow.loss.AVERAGES`."""
 
     n_obs_steps: int = 1
     horizon: int = 32
@@ -24,6 +27,7 @@ class FlowConfig(PreTrainedConfig):  # type: ignore[misc]  # LeRobot's bases hav
     depth: int = 3
     prefixes: int = 0
     num_steps: int = 5
+    loss_average: str = "examples"
     normalization_mapping: dict[str, NormalizationMode] = field(
         default_factory=lambda: {
             "STATE": NormalizationMode.MEAN_STD,
@@ -31,6 +35,11 @@ class FlowConfig(PreTrainedConfig):  # type: ignore[misc]  # LeRobot's bases hav
             "ACTION": NormalizationMode.MIN_MAX,
         }
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.loss_average not in AVERAGES:
+            raise unknown_name("loss_average", self.loss_average, AVERAGES)
 
     @property
     def net(self) -> NetConfig:

@@ -48,7 +48,15 @@ class FlowPolicy(PreTrainedPolicy):  # type: ignore[misc]  # LeRobot's bases hav
         t = times(len(x0), x0.device)
         counted = ~(given | padded)
         loss = flow_loss(
-            self.net, self.config.prediction, x0, condition_of(batch), torch.randn_like(x0), t, given, counted
+            self.net,
+            self.config.prediction,
+            x0,
+            condition_of(batch),
+            torch.randn_like(x0),
+            t,
+            given,
+            counted,
+            self.config.loss_average,
         )
         return loss, None
 

@@ -2,6 +2,9 @@
 
     x (B, T, A) at times t (B, T), condition (B, C)  ->  (B, T, A): the velocity e - x0, or the clean chunk x0
 
+`features` (B, W) are what a network makes of the condition alone: the last hidden layer of `Mlp`, the token of the
+condition after the last layer of `Transformer`, where all rows are noise at time 1 and none of it is shown.
+
 Each row has its own time, so that a prefix can be given clean (t = 0) while the rest is noise (training-time RTC,
 arXiv 2512.05964). A network that predicts the clean chunk is shown (1 - t) x: of pure noise nothing, so that its first
 step is learned from what is seen alone, as by regression, and not through noise.
@@ -47,12 +50,20 @@ class NetConfig:
             raise ConfigError(f"width is {self.width}; a transformer needs a multiple of its {HEADS} heads")
 
 
-def make_net(config: NetConfig) -> nn.Module:
+class Net(nn.Module):
+    """A network; see the module."""
+
+    def features(self, condition: torch.Tensor) -> torch.Tensor:
+        """(B, W), what it makes of the condition (B, C) alone."""
+        raise NotImplementedError
+
+
+def make_net(config: NetConfig) -> Net:
     """The network of `config`, with new weights from torch's generator."""
     return NETS[config.variant](config)
 
 
-class Mlp(nn.Module):
+class Mlp(Net):
     """All rows at once through one stack of layers. Which rows are given clean it sees by their times."""
 
     def __init__(self, config: NetConfig) -> None:
@@ -66,17 +77,24 @@ class Mlp(nn.Module):
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         """See the module."""
-        seen = torch.cat([self._shown(x, t).flatten(1), t, embedded(t.amax(1)), condition], -1)
-        made: torch.Tensor = self.layers(seen)
+        made: torch.Tensor = self.layers(self._seen(self._shown(x, t), t, condition))
         return made.view(-1, *self._shape)
 
+    def features(self, condition: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = self.layers[:-1](self._seen(*_nothing_shown(condition, *self._shape), condition))
+        return made
 
-class Transformer(nn.Module):
+    def _seen(self, shown: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        return torch.cat([shown.flatten(1), t, embedded(t.amax(1)), condition], -1)
+
+
+class Transformer(Net):
     """A token per row and one for the condition; the rows see each other both ways."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
         width = config.width
+        self._shape = (config.horizon, config.actions)
         self._shown = SHOWN[config.prediction]
         self.rows = nn.Linear(config.actions, width)
         self.places = nn.Parameter(LEARNED * torch.randn(config.horizon, width))
@@ -90,10 +108,23 @@ class Transformer(nn.Module):
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         """See the module."""
-        known = self.condition(condition)[:, None]
-        tokens = self.rows(self._shown(x, t)) + self.places + self.time(embedded(t)) + known
-        made: torch.Tensor = self.out(self.layers(torch.cat([known, tokens], 1))[:, 1:])
+        made: torch.Tensor = self.out(self._tokens(self._shown(x, t), t, condition)[:, 1:])
         return made
+
+    def features(self, condition: torch.Tensor) -> torch.Tensor:
+        return self._tokens(*_nothing_shown(condition, *self._shape), condition)[:, 0]
+
+    def _tokens(self, shown: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """(B, 1 + T, W), after the last layer: of the condition, and of each row."""
+        known = self.condition(condition)[:, None]
+        tokens = self.rows(shown) + self.places + self.time(embedded(t)) + known
+        made: torch.Tensor = self.layers(torch.cat([known, tokens], 1))
+        return made
+
+
+def _nothing_shown(condition: torch.Tensor, horizon: int, actions: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B, T, A) zeros and (B, T) ones: rows at time 1, without their noise."""
+    return condition.new_zeros(len(condition), horizon, actions), condition.new_ones(len(condition), horizon)
 
 
 SHOWN: Mapping[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
@@ -109,4 +140,4 @@ def embedded(t: torch.Tensor) -> torch.Tensor:
     return torch.cat([angles.sin(), angles.cos()], -1)
 
 
-NETS: Mapping[str, Callable[[NetConfig], nn.Module]] = {"mlp": Mlp, "transformer": Transformer}
+NETS: Mapping[str, Callable[[NetConfig], Net]] = {"mlp": Mlp, "transformer": Transformer}
