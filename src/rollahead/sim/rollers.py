@@ -3,6 +3,7 @@
     robot        the task's own model of its robot; for a real robot, what the kinds of its actions call for
     scene        that, and the task's model of what moves on its own; for a real robot, whatever is tracked goes on as
                  fast as it was seen
+    attached     the robot's, and an object that its gripper holds moves with it
     identified   the lags that `rollahead calibrate` has found
     still        nothing is rolled
 
@@ -10,7 +11,7 @@ Other packages register theirs as entry points in the group `rollahead.rollers`:
 options, and gives a `StateRoller`, or `Rollers`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.attached import Held, attached
 from rollahead.runtime.extensions import load
 from rollahead.runtime.identify import read_lags, roller_of
 from rollahead.runtime.options import call
@@ -79,6 +81,19 @@ def _with_scene(scene: Scene) -> Rollers:
     return Rollers(_robot(scene), moving)
 
 
+def _attached(
+    scene: Scene,
+    object: Sequence[str],
+    tool: Sequence[str],
+    gripper: str,
+    closed: tuple[float, float],
+    within: float,
+    path: str | None = None,
+) -> Rollers:
+    robot = _robot(scene) if path is None else _identified(scene, path)
+    return Rollers(robot, attached(scene.spec, robot, Held(object, tool, gripper, closed, within)))
+
+
 def _identified(scene: Scene, path: str) -> StateRoller:
     return roller_of(scene.spec, read_lags(path, scene.spec))
 
@@ -90,6 +105,7 @@ def _still(scene: Scene) -> StateRoller:
 ROLLERS: Mapping[str, Callable[..., Rollers | StateRoller]] = {
     "robot": _robot,
     "scene": _with_scene,
+    "attached": _attached,
     "identified": _identified,
     "still": _still,
 }
