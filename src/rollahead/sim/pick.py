@@ -23,7 +23,7 @@ from rollahead.runtime.messages import Observation
 from rollahead.runtime.planner import Plan
 from rollahead.runtime.roll import StateRoller
 from rollahead.runtime.seeds import generator
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.sim.approach import approach
 from rollahead.sim.gantry import (
     LONGEST_S,
@@ -32,14 +32,15 @@ from rollahead.sim.gantry import (
     Gantry,
     Model,
     Scene,
-    anywhere,
     action_dims,
+    anywhere,
     state_dims,
 )
 from rollahead.sim.stimulus import LEAD, NEVER, PHASE, draw_tick
 
 Point = tuple[float, float]
 State = tuple[float, float, float, float, float]  # x, y in m, vx, vy in m/s, the jaws' opening in m
+Action = tuple[float, float, float]  # vx, vy in m/s, where the jaws shall be in m
 
 OPEN_M = 0.08  # between the jaws, at most
 WIDTH_M = 0.04  # of the object: jaws closed to this hold it
@@ -245,10 +246,9 @@ class GripperModel:
 
     gantry: Model
 
-    def step(self, state: State, action: Point) -> State:
+    def step(self, state: State, action: Action) -> State:
         """The state a tick later."""
-        *tool, opening = state
-        return (*self.gantry.step(tuple(tool), (action[0], action[1])), jaws(opening, action[2]))
+        return (*self.gantry.step(state[:4], action[:2]), jaws(state[4], action[2]))
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
         """The model as a roller: the state (5,) after `rows` (n, 3)."""
@@ -270,9 +270,9 @@ def holds(state: State, obj: Point) -> bool:
     return opening <= WIDTH_M and math.hypot(obj[0] - x, obj[1] - y) < GRIP_M
 
 
-def decide(state: State, obj: Point, goal: Point) -> tuple[float, float, float]:
+def decide(state: State, obj: Point, goal: Point) -> Action:
     """What the expert sends."""
-    x, y, vx, vy, opening = state
+    x, y, vx, vy, _ = state
     speed = math.hypot(vx, vy)
     off = obj[0] - x, obj[1] - y
     arrived = math.dist(obj, goal) < SURE * RADIUS_M
