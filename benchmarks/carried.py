@@ -38,7 +38,7 @@ ATTACHED: Mapping[str, Any] = {
     "object": ["obj_x", "obj_y"],
     "tool": ["x", "y"],
     "gripper": "gripper",
-    "closed": [0.0, 0.042],
+    "closed": [-0.01, 0.042],
     "within": 0.02,
 }
 WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # strategy and roller

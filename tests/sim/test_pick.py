@@ -34,7 +34,7 @@ ATTACHED = {
     "object": ["obj_x", "obj_y"],
     "tool": ["x", "y"],
     "gripper": "gripper",
-    "closed": [0.0, 0.042],
+    "closed": [-0.01, 0.042],
     "within": 0.02,
 }
 

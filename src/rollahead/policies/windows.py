@@ -4,10 +4,12 @@
     seen   `delay` frames before it: all else that is seen, environment and images, is of then
 
 The delay is drawn anew for each example, uniform over 0 .. offsets, and `now` then uniform over the frames that have as
-many before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2). So is the prefix, how many
-action rows from now on are given: half of the time none, else uniform over 0 .. prefixes (training-time RTC, arXiv
-2512.05964). What is given is what the robot did, not what it should have done: else the state would tell it all, and
-the rows given nothing. So an example with a prefix may begin as many frames before the first that is learned from.
+many before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2). Where the run rolls the
+scene as well, the environment is rolled from `seen` to now, and the policy is told a delay of 0. The prefix is drawn
+too, how many action rows from now on are given: half of the time none, else uniform over 0 .. prefixes (training-time
+RTC, arXiv 2512.05964). What is given is what the robot did, not what it should have done: else the state would tell it
+all, and the rows given nothing. So an example with a prefix may begin as many frames before the first that is learned
+from.
 
 B: batch, T: rows, of which the first n_obs - 1 are before now, as in LeRobot; S, E, A: dimensions.
 """
@@ -31,7 +33,8 @@ Batch = dict[str, torch.Tensor]
 
 class Windows:
     """rows: T; n_obs: observations per example, one frame apart; trained: what is drawn; episodes: which ones, all of
-    them if not said; lead: frames at the start of each that are seen, but are never now."""
+    them if not said; lead: frames at the start of each that are seen, but are never now; rolled: (N, offsets + 1, E),
+    the environment as the run rolls it to now (`rolled_scenes`), if it does."""
 
     def __init__(
         self,
@@ -41,9 +44,11 @@ class Windows:
         trained: Trained | None = None,
         episodes: Sequence[int] | NDArray[np.intp] | None = None,
         lead: int = 0,
+        rolled: Floats | None = None,
     ) -> None:
         """Raises: ConfigError, if an episode is too short for the offsets, or the prefixes too long for the rows."""
         self._frames = frames
+        self._rolled = rolled
         self._trained = trained = trained or Trained()
         _check(frames, rows, n_obs, trained, lead)
         self._pictures = Pictures(frames) if frames.cameras else None
@@ -73,11 +78,12 @@ class Windows:
         wanted = now[:, None] + self._ahead
         rows = self._inside(now, wanted)
         state = self._frames.state[self._past(now)]
-        environment = self._frames.environment[self._past(seen)]
+        environment = self._scene(self._past(seen), delay)
         given = self._ahead < prefix[:, None]
         action = np.where(given[..., None], self._frames.done[rows], self._frames.action[rows])
         if self._trained.delay_input:
-            environment = np.concatenate([environment, _spread(delay, environment)], axis=-1)
+            told = delay if self._rolled is None else np.zeros_like(delay)  # as `LocalPlanner` tells it
+            environment = np.concatenate([environment, _spread(told, environment)], axis=-1)
         batch = {STATE: state, ACTION: action, "action_is_pad": wanted != rows}
         if environment.shape[-1]:
             batch[ENVIRONMENT] = environment
@@ -86,6 +92,13 @@ class Windows:
         if self._pictures is None:
             return tensors
         return tensors | {IMAGES + name: each for name, each in self._pictures.of(self._past(seen)).items()}
+
+    def _scene(self, seen: NDArray[np.intp], delay: NDArray[np.int64]) -> Floats:
+        """(B, E) or (B, n_obs, E), the environment of the frames `seen`, as it is given `delay` (B,) frames later."""
+        if self._rolled is None:
+            return self._frames.environment[seen]
+        ahead = delay.reshape(-1, *(1,) * (seen.ndim - 1))
+        return self._rolled[seen + ahead, ahead]
 
     def _past(self, newest: NDArray[np.intp]) -> NDArray[np.intp]:
         """(B, n_obs) frames up to `newest`, (B,) if n_obs is 1."""

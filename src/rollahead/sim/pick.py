@@ -259,9 +259,9 @@ class GripperModel:
 
 
 def jaws(opening: float, target: float) -> float:
-    """The opening a tick after `opening`, on its way to `target`."""
+    """The opening a tick after `opening`, on its way to `target`, and within what the jaws can do."""
     most = JAW_SPEED / RATE_HZ
-    return opening + min(max(target - opening, -most), most)
+    return min(max(target, opening - most, 0.0), opening + most, OPEN_M)
 
 
 def holds(state: State, obj: Point) -> bool:
