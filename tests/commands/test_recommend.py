@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rollahead.commands.recommend import Bench
 from rollahead.policies.shipped import find
-from rollahead.runtime.build import StrategyConfig, make_latency
+from rollahead.runtime.build import VLASH, StrategyConfig, make_latency
 from rollahead.runtime.forecast import forecast
-from rollahead.runtime.recommend import walked
+from rollahead.runtime.latency import Fixed
+from rollahead.runtime.recommend import Setting, walked
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.sim.evaluation import Cell
 
 from .conftest import Ran, refusal
 
@@ -160,6 +164,31 @@ def test_a_scene_that_moves_on_its_own_is_spoken_of_unless_it_is_rolled_too(
     ran = rollahead("calibrate", "task=belt", f"roller={roller}", "latency=fixed", "episodes=0")
     assert (ran.status, ran.err) == (0, "")
     assert ran.out.count("use roller=scene, or a policy that was trained with offsets") == said
+
+
+@pytest.mark.parametrize(("roller", "said"), [("robot", 1), ("attached", 0)])
+def test_what_a_gripper_may_hold_is_spoken_of_unless_it_is_rolled_too(
+    roller: str, said: int, rollahead: Command
+) -> None:
+    ran = rollahead("calibrate", "task=pick", f"roller={roller}", "latency=fixed", "episodes=0")
+    assert (ran.status, ran.err) == (0, "")
+    assert "use vlash" in ran.out
+    assert ran.out.count("what it holds is seen where it was") == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "likely"),
+    [
+        (Kind.VELOCITY, "right_Gripper.pos", True),
+        (Kind.DELTA, "gripper", True),
+        (Kind.POSITION, "gripper", False),
+        (Kind.VELOCITY, "wrist", False),
+    ],
+)
+def test_a_robot_may_hold_something_if_it_has_a_gripper_and_is_sent_moves(kind: Kind, name: str, likely: bool) -> None:
+    arm, other = Dim("x", kind=kind, drives="x"), Dim(name, kind=Kind.DISCRETE, drives=name)
+    spec = RobotSpec((arm, other), (Dim("x"), Dim(name)), 50.0)
+    assert Bench(Setting(spec, 32, Fixed(8)), None, Cell(task={}, strategy=VLASH, latency={})).carries == likely
 
 
 @pytest.mark.parametrize(("ticks", "said"), [(8, 0), (16, 1)])

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from faulty import Rail, registered
-from rollahead.commands.course import HELD
+from rollahead.commands.course import HELD, course_of
+from rollahead.policies import compat
 from rollahead.policies.card import read_card
 from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.dataset import read_dataset, write_dataset
@@ -142,6 +143,23 @@ def test_demonstrations_that_begin_anywhere_are_no_episodes_and_leave_no_seeds(r
     assert card is not None and card.demonstrated is None
 
 
+def test_a_policy_is_trained_and_played_with_the_roller_that_it_will_run_with(rollahead: Command) -> None:
+    pick = ("task=pick", *SMALL, "evaluation.delays=[2]", "demonstrations.wander=2")
+    for roller in ("robot", "attached"):
+        assert rollahead("train", *pick, f"roller={roller}", f"name={roller}").status == 0
+        (cell,) = json.loads(Path("runs", roller, "summary.json").read_text())["cells"]
+        assert cell["roller"]["name"] == roller
+    assert weights("robot") != weights("attached")
+
+
+def test_a_training_that_was_begun_before_rollers_were_told_goes_on(rollahead: Command) -> None:
+    assert rollahead("train", *SMALL).status == 0
+    config = OmegaConf.load("runs/mine/config.yaml")
+    assert isinstance(config, DictConfig)
+    del config["roller"]
+    assert course_of(config).roller == {"name": "robot"}
+
+
 def test_the_log_has_a_line_per_look_with_the_time_left_and_no_more(rollahead: Command) -> None:
     ran = rollahead("train", *SMALL, "training.steps=40", "watch.every=20")
     lines = [line for line in ran.out.splitlines() if line.strip()]
@@ -242,6 +260,7 @@ REFUSED = {
     "prefixes of another policy": ([*OTHERS["act"], "prefixes=2"], "policy=act cannot be trained with prefixes"),
     "a sampler": (["sampler=ddim"], "sampler=ddim needs a policy that denoises by diffusion"),
     "a task": (["task=mloe"], "no task 'mloe'; did you mean 'mole'"),
+    "a roller of another task": (["roller=attached"], "there is no environment dimension 'obj_x'; "),
     "cameras of nothing": (["cameras=[top]"], "cameras is of no use without dataset=...; leave it out"),
     "names of nothing": (["rename={a: b}"], "rename is of no use without dataset=...; leave it out"),
 }
@@ -250,6 +269,7 @@ OF_DATA = {
     "demonstrations": (["dataset=DATA/scene", "demonstrations.count=9"], "demonstrations.count is of no use with"),
     "an evaluation": (["dataset=DATA/scene", "evaluation.episodes=9"], "evaluation.episodes is of no use without task"),
     "a sampler": (["dataset=DATA/scene", "sampler=euler"], "sampler is of no use without task"),
+    "a roller": (["dataset=DATA/scene", "roller=scene"], "roller is of no use without task"),
     "play": (["dataset=DATA/scene", "watch.episodes=9"], "watch.episodes is of no use without task"),
     "a camera": (["dataset=DATA/filmed", "cameras=[top]"], "no camera in data set"),
     "a camera without a list": (["dataset=DATA/filmed", "cameras=top"], "cameras is 'top'; give a list"),

@@ -1,18 +1,24 @@
-"""The task that docs/tasks.md prints is whole, passes all trials, and does at a delay what the page says."""
+"""The task that docs/tasks.md prints is whole, passes all trials, and does at a delay what the page says; its scene roller
+rolls."""
 
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
+from rollahead.runtime.arrays import frozen
 from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.sim.evaluation import Cell, evaluate, summarise
+from rollahead.sim.rollers import Scene
 from rollahead.sim.task_trials import TRIALS, try_task
 
 from .pages import DOCS, blocks
 
 MOST_LINES = 60
+CART = RobotSpec((Dim("step", kind=Kind.DELTA, drives="x"),), (Dim("x"),), 50.0, (Dim("box_x"),))
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +61,20 @@ def test_the_block_is_pushed_to_its_goal_where_it_is_rolled_too_and_else_not(pus
 def test_the_page_names_every_trial() -> None:
     named = [line.split("|")[1].strip() for line in (DOCS / "tasks.md").read_text().splitlines() if "|" in line]
     assert [name for name in named if name in TRIALS] == list(TRIALS)
+
+
+@pytest.mark.parametrize(
+    ("box", "steps", "after"),
+    [(0.2, [0.05, 0.05], 0.2), (0.2, [0.1, 0.1, 0.1], 0.35), (0.06, [0.1, -0.1], 0.15), (0.2, [], 0.2)],
+)
+def test_the_box_stays_until_the_cart_has_come_to_it_and_then_is_pushed(
+    box: float, steps: list[float], after: float
+) -> None:
+    (source,) = (block.text for block in blocks(DOCS / "tasks.md") if "def pushed" in block.text)
+    names: dict[str, Any] = {}
+    exec(source, names)
+    rollers = names["make"](Scene(CART), reach_m=0.05)
+    seen = frozen([box])
+    rolled = rollers.scene(seen, frozen([0.0]), np.array(steps).reshape(-1, 1))
+    assert rolled.tolist() == pytest.approx([after])
+    assert rolled is not seen

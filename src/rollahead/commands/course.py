@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import DictConfig
@@ -18,11 +19,14 @@ from rollahead.policies.policy import Trained
 from rollahead.policies.training import TrainingConfig
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.options import call
+from rollahead.runtime.roll import SceneRoller
 from rollahead.sim.demonstrations import record
 from rollahead.sim.evaluation import Cell, check
+from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.task import Teachable, make_task
 
-GROUPS = ("task", "policy", "demonstrations", "training", "watch", "evaluation", "sampler", "rename")
+GROUPS = ("task", "policy", "demonstrations", "training", "watch", "evaluation", "sampler", "roller", "rename")
+ROBOT = MappingProxyType({"name": "robot"})
 SHORT = 8  # the execution horizon of an evaluation, where the delay is not longer
 FEW = 2  # demonstrations of a rehearsal
 FOREIGN = (RuntimeError, ValueError, LookupError, TypeError, AttributeError)  # what torch and LeRobot raise
@@ -95,7 +99,8 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """task: None where there is none to record or to play; rename: names in the data set to those of the robot."""
+    """task: None where there is none to record or to play; rename: names in the data set to those of the robot; roller:
+    that of the run, which the task is played with."""
 
     options: TrainOptions
     task: Mapping[str, Any] | None
@@ -107,6 +112,7 @@ class Course:
     evaluation: Evaluation
     sampler: Mapping[str, Any]
     rename: Mapping[str, str]
+    roller: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         if self.task is None and self.options.dataset is None:
@@ -151,7 +157,15 @@ class Course:
         """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
         robot = None if self.task is None else make_task(**self.task).spec
         task, seeds = self.task or {}, self.demonstrated
-        return Lesson(frames, self.policy, self.trained, self.training, task, self.lead, seeds, robot)
+        return Lesson(frames, self.policy, self.trained, self.training, task, self.lead, seeds, robot, self._scene)
+
+    @property
+    def _scene(self) -> SceneRoller | None:
+        """What rolls the scene in the run, if something does."""
+        if self.task is None:
+            return None
+        task = make_task(**self.task)
+        return make_rollers(self.roller, Scene(task.spec, task)).scene
 
     @property
     def lead(self) -> int:
@@ -179,6 +193,7 @@ class Course:
             strategy=StrategyConfig("vlash", s=max(min(SHORT, rows), delay)),
             latency={"name": "fixed", "ticks": delay},
             planner={"name": "policy", "checkpoint": str(checkpoint)},
+            roller=self.roller,
             sampler=self.sampler,
             episodes=episodes,
             seed=self.options.seed + HELD,
@@ -213,6 +228,7 @@ def course_of(config: DictConfig) -> Course:
         evaluation=call(Evaluation, group(config, "evaluation"), "evaluation"),
         sampler=group(config, "sampler"),
         rename=_names(config.rename),
+        roller=group(config, "roller") if "roller" in config else ROBOT,  # of a run that was begun without
     )
 
 

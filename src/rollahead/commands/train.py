@@ -36,7 +36,7 @@ STATE, LOG = "training.pt", "training.jsonl"
 IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # when which options are of no use
     ("with dataset=...", lambda config: config.dataset is not None, ("demonstrations",)),
     ("without dataset=...", lambda config: config.dataset is None, ("rename", "cameras")),
-    ("without task=...", lambda config: config.get("task") is None, ("evaluation", "watch.episodes")),
+    ("without task=...", lambda config: config.get("task") is None, ("evaluation", "watch.episodes", "roller")),
     ("without task=...", lambda config: config.get("task") is None and not _is_head(config), ("sampler",)),
     ("with policy=a2c2", lambda config: _is_head(config), TRAINED_FOR),
     ("with offsets=0", lambda config: config.offsets == 0, ("offset_state",)),

@@ -19,8 +19,10 @@ from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.frames import Frames
 from rollahead.policies.policy import Trained
 from rollahead.policies.recipes import Sizes, make_trainee
+from rollahead.policies.rolled_scene import rolled_scenes
 from rollahead.policies.training import Batch, Training, TrainingConfig, seed_torch
 from rollahead.policies.windows import Windows, held_out, statistics
+from rollahead.runtime.roll import SceneRoller
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import RobotSpec
 
@@ -32,7 +34,8 @@ OURS = ("delay", "prefix")  # keys of a batch that LeRobot's pipelines do not kn
 class Lesson:
     """policy: a `name` and options (`rollahead.policies.recipes`); trained: for what, beside imitation; task: what the
     data is of, for the card; lead: frames at the start of each demonstration that are seen, but not learned from;
-    demonstrated: for the card, see there; robot: as of `Windows`."""
+    demonstrated: for the card, see there; robot: as of `Windows`; scene: what rolls the scene in the run, if something
+    does."""
 
     def __init__(
         self,
@@ -44,14 +47,16 @@ class Lesson:
         lead: int = 0,
         demonstrated: tuple[int, int] | None = None,
         robot: RobotSpec | None = None,
+        scene: SceneRoller | None = None,
     ) -> None:
         """Raises: ConfigError, if they do not go together."""
         seed_torch(int(generator("weights", config.seed).integers(2**62)))
         self._trainee = make_trainee(policy, sizes_of(frames, trained))
         learn, keep = held_out(frames)
         rows, n_obs = self._trainee.rows, self._trainee.n_obs
-        self._windows = Windows(frames, rows, n_obs, trained, learn, lead, robot)
-        kept = Windows(frames, rows, n_obs, trained, keep if len(keep) else learn, lead, robot)
+        rolled = rolled_scenes(frames, scene, trained.offsets) if scene is not None and trained.offsets else None
+        self._windows = Windows(frames, rows, n_obs, trained, learn, lead, robot, rolled)
+        kept = Windows(frames, rows, n_obs, trained, keep if len(keep) else learn, lead, robot, rolled)
         self._watched = kept.draw(generator("watched"), WATCHED_SEEN if frames.cameras else WATCHED)
         self._before, self._after = compat.normalising_pipelines(
             self._trainee.policy.config, statistics(frames, trained)
