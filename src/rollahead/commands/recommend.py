@@ -20,7 +20,6 @@ from rollahead.runtime.forecast import Forecast
 from rollahead.runtime.latency import NONE, Fixed, Latency, LatencyModel, Recorded, latency_words
 from rollahead.runtime.recommend import (
     Candidate,
-    Drawn,
     Recommendation,
     Setting,
     following,
@@ -164,7 +163,8 @@ def bench_of(config: DictConfig, chosen: RecommendOptions) -> Bench:
         setting = replace(setting, horizon=_horizon(cell, task))
         seconds = () if "latency" in groups else _timed(cell, task, chosen.inferences)
     latency = _recorded(seconds, spec) if seconds else make_latency(rate_hz=spec.rate_hz, **groups["latency"])
-    return Bench(replace(setting, latency=Drawn(latency)), task, cell, seconds)
+    episode = None if task is None else task.max_ticks
+    return Bench(replace(setting, latency=latency, episode=episode).drawn_once, task, cell, seconds)
 
 
 def _cell(groups: Mapping[str, Mapping[str, Any]], setting: Setting, chosen: RecommendOptions) -> Cell:

@@ -26,15 +26,16 @@ or to average plans that disagree, a schedule does not tell.
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import WARM_UP, StrategyConfig
+from rollahead.runtime.drawn import drawn
 from rollahead.runtime.feasibility import check_schedule
 from rollahead.runtime.forecast import Forecast, forecast
-from rollahead.runtime.latency import Latency, LatencyModel
+from rollahead.runtime.latency import LatencyModel
 from rollahead.runtime.spec import Kind, RobotSpec
 
 MISS = 3.0  # w: a tick by which a chunk is late is as bad as so many ticks of reaction
@@ -54,13 +55,15 @@ HORIZONS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 64, 96)  # val
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What a schedule is wanted for. spec: of the robot; horizon: H, policy rows per chunk; latency: of inferences, in
-    ticks; speed: how many times as fast as the policy's demonstrations the robot shall be; seed: of the latencies."""
+    ticks; speed: how many times as fast as the policy's demonstrations the robot shall be; seed: of the latencies;
+    episode: ticks after which a latency that depends on time begins anew, None for as long as its own schedule."""
 
     spec: RobotSpec
     horizon: int
     latency: LatencyModel
     speed: float = 1.0
     seed: int = 0
+    episode: int | None = None
 
     def __post_init__(self) -> None:
         if not (self.speed >= 1 and float(self.speed).is_integer()):
@@ -78,6 +81,11 @@ class Setting:
                 f"a chunk of {self.horizon} rows lasts {self.ticks} ticks, and schedules of at most {LONGEST} are "
                 f"looked through; give a horizon of at most {LONGEST * self.q}"
             )
+
+    @property
+    def drawn_once(self) -> "Setting":
+        """The same, each of whose latencies is drawn only once."""
+        return replace(self, latency=drawn(self.latency, self.episode))
 
     @property
     def q(self) -> int:
@@ -121,36 +129,22 @@ class Recommendation:
     why: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class Drawn:
-    """`latency`, each of which is drawn but once."""
-
-    latency: LatencyModel
-    known: dict[tuple[int, int], Latency] = field(default_factory=dict)
-
-    def sample(self, seed: int, n: int) -> Latency:
-        """The same as of `latency`."""
-        if (seed, n) not in self.known:
-            self.known[seed, n] = self.latency.sample(seed, n)
-        return self.known[seed, n]
-
-
 def recommend(setting: Setting) -> Recommendation:
     """The schedule to use; it plans a fixed `d`."""
-    drawn = replace(setting, latency=Drawn(setting.latency))
-    ticks = sampled(drawn)
+    setting = setting.drawn_once
+    ticks = sampled(setting)
     if (body := rank(ticks, 0.5)) > LONGEST:
         raise ConfigError(
             f"half of the inferences take {body} ticks or more, and schedules of at most {LONGEST} are looked through; "
             "give a shorter latency, or a lower control rate"
         )
-    found = sorted(_candidates(drawn, ticks), key=lambda one: (one.cost, one.strategy.s))
-    chosen, why = _choose(drawn, found, ticks)
+    found = sorted(_candidates(setting, ticks), key=lambda one: (one.cost, one.strategy.s))
+    chosen, why = _choose(setting, found, ticks)
     return Recommendation(
         chosen=chosen,
         candidates=tuple(found),
-        neighbours=dict(_neighbours(drawn, chosen, found, ticks)),
-        most_q=most_q(drawn, chosen, body),
+        neighbours=dict(_neighbours(setting, chosen, found, ticks)),
+        most_q=most_q(setting, chosen, body),
         why=why,
     )
 
@@ -171,8 +165,13 @@ def most_q(setting: Setting, chosen: Candidate, body: int) -> int:
 
 
 def drawn_ticks(setting: Setting) -> list[int]:
-    """How long inferences take, in ticks, one after the other."""
-    return [setting.latency.sample(setting.seed, n).done for n in range(SAMPLES)]
+    """How long inferences take, in ticks, each begun when the last one is done."""
+    found: list[int] = []
+    tick = 0
+    for n in range(SAMPLES):
+        found.append(setting.latency.sample(setting.seed, n, tick).done)
+        tick += max(found[-1], 1)
+    return found
 
 
 def sampled(setting: Setting) -> list[int]:
