@@ -21,6 +21,7 @@ from rollahead.runtime.recommend import (
     Setting,
     cost,
     following,
+    most_q,
     planned,
     rank,
     recommend,
@@ -239,7 +240,8 @@ def test_the_largest_speed_up_leaves_chunks_that_the_schedule_can_do_with(
     spec: RobotSpec, latency: LatencyModel, speed: float, most: int
 ) -> None:
     advice = recommend(setting(latency, spec, speed=speed))
-    assert advice.most_q == most
+    body = rank(sampled(setting(latency)), 0.5)
+    assert most_q(setting(latency, spec, speed=speed), advice.chosen, body) == most
 
     def underruns(q: int) -> float:
         strategy = advice.chosen.strategy

@@ -120,12 +120,11 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Recommendation:
     """chosen: what to use; candidates: all that were looked at, the best first; neighbours: by name, what else one
-    might think of; most_q: see there; why: in sentences."""
+    might think of; why: in sentences."""
 
     chosen: Candidate
     candidates: tuple[Candidate, ...]
     neighbours: Mapping[str, Candidate]
-    most_q: int
     why: tuple[str, ...]
 
 
@@ -144,7 +143,6 @@ def recommend(setting: Setting) -> Recommendation:
         chosen=chosen,
         candidates=tuple(found),
         neighbours=dict(_neighbours(setting, chosen, found, ticks)),
-        most_q=most_q(setting, chosen, body),
         why=why,
     )
 
@@ -153,10 +151,11 @@ def most_q(setting: Setting, chosen: Candidate, body: int) -> int:
     """The greatest speed-up at which chunks are long enough for the schedule: it can be, and leaves at most 1 % of the
     ticks without an action, or as many as now. body: the ticks that inferences mostly take."""
     strategy, allowed = chosen.strategy, max(MOST_UNDERRUNS, chosen.forecast.underruns)
+    d = expected_delay(strategy, sampled(setting))
 
     def too_fast(q: int) -> bool:
         faster = replace(setting, speed=float(q))
-        if not feasible(strategy.name, faster.ticks, strategy.s, planned(strategy)):
+        if not feasible(strategy.name, faster.ticks, strategy.s, d):
             return True
         return candidate(faster, replace(strategy, q=q), body).forecast.underruns > allowed
 
@@ -188,6 +187,11 @@ def planned(strategy: StrategyConfig) -> int:
     """The delay that is planned, where it is fixed."""
     assert strategy.d is not None
     return strategy.d
+
+
+def expected_delay(strategy: StrategyConfig, ticks: Sequence[int]) -> int:
+    """The delay that is planned; where it is estimated, as it would be from `ticks`, sorted."""
+    return rank(ticks, strategy.quantile) if strategy.d is None else strategy.d
 
 
 def candidate(setting: Setting, strategy: StrategyConfig, body: int) -> Candidate:
