@@ -21,7 +21,7 @@ from rollahead.sim.evaluation import MOST_SEED, Cell, Episode, Stage
 from rollahead.sim.metrics import wilson
 
 FRESH = 1_000_000  # how far the seeds of the screening are from those of the confirmation
-FIRST_SHARE = 4  # the first round has the confirmation's episodes over this
+LAST = 2  # the last round of the screening has so many times the episodes of the confirmation
 FINALISTS = 3  # of the screening that are confirmed
 KNOWN = ("naive", "sync")
 
@@ -110,8 +110,9 @@ def screen(
     """Every schedule that can be played, the best first, those that got no further than an earlier round last."""
     left, out = [Screened(one) for one in schedules], list[Screened]()
     seed = cell.seed + (FRESH if cell.seed < MOST_SEED // 2 else -FRESH)
-    episodes = max(cell.episodes // FIRST_SHARE, 1)
     while left:
+        later = max(len(left) - 1, 1).bit_length() - 1  # rounds after this one
+        episodes = max(LAST * cell.episodes >> later, 1)
         base = replace(cell, seed=seed, episodes=episodes, reactions=False, traces=0)
         cells = playable([replace(base, strategy=one.strategy) for one in left])
         told(f"trying {len(cells)} schedules on {episodes} episodes each")
@@ -121,7 +122,7 @@ def screen(
         left.sort(key=lambda one: one.merit, reverse=True)
         half = (len(left) + 1) // 2 if len(left) > 2 else 0
         left, out = left[:half], left[half:] + out
-        seed, episodes = seed + episodes, 2 * episodes
+        seed += episodes
     return out
 
 
