@@ -16,7 +16,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from faulty import Rail, registered
 from rollahead.commands.course import HELD, course_of
-from rollahead.policies import compat
 from rollahead.policies.card import read_card
 from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.dataset import read_dataset, write_dataset

@@ -1,5 +1,4 @@
-"""The task that docs/tasks.md prints is whole, passes all trials, and does at a delay what the page says; its scene roller
-rolls."""
+"""The task that docs/tasks.md prints is whole, passes all trials, and does at a delay what the page says."""
 
 from collections.abc import Callable
 from types import ModuleType

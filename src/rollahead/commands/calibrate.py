@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rollahead.commands import recommend
+from rollahead.commands import bench, recommend
 from rollahead.commands.app import console, group, options, run_folder
 from rollahead.commands.rig import RAMP_S, SIMULATED, Rig, rig
 from rollahead.commands.view import watching
@@ -62,7 +62,7 @@ def main(config: DictConfig) -> None:
         return warm.main(config, (*(f.name for f in fields(CalibrateOptions)), *recommend.OPTIONS, "warm"))
     if recommend.wanted(config):
         return recommend.main(config)
-    chosen = options(config, CalibrateOptions, (*GROUPS, *recommend.GROUPS, *recommend.OPTIONS, "warm"))
+    chosen = options(config, CalibrateOptions, (*GROUPS, *bench.GROUPS, *recommend.OPTIONS, "warm"))
     _outlast(config)
     with interrupts(), rig(config) as driven:
         spec = driven.spec

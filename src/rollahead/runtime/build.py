@@ -17,7 +17,6 @@ from rollahead.runtime.latency import (
     Fixed,
     LatencyModel,
     Lognormal,
-    Recorded,
     Spikes,
     Uniform,
     with_median,
@@ -31,6 +30,7 @@ from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Kind, RobotSpec, mask
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.strategy import Chunked, Ensemble, Naive, Strategy, Sync, Vlash, moving_weights
+from rollahead.runtime.timed_latency import Scheduled, recorded_at_rate
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.trigger import AsSoonAsPossible, Every, Overlap, Trigger
 
@@ -139,7 +139,8 @@ LATENCIES: Mapping[str, Callable[[float], Callable[..., Distribution]]] = {  # e
     "lognormal": lambda rate_hz: Lognormal,
     "uniform": lambda rate_hz: Uniform,
     "spikes": lambda rate_hz: Spikes,
-    "recorded": Recorded.at_rate,
+    "recorded": recorded_at_rate,
+    "scheduled": Scheduled.at_rate,
 }
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import ConfigError
 from rollahead.runtime.spec import EFFORTS, NO_EFFORT, Camera, Dim, Kind, RobotSpec
 from rollahead.runtime.spec_limits import DEFAULT, Limits, checked
 
