@@ -37,6 +37,7 @@ from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback
 from rollahead.runtime.run_folder import TICKS, RunFolder
 from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, check_same, map_by_name
+from rollahead.runtime.spec_limits import limited
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.steps import StepConfig, StepTest
 from rollahead.runtime.trigger import Every, Overlap
@@ -296,6 +297,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "isolation": (lambda folder: realtime(isolation="proces"), ("'proces'", "'process'")),
     "what cannot be sent": (process_side, ("isolation=thread",)),
     "imported again": (imported_again, ("a second time", 'if __name__ == "__main__":')),
+    "limits of nothing": (lambda folder: limited(ROBOT, {"elbow": {"rate_limit": 1.0}}), ("'elbow'", "shoulder")),
+    "no fields of limits": (lambda folder: limited(ROBOT, {"shoulder": 3}), ("limits.shoulder is 3", "rate_limit")),
+    "no such limit": (lambda folder: limited(ROBOT, {"shoulder": {"low": 1.0}}), ("shoulder 'low'", "rate_limit")),
     "run folder": (lambda folder: RunFolder(folder), ("run folder",)),
     "no table": (lambda folder: read_parquet(folder / TICKS), ("ticks.parquet cannot be read",)),
     "no run folder": (lambda folder: RunFolder.again(folder), ("not the folder of a run", "config.yaml")),

@@ -49,6 +49,17 @@ def test_a_latency_is_answered_with_a_schedule_and_the_command_that_uses_it(roll
     assert {path.name for path in Path("runs/mine").iterdir()} == {"config.yaml", "summary.json"}
 
 
+def test_episodes_of_a_recommendation_keep_the_limits_of_the_robot(rollahead: Command) -> None:
+    given = ("latency=fixed", "episodes=1", "workers=1", "task.mode=absolute")
+    said = refusal(rollahead("calibrate", *given, "robot.limits={vz: {rate_limit: 1}}"), "calibrate")
+    assert "there is no dimension of the robot 'vz'; Known: default, x, y" in said
+    hits = {}
+    for name, limits in (("free", "null"), ("kept", "{default: {rate_limit: 0.5}}")):
+        assert rollahead("calibrate", *given, f"robot.limits={limits}", f"name={name}").status == 0
+        hits[name] = [one["episodes"]["guard_hits"] for one in summary_of(name)["shown"]]
+    assert max(hits["free"]) == 0 < min(hits["kept"])
+
+
 def test_what_was_predicted_stands_beside_what_lockstep_did_with_other_latencies(rollahead: Command) -> None:
     assert rollahead("calibrate", *HEAVY, "name=mine", "episodes=0").status == 0
     summary = summary_of()
