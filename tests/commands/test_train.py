@@ -117,7 +117,9 @@ def test_a_task_leads_to_a_checkpoint_with_its_evaluation_beside_it(rollahead: C
 def test_a_policy_is_trained_and_played_with_the_roller_that_it_will_run_with(rollahead: Command) -> None:
     pick = ("task=pick", *SMALL, "evaluation.delays=[2]", "demonstrations.wander=2")
     for roller in ("robot", "attached"):
-        assert rollahead("train", *pick, f"roller={roller}", f"name={roller}").status == 0
+        ran = rollahead("train", *pick, f"roller={roller}", f"name={roller}")
+        assert (ran.status, ran.err) == (0, "")
+        assert ran.out.count("what it holds is seen where it was") == (roller == "robot")
         (cell,) = json.loads(Path("runs", roller, "summary.json").read_text())["cells"]
         assert cell["roller"]["name"] == roller
     assert weights("robot") != weights("attached")

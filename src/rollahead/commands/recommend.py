@@ -33,7 +33,7 @@ from rollahead.runtime.rehearsal import rehearse
 from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
 from rollahead.runtime.spec import RobotSpec
 from rollahead.sim.evaluation import Cell, Episode, check_all, evaluate_all, planning_of, summarise
-from rollahead.sim.rollers import Scene, make_rollers
+from rollahead.sim.rollers import LEFT_BEHIND, Scene, leaves_behind
 from rollahead.sim.task import MovingScene, Task, make_task
 from rollahead.sim.timing import time_inferences
 
@@ -89,18 +89,6 @@ class Bench:
         """Whether something moves on its own."""
         rates = any(dim.rate_of is not None for dim in self.setting.spec.environment)
         return isinstance(self.task, MovingScene) or rates
-
-    @property
-    def carries(self) -> bool:
-        """Whether the robot probably moves what it deals with: it has a gripper, and actions that say how to go on from
-        where it is."""
-        setting = self.setting
-        return setting.moving and any("gripper" in dim.name.lower() for dim in setting.spec.action)
-
-    @property
-    def rolls_scene(self) -> bool:
-        """Whether what is seen of the scene is rolled too."""
-        return make_rollers(self.cell.roller, Scene(self.setting.spec, self.task)).scene is not None
 
     @property
     def offsets(self) -> int:
@@ -304,11 +292,8 @@ def _words(bench: Bench, advice: Recommendation) -> Iterator[str]:
             "the scene moves on its own, and rolling the robot alone does not move it on: use roller=scene, or a "
             f"policy that was trained with offsets of {planned(strategy)} or more"
         )
-    if bench.carries and strategy.name == "vlash" and not bench.rolls_scene:
-        yield (
-            "the robot has a gripper, and what it holds is seen where it was, behind a robot that is rolled ahead: use "
-            "roller=attached where the object's position is a number of the scene, or compare with strategy=naive"
-        )
+    if strategy.name == "vlash" and leaves_behind(Scene(setting.spec, bench.task), bench.cell.roller):
+        yield LEFT_BEHIND
 
 
 def _following(strategy: StrategyConfig) -> str:

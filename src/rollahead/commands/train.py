@@ -29,6 +29,7 @@ from rollahead.policies.lesson import Lesson
 from rollahead.runtime.interrupts import deferred, interrupts
 from rollahead.runtime.run_folder import CONFIG, SUMMARY, RunFolder, finite, provenance
 from rollahead.sim.evaluation import Episode, evaluate, evaluate_all, summarise
+from rollahead.sim.rollers import LEFT_BEHIND
 
 UNSEEING = ("policy.latent", "policy.sight")
 STATE, LOG = "training.pt", "training.jsonl"
@@ -49,6 +50,8 @@ def main(config: DictConfig) -> None:
     if config.resume is None:
         course = course_of(_chosen(config))
         rehearse(course)
+        if course.leaves_behind:
+            console().print(LEFT_BEHIND, soft_wrap=True)
         folder = run_folder(config)
     else:
         folder = _begun(Path(str(config.resume)))
