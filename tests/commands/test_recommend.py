@@ -11,14 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rollahead.commands.recommend import Bench
 from rollahead.policies.shipped import find
-from rollahead.runtime.build import VLASH, StrategyConfig, make_latency
+from rollahead.runtime.build import StrategyConfig, make_latency
 from rollahead.runtime.forecast import forecast
-from rollahead.runtime.latency import Fixed
-from rollahead.runtime.recommend import Setting, walked
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
-from rollahead.sim.evaluation import Cell
+from rollahead.runtime.recommend import walked
 
 from .conftest import Ran, refusal
 
@@ -185,21 +181,6 @@ def test_what_a_gripper_may_hold_is_spoken_of_unless_it_is_rolled_too(
     assert (ran.status, ran.err) == (0, "")
     assert "use vlash" in ran.out
     assert ran.out.count("what it holds is seen where it was") == said
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "likely"),
-    [
-        (Kind.VELOCITY, "right_Gripper.pos", True),
-        (Kind.DELTA, "gripper", True),
-        (Kind.POSITION, "gripper", False),
-        (Kind.VELOCITY, "wrist", False),
-    ],
-)
-def test_a_robot_may_hold_something_if_it_has_a_gripper_and_is_sent_moves(kind: Kind, name: str, likely: bool) -> None:
-    arm, other = Dim("x", kind=kind, drives="x"), Dim(name, kind=Kind.DISCRETE, drives=name)
-    spec = RobotSpec((arm, other), (Dim("x"), Dim(name)), 50.0)
-    assert Bench(Setting(spec, 32, Fixed(8)), None, Cell(task={}, strategy=VLASH, latency={})).carries == likely
 
 
 @pytest.mark.parametrize(("ticks", "said"), [(8, 0), (16, 1)])

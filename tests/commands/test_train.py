@@ -145,7 +145,9 @@ def test_demonstrations_that_begin_anywhere_are_no_episodes_and_leave_no_seeds(r
 def test_a_policy_is_trained_and_played_with_the_roller_that_it_will_run_with(rollahead: Command) -> None:
     pick = ("task=pick", *SMALL, "evaluation.delays=[2]", "demonstrations.wander=2")
     for roller in ("robot", "attached"):
-        assert rollahead("train", *pick, f"roller={roller}", f"name={roller}").status == 0
+        ran = rollahead("train", *pick, f"roller={roller}", f"name={roller}")
+        assert (ran.status, ran.err) == (0, "")
+        assert ran.out.count("what it holds is seen where it was") == (roller == "robot")
         (cell,) = json.loads(Path("runs", roller, "summary.json").read_text())["cells"]
         assert cell["roller"]["name"] == roller
     assert weights("robot") != weights("attached")

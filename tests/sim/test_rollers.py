@@ -10,7 +10,7 @@ from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.roll import for_spec, still
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
-from rollahead.sim.rollers import GROUP, ROLLERS, Scene, going_on, make_rollers
+from rollahead.sim.rollers import GROUP, ROLLERS, Scene, going_on, leaves_behind, make_rollers
 from rollahead.sim.task import make_task
 
 ACTION = (Dim("a", low=-1.0, high=1.0, drives="a"), Dim("b", kind=Kind.VELOCITY, low=-2.0, high=2.0, drives="b"))
@@ -72,6 +72,27 @@ def test_what_is_held_follows_the_lags_that_were_identified(tmp_path: Path) -> N
     after = rollers.scene(frozen([0.0, 0.0]), state, rows)
     np.testing.assert_allclose(after, rollers.state(state, rows)[:2])
     assert 0 < after[0] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "roller", "left"),
+    [
+        (Kind.VELOCITY, "right_Gripper.pos", "robot", True),
+        (Kind.DELTA, "gripper", "identified", True),
+        (Kind.DELTA, "gripper", "attached", False),
+        (Kind.POSITION, "gripper", "robot", False),
+        (Kind.VELOCITY, "wrist", "robot", False),
+    ],
+)
+def test_what_may_be_held_is_left_behind_if_the_robot_has_a_gripper_is_sent_moves_and_nothing_rolls_the_scene(
+    kind: Kind, name: str, roller: str, left: bool, tmp_path: Path
+) -> None:
+    lags = tmp_path / "calibration.json"
+    lags.write_text(json.dumps({"rate_hz": 50.0, "lags": []}))
+    options = {"identified": {"path": str(lags)}, "attached": {**HELD, "gripper": name}}
+    arm, other = (Dim(axis, kind=kind, drives=axis) for axis in "ab"), Dim(name, kind=Kind.DISCRETE, drives=name)
+    spec = RobotSpec((*arm, other), (*STATE, Dim(name)), 50.0, (Dim("box_a"), Dim("box_b")))
+    assert leaves_behind(Scene(spec), {"name": roller, **options.get(roller, {})}) == left
 
 
 def test_an_option_of_the_attached_roller_that_is_unknown_is_refused_with_a_near_miss() -> None:

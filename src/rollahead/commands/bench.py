@@ -17,7 +17,6 @@ from rollahead.runtime.run_folder import RunFolder
 from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.spec_limits import limited
 from rollahead.sim.evaluation import Cell, planning_of
-from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.task import MovingScene, Task, make_task
 from rollahead.sim.timing import time_inferences
 
@@ -59,18 +58,6 @@ class Bench:
         """Whether something moves on its own."""
         rates = any(dim.rate_of is not None for dim in self.setting.spec.environment)
         return isinstance(self.task, MovingScene) or rates
-
-    @property
-    def carries(self) -> bool:
-        """Whether the robot probably moves what it deals with: it has a gripper, and actions that say how to go on from
-        where it is."""
-        setting = self.setting
-        return setting.moving and any("gripper" in dim.name.lower() for dim in setting.spec.action)
-
-    @property
-    def rolls_scene(self) -> bool:
-        """Whether what is seen of the scene is rolled too."""
-        return make_rollers(self.cell.roller, Scene(self.setting.spec, self.task)).scene is not None
 
     @property
     def offsets(self) -> int:

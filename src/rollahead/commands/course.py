@@ -22,7 +22,7 @@ from rollahead.runtime.options import call
 from rollahead.runtime.roll import SceneRoller
 from rollahead.sim.demonstrations import record
 from rollahead.sim.evaluation import Cell, check
-from rollahead.sim.rollers import Scene, make_rollers
+from rollahead.sim.rollers import Scene, leaves_behind, make_rollers
 from rollahead.sim.task import Teachable, make_task
 
 GROUPS = ("task", "policy", "demonstrations", "training", "watch", "evaluation", "sampler", "roller", "rename")
@@ -160,12 +160,20 @@ class Course:
         return Lesson(frames, self.policy, self.trained, self.training, task, self.lead, seeds, robot, self._scene)
 
     @property
+    def leaves_behind(self) -> bool:
+        """Whether examples with an offset have what the robot holds behind it."""
+        return self.task is not None and self.trained.offsets > 0 and leaves_behind(self._rolled, self.roller)
+
+    @property
     def _scene(self) -> SceneRoller | None:
         """What rolls the scene in the run, if something does."""
-        if self.task is None:
-            return None
+        return None if self.task is None else make_rollers(self.roller, self._rolled).scene
+
+    @property
+    def _rolled(self) -> Scene:
+        assert self.task is not None, "asked by whoever has one"
         task = make_task(**self.task)
-        return make_rollers(self.roller, Scene(task.spec, task)).scene
+        return Scene(task.spec, task)
 
     @property
     def lead(self) -> int:

@@ -31,6 +31,7 @@ from rollahead.runtime.shortlist import shortlist
 from rollahead.sim.advice import KNOWN, Advice, advise
 from rollahead.sim.evaluation import check_all, evaluate_all, summarise
 from rollahead.sim.pool import processes
+from rollahead.sim.rollers import LEFT_BEHIND, Scene, leaves_behind
 
 OPTIONS = ("horizon", "speed", "inferences", "episodes", "workers")  # and these
 STEPS = ("run", "hold_s", "repeats", "share", "amplitude", "max_delay")  # of the step test, which is not made
@@ -160,11 +161,8 @@ def _words(bench: Bench, forecast: Recommendation, advice: Advice | None) -> Ite
             "the scene moves on its own, and rolling the robot alone does not move it on: use roller=scene, or a "
             f"policy that was trained with offsets of {d} or more"
         )
-    if bench.carries and strategy.name == "vlash" and not bench.rolls_scene:
-        yield (
-            "the robot has a gripper, and what it holds is seen where it was, behind a robot that is rolled ahead: use "
-            "roller=attached where the object's position is a number of the scene, or compare with strategy=naive"
-        )
+    if strategy.name == "vlash" and leaves_behind(Scene(setting.spec, bench.task), bench.cell.roller):
+        yield LEFT_BEHIND
 
 
 def _why(bench: Bench, forecast: Recommendation, advice: Advice | None) -> Iterator[str]:

@@ -29,6 +29,7 @@ from rollahead.policies.lesson import Lesson
 from rollahead.runtime.interrupts import deferred, interrupts
 from rollahead.runtime.run_folder import CONFIG, SUMMARY, RunFolder, finite, provenance
 from rollahead.sim.evaluation import Episode, evaluate, evaluate_all, summarise
+from rollahead.sim.rollers import LEFT_BEHIND
 
 TRAINED_FOR = ("offsets", "offset_state", "delay_input", "prefixes", "prefix_lengths", "scale", "watch")
 UNSEEING = ("policy.latent", "policy.sight")
@@ -52,6 +53,8 @@ def main(config: DictConfig) -> None:
     if config.resume is None:
         course = course_of(_chosen(config))
         rehearse(course)
+        if course.leaves_behind:
+            console().print(LEFT_BEHIND, soft_wrap=True)
         folder = run_folder(config)
     else:
         folder = _begun(Path(str(config.resume)))

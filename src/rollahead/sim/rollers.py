@@ -25,10 +25,14 @@ from rollahead.runtime.extensions import load
 from rollahead.runtime.identify import read_lags, roller_of
 from rollahead.runtime.options import call
 from rollahead.runtime.roll import Rollers, SceneRoller, StateRoller, for_spec, still
-from rollahead.runtime.spec import RobotSpec, names_of
+from rollahead.runtime.spec import Kind, RobotSpec, mask, names_of
 from rollahead.sim.task import MovingScene, Task
 
 GROUP = "rollahead.rollers"
+LEFT_BEHIND = (
+    "the robot has a gripper, and what it holds is seen where it was, behind a robot that is rolled ahead: use "
+    "roller=attached where the object's position is a number of the scene, or compare with strategy=naive"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,15 @@ def make_rollers(config: Mapping[str, Any], scene: Scene) -> Rollers:
     make = load(GROUP, "roller", name, "add what its package needs", ROLLERS)
     made: Rollers | StateRoller = call(make, options, "roller", scene=scene)
     return made if isinstance(made, Rollers) else Rollers(made)
+
+
+def leaves_behind(scene: Scene, roller: Mapping[str, Any]) -> bool:
+    """Whether `roller`, a `name` and options, leaves what the robot holds where it was seen: probably, if the robot has
+    a gripper and actions that say how to go on from where it is, and nothing rolls the scene."""
+    action = scene.spec.action
+    moves = bool(mask(action, Kind.VELOCITY, Kind.DELTA).any())
+    grips = any("gripper" in dim.name.lower() for dim in action)
+    return moves and grips and make_rollers(roller, scene).scene is None
 
 
 def going_on(spec: RobotSpec) -> SceneRoller:
