@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.figures import Row, record, row, run_named
+from benchmarks.figures import Row, load, record, row, run_named
 from rollahead.errors import ConfigError
 from rollahead.runtime import recordings
 from rollahead.runtime.build import StrategyConfig, make_latency
@@ -129,6 +129,18 @@ def stretches() -> None:
     HERE.mkdir(exist_ok=True)
     (HERE / "diffusion_busy_first.txt").write_text("".join(lines[: len(lines) // 2]))
     (HERE / "diffusion_busy_second.txt").write_text("".join(lines[len(lines) // 2 :]))
+
+
+def advice_table() -> str:
+    """The rows in Markdown, as docs/calibrate.md has them: success in %, and what the advice loses in points."""
+    found = {figure.name: figure for figure in load() if figure.command.startswith("python -m benchmarks.advice")}
+    lines = ["| latency | forecast alone | advised | best of the grid | loss, points |", "|---|---|---|---|---|"]
+    for name in LATENCIES:
+        success = [f"{found[f'advice_{name}_success_{what}'].value:.1f}" for what in ("forecast", "advised", "best")]
+        loss = found[f"recommended_regret_{name}"]
+        low, high = loss.ci or (0.0, 0.0)
+        lines.append(f"| {name} | {' | '.join(success)} | {loss.value:.2f} ({low:.2f} to {high:.2f}) |")
+    return "\n".join(lines)
 
 
 BENCHMARKS: Mapping[str, Callable[..., None]] = {"regret": regret, "stretches": stretches}
