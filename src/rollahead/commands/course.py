@@ -38,6 +38,7 @@ class TrainOptions:
     cameras: Sequence[str] | None
     offsets: int
     offset_state: str
+    shared_offsets: int
     delay_input: bool
     prefixes: int
     prefix_lengths: str
@@ -150,7 +151,16 @@ class Course:
     def lesson(self, frames: Frames) -> Lesson:
         """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
         robot = None if self.task is None else make_task(**self.task).spec
-        return Lesson(frames, self.policy, self.trained, self.training, self.task or {}, self.lead, robot)
+        return Lesson(
+            frames,
+            self.policy,
+            self.trained,
+            self.training,
+            self.task or {},
+            self.lead,
+            robot,
+            self.options.shared_offsets,
+        )
 
     @property
     def lead(self) -> int:
