@@ -22,7 +22,7 @@ def share_encoding(encoder: nn.Module, examples: int, images: int) -> None:
 
     def first(module: nn.Module, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
         (x,) = given
-        return (x.unflatten(0, (-1, examples, images))[:, 0].flatten(0, 1),)
+        return (x.reshape(-1, examples, images, *x.shape[1:])[:, 0].flatten(0, 1),)
 
     def repeated(module: nn.Module, given: tuple[torch.Tensor], made: Any) -> Any:
         if isinstance(made, Mapping):
@@ -30,7 +30,7 @@ def share_encoding(encoder: nn.Module, examples: int, images: int) -> None:
         return repeat(made)
 
     def repeat(made: torch.Tensor) -> torch.Tensor:
-        return made.unflatten(0, (-1, images)).repeat_interleave(examples, dim=0).flatten(0, 1)
+        return made.reshape(-1, images, *made.shape[1:]).repeat_interleave(examples, dim=0).flatten(0, 1)
 
     encoder.register_forward_pre_hook(first)
     encoder.register_forward_hook(repeated)
