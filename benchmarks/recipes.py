@@ -4,6 +4,7 @@
     python -m benchmarks.recipes late       training-time RTC: a plan that outran its prefix, kept or discarded
     python -m benchmarks.recipes states     offsets: the state as recorded or as told, under both rollers
     python -m benchmarks.recipes a2c2       a correction head as published, and with the features of its base or without
+    python -m benchmarks.recipes shared     offsets that share one encoding of their images: examples per second, error
 
 Policies are trained where they are not there yet (`benchmarks/trained/recipes`), with fewer steps than those that come
 with rollahead, as many for all that are compared, from the same seed. Every cell is played on the same 200 episodes.
@@ -13,14 +14,28 @@ with rollahead, as many for all that are compared, from the same seed. Every cel
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from omegaconf import OmegaConf
+
+import rollahead.configs
 from benchmarks.figures import RESULTS, Row, record, row
+from rollahead.policies.dataset import read_dataset, write_dataset
+from rollahead.policies.frames import Frames
+from rollahead.policies.lesson import Lesson
+from rollahead.policies.policy import Trained
+from rollahead.policies.training import TrainingConfig
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.run_folder import finite, provenance
+from rollahead.runtime.spec import Camera
+from rollahead.sim.demonstrations import record as record_demonstrations
 from rollahead.sim.evaluation import Cell, evaluate_all, summarise
+from rollahead.sim.task import make_task
 
 TOPIC, COMMAND = "claims", "python -m benchmarks.recipes"
 TRAINED = Path(__file__).parent / "trained" / "recipes"
@@ -43,7 +58,8 @@ def trained(name: str, options: Options) -> Path:
     Nothing is watched, and it is evaluated here and not there."""
     folder = TRAINED / name
     if not (folder / "summary.json").exists():
-        unwatched = {"watch.every": 10**9, "watch.episodes": 0, "evaluation.delays": "[0]", "evaluation.episodes": 1}
+        unwatched: Options = {"watch.every": 10**9, "watch.episodes": 0} if options["policy"] != "a2c2" else {}
+        unwatched = {**unwatched, "evaluation.delays": "[0]", "evaluation.episodes": 1}
         given = {"seed": DEMO_SEED, "workers": WORKERS, **unwatched, **options, "name": name, "runs": TRAINED}
         program = [str(Path(sys.executable).with_name("rollahead")), "train"]
         subprocess.run([*program, *(f"{key}={value}" for key, value in given.items())], check=True)
@@ -213,7 +229,6 @@ def states() -> None:
 
 HEADS: Mapping[str, Options] = {  # the paper's examples have rows of their own chunk only, and the features of the base
     "as published": {"policy.features": "true", "policy.strays": 0},
-    "without features": {"policy.features": "false", "policy.strays": 0},
     "with other chunks": {"policy.features": "false"},
     "with other chunks and features": {"policy.features": "true"},
 }
@@ -243,7 +258,76 @@ def a2c2() -> None:
     record(TOPIC, _rows("a2c2", play("a2c2", cells)))
 
 
-FIGURES: Mapping[str, Callable[[], None]] = {"prefixes": prefixes, "late": late, "states": states, "a2c2": a2c2}
+# ---- offsets that share an encoding ---------------------------------------------------------------------------------
+
+FILMED, SIDE = TRAINED / "filmed", 96  # a data set of whack-a-mole seen from above, and the height of its images
+DEMONSTRATIONS, TICKS = 100, 40
+OFFSETS, BATCH = 12, 52
+SECONDS, TIMED = 60.0, 3  # of processor time of a training; steps by which it is told how many these are
+
+
+def shared() -> None:
+    """LeRobot's ACT and Diffusion Policy on images, each offset with its own encoding and all 13 with one, for the
+    same processor time on one core: examples per second, and the error of a cold step on held-out demonstrations."""
+    torch.set_num_threads(1)
+    frames = read_dataset(_filmed())
+    for policy in ("act", "diffusion"):
+        options = options_of(policy)
+        rates = {}
+        for k in (1, OFFSETS + 1):
+            rates[k], error = _trained_for(frames, options, k)
+            command, name = f"{COMMAND} shared", f"shared_{k}_{policy}"
+            rows = [row(f"{name}_examples_per_s", rates[k], "1/s", command=command, seed=SEED)]
+            rows += [row(f"{name}_cold_error", error, "of half the range", command=command, seed=SEED)]
+            record(TOPIC, rows)
+        gain = rates[OFFSETS + 1] / rates[1]
+        record(TOPIC, [row(f"shared_speedup_{policy}", gain, "x", command=f"{COMMAND} shared", seed=SEED)])
+
+
+def options_of(policy: str) -> Options:
+    """The options of `policy` as `rollahead train` has them."""
+    read: Any = OmegaConf.to_container(OmegaConf.load(Path(*rollahead.configs.__path__) / "policy" / f"{policy}.yaml"))
+    return dict(read)
+
+
+def _filmed() -> Path:
+    """The data set, recorded where it is not there yet."""
+    if not FILMED.exists():
+        task, top = {"name": "mole"}, Camera("top", SIDE, SIDE)
+        shown = record_demonstrations(task, DEMONSTRATIONS, TICKS, DEMO_SEED, wander=OFFSETS, cameras=(top,))
+        spec = replace(make_task(**task).spec, cameras=(top,))
+        write_dataset(FILMED, spec, shown, text="mole", fps=spec.rate_hz)
+    return FILMED
+
+
+def _trained_for(frames: Frames, options: Options, k: int) -> tuple[float, float]:
+    """Examples per second, and the error in the end, of a training of `SECONDS` with `k` offsets for an encoding."""
+    tried = _lesson(frames, options, k, TIMED + 1)
+    tried.training.advance()
+    began = time.process_time()
+    for _ in range(TIMED):
+        tried.training.advance()
+    a_step = (time.process_time() - began) / TIMED
+    lesson = _lesson(frames, options, k, max(round(SECONDS / a_step), 1))
+    began = time.process_time()
+    for _ in range(max(round(SECONDS / a_step), 1)):
+        lesson.training.advance()
+    seconds = time.process_time() - began
+    return lesson.training.step * BATCH / seconds, lesson.cold_error()
+
+
+def _lesson(frames: Frames, options: Options, k: int, steps: int) -> Lesson:
+    training = TrainingConfig(steps=steps, batch=BATCH, average=0.98)
+    return Lesson(frames, options, Trained(OFFSETS, True), training, {"name": "mole"}, OFFSETS, shared=k)
+
+
+FIGURES: Mapping[str, Callable[[], None]] = {
+    "prefixes": prefixes,
+    "late": late,
+    "states": states,
+    "a2c2": a2c2,
+    "shared": shared,
+}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -76,10 +76,14 @@ def frames_of_demonstrations(shown: Sequence[Demonstration], names: Mapping[str,
 
 
 def lesson_of(
-    policy: Mapping[str, Any] = FLOW, frames: Frames | None = None, trained: Trained | None = None, **config: Any
+    policy: Mapping[str, Any] = FLOW,
+    frames: Frames | None = None,
+    trained: Trained | None = None,
+    shared: int = 1,
+    **config: Any,
 ) -> Lesson:
     training = TrainingConfig(**{"steps": 4, "batch": 4, **config})
-    return Lesson(frames or random_frames(), policy, trained or Trained(), training, {"name": "none"})
+    return Lesson(frames or random_frames(), policy, trained or Trained(), training, {"name": "none"}, shared=shared)
 
 
 def sizes_of(**changed: Any) -> Sizes:

@@ -278,3 +278,74 @@ def test_offsets_longer_than_an_episode_are_refused_before_the_first_step() -> N
 def test_its_weights_are_those_that_learn() -> None:
     lesson = lesson_of()
     assert lesson.weights == sum(weight.numel() for weight in lesson.training.averaged.parameters())
+
+
+# ---- one encoding for several offsets -------------------------------------------------------------------------------
+
+
+def told_apart(policy: torch.nn.Module, batch: Any) -> tuple[float, dict[str, torch.Tensor]]:
+    """The loss of `batch`, with the same noise each time, and the gradient of each weight."""
+    torch.manual_seed(0)
+    policy.zero_grad()
+    loss, *_ = policy(batch)
+    loss.backward()
+    used = ((name, weight.grad) for name, weight in policy.named_parameters())
+    return float(loss.detach()), {name: gradient.clone() for name, gradient in used if gradient is not None}
+
+
+@pytest.mark.parametrize("name", ["diffusion", "act"])
+@pytest.mark.parametrize("n_obs", [1, 2])
+@pytest.mark.parametrize("shared", [2, 4])
+def test_losses_and_gradients_with_one_encoding_are_those_of_an_encoding_for_each_example(
+    name: str, n_obs: int, shared: int, filmed: Frames
+) -> None:
+    options = {**POLICIES[name], "n_obs": n_obs} if name == "diffusion" else POLICIES[name]
+    lesson = lesson_of(options, filmed, Trained(offsets=3, delay_input=True), shared, batch=8)
+    batch = lesson._draw(np.random.default_rng(0), 8)
+    policy, encoder = lesson._trainee.policy, lesson._trainee.encoder
+    assert encoder is not None
+    for module in policy.modules():
+        if isinstance(module, torch.nn.Dropout | torch.nn.MultiheadAttention):
+            module.p = module.dropout = 0.0
+    encoded: list[int] = []
+    encoder.register_forward_hook(lambda module, given, made: encoded.append(len(given[0])), prepend=True)
+    once, gradients = told_apart(policy, batch)
+    encoder._forward_hooks.clear()
+    encoder._forward_pre_hooks.clear()
+    each, wanted = told_apart(policy, batch)
+    calls = 1 if name == "diffusion" else 2
+    assert encoded == [8 // shared * (2 * n_obs if name == "diffusion" else 1)] * calls
+    assert once == pytest.approx(each, rel=1e-5)
+    assert gradients.keys() == wanted.keys()
+    for weight, gradient in wanted.items():
+        torch.testing.assert_close(gradients[weight], gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_a_policy_trained_with_one_encoding_is_watched_and_saved_as_any_other(filmed: Frames, tmp_path: Path) -> None:
+    lesson = lesson_of(POLICIES["act"], filmed, Trained(offsets=3, delay_input=True), 4, batch=8)
+    lesson.training.advance()
+    assert lesson.cold_error() > 0
+    lesson.save(tmp_path / "checkpoint")
+    assert load_policy(tmp_path / "checkpoint").trained == Trained(offsets=3, delay_input=True)
+
+
+@pytest.mark.parametrize(
+    "shared, batch, words",
+    [
+        (5, 20, "shared_offsets is 5, offsets 3 and training.batch 20; give from 1 to offsets"),
+        (0, 8, "shared_offsets is 0, offsets 3"),
+        (3, 8, "shared_offsets is 3, offsets 3 and training.batch 8; .* a batch that is a multiple"),
+    ],
+)
+def test_more_offsets_than_there_are_or_a_batch_that_they_do_not_divide_are_refused(
+    shared: int, batch: int, words: str, filmed: Frames
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        lesson_of(POLICIES["act"], filmed, Trained(offsets=3), shared, batch=batch)
+
+
+def test_without_images_there_is_no_encoding_to_share() -> None:
+    with pytest.raises(
+        ConfigError, match="shared_offsets is 2, and there are no images whose encoding could be shared"
+    ):
+        lesson_of(trained=Trained(offsets=3), shared=2)

@@ -283,6 +283,30 @@ def test_what_is_drawn_as_now_is_every_frame_after_the_lead_that_has_the_delay_b
     assert drawn == {(now, d) for now, d in every_place(lengths, offsets) if now - starts[now] >= lead}
 
 
+@pytest.mark.parametrize("delays", (1, 2, 4))
+@pytest.mark.parametrize("lead", (0, 3))
+def test_examples_that_share_what_was_seen_have_a_delay_each_and_no_rows_where_it_leads_out(delays, lead):
+    lengths, offsets = (6, 8), 3
+    windows = Windows(frames_of(lengths), 2, trained=Trained(offsets), lead=lead)
+    batch = windows.draw_shared(np.random.default_rng(0), 4000 * delays, delays)
+    seen = (batch[ENVIRONMENT][:, 0] - 100).int().numpy().reshape(-1, delays)
+    now = batch[STATE][:, 0].int().numpy().reshape(-1, delays)
+    delay, padded = (
+        batch["delay"].numpy().reshape(-1, delays),
+        batch["action_is_pad"].all(1).numpy().reshape(-1, delays),
+    )
+    assert (seen == seen[:, :1]).all()
+    assert (now - delay == seen).all()
+    counted = ~padded
+    starts = np.repeat((0, 6), lengths)
+    assert set(zip(now[counted].tolist(), delay[counted].tolist(), strict=True)) == {
+        (k, d) for k, d in every_place(lengths, offsets) if k - starts[k] >= lead
+    }
+    for row, used in zip(delay, counted, strict=True):
+        assert len(set(row[used])) == used.sum()
+    assert batch["prefix"].eq(0).all()
+
+
 # --- a scene that the run rolls ---
 
 LONGER = (4, 6, 5)

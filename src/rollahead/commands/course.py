@@ -42,6 +42,7 @@ class TrainOptions:
     cameras: Sequence[str] | None
     offsets: int
     offset_state: str
+    shared_offsets: int
     delay_input: bool
     prefixes: int
     prefix_lengths: str
@@ -157,7 +158,18 @@ class Course:
         """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
         robot = None if self.task is None else make_task(**self.task).spec
         task, seeds = self.task or {}, self.demonstrated
-        return Lesson(frames, self.policy, self.trained, self.training, task, self.lead, seeds, robot, self._scene)
+        return Lesson(
+            frames,
+            self.policy,
+            self.trained,
+            self.training,
+            task,
+            self.lead,
+            seeds,
+            robot,
+            self._scene,
+            self.options.shared_offsets,
+        )
 
     @property
     def leaves_behind(self) -> bool:

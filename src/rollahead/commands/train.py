@@ -31,7 +31,16 @@ from rollahead.runtime.run_folder import CONFIG, SUMMARY, RunFolder, finite, pro
 from rollahead.sim.evaluation import Episode, evaluate, evaluate_all, summarise
 from rollahead.sim.rollers import LEFT_BEHIND
 
-TRAINED_FOR = ("offsets", "offset_state", "delay_input", "prefixes", "prefix_lengths", "scale", "watch")
+TRAINED_FOR = (
+    "offsets",
+    "offset_state",
+    "shared_offsets",
+    "delay_input",
+    "prefixes",
+    "prefix_lengths",
+    "scale",
+    "watch",
+)
 UNSEEING = ("policy.latent", "policy.sight")
 STATE, LOG = "training.pt", "training.jsonl"
 IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # when which options are of no use
@@ -40,7 +49,7 @@ IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # w
     ("without task=...", lambda config: config.get("task") is None, ("evaluation", "watch.episodes", "roller")),
     ("without task=...", lambda config: config.get("task") is None and not _is_head(config), ("sampler",)),
     ("with policy=a2c2", lambda config: _is_head(config), TRAINED_FOR),
-    ("with offsets=0", lambda config: config.offsets == 0, ("offset_state",)),
+    ("with offsets=0", lambda config: config.offsets == 0, ("offset_state", "shared_offsets")),
     ("with prefixes=0", lambda config: config.prefixes == 0, ("prefix_lengths",)),
     ("without policy.cameras", lambda config: _is_head(config) and not config.policy.cameras, UNSEEING),
 )

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 
-from rollahead.errors import ControlError
+from rollahead.errors import ConfigError, ControlError
 from rollahead.policies import compat
 from rollahead.policies.card import DELAY, Card, write_card
 from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
@@ -20,6 +20,7 @@ from rollahead.policies.frames import Frames
 from rollahead.policies.policy import Trained
 from rollahead.policies.recipes import Sizes, make_trainee
 from rollahead.policies.rolled_scene import rolled_scenes
+from rollahead.policies.shared_encoding import share_encoding
 from rollahead.policies.training import Batch, Training, TrainingConfig, seed_torch
 from rollahead.policies.windows import Windows, held_out, statistics
 from rollahead.runtime.roll import SceneRoller
@@ -35,7 +36,7 @@ class Lesson:
     """policy: a `name` and options (`rollahead.policies.recipes`); trained: for what, beside imitation; task: what the
     data is of, for the card; lead: frames at the start of each demonstration that are seen, but not learned from;
     demonstrated: for the card, see there; robot: as of `Windows`; scene: what rolls the scene in the run, if something
-    does."""
+    does; shared: how many delays share what was seen at one frame, whose images are encoded once."""
 
     def __init__(
         self,
@@ -48,8 +49,12 @@ class Lesson:
         demonstrated: tuple[int, int] | None = None,
         robot: RobotSpec | None = None,
         scene: SceneRoller | None = None,
+        shared: int = 1,
     ) -> None:
         """Raises: ConfigError, if they do not go together."""
+        self._shared = shared
+        if shared != 1:
+            _check_shared(shared, frames, trained, config)
         seed_torch(int(generator("weights", config.seed).integers(2**62)))
         self._trainee = make_trainee(policy, sizes_of(frames, trained))
         learn, keep = held_out(frames)
@@ -72,6 +77,9 @@ class Lesson:
             demonstrated=demonstrated,
         )
         self.training = Training(self._trainee.policy, self._draw, config)
+        if shared > 1:  # the averaged copy, which plays and is saved, encodes each example
+            assert self._trainee.encoder is not None, "checked"
+            share_encoding(self._trainee.encoder, shared, self._trainee.images)
 
     @property
     def weights(self) -> int:
@@ -114,13 +122,26 @@ class Lesson:
             _tidy(folder, unfinished, before)
 
     def _draw(self, rng: np.random.Generator, n: int) -> Batch:
-        return self._normalised(self._windows.draw(rng, n))
+        windows, shared = self._windows, self._shared
+        return self._normalised(windows.draw(rng, n) if shared == 1 else windows.draw_shared(rng, n, shared))
 
     def _normalised(self, batch: Batch) -> dict[str, torch.Tensor]:
         made: dict[str, torch.Tensor] = self._before(dict(batch))
         if self._trainee.timed and self._trainee.n_obs == 1:
             made |= {key: made[key][:, None] for key in self._trainee.policy.config.input_features}
         return {**made, **{key: batch[key].to(made[ACTION].device) for key in OURS}}
+
+
+def _check_shared(shared: int, frames: Frames, trained: Trained, config: TrainingConfig) -> None:
+    if not frames.cameras:
+        raise ConfigError(
+            f"shared_offsets is {shared}, and there are no images whose encoding could be shared; set it to 1"
+        )
+    if not 1 <= shared <= trained.offsets + 1 or config.batch % shared:
+        raise ConfigError(
+            f"shared_offsets is {shared}, offsets {trained.offsets} and training.batch {config.batch}; give from 1 to "
+            "offsets + 1, and a batch that is a multiple of it"
+        )
 
 
 def _tidy(folder: Path, unfinished: Path, before: Path) -> None:

@@ -53,13 +53,16 @@ class Sizes:
 class Trainee:
     """A policy to train. rows: T, that it makes; n_obs: observations that it is given; cold: of the policy, a
     normalised batch and noise (B, T, A), the chunks (B, T, A) that one step makes of noise alone; timed: whether it
-    takes what is observed with an axis for time, be it one observation only."""
+    takes what is observed with an axis for time, be it one observation only; encoder: of its images, None if it sees
+    none, which is given `images` of each example in a row."""
 
     policy: Any
     rows: int
     n_obs: int
     cold: Cold
     timed: bool = False
+    encoder: torch.nn.Module | None = None
+    images: int = 1
 
 
 def make_trainee(config: Mapping[str, Any], sizes: Sizes) -> Trainee:
@@ -142,7 +145,9 @@ def _diffusion(
         crop_shape=None,
         **COMMON,
     )
-    return Trainee(compat.made("DiffusionPolicy", config), horizon, n_obs, _cold_diffusion, timed=True)
+    policy, images = compat.made("DiffusionPolicy", config), n_obs * len(sizes.images)
+    encoder = policy.diffusion.rgb_encoder if images else None
+    return Trainee(policy, horizon, n_obs, _cold_diffusion, timed=True, encoder=encoder, images=images)
 
 
 def _act(sizes: Sizes, horizon: int, width: int, heads: int, depth: int) -> Trainee:
@@ -161,7 +166,8 @@ def _act(sizes: Sizes, horizon: int, width: int, heads: int, depth: int) -> Trai
         pretrained_backbone_weights=None,
         **COMMON,
     )
-    return Trainee(compat.made("ACTPolicy", config), horizon, 1, _cold_act)
+    policy = compat.made("ACTPolicy", config)
+    return Trainee(policy, horizon, 1, _cold_act, encoder=policy.model.backbone if sizes.images else None)
 
 
 def _cold_flow(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch.Tensor) -> torch.Tensor:

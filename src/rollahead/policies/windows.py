@@ -18,6 +18,9 @@ prefix, how many action rows from now on are given, from 0 to `prefixes` (traini
 What is given is what the robot did, not what it should have done: else the state would tell it all, and
 the rows given nothing. So an example with a prefix may begin as many frames before the first that is learned from.
 
+`draw_shared` draws several delays for what was seen at one frame, so that its images need to be encoded only once; a
+delay that leads out of the demonstration has no row to learn from (as in VLASH's shared observation).
+
 B: batch, T: rows, of which the first n_obs - 1 are before now, as in LeRobot; S, E, A: dimensions.
 """
 
@@ -69,6 +72,7 @@ class Windows:
         self._ahead = np.arange(1 - n_obs, 1 - n_obs + rows)
         self._first, self._last = _ends(frames)
         self._order, self._counts = _eligible(frames, trained.offsets, episodes, lead)
+        self._lead, self._seen = lead, _seen(frames, trained.offsets, self._order)
 
     def draw(self, rng: np.random.Generator, n: int) -> Batch:
         """A batch of `n` examples: see `at`."""
@@ -79,6 +83,19 @@ class Windows:
             back = (rng.random(n) * (prefix + 1)).astype(np.intp)
             now = np.maximum(now - back, self._first[now] + delay)
         return self.at(now, delay, prefix)
+
+    def draw_shared(self, rng: np.random.Generator, n: int, delays: int) -> Batch:
+        """A batch of `n` examples, of which as many as `delays`, from 1 to offsets + 1, in a row were seen at one frame
+        and have a delay each. No rows are given."""
+        offsets = self._trained.offsets
+        seen = np.repeat(self._seen[rng.integers(len(self._seen), size=n // delays)], delays)
+        every = np.tile(np.arange(offsets + 1), (n // delays, 1))
+        delay = rng.permuted(every, axis=1)[:, :delays].reshape(-1)
+        inside = (seen + delay <= self._last[seen]) & (seen + delay - self._first[seen] >= self._lead)
+        delay = np.where(inside, delay, 0)
+        batch = self.at(seen + delay, delay, np.zeros_like(delay))
+        batch["action_is_pad"][torch.from_numpy(~inside)] = True
+        return batch
 
     def at(self, now: NDArray[np.intp], delay: NDArray[np.int64], prefix: NDArray[np.int64]) -> Batch:
         """The batch of the frames `now` (B,), seen `delay` (B,) frames before, `prefix` (B,) rows given.
@@ -227,3 +244,10 @@ def _eligible(
     now, before = now[before >= lead], before[before >= lead]
     order = now[np.argsort(-before, kind="stable")]
     return order, np.array([(before >= k).sum() for k in range(offsets + 1)])
+
+
+def _seen(frames: Frames, offsets: int, now: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The frames from which one of those in `now` is at most `offsets` away in the same episode, in their order."""
+    first = _ends(frames)[0][now]
+    reached = np.maximum(now - np.arange(offsets + 1)[:, None], first)
+    return np.unique(reached)
