@@ -18,6 +18,7 @@ from refused_robots import REFUSED_ROBOTS
 from rollahead import errors
 from rollahead.errors import ConfigError, ControlError, unknown_name
 from rollahead.runtime import build, feasibility
+from rollahead.runtime.attached import Held, attached
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency, make_strategy
 from rollahead.runtime.corrector import Head, HeadCard, HeadCorrector, read_head
 from rollahead.runtime.delay import DelayEstimator
@@ -33,7 +34,7 @@ from rollahead.runtime.recommend import Setting, recommend
 from rollahead.runtime.records import read_parquet
 from rollahead.runtime.rest_pose import RestPose
 from rollahead.runtime.robots.loopback import NullRobot
-from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback
+from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback, still
 from rollahead.runtime.run_folder import TICKS, RunFolder
 from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, check_same, map_by_name
@@ -241,6 +242,21 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "strategy": (strategy("vlahs"), ("'vlahs'", "'vlash'")),
     "late plans": (strategy(late="movd"), ("'movd'", "'moved'")),
     "late plans of places": (strategy(late="moved", s=4), ("shoulder", "strategy.late=tick")),
+    "half a position": (lambda folder: Held(["box_x"], ["x", "y"], "jaws", (0.0, 1.0), 0.02), ("names 1", "tool 2")),
+    "jaws the wrong way": (lambda folder: Held(["box_x"], ["x"], "jaws", (1.0, 0.0), 0.02), ("1.0 to 0.0", "least")),
+    "no reach": (lambda folder: Held(["box_x"], ["x"], "jaws", (0.0, 1.0), 0.0), ("within is 0.0", "positive")),
+    "nothing to hold": (
+        lambda folder: attached(ROBOT, still, Held(["box_x"], ["shoulder_pos"], "shoulder_pos", (0.0, 1.0), 0.02)),
+        ("box_x", "roller=robot"),
+    ),
+    "no such thing to hold": (
+        lambda folder: attached(
+            replace(ROBOT, environment=(Dim("box_y"),)),
+            still,
+            Held(["box_x"], ["shoulder_pos"], "shoulder_pos", (0.0, 1.0), 0.02),
+        ),
+        ("'box_x'", "'box_y'"),
+    ),
     "a slow speed": (lambda folder: Setting(ROBOT, 8, Fixed(3), speed=0.0), ("speed is 0", "at least 1")),
     "endless speed": (lambda folder: Setting(ROBOT, 8, Fixed(3), speed=float("inf")), ("speed is inf",)),
     "trigger": (strategy(trigger="evry"), ("'evry'", "'every'")),
