@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from benchmarks import absolute, carried
 from benchmarks.figures import RESULTS, table
+
+from benchmarks import absolute, carried
 
 from .pages import DOCS
 

@@ -569,7 +569,9 @@ def test_sensors_that_are_late_are_late_in_the_trace() -> None:
     assert ticks["state_age"].tolist() == [0, 1, *[2] * (len(ticks) - 2)]
 
 
-@pytest.mark.parametrize("others", [{"name": "bid", "candidates": 2}, {"name": "vlash", "pull": True}, {"name": "rtc"}])
+@pytest.mark.parametrize(
+    "others", [{"name": "bid", "candidates": 2, "modes": 1}, {"name": "vlash", "pull": True}, {"name": "rtc"}]
+)
 def test_cells_whose_chunks_are_made_to_agree_otherwise_do_not_share_a_planner(others: dict[str, Any]) -> None:
     flow = {"name": "policy", "checkpoint": "mole_flow"}
     first, second = (cell(planner=flow, ticks=2, episodes=1, s=4, d=2, **one) for one in (others, {"name": "vlash"}))

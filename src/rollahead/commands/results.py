@@ -64,17 +64,7 @@ def table(cells: Sequence[Description]) -> Table:
     """The figures, a row per cell."""
     printed = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     printed.add_column("strategy", no_wrap=True)
-    for heading in (
-        "latency",
-        "s",
-        "success %",
-        "task s",
-        "reaction s p50/p95",
-        "age",
-        "idle %",
-        "guard %",
-        "jump mean/max",
-    ):
+    for heading in ("latency", "s", "success\n%", "task\ns", "reaction s\np50/p95", "age", "idle\n%", "guard\n%"):
         printed.add_column(heading, justify="right", no_wrap=True)
     for cell in cells:
         printed.add_row(*_row(cell))
@@ -133,14 +123,7 @@ def _row(cell: Description) -> list[str]:
         _number(figures["age_ticks"]["p50"], "-", 0),
         f"{figures['idle']:.0f}",
         f"{figures['guard_hits']:.0f}",
-        _jump(figures),
     ]
-
-
-def _jump(figures: Mapping[str, Any]) -> str:
-    """How far the action jumps where one chunk takes over from another."""
-    mean, most = figures["switch_step"], figures["switch_step_max"]
-    return "-" if mean is None else f"{mean:.3f}/{most:.3f} {figures['action_unit']}".rstrip()
 
 
 def _number(value: float | None, otherwise: str, digits: int = 2) -> str:

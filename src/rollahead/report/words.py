@@ -40,6 +40,7 @@ SHORT = {
 ROLLERS = {
     "robot": "with its state rolled ahead by the task's model of it",
     "scene": "with what moves in the scene rolled ahead too",
+    "told": "with its state rolled ahead to what it was told last",
     "attached": "with what its gripper holds rolled ahead too",
     "still": "with the state as it was measured",
     "identified": "with its state rolled ahead by the lags that were found",
