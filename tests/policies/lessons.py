@@ -79,7 +79,7 @@ def lesson_of(
     policy: Mapping[str, Any] = FLOW,
     frames: Frames | None = None,
     trained: Trained | None = None,
-    shared: int = 1,
+    shared: int | None = None,
     **config: Any,
 ) -> Lesson:
     training = TrainingConfig(**{"steps": 4, "batch": 4, **config})

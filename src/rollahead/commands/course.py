@@ -42,7 +42,7 @@ class TrainOptions:
     cameras: Sequence[str] | None
     offsets: int
     offset_state: str
-    shared_offsets: int
+    shared_offsets: int | None
     delay_input: bool
     prefixes: int
     prefix_lengths: str

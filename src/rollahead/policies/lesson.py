@@ -36,7 +36,8 @@ class Lesson:
     """policy: a `name` and options (`rollahead.policies.recipes`); trained: for what, beside imitation; task: what the
     data is of, for the card; lead: frames at the start of each demonstration that are seen, but not learned from;
     demonstrated: for the card, see there; robot: as of `Windows`; scene: what rolls the scene in the run, if something
-    does; shared: how many delays share what was seen at one frame, whose images are encoded once."""
+    does; shared: how many delays share what was seen at one frame, whose images are encoded once; None for all
+    delays."""
 
     def __init__(
         self,
@@ -49,12 +50,10 @@ class Lesson:
         demonstrated: tuple[int, int] | None = None,
         robot: RobotSpec | None = None,
         scene: SceneRoller | None = None,
-        shared: int = 1,
+        shared: int | None = None,
     ) -> None:
         """Raises: ConfigError, if they do not go together."""
-        self._shared = shared
-        if shared != 1:
-            _check_shared(shared, frames, trained, config)
+        self._shared = _sharing(shared, frames, trained)
         seed_torch(int(generator("weights", config.seed).integers(2**62)))
         self._trainee = make_trainee(policy, sizes_of(frames, trained))
         learn, keep = held_out(frames)
@@ -77,9 +76,9 @@ class Lesson:
             demonstrated=demonstrated,
         )
         self.training = Training(self._trainee.policy, self._draw, config)
-        if shared > 1:  # the averaged copy, which plays and is saved, encodes each example
+        if self._shared > 1:  # the averaged copy, which plays and is saved, encodes each example
             assert self._trainee.encoder is not None, "checked"
-            share_encoding(self._trainee.encoder, shared, self._trainee.images)
+            share_encoding(self._trainee.encoder, self._shared, self._trainee.images)
 
     @property
     def weights(self) -> int:
@@ -132,16 +131,18 @@ class Lesson:
         return {**made, **{key: batch[key].to(made[ACTION].device) for key in OURS}}
 
 
-def _check_shared(shared: int, frames: Frames, trained: Trained, config: TrainingConfig) -> None:
-    if not frames.cameras:
+def _sharing(shared: int | None, frames: Frames, trained: Trained) -> int:
+    """`shared`, or as many as there are. Raises: ConfigError, if it cannot be."""
+    most = trained.offsets + 1 if frames.cameras else 1
+    if shared is None:
+        return most
+    if not frames.cameras and shared != 1:
         raise ConfigError(
             f"shared_offsets is {shared}, and there are no images whose encoding could be shared; set it to 1"
         )
-    if not 1 <= shared <= trained.offsets + 1 or config.batch % shared:
-        raise ConfigError(
-            f"shared_offsets is {shared}, offsets {trained.offsets} and training.batch {config.batch}; give from 1 to "
-            "offsets + 1, and a batch that is a multiple of it"
-        )
+    if not 1 <= shared <= most:
+        raise ConfigError(f"shared_offsets is {shared} and offsets {trained.offsets}; give from 1 to {most}")
+    return shared
 
 
 def _tidy(folder: Path, unfinished: Path, before: Path) -> None:

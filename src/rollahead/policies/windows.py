@@ -85,11 +85,13 @@ class Windows:
         return self.at(now, delay, prefix)
 
     def draw_shared(self, rng: np.random.Generator, n: int, delays: int) -> Batch:
-        """A batch of `n` examples, of which as many as `delays`, from 1 to offsets + 1, in a row were seen at one frame
-        and have a delay each. No rows are given."""
+        """A batch in which as many examples in a row as `delays`, from 1 to offsets + 1, were seen at one frame, each
+        with a delay of its own: n examples, or the next multiple of `delays` below, but at least one. No rows are
+        given."""
+        count = max(n // delays, 1)
         offsets = self._trained.offsets
-        seen = np.repeat(self._seen[rng.integers(len(self._seen), size=n // delays)], delays)
-        every = np.tile(np.arange(offsets + 1), (n // delays, 1))
+        seen = np.repeat(self._seen[rng.integers(len(self._seen), size=count)], delays)
+        every = np.tile(np.arange(offsets + 1), (count, 1))
         delay = rng.permuted(every, axis=1)[:, :delays].reshape(-1)
         inside = (seen + delay <= self._last[seen]) & (seen + delay - self._first[seen] >= self._lead)
         delay = np.where(inside, delay, 0)
