@@ -41,6 +41,7 @@ from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, che
 from rollahead.runtime.spec_limits import limited
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.steps import StepConfig, StepTest
+from rollahead.runtime.timed_latency import Scheduled, recorded_at_rate
 from rollahead.runtime.trigger import Every, Overlap
 from rollahead.runtime.tuning import Tuning
 from rollahead.runtime.wire import MOST_TEXT, check_task
@@ -186,6 +187,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "spikes": (lambda folder: Spikes(4, 0.1, 3, 9), ("4", "0.1", "3", "9")),
     "uniform": (lambda folder: Uniform(7, 3), ("7", "3")),
     "empty recording": (recording(""), ("empty",)),
+    "times without latencies": (lambda folder: Scheduled([0, 5], [4]), ("2 times", "1 latencies")),
+    "times that fall": (lambda folder: Scheduled([0, 5, 3], [4, 4, 4]), ("[0, 5, 3]", "at_s")),
+    "a latency below none": (lambda folder: Scheduled([0], [-4]), ("-4", "latency.ticks")),
+    "another way to replay": (lambda folder: recorded_at_rate(50.0)("diffusion", replay="tme"), ("'tme'", "'time'")),
     "no recording": (lambda folder: Recorded.from_file(folder / "gone.txt", 50.0), ("gone.txt",)),
     "a speed between two": (lambda folder: Setting(ROBOT, 32, Fixed(3), speed=1.5), ("1.5",)),
     "a chunk too short": (lambda folder: Setting(ROBOT, 1, Fixed(3), speed=2.0), ("1 rows", "speed=2")),
@@ -229,6 +234,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "not a corrector": (no_head, ("head.npz", "policy=a2c2")),
     "a corrector of other chunks": (lambda folder: HeadCorrector(HEAD, ROBOT, 9), ("8 rows", "9")),
     "no correction": (lambda folder: HeadCorrector(HEAD, ROBOT, 8, 0.0), ("strategy.most", "0.0")),
+    "less than no features": (lambda folder: HeadCard((), (), (), 8, policy_features=-2), ("-2", "features")),
     "a card of no images": (lambda folder: HeadCard((), (), (), 8, latent=3), ("0 cameras", "latent 3")),
     "a corrector without its eye": (
         lambda folder: HeadCorrector(SEEING, replace(ROBOT, cameras=(Camera("top", 2, 2),)), 8),

@@ -38,7 +38,10 @@ class Scheduled:
                 "both, at least 1"
             )
         if self.at[0] != 0 or any(late <= early for early, late in pairwise(self.at)):
-            raise ConfigError("the times in latency.at_s must begin with 0 and rise; give them as in [0, 1.5, 3]")
+            raise ConfigError(
+                f"the times in latency.at_s come to the ticks {list(self.at)}, and must begin with 0 and rise; give them "
+                "as in [0, 1.5, 3]"
+            )
         if min(self.ticks) < 0:
             raise ConfigError(f"a latency in latency.ticks is {min(self.ticks)} ticks; give 0 or more")
 
