@@ -39,8 +39,8 @@ class Scheduled:
             )
         if self.at[0] != 0 or any(late <= early for early, late in pairwise(self.at)):
             raise ConfigError(
-                f"the times in latency.at_s come to the ticks {list(self.at)}, and must begin with 0 and rise; give them "
-                "as in [0, 1.5, 3]"
+                f"the times in latency.at_s come to the ticks {list(self.at)}, and must begin with 0 and rise; give "
+                "them as in [0, 1.5, 3]"
             )
         if min(self.ticks) < 0:
             raise ConfigError(f"a latency in latency.ticks is {min(self.ticks)} ticks; give 0 or more")
