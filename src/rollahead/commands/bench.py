@@ -1,4 +1,4 @@
-"""What `rollahead calibrate` recommends a schedule for: a robot or a task, a latency that was given or is measured."""
+"""The setting that `rollahead calibrate` recommends a schedule for: a robot or task, and a latency."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ LATENCIES = "latencies.txt"  # what was measured, in s
 
 @dataclass(frozen=True, slots=True)
 class RecommendOptions:
-    """What stands beside the groups; see configs/calibrate.yaml."""
+    """Options of `rollahead calibrate` for recommending a schedule, outside its groups (configs/calibrate.yaml)."""
 
     horizon: int
     speed: float
@@ -45,8 +45,11 @@ class RecommendOptions:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a schedule is recommended for. task: None for a real robot; cell: its episodes, under any strategy; seconds:
-    that inferences took, if they were measured."""
+    """A robot, a planner and a latency, for which a schedule is recommended.
+
+    setting: the numbers that the forecast needs; task: the simulated task, None for a real robot; cell: the episodes to
+    play, under any strategy; seconds: measured durations of inferences, empty if the latency was given.
+    """
 
     setting: Setting
     task: Task | None
@@ -61,7 +64,7 @@ class Bench:
 
     @property
     def offsets(self) -> int:
-        """By how many ticks the policy was trained to be given a state ahead of the scene."""
+        """Largest offset, in ticks, that the policy was trained with; 0 for other planners."""
         if self.cell.planner["name"] != "policy":
             return 0
         from rollahead.policies.card import read_card
@@ -72,12 +75,12 @@ class Bench:
 
     @property
     def source(self) -> str:
-        """Of the latencies, in words."""
+        """Description of where the latencies come from, for people."""
         return f"{len(self.seconds)} measured" if self.seconds else latency_words(self.cell.latency)
 
 
 def bench_of(config: DictConfig, chosen: RecommendOptions) -> Bench:
-    """What `config` describes. Raises: ConfigError, if something of it cannot be."""
+    """Builds the setting that `config` describes. Raises: ConfigError, if an option is unknown or values do not fit."""
     if config.run is not None:
         raise ConfigError(
             f"run is {config.run}, in whose record lags are found, and with latency or planner a schedule is "

@@ -178,7 +178,7 @@ class Course:
 
     @property
     def _scene(self) -> SceneRoller | None:
-        """What rolls the scene in the run, if something does."""
+        """Scene roller that the run uses; None if it leaves the scene as it was seen."""
         return None if self.task is None else make_rollers(self.roller, self._rolled).scene
 
     @property

@@ -44,7 +44,7 @@ Finding = tuple[str, str, str]  # what, how it is, what to do
 
 @dataclass(frozen=True, slots=True)
 class DoctorOptions:
-    """What stands beside the groups; see configs/doctor.yaml."""
+    """Options of `rollahead doctor`, outside its groups (configs/doctor.yaml)."""
 
     episodes: int
     seed: int

@@ -85,7 +85,7 @@ def _check(bench: Bench, forecast: Recommendation, chosen: RecommendOptions) -> 
 
 
 def _played(bench: Bench, forecast: Recommendation, chosen: RecommendOptions) -> Advice:
-    """What the episodes of the task advise, of the forecast's shortlist."""
+    """Plays the shortlist of schedules on the task and returns the advice that the episodes give."""
     schedules = shortlist(bench.setting, forecast)
     told = partial(console().print, soft_wrap=True)
     if chosen.workers == 1:
@@ -95,7 +95,7 @@ def _played(bench: Bench, forecast: Recommendation, chosen: RecommendOptions) ->
 
 
 def _schedules(bench: Bench, forecast: Recommendation, advice: Advice | None) -> Iterator[tuple[str, Candidate]]:
-    """By name, what is shown; first what is recommended."""
+    """Yields the schedules to show, each with its label; the recommended one comes first."""
     if advice is None:
         yield from {"recommended": forecast.chosen, **forecast.neighbours}.items()
         return
@@ -117,7 +117,7 @@ def _shown(bench: Bench, forecast: Recommendation, advice: Advice | None, chosen
 
 
 def _summary(bench: Bench, forecast: Recommendation, advice: Advice | None, shown: Sequence[Shown]) -> dict[str, Any]:
-    """What `summary.json` says. why: of the forecast."""
+    """Content of `summary.json`; its `why` holds the reasons of the forecast, not of the episodes."""
     ticks = sampled(bench.setting)
     return {
         "command": "calibrate",
@@ -192,7 +192,7 @@ def _solved(advice: Advice, strategy: StrategyConfig) -> str:
 
 
 def _following(strategy: StrategyConfig) -> str:
-    """The same for latencies that change slowly: the window is of so many inferences."""
+    """Sentence that recommends an estimated delay for latencies that drift, and names the estimator's window."""
     numbers = " ".join(schedule_options(strategy))
     return f"or, where the latency drifts over some {WARM_UP} inferences or more, with d estimated: {numbers}"
 

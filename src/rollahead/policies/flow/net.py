@@ -11,6 +11,7 @@ step is learned from what is seen alone, as by regression, and not through noise
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -51,11 +52,11 @@ class NetConfig:
 
 
 class Net(nn.Module):
-    """A network; see the module."""
+    """Base class of the networks of a flow policy."""
 
+    @abstractmethod
     def features(self, condition: torch.Tensor) -> torch.Tensor:
-        """(B, W), what it makes of the condition (B, C) alone."""
-        raise NotImplementedError
+        """Hidden features (B, W) that the network computes from the condition (B, C) alone."""
 
 
 def make_net(config: NetConfig) -> Net:
