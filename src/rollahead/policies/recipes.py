@@ -143,6 +143,7 @@ def _diffusion(
         pretrained_backbone_weights=None,
         use_group_norm=True,
         crop_shape=None,
+        use_separate_rgb_encoder_per_camera=False,  # LeRobot's own default differs between its versions
         **COMMON,
     )
     policy, images = compat.made("DiffusionPolicy", config), n_obs * len(sizes.images)
