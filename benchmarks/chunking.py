@@ -2,6 +2,7 @@
 
 python -m benchmarks.chunking train      what does not come with rollahead: heads, policies for prefixes (30 minutes)
 python -m benchmarks.chunking play       the comparison, each way at its own best s; goes on where it was ended
+python -m benchmarks.chunking play=rtc   only the ways whose names begin so; `figures` keeps the others as they are
 python -m benchmarks.chunking figures    its figures and its table, from what was played
 python -m benchmarks.chunking reaction   how soon a head reacts, with sensors in time and late
 python -m benchmarks.chunking proprio    a head that sees only the state anew, where the robot is not as it is thought
@@ -55,25 +56,35 @@ LATENCIES: Mapping[str, Mapping[str, Any]] = {
 HORIZONS, TO_CHOOSE = (4, 8, 16, 24), 30  # values of s that are tried, and d; on so many episodes each
 BEYOND = 8  # ticks of prefix that a policy was trained for
 STEPS = 10_000  # of a head's training
+WEAK = 1_000  # of a weaker policy's
 SHOWN = ("success", "success_ci", "time_s", "calls_per_s", "jerk", "switch_step")
+
+
+EULER: Mapping[str, Any] = {"name": "euler", "steps": 5}
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """A line of the table. strategy: its options; end: of `rtc`, rows after d at which the pull ends; sampler; head:
-    that corrects it; base: the policy, `flow`, `prefix` (trained on what the robot did) or `none`, which rests; lag: of
-    the sensors, in ticks."""
+    that corrects it; base: the policy, `flow`, `prefix` (trained on what the robot did), `velocity` (a flow that
+    predicts velocities), `epsilon` (a diffusion that predicts noise) or `none`, which rests; weak: whether it is told a
+    weaker policy; lag: of the sensors, in ticks."""
 
     strategy: Mapping[str, Any]
     end: int | None = None
-    sampler: Mapping[str, Any] = field(default_factory=lambda: {"name": "euler", "steps": 5})
+    sampler: Mapping[str, Any] = field(default_factory=lambda: EULER)
     head: str | None = None
     base: str = "flow"
+    weak: bool = False
     lag: int = 0
 
 
-SYNC, NAIVE, VLASH, RTC = ({"name": name} for name in ("sync", "naive", "vlash", "rtc"))
+Options = dict[str, Any]
+SYNC, NAIVE, VLASH, RTC = (Options(name=name) for name in ("sync", "naive", "vlash", "rtc"))
+SAME = Options(jacobian="identity")
+BID = {"name": "bid", "candidates": 15, "modes": 3, "rho": 0.5}  # as the authors' script has it
 RTI = {"name": "rti", "warm": [0.3]}
+DDIM = {"name": "ddim", "steps": 5}
 WAYS: Mapping[str, Way] = {
     "sync": Way(SYNC),
     "naive": Way(NAIVE),
@@ -83,15 +94,27 @@ WAYS: Mapping[str, Way] = {
     "rtc, pull to d": Way(RTC, end=0),
     "rtc, pull to d + 4": Way(RTC, end=4),
     "rtc, pull to d + 10": Way(RTC, end=10),
+    "rtc, identity": Way(RTC | SAME),
+    "rtc, identity, pull to d": Way(RTC | SAME, end=0),
+    "rtc, identity, pull to d + 4": Way(RTC | SAME, end=4),
+    "rtc, identity, pull to d + 10": Way(RTC | SAME, end=10),
     "tt_rtc": Way({"name": "tt_rtc"}, base="prefix"),
-    "bid": Way({"name": "bid", "candidates": 8}),
+    "bid": Way(BID),
+    "bid, and a weaker policy": Way(BID, weak=True),
+    "bid, agreement alone": Way({"name": "bid", "candidates": 8, "modes": None}),
     "vlash, pull to 4": Way({**VLASH, "pull": True, "end": 4}),
+    "vlash, identity, pull to 4": Way({**VLASH, **SAME, "pull": True, "end": 4}),
     "naive + a2c2": Way(NAIVE, head="fresh"),
     "vlash + a2c2": Way(VLASH, head="fresh"),
     "naive + a2c2, state only": Way(NAIVE, head="state"),
     "vlash + a2c2, state only": Way(VLASH, head="state"),
     "vlash + rti": Way(VLASH, sampler=RTI),
     "a network at every tick, no plan": Way(NAIVE, head="reactive", base="none"),
+    **{
+        f"{name}, predicts {what}": Way(strategy, sampler=sampler, base=base)
+        for base, what, sampler in (("velocity", "velocities", EULER), ("epsilon", "noise", DDIM))
+        for name, strategy in (("naive", NAIVE), ("vlash", VLASH), ("rtc", RTC), ("rtc, identity", RTC | SAME))
+    },
     "vlash, sensors 1 tick late": Way(VLASH, lag=1),
     "vlash + a2c2, sensors 1 tick late": Way(VLASH, head="late", lag=1),
     "vlash, sensors 2 ticks late": Way(VLASH, lag=2),
@@ -114,9 +137,13 @@ def train() -> None:
     for task in TASKS:
         for name, options in HEADS.items():
             _train(task, name, {"policy": "a2c2", "training.steps": STEPS, **options})
-        steps = 30_000 if task == "mole" else 40_000
-        _train(task, "prefix", {"policy": "flow", "prefixes": BEYOND, "training.steps": steps})
+        flow = {"policy": "flow", "prefixes": BEYOND, "training.steps": 30_000 if task == "mole" else 40_000}
+        _train(task, "prefix", flow)
+        _train(task, "velocity", {**flow, "policy.prediction": "velocity"})
+        _train(task, "weak", {**flow, "training.steps": WEAK, "watch.every": WEAK // 2})
         _train_reactive(task)
+    noise = {"policy": "diffusion", "training.steps": 6_000, "training.batch": 128, "policy.prediction": "epsilon"}
+    _train("mole", "epsilon", noise)
 
 
 def _train(task: str, name: str, options: Mapping[str, Any]) -> None:
@@ -160,13 +187,14 @@ def cell_of(task: str, way: Way, latency: str, s: int) -> Cell:
     if way.end is not None:
         options["end"] = (MEDIAN if fixed is None else fixed) + way.end
     head = None if way.head is None else str(head_of(task, way.head))
-    named = {"flow": f"{task}_flow", "prefix": str(TRAINED / f"{task}_prefix" / "checkpoint")}
+    checkpoint = f"{task}_flow" if way.base == "flow" else str(TRAINED / f"{task}_{way.base}" / "checkpoint")
+    weak = str(TRAINED / f"{task}_weak" / "checkpoint") if way.weak else None
     rests = way.base == "none"
     return Cell(
         task={"name": task},
-        strategy=StrategyConfig(**options, s=s, d=fixed, corrector=head),
+        strategy=StrategyConfig(**options, s=s, d=fixed, corrector=head, weak=weak),
         latency=LATENCIES[latency],
-        planner=REST if rests else {"name": "policy", "checkpoint": named[way.base]},
+        planner=REST if rests else {"name": "policy", "checkpoint": checkpoint},
         sampler={"name": "auto"} if rests else way.sampler,
         episodes=EPISODES,
         reactions=False,
@@ -174,13 +202,14 @@ def cell_of(task: str, way: Way, latency: str, s: int) -> Cell:
     )
 
 
-def play() -> None:
-    """A file for each cell, with what the search has tried; one that cannot be is said so."""
+def play(ways: str = "") -> None:
+    """Plays the cells of all ways, or of those whose names begin with `ways`, and writes a file for each, with what the
+    search has tried; one that cannot be is said so."""
     PLAYED.mkdir(parents=True, exist_ok=True)
     with processes(WORKERS) as pool:
         for task, latency, name in product(TASKS, LATENCIES, WAYS):
             path = PLAYED / f"{task}-{latency}-{_plain(name)}.json"
-            if path.exists():
+            if path.exists() or not name.startswith(ways):
                 continue
             began = time.monotonic()
             try:
@@ -220,7 +249,11 @@ Key = tuple[str, str, str]  # task, latency, way
 def read() -> dict[Key, dict[str, Any]]:
     """All that was played."""
     found = [json.loads(path.read_text()) for path in sorted(PLAYED.glob("*.json"))]
-    return {(said["task"], said["latency"], said["way"]): said for said in found}
+    return {_key(said): said for said in found}
+
+
+def _key(said: Mapping[str, Any]) -> Key:
+    return said["task"], said["latency"], said["way"]
 
 
 def hits(said: Mapping[str, Any]) -> NDArray[np.bool_]:
@@ -241,25 +274,40 @@ GAINS = (  # name, task, latency, way, over, goal
     ("tt_rtc_gain_over_naive_d8", "mole", "8", "tt_rtc", "naive", None),
     ("vlash_gain_over_rtc_d8", "mole", "8", "vlash", "rtc, pull to d", None),
 )
+SUCCESSES = (  # name, task, latency, way, goal; in topic `claims`
+    ("rtc_full_success_mole_d4", "mole", "4", "rtc", ">= 98"),
+    ("rtc_full_success_interception_d2", "interception", "2", "rtc", ">= 85"),
+    ("rtc_identity_success_mole_d4", "mole", "4", "rtc, identity", None),
+    ("rtc_identity_success_interception_d2", "interception", "2", "rtc, identity", None),
+)
 
 
 def figures() -> None:
-    """The rows of the topic, as far as their cells were played, and all cells as a table of their own."""
-    cells = read()
+    """The rows of the topic, as far as their cells were played, and all cells as a table of their own; cells that were
+    not played now stay there as they are."""
+    command, cells = "python -m benchmarks.chunking train play figures", read()
     rows: list[Row] = []
     for name, task, latency, way, over, goal in GAINS:
         if (task, latency, way) in cells and (task, latency, over) in cells:
             gain, ci = paired_gain(hits(cells[task, latency, way]), hits(cells[task, latency, over]))
-            command = "python -m benchmarks.chunking train play figures"
             rows.append(row(name, gain, "points", ci=ci, goal=goal, command=command))
     record(TOPIC, rows)
-    kept = [{key: value for key, value in said.items() if key != "hits"} for said in cells.values()]
-    pq.write_table(pa.Table.from_pylist(kept), RESULTS / "chunking.parquet", compression="zstd")
+    told = {_key(said): said for said in read_table()}
+    told |= {key: {name: value for name, value in said.items() if name != "hits"} for key, said in cells.items()}
+    record("claims", list(_successes(told, command)))
+    pq.write_table(pa.Table.from_pylist(list(told.values())), RESULTS / "chunking.parquet", compression="zstd")
+
+
+def _successes(told: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
+    for name, task, latency, way, goal in SUCCESSES:
+        if (said := told.get((task, latency, way))) is not None:
+            yield row(name, said["success"], "%", ci=said["success_ci"], goal=goal, command=command)
 
 
 def read_table() -> list[dict[str, Any]]:
-    """The rows of `benchmarks/results/chunking.parquet`."""
-    rows: list[dict[str, Any]] = pq.read_table(RESULTS / "chunking.parquet").to_pylist()
+    """The rows of `benchmarks/results/chunking.parquet`, if it is there."""
+    path = RESULTS / "chunking.parquet"
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist() if path.exists() else []
     return rows
 
 
@@ -343,7 +391,7 @@ def _wrong_lags() -> Path:
     return path
 
 
-FIGURES: Mapping[str, Callable[[], None]] = {
+FIGURES: Mapping[str, Callable[..., None]] = {
     "train": train,
     "play": play,
     "figures": figures,
@@ -353,9 +401,10 @@ FIGURES: Mapping[str, Callable[[], None]] = {
 
 
 def main(names: list[str]) -> None:
-    """Runs what is named."""
-    for name in names:
-        FIGURES[name]()
+    """Runs what is named; an option stands behind the name, as in play=rtc."""
+    for word in names:
+        name, _, option = word.partition("=")
+        FIGURES[name](*[option] if option else [])
 
 
 if __name__ == "__main__":

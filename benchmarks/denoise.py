@@ -1,4 +1,4 @@
-"""Denoising: our code beside LeRobot's, deadlines, and what an inference costs with each part.
+"""Denoising: our code beside LeRobot's (0.4.4 and 0.6.1), deadlines, and what an inference costs with each part.
 
 python -m benchmarks.denoise parity     our RTC (identity Jacobian) against LeRobot's RTCProcessor
 python -m benchmarks.denoise deadline   fewer steps where there is no time for all, under spikes
@@ -87,7 +87,7 @@ def rtc_difference() -> float:
     start, target = (torch.tensor(generator(name, 0).standard_normal((ROWS, A)), dtype=torch.float32) for name in "xy")
     for mask, (steps, most), delay, end in product(MASKS, ((5, 5.0), (10, 10.0)), (0, 1, 4, 12), (0, 4, 10, ROWS)):
         theirs = through_lerobot(partial(net.denoise, None), start[None], target, steps, mask, most, delay, end)
-        steering = Guided(target, soft_mask(mask, delay, end, ROWS)[:, None], most)
+        steering = Guided(target, soft_mask(mask, delay, end, ROWS)[:, None], most, net.process, full=False)
         ours = make_euler(net.process, steps)(net, None, lambda: start[None], Draw(steering=steering))  # type: ignore[arg-type]
         worst = max(worst, float((ours.chunks - theirs).abs().max()))
     return worst
@@ -136,8 +136,8 @@ EULER, DDIM = {"name": "euler", "steps": 5}, {"name": "ddim", "steps": 10}
 COSTED: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {  # checkpoint, sampler, strategy; first: of 1
     "flow_euler5": (FLOW, EULER, {"name": "vlash"}),
     "flow_rti": (FLOW, {"name": "rti", "warm": [0.3]}, {"name": "vlash"}),
-    "flow_rtc_identity": (FLOW, EULER, {"name": "rtc"}),
-    "flow_rtc_full": (FLOW, EULER, {"name": "rtc", "jacobian": "full"}),
+    "flow_rtc_identity": (FLOW, EULER, {"name": "rtc", "jacobian": "identity"}),
+    "flow_rtc_full": (FLOW, EULER, {"name": "rtc"}),
     "flow_tt_rtc": (FLOW, EULER, {"name": "tt_rtc"}),
     "flow_bid8": (FLOW, EULER, {"name": "bid", "candidates": 8}),
     "diffusion_ddpm100": (DIFFUSION, {"name": "ddpm"}, {"name": "vlash"}),

@@ -136,7 +136,7 @@ class Episode:
         """Names of the action dimensions that must stay within the range of the state that they drive."""
         return tuple(joint.dim.name for joint in self.joints if joint.edged)
 
-    def sample(self, seed: int, n: int) -> Latency:
+    def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
         """The latency of the `n`-th inference; makes the episode a latency model."""
         return Latency(0, self.arrivals[n % len(self.arrivals)])
 

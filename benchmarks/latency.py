@@ -24,7 +24,8 @@ import numpy as np
 
 from benchmarks.figures import RESULTS, Row, load, record, row, table
 from rollahead.runtime.build import StrategyConfig, make_latency
-from rollahead.runtime.recommend import MISS, Drawn, Setting, candidate, rank, recommend, sampled, walked
+from rollahead.runtime.drawn import drawn
+from rollahead.runtime.recommend import MISS, Setting, candidate, rank, recommend, sampled, walked
 from rollahead.runtime.rehearsal import rehearse
 from rollahead.runtime.run_folder import finite, provenance
 from rollahead.runtime.seeds import generator
@@ -59,7 +60,7 @@ HEAVY: Mapping[str, Any] = {"name": "spikes", "ticks": 6, "probability": 0.2, "l
 
 def setting_of(latency: Mapping[str, Any], spec: RobotSpec | None = None) -> Setting:
     """That of whack-a-mole under `latency`."""
-    model = Drawn(make_latency(rate_hz=RATE_HZ, **latency))
+    model = drawn(make_latency(rate_hz=RATE_HZ, **latency))
     return Setting(spec or make_task(**MOLE).spec, HORIZON, model, seed=MISS_SEED)
 
 

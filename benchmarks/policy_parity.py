@@ -1,4 +1,5 @@
-"""Ours against LeRobot's, on small policies with random weights: samplers, adapters, normalisation, ensembling.
+"""Ours against LeRobot's (0.4.4 and 0.6.1), on small policies with random weights: samplers, adapters, normalisation,
+ensembling.
 
 python -m benchmarks.policy_parity     the largest difference of all comparisons (a minute)
 

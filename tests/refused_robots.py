@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,22 @@ def without_lerobot(folder: Path) -> None:
         lerobot("so101_follower")(folder)
 
 
+def installed_lerobot(version: str | None) -> Callable[[Path], object]:
+    """Makes a robot where LeRobot is of this version, or missing."""
+
+    def told(name: str) -> str:
+        if version is None:
+            raise metadata.PackageNotFoundError(name)
+        return version
+
+    def make(folder: Path) -> object:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(metadata, "version", told)
+            return lerobot("so101_follower")(folder)
+
+    return make
+
+
 def broken_robot(folder: Path) -> None:
     info = folder / "torn-1.0.dist-info"
     info.mkdir()
@@ -69,6 +86,10 @@ REFUSED_ROBOTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "another limit": (limited({"wrist.pos": {"hihg": 1.0}}), ("wrist.pos", "'hihg'", "'high'")),
     "kind of a limit": (limited({"wrist.pos": {"kind": "positon"}}), ("'positon'", "'position'")),
     "kind of an action": (limited({}, {"lamp": float}), ("'lamp'", ".pos", ".vel", "limits.lamp.kind")),
+    "an action of torques": (limited({}, {"lamp.torque": float}), ("'lamp.torque'", "effort", "position")),
+    "a newer lerobot": (installed_lerobot("0.7.0"), ("0.7.0", ">=0.4.4,<0.7")),
+    "an older lerobot": (installed_lerobot("0.3.3"), ("0.3.3", ">=0.4.4,<0.7")),
+    "lerobot not installed": (installed_lerobot(None), ("LeRobot", "rollahead[policies]")),
     "images as an action": (limited({}, {"screen": (4, 6, 3)}), ("'screen'", "(4, 6, 3)")),
     "way to stop": (lambda folder: Hand(NullRobot(SPEC), SPEC, "lmp"), ("'lmp'", "'limp'")),
     "limp without a bus": (lambda folder: Hand(NullRobot(SPEC), SPEC, "limp"), ("'limp'", "bus")),

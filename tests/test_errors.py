@@ -18,6 +18,7 @@ from refused_robots import REFUSED_ROBOTS
 from rollahead import errors
 from rollahead.errors import ConfigError, ControlError, unknown_name
 from rollahead.runtime import build, feasibility
+from rollahead.runtime.attached import Held, attached
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency, make_strategy
 from rollahead.runtime.corrector import Head, HeadCard, HeadCorrector, read_head
 from rollahead.runtime.delay import DelayEstimator
@@ -33,12 +34,14 @@ from rollahead.runtime.recommend import Setting, recommend
 from rollahead.runtime.records import read_parquet
 from rollahead.runtime.rest_pose import RestPose
 from rollahead.runtime.robots.loopback import NullRobot
-from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback
+from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback, still
 from rollahead.runtime.run_folder import TICKS, RunFolder
 from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, check_same, map_by_name
+from rollahead.runtime.spec_limits import limited
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.steps import StepConfig, StepTest
+from rollahead.runtime.timed_latency import Scheduled, recorded_at_rate
 from rollahead.runtime.trigger import Every, Overlap
 from rollahead.runtime.tuning import Tuning
 from rollahead.runtime.wire import MOST_TEXT, check_task
@@ -142,6 +145,12 @@ def grip(**options: Any) -> Dim:
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
+    "an effort": (lambda folder: Kind("torque"), ("torque", "position", "velocity")),
+    "another kind": (lambda folder: Kind("positon"), ("'positon'", "'position'")),
+    "a unit of effort": (
+        lambda folder: RobotSpec((Dim("wrist", "Nm", Kind.VELOCITY),), (), rate_hz=50.0),
+        ("'wrist'", "Nm", "velocity"),
+    ),
     "range": (lambda folder: Dim("wrist", low=2.0, high=1.5), ("'wrist'", "2.0", "1.5")),
     "rate limit": (lambda folder: Dim("wrist", rate_limit=-3.0), ("'wrist'", "-3.0")),
     "rate": (lambda folder: RobotSpec((), (), rate_hz=-50.0), ("-50.0",)),
@@ -178,6 +187,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "spikes": (lambda folder: Spikes(4, 0.1, 3, 9), ("4", "0.1", "3", "9")),
     "uniform": (lambda folder: Uniform(7, 3), ("7", "3")),
     "empty recording": (recording(""), ("empty",)),
+    "times without latencies": (lambda folder: Scheduled([0, 5], [4]), ("2 times", "1 latencies")),
+    "times that fall": (lambda folder: Scheduled([0, 5, 3], [4, 4, 4]), ("[0, 5, 3]", "at_s")),
+    "a latency below none": (lambda folder: Scheduled([0], [-4]), ("-4", "latency.ticks")),
+    "another way to replay": (lambda folder: recorded_at_rate(50.0)("diffusion", replay="tme"), ("'tme'", "'time'")),
     "no recording": (lambda folder: Recorded.from_file(folder / "gone.txt", 50.0), ("gone.txt",)),
     "a speed between two": (lambda folder: Setting(ROBOT, 32, Fixed(3), speed=1.5), ("1.5",)),
     "a chunk too short": (lambda folder: Setting(ROBOT, 1, Fixed(3), speed=2.0), ("1 rows", "speed=2")),
@@ -221,6 +234,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "not a corrector": (no_head, ("head.npz", "policy=a2c2")),
     "a corrector of other chunks": (lambda folder: HeadCorrector(HEAD, ROBOT, 9), ("8 rows", "9")),
     "no correction": (lambda folder: HeadCorrector(HEAD, ROBOT, 8, 0.0), ("strategy.most", "0.0")),
+    "less than no features": (lambda folder: HeadCard((), (), (), 8, policy_features=-2), ("-2", "features")),
     "a card of no images": (lambda folder: HeadCard((), (), (), 8, latent=3), ("0 cameras", "latent 3")),
     "a corrector without its eye": (
         lambda folder: HeadCorrector(SEEING, replace(ROBOT, cameras=(Camera("top", 2, 2),)), 8),
@@ -234,6 +248,21 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "strategy": (strategy("vlahs"), ("'vlahs'", "'vlash'")),
     "late plans": (strategy(late="movd"), ("'movd'", "'moved'")),
     "late plans of places": (strategy(late="moved", s=4), ("shoulder", "strategy.late=tick")),
+    "half a position": (lambda folder: Held(["box_x"], ["x", "y"], "jaws", (0.0, 1.0), 0.02), ("names 1", "tool 2")),
+    "jaws the wrong way": (lambda folder: Held(["box_x"], ["x"], "jaws", (1.0, 0.0), 0.02), ("1.0 to 0.0", "least")),
+    "no reach": (lambda folder: Held(["box_x"], ["x"], "jaws", (0.0, 1.0), 0.0), ("within is 0.0", "positive")),
+    "nothing to hold": (
+        lambda folder: attached(ROBOT, still, Held(["box_x"], ["shoulder_pos"], "shoulder_pos", (0.0, 1.0), 0.02)),
+        ("box_x", "roller=robot"),
+    ),
+    "no such thing to hold": (
+        lambda folder: attached(
+            replace(ROBOT, environment=(Dim("box_y"),)),
+            still,
+            Held(["box_x"], ["shoulder_pos"], "shoulder_pos", (0.0, 1.0), 0.02),
+        ),
+        ("'box_x'", "'box_y'"),
+    ),
     "a slow speed": (lambda folder: Setting(ROBOT, 8, Fixed(3), speed=0.0), ("speed is 0", "at least 1")),
     "endless speed": (lambda folder: Setting(ROBOT, 8, Fixed(3), speed=float("inf")), ("speed is inf",)),
     "trigger": (strategy(trigger="evry"), ("'evry'", "'every'")),
@@ -290,6 +319,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "isolation": (lambda folder: realtime(isolation="proces"), ("'proces'", "'process'")),
     "what cannot be sent": (process_side, ("isolation=thread",)),
     "imported again": (imported_again, ("a second time", 'if __name__ == "__main__":')),
+    "limits of nothing": (lambda folder: limited(ROBOT, {"elbow": {"rate_limit": 1.0}}), ("'elbow'", "shoulder")),
+    "no fields of limits": (lambda folder: limited(ROBOT, {"shoulder": 3}), ("limits.shoulder is 3", "rate_limit")),
+    "no such limit": (lambda folder: limited(ROBOT, {"shoulder": {"low": 1.0}}), ("shoulder 'low'", "rate_limit")),
     "run folder": (lambda folder: RunFolder(folder), ("run folder",)),
     "no table": (lambda folder: read_parquet(folder / TICKS), ("ticks.parquet cannot be read",)),
     "no run folder": (lambda folder: RunFolder.again(folder), ("not the folder of a run", "config.yaml")),

@@ -10,7 +10,7 @@ COMMANDS = {
     "train": "train a policy on demonstrations of an expert, or on a data set",
     "calibrate": "find out how a robot follows, or which schedule suits a latency",
     "report": "make the report of a run, or of a sweep, again",
-    "doctor": "say what this machine has, and what is missing",
+    "doctor": "say what this machine has, and what is missing; or try a task",
 }
 
 USAGE = """rollahead: drive a fast robot with a slow policy

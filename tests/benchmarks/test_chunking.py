@@ -12,7 +12,7 @@ from benchmarks import chunking
 from rollahead.runtime.build import make_latency
 from rollahead.sim.evaluation import check
 
-HEADLESS = [name for name, way in WAYS.items() if way.head is None and way.base == "flow"]
+HEADLESS = [name for name, way in WAYS.items() if way.head is None and way.base == "flow" and not way.weak]
 
 
 @pytest.mark.parametrize("task", chunking.TASKS)
@@ -28,11 +28,14 @@ def test_latencies_that_vary_have_the_median_that_is_told(name: str) -> None:
     assert (ticks < MEDIAN).mean() < 0.52 < 0.04 + (ticks <= MEDIAN).mean()
 
 
-def test_the_pull_ends_as_many_rows_after_d_as_its_name_says() -> None:
+@pytest.mark.parametrize("start", ["rtc, pull", "rtc, identity, pull"])
+def test_the_pull_ends_as_many_rows_after_d_as_its_name_says(start: str) -> None:
     ends = {
-        name: cell_of("mole", WAYS[name], "8", 8).strategy.end for name in WAYS if name.startswith("rtc, pull to d")
+        ", pull" + name.split(", pull")[1]: cell_of("mole", WAYS[name], "8", 8).strategy.end
+        for name in WAYS
+        if name.startswith(start)
     }
-    assert ends == {"rtc, pull to d": 8, "rtc, pull to d + 4": 12, "rtc, pull to d + 10": 18}
+    assert ends == {", pull to d": 8, ", pull to d + 4": 12, ", pull to d + 10": 18}
     assert cell_of("mole", WAYS["rtc, pull to d"], "spikes", 8).strategy.end == MEDIAN
 
 
@@ -63,3 +66,22 @@ def test_a_gain_is_that_of_the_pairs_and_a_cell_stands_in_its_place(
     assert "25 <sub>24..26</sub>" in lines["| vlash"].split(" | ")[1 + list(LATENCIES).index("12")]
     assert set(lines["| sync"].removesuffix(" |").split(" | ")[1:]) == {"\N{EN DASH}"}
     assert "|  |" not in chunking.table("interception")
+
+
+def test_the_jacobian_is_the_published_one_where_the_name_says_nothing() -> None:
+    for name, way in WAYS.items():
+        if way.strategy["name"] == "rtc" or way.strategy.get("pull"):
+            assert cell_of("mole", way, "4", 8).strategy.jacobian == ("identity" if "identity" in name else "full")
+
+
+def test_cells_that_were_not_played_now_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunking, "RESULTS", tmp_path)
+    monkeypatch.setattr("benchmarks.figures.RESULTS", tmp_path)
+    for successes, way in (([True], "vlash"), ([False], "rtc")):
+        monkeypatch.setattr(chunking, "PLAYED", played := tmp_path / way)
+        played.mkdir()
+        told(played, "mole", "4", way, successes)
+        chunking.figures()
+    assert {said["way"]: said["success"] for said in chunking.read_table()} == {"vlash": 100, "rtc": 0}
+    (row,) = json.loads((tmp_path / "claims.json").read_text())
+    assert (row["name"], row["value"], row["goal"]) == ("rtc_full_success_mole_d4", 0.0, ">= 98")

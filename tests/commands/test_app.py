@@ -261,7 +261,7 @@ def test_help_shows_options_and_examples(command: str, rollahead: Command) -> No
 def test_help_of_eval_names_every_choice_of_its_groups(rollahead: Command) -> None:
     out = rollahead("eval", "--help").out
     assert "strategy: bid, ensemble, naive, naive_arrival, rtc, sync, tt_rtc, vlash" in out
-    assert "latency: diffusion, fixed, lognormal, none, recorded, spikes, uniform" in out
+    assert "latency: diffusion, drift, fixed, lognormal, none, recorded, scheduled, spikes, throttled, uniform" in out
     assert "--multirun" in out
 
 

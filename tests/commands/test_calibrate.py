@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 
+from faulty import Rail, registered
+from rollahead.commands import calibrate
 from rollahead.commands.calibrate import read_record
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.identify import FILE, read_lags
@@ -95,6 +97,46 @@ def test_a_recorded_run_gives_the_lag_of_its_robot_and_moves_nothing(rollahead: 
         assert lag.tau_s == pytest.approx(TAU_S, rel=1e-4)
         assert (lag.delay, lag.r2) == (0, pytest.approx(1.0))
     assert {path.name for path in Path("runs/mine").iterdir()} == {"config.yaml", "summary.json", FILE}
+
+
+def drifting(columns: dict[str, Any], axis: str) -> dict[str, Any]:
+    """`columns` of a robot of which one axis drifts, whatever it is sent."""
+    n = len(columns["tick"])
+    return {**columns, f"state.v{axis}": np.linspace(0, 1, n) + 0.01 * np.random.default_rng(0).normal(size=n)}
+
+
+def test_an_axis_that_is_not_identifiable_is_said_so_and_left_to_the_kind_of_its_action(rollahead: Command) -> None:
+    folder = recorded(drifting(stepped_ticks(), "y"))
+    ran = rollahead("calibrate", f"run={folder}", "name=mine", "max_delay=3")
+    assert (ran.status, ran.err) == (0, "")
+    assert "the lag of vy is not identifiable: tau is " in ran.out and "until then the roller takes it to" in ran.out
+    assert [lag.action for lag in read_lags("runs/mine", SPEC)] == ["vx"]
+    summary = json.loads(Path("runs/mine/summary.json").read_text())
+    assert summary["verdicts"] == {"vx": "a first-order lag", "vy": "not identifiable"}
+    assert summary["lags"][1]["tau_s_ci"][1] is None  # infinity
+
+
+def test_where_no_axis_is_identifiable_no_calibration_is_left(rollahead: Command) -> None:
+    folder = recorded(drifting(drifting(stepped_ticks(), "y"), "x"))
+    said = refusal(rollahead("calibrate", f"run={folder}", "name=mine", "max_delay=3"), "calibrate")
+    assert "the lag of vx is not identifiable" in said and "; and the lag of vy is not identifiable" in said
+    assert not Path("runs/mine", FILE).exists() and Path("runs/mine/summary.json").exists()
+
+
+@pytest.mark.slow
+def test_a_robot_that_takes_steps_is_refused_before_it_is_moved(
+    rollahead: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def moved(*_: object, **__: object) -> None:
+        raise AssertionError("it was about to be moved")
+
+    site = registered(tmp_path_factory.mktemp("site"), rail=Rail)
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", f"{site}:{Path(__file__).parents[1]}")  # of the world's process
+    monkeypatch.setattr(calibrate, "Realtime", moved)
+    said = refusal(rollahead("calibrate", "task=rail"), "calibrate")
+    assert "no axis with a lag to find (dx: only positions and velocities are taken to lag, and it is a delta)" in said
+    assert not Path("runs").exists()
 
 
 def test_a_run_that_was_killed_gives_the_lag_of_its_robot_and_it_is_said_what_is_read(rollahead: Command) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from faulty import WideState, registered
 from rollahead.commands.doctor import findings
 from rollahead.runtime.run_folder import machine
 from rollahead.sim.render import REMEDY, backend
+from rollahead.sim.task_trials import TRIALS
 
-from .conftest import Ran
+from .conftest import Ran, refusal
 
 Command = Callable[..., Ran]
 
@@ -55,3 +57,40 @@ def test_the_command_looks_at_the_disk_that_runs_would_go_to(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     assert f"at {tmp_path.parent} " in rollahead("doctor", f"runs={tmp_path.parent}/elsewhere/runs").out
+
+
+# --- a task ---
+
+
+def test_a_task_that_does_what_it_must_is_ok_in_every_trial(rollahead: Command) -> None:
+    ran = rollahead("doctor", "task=mole", "task.mode=absolute", "episodes=2")
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.count(" ok ") == len(TRIALS) and "wrong" not in ran.out
+    assert "solves 2 of 2 episodes" in ran.out
+    assert list(Path().iterdir()) == []
+
+
+def test_a_task_with_a_fault_is_told_what_to_do_and_the_status_says_so(rollahead: Command) -> None:
+    ran = rollahead("doctor", "task=mole", "task.window_s=0.3", "episodes=2")
+    assert (ran.status, ran.err) == (1, "")
+    assert ran.out.count(" ok ") == len(TRIALS) - 1
+    words = " ".join(ran.out.split())
+    assert "the expert solves 0 of 2 episodes, asked in every tick and without delay; it should solve 90 %" in words
+
+
+def test_the_table_of_another_packages_task_has_its_faults_in_words(
+    rollahead: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(registered(tmp_path_factory.mktemp("site"), rail=WideState))
+    monkeypatch.setenv("COLUMNS", "200")
+    ran = rollahead("doctor", "task=rail")
+    assert ran.status == 1
+    assert "wrong   state() gives shape (2,) in tick 0, and the spec's state has 1 dimensions (x); make them" in ran.out
+    assert ran.out.count("-       not tried, since what is said above comes first") == len(TRIALS) - 1
+
+
+def test_a_task_that_cannot_be_made_or_tried_is_refused(rollahead: Command) -> None:
+    assert refusal(rollahead("doctor", "task=mole", "episodes=0"), "doctor") == (
+        "episodes is 0 and seed 0; give at least 1, and 0 or more"
+    )
+    assert "no task 'moel'; did you mean 'mole'" in refusal(rollahead("doctor", "task=moel"), "doctor")

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
+from faulty import SEEN_BEFORE, registered
 from rollahead.commands.app import console
 from rollahead.commands.results import describe, table
+from rollahead.commands.rig import guard_of
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.latency import Recorded
 from rollahead.sim.evaluation import Cell, evaluate, summarise
@@ -50,6 +54,17 @@ INFEASIBLE = {
     "no episodes": (["episodes=0"], ("episodes is 0", "at least 1")),
     "a seed": (["seed=-1"], ("seed -1",)),
     "a window": (["task.window_s=-1"], ("window_s is -1",)),
+    "a limit of nothing": (
+        ["robot.limits={vz: {rate_limit: 1}}"],
+        ("no dimension of the robot 'vz'", "Known: default, vx"),
+    ),
+    "no positive limit": (["robot.limits={vx: {accel_limit: -2}}"], ("'vx' has accel_limit -2", "a positive one")),
+    "a limit of the range": (["robot.limits={vx: {low: 0}}"], ("no limit of vx 'low'", "rate_limit")),
+    "limits of another kind": (["robot.limits=fast"], ("robot.limits is 'fast'", "names with their values")),
+    "a real robot": (["robot=loopback"], ("robot=loopback is no simulated robot", "use robot=sim, or rollahead run")),
+    "an option of the guard": (["guard.ramp=1"], ("no option 'guard.ramp'", "did you mean 'guard.ramp_s'")),
+    "a ramp": (["guard.ramp_s=-1"], ("ramp takes -1 s",)),
+    "a lag beyond the guard's": (["lag=3", "guard.stale_ticks=2"], ("lag is 3", "from 0 to 2", "guard.stale_ticks")),
 }
 
 
@@ -194,6 +209,38 @@ def test_where_a_search_has_one_left_it_is_taken_and_said(rollahead: Command) ->
     assert [row["s"] for row in cell["search_refused"]] == [4]
 
 
+LIMITS = "robot.limits={default: {rate_limit: 1.5, accel_limit: 12}}"
+LIMITED = ("task.mode=absolute", LIMITS, *SMALL, "reactions=false", "strategy=naive")
+
+
+def test_limits_are_kept_and_told_with_guard_hits_and_jumps(rollahead: Command) -> None:
+    ran = rollahead("eval", *LIMITED)
+    assert (ran.status, ran.err) == (0, "")
+    assert "guard" in ran.out
+    (cell,) = strict(Path("runs/mine/summary.json"))["cells"]
+    assert cell["limits"] == {"default": {"rate_limit": 1.5, "accel_limit": 12}}
+    figures = cell["figures"]
+    assert figures["guard_hits"] > 10
+    assert 0 < figures["switch_step"] <= figures["switch_step_max"] <= math.hypot(1.5, 1.5) / 50 + 1e-9
+    assert figures["action_unit"] == "m"
+    targets = pq.read_table("runs/mine/ticks.parquet").to_pydict()
+    steps = np.abs(np.diff([targets["action.x"], targets["action.y"]]))
+    same = np.diff(targets["episode"]) == 0
+    assert 0 < steps[:, same].max() <= 1.5 / 50 + 1e-9
+    assert "guard hits" in Path("runs/mine/report.html").read_text()
+
+
+def test_settings_of_the_guard_are_those_of_run_and_no_ramp_is_the_default(rollahead: Command) -> None:
+    assert rollahead("eval", *LIMITED, "guard.enabled=false").status == 0
+    figures = strict(Path("runs/mine/summary.json"))["cells"][0]["figures"]
+    assert figures["guard_hits"] == 0
+    assert figures["switch_step_max"] > 0.1
+    with initialize_config_module("rollahead.configs", version_base="1.3"):
+        ours, theirs = compose("eval"), compose("run")
+    assert ours.guard == theirs.guard
+    assert (guard_of(ours, simulated=True).ramp_s, guard_of(ours, simulated=False).ramp_s) == (0.0, 1.0)
+
+
 def test_a_search_on_the_seeds_of_the_result_is_refused(rollahead: Command) -> None:
     said = refusal(rollahead("eval", *SMALL, "seed=1000000", "search.s=[8,9]"), "eval")
     assert "seed is 1000000 and episodes 2" in said
@@ -206,10 +253,24 @@ def test_no_figure_is_cut_off_where_the_output_is_no_terminal(
     latency = {"name": "spikes", "ticks": 4, "probability": 0.05, "low": 15, "high": 20, "bind_fraction": 0.0}
     never = {"p50": 0.25, "p95": math.inf}
     figures = {"success": 97.0, "success_ci": [93.0, 99.0], "time_s": 0.71, "reaction_s": never, "idle": 12.0}
+    figures |= {"guard_hits": 33.0, "switch_step": None, "switch_step_max": None, "action_unit": "m"}
     cell = Cell({"name": "mole"}, StrategyConfig("naive_arrival", s=16), latency)
     monkeypatch.delenv("COLUMNS", raising=False)
     console().print(table([describe(cell, figures | {"age_ticks": {"p50": 11.0}})]))
     printed = capsys.readouterr().out
-    for words in ("naive_arrival", "spikes", "16", "97 (93..99)", "0.71", "0.25/never", "11", "12"):
+    for words in ("naive_arrival", "spikes", "16", "97 (93..99)", "0.71", "0.25/never", "11", "12", "33"):
         assert words in printed
     assert "…" not in printed
+
+
+# --- a task with a fault ---
+
+
+@pytest.mark.parametrize("fault", ["wide state", "out of range", "no seed", "late event"])
+def test_a_task_with_a_fault_is_one_sentence_and_leaves_no_folder(
+    fault: str, rollahead: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(registered(tmp_path_factory.mktemp("site"), rail=SEEN_BEFORE[fault][0]))
+    said = refusal(rollahead("eval", "task=rail", "episodes=2", "workers=1"), "eval")
+    assert said.startswith("task 'rail': ") and SEEN_BEFORE[fault][2] in said
+    assert not Path("runs").exists()

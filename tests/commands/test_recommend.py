@@ -38,11 +38,24 @@ def test_a_latency_is_answered_with_a_schedule_and_the_command_that_uses_it(roll
     assert "the largest speed-up that its chunks would bear is q = 1" in ran.out
     assert "to use it: rollahead run strategy=vlash strategy.s=6 strategy.d=6\n" in ran.out
     assert " % of the plans will be late: see what strategy.late=moved makes of them" in ran.out
-    assert "with d estimated: strategy.s=6 strategy.d=null strategy.quantile=0.4\n" in ran.out
+    assert "this is the forecast alone: no episode was played" in ran.out
+    estimated = "strategy.s=6 strategy.d=null strategy.quantile=0.4\n"
+    assert f"where the latency drifts over some 50 inferences or more, with d estimated: {estimated}" in ran.out
     assert "success %" in ran.out
     assert (ran.out.count(" predicted "), ran.out.count(" lockstep ")) == (5, 4)
-    assert max(map(len, ran.out.splitlines()[4:20])) <= 120
+    assert max(map(len, ran.out.splitlines()[5:18])) <= 120
     assert {path.name for path in Path("runs/mine").iterdir()} == {"config.yaml", "summary.json"}
+
+
+def test_episodes_of_a_recommendation_keep_the_limits_of_the_robot(rollahead: Command) -> None:
+    given = ("latency=fixed", "episodes=1", "workers=1", "task.mode=absolute")
+    said = refusal(rollahead("calibrate", *given, "robot.limits={vz: {rate_limit: 1}}"), "calibrate")
+    assert "there is no dimension of the robot 'vz'; Known: default, x, y" in said
+    hits = {}
+    for name, limits in (("free", "null"), ("kept", "{default: {rate_limit: 0.5}}")):
+        assert rollahead("calibrate", *given, f"robot.limits={limits}", f"name={name}").status == 0
+        hits[name] = [one["episodes"]["guard_hits"] for one in summary_of(name)["shown"]]
+    assert max(hits["free"]) == 0 < min(hits["kept"])
 
 
 def test_what_was_predicted_stands_beside_what_lockstep_did_with_other_latencies(rollahead: Command) -> None:
@@ -73,13 +86,59 @@ def test_what_was_predicted_stands_beside_what_lockstep_did_with_other_latencies
     assert {"machine", "versions", "date"} <= set(summary)
 
 
-def test_a_task_shows_what_the_choice_buys(rollahead: Command) -> None:
-    ran = rollahead("calibrate", "latency=fixed", "latency.ticks=12", "name=mine", "episodes=12", "workers=1")
+def test_a_task_plays_the_shortlist_and_its_episodes_advise_and_the_forecast_is_quoted(rollahead: Command) -> None:
+    latency = ["latency=spikes", "latency.ticks=3", "latency.probability=0.5", "latency.low=11", "latency.high=11"]
+    ran = rollahead("calibrate", *latency, "name=mine", "episodes=12", "workers=1")
     assert (ran.status, ran.err) == (0, "")
-    played = {one["name"]: one["episodes"] for one in summary_of()["shown"]}
-    assert {one["episodes"] for one in played.values()} == {12}
-    assert played["recommended"]["success"] > played["sync"]["success"]
-    assert ran.out.count("episodes ") == 2
+    summary = summary_of()
+    played = {one["name"]: one for one in summary["shown"]}
+    assert {"recommended", "as forecast", "naive", "sync"} <= set(played)
+    assert {one["episodes"]["episodes"] for one in played.values()} == {12}
+    assert summary["chosen"] == played["recommended"]["strategy"]
+    assert summary["chosen"]["late"] == "moved"
+    assert (summary["forecast"]["s"], summary["forecast"]["d"], summary["forecast"]["late"]) == (11, 11, "tick")
+    success = {name: one["episodes"]["success"] for name, one in played.items()}
+    assert success["recommended"] > success["naive"]
+    best = summary["chosen"]
+    said = f"use vlash, s = {best['s']}, d = {best['d']}, late = moved, q = 1: of {len(summary['screened'])} schedules"
+    assert f"{said} that were played it came out first" in ran.out
+    assert f"of which it solves {success['recommended']:.0f} %, none beats it beyond chance" in ran.out
+    forecast = f"the forecast had said vlash, s = 11, d = 11, which solves {success['as forecast']:.0f} % of the same"
+    assert f"{forecast} episodes: actions are moves from where the robot is" in ran.out
+    used = f"strategy.s={best['s']} strategy.d={best['d']} strategy.late=moved"
+    assert f"to use it: rollahead run strategy=vlash {used}\n" in ran.out
+    assert "with d estimated" not in ran.out
+    assert ran.out.count(" episodes   ") == len(summary["shown"])
+
+
+def test_what_the_forecast_advises_and_its_own_episodes_show_losing_is_not_advised(rollahead: Command) -> None:
+    ran = rollahead(
+        "calibrate", "task=belt", "latency=fixed", "latency.ticks=8", "name=mine", "episodes=16", "workers=1"
+    )
+    assert (ran.status, ran.err) == (0, "")
+    played = {one["name"]: one["episodes"]["success"] for one in summary_of()["shown"]}
+    assert summary_of()["forecast"]["name"] == "vlash"  # rolls the robot on, and not the belt
+    assert played["recommended"] == max(played.values())
+    assert played["as forecast"] < played["recommended"] - 25
+
+
+def test_the_same_schedule_is_advised_again_and_with_more_processes(rollahead: Command) -> None:
+    for name, workers in (("one", 1), ("two", 2)):
+        ran = rollahead("calibrate", "latency=throttled", f"name={name}", "episodes=4", f"workers={workers}")
+        assert (ran.status, ran.err) == (0, "")
+    assert summary_of("one")["shown"] == summary_of("two")["shown"]
+    assert summary_of("one")["screened"] == summary_of("two")["screened"]
+
+
+def test_without_a_task_or_with_no_episodes_the_forecasts_advice_stands_and_says_so(rollahead: Command) -> None:
+    latency = ["latency=throttled", "latency.ticks=[4, 8]"]
+    for arguments in (["robot=loopback", "robot.rate_hz=50"], ["episodes=0"]):
+        ran = rollahead("calibrate", *latency, *arguments, "name=mine")
+        assert (ran.status, ran.err) == (0, "")
+        assert "this is the forecast alone: no episode was played" in ran.out
+        assert summary_of()["chosen"] == summary_of()["forecast"]
+        assert summary_of()["screened"] == []
+        shutil.rmtree("runs")
 
 
 def test_a_robot_without_a_task_has_its_rate_and_no_episodes(rollahead: Command) -> None:
@@ -118,8 +177,8 @@ def test_a_planner_is_measured_and_what_it_took_is_kept_and_replayed(rollahead: 
     assert (ran.status, ran.err) == (0, "")
     assert "inferences (30 measured) take 1 ticks of 20 ms" in ran.out
     assert "chunks have 24 rows" in ran.out
-    assert "use naive, s = 1, d = 1" in ran.out
-    assert "strategy.s=1 strategy.d=1 planner=scripted planner.horizon=24\n" in ran.out
+    assert "the forecast had said " in ran.out
+    assert " planner=scripted planner.horizon=24\n" in ran.out
     seconds = np.loadtxt("runs/mine/latencies.txt")
     assert seconds.tolist() == pytest.approx(summary_of()["latency"]["measured_s"], abs=1e-6)
     assert len(seconds) == 30
@@ -162,6 +221,16 @@ def test_a_scene_that_moves_on_its_own_is_spoken_of_unless_it_is_rolled_too(
     assert ran.out.count("use roller=scene, or a policy that was trained with offsets") == said
 
 
+@pytest.mark.parametrize(("roller", "said"), [("robot", 1), ("attached", 0)])
+def test_what_a_gripper_may_hold_is_spoken_of_unless_it_is_rolled_too(
+    roller: str, said: int, rollahead: Command
+) -> None:
+    ran = rollahead("calibrate", "task=pick", f"roller={roller}", "latency=fixed", "episodes=0")
+    assert (ran.status, ran.err) == (0, "")
+    assert "use vlash" in ran.out
+    assert ran.out.count("what it holds is seen where it was") == said
+
+
 @pytest.mark.parametrize(("ticks", "said"), [(8, 0), (16, 1)])
 def test_it_is_not_of_a_policy_that_was_trained_with_offsets_as_large_as_the_delay(
     ticks: int, said: int, rollahead: Command
@@ -191,6 +260,9 @@ REFUSED: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "no such latency": (["latency=fixd"], ("'fixd'", "'fixed'")),
     "no latency at all": (["latency=none"], ("latency=none", "rollahead run alone", "planner=...")),
     "no recording": (["latency=recorded", "latency.path=gone.txt"], ("no recording at gone.txt",)),
+    "no schedule": (["latency=scheduled"], ("latency.at_s and latency.ticks must be given",)),
+    "a time too many": (["latency=throttled", "latency.at_s=[0,1,2]"], ("at_s has 3 times", "2 latencies")),
+    "no way to replay": (["latency=diffusion", "latency.replay=tme"], ("'tme'", "'time'")),
     "no path": (["latency=recorded"], ("latency.path must be given",)),
     "an option of the latency": (["latency=fixed", "latency.tick=3"], ("'latency.tick'", "'latency.ticks'")),
     "another option": (["latency=fixed", "latency.ticks=3", "episode=3"], ("'episode'", "'episodes'")),

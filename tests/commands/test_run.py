@@ -56,6 +56,8 @@ REFUSED = {
     "substeps": (["substeps=0"], ("substeps is 0",)),
     "a shape": (["shape=cubicle"], ("cubicle", "cubic")),
     "a delay that it cannot bear": (["latency=fixed", "latency.ticks=12"], ("s = 8", "d = 12", "d <= s")),
+    "a limit of nothing": (["robot.limits={vz: {rate_limit: 1}}"], ("no dimension of the robot 'vz'", "default, vx")),
+    "no positive limit": (["robot.limits={vx: {rate_limit: 0}}"], ("'vx' has rate_limit 0", "a positive one")),
     "lags of nothing": (["roller=identified", "roller.path=gone.json"], ("gone.json",)),
 }
 
@@ -104,6 +106,18 @@ def test_a_simulated_robot_plays_its_episodes_and_leaves_what_lockstep_leaves(ro
     assert found["realtime"][0]["gauges"]["delay_planned"] == 4
     assert "switch_interval" in found["tuned"]
     assert "In real time" in Path("runs/mine/report.html").read_text()
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_limits_of_a_simulated_robot_are_kept_in_real_time(isolation: str, rollahead: Command) -> None:
+    given = ("latency=fixed", "latency.ticks=8", "strategy=naive", "task.mode=absolute", f"isolation={isolation}")
+    ran = rollahead("run", *given, "robot.limits={default: {rate_limit: 0.5}}", "episodes=1", "name=mine")
+    assert (ran.status, ran.err) == (0, "")
+    (cell,) = summary()["cells"]
+    assert cell["limits"] == {"default": {"rate_limit": 0.5}}
+    assert cell["figures"]["guard_hits"] > 10
+    ticks = pq.read_table("runs/mine/ticks.parquet").to_pydict()
+    assert 0 < np.abs(np.diff([ticks["action.x"], ticks["action.y"]])).max() <= 0.01 + 1e-9
 
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])

@@ -12,14 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from rollahead.commands.course import HELD
-from rollahead.policies import compat
+from faulty import Rail, registered
+from rollahead.commands.course import HELD, course_of
+from rollahead.policies.card import read_card
 from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.dataset import read_dataset, write_dataset
 from rollahead.policies.training import Training
 from rollahead.runtime.arrays import frozen
+from rollahead.runtime.robots.lerobot import version as lerobot_version
 from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.sim import evaluation
 from rollahead.sim.demonstrations import Demonstration
@@ -112,6 +114,51 @@ def test_a_task_leads_to_a_checkpoint_with_its_evaluation_beside_it(rollahead: C
     assert not list(run.glob("**/*.unfinished"))
     eval_options = ("episodes=1", "workers=1", "reactions=false", "latency.ticks=2", "strategy.s=8", "name=played")
     assert rollahead("eval", "planner=policy", f"planner.checkpoint={run}/checkpoint", *eval_options).status == 0
+
+
+def test_a_checkpoint_is_not_evaluated_on_the_episodes_that_it_has_learned_from(
+    rollahead: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(registered(tmp_path_factory.mktemp("site"), rail=Rail))
+    few = ("demonstrations.count=6", "demonstrations.ticks=20", "watch.episodes=0", "evaluation.episodes=1")
+    ran = rollahead("train", "task=rail", *NET, *FEW, *few, "evaluation.delays=[0]", "seed=3")
+    assert (ran.status, ran.err) == (0, "")
+    card = read_card(Path("runs/mine/checkpoint"))
+    assert card is not None and card.demonstrated == (3, 9)
+    policy = ("planner=policy", "planner.checkpoint=runs/mine/checkpoint", "task=rail", "workers=1", "strategy.s=8")
+    for seed in (0, 2, 3, 8):
+        said = refusal(rollahead("eval", *policy, f"seed={seed}", "episodes=2" if seed == 2 else "episodes=4"), "eval")
+        assert said.startswith("the policy has learned from the episodes of rail with the seeds 3 to 8, and seed=")
+        assert said.endswith("plays some of them again; give seed=9 or more")
+    said = refusal(rollahead("run", *policy[:3], "seed=4", "episodes=1"), "run")
+    assert "the seeds 3 to 8, and seed=4 with episodes=1 plays some of them again; give seed=9 or more" in said
+    assert rollahead("eval", *policy, "seed=9", "episodes=1", "name=new").status == 0
+    assert rollahead("eval", *policy, "seed=1", "episodes=2", "name=before").status == 0
+
+
+def test_demonstrations_that_begin_anywhere_are_no_episodes_and_leave_no_seeds(rollahead: Command) -> None:
+    assert rollahead("train", *SMALL, "training.steps=2").status == 0
+    card = read_card(Path("runs/mine/checkpoint"))
+    assert card is not None and card.demonstrated is None
+
+
+def test_a_policy_is_trained_and_played_with_the_roller_that_it_will_run_with(rollahead: Command) -> None:
+    pick = ("task=pick", *SMALL, "evaluation.delays=[2]", "demonstrations.wander=2")
+    for roller in ("robot", "attached"):
+        ran = rollahead("train", *pick, f"roller={roller}", f"name={roller}")
+        assert (ran.status, ran.err) == (0, "")
+        assert ran.out.count("what it holds is seen where it was") == (roller == "robot")
+        (cell,) = json.loads(Path("runs", roller, "summary.json").read_text())["cells"]
+        assert cell["roller"]["name"] == roller
+    assert weights("robot") != weights("attached")
+
+
+def test_a_training_that_was_begun_before_rollers_were_told_goes_on(rollahead: Command) -> None:
+    assert rollahead("train", *SMALL).status == 0
+    config = OmegaConf.load("runs/mine/config.yaml")
+    assert isinstance(config, DictConfig)
+    del config["roller"]
+    assert course_of(config).roller == {"name": "robot"}
 
 
 def test_the_log_has_a_line_per_look_with_the_time_left_and_no_more(rollahead: Command) -> None:
@@ -214,6 +261,7 @@ REFUSED = {
     "prefixes of another policy": ([*OTHERS["act"], "prefixes=2"], "policy=act cannot be trained with prefixes"),
     "a sampler": (["sampler=ddim"], "sampler=ddim needs a policy that denoises by diffusion"),
     "a task": (["task=mloe"], "no task 'mloe'; did you mean 'mole'"),
+    "a roller of another task": (["roller=attached"], "there is no environment dimension 'obj_x'; "),
     "cameras of nothing": (["cameras=[top]"], "cameras is of no use without dataset=...; leave it out"),
     "names of nothing": (["rename={a: b}"], "rename is of no use without dataset=...; leave it out"),
 }
@@ -222,6 +270,7 @@ OF_DATA = {
     "demonstrations": (["dataset=DATA/scene", "demonstrations.count=9"], "demonstrations.count is of no use with"),
     "an evaluation": (["dataset=DATA/scene", "evaluation.episodes=9"], "evaluation.episodes is of no use without task"),
     "a sampler": (["dataset=DATA/scene", "sampler=euler"], "sampler is of no use without task"),
+    "a roller": (["dataset=DATA/scene", "roller=scene"], "roller is of no use without task"),
     "play": (["dataset=DATA/scene", "watch.episodes=9"], "watch.episodes is of no use without task"),
     "a camera": (["dataset=DATA/filmed", "cameras=[top]"], "no camera in data set"),
     "a camera without a list": (["dataset=DATA/filmed", "cameras=top"], "cameras is 'top'; give a list"),
@@ -297,7 +346,7 @@ def test_a_data_set_that_is_not_whole_is_refused(name: str, tmp_path: Path, data
 
 
 def test_another_lerobot_than_those_known_is_refused(monkeypatch: pytest.MonkeyPatch, rollahead: Command) -> None:
-    monkeypatch.setattr(compat, "version", lambda: "0.3.3")
+    monkeypatch.setattr(lerobot_version, "version", lambda: "0.3.3")
     assert "LeRobot 0.3.3 is installed, and rollahead works with >=0.4.4,<0.7" in refusal(
         rollahead("train", *SMALL), "train"
     )

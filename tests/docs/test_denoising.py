@@ -15,10 +15,16 @@ def mole(latency: str, *ways: str) -> list[float]:
     return [CELLS["mole", latency, way] for way in ways]
 
 
-def test_a_long_pull_holds_the_robot_to_where_it_was_going() -> None:
-    shares = mole("4", "rtc, pull to d", "rtc, pull to d + 10", "rtc")
-    assert "one that ends at `d` hits {:.0f} %, at `d + 10` {:.0f} %, at `H - s` {:.0f} %".format(*shares) in WORDS
-    assert mole("8", "rtc, pull to d", "rtc, pull to d + 4", "rtc, pull to d + 10", "rtc") == [0.0] * 4
+@pytest.mark.parametrize("name", ["rtc", "rtc, identity"])
+def test_what_the_pull_of_each_jacobian_does_is_as_it_was_played(name: str) -> None:
+    columns = [("mole", "4"), ("interception", "2"), ("interception", "4")]
+    whole, short = (
+        [f"{CELLS[task, latency, way]:.0f}" for task, latency in columns] for way in (name, f"{name}, pull to d")
+    )
+    cells = " | ".join(f"{one} ({other})" for one, other in zip(whole, short, strict=True))
+    words = "`rtc`" + name.removeprefix("rtc")
+    assert f"| {words} | {cells} |" in WORDS
+    assert mole("8", name, f"{name}, pull to d") == [0.0] * 2
 
 
 def test_a_prefix_is_worth_much_and_rolling_more() -> None:
@@ -29,12 +35,13 @@ def test_a_prefix_is_worth_much_and_rolling_more() -> None:
 
 @pytest.mark.parametrize("latency", ["0", "2", "4", "8", "12", "16"])
 def test_choosing_among_several_does_as_naive_does(latency: str) -> None:
-    chosen, naive = mole(latency, "bid", "naive")
+    chosen, naive = mole(latency, "bid, agreement alone", "naive")
     assert abs(chosen - naive) <= 2.0
 
 
 def test_a_pull_beside_rolling_costs_reaction() -> None:
-    assert "at 240 ms {:.0f} % instead of {:.0f} %".format(*mole("12", "vlash, pull to 4", "vlash")) in WORDS
+    shares = mole("12", "vlash, identity, pull to 4", "vlash", "vlash, pull to 4")
+    assert "at 240 ms {:.0f} % instead of {:.0f} %, which the full pull keeps ({:.0f} %)".format(*shares) in WORDS
 
 
 def test_a_head_that_sees_only_the_state_does_for_naive_what_rolling_does_and_helps_late_plans() -> None:

@@ -12,7 +12,10 @@ PLAIN = Card(("s",), ("a", "b"), 30.0)
 FULL = Card(("s", "r"), ("a",), 50.0, ("x", "delay"), Trained(12, True, 3), {"name": "mole", "speed": 0.5})
 
 
-@pytest.mark.parametrize("card", [PLAIN, FULL])
+SEEDED = Card(("s",), ("a",), 50.0, task={"name": "rail"}, demonstrated=(3, 9))
+
+
+@pytest.mark.parametrize("card", [PLAIN, FULL, SEEDED])
 def test_a_card_comes_back_as_it_was_written(card: Card, tmp_path: Path) -> None:
     write_card(tmp_path, card)
     assert read_card(tmp_path) == card
@@ -36,6 +39,11 @@ def test_a_card_is_written_as_documented(tmp_path: Path) -> None:
         },
         "task": {"name": "mole", "speed": 0.5},
     }
+
+
+def test_the_seeds_of_its_demonstrations_are_written_where_there_are_some(tmp_path: Path) -> None:
+    write_card(tmp_path, SEEDED)
+    assert json.loads((tmp_path / CARD).read_text())["demonstrated"] == [3, 9]
 
 
 def test_a_card_needs_no_more_than_names_and_rate(tmp_path: Path) -> None:
@@ -72,6 +80,10 @@ def test_the_delay_is_nothing_that_a_robot_gives() -> None:
         ({"trained": {"offsets": -1}}, "a card's offsets is -1 and prefixes 0; give 0 or more ticks"),
         ({"trained": {"prefixes": -2}}, "a card's offsets is 0 and prefixes -2; give 0 or more ticks"),
         ({"trained": [3]}, "is no card ("),
+        ({"demonstrated": [5, 5]}, "a card's demonstrated goes from 5 to before 5; give the first seed, 0 or more"),
+        ({"demonstrated": [-1, 5]}, "a card's demonstrated goes from -1 to before 5; give the first seed, 0 or more"),
+        ({"demonstrated": [5]}, "demonstrated has 1 values; give 2"),
+        ({"demonstrated": 5}, "demonstrated is 5; give"),
         (
             {"trained": {"delay_input": True}, "environment": ["x"]},
             "a card has delay_input and the environment x, which does not end with 'delay'; add it",

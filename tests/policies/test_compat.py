@@ -46,13 +46,14 @@ def test_versions_in_the_range_are_taken(version: str, monkeypatch: pytest.Monke
     compat.check_version()
 
 
-@pytest.mark.parametrize("version", ["0.1", "0.3.9", "0.4.3", "0.7.0", "0.7.0rc1", "1.0"])
+@pytest.mark.parametrize("version", ["0.1", "0.3.9", "0.4.3", "0.7.0", "0.7.0rc1", "0.7.1", "1.0"])
 def test_versions_out_of_the_range_are_refused_with_both(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "version", lambda name: version)
     with pytest.raises(ConfigError) as caught:
         _ = compat.DiffusionPolicy
     assert str(caught.value) == (
-        f"LeRobot {version} is installed, and rollahead works with >=0.4.4,<0.7; pip install 'lerobot>=0.4.4,<0.7'"
+        f"LeRobot {version} is installed, and rollahead works with >=0.4.4,<0.7 (it is tested with 0.4.4 and 0.6.1); "
+        "use one of these: pip install 'lerobot>=0.4.4,<0.7'"
     )
 
 

@@ -333,7 +333,8 @@ def test_a_pull_from_the_switch_on_brings_a_rolled_plan_nearer_to_the_last_one(
 
     monkeypatch.setattr(LocalPlanner, "infer", noting)
     for pull in apart:
-        cell = replace(cell_of(taught, 2), strategy=StrategyConfig("vlash", s=4, pull=pull, mask="ones", end=3))
+        strategy = StrategyConfig("vlash", s=4, pull=pull, mask="ones", end=3, jacobian="identity")
+        cell = replace(cell_of(taught, 2), strategy=strategy)
         run_episode(cell, make_task(**MOLE), 0)
     assert len(apart[True]) > 20
     assert np.mean(apart[True]) < 0.3 * np.mean(apart[False])
@@ -436,10 +437,43 @@ def test_of_a_warm_start_those_steps_count_that_it_has_itself(spare: float, step
 
 
 def test_every_candidate_is_a_call_at_every_step() -> None:
-    planner = gaussian({"name": "ddim", "steps": 3}, strategy=StrategyConfig("bid", candidates=5))
+    planner = gaussian({"name": "ddim", "steps": 3}, strategy=StrategyConfig("bid", candidates=5, modes=2))
     (request,) = requests(1)
     made = planner.infer(request, lambda: request.asked)
     assert (made.steps, made.calls) == (3, 15)
+
+
+def test_the_choice_is_made_beside_the_chunks_of_a_weaker_policy_too() -> None:
+    calls, sent = {}, {}
+    for weak in (None, "mole_flow"):
+        strategy = StrategyConfig("bid", s=4, candidates=4, modes=1, weak=weak)
+        cell = replace(cell_of(Path("mole_flow"), 0), strategy=strategy)
+        trace = run_episode(cell, make_task(**MOLE), 0)
+        calls[weak], sent[weak] = trace.inferences[0].calls, trace.ticks["action"]
+    assert calls["mole_flow"] == 2 * (calls[None] or 0) > 0
+    n = min(map(len, sent.values()))
+    assert not np.array_equal(sent[None][:n], sent["mole_flow"][:n])
+
+
+def test_a_weaker_policy_that_is_not_there_is_refused_by_its_name() -> None:
+    with pytest.raises(ConfigError, match="there is no checkpoint 'mole_weak'"):
+        gaussian({"name": "ddim"}, strategy=StrategyConfig("bid", weak="mole_weak"))
+
+
+def test_snapped_actions_are_sent_and_the_next_chunk_starts_from_what_the_policy_made() -> None:
+    """As RTI-DP does: the guess keeps the policy's own numbers, which a few small steps can still turn."""
+    dims = tuple(Dim(f"a_{i}", "", Kind.DISCRETE, -1.0, 1.0) for i in range(2))
+    robot = RobotSpec(action=dims, state=tuple(Dim(f"a_{i}") for i in range(2)), rate_hz=50.0)
+    policy = Gaussian()
+    planner = local_planner(policy, {"name": "rti", "base": "ddim"}, robot, Rollers(still), {}, snap=True)
+    (request,) = requests(1)
+    made = planner.infer(request, lambda: request.asked)
+    assert set(np.unique(made.rows)) <= {-1.0, 1.0}
+    later = replace(request.asked, tick=request.tick + 1, planned=made.rows[1:], covered=len(made.rows) - 1)
+    second = replace(request, asked=later, origin=request.tick + 1, start=request.tick + 1)
+    guess = planner._memory.guess(second)  # type: ignore[union-attr]
+    assert guess is not None
+    assert not set(np.unique(guess.chunk.numpy())) <= {-1.0, 1.0}
 
 
 # ---- chunks that are no numbers -------------------------------------------------------------------------------------

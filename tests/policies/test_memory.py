@@ -113,6 +113,24 @@ def test_what_will_be_sent_otherwise_than_planned_is_in_the_guess() -> None:
     assert torch.equal(made.chunk[: len(wanted)], wanted)  # and what the robot does not take stays
 
 
+@pytest.mark.parametrize("tick", range(11, 11 + H))
+def test_what_the_robot_does_not_take_is_known_as_the_last_chunk_has_it(tick: int) -> None:
+    made = memory()
+    made.keep(asked(10, 10), CHUNK, ROWS)
+    planned, covered = planned_from(tick, 10)
+    known = made.known(asked(tick, tick, planned, covered))
+    rows = np.clip(np.arange(tick, tick + covered) - 10, 0, H - 1)
+    assert torch.equal(known, Scaled().normalised(ROWS[rows]))
+
+
+@pytest.mark.parametrize("last", [None, asked(10, 10, seed=1), asked(20, 20)])
+def test_without_a_last_chunk_of_the_run_what_the_robot_does_not_take_is_known_as_zero(last: Request | None) -> None:
+    made = memory()
+    if last is not None:
+        made.keep(last, CHUNK, ROWS)
+    assert torch.equal(made.known(asked(12, 12))[:, 3], ZERO[3].expand(H))
+
+
 FIRST = asked(10, 10)
 UNKNOWN = {
     "the first of all": (None, asked(12, 12)),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from benchmarks.denoise import rtc_processor, through_lerobot
+from benchmarks.references import rtc_difference
 
 from rollahead.errors import ConfigError
 from rollahead.policies.process import Flow
@@ -71,7 +72,7 @@ TARGET = draws(*SHAPE, seed=9)()
 
 
 def guided(weights: torch.Tensor, most: float = 5.0, *, full: bool = False) -> Guided:
-    return Guided(TARGET, weights[:, None], most, full)
+    return Guided(TARGET, weights[:, None], most, Flow("velocity"), full)
 
 
 @pytest.mark.parametrize("steps, most", [(5, 5.0), (10, 10.0), (3, 100.0)])
@@ -83,6 +84,10 @@ def test_guidance_with_the_identity_is_lerobots_rtc(kind: str, steps: int, most:
     assert float((ours - sampled(steps)).abs().max()) > 0.01  # and it does something
 
 
+def test_guidance_is_the_published_formula_for_flow_and_diffusion_policies() -> None:
+    assert rtc_difference() <= 1e-5
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_without_weights_nothing_is_pulled(full: bool) -> None:
     torch.testing.assert_close(sampled(5, steering=guided(torch.zeros(T), full=full)), sampled(5), rtol=0, atol=1e-6)
@@ -91,8 +96,9 @@ def test_without_weights_nothing_is_pulled(full: bool) -> None:
 def test_the_full_pull_goes_back_through_the_network() -> None:
     """One step at t = 1: x0 = x - v(x), so x0' = x0 + w J^T W (target - x0), with J = d x0 / d x by differences."""
     x, weights, w = draws(1, *SHAPE)(), soft_mask("linear", 2, 5, T), 0.7
-    steering, into = Guided(TARGET, weights[:, None], w, full=True), (torch.empty(1, T, A), torch.empty(1, T, A))
     policy = Bent(process=Flow("velocity"))
+    steering = Guided(TARGET, weights[:, None], w, policy.process, full=True)
+    into = torch.empty(1, T, A), torch.empty(1, T, A)
 
     def predict(x: torch.Tensor, times: torch.Tensor, into: Any) -> Any:
         return policy.process.split(policy.denoise(None, x, times), x, 1.0, into)  # type: ignore[union-attr]

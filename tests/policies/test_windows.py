@@ -10,6 +10,7 @@ from rollahead.errors import ConfigError
 from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.frames import Frames
 from rollahead.policies.policy import Trained
+from rollahead.policies.rolled_scene import rolled_scenes
 from rollahead.policies.windows import NO_PREFIX, Windows, held_out, statistics
 from rollahead.runtime.roll import for_spec
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
@@ -304,3 +305,36 @@ def test_examples_that_share_what_was_seen_have_a_delay_each_and_no_rows_where_i
     for row, used in zip(delay, counted, strict=True):
         assert len(set(row[used])) == used.sum()
     assert batch["prefix"].eq(0).all()
+
+
+# --- a scene that the run rolls ---
+
+LONGER = (4, 6, 5)
+
+
+def taken_along(environment, state, rows):
+    """The second number of the scene moves with the robot's first, by what is done in a tick."""
+    return environment + np.array([0.0, rows[:, 0].sum()])
+
+
+@pytest.mark.parametrize("n_obs", [1, 2])
+def test_where_the_run_rolls_the_scene_it_is_given_as_it_is_rolled_from_then_to_now(n_obs):
+    frames = frames_of(LONGER, environment=2)
+    windows = Windows(frames, 4, n_obs, Trained(offsets=3), rolled=rolled_scenes(frames, taken_along, 3))
+    places = every_place(LONGER, offsets=3)
+    now, delay = map(np.array, zip(*places, strict=True))
+    scenes = windows.at(now, delay, prefix=0 * now)[ENVIRONMENT].reshape(len(places), n_obs, 2)
+    for i, (frame, late) in enumerate(places):
+        _, seen, _, _ = naive(LONGER, 4, n_obs, frame, late)
+        done = [sum(1000 + t for t in range(k, k + late)) for k in seen]
+        assert scenes[i].tolist() == [[100 + k, 100 + k + moved] for k, moved in zip(seen, done, strict=True)]
+
+
+def test_the_delay_that_is_told_is_then_none_as_it_is_in_the_run():
+    frames = frames_of(LONGER, environment=2)
+    trained = Trained(offsets=2, delay_input=True)
+    now, delay = np.array([2, 8]), np.array([2, 1])
+    for rolled, told in ((None, [2.0, 1.0]), (rolled_scenes(frames, taken_along, 2), [0.0, 0.0])):
+        batch = Windows(frames, 2, 1, trained, rolled=rolled).at(now, delay, prefix=0 * now)
+        assert batch[ENVIRONMENT][:, -1].tolist() == told
+        assert batch["delay"].tolist() == [2, 1]

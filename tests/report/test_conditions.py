@@ -20,7 +20,7 @@ def lognormal(p95: float, median: float | None = None) -> CellResult:
 
 def test_a_condition_says_task_planner_and_kind_of_latency() -> None:
     (one,) = conditions([result()])
-    assert one == Condition("mole", "scripted", "fixed", "", "")
+    assert one == Condition("mole", "scripted", "fixed", "", "", "")
     assert one.scene == "planner scripted, fixed latency"
 
 
@@ -35,6 +35,14 @@ def test_a_roller_is_told_of_where_there_are_several() -> None:
     assert conditions([result(), rolled])[1].scene == "planner scripted, fixed latency, roller scene"
     assert words(result(), rolled) == ["roller robot", "roller scene"]
     assert conditions([rolled])[0].roller == ""
+
+
+def test_limits_are_told_of_where_some_have_others() -> None:
+    limited = replace(result(), limits={"default": {"rate_limit": 1.5, "accel_limit": 8.4}})
+    said = "limits default.rate_limit 1.5, default.accel_limit 8.4"
+    assert words(result(), limited) == ["no limits", said]
+    assert conditions([result(), limited])[1].scene == f"planner scripted, fixed latency, {said}"
+    assert conditions([limited])[0].limits == ""
 
 
 def test_delays_of_one_kind_of_latency_are_one_condition() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 from rollahead.report.comparison import name_cells
@@ -42,7 +43,21 @@ def test_without_a_success_there_is_no_task_time() -> None:
 def test_every_figure_of_the_summary_is_in_the_row() -> None:
     (row,) = rows(FIGURES)
     values = [entry.value for entry in row.entries]
-    assert values == ["100", "0.70", "0.20", "7", "0", "60", "6.0", "0", "4"]
+    assert values == ["100", "0.70", "0.20", "7", "0", "17", "0.104 m", "60", "6.0", "0", "4"]
+
+
+def test_a_jump_stands_beside_the_largest_and_the_step_within_a_plan() -> None:
+    (row,) = rows({})
+    assert said(row, "jump at switches") == ("0.104 m", "max 0.160, within 0.001")
+    (never,) = rows({"switch_step": None, "switch_step_max": None})
+    assert said(never, "jump at switches") == (NONE, "")
+
+
+def test_a_run_of_a_version_without_guard_hits_has_a_dash_there() -> None:
+    older = {key: value for key, value in FIGURES.items() if key not in ("guard_hits", "switch_step_max")}
+    (named,) = name_cells([replace(result(), figures=older)])
+    (row,) = table([named])
+    assert said(row, "guard hits") == said(row, "jump at switches") == (NONE, "")
 
 
 def test_the_most_successful_is_the_winner() -> None:

@@ -191,7 +191,7 @@ class Scripted:
 
     schedule: Schedule
 
-    def sample(self, seed: int, n: int) -> Latency:
+    def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
         """Of the `n`-th inference."""
         return self.schedule.latency(n)
 

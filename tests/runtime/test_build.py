@@ -21,6 +21,7 @@ from rollahead.runtime.feasibility import SCHEDULES, check_schedule
 from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes, Uniform
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.runtime.strategy import Chunked, Ensemble, Naive, Sync, Vlash
+from rollahead.runtime.timed_latency import Scheduled
 from rollahead.runtime.trigger import AsSoonAsPossible, Every, Overlap
 
 SPEC = RobotSpec(tuple(Dim(kind.value, kind=kind, drives="x") for kind in Kind), (Dim("x"),), rate_hz=50.0)
@@ -29,13 +30,15 @@ TAKES = {  # what a person may set; the rate is the robot's
     "lognormal": ("bind_fraction", "p50", "p95"),
     "uniform": ("bind_fraction", "high", "low"),
     "spikes": ("bind_fraction", "high", "low", "probability", "ticks"),
-    "recorded": ("bind_fraction", "path"),
+    "recorded": ("bind_fraction", "path", "replay"),
+    "scheduled": ("at_s", "bind_fraction", "ramp", "ticks"),
 }
 OPTIONS: dict[str, dict[str, object]] = {
     "fixed": {"ticks": 3},
     "lognormal": {"p50": 3.0, "p95": 5.0},
     "uniform": {"low": 3, "high": 5},
     "spikes": {"ticks": 3, "probability": 0.1, "low": 5, "high": 9},
+    "scheduled": {"at_s": [0.0, 1.0], "ticks": [3, 5]},
 }
 
 
@@ -151,7 +154,7 @@ def test_a_speed_up_that_leaves_no_action_of_a_chunk_is_refused_by_its_name(name
 @pytest.mark.parametrize("fixed", range(5))
 def test_a_configured_delay_is_taken_as_it_is_and_nothing_is_sampled(fixed: int) -> None:
     class Untouched:
-        def sample(self, seed: int, n: int) -> Latency:
+        def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
             raise AssertionError("a fixed delay needs no sample")
 
     assert make_delay(StrategyConfig("vlash", d=fixed), Untouched(), seed=0).delay == fixed
@@ -184,6 +187,7 @@ def test_a_latency_model_is_made_by_its_name_and_options(tmp_path: Path) -> None
         "lognormal": Lognormal(3.0, 5.0),
         "uniform": Uniform(3, 5),
         "spikes": Spikes(3, 0.1, 5, 9),
+        "scheduled": Scheduled([0.0, 50.0], [3, 5]),
     }
     assert {*OPTIONS, "recorded"} == set(LATENCIES)
 

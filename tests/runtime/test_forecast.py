@@ -29,7 +29,7 @@ class Stream:
 
     ticks: tuple[int, ...]
 
-    def sample(self, seed: int, n: int) -> Latency:
+    def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
         return Latency(0, self.ticks[n % len(self.ticks)])
 
 

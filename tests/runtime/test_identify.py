@@ -5,7 +5,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import product
+from itertools import accumulate, product
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from rollahead.runtime.identify import (
 from rollahead.runtime.roll import FirstOrderLag, VelocityLag, for_spec, lookback_of
 from rollahead.runtime.run_folder import RunFolder
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.steps import StepConfig, StepTest
 
 PERIOD_S = 0.02
 TAU_S = 0.07
@@ -189,14 +190,60 @@ def test_the_delay_is_found_under_noise_and_the_residual_is_the_noise() -> None:
         assert lag.delay == delay
         assert lag.rms == pytest.approx(NOISE, rel=0.15)
         assert 0.9 < lag.r2 < 1.0
-        assert lag.verdict == "a first-order lag"
+        assert lag.verdict(PERIOD_S) == "a first-order lag"
 
 
 def test_what_does_not_follow_is_called_no_first_order_lag() -> None:
     sent = steps(9)
-    lag = found(Kind.POSITION, sent, -plant(sent[:, 0], TAU_S, 0))  # it goes the other way
+    slewing = accumulate(sent[:, 0], lambda x, a: x + float(np.clip(a - x, -0.04, 0.04)), initial=0.0)
+    lag = found(Kind.POSITION, sent, np.array([*slewing])[:-1])  # at one speed, be it near or far
     assert lag.r2 < 0.9
-    assert lag.verdict == "not a first-order lag"
+    assert lag.verdict(PERIOD_S) == "not a first-order lag"
+
+
+def walk(seed: int, sent: FloatArray) -> FloatArray:
+    """(n,), a state that goes its own way."""
+    return np.cumsum(0.05 * np.random.default_rng(seed).normal(size=len(sent)))
+
+
+UNCLEAR: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "goes its own way": lambda sent: walk(3, sent),
+    "drifts": lambda sent: np.linspace(0, 2, len(sent)) + 0.02 * np.random.default_rng(1).normal(size=len(sent)),
+    "adds up what it is sent": lambda sent: np.cumsum(sent) - sent,
+    "takes far longer than the record": lambda sent: plant(sent, 100.0, 0),
+}
+
+
+@pytest.mark.parametrize("how", UNCLEAR)
+def test_a_lag_that_nothing_bounds_is_not_identifiable_and_it_is_said_what_to_do(how: str) -> None:
+    sent = steps(9)
+    lag = found(Kind.POSITION, sent, UNCLEAR[how](sent[:, 0]))
+    assert lag.tau_s_ci[1] == math.inf and not lag.identified(PERIOD_S)
+    assert lag.verdict(PERIOD_S) == "not identifiable"
+    said = lag.why_not()
+    assert said.startswith("the lag of a is not identifiable: tau is ") and "ms to infinity; use a longer" in said
+    assert "longer hold_s and a larger share (or amplitude)" in said
+
+
+def test_a_lag_with_an_interval_wider_than_itself_is_not_identifiable() -> None:
+    lag = some_lag(tau_s=0.07, tau_s_ci=(0.02, 0.15))
+    assert (lag.identified(0.02), lag.identified(0.2)) == (False, True)
+    assert "tau is 70 ms and its 95 % interval goes from 20 ms to 150 ms; use a" in lag.why_not()
+
+
+def test_an_axis_that_is_there_at_once_is_identified_under_noise_too() -> None:
+    for seed in range(20):
+        sent = steps(seed)
+        noise = 0.005 * np.random.default_rng(seed).normal(size=len(sent))
+        lag = found(Kind.POSITION, sent, np.append(0.0, sent[:-1, 0]) + noise)
+        assert lag.identified(PERIOD_S) and lag.verdict(PERIOD_S) == "a first-order lag"
+        assert lag.tau_s_ci[0] <= 0.1 * PERIOD_S and lag.tau_s_ci[1] < 0.5 * PERIOD_S
+
+
+def test_a_robot_of_steps_is_refused_before_a_step_test_is_made_of_it() -> None:
+    spec = RobotSpec((Dim("dx", "m", Kind.DELTA, -1.0, 1.0, drives="x"),), (Dim("x", "m"),), 50.0)
+    with pytest.raises(ConfigError, match=r"no axis with a lag to find \(dx: .* it is a delta\); use roller=robot"):
+        StepTest(spec, StepConfig())
 
 
 # ---- what has a lag to be found -----------------------------------------------------------------------------------

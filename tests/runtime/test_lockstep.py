@@ -130,7 +130,7 @@ def test_a_planner_that_hurries_is_there_by_its_deadline_if_one_step_is(bind: in
     inference = Inference(planner, SpeedUp(SPEC, 1), horizon=12, action_dim=1)
 
     class Always:
-        def sample(self, seed: int, n: int) -> Latency:
+        def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
             return Latency(bind, done)
 
     Lockstep(executor, inference, Always(), lambda: None).run(0, 30)

@@ -6,6 +6,7 @@ import pytest
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig, make_delay, make_strategy
+from rollahead.runtime.drawn import Drawn
 from rollahead.runtime.forecast import Forecast, forecast
 from rollahead.runtime.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes, Uniform
 from rollahead.runtime.recommend import (
@@ -17,10 +18,10 @@ from rollahead.runtime.recommend import (
     MOST_UNDERRUNS,
     WALKED,
     Candidate,
-    Drawn,
     Setting,
     cost,
     following,
+    most_q,
     planned,
     rank,
     recommend,
@@ -59,7 +60,7 @@ class Even:
 
     most: int
 
-    def sample(self, seed: int, n: int) -> Latency:
+    def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
         return Latency(0, 1 + 37 * n % self.most)
 
 
@@ -239,7 +240,8 @@ def test_the_largest_speed_up_leaves_chunks_that_the_schedule_can_do_with(
     spec: RobotSpec, latency: LatencyModel, speed: float, most: int
 ) -> None:
     advice = recommend(setting(latency, spec, speed=speed))
-    assert advice.most_q == most
+    body = rank(sampled(setting(latency)), 0.5)
+    assert most_q(setting(latency, spec, speed=speed), advice.chosen, body) == most
 
     def underruns(q: int) -> float:
         strategy = advice.chosen.strategy
@@ -276,7 +278,7 @@ def test_a_latency_is_drawn_once_and_is_what_it_would_be_anyway() -> None:
 
     @dataclass(frozen=True, slots=True)
     class Counted:
-        def sample(self, seed: int, n: int) -> Latency:
+        def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
             asked.append((seed, n))
             return HEAVY.sample(seed, n)
 

@@ -107,6 +107,35 @@ def test_a_mask_holds_for_just_the_kinds_asked_for(kinds: tuple[Kind, ...]) -> N
     assert found.tolist() == [dim.kind in kinds for dim in dims]
 
 
+@pytest.mark.parametrize("name", ["effort", "torque", "force", "current"])
+def test_an_effort_is_no_kind_and_it_is_said_what_to_take(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Kind(name)
+    assert str(caught.value).startswith(
+        f"{name} is no kind of action; use a position or a velocity, with the loop that"
+    )
+    assert "no effort can be held safely" in str(caught.value)
+
+
+def test_an_unknown_kind_is_refused_with_a_near_miss() -> None:
+    assert Kind("velocity") is Kind.VELOCITY
+    with pytest.raises(ConfigError, match="no kind of dimension 'velocty'; did you mean 'velocity'"):
+        Kind("velocty")
+
+
+@pytest.mark.parametrize("unit", ["N", "Nm", "N m", "mA"])
+@pytest.mark.parametrize("kind", [Kind.POSITION, Kind.VELOCITY, Kind.DELTA])
+def test_an_action_in_a_unit_of_effort_is_refused_whatever_it_is_told_to_be(unit: str, kind: Kind) -> None:
+    wrist = Dim("wrist", unit, kind, -1.0, 1.0, drives="wrist")
+    with pytest.raises(ConfigError, match=f"action 'wrist' is a {kind.value} in {unit}, which is an effort; use a "):
+        RobotSpec((wrist,), (Dim("wrist"),), 50.0)
+
+
+def test_a_grip_force_that_is_high_or_low_may_be_sent_and_an_effort_may_be_measured() -> None:
+    grip = Dim("grip", "N", Kind.DISCRETE, 0.0, 20.0, threshold=10.0)
+    assert RobotSpec((grip,), (Dim("torque", "Nm"),), 50.0).state[0].unit == "Nm"
+
+
 @pytest.mark.parametrize("group", ["action", "state", "environment"])
 def test_a_name_that_comes_twice_in_one_group_is_refused(group: str) -> None:
     with pytest.raises(ConfigError, match=f"the {group} names elbow, wrist twice"):

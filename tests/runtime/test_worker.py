@@ -12,13 +12,14 @@ from rollahead.runtime.bell import Bell
 from rollahead.runtime.build import Drive, StrategyConfig
 from rollahead.runtime.clock import FakeClock, Grid
 from rollahead.runtime.inference import Inference
-from rollahead.runtime.latency import Fixed
+from rollahead.runtime.latency import Fixed, LatencyModel
 from rollahead.runtime.mailbox import Box, Mailbox
 from rollahead.runtime.messages import Failure, Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import WARM_UPS, Realtime
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.runtime.speedup import SpeedUp
+from rollahead.runtime.timed_latency import Scheduled
 from rollahead.runtime.timer import EARLY, UNHURRIED, Timer
 from rollahead.runtime.wire import SharedInbox, SharedOutbox
 from rollahead.runtime.worker import AFTER_HEAD, BEFORE_HEAD, Worker
@@ -33,7 +34,7 @@ H = 4
 class Desk:
     """A worker between two mailboxes; its planner takes `takes_ns` and gives the state, H times."""
 
-    def __init__(self, latency: Fixed | None = None, takes_ns: int = 0) -> None:
+    def __init__(self, latency: LatencyModel | None = None, takes_ns: int = 0) -> None:
         self.clock = FakeClock(GRID.start_ns)
         self.inbox: Mailbox[Result | Failure] = Mailbox()
         self.outbox: Mailbox[Snapshot] = Mailbox()
@@ -92,6 +93,16 @@ def test_an_injected_latency_ends_half_a_period_before_its_tick(ticks: int) -> N
     assert desk.result().cost == ticks
 
 
+def test_an_injected_latency_that_depends_on_time_is_that_of_the_tick_in_which_the_worker_begins() -> None:
+    desk = Desk(Scheduled([0, 6], [2, 7]))
+    for tick, ticks in ((5, 2), (20, 7)):
+        desk.clock.sleep_until_ns(GRID.due_ns(tick))
+        desk.publish(tick, ask=True)
+        desk.worker.step(GRID)
+        assert desk.clock.now_ns() == GRID.due_ns(tick + ticks - BEFORE_HEAD)
+        assert desk.result().cost == ticks
+
+
 def test_with_a_late_binding_the_state_is_that_of_the_tick_it_is_bound_in() -> None:
     desk = Desk(Fixed(8, bind_fraction=0.5))
     asked = desk.publish(5, ask=True)
@@ -121,7 +132,7 @@ class Hurried:
         return Result(request, rows, newest().tick, frozen([0.0]), 3.0, 2, 2, Made.CUT)
 
 
-def hurried(latency: Fixed | None) -> tuple[Desk, Hurried]:
+def hurried(latency: LatencyModel | None) -> tuple[Desk, Hurried]:
     desk, planner = Desk(latency), Hurried()
     inference = Inference(planner, SpeedUp(SPEC, 1), horizon=H, action_dim=1)
     desk.worker = Worker(inference, desk.outbox, desk.inbox, desk.clock, latency)

@@ -137,7 +137,7 @@ def test_a_demonstration_is_read_only():
     assert not any(getattr(shown, part).flags.writeable for part in PARTS)
 
 
-@pytest.mark.parametrize("name", ("mole", "interception", "belt"))
+@pytest.mark.parametrize("name", ("mole", "interception", "belt", "pick"))
 def test_every_task_can_be_demonstrated_and_a_demonstration_depends_on_its_seed_alone(name):
     shown = list(record({"name": name}, 3, 20, seed=7))
     spec = make_task(name).spec

@@ -1,4 +1,5 @@
 import math
+import pickle
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
@@ -11,6 +12,7 @@ import pytest
 from rollahead.errors import ConfigError, ControlError, InferenceError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import StrategyConfig, make_delay
+from rollahead.runtime.guard import Flag, GuardConfig
 from rollahead.runtime.latency import Lognormal
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.planner import Plan
@@ -19,6 +21,7 @@ from rollahead.sim import evaluation
 from rollahead.sim.evaluation import (
     Cell,
     Episode,
+    _key,
     check,
     evaluate,
     evaluate_all,
@@ -430,10 +433,12 @@ def made(seed: int = 0, **changes: Any) -> Episode:
         reaction_s=0.2,
         jerk=10.0,
         idle=0.25,
+        guard_hits=0.5,
         calls_per_s=6.0,
         ages=np.array([1.0, 2.0, 3.0]),
         switch_steps=np.array([0.4]),
         other_steps=np.array([0.1, 0.1]),
+        action_unit="m",
         lost=1,
         delay_planned=4,
     )
@@ -442,7 +447,7 @@ def made(seed: int = 0, **changes: Any) -> Episode:
 
 def test_shares_are_percent_of_all_episodes() -> None:
     found = summarise([made(), made(success=False), made(), made()])
-    assert (found["episodes"], found["success"], found["idle"]) == (4, 75.0, 25.0)
+    assert (found["episodes"], found["success"], found["idle"], found["guard_hits"]) == (4, 75.0, 25.0, 50.0)
     low, high = found["success_ci"]
     assert 0 < low < 75 < high < 100
 
@@ -470,6 +475,7 @@ def test_ages_and_steps_are_pooled_over_episodes() -> None:
     found = summarise(episodes)
     assert found["age_ticks"] == {"p50": 2.0, "p95": 9.0, "max": 9.0}
     assert found["switch_step"] == pytest.approx(0.6)
+    assert (found["switch_step_max"], found["action_unit"]) == (0.8, "m")
     assert found["median_step_elsewhere"] == 0.1
     assert (found["rows_lost"], found["calls_per_s"], found["delay_planned"]) == (2, 6.0, 4)
 
@@ -487,7 +493,68 @@ def test_episodes_of_a_tick_or_two_have_no_jerk_and_warn_of_nothing() -> None:
 def test_a_cell_of_which_no_episode_has_ages_or_steps_still_has_its_figures() -> None:
     empty = np.empty(0)
     found = summarise([made(ages=empty, switch_steps=empty, other_steps=empty)])
-    assert all(map(math.isnan, (found["switch_step"], found["median_step_elsewhere"], found["age_ticks"]["p50"])))
+    assert all(map(math.isnan, (found["switch_step"], found["switch_step_max"], found["age_ticks"]["p50"])))
+    assert math.isnan(found["median_step_elsewhere"])
+
+
+LIMITS = {"default": {"rate_limit": 1.5, "accel_limit": 8.4}}
+ABSOLUTE = {"name": "mole", "mode": "absolute"}
+
+
+def limited_cell(limits: Any = LIMITS, **changes: Any) -> Cell:
+    changes = {"episodes": 1, "reactions": False, "limits": limits, **changes}
+    return Cell(ABSOLUTE, StrategyConfig("naive", s=8, d=8), {"name": "fixed", "ticks": 8}, **changes)
+
+
+def rates(ticks: Any) -> Any:
+    """The rates at which targets move, and how fast these change, each the largest of its kind."""
+    rate = np.diff(ticks["action"], axis=0) * 50.0
+    return float(np.abs(rate).max()), float(np.abs(np.diff(rate, axis=0) * 50.0).max())
+
+
+def test_limits_hold_in_every_tick_of_an_episode_and_without_them_the_targets_jump() -> None:
+    rate, accel = rates(run_episode(limited_cell(), WhackAMole("absolute"), 0).ticks)
+    assert 1.0 < rate <= 1.5 + 1e-9
+    assert 1.0 < accel <= 8.4 + 1e-6
+    free = rates(run_episode(limited_cell({}), WhackAMole("absolute"), 0).ticks)
+    assert free[0] > 3.0
+    assert free[1] > 100.0
+
+
+def test_the_guard_is_at_work_where_there_are_limits_and_only_if_it_is_enabled() -> None:
+    (kept,), (free,), (off,) = (
+        evaluate(one) for one in (limited_cell(), limited_cell({}), limited_cell(guard=GuardConfig(enabled=False)))
+    )
+    assert kept.guard_hits > 0.1
+    assert (free.guard_hits, off.guard_hits) == (0.0, 0.0)
+    assert max(kept.switch_steps) < 0.05 < max(off.switch_steps)
+
+
+def test_a_ramp_is_a_guard_hit_of_each_of_its_ticks() -> None:
+    ticks = run_episode(limited_cell({}, guard=GuardConfig(ramp_s=0.2)), WhackAMole("absolute"), 0).ticks
+    assert (ticks["guard"] == Flag.RAMP).sum() == 10
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"z": {"rate_limit": 1.0}}, "there is no dimension of the robot 'z'; Known: default, x, y"),
+        ({"x": {"rate_limit": -1.0}}, "dimension 'x' has rate_limit -1.0; give a positive one"),
+    ],
+)
+def test_limits_that_cannot_be_are_refused_before_an_episode(limits: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check(limited_cell(limits))
+
+
+def test_cells_with_other_limits_do_not_share_a_stage_and_can_be_sent_to_a_process() -> None:
+    alone = [next(iter(evaluate(one))) for one in (limited_cell(), limited_cell({}))]
+    assert _key(limited_cell()) != _key(limited_cell({}))
+    evaluation._STAGES.clear()
+    sent = [pickle.loads(pickle.dumps(one)) for one in (limited_cell(), limited_cell({}), limited_cell())]
+    together = [evaluation._measure(one, 0) for one in sent]
+    for one, other in zip(together, [*alone, alone[0]], strict=True):
+        assert plain(one) == plain(other)
 
 
 @pytest.mark.parametrize("lag", [-1, 6])
@@ -502,7 +569,9 @@ def test_sensors_that_are_late_are_late_in_the_trace() -> None:
     assert ticks["state_age"].tolist() == [0, 1, *[2] * (len(ticks) - 2)]
 
 
-@pytest.mark.parametrize("others", [{"name": "bid", "candidates": 2}, {"name": "vlash", "pull": True}, {"name": "rtc"}])
+@pytest.mark.parametrize(
+    "others", [{"name": "bid", "candidates": 2, "modes": 1}, {"name": "vlash", "pull": True}, {"name": "rtc"}]
+)
 def test_cells_whose_chunks_are_made_to_agree_otherwise_do_not_share_a_planner(others: dict[str, Any]) -> None:
     flow = {"name": "policy", "checkpoint": "mole_flow"}
     first, second = (cell(planner=flow, ticks=2, episodes=1, s=4, d=2, **one) for one in (others, {"name": "vlash"}))

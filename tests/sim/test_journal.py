@@ -10,6 +10,7 @@ import pytest
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.guard import GuardConfig
 from rollahead.sim.evaluation import Cell, Episode, evaluate
 from rollahead.sim.journal import JournalFile
 from rollahead.sim.task import make_task
@@ -56,6 +57,8 @@ def test_episodes_of_another_strategy_or_with_reactions_are_others(tmp_path: Pat
         for changed in ({"s": 12}, {"decay": 0.5}, {"quantile": 0.9}, {"name": "sync"}):
             assert not journal.played(replace(CELL, strategy=replace(CELL.strategy, **changed)))
         assert not journal.played(replace(CELL, reactions=True))
+        assert not journal.played(replace(CELL, limits={"vx": {"rate_limit": 1.0}}))
+        assert not journal.played(replace(CELL, guard=GuardConfig(enabled=False)))
         assert journal.played(replace(CELL, episodes=1))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.guard import Flag
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.runtime.trace import TickStatus, Trace
@@ -231,7 +232,7 @@ def test_a_robot_whose_actions_drive_nothing_measured_has_no_jerk() -> None:
 def test_steps_are_told_apart_by_whether_the_chunk_changes() -> None:
     records = ticks([[0, 0], [3, 4], [3, 4], [0, 4], [0, 4]], TWO)
     records["chunk"] = [0, 8, 8, 8, 16]  # a switch, two steps within, and another switch
-    at_switch, elsewhere = metrics.steps(records)
+    at_switch, elsewhere = metrics.steps(records, TWO)
     assert at_switch.tolist() == [5.0, 0.0]
     assert elsewhere.tolist() == [0.0, 3.0]
 
@@ -241,14 +242,36 @@ def test_a_step_counts_only_between_two_ticks_in_which_a_chunk_s_action_was_sent
         records = ticks([0.0, 1.0, 3.0, 7.0])
         records["status"], records["chunk"] = statuses, chunks
         sent = [i for i in range(3) if statuses[i] == statuses[i + 1] == TickStatus.OK]
-        at_switch, elsewhere = metrics.steps(records)
+        at_switch, elsewhere = metrics.steps(records, ONE)
         assert at_switch.tolist() == [2.0**i for i in sent if chunks[i] != chunks[i + 1]]
         assert elsewhere.tolist() == [2.0**i for i in sent if chunks[i] == chunks[i + 1]]
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_fewer_than_two_ticks_have_no_steps(n: int) -> None:
-    assert [len(part) for part in metrics.steps(ticks(np.zeros(n)))] == [0, 0]
+    assert [len(part) for part in metrics.steps(ticks(np.zeros(n)), ONE)] == [0, 0]
+
+
+STRIKE = Dim("strike", kind=Kind.DISCRETE, low=0.0, high=1.0)
+STRIKING = RobotSpec(action=(Dim("a", "m", drives="x"), STRIKE), state=(Dim("x"),), rate_hz=50.0)
+
+
+def test_a_discrete_dimension_makes_no_step() -> None:
+    at_switch, elsewhere = metrics.steps(ticks([[0.0, 0.0], [0.25, 1.0]], STRIKING), STRIKING)
+    assert (at_switch.tolist(), elsewhere.tolist()) == ([], [0.25])
+
+
+def test_the_unit_of_an_action_is_the_one_that_its_dimensions_share_discrete_ones_aside() -> None:
+    assert metrics.action_unit(STRIKING) == "m"
+    mixed = RobotSpec(action=(Dim("a", "m", drives="x"), Dim("b", "rad", drives="x")), state=(Dim("x"),), rate_hz=50.0)
+    assert metrics.action_unit(mixed) == ""
+
+
+def test_guard_hits_are_the_ticks_in_which_a_setpoint_was_changed_and_an_old_state_is_none() -> None:
+    records = ticks(np.zeros(5))
+    records["guard"] = [0, Flag.RATE, Flag.STALE, Flag.IMAGE, Flag.ACCEL | Flag.STALE]
+    assert metrics.guard_hits(records) == 0.4
+    assert math.isnan(metrics.guard_hits(records[:0]))
 
 
 def test_idle_is_the_share_of_holds_and_no_skipped_tick_is_one() -> None:

@@ -1,5 +1,6 @@
 """Rollers by name."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.roll import for_spec, still
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
-from rollahead.sim.rollers import GROUP, ROLLERS, Scene, going_on, make_rollers
+from rollahead.sim.rollers import GROUP, ROLLERS, Scene, going_on, leaves_behind, make_rollers
 from rollahead.sim.task import make_task
 
 ACTION = (Dim("a", low=-1.0, high=1.0, drives="a"), Dim("b", kind=Kind.VELOCITY, low=-2.0, high=2.0, drives="b"))
@@ -46,10 +47,63 @@ def test_a_roller_that_rolls_nothing_gives_the_state_as_measured() -> None:
     assert make_rollers({"name": "still"}, REAL).state is still
 
 
+CARRYING = Scene(
+    RobotSpec((*ACTION, Dim("grip", drives="grip")), (*STATE, Dim("grip")), 50.0, (Dim("box_a"), Dim("box_b")))
+)
+HELD = {"object": ["box_a", "box_b"], "tool": ["a", "b"], "gripper": "grip", "closed": [0.0, 0.5], "within": 0.1}
+
+
+def test_what_a_real_robot_holds_moves_with_it_by_the_names_of_any_dimensions() -> None:
+    rollers = make_rollers({"name": "attached", **HELD}, CARRYING)
+    assert rollers.scene is not None
+    state, rows = frozen([0.0, 0.3, 0.2]), frozen([[0.4, 0.5, 0.0]] * 10)
+    np.testing.assert_array_equal(rollers.state(state, rows), for_spec(CARRYING.spec)(state, rows))
+    np.testing.assert_allclose(rollers.scene(frozen([0.02, 0.28]), state, rows), [0.42, 0.38])
+
+
+def test_what_is_held_follows_the_lags_that_were_identified(tmp_path: Path) -> None:
+    lags = tmp_path / "calibration.json"
+    found = {"action": "a", "state": "a", "position": "a", "kind": "position", "tau_s": 0.1, "tau_s_ci": [0.1, 0.1]}
+    found |= {"delay": 2, "offset": 0.0, "r2": 1.0, "rms": 0.0, "samples": 99}
+    lags.write_text(json.dumps({"rate_hz": 50.0, "lags": [found]}))
+    rollers = make_rollers({"name": "attached", **HELD, "path": str(lags)}, CARRYING)
+    assert rollers.scene is not None
+    rows, state = frozen(np.full((2 + 10, 3), 0.05)), frozen([0.0, 0.0, 0.2])
+    after = rollers.scene(frozen([0.0, 0.0]), state, rows)
+    np.testing.assert_allclose(after, rollers.state(state, rows)[:2])
+    assert 0 < after[0] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "roller", "left"),
+    [
+        (Kind.VELOCITY, "right_Gripper.pos", "robot", True),
+        (Kind.DELTA, "gripper", "identified", True),
+        (Kind.DELTA, "gripper", "attached", False),
+        (Kind.POSITION, "gripper", "robot", False),
+        (Kind.VELOCITY, "wrist", "robot", False),
+    ],
+)
+def test_what_may_be_held_is_left_behind_if_the_robot_has_a_gripper_is_sent_moves_and_nothing_rolls_the_scene(
+    kind: Kind, name: str, roller: str, left: bool, tmp_path: Path
+) -> None:
+    lags = tmp_path / "calibration.json"
+    lags.write_text(json.dumps({"rate_hz": 50.0, "lags": []}))
+    options = {"identified": {"path": str(lags)}, "attached": {**HELD, "gripper": name}}
+    arm, other = (Dim(axis, kind=kind, drives=axis) for axis in "ab"), Dim(name, kind=Kind.DISCRETE, drives=name)
+    spec = RobotSpec((*arm, other), (*STATE, Dim(name)), 50.0, (Dim("box_a"), Dim("box_b")))
+    assert leaves_behind(Scene(spec), {"name": roller, **options.get(roller, {})}) == left
+
+
+def test_an_option_of_the_attached_roller_that_is_unknown_is_refused_with_a_near_miss() -> None:
+    with pytest.raises(ConfigError, match="no option of the roller 'objct'; did you mean 'object'"):
+        make_rollers({"name": "attached", **HELD, "objct": ["a"]}, CARRYING)
+
+
 def test_an_unknown_roller_is_refused_with_a_near_miss() -> None:
     with pytest.raises(ConfigError, match="there is no roller 'robt'; did you mean 'robot'"):
         make_rollers({"name": "robt"}, REAL)
-    assert set(ROLLERS) == {"robot", "scene", "told", "identified", "still"}
+    assert set(ROLLERS) == {"robot", "scene", "told", "attached", "identified", "still"}
 
 
 def test_a_roller_of_another_package_is_found_by_its_entry_point(

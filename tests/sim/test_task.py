@@ -39,6 +39,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "interception, rally": lambda: make_task("interception", rally=2),
     "belt": lambda: make_task("belt"),
     "belt, absolute": lambda: make_task("belt", mode="absolute"),
+    "pick": lambda: make_task("pick"),
     "reach": reach,
     "reach, slippery": lambda: reach(slip=0.2, window_s=2.5),
 }
@@ -48,11 +49,12 @@ NOISELESS: dict[str, Callable[[], Task]] = {
     "strike": lambda: make_task("mole", strike=True, noise=0.0),
     "interception": lambda: make_task("interception", noise=0.0),
     "belt, absolute": lambda: make_task("belt", mode="absolute", noise=0.0),
+    "pick": lambda: make_task("pick", noise=0.0),
     "reach": lambda: reach(slip=0.0),
 }
 TEACHABLE = [name for name in TASKS if not name.startswith("reach")]
 MOVING = [name for name in TEACHABLE if name.startswith(("interception", "belt"))]
-TOUCHED = [name for name in TASKS if name.startswith("interception")]  # their scene is not only seen
+TOUCHED = [name for name in TASKS if name.startswith(("interception", "pick"))]  # their scene is not only seen
 every_task = pytest.mark.parametrize("name", TASKS)
 
 Act = Callable[[Task, np.random.Generator], FloatArray]

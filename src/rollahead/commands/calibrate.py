@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rollahead.commands import recommend
+from rollahead.commands import bench, recommend
 from rollahead.commands.app import console, group, options, run_folder
 from rollahead.commands.rig import RAMP_S, SIMULATED, Rig, rig
 from rollahead.commands.view import watching
@@ -62,18 +62,32 @@ def main(config: DictConfig) -> None:
         return warm.main(config, (*(f.name for f in fields(CalibrateOptions)), *recommend.OPTIONS, "warm"))
     if recommend.wanted(config):
         return recommend.main(config)
-    chosen = options(config, CalibrateOptions, (*GROUPS, *recommend.GROUPS, *recommend.OPTIONS, "warm"))
+    chosen = options(config, CalibrateOptions, (*GROUPS, *bench.GROUPS, *recommend.OPTIONS, "warm"))
     _outlast(config)
     with interrupts(), rig(config) as driven:
         spec = driven.spec
+        for name, why in left_out(spec).items():
+            console().print(f"{name} is left out: {why}", soft_wrap=True)
         folder, lags = (_from_steps if chosen.run is None else _from_run)(config, chosen, driven)
-    path = folder.write_json(FILE, calibration(spec, lags))
-    verdicts = {lag.action: lag.verdict for lag in lags}
+    _leave(spec, lags, folder, chosen.seed)
+
+
+def _leave(spec: RobotSpec, lags: Sequence[Lag], folder: RunFolder, seed: int) -> None:
+    """Prints what was found, and leaves the lags that were identified, for rollers to use, and a summary of all.
+
+    Raises: ControlError, if none was identified.
+    """
+    found = [lag for lag in lags if lag.identified(spec.period_s)]
+    verdicts = {lag.action: lag.verdict(spec.period_s) for lag in lags}
     said = {**calibration(spec, lags), "verdicts": verdicts, "left_out": left_out(spec)}
-    folder.write_json(SUMMARY, {"command": "calibrate", **said, **provenance(chosen.seed)})
+    folder.write_json(SUMMARY, {"command": "calibrate", **said, **provenance(seed)})
     console().print(table(spec, lags))
-    for name, why in left_out(spec).items():
-        console().print(f"{name} is left out: {why}", soft_wrap=True)
+    unclear = [lag.why_not() for lag in lags if lag not in found]
+    if not found:
+        raise ControlError("; and ".join(unclear))
+    for words in unclear:
+        console().print(f"{words}; until then the roller takes it to follow at once", soft_wrap=True)
+    path = folder.write_json(FILE, calibration(spec, found))
     console().print(f"to roll with it: rollahead run roller=identified roller.path={path}", soft_wrap=True)
 
 
@@ -187,5 +201,5 @@ def table(spec: RobotSpec, lags: Sequence[Lag]) -> Table:
         low, high = (1000 * end for end in lag.tau_s_ci)
         rms = f"{lag.rms:.2g} {units[lag.state]}".rstrip()
         numbers = (f"{1000 * lag.tau_s:.1f}", f"{low:.1f}..{high:.1f}", str(lag.delay), f"{lag.r2:.3f}", rms)
-        printed.add_row(f"{lag.action} → {lag.state}", *numbers, lag.verdict)
+        printed.add_row(f"{lag.action} → {lag.state}", *numbers, lag.verdict(spec.period_s))
     return printed

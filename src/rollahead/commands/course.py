@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import DictConfig
@@ -18,11 +19,14 @@ from rollahead.policies.policy import Trained
 from rollahead.policies.training import TrainingConfig
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.options import call
+from rollahead.runtime.roll import SceneRoller
 from rollahead.sim.demonstrations import record
 from rollahead.sim.evaluation import Cell, check
+from rollahead.sim.rollers import Scene, leaves_behind, make_rollers
 from rollahead.sim.task import Teachable, make_task
 
-GROUPS = ("task", "policy", "demonstrations", "training", "watch", "evaluation", "sampler", "rename")
+GROUPS = ("task", "policy", "demonstrations", "training", "watch", "evaluation", "sampler", "roller", "rename")
+ROBOT = MappingProxyType({"name": "robot"})
 SHORT = 8  # the execution horizon of an evaluation, where the delay is not longer
 FEW = 2  # demonstrations of a rehearsal
 FOREIGN = (RuntimeError, ValueError, LookupError, TypeError, AttributeError)  # what torch and LeRobot raise
@@ -96,7 +100,8 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """task: None where there is none to record or to play; rename: names in the data set to those of the robot."""
+    """task: None where there is none to record or to play; rename: names in the data set to those of the robot; roller:
+    that of the run, which the task is played with."""
 
     options: TrainOptions
     task: Mapping[str, Any] | None
@@ -108,6 +113,7 @@ class Course:
     evaluation: Evaluation
     sampler: Mapping[str, Any]
     rename: Mapping[str, str]
+    roller: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         if self.task is None and self.options.dataset is None:
@@ -151,22 +157,52 @@ class Course:
     def lesson(self, frames: Frames) -> Lesson:
         """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
         robot = None if self.task is None else make_task(**self.task).spec
+        task, seeds = self.task or {}, self.demonstrated
         return Lesson(
             frames,
             self.policy,
             self.trained,
             self.training,
-            self.task or {},
+            task,
             self.lead,
+            seeds,
             robot,
+            self._scene,
             self.options.shared_offsets,
         )
 
     @property
+    def leaves_behind(self) -> bool:
+        """Whether examples with an offset have what the robot holds behind it."""
+        return self.task is not None and self.trained.offsets > 0 and leaves_behind(self._rolled, self.roller)
+
+    @property
+    def _scene(self) -> SceneRoller | None:
+        """What rolls the scene in the run, if something does."""
+        return None if self.task is None else make_rollers(self.roller, self._rolled).scene
+
+    @property
+    def _rolled(self) -> Scene:
+        assert self.task is not None, "asked by whoever has one"
+        task = make_task(**self.task)
+        return Scene(task.spec, task)
+
+    @property
     def lead(self) -> int:
         """Ticks at the start of each demonstration that are not learned from: those in which the robot wanders."""
-        own = self.options.dataset is None and self.task is not None and isinstance(make_task(**self.task), Teachable)
-        return self.demonstrations.wander if own else 0
+        return self.demonstrations.wander if self.options.dataset is None and self._teachable else 0
+
+    @property
+    def demonstrated(self) -> tuple[int, int] | None:
+        """The seeds of the episodes that are learned from, the second not included. None for a data set, and for a
+        `Teachable` task, whose demonstrations are no episodes."""
+        if self.options.dataset is not None or self._teachable:
+            return None
+        return self.options.seed, self.options.seed + self.demonstrations.count
+
+    @property
+    def _teachable(self) -> bool:
+        return self.task is not None and isinstance(make_task(**self.task), Teachable)
 
     def cell(self, checkpoint: Path, delay: int, episodes: int) -> Cell:
         """Play of the task with `checkpoint`, at a latency of `delay` ticks."""
@@ -177,6 +213,7 @@ class Course:
             strategy=StrategyConfig("vlash", s=max(min(SHORT, rows), delay)),
             latency={"name": "fixed", "ticks": delay},
             planner={"name": "policy", "checkpoint": str(checkpoint)},
+            roller=self.roller,
             sampler=self.sampler,
             episodes=episodes,
             seed=self.options.seed + HELD,
@@ -211,6 +248,7 @@ def course_of(config: DictConfig) -> Course:
         evaluation=call(Evaluation, group(config, "evaluation"), "evaluation"),
         sampler=group(config, "sampler"),
         rename=_names(config.rename),
+        roller=group(config, "roller") if "roller" in config else ROBOT,  # of a run that was begun without
     )
 
 

@@ -1,13 +1,18 @@
-"""`rollahead doctor`: what this machine has, and what is missing."""
+"""`rollahead doctor`: what this machine has, and what is missing; with `task=...` whether a task does what it must.
+
+The exit status is 1 if anything was found wrong with the task.
+"""
 
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -15,7 +20,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from rollahead.commands.app import console, runs_path
+from rollahead.commands.app import console, group, options, runs_path
 from rollahead.commands.rig import SIMULATED
 from rollahead.runtime.floor import RATE_HZ, measure_floor, permitted
 from rollahead.runtime.run_folder import machine
@@ -33,15 +38,40 @@ PERMISSIONS = {  # what may be asked for, and how it is permitted
     "memory": ("lock_memory", f"write `<user> - memlock unlimited` {LIMITS}"),
 }
 
+VERDICTS = {True: "ok", False: "wrong", None: "-"}
 Finding = tuple[str, str, str]  # what, how it is, what to do
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorOptions:
+    """What stands beside the groups; see configs/doctor.yaml."""
+
+    episodes: int
+    seed: int
 
 
 def main(config: DictConfig) -> None:
     """Prints the findings."""
+    chosen = options(config, DoctorOptions, ("task",))
+    if config.get("task") is not None:
+        sys.exit(_try(group(config, "task"), chosen))
     printed = Table("what", "found", "to do", box=SIMPLE_HEAD, pad_edge=False)
     for finding in findings(runs_path(config)):
         printed.add_row(*map(escape, finding))
     console().print(printed)
+
+
+def _try(task: Mapping[str, Any], chosen: DoctorOptions) -> int:
+    """Prints what was tried of `task`; the exit status."""
+    from rollahead.sim.task_trials import try_task
+
+    printed = Table("tried", "", "found", box=SIMPLE_HEAD, pad_edge=False)
+    found = []
+    for finding in try_task(task, episodes=chosen.episodes, seed=chosen.seed):
+        found.append(finding)
+        printed.add_row(finding.what, VERDICTS[finding.ok], escape(finding.says))
+    console().print(printed)
+    return 0 if all(finding.ok for finding in found) else 1
 
 
 def findings(runs: Path) -> Iterator[Finding]:

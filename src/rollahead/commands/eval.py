@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from rollahead.commands.again import folder_of
 from rollahead.commands.app import console, group, in_sweep, options, report_on
 from rollahead.commands.results import describe, table, write_records
+from rollahead.commands.rig import guard_of, limits_of
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.options import call
@@ -24,7 +25,7 @@ from rollahead.sim.pool import kept
 from rollahead.sim.search import Refused, Search, candidates, find_best
 from rollahead.sim.task import make_task
 
-GROUPS = ("task", "strategy", "latency", "planner", "roller", "sampler", "search")
+GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "sampler", "search", "guard")
 JOURNAL = "episodes.jsonl"  # while it runs
 
 
@@ -113,5 +114,7 @@ def cell_of(config: DictConfig, chosen: EvalOptions) -> Cell:
         seed=chosen.seed,
         reactions=chosen.reactions,
         lag=chosen.lag,
+        limits=limits_of(config),
+        guard=guard_of(config, simulated=True),
         traces=chosen.episodes if chosen.traces is None else chosen.traces,
     )

@@ -28,6 +28,7 @@ def describe(cell: Cell, figures: Mapping[str, Any]) -> dict[str, Any]:
         "roller": dict(cell.roller),
         "sampler": dict(cell.sampler),
         "lag": cell.lag,
+        "limits": dict(cell.limits),
         "rate_hz": make_task(**cell.task).spec.rate_hz,
         "figures": finite(figures),
     }
@@ -63,7 +64,7 @@ def table(cells: Sequence[Description]) -> Table:
     """The figures, a row per cell."""
     printed = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     printed.add_column("strategy", no_wrap=True)
-    for heading in ("latency", "s", "success %", "task s", "reaction s p50/p95", "age", "idle %"):
+    for heading in ("latency", "s", "success\n%", "task\ns", "reaction s\np50/p95", "age", "idle\n%", "guard\n%"):
         printed.add_column(heading, justify="right", no_wrap=True)
     for cell in cells:
         printed.add_row(*_row(cell))
@@ -121,6 +122,7 @@ def _row(cell: Description) -> list[str]:
         "-" if reaction is None else f"{_number(reaction['p50'], 'never')}/{_number(reaction['p95'], 'never')}",
         _number(figures["age_ticks"]["p50"], "-", 0),
         f"{figures['idle']:.0f}",
+        f"{figures['guard_hits']:.0f}",
     ]
 
 

@@ -6,17 +6,22 @@ with rig(config) as driven:
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from omegaconf import DictConfig
 
 from rollahead.commands.app import console, group
+from rollahead.errors import ConfigError
+from rollahead.runtime.guard import GuardConfig
+from rollahead.runtime.options import call
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.robots.registry import make_robot
 from rollahead.runtime.spec import Kind, RobotSpec
+from rollahead.runtime.spec_limits import Limits
 from rollahead.sim.task import Task
 from rollahead.sim.world import World
 
@@ -52,7 +57,7 @@ class Simulated:
     def __init__(self, world: World) -> None:
         self.world: World | None = world
         self.task: Task | None = world.task
-        self.spec = world.task.spec
+        self.spec = world.spec
         self._world = world
 
     @property
@@ -92,6 +97,30 @@ def unlimited(spec: RobotSpec) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SimulatedOptions:
+    """Options of `robot=sim`. limits: as `spec_limits` has them."""
+
+    name: str
+    limits: Mapping[str, Any] | None = None
+
+
+def limits_of(config: DictConfig) -> Limits:
+    """The limits that `config` gives the simulated robot. Raises: ConfigError, if it chooses a real robot."""
+    robot = group(config, "robot")
+    if robot["name"] != SIMULATED:
+        raise ConfigError(f"robot={robot['name']} is no simulated robot; use robot={SIMULATED}, or rollahead run")
+    return call(SimulatedOptions, robot, "robot").limits or {}
+
+
+def guard_of(config: DictConfig, *, simulated: bool) -> GuardConfig:
+    """The settings of the guard in `config`. Raises: ConfigError, if the guard has no such option."""
+    guard = group(config, "guard")
+    if guard["ramp_s"] is None:
+        guard["ramp_s"] = 0.0 if simulated else RAMP_S
+    return call(GuardConfig, guard, "guard")
+
+
 @contextmanager
 def rig(config: DictConfig) -> Iterator[Rig]:
     """What the groups `robot`, and for `robot=sim` `task`, describe. Raises: ConfigError, if there is none such."""
@@ -99,5 +128,5 @@ def rig(config: DictConfig) -> Iterator[Rig]:
     if robot["name"] != SIMULATED:
         yield Real(robot)
         return
-    with World(group(config, "task")) as world:
+    with World(group(config, "task"), limits_of(config)) as world:
         yield Simulated(world)

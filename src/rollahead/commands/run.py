@@ -10,11 +10,10 @@ from omegaconf import DictConfig
 
 from rollahead.commands.app import console, group, options, report_on, run_folder
 from rollahead.commands.results import describe, describe_live, table, write_records
-from rollahead.commands.rig import RAMP_S, Rig, rig
+from rollahead.commands.rig import Rig, guard_of, limits_of, rig
 from rollahead.commands.view import Watch, watching
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency
-from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.interrupts import deferred, interrupts
 from rollahead.runtime.latency import NONE
 from rollahead.runtime.options import call
@@ -78,10 +77,9 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
     strategy = call(StrategyConfig, group(config, "strategy"), "strategy")
     rollers = make_rollers(group(config, "roller"), scene)
     planning = make_planning(group(config, "planner"), scene, rollers, strategy, group(config, "sampler"))
+    if driven.task is not None:
+        planning.check_seeds(group(config, "task")["name"], chosen.seed, chosen.episodes)
     latency = group(config, "latency")
-    guard = group(config, "guard")
-    if guard["ramp_s"] is None:
-        guard["ramp_s"] = RAMP_S if driven.task is None else 0.0
     return Live(
         drive=Drive(
             strategy=strategy,
@@ -89,7 +87,7 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
             n_obs=planning.n_obs,
             seed=chosen.seed,
             task=chosen.text,
-            guard=call(GuardConfig, guard, "guard"),
+            guard=guard_of(config, simulated=driven.task is not None),
             substeps=chosen.substeps,
             shape=chosen.shape,
             cameras=planning.cameras,
@@ -147,6 +145,8 @@ def _cell(
         episodes=len(played),
         seed=chosen.seed,
         reactions=False,
+        limits=limits_of(config),
+        guard=live.drive.guard,
     )
     return describe(cell, summarise(episodes))
 

@@ -29,6 +29,7 @@ from rollahead.policies.lesson import Lesson
 from rollahead.runtime.interrupts import deferred, interrupts
 from rollahead.runtime.run_folder import CONFIG, SUMMARY, RunFolder, finite, provenance
 from rollahead.sim.evaluation import Episode, evaluate, evaluate_all, summarise
+from rollahead.sim.rollers import LEFT_BEHIND
 
 TRAINED_FOR = (
     "offsets",
@@ -45,7 +46,7 @@ STATE, LOG = "training.pt", "training.jsonl"
 IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # when which options are of no use
     ("with dataset=...", lambda config: config.dataset is not None, ("demonstrations",)),
     ("without dataset=...", lambda config: config.dataset is None, ("rename", "cameras")),
-    ("without task=...", lambda config: config.get("task") is None, ("evaluation", "watch.episodes")),
+    ("without task=...", lambda config: config.get("task") is None, ("evaluation", "watch.episodes", "roller")),
     ("without task=...", lambda config: config.get("task") is None and not _is_head(config), ("sampler",)),
     ("with policy=a2c2", lambda config: _is_head(config), TRAINED_FOR),
     ("with offsets=0", lambda config: config.offsets == 0, ("offset_state", "shared_offsets")),
@@ -61,6 +62,8 @@ def main(config: DictConfig) -> None:
     if config.resume is None:
         course = course_of(_chosen(config))
         rehearse(course)
+        if course.leaves_behind:
+            console().print(LEFT_BEHIND, soft_wrap=True)
         folder = run_folder(config)
     else:
         folder = _begun(Path(str(config.resume)))

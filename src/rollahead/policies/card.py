@@ -2,7 +2,7 @@
 
 rollahead.json   {"format": 1, "state": ["a", "b"], "environment": ["x", "delay"], "action": ["a", "b"], "rate_hz": 50,
                   "trained": {"offsets": 12, "delay_input": true, "prefixes": 0, "prefix_lengths": "half",
-                  "offset_state": "recorded"}, "task": {...}}
+                  "offset_state": "recorded"}, "task": {...}, "demonstrated": [0, 3000]}
 """
 
 import json
@@ -26,7 +26,9 @@ NAMES = ("state", "environment", "action")
 @dataclass(frozen=True, slots=True)
 class Card:
     """state, environment, action: names, in the order of the network's; with `trained.delay_input` the last of the
-    environment is `delay`, the ticks that the state is ahead, which no robot gives. task: what it was trained on."""
+    environment is `delay`, the ticks that the state is ahead, which no robot gives. task: what it was trained on;
+    demonstrated: the seeds of the task's episodes that it has learned from, the second not included; None where it
+    learned from no such episodes (from a data set, or from demonstrations that begin anywhere)."""
 
     state: tuple[str, ...]
     action: tuple[str, ...]
@@ -34,6 +36,7 @@ class Card:
     environment: tuple[str, ...] = ()
     trained: Trained = field(default_factory=Trained)
     task: Mapping[str, Any] = field(default_factory=dict)
+    demonstrated: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for what in NAMES:
@@ -45,6 +48,12 @@ class Card:
         if self.trained.offsets < 0 or self.trained.prefixes < 0:
             raise ConfigError(
                 f"a card's offsets is {self.trained.offsets} and prefixes {self.trained.prefixes}; give 0 or more ticks"
+            )
+        start, stop = self.demonstrated or (0, 1)
+        if not 0 <= start < stop:
+            raise ConfigError(
+                f"a card's demonstrated goes from {start} to before {stop}; give the first seed, 0 or more, and a "
+                "larger one"
             )
         if self.trained.delay_input and self.environment[-1:] != (DELAY,):
             raise ConfigError(
@@ -60,8 +69,11 @@ class Card:
 
 def write_card(folder: Path, card: Card) -> None:
     """Into the checkpoint in `folder`."""
+    content = {"format": FORMAT, **asdict(card)}
+    if card.demonstrated is None:
+        del content["demonstrated"]  # versions that do not know it read the card too
     with written_whole(folder / CARD) as unfinished:
-        unfinished.write_text(json.dumps({"format": FORMAT, **asdict(card)}, indent=1) + "\n")
+        unfinished.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def read_card(folder: Path) -> Card | None:
@@ -73,6 +85,8 @@ def read_card(folder: Path) -> Card | None:
         written = json.loads(path.read_text())
         made = {**written, **{what: _names(written, what) for what in NAMES}}
         made["trained"] = call(Trained, written.get("trained", {}), "trained")
+        if isinstance(seeds := made.get("demonstrated"), list):
+            made["demonstrated"] = tuple(seeds)
         if made.pop("format") != FORMAT:
             raise ConfigError(f"its format is {written['format']} and this rollahead reads {FORMAT}")
         return call(Card, made)

@@ -2,7 +2,7 @@
 
     rtc      pulled towards the last plan while it is denoised (arXiv 2506.07339)
     tt_rtc   told the rows that will run, by a policy that was trained for it (arXiv 2512.05964)
-    bid      chosen among several, by a verifier (Bidirectional Decoding, arXiv 2408.17355, section 4)
+    bid      chosen among several (Bidirectional Decoding, arXiv 2408.17355, section 4)
 
 Row 0 is for the tick of the observation; the first d rows run from the last plan, whatever the new one says. With
 `vlash` row 0 is for the switch, and what is pulled (`strategy.pull`) are the rows from there on. What is known of the
@@ -20,7 +20,7 @@ import torch
 
 from rollahead.errors import ConfigError, InferenceError, unknown_name
 from rollahead.policies.policy import Policy
-from rollahead.policies.process import Flow
+from rollahead.policies.process import Flow, Process
 from rollahead.policies.samplers import Sampler
 from rollahead.policies.samplers.rti import Rti
 from rollahead.policies.samplers.sampler import Free, Steering
@@ -47,8 +47,9 @@ class Chunking(Protocol):
         """Phase: hot."""
         ...
 
-    def choose(self, chunks: torch.Tensor, request: Request, known: torch.Tensor) -> int:
-        """Which of the chunks (B, T, A). Phase: hot."""
+    def choose(self, chunks: torch.Tensor, request: Request, known: torch.Tensor, weak: torch.Tensor) -> int:
+        """The index of the chunk to send, among `chunks` (B, T, A); weak: (B, H, A), the weaker policy's, rows from the
+        tick of the observation on; (0, H, A) without one. Phase: hot."""
         ...
 
 
@@ -62,30 +63,38 @@ class Plain:
         """None. Phase: hot."""
         return Free()
 
-    def choose(self, chunks: torch.Tensor, request: Request, known: torch.Tensor) -> int:
+    def choose(self, chunks: torch.Tensor, request: Request, known: torch.Tensor, weak: torch.Tensor) -> int:
         """The only one. Phase: hot."""
         return 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guidance(Plain):
-    """rows: T; end: the row from which on nothing is pulled; most, full: as of `Guided`."""
+    """Pulls a chunk towards the last plan while it is denoised (RTC, arXiv 2506.07339).
 
-    rows: int = 0
+    process: what is denoised; rows: H; past: T - H, rows for ticks before the first of these, which are not pulled;
+    end: the row from which on nothing is pulled; most, full: as in `Guided`.
+    """
+
+    process: Process
+    rows: int
+    past: int = 0
     mask: str = "exp"
     end: int = 0
     most: float = 5.0
-    full: bool = False
+    full: bool = True
 
     def steering(self, request: Request, known: torch.Tensor) -> Steering:
         """Towards the last plan: wholly in the rows before the switch, then less and less. Phase: hot."""
         ahead = 0 if request.origin is None else request.origin - request.tick
         known = known[ahead:]
         n = min(len(known), self.rows)
+        if not n:
+            return Free()
         weights = soft_mask(self.mask, min(request.delay - ahead, n), min(self.end, n), self.rows).to(known.device)
-        target = torch.zeros(self.rows, known.shape[1], device=known.device)
-        target[:n] = known[:n]
-        return Guided(target, weights[:, None], self.most, self.full) if n else Free()
+        target = torch.nn.functional.pad(known[:n], (0, 0, self.past, self.rows - n))
+        weights = torch.nn.functional.pad(weights, (self.past, 0))[:, None]
+        return Guided(target, weights, self.most, self.process, self.full)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +117,50 @@ class Prefix(Plain):
 
 @dataclass(frozen=True, slots=True)
 class BestOf(Plain):
-    """verifier: the cost of each chunk (B, T, A), given the rows known (n, A) and their weights (n,)."""
+    """Chooses the chunk that agrees with the last plan and is near other good chunks, far from a weaker policy's
+    (Bidirectional Decoding, arXiv 2408.17355, eq. 4 to 6).
+
+    verifier: the cost of each chunk (B, H, A), given the rows known (n, A) and their weights (n,), which sum to 1; rho:
+    the factor by which the weight falls from row to row after the first d; modes: the B / modes chunks that cost least
+    are contrasted, None for no contrast; past: T - H.
+    """
 
     verifier: Verifier = lambda chunks, known, weights: chunks.new_zeros(len(chunks))
-    decay: float = 0.5
+    rho: float = 0.5
+    modes: int | None = None
+    past: int = 0
 
-    def choose(self, chunks: torch.Tensor, request: Request, known: torch.Tensor) -> int:
-        """The cheapest. Phase: hot."""
+    def choose(self, chunks: torch.Tensor, request: Request, known: torch.Tensor, weak: torch.Tensor) -> int:
+        """The index of the cheapest; a chunk with NaN or infinite values is not chosen. Phase: hot."""
+        chunks = chunks[:, self.past :]
+        backward = self._backward(chunks, request, known)
+        if self.modes is None:
+            return int(backward.argmin())
+        kept = len(chunks) if not len(known) else len(chunks) // self.modes
+        best = backward.argsort()[:kept]
+        weak = weak[self._backward(weak, request, known).argsort()[:kept]]
+        cost = backward[best] + _contrast(chunks[best], weak)
+        return int(best[cost.nan_to_num(nan=math.inf).argmin()])
+
+    def _backward(self, chunks: torch.Tensor, request: Request, known: torch.Tensor) -> torch.Tensor:
+        """(B,), what each of `chunks` (B, H, A) costs beside the last plan."""
         n = min(len(known), chunks.shape[1])
-        weights = self.decay ** (torch.arange(n, device=chunks.device) - request.delay).clamp(min=0).float()
-        cost = self.verifier(chunks, known[:n], weights)
-        return int(cost.nan_to_num(nan=math.inf).argmin())  # one that is no numbers is not chosen
+        weights = self.rho ** (torch.arange(n, device=chunks.device) - request.delay).clamp(min=0).float()
+        cost = self.verifier(chunks, known[:n], weights / weights.sum())
+        return cost.nan_to_num(nan=math.inf)
+
+
+def _contrast(good: torch.Tensor, weak: torch.Tensor) -> torch.Tensor:
+    """(K,), how far each of the chunks `good` (K, H, A) is from the nearest half of the others, less how far it is from
+    the nearest half of `weak` (K, H, A), if there are any (forward contrast: arXiv 2408.17355, eq. 5 and 6)."""
+    half = len(good) // 2
+    near = _distances(good, good).topk(half + 1, largest=False).values[:, 1:].mean(1)  # the nearest is itself
+    return near - _distances(good, weak).topk(half, largest=False).values.mean(1) if len(weak) else near
+
+
+def _distances(chunks: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """(K, L), the mean distance of their rows."""
+    return (chunks[:, None] - others[None]).norm(dim=-1).mean(-1)
 
 
 def agreement(chunks: torch.Tensor, known: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -136,40 +178,43 @@ VERIFIERS: Mapping[str, Verifier] = {"agreement": agreement, "smoothness": smoot
 JACOBIANS: Mapping[str, bool] = {"identity": False, "full": True}
 
 
-def make_chunking(strategy: StrategyConfig, policy: Policy, sampler: Sampler) -> Chunking:
-    """What `strategy` does with the chunks of `policy`. Raises: ConfigError, if the policy cannot serve it."""
+def make_chunking(strategy: StrategyConfig, policy: Policy, sampler: Sampler, weak: Policy | None = None) -> Chunking:
+    """What `strategy` does with the chunks of `policy`. weak: a weaker policy, for `bid`. Raises: ConfigError, if the
+    policies cannot serve it."""
     make = _guidance if strategy.pull else CHUNKINGS.get(strategy.name)
+    if weak is not None and make is not _best_of:
+        raise ConfigError(f"strategy.weak is for strategy=bid, and the strategy is {strategy.name}; leave it out")
     if make is None:
         return Plain()
-    if not isinstance(getattr(policy, "process", None), Flow) and make is not _best_of:
-        what = "strategy.pull=true" if strategy.pull else f"strategy={strategy.name}"
-        raise ConfigError(
-            f"{what} steers a policy that denoises by flow matching, and {policy.name} is none; use vlash alone, or bid"
-        )
     if not hasattr(policy, "denoise"):
-        raise ConfigError(
-            f"strategy={strategy.name} chooses among chunks of noise, and {policy.name} makes one; use vlash"
-        )
-    return make(strategy, policy, sampler)
+        what = "strategy.pull=true" if strategy.pull else f"strategy={strategy.name}"
+        raise ConfigError(f"{what} needs a policy that denoises, and {policy.name} makes its chunk at once; use vlash")
+    return make(strategy, policy, sampler, weak)
 
 
-def _guidance(strategy: StrategyConfig, policy: Policy, sampler: Sampler) -> Chunking:
+def _guidance(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Policy | None) -> Chunking:
     if strategy.mask not in MASKS:
         raise unknown_name("mask", strategy.mask, MASKS)
     if strategy.jacobian not in JACOBIANS:
         raise unknown_name("Jacobian", strategy.jacobian, JACOBIANS)
-    rows = policy.shape[0]
+    rows = policy.spec.horizon
     end = min(max(rows - strategy.s, 0), rows) if strategy.end is None else strategy.end
     if not 0 <= end <= rows:
         raise ConfigError(f"strategy.end is {end}; give a row from 0 to {rows}, from which on nothing is pulled")
     if strategy.beta is not None and not 0 < strategy.beta <= MOST_BETA:
         raise ConfigError(f"strategy.beta is {strategy.beta}; give more than 0, and at most {MOST_BETA}")
     most = float(sampler.calls) if strategy.beta is None else strategy.beta
-    return Guidance(rows=rows, mask=strategy.mask, end=end, most=most, full=JACOBIANS[strategy.jacobian])
+    full, past = JACOBIANS[strategy.jacobian], policy.shape[0] - rows
+    return Guidance(process=policy.process, rows=rows, past=past, mask=strategy.mask, end=end, most=most, full=full)
 
 
-def _prefix(strategy: StrategyConfig, policy: Policy, sampler: Sampler) -> Chunking:
+def _prefix(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Policy | None) -> Chunking:
     most = policy.trained.prefixes
+    if not isinstance(policy.process, Flow):
+        raise ConfigError(
+            f"strategy=tt_rtc gives rows a time of their own, as flow policies can have it, and {policy.name} is none; "
+            "use rtc, or vlash"
+        )
     if not most:
         raise ConfigError(
             f"strategy=tt_rtc gives the policy the rows that will run, and {policy.name} was not trained for it; train "
@@ -178,7 +223,7 @@ def _prefix(strategy: StrategyConfig, policy: Policy, sampler: Sampler) -> Chunk
     return Prefix(most=most)
 
 
-def _best_of(strategy: StrategyConfig, policy: Policy, sampler: Sampler) -> Chunking:
+def _best_of(strategy: StrategyConfig, policy: Policy, sampler: Sampler, weak: Policy | None) -> Chunking:
     if not 1 <= strategy.candidates <= MOST_CANDIDATES:
         raise ConfigError(f"strategy.candidates is {strategy.candidates}; give from 1 to {MOST_CANDIDATES}")
     if isinstance(sampler, Rti) and not sampler.varies:
@@ -186,11 +231,33 @@ def _best_of(strategy: StrategyConfig, policy: Policy, sampler: Sampler) -> Chun
             "strategy=bid chooses among plans that differ by their noise, and with sampler=rti all start from the last "
             "one; set sampler.renoise=forward, or use another sampler"
         )
+    _check_contrast(strategy, policy, weak)
     verifier = load(GROUP, "verifier", strategy.verifier, "add what its package needs", VERIFIERS)
-    return BestOf(candidates=strategy.candidates, verifier=verifier)
+    past = policy.shape[0] - policy.spec.horizon
+    return BestOf(strategy.candidates, verifier, strategy.rho, strategy.modes, past)
 
 
-CHUNKINGS: Mapping[str, Callable[[StrategyConfig, Any, Any], Chunking]] = {
+def _check_contrast(strategy: StrategyConfig, policy: Policy, weak: Policy | None) -> None:
+    if not 0 < strategy.rho <= 1:
+        raise ConfigError(f"strategy.rho is {strategy.rho}; give more than 0, and at most 1 (all rows count alike)")
+    if strategy.modes is not None and not 1 <= strategy.modes <= strategy.candidates // 2:
+        raise ConfigError(
+            f"strategy.modes is {strategy.modes} and strategy.candidates {strategy.candidates}; give at least 2 "
+            "candidates for each mode, or modes=null for no contrast"
+        )
+    if weak is not None and strategy.modes is None:
+        raise ConfigError(
+            "strategy.weak is for the contrast, and strategy.modes=null makes none; leave one of them out"
+        )
+    if weak is not None and weak.spec != policy.spec:
+        raise ConfigError(
+            f"strategy.weak has the actions {', '.join(weak.spec.action)} in chunks of {weak.spec.horizon}, and "
+            f"the policy {', '.join(policy.spec.action)} in chunks of {policy.spec.horizon}; give a checkpoint of the "
+            "same training"
+        )
+
+
+CHUNKINGS: Mapping[str, Callable[[StrategyConfig, Any, Any, Any], Chunking]] = {
     "rtc": _guidance,
     "tt_rtc": _prefix,
     "bid": _best_of,

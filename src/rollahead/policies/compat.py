@@ -2,26 +2,23 @@
 
     compat.DiffusionPolicy, compat.make_pre_post_processors, ...     the names in `HOMES`, imported when first asked for
 
-What differs between 0.4.4 and 0.6 beside imports: configurations have fields that the other does not know
+What differs between 0.4.4 and 0.6.1 beside imports: configurations have fields that the other does not know
 (`config_of`); diffusers and datasets are no part of a plain install any more, but of the extras `diffusion`, `dataset`.
 
 Threads: setup only. Importing LeRobot takes seconds.
 """
 
 import importlib
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
-from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
 
 from rollahead.errors import ConfigError
-
-LEAST, BELOW = (0, 4, 4), (0, 7)
-RANGE = ">=0.4.4,<0.7"
+from rollahead.runtime.robots.lerobot.version import check_version
+from rollahead.runtime.robots.lerobot.version import version as version
 
 HOMES: Mapping[str, tuple[str, ...]] = {  # where a name is: the first of these that can be imported
     "FeatureType": ("lerobot.configs.types",),
@@ -70,23 +67,6 @@ def _part(name: str) -> Any:
         f"{name} of LeRobot {version()} cannot be imported ({'; '.join(failed)}); add what it needs, e.g. with "
         "pip install 'lerobot[diffusion,dataset]'"
     )
-
-
-def version() -> str:
-    """Of LeRobot. Raises: ConfigError, if it is not installed."""
-    try:
-        return metadata.version("lerobot")
-    except metadata.PackageNotFoundError as error:
-        raise ConfigError("LeRobot is not installed; add it with pip install 'rollahead[policies]'") from error
-
-
-def check_version() -> None:
-    """Raises: ConfigError, if LeRobot is missing, or older or newer than what is known here."""
-    numbers = tuple(int(number) for number in re.findall(r"\d+", version())[:3])
-    if not LEAST <= numbers < BELOW:
-        raise ConfigError(
-            f"LeRobot {version()} is installed, and rollahead works with {RANGE}; pip install 'lerobot{RANGE}'"
-        )
 
 
 def made(name: str, config: Any) -> Any:

@@ -19,9 +19,11 @@ from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.frames import Frames
 from rollahead.policies.policy import Trained
 from rollahead.policies.recipes import Sizes, make_trainee
+from rollahead.policies.rolled_scene import rolled_scenes
 from rollahead.policies.shared_encoding import share_encoding
 from rollahead.policies.training import Batch, Training, TrainingConfig, seed_torch
 from rollahead.policies.windows import Windows, held_out, statistics
+from rollahead.runtime.roll import SceneRoller
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import RobotSpec
 
@@ -33,8 +35,9 @@ OURS = ("delay", "prefix")  # keys of a batch that LeRobot's pipelines do not kn
 class Lesson:
     """policy: a `name` and options (`rollahead.policies.recipes`); trained: for what, beside imitation; task: what the
     data is of, for the card; lead: frames at the start of each demonstration that are seen, but not learned from;
-    robot: as of `Windows`; shared: how many delays share what was seen at one frame, whose images are
-    encoded once; None for all delays."""
+    demonstrated: for the card, see there; robot: as of `Windows`; scene: what rolls the scene in the run, if something
+    does; shared: how many delays share what was seen at one frame, whose images are encoded once; None for all
+    delays."""
 
     def __init__(
         self,
@@ -44,7 +47,9 @@ class Lesson:
         config: TrainingConfig,
         task: Mapping[str, Any],
         lead: int = 0,
+        demonstrated: tuple[int, int] | None = None,
         robot: RobotSpec | None = None,
+        scene: SceneRoller | None = None,
         shared: int | None = None,
     ) -> None:
         """Raises: ConfigError, if they do not go together."""
@@ -53,8 +58,9 @@ class Lesson:
         self._trainee = make_trainee(policy, sizes_of(frames, trained))
         learn, keep = held_out(frames)
         rows, n_obs = self._trainee.rows, self._trainee.n_obs
-        self._windows = Windows(frames, rows, n_obs, trained, learn, lead, robot)
-        kept = Windows(frames, rows, n_obs, trained, keep if len(keep) else learn, lead, robot)
+        rolled = rolled_scenes(frames, scene, trained.offsets) if scene is not None and trained.offsets else None
+        self._windows = Windows(frames, rows, n_obs, trained, learn, lead, robot, rolled)
+        kept = Windows(frames, rows, n_obs, trained, keep if len(keep) else learn, lead, robot, rolled)
         self._watched = kept.draw(generator("watched"), WATCHED_SEEN if frames.cameras else WATCHED)
         self._before, self._after = compat.normalising_pipelines(
             self._trainee.policy.config, statistics(frames, trained)
@@ -67,6 +73,7 @@ class Lesson:
             rate_hz=frames.fps,
             trained=trained,
             task=task,
+            demonstrated=demonstrated,
         )
         self.training = Training(self._trainee.policy, self._draw, config)
         if self._shared > 1:  # the averaged copy, which plays and is saved, encodes each example

@@ -6,7 +6,7 @@ Threads: the worker's alone.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +14,13 @@ import numpy as np
 import torch
 
 from rollahead.errors import ConfigError, InferenceError
+from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.chunking import Chunking, Plain, make_chunking
 from rollahead.policies.memory import Memory
 from rollahead.policies.policy import Context, Featured, Policy
 from rollahead.policies.samplers import Draw, Noise, Sampled, Sampler, make_sampler
+from rollahead.policies.shipped import find
+from rollahead.policies.snap import Snap
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
 from rollahead.runtime.build import VLASH, StrategyConfig, features_taken
@@ -36,10 +39,14 @@ REMEDY = "rename it, as in planner.rename={the policy's name: the robot's}, or t
 
 
 class LocalPlanner:
-    """Plans with `policy`. mapping: how its names are the robot's; cameras: of each of its cameras the robot's; memory:
-    of the last plan, None for a policy that has no use for it; chunking: how a chunk goes on from the last one;
-    featured: the policy, if its features go with each chunk, for a corrector; hurries: whether it takes fewer steps
-    where there is no time for all."""
+    """Plans with `policy`.
+
+    mapping: how its names are the robot's; cameras: of each of its cameras the robot's; memory: of the last plan, None
+    for a policy that has no use for it; chunking: how a chunk goes on from the last one; weak: a weaker policy and its
+    sampler, that `chunking` contrasts with; snap: what sets discrete actions to an end of their range; featured:
+    the policy, if its features go with each chunk, for a corrector; hurries: whether it takes fewer steps where there
+    is no time for all.
+    """
 
     def __init__(
         self,
@@ -50,12 +57,17 @@ class LocalPlanner:
         cameras: Mapping[str, str] | None = None,
         memory: Memory | None = None,
         chunking: Chunking = PLAIN,
+        weak: tuple[Policy, Sampler] | None = None,
+        snap: Snap | None = None,
         *,
         featured: Featured | None = None,
         hurries: bool = False,
     ) -> None:
+        self._snap = snap
         self._featured = featured
         self._hurries = hurries
+        self._weak = weak
+        self._policies = [policy] if weak is None else [policy, weak[0]]
         self._refused = 0  # in a row, in this run
         self._run: tuple[int, ...] = ()
         self._memory = memory
@@ -70,23 +82,25 @@ class LocalPlanner:
         """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
         with torch.no_grad():  # no inference mode: `strategy.jacobian=full` goes back through the network
             images = [self._pictures(seen) for seen in request.observations]
-            context = self.policy.encode(images, request.asked.observation.task)
+            contexts = [policy.encode(images, request.asked.observation.task) for policy in self._policies]
             bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
             known = [self._mapping.observation(seen) for seen in bound]
-            context = self.policy.bind(context, known, self._ahead(request, bound[-1]))
+            ahead = self._ahead(request, bound[-1])
+            contexts = [policy.bind(seen, known, ahead) for policy, seen in zip(self._policies, contexts, strict=True)]
             hurry = Hurry(timer if self._hurries else UNHURRIED)
-            chunk, drawn = self._drawn(request, context, hurry)
-            rows, made = self._checked(request, self.policy.rows(chunk), drawn.made)
+            chunk, drawn = self._drawn(request, contexts, hurry)
+            rows = self.policy.rows(chunk)
+            rows, made = self._checked(request, rows if self._snap is None else self._snap(rows), drawn.made)
             if self._memory is not None and not made & Made.REFUSED:
                 self._memory.keep(request, chunk, rows)
-            features = nothing() if self._featured is None else self._featured.features(context)
+            features = nothing() if self._featured is None else self._featured.features(contexts[0])
         return Result(
             request=request,
             rows=frozen(self._mapping.rows(rows)),
             state_tick=bound[-1].state_tick,
             anchor=bound[-1].state,
             cost=hurry.saved if drawn.made & Made.CUT else 0.0,
-            calls=drawn.steps * self._chunking.candidates + (self._featured is not None),
+            calls=drawn.steps * self._chunking.candidates * len(self._policies) + (self._featured is not None),
             steps=drawn.steps,
             made=made,
             policy_features=features,
@@ -102,9 +116,11 @@ class LocalPlanner:
             return np.zeros_like(rows), made | int(Made.REFUSED)
         return rows, made
 
-    def _drawn(self, request: Request, context: Context, more: Callable[[int], bool]) -> tuple[torch.Tensor, Sampled]:
-        """The chunk (T, A) for `request`, and how it was drawn."""
-        policy, memory, chunking = self.policy, self._memory, self._chunking
+    def _drawn(
+        self, request: Request, contexts: Sequence[Context], more: Callable[[int], bool]
+    ) -> tuple[torch.Tensor, Sampled]:
+        """The chunk (T, A) for `request`, and how it was drawn. contexts: one for each of `_policies`."""
+        policy, context, memory, chunking = self.policy, contexts[0], self._memory, self._chunking
         noise = noise_of(request, policy, chunking.candidates)
         if memory is None:
             drawn = self.sampler(policy, context, noise)
@@ -112,7 +128,17 @@ class LocalPlanner:
         known = memory.known(request)
         draw = Draw(guess=memory.guess(request), steering=chunking.steering(request, known), more=more)
         drawn = self.sampler(policy, context, noise, draw)
-        return drawn.chunks[chunking.choose(drawn.chunks, request, known)], drawn
+        weak = self._weak_chunks(request, contexts[1:])
+        return drawn.chunks[chunking.choose(drawn.chunks, request, known, weak)], drawn
+
+    def _weak_chunks(self, request: Request, contexts: Sequence[Context]) -> torch.Tensor:
+        """(B, H, A), normalised as the policy's own are: chunks of the weaker policy, as many as there are candidates;
+        none without one."""
+        if self._weak is None:
+            return torch.empty(0, self.policy.spec.horizon, self.policy.shape[1])
+        weak, sampler = self._weak
+        drawn = sampler(weak, contexts[0], noise_of(request, weak, self._chunking.candidates, "weak"))
+        return torch.stack([self.policy.normalised(weak.rows(chunk)) for chunk in drawn.chunks])
 
     def _pictures(self, seen: Observation) -> Images:
         """The images of `seen` by the policy's own camera names. Raises: InferenceError, if a camera has no image."""
@@ -139,10 +165,11 @@ def local_planner(
     strategy: StrategyConfig = VLASH,
     *,
     hurries: bool = False,
+    snap: bool = False,
 ) -> LocalPlanner:
     """`policy` as the planner of `robot`. sampler: a `name` and options; rename: names of the policy's to the robot's;
     sizes: by the policy's camera (height, width), of those that take only one; strategy: what the rows are for;
-    hurries: as of `LocalPlanner`.
+    hurries: as of `LocalPlanner`; snap: whether discrete actions are sent as an end of their range.
 
     Raises: ConfigError, if they do not go together.
     """
@@ -152,9 +179,23 @@ def local_planner(
     _check_sizes(robot, cameras, sizes or {})
     made = make_sampler(sampler, policy)
     memory = Memory(policy, spec, mapping, robot, strategy.q) if hasattr(policy, "denoise") else None
-    chunking = make_chunking(strategy, policy, made)
-    featured = _featured(policy, features_taken(strategy))
-    return LocalPlanner(policy, made, mapping, rollers, cameras, memory, chunking, featured=featured, hurries=hurries)
+    weak = None if strategy.weak is None else load_policy(find(strategy.weak), robot=robot)
+    chunking = make_chunking(strategy, policy, made, weak)
+    contrasted = None if weak is None else (weak, make_sampler(sampler, weak))
+    snapping = Snap(spec.action, robot) if snap else None
+    return LocalPlanner(
+        policy,
+        made,
+        mapping,
+        rollers,
+        cameras,
+        memory,
+        chunking,
+        contrasted,
+        snapping,
+        featured=_featured(policy, features_taken(strategy)),
+        hurries=hurries,
+    )
 
 
 def _featured(policy: Policy, taken: int) -> Featured | None:
@@ -226,8 +267,8 @@ class Hurry:
         return (self._at_first - self._left) / self._steps if math.isfinite(self._left) and self._steps else 0.0
 
 
-def noise_of(request: Request, policy: Policy, chunks: int = 1) -> Noise:
-    """Standard normal noise for `policy`, new at each call, the same for the same request; the first of several chunks
-    has what a single one would have."""
-    rng, device = generator("sampler", *request.seed), getattr(policy, "device", CPU)
+def noise_of(request: Request, policy: Policy, chunks: int = 1, use: str = "sampler") -> Noise:
+    """Standard normal noise for `policy`, new at each call, the same for the same request and `use`; the first of
+    several chunks has what a single one would have."""
+    rng, device = generator(use, *request.seed), getattr(policy, "device", CPU)
     return lambda: torch.from_numpy(rng.standard_normal((chunks, *policy.shape), dtype=np.float32)).to(device)

@@ -16,6 +16,7 @@ import torch
 
 from rollahead.policies.policy import Policy
 from rollahead.policies.samplers import Guess
+from rollahead.policies.snap import middle_of
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.hold import MOVING
 from rollahead.runtime.messages import Request
@@ -41,7 +42,7 @@ class Memory:
         dims = {dim.name: dim for dim in robot.action}
         kinds = [dims[name].kind if name in dims else None for name in spec.action]
         self._taken = [(i, mapping.action.tolist().index(i)) for i, kind in enumerate(kinds) if kind is not None]
-        at = np.array([dims[name].threshold or 0.0 if name in dims else 0.0 for name in spec.action])
+        at = np.array([middle_of(dims[name]) if name in dims else 0.0 for name in spec.action])
         zero, middle = policy.normalised(np.stack([np.zeros(len(kinds)), at]))
         self._zero = zero
         self._moving = torch.tensor([kind in MOVING for kind in kinds], device=zero.device)
@@ -69,15 +70,17 @@ class Memory:
         return Guess(self._as_planned(request, kept, chunk), self._discrete, self._middle)
 
     def known(self, request: Request) -> torch.Tensor:
-        """(n, A), normalised: what chunks have planned from the tick of `request` on, without holds. Phase: hot."""
-        return self._policy.normalised(self._mapped(request.asked.planned[: request.asked.covered]))
+        """(n, A), normalised: what chunks have planned from the tick of `request` on, without holds; dimensions that
+        the robot does not take are as the last chunk has them. Phase: hot."""
+        planned = request.asked.planned[: request.asked.covered]
+        return self._policy.normalised(self._mapped(planned, self._own(request, len(planned))))
 
     def _as_planned(self, request: Request, kept: _Kept, chunk: torch.Tensor) -> torch.Tensor:
         """`chunk` with those rows that will be sent otherwise than `kept` has them."""
         planned, origin = request.asked.planned[: request.asked.covered], kept.request.origin
         if self._q > 1 or request.origin is None or origin is None:
             return chunk  # rows are groups, or the origin is not known before the arrival
-        rows = self._mapped(planned)
+        rows = self._mapped(planned, np.zeros((len(planned), len(self._moving))))
         ticks = np.arange(request.tick, request.tick + len(rows))
         at, own = ticks - request.origin + self._past, ticks - origin
         inside = (at >= 0) & (at < len(chunk))
@@ -91,12 +94,21 @@ class Memory:
             chunk[places, own_dims] = self._policy.normalised(rows[changed])[:, own_dims]
         return chunk
 
-    def _mapped(self, rows: FloatArray) -> FloatArray:
-        """(n, A) in the policy's order of names, from the robot's; 0 where the robot takes no such action."""
-        mapped = np.zeros((len(rows), len(self._moving)))
+    def _own(self, request: Request, n: int) -> FloatArray:
+        """(n, A), the rows of the last chunk from the tick of `request` on, its last one repeated past its end; zeros
+        if there is none of this run."""
+        kept = self._kept
+        if kept is None or kept.request.seed[0] != request.seed[0] or kept.request.tick > request.tick:
+            return np.zeros((n, len(self._moving)))
+        at = self._q * (request.tick - _base(kept.request) + np.arange(n))
+        own: FloatArray = kept.rows[np.clip(at, 0, len(kept.rows) - 1)].copy()
+        return own
+
+    def _mapped(self, rows: FloatArray, into: FloatArray) -> FloatArray:
+        """`into` (n, A), in the policy's order of names, with what the robot takes as `rows` (n, A) have it."""
         for own, theirs in self._taken:
-            mapped[:, own] = rows[:, theirs]
-        return mapped
+            into[:, own] = rows[:, theirs]
+        return into
 
 
 def _base(request: Request) -> int:

@@ -45,6 +45,12 @@ class Diffusion:
         """(B,), `t` as the network is given it."""
         return torch.full(x.shape[:1], int(t), dtype=torch.long, device=x.device)
 
+    def as_flow(self, t: float) -> tuple[float, float]:
+        """The time u of the same mixture as a flow, and the factor c by which the mixture is larger than the flow's:
+        x_t = c ((1 - u) x0 + u e)."""
+        signal, noise = self.signal[int(t)], self.noise[int(t)]
+        return noise / (signal + noise), signal + noise
+
     def split(self, predicted: torch.Tensor, x: torch.Tensor, t: float, into: Pair | None = None) -> Pair:
         """x0 and e of the mixture `x` at step `t`, of what the network `predicted` (B, T, A). x0 is clipped; e goes
         with x0 as it was before (so does diffusers)."""
@@ -76,6 +82,10 @@ class Flow:
     def times(self, x: torch.Tensor, t: float) -> torch.Tensor:
         """(B,), `t` as the network is given it."""
         return x.new_full(x.shape[:1], t)
+
+    def as_flow(self, t: float) -> tuple[float, float]:
+        """The time `t` itself, and the factor 1: see `Diffusion.as_flow`."""
+        return t, 1.0
 
     def split(self, predicted: torch.Tensor, x: torch.Tensor, t: float, into: Pair | None = None) -> Pair:
         """x0 and e of the mixture `x` at time `t` > 0, of what the network `predicted` (B, T, A)."""

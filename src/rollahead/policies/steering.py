@@ -3,7 +3,8 @@
     Guided   real-time chunking (RTC, arXiv 2506.07339): the clean chunk is pulled towards a target, softly
     Given    training-time RTC (arXiv 2512.05964): the first rows are the prefix, clean from the first step on
 
-Row 0 is for the tick of the observation. Both are for flow policies. T: rows of the network; n: rows that are known.
+Row 0 is for the tick of the observation. `Given` is for flow policies; `Guided` also for diffusion policies: their
+mixture at a step is that of a flow at some time, times a factor. T: rows of the network; n: rows that are known.
 
 Hot path: all of it, in the worker.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from rollahead.errors import unknown_name
-from rollahead.policies.process import Pair
+from rollahead.policies.process import Pair, Process
 from rollahead.policies.samplers.sampler import Predict
 
 # ---- soft masks -----------------------------------------------------------------------------------------------------
@@ -46,30 +47,35 @@ MASKS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guided:
-    """target: (T, A), normalised; weights: (T, 1), 0 where there is no target; most: the greatest weight of the pull
-    (beta); full: the pull goes back through the network (a vector-Jacobian product), else its Jacobian is taken to be
-    the identity, as LeRobot does."""
+    """Guidance of a denoising towards the rows of the last chunk (RTC, arXiv 2506.07339).
+
+    target: (T, A), normalised; weights: (T, 1), 0 where there is no target; most: the greatest weight of the pull
+    (beta); process: what is denoised; full: the pull goes back through the network (a vector-Jacobian product, as
+    published), else its Jacobian is taken to be the identity, as LeRobot 0.6.1 does.
+    """
 
     target: torch.Tensor
     weights: torch.Tensor
     most: float
-    full: bool = False
+    process: Process
+    full: bool = True
 
     def predict(self, predict: Predict, x: torch.Tensor, times: torch.Tensor, t: float, into: Pair) -> Pair:
         """x0 and e with v' = v - w g, where g = (d x0 / d x)^T (weights (target - x0)) (arXiv 2506.07339, eq. 2 to 4,
-        here with t = 1 for noise). Phase: hot."""
+        here with a time u of the flow that is 1 for noise). Phase: hot."""
+        u, factor = self.process.as_flow(t)
         if self.full:
             with torch.enable_grad():
                 x = x.detach().requires_grad_(True)
                 x0, e = predict(x, times, None)
                 pull = self.weights * (self.target - x0.detach())
-                (pull,) = torch.autograd.grad(x0, x, pull)
+                (pull,) = torch.autograd.grad(x0, x, factor * pull)
                 x0, e = into[0].copy_(x0.detach()), into[1].copy_(e.detach())
         else:
             x0, e = predict(x, times, into)
             pull = self.weights * (self.target - x0)
-        w = guidance(t, self.most)
-        return x0.add_(pull, alpha=t * w), e.sub_(pull, alpha=(1 - t) * w)
+        w = guidance(u, self.most)
+        return x0.add_(pull, alpha=u * w), e.sub_(pull, alpha=(1 - u) * w)
 
 
 def guidance(t: float, most: float) -> float:

@@ -6,8 +6,10 @@
 The delay is drawn anew for each example, uniform over 0 .. offsets, and `now` then uniform over the frames that have as
 many before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2). With `offset_state` told and
 a delay above 0 the state is not that recorded, but what the robot was told in the tick before; what no target drives is
-as measured when the rest was seen, which is what the roller `told` gives. Drawn anew is also the prefix, how many
-action rows from now on are given, from 0 to `prefixes` (training-time RTC, arXiv 2512.05964), as `prefix_lengths` says:
+as measured when the rest was seen, which is what the roller `told` gives. Where the run rolls the
+scene as well, the environment is rolled from `seen` to now, and the policy is told a delay of 0. Drawn anew is also the
+prefix, how many action rows from now on are given, from 0 to `prefixes` (training-time RTC, arXiv 2512.05964), as
+`prefix_lengths` says:
 
     half          none in half of the examples, uniform in the others
     uniform       every number as often (LeRobot's)
@@ -44,7 +46,8 @@ Batch = dict[str, torch.Tensor]
 class Windows:
     """rows: T; n_obs: observations per example, one frame apart; trained: what is drawn; episodes: which ones, all of
     them if not said; lead: frames at the start of each that are seen, but are never now; robot: says what drives what,
-    if it is known."""
+    if it is known; rolled: (N, offsets + 1, E), the environment as the run rolls it to now (`rolled_scenes`), if it
+    does."""
 
     def __init__(
         self,
@@ -55,10 +58,12 @@ class Windows:
         episodes: Sequence[int] | NDArray[np.intp] | None = None,
         lead: int = 0,
         robot: RobotSpec | None = None,
+        rolled: Floats | None = None,
     ) -> None:
         """Raises: ConfigError, if an episode is too short for the offsets, or the prefixes too long for the rows, or
         what the robot was told is no state of its."""
         self._frames = frames
+        self._rolled = rolled
         self._trained = trained = trained or Trained()
         _check(frames, rows, n_obs, trained, lead)
         self._pictures = Pictures(frames) if frames.cameras else None
@@ -105,11 +110,12 @@ class Windows:
         wanted = now[:, None] + self._ahead
         rows = self._inside(now, wanted)
         state = self._state(now, delay)
-        environment = self._frames.environment[self._past(seen)]
+        environment = self._scene(self._past(seen), delay)
         given = self._ahead < prefix[:, None]
         action = np.where(given[..., None], self._frames.done[rows], self._frames.action[rows])
         if self._trained.delay_input:
-            environment = np.concatenate([environment, _spread(delay, environment)], axis=-1)
+            told = delay if self._rolled is None else np.zeros_like(delay)  # as `LocalPlanner` tells it
+            environment = np.concatenate([environment, _spread(told, environment)], axis=-1)
         batch = {STATE: state, ACTION: action, "action_is_pad": wanted != rows}
         if environment.shape[-1]:
             batch[ENVIRONMENT] = environment
@@ -128,6 +134,13 @@ class Windows:
         told = measured.copy()
         told[..., state] = self._frames.done[np.maximum(past - 1, self._first[past])][..., action]
         return np.where((delay > 0).reshape(-1, *(1,) * (told.ndim - 1)), told, measured)
+
+    def _scene(self, seen: NDArray[np.intp], delay: NDArray[np.int64]) -> Floats:
+        """(B, E) or (B, n_obs, E), the environment of the frames `seen`, as it is given `delay` (B,) frames later."""
+        if self._rolled is None:
+            return self._frames.environment[seen]
+        ahead = delay.reshape(-1, *(1,) * (seen.ndim - 1))
+        return self._rolled[seen + ahead, ahead]
 
     def _past(self, newest: NDArray[np.intp]) -> NDArray[np.intp]:
         """(B, n_obs) frames up to `newest`, (B,) if n_obs is 1."""

@@ -10,19 +10,21 @@ from rollahead.report.load import CellResult
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a cell's task, planner and kind of latency are called, and its roller, if that is not everywhere the same;
-    words: what of it is not the same in all cells, as far as `latency_words` does not say it."""
+    """What a cell's task, planner and kind of latency are called, and its roller and the limits of its robot, if these
+    are not everywhere the same; words: what of it is not the same in all cells, as far as `latency_words` does not say
+    it."""
 
     task: str
     planner: str
     latency: str
     roller: str
+    limits: str
     words: str
 
     @property
     def scene(self) -> str:
         """All but the task."""
-        return f"planner {self.planner}, {self.latency} latency{f', {self.roller}' if self.roller else ''}"
+        return ", ".join(filter(None, [f"planner {self.planner}", f"{self.latency} latency", self.roller, self.limits]))
 
 
 def conditions(cells: Sequence[CellResult]) -> list[Condition]:
@@ -30,11 +32,11 @@ def conditions(cells: Sequence[CellResult]) -> list[Condition]:
     tasks = _called([cell.task for cell in cells])
     planners = _called([cell.planner for cell in cells])
     latencies = _called([kind(cell.latency) for cell in cells])
-    rollers = _rollers(cells)
+    rollers, limits = _rollers(cells), _limits(cells)
     differing = [names for names in (tasks, planners) if len(set(names)) > 1]
-    apart = zip(_shapes(cells, latencies), map(_bound, cells), *differing, rollers, strict=True)
+    apart = zip(_shapes(cells, latencies), map(_bound, cells), *differing, rollers, limits, strict=True)
     words = [", ".join(filter(None, each)) for each in apart]
-    return [Condition(*each) for each in zip(tasks, planners, latencies, rollers, words, strict=True)]
+    return [Condition(*each) for each in zip(tasks, planners, latencies, rollers, limits, words, strict=True)]
 
 
 def _called(options: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -45,6 +47,17 @@ def _called(options: Sequence[Mapping[str, Any]]) -> list[str]:
 def _rollers(cells: Sequence[CellResult]) -> list[str]:
     names = _called([cell.roller for cell in cells])
     return [f"roller {name}" if len(set(names)) > 1 else "" for name in names]
+
+
+def _limits(cells: Sequence[CellResult]) -> list[str]:
+    """'limits default.rate_limit 1.5', or 'no limits'."""
+    said = [
+        ", ".join(
+            f"{name}.{limit} {value:g}" for name, of in sorted(cell.limits.items()) for limit, value in of.items()
+        )
+        for cell in cells
+    ]
+    return [(f"limits {one}" if one else "no limits") if len(set(said)) > 1 else "" for one in said]
 
 
 def _shapes(cells: Sequence[CellResult], latencies: Sequence[str]) -> list[str]:

@@ -103,8 +103,16 @@ def _age(figures: Figures) -> tuple[str, str]:
     return number(age["p50"], 0), f"max {number(age['max'], 0)}"
 
 
+def _jump(figures: Figures) -> tuple[str, str]:
+    mean = figures.get("switch_step")
+    if mean is None or "switch_step_max" not in figures:  # as in a run of an older version
+        return NONE, ""
+    elsewhere = number(figures["median_step_elsewhere"], 3)
+    return f"{mean:.3f} {figures['action_unit']}".rstrip(), f"max {figures['switch_step_max']:.3f}, within {elsewhere}"
+
+
 def _plain(name: str, digits: int) -> Callable[[Figures], tuple[str, str]]:
-    return lambda figures: (number(figures[name], digits), "")
+    return lambda figures: (number(figures.get(name), digits), "")
 
 
 def _reaction_p50(figures: Figures) -> float | None:
@@ -117,6 +125,8 @@ COLUMNS = (
     Column("reaction p50", "s", _reaction, _reaction_p50),
     Column("age", "ticks", _age),
     Column("idle", "%", _plain("idle", 0)),
+    Column("guard hits", "%", _plain("guard_hits", 0)),
+    Column("jump at switches", "", _jump),
     Column("jerk", "/s³", _plain("jerk", 0)),
     Column("calls", "/s", _plain("calls_per_s", 1)),
     Column("rows lost", "", _plain("rows_lost", 0)),

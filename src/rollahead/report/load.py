@@ -56,7 +56,8 @@ class Recording:
 @dataclass(frozen=True, slots=True, eq=False)
 class CellResult:
     """One cell: what was run, its figures, its episodes by their seeds. recorded: the episodes that have ticks; search:
-    what was tried for the strategy's `s` and `decay`, with what came of each."""
+    what was tried for the strategy's `s` and `decay`, with what came of each; limits: on how the robot's actions may
+    change."""
 
     folder: Path
     index: int
@@ -70,6 +71,7 @@ class CellResult:
     recorded: frozenset[int]
     roller: Mapping[str, Any] = field(default_factory=lambda: dict(ROLLER))
     search: tuple[Mapping[str, Any], ...] = ()
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def delay_ticks(self) -> float | None:
@@ -213,6 +215,7 @@ def _cells(run: Path, summary: Mapping[str, Any]) -> list[CellResult]:
             ),
             roller=cell.get("roller") or ROLLER,
             search=tuple(cell.get("search") or ()),
+            limits=cell.get("limits") or {},
         )
         for i, cell in enumerate(summary["cells"])
     ]

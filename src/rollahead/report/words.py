@@ -40,6 +40,8 @@ SHORT = {
 ROLLERS = {
     "robot": "with its state rolled ahead by the task's model of it",
     "scene": "with what moves in the scene rolled ahead too",
+    "told": "with its state rolled ahead to what it was told last",
+    "attached": "with what its gripper holds rolled ahead too",
     "still": "with the state as it was measured",
     "identified": "with its state rolled ahead by the lags that were found",
 }
@@ -59,6 +61,16 @@ _MEASURES = (
     ),
     ("age", "Ticks from the observation behind an action to the tick at which it was sent; holds have none."),
     ("idle", "The share of ticks, from the stimulus on, in which the robot held because no plan had an action."),
+    (
+        "guard hits",
+        "The share of ticks, from the stimulus on, in which the guard changed what was asked, to keep the limits.",
+    ),
+    (
+        "jump at switches",
+        "How far the action moves in the one tick in which a plan takes over from another, in the unit of the action: "
+        "the mean and the maximum over all such ticks, beside the median step within a plan. It is measured on what "
+        "was sent: with limits, what the guard left of the jump.",
+    ),
     ("jerk", "The mean size of the third derivative of the driven positions; less is smoother."),
     ("calls", "Network calls per second of control, batch elements counted."),
     ("rows lost", "Rows that came after their tick, and could have been used, over all episodes."),

@@ -51,7 +51,7 @@ def _roll_to(
     environment: FloatArray = old.environment
     if scene is not None:  # as it was seen with the images, so from the request's tick on
         then = roller(old.state, _rows(asked, old.state_tick, old.tick, lookback_of(roller)))
-        environment = frozen(scene(environment, then, source.rows(old.tick, tick)))
+        environment = frozen(scene(environment, then, _rows(source, old.tick, tick, lookback_of(scene))))
     return replace(old, tick=tick, state=frozen(state), state_age=tick - measured.state_tick, environment=environment)
 
 

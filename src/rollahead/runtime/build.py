@@ -17,7 +17,6 @@ from rollahead.runtime.latency import (
     Fixed,
     LatencyModel,
     Lognormal,
-    Recorded,
     Spikes,
     Uniform,
     with_median,
@@ -31,6 +30,7 @@ from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Kind, RobotSpec, mask
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.strategy import Chunked, Ensemble, Naive, Strategy, Sync, Vlash, moving_weights
+from rollahead.runtime.timed_latency import Scheduled, recorded_at_rate
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.trigger import AsSoonAsPossible, Every, Overlap, Trigger
 
@@ -49,9 +49,12 @@ class StrategyConfig:
     of another package's strategy alone.
 
     Of `rtc`, and of `vlash` if it is to `pull` as well, mask: how the pull towards the last plan falls off from the
-    switch on; end: the row at which it ends, None for H - s; jacobian: of that pull, `identity` or `full`; beta: its
-    greatest weight, None for the number of denoising steps. Of `bid`, candidates: chunks to choose from; verifier: what
-    they are chosen by.
+    switch on; end: the row at which it ends, None for H - s; jacobian: of that pull, `full` (as published) or
+    `identity` (as LeRobot 0.6.1 has it); beta: its greatest weight, None for the number of denoising steps.
+
+    Of `bid`, candidates: chunks to choose from; verifier: what is compared with the last plan; rho: the factor by which
+    the weight of that falls from row to row; modes: the share of the candidates that is contrasted is one in so many,
+    None for no contrast; weak: the checkpoint of a weaker policy, whose chunks the chosen one should be far from.
 
     corrector: the file of a head that amends each row by the newest state (A2C2), None for none; most: by how much, as
     a share of half an action's range.
@@ -69,10 +72,13 @@ class StrategyConfig:
     pull: bool = False
     mask: str = "exp"
     end: int | None = None
-    jacobian: str = "identity"
+    jacobian: str = "full"
     beta: float | None = None
     candidates: int = 16
     verifier: str = "agreement"
+    rho: float = 0.5
+    modes: int | None = 3
+    weak: str | None = None
     corrector: str | None = None
     most: float = 1.0
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -133,7 +139,8 @@ LATENCIES: Mapping[str, Callable[[float], Callable[..., Distribution]]] = {  # e
     "lognormal": lambda rate_hz: Lognormal,
     "uniform": lambda rate_hz: Uniform,
     "spikes": lambda rate_hz: Spikes,
-    "recorded": Recorded.at_rate,
+    "recorded": recorded_at_rate,
+    "scheduled": Scheduled.at_rate,
 }
 
 

@@ -89,7 +89,7 @@ def walk(config: StrategyConfig, horizon: int, latency: LatencyModel, *, ticks: 
         if not trigger.due(k, covered, last):
             k += 1
             continue
-        done = latency.sample(seed, len(steps)).done
+        done = latency.sample(seed, len(steps), k).done
         step = _step(config, horizon, k, k + done, min(delay.delay, horizon))
         delay.add(done)
         steps.append(step)

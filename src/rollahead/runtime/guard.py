@@ -50,6 +50,7 @@ class Flag(enum.IntFlag):
 
 
 NAN, JUMP, RAMP, RANGE, RATE, ACCEL, BOX, STALE, IMAGE = (flag.value for flag in Flag)  # `|` is faster on ints
+CHANGED = NAN | JUMP | RAMP | RANGE | RATE | ACCEL | BOX  # reasons why a setpoint was changed
 
 
 def words(flags: int) -> str:

@@ -9,6 +9,7 @@ calibrate` does).
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +29,6 @@ FILE = "calibration.json"
 LEAST = 50  # samples of a fit
 MOVED = 4.0  # times its noise that an axis has to have moved
 GOOD = 0.9  # r2 of what may be called a first-order lag
-Z95 = 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Axis:
 @dataclass(frozen=True, slots=True)
 class Lag:
     """How the axis of `action` follows. state, position: what follows, and the position driven (the same, where
-    positions are sent); tau_s_ci: its 95 % interval; delay: whole ticks; offset: where it comes to rest beside what is
-    sent, which rollers leave out; r2: the share of the state's variation that is explained; rms: what is left, in the
-    state's unit; samples: ticks of the fit."""
+    positions are sent); tau_s_ci: its 95 % interval, which may end at infinity; delay: whole ticks; offset: where it
+    comes to rest beside what is sent, which rollers leave out; r2: the share of the state's variation that is
+    explained; rms: what is left, in the state's unit; samples: ticks of the fit."""
 
     action: str
     state: str
@@ -60,10 +60,26 @@ class Lag:
     rms: float
     samples: int
 
-    @property
-    def verdict(self) -> str:
+    def identified(self, period_s: float) -> bool:
+        """Whether the interval of tau is narrow enough to roll with: no wider than tau itself, or than a period."""
+        low_s, high_s = self.tau_s_ci
+        return high_s - low_s <= max(self.tau_s, period_s)
+
+    def verdict(self, period_s: float) -> str:
         """In words."""
+        if not self.identified(period_s):
+            return "not identifiable"
         return "a first-order lag" if self.r2 >= GOOD else "not a first-order lag"
+
+    def why_not(self) -> str:
+        """What is wrong with a lag that was not identified, and what to do."""
+        low, high = (1000 * end for end in self.tau_s_ci)
+        most = f"{high:.3g} ms" if math.isfinite(high) else "infinity"
+        return (
+            f"the lag of {self.action} is not identifiable: tau is {1000 * self.tau_s:.3g} ms and its 95 % interval "
+            f"goes from {low:.3g} ms to {most}; use a longer hold_s and a larger share (or amplitude), or a roller of "
+            "your own"
+        )
 
 
 # ---- which axes -----------------------------------------------------------------------------------------------------
@@ -79,6 +95,17 @@ def axes_of(spec: RobotSpec) -> list[Axis]:
             rate = _rate(spec, dim)
             found.append(Axis(j, position if rate is None else rate, position, dim.kind))
     return found
+
+
+def checked_axes(spec: RobotSpec) -> list[Axis]:
+    """The axes that have a lag to be found. Raises: ConfigError, if there is none."""
+    if axes := axes_of(spec):
+        return axes
+    why = "; ".join(f"{name}: {reason}" for name, reason in left_out(spec).items())
+    raise ConfigError(
+        f"the robot has no axis with a lag to find ({why or 'it has no action'}); use roller=robot, or name what it "
+        "measures"
+    )
 
 
 def left_out(spec: RobotSpec) -> dict[str, str]:
@@ -116,12 +143,7 @@ def identify(
 
     Raises: ConfigError, if an axis cannot be told from this.
     """
-    axes = axes_of(spec)
-    if not axes:
-        why = "; ".join(f"{name}: {reason}" for name, reason in left_out(spec).items())
-        raise ConfigError(
-            f"the robot has no axis with a lag to find ({why or 'it has no action'}); name what it measures"
-        )
+    axes = checked_axes(spec)
     pieces = _pieces(np.isfinite(sent).all(axis=1) & np.isfinite(states).all(axis=1), starts, max_delay)
     return tuple(_lag(spec, axis, sent[:, axis.action], states[:, axis.state], pieces, max_delay) for axis in axes)
 
@@ -163,7 +185,7 @@ def _lag(
         position=spec.state[axis.position].name,
         kind=axis.kind,
         tau_s=fit.tau_s,
-        tau_s_ci=(max(fit.tau_s - Z95 * fit.error_s, 0.0), min(fit.tau_s + Z95 * fit.error_s, fit.longest_s)),
+        tau_s_ci=fit.interval_s,
         delay=fit.delay,
         offset=fit.offset,
         r2=fit.r2,

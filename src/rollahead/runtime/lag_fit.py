@@ -25,6 +25,7 @@ PER_DECADE = 20  # values of tau that are tried before the search
 SHORTEST = 0.05  # of a period: a tau below is none
 GOLDEN = (math.sqrt(5) - 1) / 2
 ROUNDS = 40  # of the golden section: to 1e-9 of tau
+Z95 = 1.96
 RUNS = 10  # ticks after which noise is taken to have forgotten itself
 
 Left = Callable[[float, int], FloatArray]  # (tau in s, delay) -> (n,), what the best fit leaves
@@ -32,16 +33,16 @@ Left = Callable[[float, int], FloatArray]  # (tau in s, delay) -> (n,), what the
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """error_s: the standard error of tau; offset: where the axis comes to rest beside what is sent; left: (n,), what is
-    not explained; seen: (n,), the state that was to be explained; longest_s: the longest tau that was tried."""
+    """interval_s: the 95 % interval of tau, which ends at infinity where nothing says that the axis ever arrives;
+    offset: where the axis comes to rest beside what is sent; left: (n,), what is not explained; seen: (n,), the state
+    that was to be explained."""
 
     tau_s: float
-    error_s: float
+    interval_s: tuple[float, float]
     delay: int
     offset: float
     left: FloatArray
     seen: FloatArray
-    longest_s: float
 
     @property
     def rms(self) -> float:
@@ -86,12 +87,11 @@ def fit_lag(sent: FloatArray, state: FloatArray, pieces: Sequence[slice], period
     rest, offset = solved(tau_s, delay)
     return Fit(
         tau_s=tau_s,
-        error_s=_error_s(left, tau_s, delay, len(rest) - 2 - len(pieces)),
+        interval_s=_interval_s(left, tau_s, delay, len(rest) - 2 - len(pieces), period_s, longest_s),
         delay=delay,
         offset=offset,
         left=rest,
         seen=np.concatenate([state[piece][max_delay:] for piece in pieces]),
-        longest_s=longest_s,
     )
 
 
@@ -150,12 +150,38 @@ def _golden_section(f: Callable[[float], float], low: float, high: float) -> flo
     return (low + high) / 2
 
 
-def _error_s(left: Left, tau_s: float, delay: int, freedom: int) -> float:
-    """The standard error of tau: of what is left, over how it changes with tau (the delta method); of white noise, or
-    of noise in runs (Newey and West), whichever is larger."""
-    step_s = 1e-4 * tau_s
-    slope = (left(tau_s + step_s, delay) - left(tau_s - step_s, delay)) / (2 * step_s)
-    rest = left(tau_s, delay)
+def _interval_s(
+    left: Left, tau_s: float, delay: int, freedom: int, period_s: float, longest_s: float
+) -> tuple[float, float]:
+    """The 95 % interval of tau, worked out for its decay per tick, exp(-period / tau).
+
+    The error of the decay is finite and even also where tau is short beside a period, or long beside the record. A
+    decay of 1 is a state that stays where it is. So, as far as a record tells, is any tau from `longest_s` on: the
+    interval then ends at infinity.
+    """
+
+    def left_of(decay: float) -> FloatArray:
+        return left(-period_s / math.log(decay), delay)
+
+    decay = math.exp(-period_s / tau_s)
+    reach = Z95 * _error(left_of, decay, freedom)
+    low_s, high_s = (_tau_s(min(max(end, 0.0), 1.0), period_s) for end in (decay - reach, decay + reach))
+    return low_s, high_s if high_s < longest_s else math.inf
+
+
+def _tau_s(decay: float, period_s: float) -> float:
+    if decay in (0.0, 1.0):
+        return math.inf if decay else 0.0
+    return -period_s / math.log(decay)
+
+
+def _error(left: Callable[[float], FloatArray], decay: float, freedom: int) -> float:
+    """The standard error of the decay: of what is left, over how it changes with the decay (the delta method); of white
+    noise, or of noise in runs (Newey and West), whichever is larger."""
+    step = 1e-4 * (1.0 - decay)
+    low, high = max(decay - step, 0.5 * decay), decay + step
+    slope = (left(high) - left(low)) / (high - low)
+    rest = left(decay)
     curvature = max(float(slope @ slope), 1e-100)
     white = float(rest @ rest) / freedom * curvature
     pull = slope * rest

@@ -1,13 +1,15 @@
 """Latency models: how long an inference takes, in simulated time.
 
 Each gives two numbers per inference, in ticks from the request: until the state is bound (late binding takes the
-newest measurement then) and until the result is there.
+newest measurement then) and until the result is there. Most models draw each inference anew. `Scheduled` and `Replayed`
+depend on the time at which an inference begins, as where a computer is throttled or gets another load.
 """
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import NormalDist, median
 from typing import Any, Protocol
@@ -38,10 +40,12 @@ class Latency:
 
 
 class LatencyModel(Protocol):
-    """A source of latencies. Deterministic: the n-th inference of an episode with seed `seed` always takes as long."""
+    """A source of latencies. Deterministic: the n-th inference of an episode with seed `seed`, begun in tick `tick`,
+    always takes as long."""
 
-    def sample(self, seed: int, n: int) -> Latency:
-        """The latency of the `n`-th inference; those before the first (n < 0) are for warming up."""
+    def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
+        """The latency of the `n`-th inference, begun in tick `tick`; those before the first (n < 0) are for warming
+        up, before the first tick."""
         ...
 
 
@@ -91,11 +95,13 @@ def with_median(model: Distribution, ticks: float) -> LatencyModel:
     return model.scaled(ticks / model.median)
 
 
-def _split(done: int, bind_fraction: float) -> Latency:
+def split(done: int, bind_fraction: float) -> Latency:
+    """An inference of `done` ticks whose state is bound after that share of them, rounded down."""
     return Latency(min(math.floor(bind_fraction * done), max(done - 1, 0)), done)
 
 
-def _up(ticks: float) -> int:
+def round_up(ticks: float) -> int:
+    """Whole ticks, at least `ticks` but for what floating-point numbers add."""
     return math.ceil(ticks - 1e-9)
 
 
@@ -103,7 +109,8 @@ def _rng(seed: int, n: int) -> np.random.Generator:
     return generator("latency", seed, abs(n), int(n < 0))
 
 
-def _check_fraction(bind_fraction: float) -> None:
+def check_fraction(bind_fraction: float) -> None:
+    """Raises: ConfigError, if no state can be bound after that share of an inference."""
     if not 0.0 <= bind_fraction < 1.0:
         raise ConfigError(f"bind_fraction is {bind_fraction}; give 0 (bound at once) or more, and less than 1")
 
@@ -118,16 +125,16 @@ class Stretched:
     @property
     def median(self) -> float:
         """In ticks."""
-        return _up(self.factor * self.model.median)
+        return round_up(self.factor * self.model.median)
 
     def scaled(self, factor: float) -> "Stretched":
         """So many times as long."""
         return Stretched(self, factor)
 
-    def sample(self, seed: int, n: int) -> Latency:
+    def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
         """That of `model`, made longer."""
-        drawn = self.model.sample(seed, n)
-        done = _up(self.factor * drawn.done)
+        drawn = self.model.sample(seed, n, tick)
+        done = round_up(self.factor * drawn.done)
         return Latency(min(int(self.factor * drawn.bind), max(done - 1, 0)), done)
 
 
@@ -139,7 +146,7 @@ class Fixed:
     bind_fraction: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_fraction(self.bind_fraction)
+        check_fraction(self.bind_fraction)
         if self.ticks < 0:
             raise ConfigError(f"the latency is {self.ticks} ticks; give 0 or more")
 
@@ -150,11 +157,11 @@ class Fixed:
 
     def scaled(self, factor: float) -> "Fixed":
         """So many times as long, rounded up."""
-        return replace(self, ticks=_up(factor * self.ticks))
+        return replace(self, ticks=round_up(factor * self.ticks))
 
-    def sample(self, seed: int, n: int) -> Latency:
+    def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
         """The same for all."""
-        return _split(self.ticks, self.bind_fraction)
+        return split(self.ticks, self.bind_fraction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +173,7 @@ class Lognormal:
     bind_fraction: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_fraction(self.bind_fraction)
+        check_fraction(self.bind_fraction)
         if not 0 < self.p50 < self.p95:
             raise ConfigError(f"the latency's p50 is {self.p50} and its p95 {self.p95}; give 0 < p50 < p95")
 
@@ -179,11 +186,11 @@ class Lognormal:
         """So many times as long."""
         return replace(self, p50=factor * self.p50, p95=factor * self.p95)
 
-    def sample(self, seed: int, n: int) -> Latency:
+    def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
         """Drawn anew for each."""
         sigma = math.log(self.p95 / self.p50) / NormalDist().inv_cdf(0.95)
         drawn = self.p50 * math.exp(sigma * _rng(seed, n).standard_normal())
-        return _split(math.ceil(drawn), self.bind_fraction)
+        return split(math.ceil(drawn), self.bind_fraction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +202,7 @@ class Uniform:
     bind_fraction: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_fraction(self.bind_fraction)
+        check_fraction(self.bind_fraction)
         if not 0 <= self.low <= self.high:
             raise ConfigError(f"the latency is from {self.low} to {self.high} ticks; give 0 <= low <= high")
 
@@ -206,13 +213,13 @@ class Uniform:
 
     def scaled(self, factor: float) -> "Uniform":
         """So many times as long, in whole ticks on both sides of a median that is rounded up to half a tick."""
-        twice = _up(2 * factor * self.median)
-        low = min(_up(twice / 2 - factor * (self.high - self.low) / 2), twice // 2)
+        twice = round_up(2 * factor * self.median)
+        low = min(round_up(twice / 2 - factor * (self.high - self.low) / 2), twice // 2)
         return replace(self, low=low, high=twice - low)
 
-    def sample(self, seed: int, n: int) -> Latency:
+    def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
         """Drawn anew for each."""
-        return _split(int(_rng(seed, n).integers(self.low, self.high, endpoint=True)), self.bind_fraction)
+        return split(int(_rng(seed, n).integers(self.low, self.high, endpoint=True)), self.bind_fraction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +233,7 @@ class Spikes:
     bind_fraction: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_fraction(self.bind_fraction)
+        check_fraction(self.bind_fraction)
         if not (0 <= self.ticks <= self.low <= self.high and 0.0 <= self.probability <= 1.0):
             raise ConfigError(
                 f"spikes of {self.low} to {self.high} ticks over {self.ticks}, with probability {self.probability}, "
@@ -238,29 +245,29 @@ class Spikes:
         """In ticks: where at most half are spikes, of the others, else the spike that makes it half."""
         if self.probability <= 0.5:
             return self.ticks
-        return self.low - 1 + _up((self.high - self.low + 1) * (self.probability - 0.5) / self.probability)
+        return self.low - 1 + round_up((self.high - self.low + 1) * (self.probability - 0.5) / self.probability)
 
     def scaled(self, factor: float) -> Distribution:
         """So many times as long, rounded up."""
         if self.probability > 0.5:  # a longer range, rounded, would have another median
             return Stretched(self, factor)
-        ticks, low, high = (_up(factor * value) for value in (self.ticks, self.low, self.high))
+        ticks, low, high = (round_up(factor * value) for value in (self.ticks, self.low, self.high))
         return replace(self, ticks=ticks, low=low, high=high)
 
-    def sample(self, seed: int, n: int) -> Latency:
+    def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
         """Drawn anew for each."""
         rng = _rng(seed, n)
         spike = rng.random() < self.probability
-        return _split(
-            int(rng.integers(self.low, self.high, endpoint=True)) if spike else self.ticks, self.bind_fraction
-        )
+        return split(int(rng.integers(self.low, self.high, endpoint=True)) if spike else self.ticks, self.bind_fraction)
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The latencies of a recording, in ticks, replayed from a place that the seed picks."""
+    """The latencies of a recording, in ticks, replayed from a place that the seed picks. apart: ticks from the start of
+    each inference to that of the next, where that is known."""
 
     latencies: Sequence[Latency]
+    apart: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         if not self.latencies:
@@ -271,7 +278,7 @@ class Recorded:
         """Reads a recording, rounded up to ticks of 1 / `rate_hz`. path: a text file with one latency in seconds per
         line; the `inferences.parquet` of a run, whose delays are in ticks at the rate noted in it, or else in the
         `summary.json` beside it, or else at `rate_hz`; or the name of one of `recordings`."""
-        _check_fraction(bind_fraction)
+        check_fraction(bind_fraction)
         path = recordings.path(str(path)) if str(path) in recordings.names() else Path(path)
         if not (path.is_file() or (path.suffix == ".parquet" and source_of(path))):
             raise ConfigError(
@@ -279,22 +286,14 @@ class Recorded:
                 f"{' or '.join(recordings.names())}, which comes with rollahead"
             )
         try:
-            ticks = _delays(path, rate_hz) if path.suffix == ".parquet" else _ticks(path, rate_hz)
+            parquet = path.suffix == ".parquet"
+            ticks, apart = _of_run(path, rate_hz) if parquet else (_ticks(path, rate_hz), [])
         except (OSError, ValueError, OverflowError, LookupError, AttributeError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(
                 f"{path} holds no latencies ({reason}); give one in seconds per line, or a run's inferences.parquet"
             ) from error
-        return cls([_split(done, bind_fraction) for done in ticks])
-
-    @classmethod
-    def at_rate(cls, rate_hz: float) -> Callable[..., "Recorded"]:
-        """`from_file` for a control rate."""
-
-        def from_file(path: str, bind_fraction: float = 0.0) -> Recorded:
-            return cls.from_file(path, rate_hz, bind_fraction)
-
-        return from_file
+        return cls([split(done, bind_fraction) for done in ticks], apart)
 
     @property
     def median(self) -> float:
@@ -305,19 +304,27 @@ class Recorded:
         """So many times as long."""
         return Stretched(self, factor)
 
-    def sample(self, seed: int, n: int) -> Latency:
+    def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
         """The next one of the recording, which is a ring."""
         first = int(generator("recording", seed).integers(len(self.latencies)))
         return self.latencies[(first + n) % len(self.latencies)]
 
 
 def _ticks(path: Path, rate_hz: float) -> list[int]:
-    return [_up(float(word) * rate_hz) for word in path.read_text().split()]
+    return [round_up(float(word) * rate_hz) for word in path.read_text().split()]
 
 
-def _delays(path: Path, rate_hz: float) -> list[int]:
+def _of_run(path: Path, rate_hz: float) -> tuple[list[int], list[int]]:
+    """How long the inferences of a run took, and how far apart they began; a new episode begins after the delay of the
+    last inference before it, as does what follows a run that does not say when it asked."""
     longer = rate_hz / (rate_of(path) or _recorded_hz(path.parent, rate_hz))
-    return [_up(longer * int(delay)) for delay in read_parquet(path)["delay"].drop_null().to_pylist()]
+    record = read_parquet(path)
+    known = record.filter(record["delay"].is_valid())
+    delays = known["delay"].to_pylist()
+    asked = known["request"].to_pylist() if "request" in known.column_names else [0] * len(delays)
+    gaps = [late - early for early, late in pairwise(asked)] + [0] * bool(delays)
+    apart = [gap if gap > 0 else max(delay, 1) for gap, delay in zip(gaps, delays, strict=True)]
+    return [round_up(longer * delay) for delay in delays], [max(round(longer * gap), 1) for gap in apart]
 
 
 def _recorded_hz(run: Path, otherwise: float) -> float:

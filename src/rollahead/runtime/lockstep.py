@@ -102,7 +102,7 @@ class Lockstep:
             flight.done_at = flight.begun + (timer.done if result.made & Made.CUT else flight.latency.done)
 
     def _begin(self, request: Request, k: int) -> _Flight:
-        latency = self._latency.sample(self._seed, self._begun)
+        latency = self._latency.sample(self._seed, self._begun, k)
         self._taken = request
         self._begun += 1
         return _Flight(request, k, latency)

@@ -26,15 +26,16 @@ or to average plans that disagree, a schedule does not tell.
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import WARM_UP, StrategyConfig
+from rollahead.runtime.drawn import drawn
 from rollahead.runtime.feasibility import check_schedule
 from rollahead.runtime.forecast import Forecast, forecast
-from rollahead.runtime.latency import Latency, LatencyModel
+from rollahead.runtime.latency import LatencyModel
 from rollahead.runtime.spec import Kind, RobotSpec
 
 MISS = 3.0  # w: a tick by which a chunk is late is as bad as so many ticks of reaction
@@ -54,13 +55,15 @@ HORIZONS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 64, 96)  # val
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What a schedule is wanted for. spec: of the robot; horizon: H, policy rows per chunk; latency: of inferences, in
-    ticks; speed: how many times as fast as the policy's demonstrations the robot shall be; seed: of the latencies."""
+    ticks; speed: how many times as fast as the policy's demonstrations the robot shall be; seed: of the latencies;
+    episode: ticks after which a latency that depends on time begins anew, None for as long as its own schedule."""
 
     spec: RobotSpec
     horizon: int
     latency: LatencyModel
     speed: float = 1.0
     seed: int = 0
+    episode: int | None = None
 
     def __post_init__(self) -> None:
         if not (self.speed >= 1 and float(self.speed).is_integer()):
@@ -78,6 +81,11 @@ class Setting:
                 f"a chunk of {self.horizon} rows lasts {self.ticks} ticks, and schedules of at most {LONGEST} are "
                 f"looked through; give a horizon of at most {LONGEST * self.q}"
             )
+
+    @property
+    def drawn_once(self) -> "Setting":
+        """The same, each of whose latencies is drawn only once."""
+        return replace(self, latency=drawn(self.latency, self.episode))
 
     @property
     def q(self) -> int:
@@ -112,45 +120,29 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Recommendation:
     """chosen: what to use; candidates: all that were looked at, the best first; neighbours: by name, what else one
-    might think of; most_q: see there; why: in sentences."""
+    might think of; why: in sentences."""
 
     chosen: Candidate
     candidates: tuple[Candidate, ...]
     neighbours: Mapping[str, Candidate]
-    most_q: int
     why: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Drawn:
-    """`latency`, each of which is drawn but once."""
-
-    latency: LatencyModel
-    known: dict[tuple[int, int], Latency] = field(default_factory=dict)
-
-    def sample(self, seed: int, n: int) -> Latency:
-        """The same as of `latency`."""
-        if (seed, n) not in self.known:
-            self.known[seed, n] = self.latency.sample(seed, n)
-        return self.known[seed, n]
 
 
 def recommend(setting: Setting) -> Recommendation:
     """The schedule to use; it plans a fixed `d`."""
-    drawn = replace(setting, latency=Drawn(setting.latency))
-    ticks = sampled(drawn)
+    setting = setting.drawn_once
+    ticks = sampled(setting)
     if (body := rank(ticks, 0.5)) > LONGEST:
         raise ConfigError(
             f"half of the inferences take {body} ticks or more, and schedules of at most {LONGEST} are looked through; "
             "give a shorter latency, or a lower control rate"
         )
-    found = sorted(_candidates(drawn, ticks), key=lambda one: (one.cost, one.strategy.s))
-    chosen, why = _choose(drawn, found, ticks)
+    found = sorted(_candidates(setting, ticks), key=lambda one: (one.cost, one.strategy.s))
+    chosen, why = _choose(setting, found, ticks)
     return Recommendation(
         chosen=chosen,
         candidates=tuple(found),
-        neighbours=dict(_neighbours(drawn, chosen, found, ticks)),
-        most_q=most_q(drawn, chosen, body),
+        neighbours=dict(_neighbours(setting, chosen, found, ticks)),
         why=why,
     )
 
@@ -159,10 +151,11 @@ def most_q(setting: Setting, chosen: Candidate, body: int) -> int:
     """The greatest speed-up at which chunks are long enough for the schedule: it can be, and leaves at most 1 % of the
     ticks without an action, or as many as now. body: the ticks that inferences mostly take."""
     strategy, allowed = chosen.strategy, max(MOST_UNDERRUNS, chosen.forecast.underruns)
+    d = expected_delay(strategy, sampled(setting))
 
     def too_fast(q: int) -> bool:
         faster = replace(setting, speed=float(q))
-        if not feasible(strategy.name, faster.ticks, strategy.s, planned(strategy)):
+        if not feasible(strategy.name, faster.ticks, strategy.s, d):
             return True
         return candidate(faster, replace(strategy, q=q), body).forecast.underruns > allowed
 
@@ -171,8 +164,13 @@ def most_q(setting: Setting, chosen: Candidate, body: int) -> int:
 
 
 def drawn_ticks(setting: Setting) -> list[int]:
-    """How long inferences take, in ticks, one after the other."""
-    return [setting.latency.sample(setting.seed, n).done for n in range(SAMPLES)]
+    """How long inferences take, in ticks, each begun when the last one is done."""
+    found: list[int] = []
+    tick = 0
+    for n in range(SAMPLES):
+        found.append(setting.latency.sample(setting.seed, n, tick).done)
+        tick += max(found[-1], 1)
+    return found
 
 
 def sampled(setting: Setting) -> list[int]:
@@ -189,6 +187,11 @@ def planned(strategy: StrategyConfig) -> int:
     """The delay that is planned, where it is fixed."""
     assert strategy.d is not None
     return strategy.d
+
+
+def expected_delay(strategy: StrategyConfig, ticks: Sequence[int]) -> int:
+    """The delay that is planned; where it is estimated, as it would be from `ticks`, sorted."""
+    return rank(ticks, strategy.quantile) if strategy.d is None else strategy.d
 
 
 def candidate(setting: Setting, strategy: StrategyConfig, body: int) -> Candidate:

@@ -36,7 +36,8 @@ class StateRoller(Protocol):
 
 class SceneRoller(Protocol):
     """The same for what is seen of the scene: environment (E,), the robot's state (S,) at that tick, rows (n, A)
-    -> the environment n ticks later. For scenes that move, or that the robot moves."""
+    -> the environment n ticks later. For scenes that move, or that the robot moves. With a `lookback` of m, rows are
+    (m + n, A), as for a `StateRoller`."""
 
     def __call__(self, environment: FloatArray, state: FloatArray, rows: FloatArray) -> FloatArray: ...
 
@@ -50,7 +51,7 @@ class Rollers:
     scene: SceneRoller | None = None
 
 
-def lookback_of(roller: StateRoller) -> int:
+def lookback_of(roller: StateRoller | SceneRoller) -> int:
     """How many rows from before the state was measured `roller` wants; 0 unless it says so."""
     return getattr(roller, "lookback", 0)
 

@@ -19,6 +19,14 @@ from rollahead.runtime.messages import Observation
 MOST_HZ = 10_000.0  # what is kept of minutes of ticks is in memory
 
 
+EFFORTS = ("effort", "force", "torque", "current")  # in the words of ros2_control and of drivers
+EFFORT_UNITS = ("N", "Nm", "N m", "N*m", "N·m", "kNm", "mNm", "kg cm", "A", "mA")
+NO_EFFORT = (
+    "use a position or a velocity, with the loop that makes an effort of it in the robot's driver: no effort can be "
+    "held safely when there is no action (zero lets an arm fall, the last one speeds it up)"
+)
+
+
 class Kind(enum.Enum):
     """What a number in an action means; it decides how it is held, rolled, sped up and averaged."""
 
@@ -27,6 +35,12 @@ class Kind(enum.Enum):
     DELTA = "delta"  # a step from where the robot is, per tick
     DISCRETE = "discrete"  # open or shut, on or off; never averaged
     ROTATION = "rotation"  # part of an absolute orientation; never averaged one by one
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Kind":
+        if value in EFFORTS:
+            raise ConfigError(f"{value} is no kind of action; {NO_EFFORT}")
+        raise unknown_name("kind of dimension", str(value), [kind.value for kind in cls])
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +146,10 @@ class RobotSpec:
                     raise ConfigError(f"{what} {dim.name!r} is the rate of what is not measured: {error}")
 
     def _check_drives(self, dim: Dim) -> None:
+        if dim.unit in EFFORT_UNITS and dim.kind is not Kind.DISCRETE:
+            raise ConfigError(
+                f"action {dim.name!r} is a {dim.kind.value} in {dim.unit}, which is an effort; {NO_EFFORT}"
+            )
         if dim.drives is not None and dim.drives not in names_of(self.state):
             raise ConfigError(
                 f"action {dim.name!r} drives what is not measured: {_unknown_state(dim.drives, self.state)}"

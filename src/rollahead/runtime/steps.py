@@ -16,7 +16,7 @@ import numpy as np
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.hold import Hold
-from rollahead.runtime.identify import axes_of
+from rollahead.runtime.identify import checked_axes
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.planner import Plan
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
@@ -52,11 +52,11 @@ class StepConfig:
 class StepTest:
     """The test of `config` for a robot. amplitudes: of each axis that moves, by name; ticks: how long it takes.
 
-    Raises: ConfigError, if an axis has no range to take a share of.
+    Raises: ConfigError, if an axis has no range to take a share of, or there is none that has a lag to find.
     """
 
     def __init__(self, spec: RobotSpec, config: StepConfig) -> None:
-        axes = axes_of(spec)
+        axes = checked_axes(spec)
         self._hold = Hold(spec)
         self._low, self._high = (np.array([getattr(dim, end) for dim in spec.action]) for end in ("low", "high"))
         self.amplitudes = {dim.name: _amplitude(dim, config) for dim in (spec.action[axis.action] for axis in axes)}

@@ -23,6 +23,7 @@ from rollahead.runtime.spec import Kind, RobotSpec, mask
 from rollahead.sim import render
 from rollahead.sim.pool import processes
 from rollahead.sim.task import Drawable, Task, Teachable, make_task
+from rollahead.sim.task_check import blamed, check_task, checked_rows, look
 
 BATCH = 10  # demonstrations that one process records at a time
 FILMED = 2  # as many with images, which are large
@@ -82,7 +83,7 @@ def record(
     if count < 1 or workers < 1 or seed < 0:
         raise ConfigError(f"count is {count}, workers {workers} and seed {seed}; give at least 1, 1 and 0")
     recording = Recording(task, ticks, noise, wander, tuple(cameras))
-    _check(recording)
+    _check(recording, seed)
     seeds = range(seed, seed + count)
     batch = FILMED if cameras else BATCH
     jobs = [(recording, seeds[i : i + batch]) for i in range(0, count, batch)]
@@ -110,9 +111,11 @@ def demonstrate(task: Task, recording: Recording, seed: int) -> Demonstration:
     return Demonstration(frozen(states), frozen(environments), frozen(actions), executed=frozen(executed))
 
 
-def _check(recording: Recording) -> None:
+def _check(recording: Recording, seed: int) -> None:
     task = make_task(**recording.task)
     _scale(task.spec, recording.noise)
+    check_task(task, recording.task["name"], seed, event=False)
+    _check_demonstrator(task, recording, seed)
     if not recording.cameras:
         return
     name = recording.task["name"]
@@ -124,6 +127,12 @@ def _check(recording: Recording) -> None:
             raise unknown_name(f"camera in task {name!r}:", camera.name, known)
     if render.backend() is None:
         raise ConfigError(f"no images can be recorded: {render.explain()}")
+
+
+def _check_demonstrator(task: Task, recording: Recording, seed: int) -> None:
+    with blamed(f"task {recording.task['name']!r}: its demonstration of seed {seed}"):
+        plan, _ = _begin(task, recording.ticks, seed)
+        checked_rows(plan(look(task, 0), generator("expert", seed))[:1], task.spec, 1, "demonstrator")
 
 
 def _recorded_elsewhere(

@@ -31,17 +31,18 @@ from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.lockstep import Lockstep
 from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.spec_limits import Limits, limited
 from rollahead.runtime.speedup import SpeedUp
 from rollahead.runtime.trace import Trace
 from rollahead.sim import metrics
-from rollahead.sim.planners import AUTO, Planning, make_planning
+from rollahead.sim.planners import AUTO, EXPERT, Planning, make_planning
 from rollahead.sim.pool import processes
 from rollahead.sim.robot import SimRobot
 from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.task import Task, make_task
+from rollahead.sim.task_check import check_task
 
 MOST_SEED = 2**31
-MOST_LAG = GuardConfig().stale_ticks
 STAGES = 4  # tasks with their planners that a process of a pool keeps
 
 
@@ -49,7 +50,8 @@ STAGES = 4  # tasks with their planners that a process of a pool keeps
 class Cell:
     """What to run. task, latency, planner, roller, sampler: a `name` and options; episodes: how many; seed: of the
     first one; lag: ticks by which the robot's sensors are late; reactions: whether each episode is run a second time,
-    without the stimulus, to see when the robot reacted; traces: how many episodes, from the first on, keep theirs."""
+    without the stimulus, to see when the robot reacted; traces: how many episodes, from the first on, keep theirs;
+    limits: on how the robot's actions may change, as `spec_limits` has them; guard: the settings of what keeps them."""
 
     task: Mapping[str, Any]
     strategy: StrategyConfig
@@ -62,6 +64,8 @@ class Cell:
     reactions: bool = True
     traces: int = 0
     lag: int = 0
+    limits: Limits = field(default_factory=dict)
+    guard: GuardConfig = field(default_factory=GuardConfig)
 
     def __post_init__(self) -> None:
         if self.episodes < 1 or not 0 <= self.seed <= MOST_SEED - self.episodes:
@@ -69,13 +73,18 @@ class Cell:
                 f"episodes is {self.episodes} and seed {self.seed}; give at least 1, and a seed from 0 to "
                 f"{MOST_SEED - self.episodes}"
             )
-        if not 0 <= self.lag <= MOST_LAG:
-            raise ConfigError(f"lag is {self.lag}; give from 0 to {MOST_LAG} ticks: what is older counts as stale")
+        if not 0 <= self.lag <= self.guard.stale_ticks:
+            raise ConfigError(
+                f"lag is {self.lag}; give from 0 to {self.guard.stale_ticks} ticks: what is older counts as stale "
+                "(guard.stale_ticks)"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Episode:
-    """One episode, measured from the stimulus to its end. reaction_s: infinite if there was none, None if not asked."""
+    """One episode, measured from the stimulus to its end. reaction_s: infinite if there was none, None if not asked;
+    guard_hits: share of ticks in which the guard changed what was asked; switch_steps, other_steps: how far the action
+    moves in one tick, in `action_unit`, where one chunk takes over from another and within a chunk."""
 
     seed: int
     success: bool
@@ -84,10 +93,12 @@ class Episode:
     reaction_s: float | None
     jerk: float
     idle: float
+    guard_hits: float
     calls_per_s: float
     ages: FloatArray  # of the actions sent, in ticks
     switch_steps: FloatArray
     other_steps: FloatArray
+    action_unit: str
     lost: int
     delay_planned: int | None  # None if nothing was answered
     trace: Trace | None = None
@@ -98,10 +109,10 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True, pla
     of `cell`, if it was made already."""
     planning = planning or planning_of(cell, task)
     task.reset(seed, stimulus=stimulus)
-    robot = SimRobot(task, cell.lag)
+    robot = SimRobot(task, cell.lag, limited(task.spec, cell.limits))
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
     delay = make_delay(cell.strategy, latency, cell.seed)  # as `check` does: no episode is refused later
-    drive = Drive(cell.strategy, planning.horizon, planning.n_obs, seed)
+    drive = Drive(cell.strategy, planning.horizon, planning.n_obs, seed, guard=cell.guard)
     executor = make_executor(drive, robot, delay, Trace(task.spec, task.max_ticks))
     speed_up = SpeedUp(task.spec, cell.strategy.q)
     inference = Inference(
@@ -123,7 +134,7 @@ def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True, pla
 
 def planning_of(cell: Cell, task: Task) -> Planning:
     """The planner of `cell`, with its rollers, for `task`. Raises: ConfigError, if there is none such."""
-    scene = Scene(task.spec, task)
+    scene = Scene(limited(task.spec, cell.limits), task)
     return make_planning(cell.planner, scene, make_rollers(cell.roller, scene), cell.strategy, cell.sampler)
 
 
@@ -151,7 +162,7 @@ def measured(
     """An episode from its `ticks`, those of the trace that belong to it. stimulus: its tick; kept: whether the trace
     is."""
     after = ticks[ticks["tick"] >= stimulus]
-    on_switch, elsewhere = metrics.steps(after)
+    on_switch, elsewhere = metrics.steps(after, spec)
     inferences = trace.inferences
     return Episode(
         seed=seed,
@@ -161,10 +172,12 @@ def measured(
         reaction_s=reaction_s,
         jerk=metrics.jerk(after, spec),
         idle=metrics.idle(after),
+        guard_hits=metrics.guard_hits(after),
         calls_per_s=sum(record.calls for record in inferences) / (len(ticks) * spec.period_s),
         ages=after["age"][after["age"] >= 0].astype(np.float64),
         switch_steps=on_switch,
         other_steps=elsewhere,
+        action_unit=metrics.action_unit(spec),
         lost=sum(record.lost for record in inferences),
         delay_planned=inferences[-1].delay_planned if inferences else None,
         trace=trace if kept else None,
@@ -227,7 +240,8 @@ class Stage:
 
     def check(self, cell: Cell) -> None:
         """Raises: ConfigError, if an episode of `cell` would be refused."""
-        spec = self._task.spec
+        self._planning.check_seeds(cell.task["name"], cell.seed, cell.episodes)
+        spec = limited(self._task.spec, cell.limits)
         latency = make_latency(rate_hz=spec.rate_hz, **cell.latency)
         delay = make_delay(cell.strategy, latency, cell.seed).delay
         if cell.reactions and not all(np.isfinite([dim.low, dim.high]).all() for dim in spec.action):
@@ -237,6 +251,11 @@ class Stage:
             )
         make_strategy(cell.strategy, spec, self._planning.horizon, delay)
         make_corrector(cell.strategy, spec, self._planning.horizon)
+
+    def check_task(self, cell: Cell) -> None:
+        """Plays two short episodes. Raises: ConfigError, if the task does not do what a task must."""
+        expert = cell.planner.get("name") == EXPERT
+        check_task(self._task, cell.task["name"], cell.seed, expert=expert, event=cell.reactions)
 
     def measure(self, cell: Cell, seed: int) -> Episode:
         """Plays and measures one episode."""
@@ -255,10 +274,14 @@ def check_all(cells: Sequence[Cell], *, workers: int = 1) -> None:
     if workers < 1:
         raise ConfigError(f"workers is {workers}; give at least 1 process")
     stages: dict[str, Stage] = {}
+    tried: set[str] = set()
     for cell in cells:
         if _key(cell) not in stages:
             stages[_key(cell)] = Stage(cell)
         stages[_key(cell)].check(cell)
+        if (key := repr((cell.task, cell.planner.get("name"), cell.reactions))) not in tried:
+            tried.add(key)
+            stages[_key(cell)].check_task(cell)
 
 
 def _seeds(cell: Cell) -> range:
@@ -318,7 +341,7 @@ def _measure(cell: Cell, seed: int) -> Episode:
 def _key(cell: Cell) -> str:
     """The same for all cells that can be played on one stage."""
     strategy = cell.strategy if cell.strategy.steers else cell.strategy.q
-    return repr((cell.task, cell.planner, cell.roller, cell.sampler, strategy))
+    return repr((cell.task, cell.planner, cell.roller, cell.sampler, strategy, cell.limits))
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -328,7 +351,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
-    """The figures of a cell. Shares are in percent, times in seconds, ages in ticks."""
+    """The figures of a cell. Shares are in percent, times in seconds, ages in ticks, steps in `action_unit`."""
     hits = sum(episode.success for episode in episodes)
     times = np.array([episode.time_s for episode in episodes if episode.success])
     pool = {
@@ -348,8 +371,11 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
         "jerk": _mean([episode.jerk for episode in episodes]),
         "age_ticks": metrics.percentiles(pool["ages"].tolist()),
         "idle": 100.0 * float(np.mean([episode.idle for episode in episodes])),
+        "guard_hits": 100.0 * float(np.mean([episode.guard_hits for episode in episodes])),
         "switch_step": at_switch,
+        "switch_step_max": float(pool["switch_steps"].max()) if len(pool["switch_steps"]) else math.nan,
         "median_step_elsewhere": elsewhere,
+        "action_unit": episodes[0].action_unit,
         "calls_per_s": float(np.mean([episode.calls_per_s for episode in episodes])),
         "rows_lost": sum(episode.lost for episode in episodes),
         "delay_planned": episodes[-1].delay_planned,

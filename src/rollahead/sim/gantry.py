@@ -64,6 +64,7 @@ _MJCF = """
     </body>
     {bodies}
   </worldbody>
+  <equality>{equality}</equality>
   <actuator>{servo_x}{servo_y}</actuator>
 </mujoco>
 """
@@ -85,7 +86,8 @@ class Scene:
     """What stands about the gantry and on it, as MJCF.
 
     bodies: of the task; those that are only shown are mocap bodies, those that move by themselves have joints. tool,
-    beam: their geoms, which change nothing of the tool's mass; table: what it all stands on; camera: where `top` is.
+    beam: their geoms, which change nothing of the tool's mass; table: what it all stands on; camera: where `top` is;
+    equality: constraints between the joints of bodies and those of the tool, `x` and `y`.
     """
 
     bodies: str = ""
@@ -93,6 +95,7 @@ class Scene:
     beam: str = BEAM
     table: str = TABLE
     camera: str = CAMERA
+    equality: str = ""
 
 
 BARE = Scene()
@@ -115,6 +118,7 @@ class Gantry:
                 beam=scene.beam,
                 table=scene.table,
                 camera=scene.camera,
+                equality=scene.equality,
             )
         )
         self.data = mujoco.MjData(self.model)

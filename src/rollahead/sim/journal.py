@@ -1,7 +1,7 @@
 """The journal of a run: its episodes as they are played, so that a run that is killed repeats none of them.
 
-A line of JSON each, which names the cell by its strategy and holds all of the episode, its trace too where that is
-kept. A last line that was cut off is that of an episode that was not over.
+A line of JSON each, which names the cell by what is its own (`_key`) and holds all of the episode, its trace too where
+that is kept. A last line that was cut off is that of an episode that was not over.
 """
 
 import json
@@ -27,7 +27,7 @@ KEPT = tuple(field.name for field in fields(Episode) if field.name not in (*ARRA
 
 
 class JournalFile:
-    """The episodes of cells that differ in their strategy and their seeds only, in a file."""
+    """The episodes of cells that share a task, a planner, a roller and a sampler, in a file."""
 
     def __init__(self, path: Path, task: Task) -> None:
         """Reads what is there, of `task`. Whole lines only: the next one begins where the last of them ends.
@@ -97,7 +97,7 @@ class JournalFile:
 
 
 def _key(cell: Cell) -> str:
-    return json.dumps([asdict(cell.strategy), cell.reactions, cell.lag])
+    return json.dumps([asdict(cell.strategy), cell.reactions, cell.lag, cell.limits, repr(cell.guard)])
 
 
 def _text(ring: Ring) -> str:

@@ -109,7 +109,7 @@ def live_of(cell: Cell, task: Task, *, isolation: str = "thread") -> Live:
     """How `cell` is driven in real time, its latency injected as real waiting."""
     planning = planning_of(cell, task)
     return Live(
-        drive=Drive(cell.strategy, planning.horizon, planning.n_obs),
+        drive=Drive(cell.strategy, planning.horizon, planning.n_obs, guard=cell.guard),
         planner=planning.planner,
         latency=make_latency(rate_hz=task.spec.rate_hz, **cell.latency),
         isolation=isolation,

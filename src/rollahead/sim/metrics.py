@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.guard import CHANGED
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.planner import Plan
-from rollahead.runtime.spec import RobotSpec, names_of
+from rollahead.runtime.spec import Kind, RobotSpec, mask, names_of
 from rollahead.runtime.trace import TickStatus
 
 REACTION_SHARE = 0.05  # of the action range: what counts as a different action
@@ -73,13 +74,24 @@ def jerk(ticks: Ticks, spec: RobotSpec) -> float:
     return float(np.linalg.norm(third, axis=1).mean())
 
 
-def steps(ticks: Ticks) -> tuple[FloatArray, FloatArray]:
+def steps(ticks: Ticks, spec: RobotSpec) -> tuple[FloatArray, FloatArray]:
     """How far the action moves from one tick to the next: where one chunk takes over from another, and within a chunk.
-    Holds count in neither."""
-    moved = np.linalg.norm(np.diff(ticks["action"], axis=0), axis=1)
+    Discrete dimensions and holds count in neither."""
+    moved = np.linalg.norm(np.diff(ticks["action"][:, ~mask(spec.action, Kind.DISCRETE)], axis=0), axis=1)
     sent = (ticks["status"][:-1] == TickStatus.OK) & (ticks["status"][1:] == TickStatus.OK)
     switches = np.diff(ticks["chunk"]) != 0
     return moved[sent & switches], moved[sent & ~switches]
+
+
+def action_unit(spec: RobotSpec) -> str:
+    """The unit that all dimensions of the action share, but the discrete ones; empty if they share none."""
+    units = {dim.unit for dim in spec.action if dim.kind is not Kind.DISCRETE}
+    return units.pop() if len(units) == 1 else ""
+
+
+def guard_hits(ticks: Ticks) -> float:
+    """The share of ticks in which the guard changed what it was asked to send."""
+    return float((ticks["guard"] & CHANGED != 0).mean()) if len(ticks) else math.nan
 
 
 def idle(ticks: Ticks) -> float:

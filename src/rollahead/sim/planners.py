@@ -7,7 +7,7 @@ policy     a trained one, from its checkpoint
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.build import VLASH, StrategyConfig, features_taken, seeing_head
@@ -18,19 +18,48 @@ from rollahead.runtime.roll import Rollers, check_lookback
 from rollahead.sim.rollers import Scene
 from rollahead.sim.wave import Wave
 
+if TYPE_CHECKING:
+    from rollahead.policies.card import Card
+
 MOST_ROWS = 10_000  # of a chunk
+EXPERT = "scripted"  # the planner that is a task's expert
 AUTO: Mapping[str, Any] = {"name": "auto"}  # the sampler that the policy is best served by
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstrated:
+    """The episodes that a policy has learned from. task: its name; start, stop: their seeds, `stop` not included."""
+
+    task: str
+    start: int
+    stop: int
+
+    def check(self, task: str, seed: int, episodes: int) -> None:
+        """Raises: ConfigError, if one of so many episodes of `task`, from `seed` on, was demonstrated."""
+        if task == self.task and seed < self.stop and seed + episodes > self.start:
+            raise ConfigError(
+                f"the policy has learned from the episodes of {task} with the seeds {self.start} to {self.stop - 1}, "
+                f"and seed={seed} with episodes={episodes} plays some of them again; give seed={self.stop} or more"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Planning:
     """A planner and what it needs. horizon: H, policy rows per chunk; n_obs: observations per request; cameras: names,
-    in the robot's spec, of the cameras whose images it needs."""
+    in the robot's spec, of the cameras whose images it needs; demonstrated: None if it has learned from no episodes, or
+    nothing says from which."""
 
     planner: Planner
     horizon: int
     n_obs: int = 1
     cameras: tuple[str, ...] = ()
+    demonstrated: Demonstrated | None = None
+
+    def check_seeds(self, task: str, seed: int, episodes: int) -> None:
+        """Raises: ConfigError, if one of so many episodes of `task`, from `seed` on, was demonstrated to the planner's
+        policy."""
+        if self.demonstrated is not None:
+            self.demonstrated.check(task, seed, episodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +120,14 @@ def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
 
 
 def _policy(
-    brief: Brief, checkpoint: str, dataset: str | None = None, rename: Any = None, hurries: bool = False
+    brief: Brief,
+    checkpoint: str,
+    dataset: str | None = None,
+    rename: Any = None,
+    hurries: bool = False,
+    snap: bool = False,
 ) -> Planning:
+    from rollahead.policies.card import read_card
     from rollahead.policies.checkpoint import camera_sizes, load_policy
     from rollahead.policies.local import local_planner
     from rollahead.policies.shipped import find
@@ -101,9 +136,15 @@ def _policy(
     folder, robot = find(checkpoint), brief.scene.spec
     policy = load_policy(folder, dataset=dataset, robot=robot)
     sizes, own = camera_sizes(folder), brief.strategy
-    planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, sizes, own, hurries=hurries)
+    planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, sizes, own, hurries=hurries, snap=snap)
     cameras = tuple(names.get(camera, camera) for camera in policy.spec.cameras)
-    return Planning(planner, policy.spec.horizon, policy.spec.n_obs, cameras)
+    return Planning(planner, policy.spec.horizon, policy.spec.n_obs, cameras, _demonstrated(read_card(folder)))
+
+
+def _demonstrated(card: "Card | None") -> Demonstrated | None:
+    if card is None or card.demonstrated is None:
+        return None
+    return Demonstrated(str(card.task.get("name")), *card.demonstrated)
 
 
 def make_eye(strategy: StrategyConfig) -> Eye | None:
@@ -127,4 +168,4 @@ def _checked(horizon: int) -> int:
     return horizon
 
 
-PLANNERS: Mapping[str, Callable[..., Planning]] = {"scripted": _scripted, "wave": _wave, "policy": _policy}
+PLANNERS: Mapping[str, Callable[..., Planning]] = {EXPERT: _scripted, "wave": _wave, "policy": _policy}

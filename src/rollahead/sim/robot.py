@@ -11,17 +11,13 @@ from rollahead.sim.task import Task
 
 class SimRobot:
     """Reads the task and keeps the last setpoint; the world moves only by `advance`. lag: ticks by which what it reads
-    is old, and said to be."""
+    is old, and said to be; spec: the task's, with limits of one's own; None for the task's as it is."""
 
-    def __init__(self, task: Task, lag: int = 0) -> None:
+    def __init__(self, task: Task, lag: int = 0, spec: RobotSpec | None = None) -> None:
         self._task = task
+        self.spec = spec or task.spec
         self._setpoint: FloatArray | None = None
         self._seen = deque([self._sight()], lag + 1)  # oldest first
-
-    @property
-    def spec(self) -> RobotSpec:
-        """The task's."""
-        return self._task.spec
 
     def connect(self) -> None:
         """Nothing to do: the task was reset by whoever made it."""

@@ -4,6 +4,7 @@
     scene        that, and the task's model of what moves on its own; for a real robot, whatever is tracked goes on as
                  fast as it was seen
     told         what the kinds of a robot's actions call for, in a task too: of position targets the last one
+    attached     the robot's, and an object that its gripper holds moves with it
     identified   the lags that `rollahead calibrate` has found
     still        nothing is rolled
 
@@ -11,7 +12,7 @@ Other packages register theirs as entry points in the group `rollahead.rollers`:
 options, and gives a `StateRoller`, or `Rollers`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +20,19 @@ import numpy as np
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.attached import Held, attached
 from rollahead.runtime.extensions import load
 from rollahead.runtime.identify import read_lags, roller_of
 from rollahead.runtime.options import call
 from rollahead.runtime.roll import Rollers, SceneRoller, StateRoller, for_spec, still
-from rollahead.runtime.spec import RobotSpec, names_of
+from rollahead.runtime.spec import Kind, RobotSpec, mask, names_of
 from rollahead.sim.task import MovingScene, Task
 
 GROUP = "rollahead.rollers"
+LEFT_BEHIND = (
+    "the robot has a gripper, and what it holds is seen where it was, behind a robot that is rolled ahead: use "
+    "roller=attached where the object's position is a number of the scene, or compare with strategy=naive"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,15 @@ def make_rollers(config: Mapping[str, Any], scene: Scene) -> Rollers:
     make = load(GROUP, "roller", name, "add what its package needs", ROLLERS)
     made: Rollers | StateRoller = call(make, options, "roller", scene=scene)
     return made if isinstance(made, Rollers) else Rollers(made)
+
+
+def leaves_behind(scene: Scene, roller: Mapping[str, Any]) -> bool:
+    """Whether `roller`, a `name` and options, leaves what the robot holds where it was seen: probably, if the robot has
+    a gripper and actions that say how to go on from where it is, and nothing rolls the scene."""
+    action = scene.spec.action
+    moves = bool(mask(action, Kind.VELOCITY, Kind.DELTA).any())
+    grips = any("gripper" in dim.name.lower() for dim in action)
+    return moves and grips and make_rollers(roller, scene).scene is None
 
 
 def going_on(spec: RobotSpec) -> SceneRoller:
@@ -84,6 +99,19 @@ def _with_scene(scene: Scene) -> Rollers:
     return Rollers(_robot(scene), moving)
 
 
+def _attached(
+    scene: Scene,
+    object: Sequence[str],
+    tool: Sequence[str],
+    gripper: str,
+    closed: tuple[float, float],
+    within: float,
+    path: str | None = None,
+) -> Rollers:
+    robot = _robot(scene) if path is None else _identified(scene, path)
+    return Rollers(robot, attached(scene.spec, robot, Held(object, tool, gripper, closed, within)))
+
+
 def _identified(scene: Scene, path: str) -> StateRoller:
     return roller_of(scene.spec, read_lags(path, scene.spec))
 
@@ -96,6 +124,7 @@ ROLLERS: Mapping[str, Callable[..., Rollers | StateRoller]] = {
     "robot": _robot,
     "scene": _with_scene,
     "told": _told,
+    "attached": _attached,
     "identified": _identified,
     "still": _still,
 }

@@ -66,7 +66,8 @@ class Refused:
 def candidates(cell: Cell, search: Search) -> tuple[list[Cell], list[Refused]]:
     """What is tried: `cell` on the search's seeds, once for each s and decay with which it can be; and the others.
 
-    Raises: ConfigError, if there is none: what is wrong with the last; or if the cell has the seeds of the search.
+    Raises: ConfigError, if there is none: what is wrong with the last; if the task does not do what a task must; or if
+    the cell has the seeds of the search.
     """
     decays = search.decay if search.decay and cell.strategy.name == "ensemble" else [cell.strategy.decay]
     stage = Stage(cell)
@@ -83,6 +84,7 @@ def candidates(cell: Cell, search: Search) -> tuple[list[Cell], list[Refused]]:
             last = error
     if not found:
         raise last
+    stage.check_task(cell)
     stop = SEED + search.episodes
     if len(found) > 1 and cell.seed < stop and cell.seed + cell.episodes > SEED:
         raise ConfigError(

@@ -26,6 +26,7 @@ from rollahead.runtime.clock import Grid, MonotonicClock
 from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.shared import Fields, SharedMailbox
 from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.spec_limits import Limits, limited
 from rollahead.runtime.tuning import Tuning, tuned_thread
 from rollahead.sim.task import Task, make_task
 
@@ -40,12 +41,12 @@ Scenes = SharedMailbox[tuple[Any, ...], Any]
 
 
 class World:
-    """The process of the task `config`, and what is to be known of it."""
+    """The process of the task `config`, and what is to be known of it. limits: on how its actions may change."""
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], limits: Limits | None = None) -> None:
         self._config = dict(config)
         self.task: Task = make_task(**config)  # for its expert and its model; nothing is played here
-        spec = self.task.spec
+        self.spec = spec = limited(self.task.spec, limits or {})
         self._setpoints: Setpoints = SharedMailbox(
             Fields([("stopped", "?"), ("action", "f8", (len(spec.action),)), ("episode", "i8"), ("sent_ns", "i8")])
         )
@@ -85,7 +86,7 @@ class World:
     @property
     def make_robot(self) -> "partial[SimulatedRobot]":
         """Makes the robot of the episode that was reset last, also in another process."""
-        return partial(SimulatedRobot, self.task.spec, self._setpoints, self._scenes, self._bell, self._episode)
+        return partial(SimulatedRobot, self.spec, self._setpoints, self._scenes, self._bell, self._episode)
 
     def reset(self, seed: int, *, stimulus: bool = True) -> None:
         """Begins an episode; it stands still until the robot is sent something. Raises: RobotError, if the process

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,18 @@ def test_without_lerobot_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "lerobot", None)
     with pytest.raises(ConfigError, match=r"LeRobot cannot be imported .*pip install 'rollahead\[policies\]'"):
         make_robot("lerobot", type="so101_follower", rate_hz=30.0)
+
+
+def test_a_lerobot_that_is_newer_than_what_was_tested_is_refused_before_a_robot_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(metadata, "version", lambda name: "0.7.0")
+    with pytest.raises(ConfigError) as caught:
+        make_robot("lerobot", type="so101_follower", rate_hz=30.0)
+    assert str(caught.value) == (
+        "LeRobot 0.7.0 is installed, and rollahead works with >=0.4.4,<0.7 (it is tested with 0.4.4 and 0.6.1); use "
+        "one of these: pip install 'lerobot>=0.4.4,<0.7'"
+    )
 
 
 def test_limp_is_refused_for_a_robot_without_a_bus(make: Make) -> None:

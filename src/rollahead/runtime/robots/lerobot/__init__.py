@@ -28,6 +28,7 @@ from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.patience import told
 from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
 from rollahead.runtime.robots.lerobot.features import Features, norm_modes, spec_of
+from rollahead.runtime.robots.lerobot.version import check_version
 
 
 def make_lerobot(
@@ -49,6 +50,7 @@ def make_lerobot(
 
 
 def _make_device(name: str, config: dict[str, Any]) -> Any:
+    check_version()
     try:
         from draccus.parsers.decoding import decode
         from lerobot import cameras, robots

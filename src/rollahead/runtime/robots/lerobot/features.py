@@ -15,13 +15,13 @@ Threads: setup only.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 
-from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.options import check_kind
-from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
+from rollahead.errors import ConfigError
+from rollahead.runtime.spec import EFFORTS, NO_EFFORT, Camera, Dim, Kind, RobotSpec
+from rollahead.runtime.spec_limits import DEFAULT, Limits, checked
 
 SUFFIXES: Mapping[str, Kind] = {".pos": Kind.POSITION, ".vel": Kind.VELOCITY}
 RANGES: Mapping[str, Mapping[str, Any]] = {  # by the mode in which LeRobot normalises a motor's positions
@@ -29,11 +29,8 @@ RANGES: Mapping[str, Mapping[str, Any]] = {  # by the mode in which LeRobot norm
     "range_0_100": {"unit": "%", "low": 0.0, "high": 100.0},
     "degrees": {"unit": "deg"},
 }
-DEFAULT = "default"
 FIELDS = tuple(each.name for each in fields(Dim) if each.name != "name")
 SHARED = ("kind", "unit")  # what is said of a name that is both sent and measured holds for both
-
-Limits = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ def spec_of(features: Features, rate_hz: float, limits: Limits) -> RobotSpec:
     for name, feature in features.sent.items():
         if not _is_number(feature):
             raise ConfigError(f"action {name!r} is {feature}, and only numbers can be sent; use another robot")
-    told = _told(limits, {DEFAULT, *features.state, *features.sent})
+    told = _told(limits, {*features.state, *features.sent})
     return RobotSpec(
         action=tuple(_action(name, features, told) for name in features.sent),
         state=tuple(_state(name, features, told) for name in features.state),
@@ -79,31 +76,18 @@ def norm_modes(bus: Any) -> dict[str, str]:
 
 def _told(limits: Limits, known: Iterable[str]) -> dict[str, dict[str, Any]]:
     """`limits`, checked; a kind is one."""
-    told: dict[str, dict[str, Any]] = {}
-    hints = get_type_hints(Dim)
-    for name, values in limits.items():
-        if name not in known:
-            raise unknown_name("dimension of the robot", name, known)
-        if not isinstance(values, Mapping):
-            raise ConfigError(f"limits.{name} is {values!r}; give fields of it, such as {{low: -90, high: 90}}")
-        for limit, value in values.items():
-            if limit not in FIELDS:
-                raise unknown_name(f"limit of {name}", limit, FIELDS)
-            check_kind(f"limits.{name}.{limit}", value, hints[limit], endless=True)
-        told[name] = {limit: _kind(value) if limit == "kind" else value for limit, value in values.items()}
+    told = checked(limits, tuple(known), FIELDS)
+    for values in told.values():
+        if "kind" in values:
+            values["kind"] = Kind(values["kind"])
     return told
-
-
-def _kind(name: str) -> Kind:
-    kinds = {kind.value: kind for kind in Kind}
-    if name not in kinds:
-        raise unknown_name("kind of dimension", name, kinds)
-    return kinds[name]
 
 
 def _action(name: str, features: Features, told: Limits) -> Dim:
     ranged = RANGES.get(features.norm_modes.get(name, ""), {})
     values = {**_suffixed(name), **ranged, **told.get(DEFAULT, {}), **told.get(name, {})}
+    if "kind" not in values and name.rpartition(".")[2] in EFFORTS:
+        raise ConfigError(f"action {name!r} is an effort by its name; {NO_EFFORT}")
     if "kind" not in values:
         raise ConfigError(
             f"action {name!r} ends in neither {' nor '.join(SUFFIXES)}, so that its kind is not known; give "

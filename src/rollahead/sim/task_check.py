@@ -1,0 +1,262 @@
+"""Checks of a task: sizes, numbers, the event, the expert's rows and whether a seed gives the same episode again.
+
+    check_task(task, "reach", seed=0)      plays two short episodes; raises ConfigError at the first fault
+
+`evaluate` and `record` call it before their episodes; `rollahead doctor task=...` tries more (`task_trials`). A fault
+in a task is a sentence with both numbers and what to do, whatever the task raised.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rollahead.errors import ConfigError, ControlError, words_of
+from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.hold import Hold
+from rollahead.runtime.messages import Observation
+from rollahead.runtime.planner import Plan
+from rollahead.runtime.seeds import generator
+from rollahead.runtime.spec import Dim, RobotSpec, names_of
+from rollahead.sim.task import Task
+
+ROUNDING = 1e-9  # of a range: an action that is outside by less is inside
+
+Driver = Callable[[Task], Plan]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Played:
+    """An episode of n ticks: states (n + 1, S) and environments (n + 1, E) at the head of each tick and at the end,
+    actions (n, A); stimulus_tick: as the task told it at the start; done, success: at the end."""
+
+    seed: int
+    states: FloatArray
+    environments: FloatArray
+    actions: FloatArray
+    stimulus_tick: int
+    done: bool
+    success: bool
+
+    @property
+    def ticks(self) -> int:
+        """How many were played."""
+        return len(self.actions)
+
+    @property
+    def seen(self) -> FloatArray:
+        """(n + 1, S + E), all that was seen."""
+        return np.hstack([self.states, self.environments])
+
+
+def by_expert(task: Task) -> Plan:
+    """The plan of an episode that the expert drives, asked again in every tick."""
+    return task.expert(1)
+
+
+def standing(task: Task) -> Plan:
+    """The plan of an episode in which the robot holds the position in which it is first seen."""
+    home: list[FloatArray] = []
+
+    def plan(seen: Observation, rng: np.random.Generator) -> FloatArray:
+        if not home:
+            home.append(Hold(task.spec).first(seen.state, None))
+        return home[0][None]
+
+    return plan
+
+
+def check_task(task: Task, name: str, seed: int, *, expert: bool = True, event: bool = True) -> None:
+    """Plays one episode of `task` under its expert, and one more without its event.
+
+    name: of the task, for messages; expert: False drives the episodes by a hold instead, for policies that need no
+    expert; event: False leaves out the second episode, for figures without reactions.
+
+    Raises: ConfigError, if a size is not that of the spec, a number is not finite, the expert leaves the ranges of the
+    actions, no event comes, or the seed does not give the same episode again.
+    """
+    drive = by_expert if expert else standing
+    try:
+        played = play(task, seed, drive)
+        check_begins_alike(task, played)
+        check_stimulus(played, task)
+        if expert:
+            check_limits(played, task.spec)
+        if event:
+            check_event(played, play(task, seed, drive, stimulus=False))
+    except ConfigError as error:
+        raise ConfigError(f"task {name!r}: {error}; rollahead doctor task={name} tries the rest of it") from error
+
+
+def play(task: Task, seed: int, drive: Driver = by_expert, *, stimulus: bool = True) -> Played:
+    """One episode of `task` as `drive` plays it, without executor, guard or delay, for `max_ticks` at most.
+
+    Raises: ConfigError, if the task raises, or gives what is of another size than its spec, or not finite.
+    """
+    with blamed(f"its episode of seed {seed}"):
+        task.reset(seed, stimulus=stimulus)
+        stimulus_tick, most = (_whole(what, getattr(task, what)) for what in ("stimulus_tick", "max_ticks"))
+        plan, rng = drive(task), generator("expert", seed)
+        seen = [look(task, 0)]
+        actions: list[FloatArray] = []
+        while not task.done and len(actions) < most:
+            actions.append(checked_rows(plan(seen[-1], rng), task.spec, 1)[0])
+            task.advance(actions[-1])
+            seen.append(look(task, len(actions)))
+        return Played(
+            seed=seed,
+            states=frozen([one.state for one in seen]),
+            environments=frozen([one.environment for one in seen]),
+            actions=frozen(np.reshape(actions, (-1, len(task.spec.action)))),
+            stimulus_tick=stimulus_tick,
+            done=bool(task.done),
+            success=bool(task.success),
+        )
+
+
+@contextmanager
+def blamed(what: str) -> Iterator[None]:
+    """Turns whatever a task raises into one sentence that names the place. what: is being done."""
+    try:
+        yield
+    except ControlError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigError(
+            f"{what} raised {type(error).__name__} ({words_of(error) or 'no words'}) in {Path(place.filename).name}, "
+            f"line {place.lineno}; mend it there"
+        ) from error
+
+
+def look(task: Task, tick: int) -> Observation:
+    """What is seen at the head of `tick`. Raises: ConfigError, if it is not as the spec says, or not finite."""
+    spec = task.spec
+    state = _numbers("state()", task.state(), spec.state, "state", tick)
+    environment = _numbers("environment()", task.environment(), spec.environment, "environment", tick)
+    return Observation(tick=tick, state=state, environment=environment)
+
+
+def _numbers(call: str, given: Any, dims: Sequence[Dim], what: str, tick: int) -> FloatArray:
+    numbers = _array(call, given)
+    names = ", ".join(names_of(dims)) or "none"
+    if numbers.shape != (len(dims),):
+        raise ConfigError(
+            f"{call} gives shape {numbers.shape} in tick {tick}, and the spec's {what} has {len(dims)} dimensions "
+            f"({names}); make them agree"
+        )
+    if not np.isfinite(numbers).all():
+        at = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise ConfigError(f"{call} gives {numbers[at]} for {dims[at].name} in tick {tick}; give finite numbers")
+    return frozen(numbers)
+
+
+def checked_rows(rows: Any, spec: RobotSpec, horizon: int, who: str = "expert") -> FloatArray:
+    """(horizon, A), the `rows` that an expert gave. Raises: ConfigError, if they have another shape, or hold NaN."""
+    numbers, wanted = _array(f"the {who}", rows), (horizon, len(spec.action))
+    if numbers.shape != wanted:
+        raise ConfigError(
+            f"the {who} gives rows of shape {numbers.shape} for {horizon} row{'s' * (horizon > 1)} of the actions "
+            f"{', '.join(names_of(spec.action))}; give {wanted} (horizon, action)"
+        )
+    if not np.isfinite(numbers).all():
+        row, at = np.argwhere(~np.isfinite(numbers))[0]
+        raise ConfigError(f"the {who} gives {numbers[row, at]} for {spec.action[at].name}; give finite numbers")
+    return numbers
+
+
+def _array(what: str, given: Any) -> FloatArray:
+    try:
+        return np.asarray(given, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{what} gives {type(given).__name__}, no array of numbers; give one") from error
+
+
+def _whole(what: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ConfigError(f"{what} is {value!r} after reset; give a whole number of ticks")
+    return int(value)
+
+
+def check_stimulus(played: Played, task: Task) -> None:
+    """Raises: ConfigError, if the tick of the event is not one of the episode."""
+    at = played.stimulus_tick
+    if not 0 <= at < task.max_ticks:
+        raise ConfigError(
+            f"stimulus_tick is {at} and max_ticks {task.max_ticks}, so the event does not come within an episode; give "
+            "a tick from 0 to below max_ticks"
+        )
+    if at > played.ticks:
+        raise ConfigError(
+            f"the episode of seed {played.seed} was over after {played.ticks} ticks, before its event at stimulus_tick "
+            f"{at}; let it go on until the event"
+        )
+
+
+def check_limits(played: Played, spec: RobotSpec) -> None:
+    """Raises: ConfigError, if an action of the episode was outside the range that `spec` gives it."""
+    for j, dim in enumerate(spec.action):
+        wanted = played.actions[:, j]
+        slack = ROUNDING * (dim.high - dim.low) if np.isfinite(dim.high - dim.low) else 0.0
+        outside = np.maximum(dim.low - wanted, wanted - dim.high)
+        if len(wanted) and outside.max() > slack:
+            tick = int(outside.argmax())
+            raise ConfigError(
+                f"the expert asks for {_told(wanted[tick], dim)} of {dim.name} in tick {tick} of seed {played.seed}, "
+                f"and the spec allows {dim.low:g} to {_told(dim.high, dim)}; clip it, or widen the range"
+            )
+
+
+def _told(value: float, dim: Dim) -> str:
+    return f"{value:g} {dim.unit}".rstrip()
+
+
+def check_event(played: Played, without: Played) -> None:
+    """Raises: ConfigError, if nothing tells the episode from that `without` the event, or something does too early, or
+    later than the task says."""
+    at, n = played.stimulus_tick, min(played.ticks, without.ticks) + 1
+    differs = np.flatnonzero((played.seen[:n] != without.seen[:n]).any(axis=1))
+    if without.stimulus_tick != at:
+        raise ConfigError(
+            f"stimulus_tick is {at} with the event and {without.stimulus_tick} without it, both of seed {played.seed}; "
+            "draw it in reset either way"
+        )
+    if not len(differs):
+        raise ConfigError(
+            f"no event is seen: the episode of seed {played.seed} is the same with stimulus=True and False; let "
+            f"something be seen from stimulus_tick ({at}) on, or evaluate with reactions=false"
+        )
+    if differs[0] != at:
+        raise ConfigError(
+            f"the event of seed {played.seed} is first seen in tick {differs[0]}, and stimulus_tick is {at}; let "
+            "both be the same, and draw all that is random whether stimulus is True or False"
+        )
+
+
+def check_begins_alike(task: Task, played: Played) -> None:
+    """Raises: ConfigError, if the seed of `played` now begins another episode."""
+    with blamed(f"reset({played.seed})"):
+        task.reset(played.seed)
+        first = look(task, 0)
+    check_same(first.state, played.states[0], task.spec.state, played.seed, 0)
+    check_same(first.environment, played.environments[0], task.spec.environment, played.seed, 0)
+    if task.stimulus_tick != played.stimulus_tick:
+        raise _other("stimulus_tick", played.seed, 0, played.stimulus_tick, task.stimulus_tick)
+
+
+def check_same(now: FloatArray, before: FloatArray, dims: Sequence[Dim], seed: int, tick: int) -> None:
+    """Raises: ConfigError, if what is seen `now` is not to the bit what was seen `before` in this tick of the seed."""
+    for one, other, dim in zip(now, before, dims, strict=True):
+        if one != other:
+            raise _other(dim.name, seed, tick, other, one)
+
+
+def _other(what: str, seed: int, tick: int, before: float, now: float) -> ConfigError:
+    return ConfigError(
+        f"seed {seed} gave {what} {before!r} in tick {tick} at first and {now!r} the second time; draw all that is "
+        "random from the seed in reset, and put all that an episode changes back there"
+    )

@@ -1,0 +1,28 @@
+"""The tables of docs/benchmarks.md are those that the benchmarks have left."""
+
+import json
+from typing import Any
+
+from benchmarks.figures import RESULTS, table
+
+from benchmarks import absolute, carried
+
+from .pages import DOCS
+
+PAGE = (DOCS / "benchmarks.md").read_text()
+
+
+def left(name: str) -> Any:
+    return json.loads((RESULTS / "tables" / f"{name}.json").read_text())
+
+
+def test_absolute_targets_with_and_without_limits_are_as_they_were_measured() -> None:
+    assert absolute.table(left("claims_absolute"), "mole") in PAGE
+
+
+def test_carried_objects_are_as_they_were_measured() -> None:
+    assert carried.table(left("claims_carried")) in PAGE
+
+
+def test_the_figures_of_claims_are_those_of_the_results() -> None:
+    assert table("claims") in PAGE

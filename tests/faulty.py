@@ -1,0 +1,202 @@
+"""A small task on a rail, and the same with one fault each, as another package might register them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.messages import Observation
+from rollahead.runtime.planner import Plan
+from rollahead.runtime.roll import StateRoller, for_spec
+from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.sim.task import GROUP, Task
+
+STEP_M = 0.05
+EVENT, LAST = 6, 24
+
+
+class Rail:
+    """A cart on a rail, whose goal jumps by 10 to 30 cm in tick 6; it has 18 ticks to get there."""
+
+    spec = RobotSpec(
+        action=(Dim("dx", "m", Kind.DELTA, -STEP_M, STEP_M, drives="x"),),
+        state=(Dim("x", "m"),),
+        environment=(Dim("goal", "m"),),
+        rate_hz=20.0,
+    )
+    max_ticks = LAST
+    stimulus_tick = EVENT
+    home = 0.0
+
+    def __init__(self) -> None:
+        self.reset(0)
+
+    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+        self.jump = float(np.random.default_rng(seed).uniform(0.1, 0.3)) if stimulus else 0.0
+        self.x, self.tick = self.home, 0
+
+    @property
+    def done(self) -> bool:
+        return self.success or self.tick >= LAST
+
+    @property
+    def success(self) -> bool:
+        return self.tick > EVENT and self.jump > 0 and abs(self.x - self.home - self.jump) < 1e-6
+
+    def state(self) -> FloatArray:
+        return np.array([self.x])
+
+    def environment(self) -> FloatArray:
+        return np.array([self.home + (self.jump if self.tick >= EVENT else 0.0)])
+
+    def advance(self, action: FloatArray) -> None:
+        self.x += float(action[0])
+        self.tick += 1
+
+    def expert(self, horizon: int) -> Plan:
+        def plan(seen: Observation, rng: np.random.Generator) -> FloatArray:
+            left = float(seen.environment[0] - seen.state[0])
+            way = np.sign(left) * np.minimum(np.arange(1, horizon + 1) * STEP_M, abs(left))
+            return np.diff(way, prepend=0.0)[:, None]
+
+        return plan
+
+    def roller(self) -> StateRoller:
+        return for_spec(self.spec)
+
+
+class WideState(Rail):
+    def state(self) -> FloatArray:
+        return np.array([self.x, 0.0])
+
+
+class NaNScene(Rail):
+    def environment(self) -> FloatArray:
+        return super().environment() if self.tick < 9 else np.array([np.nan])
+
+
+class WideRows(Rail):
+    def expert(self, horizon: int) -> Plan:
+        return lambda seen, rng: np.zeros((horizon, 3))
+
+
+class ShortChunks(Rail):
+    def expert(self, horizon: int) -> Plan:
+        return super().expert(min(horizon, 4))
+
+
+class NoRows(Rail):
+    def expert(self, horizon: int) -> Plan:
+        return lambda seen, rng: None  # type: ignore[arg-type, return-value]
+
+
+class Raising(Rail):
+    def advance(self, action: FloatArray) -> None:
+        raise TypeError("advance() wants a torque")
+
+
+class NoEvent(Rail):
+    def environment(self) -> FloatArray:
+        return np.array([0.2])
+
+
+class LateEvent(Rail):
+    stimulus_tick = 200
+
+
+class UnsaidEvent(Rail):
+    stimulus_tick = None
+
+
+class OtherTick(Rail):
+    stimulus_tick = EVENT - 2
+
+
+class Overreaching(Rail):
+    def expert(self, horizon: int) -> Plan:
+        return lambda seen, rng: 10 * Rail.expert(self, horizon)(seen, rng)
+
+
+class Unseeded(Rail):
+    count = 0
+
+    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+        super().reset(seed, stimulus=stimulus)
+        self.x = Unseeded.count * 1e-9
+        Unseeded.count += 1
+
+
+class Endless(Rail):
+    @property
+    def done(self) -> bool:
+        return False
+
+
+class Limited(Rail):
+    """Its expert knows nothing of the rate limit."""
+
+    spec = RobotSpec(
+        action=(Dim("dx", "m", Kind.DELTA, -STEP_M, STEP_M, rate_limit=0.2, drives="x"),),
+        state=Rail.spec.state,
+        environment=Rail.spec.environment,
+        rate_hz=20.0,
+    )
+
+
+class Mistaken(Rail):
+    """It takes steps and says that they are positions."""
+
+    home = -0.5
+    spec = RobotSpec(
+        action=(Dim("dx", "m", Kind.POSITION, -1.0, 1.0, drives="x"),),
+        state=Rail.spec.state,
+        environment=Rail.spec.environment,
+        rate_hz=20.0,
+    )
+
+
+class Idle(Rail):
+    def expert(self, horizon: int) -> Plan:
+        return lambda seen, rng: np.zeros((horizon, 1))
+
+
+SEEN_BEFORE: dict[str, tuple[type, str, str]] = {  # what eval and train refuse: the class, the trial, and what is said
+    "wide state": (WideState, "sizes", "state() gives shape (2,) in tick 0, and the spec's state has 1 dimensions (x)"),
+    "nan": (NaNScene, "sizes", "environment() gives nan for goal in tick 9; give finite numbers"),
+    "wide rows": (WideRows, "sizes", "the expert gives rows of shape (1, 3) for 1 row of the actions dx; give (1, 1)"),
+    "no rows": (NoRows, "sizes", "the expert gives rows of shape () for 1 row of the actions dx; give (1, 1)"),
+    "raises": (Raising, "sizes", "raised TypeError (advance() wants a torque) in faulty.py, line "),
+    "late event": (LateEvent, "event", "stimulus_tick is 200 and max_ticks 24, so the event does not come within"),
+    "no stimulus_tick": (UnsaidEvent, "sizes", "stimulus_tick is None after reset; give a whole number of ticks"),
+    "out of range": (Overreaching, "expert's actions", "the expert asks for 0.5 m of dx in tick 6 of seed 0, and the "),
+    "no seed": (Unseeded, "reset", "draw all that is random from the seed in reset"),
+}
+ONLY_TRIED: dict[str, tuple[type, str, str]] = {
+    "short chunks": (ShortChunks, "sizes", "rows of shape (4, 1) for 32 rows of the actions dx; give (32, 1)"),
+    "no event": (NoEvent, "event", "no event is seen: the episode of seed 0 is the same with stimulus=True and False"),
+    "another tick": (OtherTick, "event", "the event of seed 0 is first seen in tick 6, and stimulus_tick is 4"),
+    "endless": (Endless, "end", "the episode of seed 0 was not over after max_ticks (24) under its expert"),
+    "guarded": (Limited, "guard", "actions of the expert (rate); let it keep the limits of the spec"),
+    "another kind": (
+        Mistaken,
+        "roller",
+        "% of what the state moves, and a state that is not rolled by 100 %; ",
+    ),
+    "idle": (Idle, "expert", "the expert solves 0 of 3 episodes, asked in every tick and without delay"),
+}
+FAULTS = SEEN_BEFORE | ONLY_TRIED
+
+
+def maker(fault: str) -> type[Task]:
+    """The class of the task with `fault`."""
+    return FAULTS[fault][0]
+
+
+def registered(folder: Path, **tasks: type) -> Path:
+    """`folder`, in which each class of this module is registered as a task by a package, found if it is on the path."""
+    info = folder / "faulty-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
+    lines = [f"{name} = faulty:{make.__name__}\n" for name, make in tasks.items()]
+    (info / "entry_points.txt").write_text("".join([f"[{GROUP}]\n", *lines]))
+    return folder
