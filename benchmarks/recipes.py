@@ -186,7 +186,7 @@ def late() -> None:
     record(TOPIC, _rows("late", play("late", cells)))
 
 
-LATE_WITH = "half, by example"
+LATE_WITH = "half, by row"
 
 
 # ---- the state of offset examples -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from benchmarks.jitter import lerobot_table
 from benchmarks.skeleton import study_table
 from benchmarks.train import MOVING, TASKS, delay_table
 
-from benchmarks import chunking, rti, study
+from benchmarks import chunking, recipes, rti, study
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
@@ -58,6 +58,11 @@ def test_the_figures_of_trained_policies_are_those_of_their_results() -> None:
 def test_a_table_over_delays_is_that_of_its_results(played: str, page: str, task: str) -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "tables" / f"train_{played}.json").read_text())
     assert delay_table(found, task) in (ROOT / "docs" / page).read_text()
+
+
+@pytest.mark.parametrize("name", ["states", "prefixes", "late"])
+def test_the_tables_of_recipes_are_those_of_their_results(name: str) -> None:
+    assert recipes.table(name) in (ROOT / "docs" / "train.md").read_text()
 
 
 @pytest.mark.parametrize("task", ["mole", "interception", "belt"])

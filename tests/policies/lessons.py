@@ -26,7 +26,7 @@ FLOW: Mapping[str, Any] = {
     "width": 16,
     "depth": 1,
     "prediction": "sample",
-    "loss_average": "examples",
+    "loss_average": "rows",
 }
 DIFFUSION: Mapping[str, Any] = {
     "name": "diffusion",

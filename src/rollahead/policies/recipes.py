@@ -92,7 +92,7 @@ def _flow(
     width: int,
     depth: int,
     prediction: str,
-    loss_average: str = "examples",
+    loss_average: str = "rows",
 ) -> Trainee:
     from rollahead.policies.flow.configuration_flow import FlowConfig
     from rollahead.policies.flow.modeling_flow import FlowPolicy

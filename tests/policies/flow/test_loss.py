@@ -37,7 +37,7 @@ def test_the_loss_is_of_the_rows_that_are_neither_given_nor_padded(prediction: s
     wrong = torch.rand(B, T, generator=torch.Generator().manual_seed(2))
     counted = ~rows(given) & ~rows(padded).flip(1)
     net = Off(prediction, wrong)
-    loss = flow_loss(net, prediction, X0, CONDITION, NOISE, TIMES, rows(given), counted)
+    loss = flow_loss(net, prediction, X0, CONDITION, NOISE, TIMES, rows(given), counted, "examples")
     each = [wrong[i][counted[i]].square().mean() if counted[i].any() else torch.tensor(0.0) for i in range(B)]
     torch.testing.assert_close(loss, torch.stack(each).mean())
 
@@ -45,7 +45,7 @@ def test_the_loss_is_of_the_rows_that_are_neither_given_nor_padded(prediction: s
 def test_each_example_counts_as_one_however_many_rows_it_has() -> None:
     counted = torch.stack([torch.arange(T) < 1, torch.arange(T) < T])
     wrong = torch.tensor([[3.0], [1.0]]).expand(B, T)
-    loss = flow_loss(Off("sample", wrong), "sample", X0, CONDITION, NOISE, TIMES, NOBODY, counted)
+    loss = flow_loss(Off("sample", wrong), "sample", X0, CONDITION, NOISE, TIMES, NOBODY, counted, "examples")
     assert float(loss) == pytest.approx((9 + 1) / 2)
 
 

@@ -27,7 +27,7 @@ class FlowConfig(PreTrainedConfig):  # type: ignore[misc]  # LeRobot's bases hav
     depth: int = 3
     prefixes: int = 0
     num_steps: int = 5
-    loss_average: str = "examples"
+    loss_average: str = "rows"
     normalization_mapping: dict[str, NormalizationMode] = field(
         default_factory=lambda: {
             "STATE": NormalizationMode.MEAN_STD,

@@ -27,7 +27,7 @@ def flow_loss(
     t: torch.Tensor,
     given: torch.Tensor,
     counted: torch.Tensor,
-    average: str = "examples",
+    average: str = "rows",
 ) -> torch.Tensor:
     """The loss of a batch: x0, noise (B, T, A), condition (B, C), t (B,) in [0, 1].
 
