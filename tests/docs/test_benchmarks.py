@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.figures import RESULTS, table
 
-from benchmarks import absolute, carried
+from benchmarks import absolute, carried, recipes
 
 from .pages import DOCS
 
@@ -22,6 +22,10 @@ def test_absolute_targets_with_and_without_limits_are_as_they_were_measured() ->
 
 def test_carried_objects_are_as_they_were_measured() -> None:
     assert carried.table(left("claims_carried")) in PAGE
+
+
+def test_correction_heads_are_as_they_were_measured() -> None:
+    assert recipes.table("a2c2") in PAGE
 
 
 def test_the_figures_of_claims_are_those_of_the_results() -> None:
