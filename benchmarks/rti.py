@@ -1,8 +1,9 @@
 """Real-time iteration against cold samplers, at equal calls of the network: success, task time, changes of mind.
 
-python -m benchmarks.rti train     the policies that do not come with rollahead, about 50 minutes of two cores
-python -m benchmarks.rti play      plays what has not been played yet
-python -m benchmarks.rti figures   the figures and the table, from what was played
+python -m benchmarks.rti train      the policies that do not come with rollahead, about 2 hours of two cores
+python -m benchmarks.rti play       plays what has not been played yet
+python -m benchmarks.rti play=two   only the policies whose names begin so; `figures` keeps the others as they are
+python -m benchmarks.rti figures    the figures and the table, from what was played
 
 Episodes are paired: the same seeds everywhere. What is chosen among several (`CHOICES`) is chosen on other seeds.
 """
@@ -30,7 +31,7 @@ from rollahead.sim.evaluation import Cell, Episode, evaluate_all
 from rollahead.sim.metrics import wilson
 from rollahead.sim.pool import processes
 
-TOPIC = "denoise"
+TOPIC, CLAIMS = "denoise", "claims"
 PLAYED, TRAINED = Path("runs") / "rti", Path("runs") / "trained"
 SEED, CHOOSING, WORKERS = 0, 2_000_000, 2
 MANY, FEW, TO_CHOOSE = 400, 200, 100  # episodes
@@ -49,6 +50,7 @@ class Net:
 
 FLOW = {"policy": "flow", "prefixes": 8, "training.steps": 30_000}
 DIFFUSION = {"policy": "diffusion", "training.steps": 6_000, "training.batch": 128}
+LONG = {"policy": "diffusion", "training.steps": 40_000, "training.batch": 256}
 MOLE = {"name": "mole"}
 TWO, STRIKE = {"name": "mole", "targets": 2}, {"name": "mole", "strike": True}
 NETS: Mapping[str, Net] = {
@@ -56,7 +58,7 @@ NETS: Mapping[str, Net] = {
     "mole_diffusion": Net(MOLE),
     "mole_velocity": Net(MOLE, {"task": "mole", **FLOW, "policy.prediction": "velocity"}),
     "mole_flow": Net(MOLE),
-    "two_diffusion": Net(TWO, {"task": "two", **DIFFUSION}),
+    "two_diffusion": Net(TWO, {"task": "two", **LONG}),
     "two_flow": Net(TWO, {"task": "two", **FLOW}),
     "interception_flow": Net({"name": "interception"}),
     "interception_diffusion": Net({"name": "interception"}),
@@ -107,13 +109,20 @@ SCALED = {f"rti [{t}], keep": rti(t) for t in (0.1, 0.2, 0.3)}
 LOCKED = {f"rti [{t}], {way}": rti(t, discrete=way) for t in (0.1, 0.2, 0.3) for way in ("keep", "clip", "cold")}
 
 Key = tuple[str, str, int, int]  # net, sampler, s, d
-CHOICES: Mapping[str, tuple[str, Mapping[str, Any], int]] = {  # of a net, among samplers, at a delay
-    "mole, few calls": ("mole_epsilon", DEEP | {"rti [20, 10, 0]": WARM_DIFFUSION["rti [20, 10, 0]"]}, 8),
-    "two, one call": ("two_diffusion", {name: WARM_DIFFUSION[name] for name in ("rti [20]", "rti [40]")}, 4),
-    "two flow, one call": ("two_flow", {name: WARM_FLOW[name] for name in ("rti [0.3]", "rti [0.6]")}, 4),
-    "interception, cold": ("interception_flow", {name: COLD_FLOW[name] for name in ("euler 1", "euler 2")}, 0),
-    "interception, warm": ("interception_flow", WARM_FLOW, 0),
-    "strike, cured": ("strike_velocity", {f"rti [{t}], clip": LOCKED[f"rti [{t}], clip"] for t in (0.1, 0.2, 0.3)}, 0),
+CHOICES: Mapping[str, tuple[str, Mapping[str, Any], int, int]] = {  # of a net, among samplers, at s and d
+    "mole, few calls": ("mole_epsilon", DEEP | {"rti [20, 10, 0]": WARM_DIFFUSION["rti [20, 10, 0]"]}, SHORT, 8),
+    "two, one call": ("two_diffusion", {name: WARM_DIFFUSION[name] for name in ("rti [20]", "rti [40]")}, SHORT, 4),
+    "two flow, one call": ("two_flow", {name: WARM_FLOW[name] for name in ("rti [0.3]", "rti [0.6]")}, SHORT, 4),
+    "interception, cold": ("interception_flow", {name: COLD_FLOW[name] for name in ("euler 1", "euler 2")}, SHORT, 0),
+    "interception, warm": ("interception_flow", WARM_FLOW, SHORT, 0),
+    "interception diffusion, cold": ("interception_diffusion", COLD_DIFFUSION, 1, 0),
+    "interception diffusion, warm": ("interception_diffusion", WARM_DIFFUSION, 1, 0),
+    "strike, cured": (
+        "strike_velocity",
+        {f"rti [{t}], clip": LOCKED[f"rti [{t}], clip"] for t in (0.1, 0.2, 0.3)},
+        SHORT,
+        0,
+    ),
 }
 
 
@@ -136,6 +145,7 @@ def keys() -> Iterator[tuple[Key, dict[str, Any], int]]:
     yield from _each("mole_epsilon", {"rti [2, 1, 0] of ddpm": rti(2, 1, 0, base="ddpm")}, (0,), FEW, s=1)
     yield from _each("mole_epsilon", {"rti [2, 1, 0] of ddpm": rti(2, 1, 0, base="ddpm")}, (0, 8), FEW)
     yield from _each("interception_diffusion", COLD_DIFFUSION | WARM_DIFFUSION | GUARDED, (0, 8), FEW)
+    yield from _each("interception_diffusion", COLD_DIFFUSION | WARM_DIFFUSION, (0,), FEW, s=1)
 
 
 def _each(
@@ -175,12 +185,13 @@ def train() -> None:
             subprocess.run([program, "train", *given, "seed=10000000", f"name={name}", f"runs={TRAINED}"], check=True)
 
 
-def play() -> None:
-    """What is not there yet, a file for each cell."""
+def play(only: str = "") -> None:
+    """What is not there yet, a file for each cell, of the nets whose names begin with `only`."""
     wanted = [(PLAYED, SEED, key, sampler, episodes) for key, sampler, episodes in keys()]
-    for net, samplers, d in CHOICES.values():
-        chosen = [((net, name, max(SHORT, d), d), sampler) for name, sampler in samplers.items()]
+    for net, samplers, s, d in CHOICES.values():
+        chosen = [((net, name, max(s, d), d), sampler) for name, sampler in samplers.items()]
         wanted += [(PLAYED / "choosing", CHOOSING, key, sampler, TO_CHOOSE) for key, sampler in chosen]
+    wanted = [one for one in wanted if one[2][0].startswith(only)]
     with processes(WORKERS) as pool:
         for folder, seed, key, sampler, episodes in wanted:
             path = folder / name_of(key)
@@ -248,9 +259,9 @@ def read(folder: Path | None = None) -> dict[Key, dict[str, Any]]:
 
 def choice(name: str) -> str:
     """The sampler of `CHOICES` that succeeds most often on seeds that are not reported."""
-    net, samplers, d = CHOICES[name]
+    net, samplers, s, d = CHOICES[name]
     tried = read(PLAYED / "choosing")
-    shares = {sampler: hits(tried[net, sampler, max(SHORT, d), d]).mean() for sampler in samplers}
+    shares = {sampler: hits(tried[net, sampler, max(s, d), d]).mean() for sampler in samplers}
     return max(shares, key=lambda sampler: float(shares[sampler]))
 
 
@@ -263,9 +274,12 @@ def figures() -> None:
     """The rows of the topic, as far as their cells were played, and the table of all cells."""
     cells = read()
     command = "python -m benchmarks.rti play figures"
-    for rows_of in (_headline, _two, _flips, _interception, _strike):
+    for topic, rows_of in (
+        *((TOPIC, each) for each in (_headline, _two, _two_flow, _flips, _interception, _strike)),
+        *((CLAIMS, each) for each in (_diffusion_plays, _interception_diffusion)),
+    ):
         try:
-            record(TOPIC, list(rows_of(cells, command)))
+            record(topic, list(rows_of(cells, command)))
         except KeyError as missing:
             print(f"{rows_of.__name__[1:]}: {missing} was not played yet")
     write_table(cells)
@@ -288,6 +302,9 @@ def _two(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
     cold, warm = (hits(cells["two_diffusion", name, 8, 4]) for name in ("ddim 1", choice("two, one call")))
     gain, ci = paired_gain(warm, cold)
     yield row("rti_gain_two_targets_1call_d4", gain, "points", ci=ci, goal=">= 20", command=command)
+
+
+def _two_flow(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
     cold, warm = (hits(cells["two_flow", name, 8, 4]) for name in ("euler 1", choice("two flow, one call")))
     gain, ci = paired_gain(warm, cold)
     yield row("rti_gain_two_targets_1call_d4_flow", gain, "points", ci=ci, command=command)
@@ -313,6 +330,23 @@ def _interception(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Itera
         yield row(f"rti_interception_loss_s8{name}", loss, "points", ci=ci, command=command)
 
 
+def _diffusion_plays(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
+    for net, goal in (("interception_diffusion", ">= 85"), ("two_diffusion", ">= 90")):
+        played = hits(cells[net, "ddim 10", SHORT, 0])
+        low, high = (100 * end for end in wilson(int(played.sum()), len(played)))
+        value = 100 * float(played.mean())
+        yield row(f"{net}_success_d0", value, "%", ci=[low, high], goal=goal, command=command)
+
+
+def _interception_diffusion(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
+    cold, warm = (
+        hits(cells["interception_diffusion", choice(f"interception diffusion, {how}"), 1, 0])
+        for how in ("cold", "warm")
+    )
+    loss, ci = paired_gain(cold, warm)
+    yield row("rti_interception_diffusion_loss_s1", loss, "points", ci=ci, goal="<= 2", command=command)
+
+
 def _strike(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Row]:
     chosen = choice("strike, cured")
     cold, locked, cured = (
@@ -324,8 +358,9 @@ def _strike(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Ro
 
 
 def write_table(cells: Mapping[Key, Mapping[str, Any]]) -> None:
-    """`benchmarks/results/rti.parquet`: a row per cell."""
-    rows = [
+    """`benchmarks/results/rti.parquet`: a row per cell; cells that were not played now stay there as they are."""
+    rows = [cell for cell in read_table() if tuple(cell[name] for name in ("net", "sampler", "s", "d")) not in cells]
+    rows += [
         {
             "net": net,
             "sampler": sampler,
@@ -337,8 +372,9 @@ def write_table(cells: Mapping[Key, Mapping[str, Any]]) -> None:
             "flips": _mean(said["flips"]),
             **{name: said[name] for name in ("calls_per_s", "calls", "warm", "rejected", "jerk", "took_s")},
         }
-        for (net, sampler, s, d), said in sorted(cells.items())
+        for (net, sampler, s, d), said in cells.items()
     ]
+    rows.sort(key=lambda cell: (cell["net"], cell["sampler"], cell["s"], cell["d"]))
     pq.write_table(pa.Table.from_pylist(rows), RESULTS / "rti.parquet", compression="zstd")
 
 
@@ -375,13 +411,14 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-FIGURES: Mapping[str, Callable[[], None]] = {"train": train, "play": play, "figures": figures}
+FIGURES: Mapping[str, Callable[..., None]] = {"train": train, "play": play, "figures": figures}
 
 
 def main(names: list[str]) -> None:
-    """Runs what is named."""
+    """Runs what is named; an option stands behind the name, as in play=two."""
     for name in names:
-        FIGURES[name]()
+        name, _, only = name.partition("=")
+        FIGURES[name](*[only] if only else [])
 
 
 if __name__ == "__main__":

@@ -57,11 +57,15 @@ FLOW: Mapping[str, Mapping[str, Any]] = {
     "interception": {"prefixes": 8, "training.steps": 40_000},
     "belt": {"prefixes": 8},
 }
-DIFFUSION = {"training.steps": 6_000, "training.batch": 128}
+DIFFUSION: Mapping[str, Mapping[str, Any]] = {
+    "mole": {"training.steps": 6_000, "training.batch": 128},
+    "interception": {"training.steps": 40_000, "training.batch": 256},
+    "belt": {"training.steps": 6_000, "training.batch": 128},
+}
 SHIPPED: Mapping[str, Recipe] = {
     f"{task}_{policy}": Recipe(task, policy, options)
     for task in TASKS
-    for policy, options in (("flow", FLOW[task]), ("diffusion", DIFFUSION))
+    for policy, options in (("flow", FLOW[task]), ("diffusion", DIFFUSION[task]))
 }
 MOVING = ("interception", "belt")  # scenes in which it matters how old they were seen
 PLAIN: Mapping[str, Recipe] = {  # without offsets

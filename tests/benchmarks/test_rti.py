@@ -61,10 +61,10 @@ def test_what_is_chosen_is_chosen_on_seeds_that_are_not_reported(
 ) -> None:
     monkeypatch.setattr(rti, "PLAYED", tmp_path)
     (tmp_path / "choosing").mkdir()
-    net, samplers, d = CHOICES["two, one call"]
+    net, samplers, s, d = CHOICES["two, one call"]
     for i, name in enumerate(samplers):
         for folder, hits in ((tmp_path, [i == 0] * 4), (tmp_path / "choosing", [i == 1] * 4)):
-            key = (net, name, 8, d)
+            key = (net, name, s, d)
             (folder / name_of(key)).write_text(json.dumps({"key": key, "hits": hits}))
     assert choice("two, one call") == list(samplers)[1]
     assert len(read()) == 2

@@ -187,7 +187,7 @@ def given_options() -> list[str]:
 
 
 def options(config: DictConfig, make: Callable[..., T], groups: Sequence[str]) -> T:
-    """What stands in `config` beside its `groups` and the run folder, as `make` takes it.
+    """The options in `config` that are in none of its `groups` and not of the run folder, as `make` takes them.
 
     Raises: ConfigError, if `make` has no such option, or takes another kind of value.
     """
@@ -270,7 +270,7 @@ def offer_foreign(arguments: Sequence[str]) -> None:
 
 
 def _node(kind: str, name: str) -> dict[str, Any]:
-    """What stands in the configuration of a run that chooses it."""
+    """Its options in the configuration of a run that chooses it."""
     if kind != "strategy":
         return {"name": name, **_defaults(kind, name)}
     from rollahead.runtime.build import StrategyConfig

@@ -41,7 +41,7 @@ SAME_RATE = 0.1  # relative
 
 @dataclass(frozen=True, slots=True)
 class CalibrateOptions:
-    """What stands beside the groups; see configs/calibrate.yaml."""
+    """The options that are in no group; see configs/calibrate.yaml."""
 
     run: str | None
     hold_s: float

@@ -36,7 +36,7 @@ HELD = 1_000_000  # the seeds of episodes that are played are so far from those 
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """What stands beside the groups; see configs/train.yaml."""
+    """The options that are in no group; see configs/train.yaml."""
 
     dataset: str | None
     cameras: Sequence[str] | None

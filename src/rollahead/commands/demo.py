@@ -28,7 +28,7 @@ LIVE = ("sync", "naive", "vlash")  # in real time
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What stands beside the groups; see configs/demo.yaml."""
+    """The options that are in no group; see configs/demo.yaml."""
 
     delays: list[int]
     schedules: dict[str, list[int]]

@@ -31,7 +31,7 @@ JOURNAL = "episodes.jsonl"  # while it runs
 
 @dataclass(frozen=True, slots=True)
 class EvalOptions:
-    """What stands beside the groups; see configs/eval.yaml."""
+    """The options that are in no group; see configs/eval.yaml."""
 
     episodes: int
     seed: int

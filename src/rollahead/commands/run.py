@@ -32,7 +32,7 @@ GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "sampler"
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What stands beside the groups; see configs/run.yaml."""
+    """The options that are in no group; see configs/run.yaml."""
 
     seconds: float | None
     episodes: int

@@ -28,7 +28,7 @@ SHORT, DELAY = 8, 4  # ticks: the execution horizon, where chunks are long enoug
 
 @dataclass(frozen=True, slots=True)
 class WarmOptions:
-    """What stands beside the groups; see configs/calibrate.yaml."""
+    """The options that are in no group; see configs/calibrate.yaml."""
 
     inferences: int
     seed: int
