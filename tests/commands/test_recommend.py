@@ -231,6 +231,24 @@ def test_what_a_gripper_may_hold_is_spoken_of_unless_it_is_rolled_too(
     assert ran.out.count("what it holds is seen where it was") == said
 
 
+@pytest.mark.parametrize(
+    ("task", "words"), [("belt", "use roller=scene, or a policy"), ("pick", "what it holds is seen where it was")]
+)
+def test_what_was_left_behind_is_spoken_of_also_where_the_episodes_decide_against_vlash(
+    task: str, words: str, rollahead: Command
+) -> None:
+    ran = rollahead("calibrate", f"task={task}", "latency=fixed", "latency.ticks=8", "episodes=8")
+    assert (ran.status, ran.err) == (0, "")
+    assert "use vlash" not in ran.out
+    assert ran.out.count(words) == 1
+
+
+def test_advice_that_solves_next_to_nothing_is_said_to_be_none(rollahead: Command) -> None:
+    ran = rollahead("calibrate", "latency=fixed", "latency.ticks=100", "horizon=120", "episodes=4")
+    assert (ran.status, ran.err) == (0, "")
+    assert "that is next to nothing: make inferences faster" in ran.out
+
+
 @pytest.mark.parametrize(("ticks", "said"), [(8, 0), (16, 1)])
 def test_it_is_not_of_a_policy_that_was_trained_with_offsets_as_large_as_the_delay(
     ticks: int, said: int, rollahead: Command

@@ -37,6 +37,7 @@ OPTIONS = ("horizon", "speed", "inferences", "episodes", "workers")  # and these
 STEPS = ("run", "hold_s", "repeats", "share", "amplitude", "max_delay")  # of the step test, which is not made
 OTHERS = ("robot", "task", "isolation", "warm", *STEPS)
 REHEARSED = 10_000  # ticks
+HOPELESS = 0.1  # share of the episodes
 OTHER_SEED = 1_000_003  # how far the seed of the rehearsal is from that of the forecast
 ASIDE = (
     "latency",
@@ -155,13 +156,17 @@ def _words(bench: Bench, forecast: Recommendation, advice: Advice | None) -> Ite
         low, high = (1000 * share for share in np.quantile(bench.seconds, [0.5, 0.95]))
         yield f"in ms: p50 {low:.3g}, p95 {high:.3g}, on this machine, with nothing else to do"
     yield from _why(bench, forecast, advice)
-    alone = strategy.name == "vlash" and bench.cell.roller["name"] != "scene"
-    if bench.moving_scene and alone and bench.offsets < (d := expected_delay(strategy, ticks)):
+    considered = (strategy, forecast.chosen.strategy, *(() if advice is None else advice.order))
+    rolling = next((one for one in considered if one.name == "vlash"), None)
+    if rolling is None:
+        return
+    alone = bench.cell.roller["name"] != "scene"
+    if bench.moving_scene and alone and bench.offsets < (d := expected_delay(rolling, ticks)):
         yield (
-            "the scene moves on its own, and rolling the robot alone does not move it on: use roller=scene, or a "
-            f"policy that was trained with offsets of {d} or more"
+            "the scene moves on its own, and rolling the robot alone does not move it on: for vlash use roller=scene, "
+            f"or a policy that was trained with offsets of {d} or more"
         )
-    if strategy.name == "vlash" and leaves_behind(Scene(setting.spec, bench.task), bench.cell.roller):
+    if leaves_behind(Scene(setting.spec, bench.task), bench.cell.roller):
         yield LEFT_BEHIND
 
 
@@ -180,6 +185,8 @@ def _why(bench: Bench, forecast: Recommendation, advice: Advice | None) -> Itera
         f"out first, and on fresh episodes, of which it solves {_solved(advice, advice.chosen)}, none beats it beyond "
         "chance"
     )
+    if _share(advice, advice.chosen) <= HOPELESS:
+        yield "that is next to nothing: make inferences faster, or try the policy without latency first"
     same = said.strategy == advice.chosen
     also = "the same" if same else schedule_words(said.strategy)
     solved = "" if same else f", which solves {_solved(advice, said.strategy)} of the same episodes"
@@ -187,8 +194,13 @@ def _why(bench: Bench, forecast: Recommendation, advice: Advice | None) -> Itera
 
 
 def _solved(advice: Advice, strategy: StrategyConfig) -> str:
+    return f"{100 * _share(advice, strategy):.0f} %"
+
+
+def _share(advice: Advice, strategy: StrategyConfig) -> float:
+    """Of the episodes, that it solves."""
     played = advice.episodes(strategy)
-    return f"{100 * sum(one.success for one in played) / len(played):.0f} %"
+    return sum(one.success for one in played) / len(played)
 
 
 def _following(strategy: StrategyConfig) -> str:
