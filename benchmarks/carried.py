@@ -45,10 +45,11 @@ ATTACHED: Mapping[str, Any] = {
     "within": 0.02,
 }
 VLASH, HELD = "vlash", "vlash, held object rolled"
-WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # strategy and roller
-    "naive": ("naive", {"name": "robot"}),
-    VLASH: ("vlash", {"name": "robot"}),
-    HELD: ("vlash", ATTACHED),
+WAYS: Mapping[str, tuple[str, int, Mapping[str, Any]]] = {  # strategy, s and roller
+    "sync": ("sync", 16, {"name": "robot"}),
+    "naive": ("naive", SHORT, {"name": "robot"}),
+    VLASH: ("vlash", SHORT, {"name": "robot"}),
+    HELD: ("vlash", SHORT, ATTACHED),
 }
 
 Played = Mapping[tuple[str, str, int], Mapping[str, Any]]
@@ -78,11 +79,11 @@ def success() -> None:
 
 def cell(name: str | None, way: str, delay: int) -> Cell:
     """Play with the trained policy `name`, or with the expert."""
-    strategy, roller = WAYS[way]
+    strategy, s, roller = WAYS[way]
     scripted = {"name": "scripted", "horizon": HORIZON}
     return Cell(
         task={"name": "pick"},
-        strategy=StrategyConfig(strategy, s=SHORT, d=delay),
+        strategy=StrategyConfig(strategy, s=s, d=delay),
         latency={"name": "fixed", "ticks": delay},
         planner=scripted if name is None else {"name": "policy", "checkpoint": str(TRAINED / name / "checkpoint")},
         roller=roller,
@@ -105,7 +106,7 @@ def rows(played: Played) -> list[Any]:
 
 
 def table(content: Mapping[str, Any]) -> str:
-    """Success by planner and way, in Markdown."""
+    """Success in %, and the mean time of those that succeed, by planner and way, in Markdown."""
     found = {(one["planner"], one["way"], one["delay"]): one for one in content["cells"]}
     late = f"{1000 * DELAY / content['rate_hz']:.0f} ms"
     columns = {"0 ms": (VLASH, 0), **{f"{late}: {way}": (way, DELAY) for way in WAYS}}
@@ -118,7 +119,7 @@ def table(content: Mapping[str, Any]) -> str:
 
 def _in_table(one: Mapping[str, Any]) -> str:
     low, high = one["success_ci"]
-    return f"{one['success']:.0f} <sub>{low:.0f}..{high:.0f}</sub>"
+    return f"{one['success']:.0f} <sub>{low:.0f}..{high:.0f}, {one['time_s']:.1f} s</sub>"
 
 
 def _write_table(played: Played) -> None:
@@ -129,7 +130,7 @@ def _write_table(played: Played) -> None:
         {"planner": planner, "way": way, "delay": delay, **{key: figures[key] for key in keep}}
         for (planner, way, delay), figures in played.items()
     ]
-    content = {"cells": cells, "rate_hz": 50.0, "s": SHORT, **provenance(SEED)}
+    content = {"cells": cells, "rate_hz": 50.0, **provenance(SEED)}
     path.write_text(json.dumps(finite(content), indent=1, allow_nan=False) + "\n")
     print(table(content))
 

@@ -194,12 +194,19 @@ LATE_WITH = "half, by row"
 ABSOLUTE: Options = {"name": "mole", "mode": "absolute"}
 NOISE = 0.03  # of demonstrations: as much of a disturbance in absolute targets as 0.1 is in velocities
 ROLLERS = {"rolled by the model": "robot", "rolled to the told position": "told"}
+ROLLER_OF = {"recorded": "robot", "told": "told"}  # that a policy is trained for
 
 
 def state_policy(state: str) -> Path:
     """The checkpoint trained with `offset_state=state` on whack-a-mole with absolute targets."""
     given = {"task": "mole", "task.mode": "absolute", "policy": "flow", "demonstrations.noise": NOISE}
-    return trained(f"mole_absolute_{state}", {**given, "training.steps": STEPS, "offset_state": state}) / "checkpoint"
+    return (
+        trained(
+            f"mole_absolute_{state}",
+            {**given, "training.steps": STEPS, "offset_state": state, "roller": ROLLER_OF[state]},
+        )
+        / "checkpoint"
+    )
 
 
 def states() -> None:

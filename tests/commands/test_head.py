@@ -98,10 +98,23 @@ def test_a_head_that_takes_the_features_of_its_base_is_trained_and_played_with_i
 def test_a_base_that_was_trained_on_told_states_is_refused(rollahead: Command) -> None:
     absolute = ("task=mole", "task.mode=absolute")
     small = ("demonstrations.count=6", "demonstrations.ticks=20", "watch.episodes=1", "evaluation.episodes=1")
-    base = (*absolute, *NET, *FEW, *small, "evaluation.delays=[0]", "offset_state=told", "name=base")
+    base = (*absolute, *NET, *FEW, *small, "evaluation.delays=[0]", "offset_state=told", "roller=told", "name=base")
     assert rollahead("train", *base).status == 0
     ran = rollahead("train", *SMALL, "task.mode=absolute", "policy.base=runs/base/checkpoint")
     assert "was trained with offset_state=told" in refusal(ran, "train")
+
+
+@pytest.mark.parametrize("command", ["eval", "run"])
+def test_a_policy_of_told_states_wants_their_roller_where_it_is_rolled(command: str, rollahead: Command) -> None:
+    absolute = ("task=mole", "task.mode=absolute")
+    small = ("demonstrations.count=6", "demonstrations.ticks=20", "watch.episodes=1", "evaluation.episodes=1")
+    trained = (*absolute, *NET, *FEW, *small, "evaluation.delays=[0]", "offset_state=told", "roller=told", "name=base")
+    assert rollahead("train", *trained).status == 0
+    play = (command, *absolute, "planner=policy", "planner.checkpoint=runs/base/checkpoint", "episodes=1", "seed=1000")
+    words = "roller=robot gives it where the robot will be; use roller=told"
+    short = ("strategy.s=4", "latency=fixed", "latency.ticks=2")
+    assert words in refusal(rollahead(*play, "name=wrong", *short), command)
+    assert rollahead(*play, "name=unrolled", "strategy=naive", *short).status == 0
 
 
 # ---- heads that see images ------------------------------------------------------------------------------------------

@@ -252,6 +252,10 @@ REFUSED = {
         ["offset_state=told"],
         "action 'vx' is a velocity, no absolute position; use offset_state=recorded",
     ),
+    "a roller that gives another state": (
+        ["task.mode=absolute", "offset_state=told"],
+        "roller=robot gives it where the robot will be; use roller=told",
+    ),
     "lengths of no prefixes": (["prefix_lengths=uniform"], "prefix_lengths is of no use with prefixes=0"),
     "a distribution of prefixes": (
         ["prefixes=2", "prefix_lengths=unifrom"],

@@ -22,7 +22,7 @@ from rollahead.runtime.options import call
 from rollahead.runtime.roll import SceneRoller
 from rollahead.sim.demonstrations import record
 from rollahead.sim.evaluation import Cell, check
-from rollahead.sim.rollers import Scene, leaves_behind, make_rollers
+from rollahead.sim.rollers import Scene, check_offset_state, leaves_behind, make_rollers
 from rollahead.sim.task import Teachable, make_task
 
 GROUPS = ("task", "policy", "demonstrations", "training", "watch", "evaluation", "sampler", "roller", "rename")
@@ -158,7 +158,7 @@ class Course:
         """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
         robot = None if self.task is None else make_task(**self.task).spec
         task, seeds = self.task or {}, self.demonstrated
-        return Lesson(
+        lesson = Lesson(
             frames,
             self.policy,
             self.trained,
@@ -170,6 +170,9 @@ class Course:
             self._scene,
             self.options.shared_offsets,
         )
+        if self.task is not None:
+            check_offset_state(self.trained.offset_state, self.roller, self._rolled)
+        return lesson
 
     @property
     def leaves_behind(self) -> bool:

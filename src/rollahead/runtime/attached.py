@@ -1,11 +1,12 @@
 """Attached objects: a scene roller for what the robot's gripper holds.
 
 A robot that is rolled ahead of an object that it holds sees the object behind its gripper, as if it had dropped it.
-Tick by tick along the roll, an object between closed jaws moves by as much as the tool does:
+Tick by tick along the roll, an object between closed jaws moves by as much as the tool does, for the last time in the
+tick in which they open:
 
     gripper    open    closed  closed  closed  open
     tool       0.0     0.1     0.2     0.3     0.4
-    object     0.1     0.1     0.2     0.3     0.3
+    object     0.1     0.1     0.2     0.3     0.4
 """
 
 from collections.abc import Sequence

@@ -38,7 +38,7 @@ from rollahead.sim import metrics
 from rollahead.sim.planners import AUTO, EXPERT, Planning, make_planning
 from rollahead.sim.pool import processes
 from rollahead.sim.robot import SimRobot
-from rollahead.sim.rollers import Scene, make_rollers
+from rollahead.sim.rollers import Scene, check_offset_state, make_rollers
 from rollahead.sim.task import Task, make_task
 from rollahead.sim.task_check import check_task
 
@@ -252,6 +252,11 @@ class Stage:
         make_strategy(cell.strategy, spec, self._planning.horizon, delay)
         make_corrector(cell.strategy, spec, self._planning.horizon)
 
+    def check_roller(self, cell: Cell) -> None:
+        """Raises: ConfigError, if the roller gives the policy a state of a kind that it was not trained on."""
+        if cell.strategy.name == "vlash":
+            check_offset_state(self._planning.offset_state, cell.roller, Scene(self._task.spec, self._task))
+
     def check_task(self, cell: Cell) -> None:
         """Plays two short episodes. Raises: ConfigError, if the task does not do what a task must."""
         expert = cell.planner.get("name") == EXPERT
@@ -279,6 +284,7 @@ def check_all(cells: Sequence[Cell], *, workers: int = 1) -> None:
         if _key(cell) not in stages:
             stages[_key(cell)] = Stage(cell)
         stages[_key(cell)].check(cell)
+        stages[_key(cell)].check_roller(cell)
         if (key := repr((cell.task, cell.planner.get("name"), cell.reactions))) not in tried:
             tried.add(key)
             stages[_key(cell)].check_task(cell)

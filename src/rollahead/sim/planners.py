@@ -47,13 +47,14 @@ class Demonstrated:
 class Planning:
     """A planner and what it needs. horizon: H, policy rows per chunk; n_obs: observations per request; cameras: names,
     in the robot's spec, of the cameras whose images it needs; demonstrated: None if it has learned from no episodes, or
-    nothing says from which."""
+    nothing says from which; offset_state: of a policy's training (`Trained.offset_state`)."""
 
     planner: Planner
     horizon: int
     n_obs: int = 1
     cameras: tuple[str, ...] = ()
     demonstrated: Demonstrated | None = None
+    offset_state: str = "recorded"
 
     def check_seeds(self, task: str, seed: int, episodes: int) -> None:
         """Raises: ConfigError, if one of so many episodes of `task`, from `seed` on, was demonstrated to the planner's
@@ -138,7 +139,14 @@ def _policy(
     sizes, own = camera_sizes(folder), brief.strategy
     planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, sizes, own, hurries=hurries, snap=snap)
     cameras = tuple(names.get(camera, camera) for camera in policy.spec.cameras)
-    return Planning(planner, policy.spec.horizon, policy.spec.n_obs, cameras, _demonstrated(read_card(folder)))
+    return Planning(
+        planner,
+        policy.spec.horizon,
+        policy.spec.n_obs,
+        cameras,
+        _demonstrated(read_card(folder)),
+        policy.trained.offset_state,
+    )
 
 
 def _demonstrated(card: "Card | None") -> Demonstrated | None:

@@ -64,6 +64,21 @@ def leaves_behind(scene: Scene, roller: Mapping[str, Any]) -> bool:
     return moves and grips and make_rollers(roller, scene).scene is None
 
 
+def check_offset_state(offset_state: str, roller: Mapping[str, Any], scene: Scene) -> None:
+    """Checks that `roller`, a `name` and options, gives a policy the kind of state that it was trained on
+    (`Trained.offset_state`); of a roller that another package registered nothing is known.
+
+    Raises: ConfigError, if the policy learned where its robot was told to be, and is given where it will be.
+    """
+    name = roller.get("name")
+    reached = "told" if scene.task is not None else ("told", "robot")
+    if offset_state == "told" and name in ROLLERS and name not in reached:
+        raise ConfigError(
+            f"with offset_state=told a policy learns from a robot that is where it was told to be, and roller={name} "
+            "gives it where the robot will be; use roller=told"
+        )
+
+
 def going_on(spec: RobotSpec) -> SceneRoller:
     """The roller of a scene in which all that has a rate (`Dim.rate_of`) goes on as fast as it was seen.
 
