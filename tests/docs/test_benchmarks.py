@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from benchmarks.figures import RESULTS, table
 
 from benchmarks import absolute, carried, recipes
@@ -16,8 +17,9 @@ def left(name: str) -> Any:
     return json.loads((RESULTS / "tables" / f"{name}.json").read_text())
 
 
-def test_absolute_targets_with_and_without_limits_are_as_they_were_measured() -> None:
-    assert absolute.table(left("claims_absolute"), "mole") in PAGE
+@pytest.mark.parametrize("task", ["mole", "interception", "belt"])
+def test_absolute_targets_with_and_without_limits_are_as_they_were_measured(task: str) -> None:
+    assert absolute.table(left("claims_absolute"), task) in PAGE
 
 
 def test_carried_objects_are_as_they_were_measured() -> None:

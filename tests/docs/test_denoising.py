@@ -27,6 +27,14 @@ def test_what_the_pull_of_each_jacobian_does_is_as_it_was_played(name: str) -> N
     assert mole("8", name, f"{name}, pull to d") == [0.0] * 2
 
 
+def test_holding_to_the_last_plan_costs_more_the_longer_the_interval() -> None:
+    tried = {cell["way"]: cell["tried"] for cell in read_table() if (cell["task"], cell["latency"]) == ("mole", "4")}
+    ways = ("naive", "rtc", "bid", "vlash")
+    shares = [one["success"] for way in ways for one in tried[way] if one["s"] == 8]
+    said = "`naive` hits {:.0f} % and `rtc` {:.0f} % on whack-a-mole (`bid`, next, {:.0f} %; `vlash` {:.0f} %)"
+    assert said.format(*shares) in WORDS
+
+
 def test_a_prefix_is_worth_much_and_rolling_more() -> None:
     shares = mole("8", "tt_rtc", "naive", "vlash")
     said = "hits {:.0f} % on whack-a-mole at 160 ms, where `naive` hits {:.0f} % and `vlash` {:.0f} %"
