@@ -266,6 +266,12 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "a slow speed": (lambda folder: Setting(ROBOT, 8, Fixed(3), speed=0.0), ("speed is 0", "at least 1")),
     "endless speed": (lambda folder: Setting(ROBOT, 8, Fixed(3), speed=float("inf")), ("speed is inf",)),
     "trigger": (strategy(trigger="evry"), ("'evry'", "'every'")),
+    "a mask without a pull": (strategy(mask="linea"), ("'linea'", "'linear'")),
+    "a Jacobian without a pull": (strategy(jacobian="half"), ("'half'", "full, identity")),
+    "an end of a pull": (strategy(end=-1), ("strategy.end is -1", "from 0 on")),
+    "a pull away": (strategy(beta=-1.0), ("strategy.beta is -1.0", "1000")),
+    "candidates": (strategy(candidates=0), ("strategy.candidates is 0", "from 1 to 256")),
+    "weights that grow": (strategy(rho=1.5), ("strategy.rho is 1.5", "at most 1")),
     "no latency": (lambda folder: make_latency("none", 50.0), ("latency=none", "latency=fixed")),
     "latency model": (lambda folder: make_latency("fixd", 50.0), ("'fixd'", "'fixed'")),
     "latency option": (

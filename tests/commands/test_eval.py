@@ -219,6 +219,7 @@ def test_limits_are_kept_and_told_with_guard_hits_and_jumps(rollahead: Command) 
     assert "guard" in ran.out
     (cell,) = strict(Path("runs/mine/summary.json"))["cells"]
     assert cell["limits"] == {"default": {"rate_limit": 1.5, "accel_limit": 12}}
+    assert cell["guard"] == {}
     figures = cell["figures"]
     assert figures["guard_hits"] > 10
     assert 0 < figures["switch_step"] <= figures["switch_step_max"] <= math.hypot(1.5, 1.5) / 50 + 1e-9
@@ -232,7 +233,9 @@ def test_limits_are_kept_and_told_with_guard_hits_and_jumps(rollahead: Command) 
 
 def test_settings_of_the_guard_are_those_of_run_and_no_ramp_is_the_default(rollahead: Command) -> None:
     assert rollahead("eval", *LIMITED, "guard.enabled=false").status == 0
-    figures = strict(Path("runs/mine/summary.json"))["cells"][0]["figures"]
+    (cell,) = strict(Path("runs/mine/summary.json"))["cells"]
+    assert cell["guard"] == {"enabled": False}
+    figures = cell["figures"]
     assert figures["guard_hits"] == 0
     assert figures["switch_step_max"] > 0.1
     with initialize_config_module("rollahead.configs", version_base="1.3"):

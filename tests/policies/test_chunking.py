@@ -1,6 +1,7 @@
 """The real-time chunking family: what each does with the rows that are known."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import torch
 from benchmarks.references import same_choices
 
 from rollahead.errors import ConfigError, InferenceError
-from rollahead.policies.chunking import VERIFIERS, BestOf, Guidance, Plain, Prefix, make_chunking
+from rollahead.policies.chunking import JACOBIANS, VERIFIERS, BestOf, Guidance, Plain, Prefix, make_chunking
 from rollahead.policies.policy import Trained
 from rollahead.policies.process import Flow
 from rollahead.policies.samplers import make_sampler
 from rollahead.policies.samplers.sampler import Free
-from rollahead.policies.steering import Given, Guided, soft_mask
+from rollahead.policies.steering import MASKS, Given, Guided, soft_mask
+from rollahead.runtime import build
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.messages import Observation, Request, Snapshot
@@ -277,12 +279,51 @@ def contrasted(weak: Any, name: str = "bid", **options: Any) -> Any:
 def test_a_weaker_policy_that_cannot_be_contrasted_with_is_refused_with_what_to_do() -> None:
     with pytest.raises(ConfigError, match=r"strategy\.modes=null makes none; leave one of them out"):
         contrasted(Gaussian(), modes=None)
-    with pytest.raises(ConfigError, match=r"has the actions a_0, a_1 in chunks of 7, and the policy a_0, a_1 in .* 6;"):
-        contrasted(Gaussian(shape=(7, 2)))
+    with pytest.raises(ConfigError, match=r"strategy\.weak is the fake policy, which makes its chunk at once, and as"):
+        contrasted(Once())
     with pytest.raises(
         ConfigError, match=r"strategy\.weak is for strategy=bid, and the strategy is vlash; leave it out"
     ):
         contrasted(Gaussian(), "vlash")
+
+
+@dataclass
+class Elsewhere(Gaussian):
+    """Its spec has other values, those of `changed`."""
+
+    changed: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> PolicySpec:
+        return replace(super().spec, **self.changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"horizon": 7}, "strategy.weak has horizon = 7, and the policy horizon = 6; give a checkpoint of"),
+        ({"environment": ("x", "y")}, "has environment = [x, y], and the policy environment = []; give"),
+        (
+            {"rate_hz": 10.0, "action": ("a_0", "b")},
+            "has action = [a_0, b], rate_hz = 10.0, and the policy action = [a_0, a_1], rate_hz = 50.0; give",
+        ),
+    ],
+)
+def test_what_differs_of_a_weaker_policy_is_named_with_both_values_and_nothing_else(
+    changed: Mapping[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        contrasted(Elsewhere(changed=changed))
+    assert words in str(caught.value)
+
+
+def test_a_weaker_policy_may_denoise_by_another_process() -> None:
+    assert isinstance(contrasted(Gaussian(process=Flow("velocity"))), BestOf)
+
+
+def test_every_mask_and_jacobian_that_a_strategy_may_name_is_there() -> None:
+    assert set(build.MASKS) == set(MASKS)
+    assert set(build.JACOBIANS) == set(JACOBIANS)
 
 
 def test_bid_and_rtc_take_any_policy_that_denoises() -> None:

@@ -1,5 +1,7 @@
 """The local planner, with policies that note what they are given, and with one that was trained."""
 
+import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,17 +12,24 @@ import pytest
 import torch
 
 from rollahead.errors import ConfigError, InferenceError
+from rollahead.policies.card import CARD
+from rollahead.policies.chunking import Chunking, Plain
 from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.local import LocalPlanner, local_planner, noise_of
+from rollahead.policies.memory import Memory
 from rollahead.policies.policy import Trained
+from rollahead.policies.process import Flow
+from rollahead.policies.samplers import make_sampler
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.messages import Images, Made, Observation, Request, Result, Snapshot
 from rollahead.runtime.roll import Rollers, still
-from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec
+from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, map_by_name
 from rollahead.sim.demonstrations import record
 from rollahead.sim.evaluation import Cell, planning_of, run_episode
 from rollahead.sim.live import live_of, play
+from rollahead.sim.planners import make_planning
+from rollahead.sim.rollers import Scene
 from rollahead.sim.task import make_task
 from rollahead.sim.world import World
 
@@ -389,11 +398,7 @@ def test_a_planner_that_hurries_takes_as_many_steps_as_there_is_time_for_and_at_
     spare: float, step: float
 ) -> None:
     policy = Gaussian()
-    robot = RobotSpec(
-        action=tuple(Dim(name, kind=Kind.VELOCITY) for name in policy.spec.action),
-        state=tuple(Dim(name) for name in policy.spec.state),
-        rate_hz=50.0,
-    )
+    robot = robot_of(policy.spec)
     seen = Observation(TICK, frozen(np.zeros(len(robot.state))))
     none = frozen(np.zeros((0, 2)))
     request = Request(Snapshot(TICK, (seen,), none, none, 0, 0), TICK, TICK, None, 4)
@@ -409,12 +414,13 @@ def test_a_planner_that_hurries_takes_as_many_steps_as_there_is_time_for_and_at_
 
 def gaussian(sampler: Mapping[str, Any], policy: Gaussian | None = None, **options: Any) -> LocalPlanner:
     policy = policy or Gaussian(process=cosine(prediction="sample"))
-    robot = RobotSpec(
-        action=tuple(Dim(name, kind=Kind.VELOCITY) for name in policy.spec.action),
-        state=tuple(Dim(name) for name in policy.spec.state),
-        rate_hz=50.0,
-    )
-    return local_planner(policy, sampler, robot, Rollers(still), {}, **options)
+    return local_planner(policy, sampler, robot_of(policy.spec), Rollers(still), {}, **options)
+
+
+def robot_of(spec: PolicySpec) -> RobotSpec:
+    """A robot with the state and the actions of a policy, which are velocities."""
+    action = tuple(Dim(name, kind=Kind.VELOCITY) for name in spec.action)
+    return RobotSpec(action=action, state=tuple(Dim(name) for name in spec.state), rate_hz=50.0)
 
 
 def requests(count: int, seed: int = 0) -> list[Request]:
@@ -453,6 +459,112 @@ def test_the_choice_is_made_beside_the_chunks_of_a_weaker_policy_too() -> None:
     assert calls["mole_flow"] == 2 * (calls[None] or 0) > 0
     n = min(map(len, sent.values()))
     assert not np.array_equal(sent[None][:n], sent["mole_flow"][:n])
+
+
+CANDIDATES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Listening(Plain):
+    """Takes the first chunk, and keeps the chunks and the weaker policy's, as they are given."""
+
+    candidates: int = CANDIDATES
+    heard: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+
+    def choose(self, chunks: torch.Tensor, request: Request, known: torch.Tensor, weak: torch.Tensor) -> int:
+        self.heard.append((chunks, weak))
+        return 0
+
+
+@dataclass
+class Scaled(Gaussian):
+    """Its actions are its chunks times `scale`."""
+
+    scale: float = 1.0
+
+    def rows(self, chunk: torch.Tensor) -> FloatArray:
+        return frozen(self.scale * chunk.double().numpy())
+
+    def normalised(self, rows: FloatArray) -> torch.Tensor:
+        return torch.tensor(rows / self.scale, dtype=torch.float32)
+
+
+def contrasting(
+    policy: Gaussian, weak: Gaussian, sampler: Mapping[str, Any], chunking: Chunking, **options: Any
+) -> LocalPlanner:
+    mapping, made = map_by_name(robot_of(policy.spec), policy.spec), make_sampler(sampler, policy)
+    memory, other = Memory(policy, policy.spec, mapping, robot_of(policy.spec)), (weak, make_sampler(sampler, weak))
+    return LocalPlanner(policy, made, mapping, Rollers(still), None, memory, chunking, other, **options)
+
+
+RTI = {"name": "rti", "base": "ddim", "renoise": "forward", "warm": [20, 0]}
+
+
+@pytest.mark.parametrize(
+    ("sampler", "process", "spare", "steps", "weak_steps"),
+    [
+        ({"name": "auto"}, Flow("velocity"), 100.0, 10, 5),
+        (RTI, cosine(), 100.0, 2, 10),
+        ({"name": "ddim"}, cosine(), 3.0, 3, 10),
+    ],
+    ids=["another number of steps", "a warm start", "in a hurry"],
+)
+def test_calls_of_a_weaker_policy_are_counted_by_its_own_steps(
+    sampler: Mapping[str, Any], process: Any, spare: float, steps: int, weak_steps: int
+) -> None:
+    policy, weak = Gaussian(), Gaussian(process=process)
+    planner = contrasting(policy, weak, sampler, Listening(), hurries=True)
+    first, second = requests(2)
+    planner.infer(first, lambda: first.asked)
+    policy.asked.clear(), weak.asked.clear()
+    made = planner.infer(second, lambda: second.asked, Slow(spare, 1.0))
+    assert (made.steps, len(policy.asked), len(weak.asked)) == (steps, steps, weak_steps)
+    assert made.calls == CANDIDATES * (steps + weak_steps)
+
+
+def test_a_weaker_policy_has_noise_of_its_own() -> None:
+    chunking, (request,) = Listening(), requests(1)
+    planner = contrasting(Gaussian(), Gaussian(), {"name": "ddim"}, chunking)
+    for _ in range(2):
+        planner.infer(request, lambda: request.asked)
+    (chunks, weak), (_, again) = chunking.heard
+    assert torch.equal(weak, again)
+    assert chunks.shape == weak.shape == (CANDIDATES, *SHAPE)
+    assert not any(torch.allclose(one, other, atol=1e-3) for one in chunks for other in weak)
+
+
+def test_chunks_of_a_weaker_policy_with_other_statistics_are_normalised_by_the_policy() -> None:
+    heard = {}
+    for scale in (2.0, 10.0):
+        chunking, (request,) = Listening(), requests(1)
+        contrasting(Scaled(scale=2.0), Scaled(scale=scale), {"name": "ddim"}, chunking).infer(
+            request, lambda asked=request.asked: asked
+        )
+        ((_, heard[scale]),) = chunking.heard
+    torch.testing.assert_close(heard[10.0], 5 * heard[2.0])
+
+
+def test_a_weaker_policy_without_names_has_those_of_the_data_set(diffusion_folder: Path, tmp_path: Path) -> None:
+    """The robot has the same dimensions in another order."""
+    folder = Path(shutil.copytree(diffusion_folder, tmp_path / "unnamed"))
+    (folder / CARD).unlink()
+    names = {"state": ("sx", "sy", "sz"), "environment_state": ("ex", "ey"), "action": ("vx", "vy", "vz", "vw")}
+    keys = {part: part if part == "action" else f"observation.{part}" for part in names}
+    told = {"fps": 50, "features": {keys[part]: {"names": list(of)} for part, of in names.items()}}
+    (tmp_path / "data" / "meta").mkdir(parents=True)
+    (tmp_path / "data" / "meta" / "info.json").write_text(json.dumps(told))
+    robot = RobotSpec(
+        action=tuple(Dim(name, kind=Kind.VELOCITY) for name in reversed(names["action"])),
+        state=tuple(Dim(name) for name in reversed(names["state"])),
+        environment=tuple(Dim(name) for name in reversed(names["environment_state"])),
+        rate_hz=50.0,
+    )
+    config = {"name": "policy", "checkpoint": str(folder), "dataset": str(tmp_path / "data")}
+    strategy = StrategyConfig("bid", s=4, weak=str(folder))
+    planner = make_planning(config, Scene(robot), Rollers(still), strategy).planner
+    assert isinstance(planner, LocalPlanner) and planner._weak is not None
+    assert planner._weak[0].spec == planner.policy.spec
+    assert planner._weak[0].spec.action == names["action"]
 
 
 def test_a_weaker_policy_that_is_not_there_is_refused_by_its_name() -> None:

@@ -20,7 +20,7 @@ def lognormal(p95: float, median: float | None = None) -> CellResult:
 
 def test_a_condition_says_task_planner_and_kind_of_latency() -> None:
     (one,) = conditions([result()])
-    assert one == Condition("mole", "scripted", "fixed", "", "", "")
+    assert one == Condition("mole", "scripted", "fixed", "", "", "", "")
     assert one.scene == "planner scripted, fixed latency"
 
 
@@ -43,6 +43,14 @@ def test_limits_are_told_of_where_some_have_others() -> None:
     assert words(result(), limited) == ["no limits", said]
     assert conditions([result(), limited])[1].scene == f"planner scripted, fixed latency, {said}"
     assert conditions([limited])[0].limits == ""
+
+
+def test_settings_of_the_guard_are_told_of_where_some_have_others() -> None:
+    off = replace(result(), guard={"ramp_s": 0.5, "enabled": False, "frozen_ticks": None})
+    said = "guard enabled false, frozen_ticks null, ramp_s 0.5"
+    assert words(result(), off) == ["guard as usual", said]
+    assert conditions([result(), off])[1].scene == f"planner scripted, fixed latency, {said}"
+    assert conditions([off])[0].guard == ""
 
 
 def test_delays_of_one_kind_of_latency_are_one_condition() -> None:

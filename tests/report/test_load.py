@@ -1,13 +1,16 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
+from rollahead.report.conditions import conditions
 from rollahead.report.load import Results, load
+from rollahead.runtime.guard import GuardConfig
 from rollahead.sim.evaluation import run_episode
 from rollahead.sim.task import make_task
 
@@ -87,13 +90,21 @@ def test_roller_search_and_time_are_read(study: Path) -> None:
     assert (found.runs, sum(found.took_s)) == (len(found.cells), 30.0 * len(found.cells))
 
 
+def test_settings_of_the_guard_are_read_and_tell_cells_apart(tmp_path: Path) -> None:
+    on = records.cell("naive", episodes=1, traces=0)
+    found = load(records.write_run(tmp_path / "run", [on, replace(on, guard=GuardConfig(enabled=False, ramp_s=0.5))]))
+    assert [cell.guard for cell in found.cells] == [{}, {"enabled": False, "ramp_s": 0.5}]
+    assert len(set(conditions(found.cells))) == 2
+
+
 def test_what_older_runs_do_not_tell_is_left_open(unrecorded: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(unrecorded, tmp_path / "copy"))
     (cell,) = json.loads((copy / "summary.json").read_text())["cells"]
-    del cell["roller"]
+    del cell["roller"], cell["guard"]
     records.edit_summary(copy, cells=[cell], took_s=None)
     found = load(copy)
     assert (found.cells[0].roller, found.cells[0].search, found.took_s) == ({"name": "robot"}, (), ())
+    assert found.cells[0].guard == {}
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -1,9 +1,12 @@
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
+from rollahead import configs
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import (
     GROUP,
@@ -62,6 +65,36 @@ def test_every_strategy_that_can_be_named_has_its_needs_and_its_class() -> None:
     assert not made["naive"].arrival
     assert isinstance(made["sync"], Sync)
     assert made["sync"].s == 4
+
+
+@pytest.mark.parametrize("name", [*STRATEGIES, "another package's"])
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("mask", "linea", "there is no mask 'linea'; did you mean 'linear'"),
+        ("jacobian", "half", "there is no Jacobian 'half'; Known: full, identity"),
+        ("end", -1, "strategy.end is -1; give a row from 0 on"),
+        ("beta", 0.0, "strategy.beta is 0.0; give more than 0, and at most 1000"),
+        ("candidates", 257, "strategy.candidates is 257; give from 1 to 256"),
+        ("rho", 0.0, "strategy.rho is 0.0; give more than 0, and at most 1"),
+    ],
+)
+def test_an_impossible_value_is_refused_by_strategies_too_that_do_not_use_it(
+    name: str, option: str, value: object, words: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        StrategyConfig(name, **{option: value})  # type: ignore[arg-type]
+    assert words in str(caught.value)
+
+
+OWN_DEFAULTS = {("vlash", "end"): 4}  # its pull ends early, as it begins at the switch
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_the_defaults_on_the_command_line_are_those_of_the_class(name: str) -> None:
+    said = dict(OmegaConf.load(Path(configs.__file__).parent / "strategy" / f"{name}.yaml"))
+    defaults = asdict(StrategyConfig(name))
+    assert said == {option: OWN_DEFAULTS.get((name, option), defaults[option]) for option in said}
 
 
 def test_each_trigger_is_made_with_the_numbers_of_the_configuration() -> None:

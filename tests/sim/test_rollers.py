@@ -31,6 +31,15 @@ def test_the_robots_own_roller_is_the_tasks_model_or_what_its_actions_call_for()
     assert plain.scene is None
 
 
+def test_what_was_told_is_the_last_target_in_a_task_too_whose_own_model_lags() -> None:
+    task = make_task("mole", mode="absolute")
+    scene = Scene(task.spec, task)
+    state, rows = frozen([0.1, 0.2, 0.0, 0.0]), frozen(np.linspace([0.2, 0.3], [0.4, 0.5], 5))
+    told, model = (make_rollers({"name": name}, scene).state(state, rows) for name in ("told", "robot"))
+    np.testing.assert_array_equal(told[:2], rows[-1])
+    assert (np.abs(model[:2] - rows[-1]) > 0.01).all()
+
+
 def test_what_is_tracked_goes_on_as_fast_as_it_was_seen_and_the_rest_stays() -> None:
     rollers = make_rollers({"name": "scene"}, REAL)
     assert rollers.scene is not None

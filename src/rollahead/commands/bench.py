@@ -141,7 +141,8 @@ def _recorded(seconds: Sequence[float], spec: RobotSpec) -> LatencyModel:
 
 
 def kept(bench: Bench, folder: RunFolder) -> Bench:
-    """With what was measured in the run folder, from where episodes replay it."""
+    """Writes the measured inference times to the run folder, and returns `bench` with episodes that replay them from
+    there. Returns `bench` unchanged if nothing was measured."""
     if not bench.seconds:
         return bench
     path = folder.write_text(LATENCIES, "".join(f"{seconds:.6f}\n" for seconds in bench.seconds))

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.latency import latency_words
 from rollahead.runtime.records import write_parquet
 from rollahead.runtime.run_folder import EPISODES, INFERENCES, TICKS, RunFolder, finite
@@ -29,9 +30,16 @@ def describe(cell: Cell, figures: Mapping[str, Any]) -> dict[str, Any]:
         "sampler": dict(cell.sampler),
         "lag": cell.lag,
         "limits": dict(cell.limits),
+        "guard": _changed(cell.guard),
         "rate_hz": make_task(**cell.task).spec.rate_hz,
         "figures": finite(figures),
     }
+
+
+def _changed(guard: GuardConfig) -> dict[str, Any]:
+    """The settings of the guard that are not the default ones of a simulated robot."""
+    default = asdict(GuardConfig())
+    return {name: value for name, value in asdict(guard).items() if value != default[name]}
 
 
 def describe_live(

@@ -25,7 +25,8 @@ class Shown:
 
     @property
     def row(self) -> dict[str, Any]:
-        """As `summary.json` has it."""
+        """Row of this schedule in `summary.json`: the strategy, its predicted and measured figures, and those of the
+        episodes, which are null if none were played."""
         return {
             "name": self.name,
             "strategy": asdict(self.candidate.strategy),

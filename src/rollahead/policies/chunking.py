@@ -13,25 +13,25 @@ Threads: the worker's alone.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import torch
 
-from rollahead.errors import ConfigError, InferenceError, unknown_name
+from rollahead.errors import ConfigError, InferenceError
 from rollahead.policies.policy import Policy
 from rollahead.policies.process import Flow, Process
 from rollahead.policies.samplers import Sampler
 from rollahead.policies.samplers.rti import Rti
 from rollahead.policies.samplers.sampler import Free, Steering
-from rollahead.policies.steering import MASKS, Given, Guided, soft_mask
+from rollahead.policies.steering import Given, Guided, soft_mask
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.extensions import load
 from rollahead.runtime.messages import Request
+from rollahead.runtime.spec import PolicySpec
 
 GROUP = "rollahead.verifiers"  # of other packages
 Verifier = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-MOST_CANDIDATES, MOST_BETA = 256, 1000
 
 
 class Chunking(Protocol):
@@ -193,16 +193,10 @@ def make_chunking(strategy: StrategyConfig, policy: Policy, sampler: Sampler, we
 
 
 def _guidance(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Policy | None) -> Chunking:
-    if strategy.mask not in MASKS:
-        raise unknown_name("mask", strategy.mask, MASKS)
-    if strategy.jacobian not in JACOBIANS:
-        raise unknown_name("Jacobian", strategy.jacobian, JACOBIANS)
     rows = policy.spec.horizon
     end = min(max(rows - strategy.s, 0), rows) if strategy.end is None else strategy.end
-    if not 0 <= end <= rows:
+    if end > rows:
         raise ConfigError(f"strategy.end is {end}; give a row from 0 to {rows}, from which on nothing is pulled")
-    if strategy.beta is not None and not 0 < strategy.beta <= MOST_BETA:
-        raise ConfigError(f"strategy.beta is {strategy.beta}; give more than 0, and at most {MOST_BETA}")
     most = float(sampler.calls) if strategy.beta is None else strategy.beta
     full, past = JACOBIANS[strategy.jacobian], policy.shape[0] - rows
     return Guidance(process=policy.process, rows=rows, past=past, mask=strategy.mask, end=end, most=most, full=full)
@@ -224,8 +218,6 @@ def _prefix(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Polic
 
 
 def _best_of(strategy: StrategyConfig, policy: Policy, sampler: Sampler, weak: Policy | None) -> Chunking:
-    if not 1 <= strategy.candidates <= MOST_CANDIDATES:
-        raise ConfigError(f"strategy.candidates is {strategy.candidates}; give from 1 to {MOST_CANDIDATES}")
     if isinstance(sampler, Rti) and not sampler.varies:
         raise ConfigError(
             "strategy=bid chooses among plans that differ by their noise, and with sampler=rti all start from the last "
@@ -238,8 +230,6 @@ def _best_of(strategy: StrategyConfig, policy: Policy, sampler: Sampler, weak: P
 
 
 def _check_contrast(strategy: StrategyConfig, policy: Policy, weak: Policy | None) -> None:
-    if not 0 < strategy.rho <= 1:
-        raise ConfigError(f"strategy.rho is {strategy.rho}; give more than 0, and at most 1 (all rows count alike)")
     if strategy.modes is not None and not 1 <= strategy.modes <= strategy.candidates // 2:
         raise ConfigError(
             f"strategy.modes is {strategy.modes} and strategy.candidates {strategy.candidates}; give at least 2 "
@@ -249,12 +239,30 @@ def _check_contrast(strategy: StrategyConfig, policy: Policy, weak: Policy | Non
         raise ConfigError(
             "strategy.weak is for the contrast, and strategy.modes=null makes none; leave one of them out"
         )
-    if weak is not None and weak.spec != policy.spec:
+    if weak is not None:
+        _check_weak(policy, weak)
+
+
+def _check_weak(policy: Policy, weak: Policy) -> None:
+    """Checks that the chunks of both policies can be compared. Their processes may differ, as of a flow and a diffusion
+    policy: the weaker one has a sampler of its own, and its chunks are normalised as the policy's."""
+    if not hasattr(weak, "denoise"):
         raise ConfigError(
-            f"strategy.weak has the actions {', '.join(weak.spec.action)} in chunks of {weak.spec.horizon}, and "
-            f"the policy {', '.join(policy.spec.action)} in chunks of {policy.spec.horizon}; give a checkpoint of the "
-            "same training"
+            f"strategy.weak is {weak.name}, which makes its chunk at once, and as many different ones are needed as "
+            "there are candidates; give the checkpoint of a policy that denoises"
         )
+    differing = [field.name for field in fields(PolicySpec) if _said(weak, field.name) != _said(policy, field.name)]
+    if differing:
+        own, other = (", ".join(f"{name} = {_said(one, name)}" for name in differing) for one in (policy, weak))
+        raise ConfigError(
+            f"strategy.weak has {other}, and the policy {own}; give a checkpoint of a training on the same data"
+        )
+
+
+def _said(policy: Policy, name: str) -> str:
+    """A field of the spec in words: '7', or '[x, y]'."""
+    value = getattr(policy.spec, name)
+    return f"[{', '.join(value)}]" if isinstance(value, tuple) else str(value)
 
 
 CHUNKINGS: Mapping[str, Callable[[StrategyConfig, Any, Any, Any], Chunking]] = {

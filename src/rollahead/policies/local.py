@@ -8,6 +8,7 @@ Threads: the worker's alone.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ class LocalPlanner:
             ahead = self._ahead(request, bound[-1])
             contexts = [policy.bind(seen, known, ahead) for policy, seen in zip(self._policies, contexts, strict=True)]
             hurry = Hurry(timer if self._hurries else UNHURRIED)
-            chunk, drawn = self._drawn(request, contexts, hurry)
+            chunk, drawn, calls = self._drawn(request, contexts, hurry)
             rows = self.policy.rows(chunk)
             rows, made = self._checked(request, rows if self._snap is None else self._snap(rows), drawn.made)
             if self._memory is not None and not made & Made.REFUSED:
@@ -100,7 +101,7 @@ class LocalPlanner:
             state_tick=bound[-1].state_tick,
             anchor=bound[-1].state,
             cost=hurry.saved if drawn.made & Made.CUT else 0.0,
-            calls=drawn.steps * self._chunking.candidates * len(self._policies) + (self._featured is not None),
+            calls=calls + (self._featured is not None),
             steps=drawn.steps,
             made=made,
             policy_features=features,
@@ -118,27 +119,30 @@ class LocalPlanner:
 
     def _drawn(
         self, request: Request, contexts: Sequence[Context], more: Callable[[int], bool]
-    ) -> tuple[torch.Tensor, Sampled]:
-        """The chunk (T, A) for `request`, and how it was drawn. contexts: one for each of `_policies`."""
+    ) -> tuple[torch.Tensor, Sampled, int]:
+        """The chunk (T, A) for `request`, how it was drawn, and the number of network calls of all policies. contexts:
+        one for each of `_policies`."""
         policy, context, memory, chunking = self.policy, contexts[0], self._memory, self._chunking
         noise = noise_of(request, policy, chunking.candidates)
         if memory is None:
             drawn = self.sampler(policy, context, noise)
-            return drawn.chunks[0], drawn
+            return drawn.chunks[0], drawn, drawn.steps
         known = memory.known(request)
         draw = Draw(guess=memory.guess(request), steering=chunking.steering(request, known), more=more)
         drawn = self.sampler(policy, context, noise, draw)
-        weak = self._weak_chunks(request, contexts[1:])
-        return drawn.chunks[chunking.choose(drawn.chunks, request, known, weak)], drawn
+        weak, weak_steps = self._weak_chunks(request, contexts[1:])
+        calls = chunking.candidates * (drawn.steps + weak_steps)
+        return drawn.chunks[chunking.choose(drawn.chunks, request, known, weak)], drawn, calls
 
-    def _weak_chunks(self, request: Request, contexts: Sequence[Context]) -> torch.Tensor:
-        """(B, H, A), normalised as the policy's own are: chunks of the weaker policy, as many as there are candidates;
-        none without one."""
+    def _weak_chunks(self, request: Request, contexts: Sequence[Context]) -> tuple[torch.Tensor, int]:
+        """Chunks (B, H, A) of the weaker policy, normalised as the policy's own are, as many as there are candidates;
+        and the denoising steps that they took. Without a weaker policy there are no chunks and no steps."""
         if self._weak is None:
-            return torch.empty(0, self.policy.spec.horizon, self.policy.shape[1])
+            return torch.empty(0, self.policy.spec.horizon, self.policy.shape[1]), 0
         weak, sampler = self._weak
         drawn = sampler(weak, contexts[0], noise_of(request, weak, self._chunking.candidates, "weak"))
-        return torch.stack([self.policy.normalised(weak.rows(chunk)) for chunk in drawn.chunks])
+        chunks = torch.stack([self.policy.normalised(weak.rows(chunk)) for chunk in drawn.chunks])
+        return chunks, drawn.steps
 
     def _pictures(self, seen: Observation) -> Images:
         """The images of `seen` by the policy's own camera names. Raises: InferenceError, if a camera has no image."""
@@ -166,10 +170,12 @@ def local_planner(
     *,
     hurries: bool = False,
     snap: bool = False,
+    dataset: str | Path | None = None,
 ) -> LocalPlanner:
     """`policy` as the planner of `robot`. sampler: a `name` and options; rename: names of the policy's to the robot's;
     sizes: by the policy's camera (height, width), of those that take only one; strategy: what the rows are for;
-    hurries: as of `LocalPlanner`; snap: whether discrete actions are sent as an end of their range.
+    hurries: as of `LocalPlanner`; snap: whether discrete actions are sent as an end of their range; dataset: the folder
+    of the data set that names the dimensions of a weaker policy whose checkpoint does not.
 
     Raises: ConfigError, if they do not go together.
     """
@@ -179,7 +185,7 @@ def local_planner(
     _check_sizes(robot, cameras, sizes or {})
     made = make_sampler(sampler, policy)
     memory = Memory(policy, spec, mapping, robot, strategy.q) if hasattr(policy, "denoise") else None
-    weak = None if strategy.weak is None else load_policy(find(strategy.weak), robot=robot)
+    weak = None if strategy.weak is None else load_policy(find(strategy.weak), dataset=dataset, robot=robot)
     chunking = make_chunking(strategy, policy, made, weak)
     contrasted = None if weak is None else (weak, make_sampler(sampler, weak))
     snapping = Snap(spec.action, robot) if snap else None

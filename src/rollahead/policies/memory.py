@@ -71,7 +71,8 @@ class Memory:
 
     def known(self, request: Request) -> torch.Tensor:
         """(n, A), normalised: what chunks have planned from the tick of `request` on, without holds; dimensions that
-        the robot does not take are as the last chunk has them. Phase: hot."""
+        the robot does not take are as the last chunk has them. Only for q = 1: what steers or chooses chunks by it goes
+        with no speed-up. Phase: hot."""
         planned = request.asked.planned[: request.asked.covered]
         return self._policy.normalised(self._mapped(planned, self._own(request, len(planned))))
 
@@ -100,7 +101,7 @@ class Memory:
         kept = self._kept
         if kept is None or kept.request.seed[0] != request.seed[0] or kept.request.tick > request.tick:
             return np.zeros((n, len(self._moving)))
-        at = self._q * (request.tick - _base(kept.request) + np.arange(n))
+        at = request.tick - _base(kept.request) + np.arange(n)
         own: FloatArray = kept.rows[np.clip(at, 0, len(kept.rows) - 1)].copy()
         return own
 

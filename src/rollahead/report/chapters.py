@@ -90,7 +90,7 @@ def _panel(chart: Chart, ours: Sequence[str], axes: Axes, styles: Mapping[str, i
     condition = chart.condition
     fought = {one: some for one in ours if (some := duels([chart], one))}
     return Panel(
-        planner=", ".join(filter(None, [condition.planner, condition.roller, condition.limits])),
+        planner=", ".join(filter(None, [condition.planner, condition.setting])),
         latency=condition.latency,
         rows=tuple(_row(one, some, axes.delays) for one, some in fought.items()),
         svg=draw(chart, axes, styles, f"Success over delay on {condition.task}: {condition.scene}"),

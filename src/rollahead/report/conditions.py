@@ -1,5 +1,6 @@
 """Conditions: what is the same for strategies that are compared, at every delay: task, planner, kind of latency."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,21 +11,27 @@ from rollahead.report.load import CellResult
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a cell's task, planner and kind of latency are called, and its roller and the limits of its robot, if these
-    are not everywhere the same; words: what of it is not the same in all cells, as far as `latency_words` does not say
-    it."""
+    """What a cell's task, planner and kind of latency are called, and its roller, the limits of its robot and the
+    settings of its guard, if these are not everywhere the same; words: what of it is not the same in all cells, as far
+    as `latency_words` does not say it."""
 
     task: str
     planner: str
     latency: str
     roller: str
     limits: str
+    guard: str
     words: str
 
     @property
     def scene(self) -> str:
         """All but the task."""
-        return ", ".join(filter(None, [f"planner {self.planner}", f"{self.latency} latency", self.roller, self.limits]))
+        return ", ".join(filter(None, [f"planner {self.planner}", f"{self.latency} latency", self.setting]))
+
+    @property
+    def setting(self) -> str:
+        """Roller, limits and guard, as far as they are not everywhere the same."""
+        return ", ".join(filter(None, [self.roller, self.limits, self.guard]))
 
 
 def conditions(cells: Sequence[CellResult]) -> list[Condition]:
@@ -32,11 +39,11 @@ def conditions(cells: Sequence[CellResult]) -> list[Condition]:
     tasks = _called([cell.task for cell in cells])
     planners = _called([cell.planner for cell in cells])
     latencies = _called([kind(cell.latency) for cell in cells])
-    rollers, limits = _rollers(cells), _limits(cells)
+    settings = _rollers(cells), _limits(cells), _guards(cells)
     differing = [names for names in (tasks, planners) if len(set(names)) > 1]
-    apart = zip(_shapes(cells, latencies), map(_bound, cells), *differing, rollers, limits, strict=True)
+    apart = zip(_shapes(cells, latencies), map(_bound, cells), *differing, *settings, strict=True)
     words = [", ".join(filter(None, each)) for each in apart]
-    return [Condition(*each) for each in zip(tasks, planners, latencies, rollers, limits, words, strict=True)]
+    return [Condition(*each) for each in zip(tasks, planners, latencies, *settings, words, strict=True)]
 
 
 def _called(options: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -58,6 +65,12 @@ def _limits(cells: Sequence[CellResult]) -> list[str]:
         for cell in cells
     ]
     return [(f"limits {one}" if one else "no limits") if len(set(said)) > 1 else "" for one in said]
+
+
+def _guards(cells: Sequence[CellResult]) -> list[str]:
+    """'guard enabled false, ramp_s 0.5', or 'guard as usual'."""
+    said = [", ".join(f"{name} {json.dumps(value)}" for name, value in sorted(cell.guard.items())) for cell in cells]
+    return [f"guard {one or 'as usual'}" if len(set(said)) > 1 else "" for one in said]
 
 
 def _shapes(cells: Sequence[CellResult], latencies: Sequence[str]) -> list[str]:

@@ -57,7 +57,7 @@ class Recording:
 class CellResult:
     """One cell: what was run, its figures, its episodes by their seeds. recorded: the episodes that have ticks; search:
     what was tried for the strategy's `s` and `decay`, with what came of each; limits: on how the robot's actions may
-    change."""
+    change; guard: the settings of the guard that are not the default ones."""
 
     folder: Path
     index: int
@@ -72,6 +72,7 @@ class CellResult:
     roller: Mapping[str, Any] = field(default_factory=lambda: dict(ROLLER))
     search: tuple[Mapping[str, Any], ...] = ()
     limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    guard: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def delay_ticks(self) -> float | None:
@@ -216,6 +217,7 @@ def _cells(run: Path, summary: Mapping[str, Any]) -> list[CellResult]:
             roller=cell.get("roller") or ROLLER,
             search=tuple(cell.get("search") or ()),
             limits=cell.get("limits") or {},
+            guard=cell.get("guard") or {},
         )
         for i, cell in enumerate(summary["cells"])
     ]

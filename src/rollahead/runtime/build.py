@@ -36,6 +36,9 @@ from rollahead.runtime.trigger import AsSoonAsPossible, Every, Overlap, Trigger
 
 GROUP = "rollahead.strategies"
 WARM_UP = 50  # inferences that an estimator has seen before the first planned one
+MASKS = ("exp", "linear", "ones", "zeros")  # names of the soft masks of a pull
+JACOBIANS = ("full", "identity")  # what a pull goes back through: the network, or nothing
+MOST_CANDIDATES, MOST_BETA = 256, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,22 @@ class StrategyConfig:
     corrector: str | None = None
     most: float = 1.0
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuses impossible values of options that a strategy may not use, such as a pull's where nothing is pulled;
+        no other place would look at them then."""
+        if self.mask not in MASKS:
+            raise unknown_name("mask", self.mask, MASKS)
+        if self.jacobian not in JACOBIANS:
+            raise unknown_name("Jacobian", self.jacobian, JACOBIANS)
+        if self.end is not None and self.end < 0:
+            raise ConfigError(f"strategy.end is {self.end}; give a row from 0 on, from which on nothing is pulled")
+        if self.beta is not None and not 0 < self.beta <= MOST_BETA:
+            raise ConfigError(f"strategy.beta is {self.beta}; give more than 0, and at most {MOST_BETA}")
+        if not 1 <= self.candidates <= MOST_CANDIDATES:
+            raise ConfigError(f"strategy.candidates is {self.candidates}; give from 1 to {MOST_CANDIDATES}")
+        if not 0 < self.rho <= 1:
+            raise ConfigError(f"strategy.rho is {self.rho}; give more than 0, and at most 1 (all rows count alike)")
 
     @property
     def steers(self) -> bool:

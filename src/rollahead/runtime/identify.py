@@ -66,7 +66,7 @@ class Lag:
         return high_s - low_s <= max(self.tau_s, period_s)
 
     def verdict(self, period_s: float) -> str:
-        """In words."""
+        """Says in a few words, for a table, whether the lag could be identified and is of first order."""
         if not self.identified(period_s):
             return "not identifiable"
         return "a first-order lag" if self.r2 >= GOOD else "not a first-order lag"

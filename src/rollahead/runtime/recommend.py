@@ -84,7 +84,7 @@ class Setting:
 
     @property
     def drawn_once(self) -> "Setting":
-        """The same, each of whose latencies is drawn only once."""
+        """This setting, with each latency drawn only once and kept for all schedules that are looked at."""
         return replace(self, latency=drawn(self.latency, self.episode))
 
     @property

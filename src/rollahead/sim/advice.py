@@ -50,7 +50,7 @@ class Screened:
 
     @property
     def row(self) -> dict[str, Any]:
-        """As `summary.json` has it."""
+        """Row of this schedule in `summary.json`: its strategy, the episodes played, and how many of them succeeded."""
         return {"strategy": asdict(self.strategy), "episodes": self.episodes, "hits": self.hits}
 
 

@@ -137,7 +137,9 @@ def _policy(
     folder, robot = find(checkpoint), brief.scene.spec
     policy = load_policy(folder, dataset=dataset, robot=robot)
     sizes, own = camera_sizes(folder), brief.strategy
-    planner = local_planner(policy, brief.sampler, robot, brief.rollers, names, sizes, own, hurries=hurries, snap=snap)
+    planner = local_planner(
+        policy, brief.sampler, robot, brief.rollers, names, sizes, own, dataset=dataset, hurries=hurries, snap=snap
+    )
     cameras = tuple(names.get(camera, camera) for camera in policy.spec.cameras)
     return Planning(
         planner,

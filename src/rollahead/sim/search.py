@@ -48,7 +48,7 @@ class Tried:
 
     @property
     def row(self) -> dict[str, Any]:
-        """As `summary.json` has it. success: in percent."""
+        """Row of this candidate in `summary.json`: `s`, `decay`, `success` in percent, and `time_s`."""
         strategy = self.cell.strategy
         success = 100.0 * self.hits / self.cell.episodes
         return {"s": strategy.s, "decay": strategy.decay, "success": success, "time_s": self.time_s}

@@ -120,7 +120,8 @@ def play(task: Task, seed: int, drive: Driver = by_expert, *, stimulus: bool = T
 
 @contextmanager
 def blamed(what: str) -> Iterator[None]:
-    """Turns whatever a task raises into one sentence that names the place. what: is being done."""
+    """Turns any exception of a task into a `ConfigError` that names the place in one sentence. what: the call or step
+    that is blamed, with which the sentence begins."""
     try:
         yield
     except ControlError:

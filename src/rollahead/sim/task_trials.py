@@ -42,8 +42,8 @@ MISSED = 1.0  # the error of a roller over that of rolling nothing, from which o
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """what: was tried; ok: None if it was not, for want of what a trial before it found; says: what holds, or what is
-    wrong and what to do."""
+    """Result of one trial. what: the name of the trial; ok: whether the task passed, None if it was not tried because
+    an earlier trial failed; says: what holds, or what is wrong and what to do."""
 
     what: str
     ok: bool | None
@@ -68,7 +68,7 @@ class Subject:
 
     @property
     def seeds(self) -> range:
-        """Those of all episodes."""
+        """Seeds of the episodes that the trials play."""
         return range(self.seed, self.seed + self.episodes)
 
 
