@@ -95,6 +95,56 @@ class Raising(Rail):
         raise TypeError("advance() wants a torque")
 
 
+class Writing(Rail):
+    """It clips the action in place."""
+
+    def advance(self, action: FloatArray) -> None:
+        action[0] = min(action[0], 0.1)
+        super().advance(action)
+
+
+class NoStimulus(Rail):
+    def __init__(self) -> None:
+        super().reset(0)
+
+    def reset(self, seed: int) -> None:  # type: ignore[override]
+        super().reset(seed)
+
+
+class NoExpert(Rail):
+    def expert(self, horizon: int) -> Plan:
+        return None  # type: ignore[return-value]
+
+
+class NoRoller(Rail):
+    def roller(self) -> StateRoller:
+        return None  # type: ignore[return-value]
+
+
+class WideRoller(Rail):
+    def roller(self) -> StateRoller:
+        return lambda state, rows: np.zeros(2)
+
+
+class NaNRoller(Rail):
+    def roller(self) -> StateRoller:
+        return lambda state, rows: state * np.nan
+
+
+class RaisingRoller(Rail):
+    def roller(self) -> StateRoller:
+        raise NotImplementedError("no model")
+
+
+class Unmade(Rail):
+    def __init__(self) -> None:
+        raise ValueError("boom")
+
+
+class NoSpec(Rail):
+    spec = {"rate_hz": 20.0}  # type: ignore[assignment]  # noqa: RUF012
+
+
 class NoEvent(Rail):
     def environment(self) -> FloatArray:
         return np.array([0.2])
@@ -161,11 +211,13 @@ class Idle(Rail):
 
 
 SEEN_BEFORE: dict[str, tuple[type, str, str]] = {  # what eval and train refuse: the class, the trial, and what is said
-    "wide state": (WideState, "sizes", "state() gives shape (2,) in tick 0, and the spec's state has 1 dimensions (x)"),
+    "wide state": (WideState, "sizes", "state() gives shape (2,) in tick 0, and the spec's state has 1 dimension (x)"),
     "nan": (NaNScene, "sizes", "environment() gives nan for goal in tick 9; give finite numbers"),
     "wide rows": (WideRows, "sizes", "the expert gives rows of shape (1, 3) for 1 row of the actions dx; give (1, 1)"),
     "no rows": (NoRows, "sizes", "the expert gives rows of shape () for 1 row of the actions dx; give (1, 1)"),
     "raises": (Raising, "sizes", "raised TypeError (advance() wants a torque) in faulty.py, line "),
+    "writes": (Writing, "sizes", "raised ValueError (assignment destination is read-only) in faulty.py, line "),
+    "no stimulus": (NoStimulus, "sizes", "NoStimulus.reset(seed) cannot be called as reset(seed, stimulus=...): "),
     "late event": (LateEvent, "event", "stimulus_tick is 200 and max_ticks 24, so the event does not come within"),
     "no stimulus_tick": (UnsaidEvent, "sizes", "stimulus_tick is None after reset; give a whole number of ticks"),
     "out of range": (Overreaching, "expert's actions", "the expert asks for 0.5 m of dx in tick 6 of seed 0, and the "),
@@ -184,7 +236,18 @@ ONLY_TRIED: dict[str, tuple[type, str, str]] = {
     ),
     "idle": (Idle, "expert", "the expert solves 0 of 3 episodes, asked in every tick and without delay"),
 }
-FAULTS = SEEN_BEFORE | ONLY_TRIED
+CALLED: dict[str, tuple[type, str, str]] = {  # what eval refuses where it takes the task's expert and roller
+    "no expert": (NoExpert, "sizes", "gives NoneType; give a function (seen, rng) -> rows (docs/tasks.md)"),
+    "no roller": (NoRoller, "roller", "NoRoller.roller() gives NoneType; give a function (state, rows) -> state, such"),
+    "wide roller": (WideRoller, "roller", "the roller gives shape (2,) for the state x; give (1,), the state after"),
+    "nan roller": (NaNRoller, "roller", "the roller gives nan for x; give finite numbers"),
+    "raising roller": (RaisingRoller, "roller", "RaisingRoller.roller() raised NotImplementedError (no model) in fau"),
+}
+FAULTS = SEEN_BEFORE | CALLED | ONLY_TRIED
+UNMADE: dict[str, tuple[type, str]] = {  # what every command refuses: the class, and what is said
+    "raises": (Unmade, "task 'rail' raised ValueError (boom) in faulty.py, line "),
+    "no spec": (NoSpec, "task 'rail' has a spec of type dict; give a RobotSpec (docs/tasks.md)"),
+}
 
 
 def maker(fault: str) -> type[Task]:

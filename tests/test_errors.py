@@ -147,6 +147,10 @@ def grip(**options: Any) -> Dim:
 REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "an effort": (lambda folder: Kind("torque"), ("torque", "position", "velocity")),
     "another kind": (lambda folder: Kind("positon"), ("'positon'", "'position'")),
+    "a name of effort": (
+        lambda folder: RobotSpec((Dim("joint.torque", kind=Kind.VELOCITY),), (), 50.0),
+        ("joint.torque", "effort by its name", "position"),
+    ),
     "a unit of effort": (
         lambda folder: RobotSpec((Dim("wrist", "Nm", Kind.VELOCITY),), (), rate_hz=50.0),
         ("'wrist'", "Nm", "velocity"),
@@ -249,6 +253,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "late plans": (strategy(late="movd"), ("'movd'", "'moved'")),
     "late plans of places": (strategy(late="moved", s=4), ("shoulder", "strategy.late=tick")),
     "half a position": (lambda folder: Held(["box_x"], ["x", "y"], "jaws", (0.0, 1.0), 0.02), ("names 1", "tool 2")),
+    "a part twice": (
+        lambda folder: Held(["box_x", "box_x"], ["x", "y"], "jaws", (0.0, 1.0), 0.02),
+        ("roller.object names box_x twice", "once"),
+    ),
     "jaws the wrong way": (lambda folder: Held(["box_x"], ["x"], "jaws", (1.0, 0.0), 0.02), ("1.0 to 0.0", "least")),
     "no reach": (lambda folder: Held(["box_x"], ["x"], "jaws", (0.0, 1.0), 0.0), ("within is 0.0", "positive")),
     "nothing to hold": (
@@ -398,7 +406,7 @@ def test_the_tree_is_as_drawn_in_the_module_head() -> None:
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    assert doctest.testmod(errors) == (0, 1)
+    assert doctest.testmod(errors) == (0, 2)
 
 
 @pytest.mark.parametrize("name", ["vlas", "vlahs", "vlashh", "lvash"])

@@ -57,3 +57,12 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> ConfigError:
     near = difflib.get_close_matches(name, choices, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     return ConfigError(f"there is no {what} {name!r}; {hint}Known: {', '.join(choices) or 'none'}")
+
+
+def counted(n: int, noun: str) -> str:
+    """`n` and the noun, in the plural unless `n` is 1.
+
+    >>> counted(1, "action"), counted(3, "action")
+    ('1 action', '3 actions')
+    """
+    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from faulty import WideState, registered
+from faulty import UNMADE, WideState, registered
 from rollahead.commands.doctor import findings
 from rollahead.runtime.run_folder import machine
 from rollahead.sim.render import REMEDY, backend
@@ -85,8 +85,17 @@ def test_the_table_of_another_packages_task_has_its_faults_in_words(
     monkeypatch.setenv("COLUMNS", "200")
     ran = rollahead("doctor", "task=rail")
     assert ran.status == 1
-    assert "wrong   state() gives shape (2,) in tick 0, and the spec's state has 1 dimensions (x); make them" in ran.out
+    assert "wrong   state() gives shape (2,) in tick 0, and the spec's state has 1 dimension (x); make them" in ran.out
     assert ran.out.count("-       not tried, since what is said above comes first") == len(TRIALS) - 1
+
+
+@pytest.mark.parametrize("fault", UNMADE)
+def test_a_task_whose_constructor_raises_or_that_has_no_spec_is_one_sentence(
+    fault: str, rollahead: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, words = UNMADE[fault]
+    monkeypatch.syspath_prepend(registered(tmp_path_factory.mktemp("site"), rail=make))
+    assert refusal(rollahead("doctor", "task=rail"), "doctor").startswith(words)
 
 
 def test_a_task_that_cannot_be_made_or_tried_is_refused(rollahead: Command) -> None:

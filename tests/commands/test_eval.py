@@ -12,7 +12,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
-from faulty import SEEN_BEFORE, registered
+from faulty import SEEN_BEFORE, UNMADE, registered
 from rollahead.commands.app import console
 from rollahead.commands.results import describe, table
 from rollahead.commands.rig import guard_of
@@ -276,4 +276,14 @@ def test_a_task_with_a_fault_is_one_sentence_and_leaves_no_folder(
     monkeypatch.syspath_prepend(registered(tmp_path_factory.mktemp("site"), rail=SEEN_BEFORE[fault][0]))
     said = refusal(rollahead("eval", "task=rail", "episodes=2", "workers=1"), "eval")
     assert said.startswith("task 'rail': ") and SEEN_BEFORE[fault][2] in said
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("fault", UNMADE)
+def test_a_task_that_cannot_be_made_is_one_sentence_and_leaves_no_folder(
+    fault: str, rollahead: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, words = UNMADE[fault]
+    monkeypatch.syspath_prepend(registered(tmp_path_factory.mktemp("site"), rail=make))
+    assert refusal(rollahead("eval", "task=rail", "episodes=2", "workers=1"), "eval").startswith(words)
     assert not Path("runs").exists()

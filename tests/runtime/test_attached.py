@@ -84,8 +84,10 @@ def test_it_wants_the_rows_of_before_that_the_robots_model_wants_and_follows_tha
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"object": ["obj_x"]}, "roller.object names 1 dimensions and roller.tool 2; name as many of each"),
+        ({"object": ["obj_x"]}, "roller.object names 1 dimension and roller.tool 2; name as many of each"),
         ({"object": [], "tool": []}, "roller.object names 0 dimensions"),
+        ({"object": ["obj_x", "obj_x"]}, "roller.object names obj_x twice; name each dimension of the position once"),
+        ({"tool": ["y", "y"]}, "roller.tool names y twice; name each dimension of the position once"),
         ({"object": ["box_x", "obj_y"]}, "no environment dimension 'box_x'; did you mean 'obj_x'"),
         ({"tool": ["x", "z"]}, "no state dimension 'z'; Known: gripper, x, y"),
         ({"gripper": "griper"}, "no state dimension 'griper'; did you mean 'gripper'"),

@@ -123,17 +123,38 @@ def test_an_unknown_kind_is_refused_with_a_near_miss() -> None:
         Kind("velocty")
 
 
-@pytest.mark.parametrize("unit", ["N", "Nm", "N m", "mA"])
+UNITS_OF_EFFORT = ["N", "Nm", "N m", "N.m", "N*m", "N·m", "mA", "newtons", "newton metre", "Newton-meters", "kg cm"]
+
+
+@pytest.mark.parametrize("unit", UNITS_OF_EFFORT)
 @pytest.mark.parametrize("kind", [Kind.POSITION, Kind.VELOCITY, Kind.DELTA])
 def test_an_action_in_a_unit_of_effort_is_refused_whatever_it_is_told_to_be(unit: str, kind: Kind) -> None:
     wrist = Dim("wrist", unit, kind, -1.0, 1.0, drives="wrist")
-    with pytest.raises(ConfigError, match=f"action 'wrist' is a {kind.value} in {unit}, which is an effort; use a "):
+    with pytest.raises(
+        ConfigError, match=re.escape(f"'wrist' is a {kind.value} in {unit}, which is an effort; use a ")
+    ):
         RobotSpec((wrist,), (Dim("wrist"),), 50.0)
+
+
+@pytest.mark.parametrize(
+    "name", ["joint.torque", "joint.effort", "joint_torque", "Joint.Torque", "torque", "j/current"]
+)
+@pytest.mark.parametrize("kind", [Kind.POSITION, Kind.VELOCITY, Kind.DELTA])
+def test_an_action_without_a_unit_that_is_named_as_an_effort_is_refused(name: str, kind: Kind) -> None:
+    with pytest.raises(ConfigError, match=f"action '{name}' is an effort by its name; use a position or a velocity"):
+        RobotSpec((Dim(name, "", kind, -1.0, 1.0, drives="wrist"),), (Dim("wrist"),), 50.0)
+
+
+@pytest.mark.parametrize(("name", "unit"), [("x", "nm"), ("x", "a"), ("x.force", "m"), ("torque.pos", ""), ("x", "")])
+def test_an_action_of_another_unit_is_no_effort(name: str, unit: str) -> None:
+    assert RobotSpec((Dim(name, unit, Kind.DELTA, -1.0, 1.0, drives="x"),), (Dim("x"),), 50.0).action[0].name == name
 
 
 def test_a_grip_force_that_is_high_or_low_may_be_sent_and_an_effort_may_be_measured() -> None:
     grip = Dim("grip", "N", Kind.DISCRETE, 0.0, 20.0, threshold=10.0)
     assert RobotSpec((grip,), (Dim("torque", "Nm"),), 50.0).state[0].unit == "Nm"
+    force = Dim("grip.force", "", Kind.DISCRETE, 0.0, 1.0, threshold=0.5)
+    assert RobotSpec((force,), (Dim("wrist.torque"),), 50.0).action == (force,)
 
 
 @pytest.mark.parametrize("group", ["action", "state", "environment"])

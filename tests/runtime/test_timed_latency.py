@@ -1,6 +1,7 @@
 """Latencies that depend on time: the same in lockstep, in real time and in the forecast."""
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,23 @@ def test_a_scheduled_latency_can_be_stretched_and_keeps_its_times() -> None:
 
 @pytest.mark.parametrize(
     ("model", "ticks"),
-    [(STEPPED, 121), (RAMP, 71), (Scheduled([0], [3]), 1), (Fixed(3), None), (Recorded([Latency(0, 1)]), None)],
+    [
+        (STEPPED, 120),
+        (RAMP, 71),
+        (Scheduled([0], [3]), 1),
+        (Scheduled([0, 30.5], [1, 2]), 61),
+        (Fixed(3), None),
+        (Recorded([Latency(0, 1)]), None),
+    ],
 )
 def test_a_model_says_how_long_its_schedule_is_if_it_depends_on_time(model: Any, ticks: int | None) -> None:
     assert span_of(model) == ticks
+
+
+def test_each_step_has_its_share_of_the_span_and_a_ramp_its_last_latency() -> None:
+    counted = Counter(STEPPED.sample(0, 0, tick).done for tick in range(STEPPED.span))
+    assert counted == {4: 60, 10: 60}
+    assert [RAMP.sample(0, 0, RAMP.span - 1 + k).done for k in (-1, 0)] == [9, 9]
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -155,7 +169,7 @@ def test_episodes_begin_a_schedule_anew_each_with_a_seed_of_its_own() -> None:
 def test_without_an_episode_a_schedule_is_as_long_as_it_says_and_what_is_drawn_has_none() -> None:
     alone, other = drawn(STEPPED), drawn(Fixed(3), 100)
     assert isinstance(alone, Episodes)
-    assert alone.ticks == 121
+    assert alone.ticks == 120
     assert isinstance(other, Drawn)
     assert drawn(alone) is alone
     assert drawn(other) is other

@@ -237,7 +237,13 @@ def test_the_tasks_that_come_with_it_are_found_by_name() -> None:
 
 
 def test_a_task_of_another_package_is_found_by_its_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = "class Toy:\n    def __init__(self, size=1):\n        self.size = size\n"
+    source = """
+from faulty import Rail
+
+class Toy(Rail):
+    def __init__(self, size=1):
+        self.size = size
+"""
     installed(tmp_path, "toy", "toy_of_elsewhere:Toy", toy_of_elsewhere=source)
     monkeypatch.syspath_prepend(tmp_path)
     assert make_task("toy").size == 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from faulty import SEEN_BEFORE, Endless, NoEvent, Rail, maker
+from faulty import CALLED, SEEN_BEFORE, UNMADE, Endless, NoEvent, NoRoller, Rail, Unseeded, WideRoller, maker
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
 from rollahead.sim.demonstrations import record
@@ -46,6 +46,38 @@ def test_a_faulty_task_is_one_sentence_before_it_is_recorded(fault: str, found: 
     with pytest.raises(ConfigError) as caught:
         record({"name": "rail"}, 2, 20, 0)
     assert str(caught.value).startswith("task 'rail': ") and SEEN_BEFORE[fault][2] in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", CALLED)
+def test_an_expert_or_roller_that_is_no_function_is_one_sentence_before_it_is_evaluated(fault: str, found: Any) -> None:
+    found(maker(fault))
+    with pytest.raises(ConfigError) as caught:
+        evaluate(cell(episodes=2))
+    assert CALLED[fault][2] in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", UNMADE)
+def test_a_task_that_cannot_be_made_or_has_no_spec_is_one_sentence(fault: str, found: Any) -> None:
+    make, words = UNMADE[fault]
+    found(make)
+    for ask in (lambda: evaluate(cell(episodes=2)), lambda: record({"name": "rail"}, 2, 20, 0)):
+        with pytest.raises(ConfigError) as caught:
+            ask()
+        assert str(caught.value).startswith(words) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [NoRoller, WideRoller])
+def test_a_roller_that_is_not_used_is_not_called(make: Any, found: Any) -> None:
+    found(make)
+    assert len(evaluate(cell(episodes=1, roller={"name": "told"}))) == 1
+    assert len(list(record({"name": "rail"}, 1, 20, 0))) == 1
+
+
+def test_numbers_are_said_as_python_writes_them(found: Any) -> None:
+    found(Unseeded)
+    with pytest.raises(ConfigError, match=r"seed 0 gave x \S+ in tick 0 at first and \S+ the second time") as caught:
+        evaluate(cell(episodes=2))
+    assert "np." not in str(caught.value)
 
 
 def test_without_an_event_no_reaction_is_measured_but_success_is(found: Any) -> None:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from faulty import FAULTS, Rail
+from faulty import FAULTS, UNMADE, NoRoller, Rail, Writing
 from rollahead.errors import ConfigError
 from rollahead.sim import task_trials
 from rollahead.sim.task_trials import TRIALS, Finding, try_task
@@ -42,6 +42,43 @@ def test_a_fault_is_found_by_its_trial_and_said_in_one_sentence(fault: str, monk
 def test_where_sizes_are_wrong_nothing_else_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     found = tried(monkeypatch, FAULTS["wide state"][0])
     assert [finding.ok for finding in found.values()] == [False] + [None] * (len(TRIALS) - 1)
+
+
+@pytest.mark.parametrize("fault", UNMADE)
+def test_a_task_that_cannot_be_made_is_refused_in_one_sentence(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, words = UNMADE[fault]
+    with pytest.raises(ConfigError) as caught:
+        tried(monkeypatch, make)
+    assert str(caught.value).startswith(words) and "\n" not in str(caught.value)
+
+
+class OnlyOnce(Rail):
+    made = 0
+
+    def __init__(self) -> None:
+        OnlyOnce.made += 1
+        if OnlyOnce.made > 1:
+            raise OSError("the port is taken")
+        super().__init__()
+
+
+def test_a_task_that_cannot_be_made_a_second_time_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = tried(monkeypatch, OnlyOnce)
+    assert "cannot be made a second time: task 'rail' raised OSError (the port is taken)" in found["reset"].says
+
+
+def test_a_roller_is_blamed_in_its_own_trial_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = tried(monkeypatch, NoRoller)
+    assert [what for what, finding in found.items() if not finding.ok] == ["roller"]
+
+
+def test_an_action_that_is_written_to_is_found_before_the_guard_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = tried(monkeypatch, Writing)
+    assert found["sizes"].ok is False and found["guard"].ok is None
+
+
+def test_one_action_is_in_the_singular(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tried(monkeypatch, Rail)["expert's actions"].says == "keeps within the ranges of 1 action"
 
 
 @pytest.mark.parametrize(("episodes", "seed"), [(0, 0), (3, -1)])

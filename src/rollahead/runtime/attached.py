@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import ConfigError, counted, unknown_name
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.roll import Indices, StateRoller, lookback_of
 from rollahead.runtime.spec import Dim, RobotSpec, names_of
@@ -74,9 +74,15 @@ class Held:
     def __post_init__(self) -> None:
         if not self.object or len(self.object) != len(self.tool):
             raise ConfigError(
-                f"roller.object names {len(self.object)} dimensions and roller.tool {len(self.tool)}; name as many of "
-                "each, in the same order, such as roller.object=[obj_x,obj_y] roller.tool=[x,y]"
+                f"roller.object names {counted(len(self.object), 'dimension')} and roller.tool {len(self.tool)}; name "
+                "as many of each, in the same order, such as roller.object=[obj_x,obj_y] roller.tool=[x,y]"
             )
+        for option, names in (("object", self.object), ("tool", self.tool)):
+            if twice := sorted({name for name in names if list(names).count(name) > 1}):
+                raise ConfigError(
+                    f"roller.{option} names {', '.join(twice)} twice; name each dimension of the position once, such "
+                    "as roller.object=[obj_x,obj_y] roller.tool=[x,y]"
+                )
         if not self.closed[0] <= self.closed[1]:
             raise ConfigError(
                 f"roller.closed is from {self.closed[0]} to {self.closed[1]}; give the least and then the most of the "

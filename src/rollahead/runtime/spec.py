@@ -6,6 +6,7 @@ moves, and never by position in a vector.
 
 import enum
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +21,9 @@ MOST_HZ = 10_000.0  # what is kept of minutes of ticks is in memory
 
 
 EFFORTS = ("effort", "force", "torque", "current")  # in the words of ros2_control and of drivers
-EFFORT_UNITS = ("N", "Nm", "N m", "N*m", "N·m", "kNm", "mNm", "kg cm", "A", "mA")
+EFFORT_UNITS = ("N", "mN", "kN", "Nm", "mNm", "kNm", "Ncm", "kgcm", "kgfcm", "A", "mA")  # without what separates
+EFFORT_WORDS = ("newton", "newtonmetre", "newtonmeter", "ampere", "amp")
+SEPARATORS = re.compile(r"[\s.*·⋅-]")
 NO_EFFORT = (
     "use a position or a velocity, with the loop that makes an effort of it in the robot's driver: no effort can be "
     "held safely when there is no action (zero lets an arm fall, the last one speeds it up)"
@@ -96,6 +99,18 @@ def is_turn(dim: Dim) -> bool:
     return dim.unit == "rad" and math.isclose(dim.low, -math.pi) and math.isclose(dim.high, math.pi)
 
 
+def is_effort_unit(unit: str) -> bool:
+    """Whether `unit` is one of a force, a torque or a current: `N.m`, `N*m` and `newton metres` are all `Nm`."""
+    plain = SEPARATORS.sub("", unit)  # capitals count: nm is a length
+    return plain in EFFORT_UNITS or plain.lower().removesuffix("s") in EFFORT_WORDS
+
+
+def check_effort_name(name: str) -> None:
+    """Raises: ConfigError, if `name`, of an action, ends in one of `EFFORTS`, as `wrist.torque` does."""
+    if re.split(r"[._/\s]", name.lower())[-1] in EFFORTS:
+        raise ConfigError(f"action {name!r} is an effort by its name; {NO_EFFORT}")
+
+
 def names_of(dims: Sequence["Dim | Camera"]) -> tuple[str, ...]:
     """The names of `dims`, in their order."""
     return tuple(dim.name for dim in dims)
@@ -146,10 +161,8 @@ class RobotSpec:
                     raise ConfigError(f"{what} {dim.name!r} is the rate of what is not measured: {error}")
 
     def _check_drives(self, dim: Dim) -> None:
-        if dim.unit in EFFORT_UNITS and dim.kind is not Kind.DISCRETE:
-            raise ConfigError(
-                f"action {dim.name!r} is a {dim.kind.value} in {dim.unit}, which is an effort; {NO_EFFORT}"
-            )
+        if dim.kind is not Kind.DISCRETE:
+            self._check_effort(dim)
         if dim.drives is not None and dim.drives not in names_of(self.state):
             raise ConfigError(
                 f"action {dim.name!r} drives what is not measured: {_unknown_state(dim.drives, self.state)}"
@@ -159,6 +172,14 @@ class RobotSpec:
                 f"action {dim.name!r} is an absolute {dim.kind.value} that drives no state, so it could not be held "
                 "before the first chunk; name the state dimension that it moves in `drives`"
             )
+
+    def _check_effort(self, dim: Dim) -> None:
+        if is_effort_unit(dim.unit):
+            raise ConfigError(
+                f"action {dim.name!r} is a {dim.kind.value} in {dim.unit}, which is an effort; {NO_EFFORT}"
+            )
+        if not dim.unit:  # another unit says that it is none, whatever its name
+            check_effort_name(dim.name)
 
     @property
     def period_s(self) -> float:

@@ -63,9 +63,11 @@ class Scheduled:
 
     @property
     def span(self) -> int:
-        """Ticks that the schedule lasts: to the end of its last ramp, or its last step as long as the one before."""
-        last = self.at[-1] - self.at[-2] if len(self.at) > 1 and not self.ramp else 0.0
-        return round_up(self.at[-1] + last) + 1
+        """Ticks that the schedule lasts: up to and with the tick in which its last ramp ends; of steps, until the last
+        one has lasted as long as the one before. At least 1."""
+        if self.ramp or len(self.at) == 1:
+            return round_up(self.at[-1]) + 1
+        return round_up(2 * self.at[-1] - self.at[-2])
 
     def scaled(self, factor: float) -> Stretched:
         """So many times as long."""

@@ -21,9 +21,11 @@ from rollahead.runtime.planner import Plan
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import Kind, RobotSpec, mask
 from rollahead.sim import render
+from rollahead.sim.blame import blamed
 from rollahead.sim.pool import processes
 from rollahead.sim.task import Drawable, Task, Teachable, make_task
-from rollahead.sim.task_check import blamed, check_task, checked_rows, look
+from rollahead.sim.task_calls import demonstrator_of, expert_of
+from rollahead.sim.task_check import check_task, checked_rows, look
 
 BATCH = 10  # demonstrations that one process records at a time
 FILMED = 2  # as many with images, which are large
@@ -130,7 +132,7 @@ def _check(recording: Recording, seed: int) -> None:
 
 
 def _check_demonstrator(task: Task, recording: Recording, seed: int) -> None:
-    with blamed(f"task {recording.task['name']!r}: its demonstration of seed {seed}"):
+    with blamed(f"task {recording.task['name']!r}: its demonstration of seed {seed}", task):
         plan, _ = _begin(task, recording.ticks, seed)
         checked_rows(plan(look(task, 0), generator("expert", seed))[:1], task.spec, 1, "demonstrator")
 
@@ -169,9 +171,9 @@ def _begin(task: Task, ticks: int, seed: int) -> tuple[Plan, int]:
     """The expert of a demonstration that has just begun, and how many ticks it lasts at most."""
     if isinstance(task, Teachable):
         task.scatter(seed)
-        return task.demonstrator(), ticks
+        return demonstrator_of(task), ticks
     task.reset(seed)
-    return task.expert(1), task.max_ticks
+    return expert_of(task, 1), task.max_ticks
 
 
 def _wanderings(task: Task, recording: Recording, seed: int) -> Iterator[FloatArray]:

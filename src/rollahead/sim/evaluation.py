@@ -260,7 +260,8 @@ class Stage:
     def check_task(self, cell: Cell) -> None:
         """Plays two short episodes. Raises: ConfigError, if the task does not do what a task must."""
         expert = cell.planner.get("name") == EXPERT
-        check_task(self._task, cell.task["name"], cell.seed, expert=expert, event=cell.reactions)
+        roller = make_rollers(cell.roller, Scene(limited(self._task.spec, cell.limits), self._task)).state
+        check_task(self._task, cell.task["name"], cell.seed, expert=expert, event=cell.reactions, roller=roller)
 
     def measure(self, cell: Cell, seed: int) -> Episode:
         """Plays and measures one episode."""
@@ -285,7 +286,7 @@ def check_all(cells: Sequence[Cell], *, workers: int = 1) -> None:
             stages[_key(cell)] = Stage(cell)
         stages[_key(cell)].check(cell)
         stages[_key(cell)].check_roller(cell)
-        if (key := repr((cell.task, cell.planner.get("name"), cell.reactions))) not in tried:
+        if (key := repr((cell.task, cell.planner.get("name"), cell.roller, cell.reactions))) not in tried:
             tried.add(key)
             stages[_key(cell)].check_task(cell)
 

@@ -16,6 +16,7 @@ from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import Plan, Planner, ScriptedPlanner
 from rollahead.runtime.roll import Rollers, check_lookback
 from rollahead.sim.rollers import Scene
+from rollahead.sim.task_calls import expert_of
 from rollahead.sim.wave import Wave
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _scripted(brief: Brief, horizon: int) -> Planning:
     task = brief.scene.task
     if task is None:
         raise ConfigError("planner=scripted is a task's expert, and there is no task; use robot=sim, or planner=wave")
-    return _planning(task.expert(_checked(horizon)), brief, horizon)
+    return _planning(expert_of(task, _checked(horizon)), brief, horizon)
 
 
 def _wave(brief: Brief, horizon: int, share: float, period_s: float) -> Planning:

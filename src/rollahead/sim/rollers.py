@@ -27,6 +27,7 @@ from rollahead.runtime.options import call
 from rollahead.runtime.roll import Rollers, SceneRoller, StateRoller, for_spec, still
 from rollahead.runtime.spec import Kind, RobotSpec, mask, names_of
 from rollahead.sim.task import MovingScene, Task
+from rollahead.sim.task_calls import robot_roller_of, scene_roller_of
 
 GROUP = "rollahead.rollers"
 LEFT_BEHIND = (
@@ -102,7 +103,7 @@ def going_on(spec: RobotSpec) -> SceneRoller:
 
 
 def _robot(scene: Scene) -> StateRoller:
-    return for_spec(scene.spec) if scene.task is None else scene.task.roller()
+    return for_spec(scene.spec) if scene.task is None else robot_roller_of(scene.task)
 
 
 def _told(scene: Scene) -> StateRoller:
@@ -110,7 +111,7 @@ def _told(scene: Scene) -> StateRoller:
 
 
 def _with_scene(scene: Scene) -> Rollers:
-    moving = scene.task.scene_roller() if isinstance(scene.task, MovingScene) else going_on(scene.spec)
+    moving = scene_roller_of(scene.task) if isinstance(scene.task, MovingScene) else going_on(scene.spec)
     return Rollers(_robot(scene), moving)
 
 

@@ -7,12 +7,14 @@ same way (docs/tasks.md).
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.extensions import load
 from rollahead.runtime.options import call
 from rollahead.runtime.planner import Plan
 from rollahead.runtime.roll import SceneRoller, StateRoller
 from rollahead.runtime.spec import RobotSpec
+from rollahead.sim.blame import blamed
 
 GROUP = "rollahead.tasks"
 
@@ -56,7 +58,7 @@ class Task(Protocol):
         ...
 
     def advance(self, action: FloatArray) -> None:
-        """One tick under `action` (A,)."""
+        """One tick under `action` (A,), which is read-only."""
         ...
 
     def expert(self, horizon: int) -> Plan:
@@ -106,9 +108,16 @@ class MovingScene(Protocol):
 def make_task(name: str, **options: object) -> Task:
     """The task registered as `name`, made with `options`.
 
-    Raises: ConfigError, if there is none of that name, it cannot be imported, or it takes no such option.
+    Raises: ConfigError, if there is none of that name, it cannot be imported or takes no such option, its constructor
+    raises, or its spec is no `RobotSpec`.
     """
-    return call(load_task(name), options, "task")
+    make = load_task(name)
+    with blamed(f"task {name!r}", make):
+        task = call(make, options, "task")
+        spec = getattr(task, "spec", None)
+    if not isinstance(spec, RobotSpec):
+        raise ConfigError(f"task {name!r} has a spec of type {type(spec).__name__}; give a RobotSpec (docs/tasks.md)")
+    return task
 
 
 def load_task(name: str) -> Callable[..., Task]:

@@ -6,25 +6,31 @@
 in a task is a sentence with both numbers and what to do, whatever the task raised.
 """
 
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rollahead.errors import ConfigError, ControlError, words_of
+from rollahead.errors import ConfigError, counted
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.hold import Hold
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.planner import Plan
+from rollahead.runtime.roll import StateRoller, lookback_of
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import Dim, RobotSpec, names_of
+from rollahead.sim.blame import blamed
 from rollahead.sim.task import Task
+from rollahead.sim.task_calls import check_takes, expert_of
 
 ROUNDING = 1e-9  # of a range: an action that is outside by less is inside
+CALLS: dict[str, tuple[Sequence[str], Sequence[str]]] = {  # how an episode calls the task: by position, by name
+    "reset": (["seed"], ["stimulus"]),
+    "state": ([], []),
+    "environment": ([], []),
+    "advance": (["action"], []),
+}
 
 Driver = Callable[[Task], Plan]
 
@@ -55,7 +61,7 @@ class Played:
 
 def by_expert(task: Task) -> Plan:
     """The plan of an episode that the expert drives, asked again in every tick."""
-    return task.expert(1)
+    return expert_of(task, 1)
 
 
 def standing(task: Task) -> Plan:
@@ -70,11 +76,13 @@ def standing(task: Task) -> Plan:
     return plan
 
 
-def check_task(task: Task, name: str, seed: int, *, expert: bool = True, event: bool = True) -> None:
+def check_task(
+    task: Task, name: str, seed: int, *, expert: bool = True, event: bool = True, roller: StateRoller | None = None
+) -> None:
     """Plays one episode of `task` under its expert, and one more without its event.
 
     name: of the task, for messages; expert: False drives the episodes by a hold instead, for policies that need no
-    expert; event: False leaves out the second episode, for figures without reactions.
+    expert; event: False leaves out the second episode, for figures without reactions; roller: is called once, if given.
 
     Raises: ConfigError, if a size is not that of the spec, a number is not finite, the expert leaves the ranges of the
     actions, no event comes, or the seed does not give the same episode again.
@@ -86,6 +94,8 @@ def check_task(task: Task, name: str, seed: int, *, expert: bool = True, event: 
         check_stimulus(played, task)
         if expert:
             check_limits(played, task.spec)
+        if roller is not None:
+            check_roller(roller, task, played)
         if event:
             check_event(played, play(task, seed, drive, stimulus=False))
     except ConfigError as error:
@@ -97,14 +107,16 @@ def play(task: Task, seed: int, drive: Driver = by_expert, *, stimulus: bool = T
 
     Raises: ConfigError, if the task raises, or gives what is of another size than its spec, or not finite.
     """
-    with blamed(f"its episode of seed {seed}"):
+    for method in CALLS:
+        check_takes(task, method, *CALLS[method])
+    with blamed(f"its episode of seed {seed}", task):
         task.reset(seed, stimulus=stimulus)
         stimulus_tick, most = (_whole(what, getattr(task, what)) for what in ("stimulus_tick", "max_ticks"))
         plan, rng = drive(task), generator("expert", seed)
         seen = [look(task, 0)]
         actions: list[FloatArray] = []
         while not task.done and len(actions) < most:
-            actions.append(checked_rows(plan(seen[-1], rng), task.spec, 1)[0])
+            actions.append(frozen(checked_rows(plan(seen[-1], rng), task.spec, 1)[0]))  # read-only, as in a run
             task.advance(actions[-1])
             seen.append(look(task, len(actions)))
         return Played(
@@ -116,22 +128,6 @@ def play(task: Task, seed: int, drive: Driver = by_expert, *, stimulus: bool = T
             done=bool(task.done),
             success=bool(task.success),
         )
-
-
-@contextmanager
-def blamed(what: str) -> Iterator[None]:
-    """Turns any exception of a task into a `ConfigError` that names the place in one sentence. what: the call or step
-    that is blamed, with which the sentence begins."""
-    try:
-        yield
-    except ControlError:
-        raise
-    except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        raise ConfigError(
-            f"{what} raised {type(error).__name__} ({words_of(error) or 'no words'}) in {Path(place.filename).name}, "
-            f"line {place.lineno}; mend it there"
-        ) from error
 
 
 def look(task: Task, tick: int) -> Observation:
@@ -147,8 +143,8 @@ def _numbers(call: str, given: Any, dims: Sequence[Dim], what: str, tick: int) -
     names = ", ".join(names_of(dims)) or "none"
     if numbers.shape != (len(dims),):
         raise ConfigError(
-            f"{call} gives shape {numbers.shape} in tick {tick}, and the spec's {what} has {len(dims)} dimensions "
-            f"({names}); make them agree"
+            f"{call} gives shape {numbers.shape} in tick {tick}, and the spec's {what} has "
+            f"{counted(len(dims), 'dimension')} ({names}); make them agree"
         )
     if not np.isfinite(numbers).all():
         at = int(np.flatnonzero(~np.isfinite(numbers))[0])
@@ -161,7 +157,7 @@ def checked_rows(rows: Any, spec: RobotSpec, horizon: int, who: str = "expert") 
     numbers, wanted = _array(f"the {who}", rows), (horizon, len(spec.action))
     if numbers.shape != wanted:
         raise ConfigError(
-            f"the {who} gives rows of shape {numbers.shape} for {horizon} row{'s' * (horizon > 1)} of the actions "
+            f"the {who} gives rows of shape {numbers.shape} for {counted(horizon, 'row')} of the actions "
             f"{', '.join(names_of(spec.action))}; give {wanted} (horizon, action)"
         )
     if not np.isfinite(numbers).all():
@@ -179,7 +175,7 @@ def _array(what: str, given: Any) -> FloatArray:
 
 def _whole(what: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ConfigError(f"{what} is {value!r} after reset; give a whole number of ticks")
+        raise ConfigError(f"{what} is {_plain(value)!r} after reset; give a whole number of ticks")
     return int(value)
 
 
@@ -193,8 +189,8 @@ def check_stimulus(played: Played, task: Task) -> None:
         )
     if at > played.ticks:
         raise ConfigError(
-            f"the episode of seed {played.seed} was over after {played.ticks} ticks, before its event at stimulus_tick "
-            f"{at}; let it go on until the event"
+            f"the episode of seed {played.seed} was over after {counted(played.ticks, 'tick')}, before its event at "
+            f"stimulus_tick {at}; let it go on until the event"
         )
 
 
@@ -210,6 +206,34 @@ def check_limits(played: Played, spec: RobotSpec) -> None:
                 f"the expert asks for {_told(wanted[tick], dim)} of {dim.name} in tick {tick} of seed {played.seed}, "
                 f"and the spec allows {dim.low:g} to {_told(dim.high, dim)}; clip it, or widen the range"
             )
+
+
+def check_roller(roller: StateRoller, task: Task, played: Played) -> None:
+    """Rolls a state of the episode on by one tick. Raises: ConfigError, if the roller raises, or gives another size
+    than the state's, or what is not finite."""
+    before = lookback_of(roller)
+    rows = played.actions[: before + 1] if played.ticks > before else played.actions[:0]
+    with blamed("the roller", task):
+        task.reset(played.seed)
+        for action in rows[:before]:
+            task.advance(action)
+        rolled(roller, task, rows)
+
+
+def rolled(roller: StateRoller, task: Task, rows: FloatArray) -> FloatArray:
+    """(S,), the state that `task` is in, rolled on over `rows` (lookback + n, A). Raises: ConfigError, if what the
+    roller gives has another size, or is not finite."""
+    dims = task.spec.state
+    state = _array("the roller", roller(frozen(task.state()), rows))
+    if state.shape != (len(dims),):
+        raise ConfigError(
+            f"the roller gives shape {state.shape} for the state {', '.join(names_of(dims))}; give {(len(dims),)}, the "
+            "state after the rows (docs/tasks.md)"
+        )
+    if not np.isfinite(state).all():
+        at = int(np.flatnonzero(~np.isfinite(state))[0])
+        raise ConfigError(f"the roller gives {state[at]} for {dims[at].name}; give finite numbers")
+    return state
 
 
 def _told(value: float, dim: Dim) -> str:
@@ -240,7 +264,7 @@ def check_event(played: Played, without: Played) -> None:
 
 def check_begins_alike(task: Task, played: Played) -> None:
     """Raises: ConfigError, if the seed of `played` now begins another episode."""
-    with blamed(f"reset({played.seed})"):
+    with blamed(f"reset({played.seed})", task):
         task.reset(played.seed)
         first = look(task, 0)
     check_same(first.state, played.states[0], task.spec.state, played.seed, 0)
@@ -256,8 +280,15 @@ def check_same(now: FloatArray, before: FloatArray, dims: Sequence[Dim], seed: i
             raise _other(dim.name, seed, tick, other, one)
 
 
-def _other(what: str, seed: int, tick: int, before: float, now: float) -> ConfigError:
+def _other(what: str, seed: int, tick: int, before: Any, now: Any) -> ConfigError:
     return ConfigError(
-        f"seed {seed} gave {what} {before!r} in tick {tick} at first and {now!r} the second time; draw all that is "
-        "random from the seed in reset, and put all that an episode changes back there"
+        f"seed {seed} gave {what} {_plain(before)!r} in tick {tick} at first and {_plain(now)!r} the second time; draw "
+        "all that is random from the seed in reset, and put all that an episode changes back there"
     )
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy's as Python's, and one without a fraction as a whole one: 6, where numpy shows
+    `np.float64(6.0)`. Anything else is left as it is."""
+    number = value.item() if isinstance(value, np.generic) else value
+    return int(number) if isinstance(number, float) and number.is_integer() else number

@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from rollahead.errors import ConfigError, ControlError
+from rollahead.errors import ConfigError, ControlError, counted
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.guard import words
 from rollahead.runtime.roll import lookback_of
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import Dim, Kind
+from rollahead.sim.blame import blamed
 from rollahead.sim.evaluation import Cell, run_episode
 from rollahead.sim.task import Task, make_task
+from rollahead.sim.task_calls import expert_of, robot_roller_of
 from rollahead.sim.task_check import (
     Played,
-    blamed,
     check_event,
     check_limits,
     check_same,
@@ -30,6 +31,7 @@ from rollahead.sim.task_check import (
     checked_rows,
     look,
     play,
+    rolled,
     standing,
 )
 
@@ -75,7 +77,7 @@ class Subject:
 def try_task(config: Mapping[str, Any], *, episodes: int = 20, seed: int = 0) -> Iterator[Finding]:
     """Tries the task `config`, a `name` and options, over so many episodes of its expert, from `seed` on.
 
-    Raises: ConfigError, if there is no such task, or `episodes` or `seed` is none.
+    Raises: ConfigError, if there is no such task, it cannot be made, or `episodes` or `seed` is none.
     """
     if episodes < 1 or seed < 0:
         raise ConfigError(f"episodes is {episodes} and seed {seed}; give at least 1, and 0 or more")
@@ -94,13 +96,13 @@ def try_task(config: Mapping[str, Any], *, episodes: int = 20, seed: int = 0) ->
 
 def _sizes(subject: Subject) -> str:
     spec, played = subject.made.spec, subject.played(subject.seed)
-    with blamed(f"expert({HORIZON})"):
+    with blamed(f"expert({HORIZON})", subject.made):
         subject.made.reset(subject.seed)
-        rows = subject.made.expert(HORIZON)(look(subject.made, 0), generator("expert", subject.seed))
+        rows = expert_of(subject.made, HORIZON)(look(subject.made, 0), generator("expert", subject.seed))
     checked_rows(rows, spec, HORIZON)
     return (
         f"state {len(spec.state)}, scene {len(spec.environment)}, actions {len(spec.action)}, all finite over "
-        f"{played.ticks} ticks; chunks of {HORIZON} rows"
+        f"{counted(played.ticks, 'tick')}; chunks of {HORIZON} rows"
     )
 
 
@@ -109,10 +111,13 @@ def _reset(subject: Subject) -> str:
     first = subject.played(subject.seed)
     play(subject.made, subject.seed + 1)
     _check_again(first, play(subject.made, subject.seed), subject.made)
-    with blamed(f"a second task {subject.config['name']!r}"):
+    try:
         other = make_task(**subject.config)
+    except ConfigError as error:
+        raise ConfigError(f"the task cannot be made a second time: {error}") from error
     _check_again(first, play(other, subject.seed), other)
-    return f"seed {subject.seed} gives the same {first.ticks} ticks to the bit, after another seed and in a new task"
+    same = counted(first.ticks, "tick")
+    return f"seed {subject.seed} gives the same {same} to the bit, after another seed and in a new task"
 
 
 def _check_again(before: Played, now: Played, task: Task) -> None:
@@ -154,7 +159,7 @@ def _limits(subject: Subject) -> str:
     actions = np.concatenate([subject.played(seed).actions for seed in subject.seeds])
     for j, dim in enumerate(spec.action):
         _check_kind(actions[:, j], dim)
-    return f"keeps within the ranges of {len(spec.action)} actions"
+    return f"keeps within the ranges of {counted(len(spec.action), 'action')}"
 
 
 def _check_kind(sent: Any, dim: Dim) -> None:
@@ -169,16 +174,18 @@ def _check_kind(sent: Any, dim: Dim) -> None:
 def _guard(subject: Subject) -> str:
     """Plays an episode as `eval` does, without delay, asking the expert in every tick."""
     planner = {"name": "scripted", "horizon": 1}
-    cell = Cell(subject.config, StrategyConfig("naive", s=1), {"name": "fixed", "ticks": 0}, planner)
-    ticks = run_episode(cell, subject.made, subject.seed).ticks
+    config = StrategyConfig("naive", s=1)  # which rolls nothing
+    cell = Cell(subject.config, config, {"name": "fixed", "ticks": 0}, planner, roller={"name": "still"})
+    with blamed(f"the episode of seed {subject.seed}, as eval plays it,", subject.made):
+        ticks = run_episode(cell, subject.made, subject.seed).ticks
     hits = ticks["guard"][ticks["guard"] != 0]
     if len(hits):
         why = words(int(np.bitwise_or.reduce(hits)))
         raise ConfigError(
-            f"the guard changed {len(hits)} of {len(ticks)} actions of the expert ({why}); let it keep the limits of "
-            "the spec, or the robot does what the expert did not plan"
+            f"the guard changed {len(hits)} of {counted(len(ticks), 'action')} of the expert ({why}); let it keep "
+            "the limits of the spec, or the robot does what the expert did not plan"
         )
-    return f"changes none of {len(ticks)} actions"
+    return f"changes none of {counted(len(ticks), 'action')}"
 
 
 def _roller(subject: Subject) -> str:
@@ -201,14 +208,14 @@ def _rolled(subject: Subject, seed: int) -> tuple[float, float]:
     """By how much the states of an episode are off that are rolled `AHEAD` ticks on, and those that are not, in
     standard deviations, summed up."""
     task, played = subject.made, subject.played(seed)
-    with blamed("the roller"):
+    with blamed("the roller", task):
         task.reset(seed)
-        roller = task.roller()
+        roller = robot_roller_of(task)
         off = np.zeros((2, len(task.spec.state)))
         for k in range(played.ticks - AHEAD):
             if k >= (before := lookback_of(roller)):
-                rolled = roller(task.state(), played.actions[k - before : k + AHEAD])
-                off += np.abs([rolled - played.states[k + AHEAD], played.states[k] - played.states[k + AHEAD]])
+                after = rolled(roller, task, played.actions[k - before : k + AHEAD])
+                off += np.abs([after - played.states[k + AHEAD], played.states[k] - played.states[k + AHEAD]])
             task.advance(played.actions[k])
     scale = played.states.std(axis=0)
     wrong, moved = (float((each[scale > 0] / scale[scale > 0]).sum()) for each in off)
@@ -219,10 +226,10 @@ def _expert(subject: Subject) -> str:
     solved = sum(subject.played(seed).success for seed in subject.seeds)
     if solved < SOLVED * subject.episodes:
         raise ConfigError(
-            f"the expert solves {solved} of {subject.episodes} episodes, asked in every tick and without delay; it "
-            f"should solve {100 * SOLVED:.0f} %: mend it, or give more time"
+            f"the expert solves {solved} of {counted(subject.episodes, 'episode')}, asked in every tick and without "
+            f"delay; it should solve {100 * SOLVED:.0f} %: mend it, or give more time"
         )
-    return f"solves {solved} of {subject.episodes} episodes, asked in every tick"
+    return f"solves {solved} of {counted(subject.episodes, 'episode')}, asked in every tick"
 
 
 TRIALS: Mapping[str, Callable[[Subject], str]] = {

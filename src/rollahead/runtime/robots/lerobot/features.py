@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.spec import EFFORTS, NO_EFFORT, Camera, Dim, Kind, RobotSpec
+from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec, check_effort_name
 from rollahead.runtime.spec_limits import DEFAULT, Limits, checked
 
 SUFFIXES: Mapping[str, Kind] = {".pos": Kind.POSITION, ".vel": Kind.VELOCITY}
@@ -86,9 +86,8 @@ def _told(limits: Limits, known: Iterable[str]) -> dict[str, dict[str, Any]]:
 def _action(name: str, features: Features, told: Limits) -> Dim:
     ranged = RANGES.get(features.norm_modes.get(name, ""), {})
     values = {**_suffixed(name), **ranged, **told.get(DEFAULT, {}), **told.get(name, {})}
-    if "kind" not in values and name.rpartition(".")[2] in EFFORTS:
-        raise ConfigError(f"action {name!r} is an effort by its name; {NO_EFFORT}")
     if "kind" not in values:
+        check_effort_name(name)
         raise ConfigError(
             f"action {name!r} ends in neither {' nor '.join(SUFFIXES)}, so that its kind is not known; give "
             f"limits.{name}.kind, one of {', '.join(kind.value for kind in Kind)}"

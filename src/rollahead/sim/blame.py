@@ -1,0 +1,51 @@
+"""Blame: an exception from a task's code becomes one sentence that names the place in that code.
+
+with blamed("its episode of seed 0", task):
+    task.reset(0)
+
+its episode of seed 0 raised ValueError (boom) in my_task.py, line 30; mend it there
+"""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from rollahead.errors import ConfigError, ControlError, words_of
+
+OURS = __name__.partition(".")[0]
+LIBRARIES = sys.stdlib_module_names | {"numpy"}  # which raise for what others give them
+
+
+@contextmanager
+def blamed(what: str, owner: object) -> Iterator[None]:
+    """Turns an exception from the code of `owner` into a ConfigError. what: is being done; owner: the task, or the
+    class or function that makes it. A `ControlError` is passed on as it is."""
+    try:
+        yield
+    except ControlError:
+        raise
+    except Exception as error:
+        words = " ".join(words_of(error).split()) or "no words"
+        place = _place(error.__traceback__, owner)
+        raise ConfigError(f"{what} raised {type(error).__name__} ({words}){place}") from error
+
+
+def _place(trace: TracebackType | None, owner: object) -> str:
+    """The last line in the package of `owner`, else in any that is neither rollahead nor a library; where the trace
+    has none, the class and the method that was called, for no line of rollahead is to be mended."""
+    frames = [(frame, line, _package(frame.f_globals.get("__name__"))) for frame, line in traceback.walk_tb(trace)]
+    theirs = [each for each in frames if each[2] != OURS and each[2] not in LIBRARIES]
+    if theirs:
+        own = [each for each in theirs if each[2] == _package(getattr(owner, "__module__", ""))]
+        frame, line, _ = (own or theirs)[-1]
+        return f" in {Path(frame.f_code.co_filename).name}, line {line}; mend it there"
+    name = getattr(owner, "__name__", type(owner).__name__)
+    methods = [frame.f_code.co_name for frame, _, _ in frames if frame.f_locals.get("self") is owner]
+    return f" in {name}.{methods[0]}" if methods else f"; see {name}"
+
+
+def _package(module: str | None) -> str:
+    return (module or "").partition(".")[0]

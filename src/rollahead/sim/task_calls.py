@@ -1,0 +1,68 @@
+"""Calls of a task's methods that give functions, each checked: the expert, the demonstrator and the rollers.
+
+A method that is missing, takes other arguments or gives no function is a ConfigError that names the class and method.
+"""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.planner import Plan
+from rollahead.runtime.roll import SceneRoller, StateRoller
+from rollahead.sim.blame import blamed
+from rollahead.sim.task import MovingScene, Task, Teachable
+
+
+def expert_of(task: Task, horizon: int) -> Plan:
+    """The task's expert. Raises: ConfigError, if `expert` raises or gives no function."""
+    plan: Plan = _function(task, "expert", "(seen, rng) -> rows", horizon=horizon)
+    return plan
+
+
+def demonstrator_of(task: Teachable) -> Plan:
+    """The task's demonstrator. Raises: ConfigError, if `demonstrator` raises or gives no function."""
+    plan: Plan = _function(task, "demonstrator", "(seen, rng) -> rows")
+    return plan
+
+
+def robot_roller_of(task: Task) -> StateRoller:
+    """The task's model of the robot. Raises: ConfigError, if `roller` raises or gives no function."""
+    roller: StateRoller = _function(task, "roller", "(state, rows) -> state, such as for_spec(spec)")
+    return roller
+
+
+def scene_roller_of(task: MovingScene) -> SceneRoller:
+    """The task's model of the scene. Raises: ConfigError, if `scene_roller` raises or gives no function."""
+    roller: SceneRoller = _function(task, "scene_roller", "(environment, state, rows) -> environment")
+    return roller
+
+
+def _function(task: object, method: str, wanted: str, **given: int) -> Any:
+    """What `method` of `task` gives, which must be a function. wanted: its arguments and result, for the message."""
+    check_takes(task, method, list(given))
+    said = f"{type(task).__name__}.{method}({', '.join(map(str, given.values()))})"
+    with blamed(said, task):
+        made = getattr(task, method)(*given.values())
+    if not callable(made):
+        raise ConfigError(f"{said} gives {type(made).__name__}; give a function {wanted} (docs/tasks.md)")
+    return made
+
+
+def check_takes(task: object, method: str, by_position: Sequence[str] = (), by_name: Sequence[str] = ()) -> None:
+    """Raises: ConfigError, if `task` has no such method, or it does not take these arguments."""
+    found, name = getattr(task, method, None), type(task).__name__
+    called = f"{method}({', '.join([*by_position, *(f'{each}=...' for each in by_name)])})"
+    if not callable(found):
+        raise ConfigError(f"{name} has no method {called}; add it (docs/tasks.md)")
+    try:
+        signature = inspect.signature(found)
+    except ValueError:  # of code in C, which has none
+        return
+    try:
+        signature.bind(*by_position, **dict.fromkeys(by_name))
+    except TypeError as error:
+        raise ConfigError(
+            f"{name}.{method}({', '.join(signature.parameters)}) cannot be called as {called}: {error}; let it take "
+            "these arguments (docs/tasks.md)"
+        ) from error
