@@ -9,7 +9,7 @@ from rollahead.sim.evaluation import check
 
 COLUMNS = [(VLASH, 0), *((way, DELAY) for way in WAYS)]
 PLAYED = {
-    (planner, way, delay): {"success": 90.0 - 10 * i + j, "success_ci": [80.0, 99.0]}
+    (planner, way, delay): {"success": 90.0 - 10 * i + j, "success_ci": [80.0, 99.0], "time_s": 1.74}
     for i, planner in enumerate(PLANNERS)
     for j, (way, delay) in enumerate(COLUMNS)
 }
@@ -34,7 +34,7 @@ def test_the_held_object_is_rolled_with_the_options_that_come_with_it() -> None:
 
 def test_what_offsets_cost_is_what_the_policy_without_has_more() -> None:
     found = {figure.name: figure.value for figure in rows(PLAYED)}
-    assert found["carried_object_vlash_d8"] == PLAYED[list(PLANNERS)[2], HELD, DELAY]["success"] == 73.0
+    assert found["carried_object_vlash_d8"] == PLAYED[list(PLANNERS)[2], HELD, DELAY]["success"] == 74.0
     assert found["carried_object_offsets_loss_d8"] == 10.0
     assert found["carried_object_unrolled_offsets_loss_d8"] == 20.0
 
@@ -42,8 +42,8 @@ def test_what_offsets_cost_is_what_the_policy_without_has_more() -> None:
 def test_the_table_has_a_line_for_each_and_a_column_for_each_way() -> None:
     cells = [{"planner": planner, "way": way, "delay": delay, **one} for (planner, way, delay), one in PLAYED.items()]
     lines = table({"cells": cells, "rate_hz": 50.0}).splitlines()
-    assert lines[0] == "| pick | 0 ms | 160 ms: naive | 160 ms: vlash | 160 ms: vlash, held object rolled |"
-    assert lines[2].startswith("| scripted expert | 90 <sub>80..99</sub> | 91 ")
+    assert lines[0] == "| pick | 0 ms | 160 ms: sync | 160 ms: naive | 160 ms: vlash | 160 ms: vlash, held object rolled |"
+    assert lines[2].startswith("| scripted expert | 90 <sub>80..99, 1.7 s</sub> | 91 ")
     assert len(lines) == 2 + len(PLANNERS)
 
 
