@@ -21,7 +21,7 @@ LIBRARIES = sys.stdlib_module_names | {"numpy"}  # which raise for what others g
 
 @contextmanager
 def blamed(what: str, owner: object) -> Iterator[None]:
-    """Turns an exception from the code of `owner` into a ConfigError. what: is being done; owner: the task, or the
+    """Turns an exception from the code of `owner` into a ConfigError. what: its first words; owner: the task, or the
     class or function that makes it. A `ControlError` is passed on as it is."""
     try:
         yield
