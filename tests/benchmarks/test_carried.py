@@ -42,7 +42,9 @@ def test_what_offsets_cost_is_what_the_policy_without_has_more() -> None:
 def test_the_table_has_a_line_for_each_and_a_column_for_each_way() -> None:
     cells = [{"planner": planner, "way": way, "delay": delay, **one} for (planner, way, delay), one in PLAYED.items()]
     lines = table({"cells": cells, "rate_hz": 50.0}).splitlines()
-    assert lines[0] == "| pick | 0 ms | 160 ms: sync | 160 ms: naive | 160 ms: vlash | 160 ms: vlash, held object rolled |"
+    assert (
+        lines[0] == "| pick | 0 ms | 160 ms: sync | 160 ms: naive | 160 ms: vlash | 160 ms: vlash, held object rolled |"
+    )
     assert lines[2].startswith("| scripted expert | 90 <sub>80..99, 1.7 s</sub> | 91 ")
     assert len(lines) == 2 + len(PLANNERS)
 
