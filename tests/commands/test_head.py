@@ -110,7 +110,8 @@ def test_a_policy_of_told_states_wants_their_roller_where_it_is_rolled(command: 
     small = ("demonstrations.count=6", "demonstrations.ticks=20", "watch.episodes=1", "evaluation.episodes=1")
     trained = (*absolute, *NET, *FEW, *small, "evaluation.delays=[0]", "offset_state=told", "roller=told", "name=base")
     assert rollahead("train", *trained).status == 0
-    play = (command, *absolute, "planner=policy", "planner.checkpoint=runs/base/checkpoint", "episodes=1", "seed=1000")
+    checkpoint = Path("runs/base/checkpoint").absolute()
+    play = (command, *absolute, "planner=policy", f"planner.checkpoint={checkpoint}", "episodes=1", "seed=1000")
     words = "roller=robot gives it where the robot will be; use roller=told"
     short = ("strategy.s=4", "latency=fixed", "latency.ticks=2")
     assert words in refusal(rollahead(*play, "name=wrong", *short), command)
