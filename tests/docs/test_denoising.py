@@ -35,6 +35,13 @@ def test_holding_to_the_last_plan_costs_more_the_longer_the_interval() -> None:
     assert said.format(*shares) in WORDS
 
 
+def test_a_policy_that_predicts_noise_is_held_by_either_pull() -> None:
+    ways = [f"{name}, predicts noise" for name in ("rtc", "rtc, identity", "naive", "vlash")]
+    said = "at 80 ms `rtc` hits {:.0f} %, with the identity {:.0f} %, `naive` {:.0f} %, `vlash` {:.0f} %"
+    assert said.format(*mole("4", *ways)) in WORDS
+    assert "(at 40 ms {:.0f}, {:.0f}, {:.0f} and {:.0f} %)".format(*mole("2", *ways)) in WORDS
+
+
 def test_a_prefix_is_worth_much_and_rolling_more() -> None:
     shares = mole("8", "tt_rtc", "naive", "vlash")
     said = "hits {:.0f} % on whack-a-mole at 160 ms, where `naive` hits {:.0f} % and `vlash` {:.0f} %"
