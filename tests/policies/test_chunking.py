@@ -11,7 +11,7 @@ import torch
 from benchmarks.references import same_choices
 
 from rollahead.errors import ConfigError, InferenceError
-from rollahead.policies.chunking import JACOBIANS, VERIFIERS, BestOf, Guidance, Plain, Prefix, make_chunking
+from rollahead.policies.chunking import VERIFIERS, BestOf, Guidance, Plain, Prefix, make_chunking
 from rollahead.policies.policy import Trained
 from rollahead.policies.process import Flow
 from rollahead.policies.samplers import make_sampler
@@ -321,9 +321,8 @@ def test_a_weaker_policy_may_denoise_by_another_process() -> None:
     assert isinstance(contrasted(Gaussian(process=Flow("velocity"))), BestOf)
 
 
-def test_every_mask_and_jacobian_that_a_strategy_may_name_is_there() -> None:
+def test_every_mask_that_a_strategy_may_name_is_there() -> None:
     assert set(build.MASKS) == set(MASKS)
-    assert set(build.JACOBIANS) == set(JACOBIANS)
 
 
 def test_bid_and_rtc_take_any_policy_that_denoises() -> None:

@@ -270,7 +270,7 @@ def offer_foreign(arguments: Sequence[str]) -> None:
 
 
 def _node(kind: str, name: str) -> dict[str, Any]:
-    """Its options in the configuration of a run that chooses it."""
+    """The options of the member `name` of the group `kind`, as the configuration of a run has them."""
     if kind != "strategy":
         return {"name": name, **_defaults(kind, name)}
     from rollahead.runtime.build import StrategyConfig

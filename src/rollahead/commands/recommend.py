@@ -37,7 +37,7 @@ OPTIONS = ("horizon", "speed", "inferences", "episodes", "workers")  # and these
 STEPS = ("run", "hold_s", "repeats", "share", "amplitude", "max_delay")  # of the step test, which is not made
 OTHERS = ("robot", "task", "isolation", "warm", *STEPS)
 REHEARSED = 10_000  # ticks
-HOPELESS = 0.1  # share of the episodes
+HOPELESS = 0.1  # share of the episodes, up to which solving them is called next to nothing
 OTHER_SEED = 1_000_003  # how far the seed of the rehearsal is from that of the forecast
 ASIDE = (
     "latency",
@@ -198,7 +198,7 @@ def _solved(advice: Advice, strategy: StrategyConfig) -> str:
 
 
 def _share(advice: Advice, strategy: StrategyConfig) -> float:
-    """Of the episodes, that it solves."""
+    """The share of the episodes that `strategy` solves, from 0 to 1."""
     played = advice.episodes(strategy)
     return sum(one.success for one in played) / len(played)
 

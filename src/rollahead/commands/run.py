@@ -24,7 +24,7 @@ from rollahead.runtime.tuning import Tuning
 from rollahead.sim.evaluation import Cell, summarise
 from rollahead.sim.live import Live, Played, live_episode, play
 from rollahead.sim.planners import make_eye, make_planning
-from rollahead.sim.rollers import Scene, check_offset_state, make_rollers
+from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.world import World
 
 GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "sampler", "guard", "tuning")
@@ -77,8 +77,7 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
     strategy = call(StrategyConfig, group(config, "strategy"), "strategy")
     rollers = make_rollers(group(config, "roller"), scene)
     planning = make_planning(group(config, "planner"), scene, rollers, strategy, group(config, "sampler"))
-    if strategy.name == "vlash":
-        check_offset_state(planning.offset_state, group(config, "roller"), scene)
+    planning.check_roller(group(config, "roller"), scene, strategy)
     if driven.task is not None:
         planning.check_seeds(group(config, "task")["name"], chosen.seed, chosen.episodes)
     latency = group(config, "latency")

@@ -175,7 +175,6 @@ def smoothness(chunks: torch.Tensor, known: torch.Tensor, weights: torch.Tensor)
 
 
 VERIFIERS: Mapping[str, Verifier] = {"agreement": agreement, "smoothness": smoothness}
-JACOBIANS: Mapping[str, bool] = {"identity": False, "full": True}
 
 
 def make_chunking(strategy: StrategyConfig, policy: Policy, sampler: Sampler, weak: Policy | None = None) -> Chunking:
@@ -198,7 +197,7 @@ def _guidance(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Pol
     if end > rows:
         raise ConfigError(f"strategy.end is {end}; give a row from 0 to {rows}, from which on nothing is pulled")
     most = float(sampler.calls) if strategy.beta is None else strategy.beta
-    full, past = JACOBIANS[strategy.jacobian], policy.shape[0] - rows
+    full, past = strategy.jacobian == "full", policy.shape[0] - rows
     return Guidance(process=policy.process, rows=rows, past=past, mask=strategy.mask, end=end, most=most, full=full)
 
 

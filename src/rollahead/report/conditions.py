@@ -11,9 +11,11 @@ from rollahead.report.load import CellResult
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a cell's task, planner and kind of latency are called, and its roller, the limits of its robot and the
-    settings of its guard, if these are not everywhere the same; words: what of it is not the same in all cells, as far
-    as `latency_words` does not say it."""
+    """The setting of a cell in words, by which a report tells it from others.
+
+    task, planner, latency: their names; roller, limits, guard: in words, empty where all cells have the same; words:
+    what else differs between cells, except for what `latency_words` says.
+    """
 
     task: str
     planner: str

@@ -38,7 +38,7 @@ from rollahead.sim import metrics
 from rollahead.sim.planners import AUTO, EXPERT, Planning, make_planning
 from rollahead.sim.pool import processes
 from rollahead.sim.robot import SimRobot
-from rollahead.sim.rollers import Scene, check_offset_state, make_rollers
+from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.task import Task, make_task
 from rollahead.sim.task_check import check_task
 
@@ -254,8 +254,7 @@ class Stage:
 
     def check_roller(self, cell: Cell) -> None:
         """Raises: ConfigError, if the roller gives the policy a state of a kind that it was not trained on."""
-        if cell.strategy.name == "vlash":
-            check_offset_state(self._planning.offset_state, cell.roller, Scene(self._task.spec, self._task))
+        self._planning.check_roller(cell.roller, Scene(self._task.spec, self._task), cell.strategy)
 
     def check_task(self, cell: Cell) -> None:
         """Plays two short episodes. Raises: ConfigError, if the task does not do what a task must."""

@@ -15,7 +15,7 @@ from rollahead.runtime.lookout import Eye
 from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import Plan, Planner, ScriptedPlanner
 from rollahead.runtime.roll import Rollers, check_lookback
-from rollahead.sim.rollers import Scene
+from rollahead.sim.rollers import Scene, check_offset_state
 from rollahead.sim.task_calls import expert_of
 from rollahead.sim.wave import Wave
 
@@ -62,6 +62,12 @@ class Planning:
         policy."""
         if self.demonstrated is not None:
             self.demonstrated.check(task, seed, episodes)
+
+    def check_roller(self, roller: Mapping[str, Any], scene: Scene, strategy: StrategyConfig) -> None:
+        """Raises: ConfigError, if `strategy` rolls, and `roller`, a `name` and options, gives the planner's policy a
+        state of a kind that it was not trained on."""
+        if strategy.name == "vlash":
+            check_offset_state(self.offset_state, roller, scene)
 
 
 @dataclass(frozen=True, slots=True)

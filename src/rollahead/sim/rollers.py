@@ -72,7 +72,7 @@ def check_offset_state(offset_state: str, roller: Mapping[str, Any], scene: Scen
     Raises: ConfigError, if the policy learned where its robot was told to be, and is given where it will be.
     """
     name = roller.get("name")
-    reached = "told" if scene.task is not None else ("told", "robot")
+    reached = ("told",) if scene.task is not None else ("told", "robot")
     if offset_state == "told" and name in ROLLERS and name not in reached:
         raise ConfigError(
             f"with offset_state=told a policy learns from a robot that is where it was told to be, and roller={name} "

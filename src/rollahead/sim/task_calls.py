@@ -39,7 +39,8 @@ def scene_roller_of(task: MovingScene) -> SceneRoller:
 
 
 def _function(task: object, method: str, wanted: str, **given: int) -> Any:
-    """What `method` of `task` gives, which must be a function. wanted: its arguments and result, for the message."""
+    """Calls `method` of `task` with the numbers `given` and returns the function that it makes. wanted: arguments and
+    result of that function, for the message. Raises: ConfigError, if it raises or makes no function."""
     check_takes(task, method, list(given))
     said = f"{type(task).__name__}.{method}({', '.join(map(str, given.values()))})"
     with blamed(said, task):
