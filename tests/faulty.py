@@ -176,6 +176,42 @@ class Unseeded(Rail):
         Unseeded.count += 1
 
 
+class FloatTick(Rail):
+    stimulus_tick = float(EVENT)  # type: ignore[assignment]
+
+
+class ComplexState(Rail):
+    def state(self) -> FloatArray:
+        return super().state().astype(complex)
+
+
+class NoState(Rail):
+    def state(self) -> FloatArray:
+        super().state()  # and its return is forgotten
+
+
+class AttributeState(Rail):
+    @property
+    def state(self) -> FloatArray:  # type: ignore[override]
+        return np.array([self.x])
+
+
+class RaisingAttribute(Rail):
+    @property
+    def expert(self) -> Plan:  # type: ignore[override]
+        raise RuntimeError("not yet")
+
+
+class NumpyTold(Rail):
+    """It gives numpy's own types where others give Python's."""
+
+    stimulus_tick = np.int64(EVENT)  # type: ignore[assignment]
+
+    @property
+    def success(self) -> bool:
+        return np.bool_(super().success)  # type: ignore[return-value]
+
+
 class Endless(Rail):
     @property
     def done(self) -> bool:
@@ -214,13 +250,17 @@ SEEN_BEFORE: dict[str, tuple[type, str, str]] = {  # what eval and train refuse:
     "wide state": (WideState, "sizes", "state() gives shape (2,) in tick 0, and the spec's state has 1 dimension (x)"),
     "nan": (NaNScene, "sizes", "environment() gives nan for goal in tick 9; give finite numbers"),
     "wide rows": (WideRows, "sizes", "the expert gives rows of shape (1, 3) for 1 row of the actions dx; give (1, 1)"),
-    "no rows": (NoRows, "sizes", "the expert gives rows of shape () for 1 row of the actions dx; give (1, 1)"),
+    "no rows": (NoRows, "sizes", "the expert gives None, and no array of real numbers; give one"),
     "raises": (Raising, "sizes", "raised TypeError (advance() wants a torque) in faulty.py, line "),
     "writes": (Writing, "sizes", "raised ValueError (assignment destination is read-only) in faulty.py, line "),
     "no stimulus": (NoStimulus, "sizes", "NoStimulus.reset(seed) cannot be called as reset(seed, stimulus=...): "),
     "late event": (LateEvent, "event", "stimulus_tick is 200 and max_ticks 24, so the event does not come within"),
     "no stimulus_tick": (UnsaidEvent, "sizes", "stimulus_tick is None after reset; give a whole number of ticks"),
     "out of range": (Overreaching, "expert's actions", "the expert asks for 0.5 m of dx in tick 6 of seed 0, and the "),
+    "float tick": (FloatTick, "sizes", "stimulus_tick is 6.0 after reset; give a whole number of ticks, an int"),
+    "complex": (ComplexState, "sizes", "state() gives ndarray of complex128, and no array of real numbers; give one"),
+    "no return": (NoState, "sizes", "state() gives None, and no array of real numbers; give one"),
+    "attribute": (AttributeState, "sizes", "AttributeState.state is ndarray, and no method; write it as state()"),
     "no seed": (Unseeded, "reset", "draw all that is random from the seed in reset"),
 }
 ONLY_TRIED: dict[str, tuple[type, str, str]] = {
@@ -238,8 +278,13 @@ ONLY_TRIED: dict[str, tuple[type, str, str]] = {
 }
 CALLED: dict[str, tuple[type, str, str]] = {  # what eval refuses where it takes the task's expert and roller
     "no expert": (NoExpert, "sizes", "gives NoneType; give a function (seen, rng) -> rows (docs/tasks.md)"),
+    "raising attribute": (
+        RaisingAttribute,
+        "sizes",
+        "RaisingAttribute.expert raised RuntimeError (not yet) in faulty.py, line ",
+    ),
     "no roller": (NoRoller, "roller", "NoRoller.roller() gives NoneType; give a function (state, rows) -> state, such"),
-    "wide roller": (WideRoller, "roller", "the roller gives shape (2,) for the state x; give (1,), the state after"),
+    "wide roller": (WideRoller, "roller", "the roller gives shape (2,) for x; give (1,), as seen after the rows"),
     "nan roller": (NaNRoller, "roller", "the roller gives nan for x; give finite numbers"),
     "raising roller": (RaisingRoller, "roller", "RaisingRoller.roller() raised NotImplementedError (no model) in fau"),
 }

@@ -5,6 +5,7 @@ import doctest
 import math
 import multiprocessing
 import re
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,7 @@ from rollahead.runtime.attached import Held, attached
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency, make_strategy
 from rollahead.runtime.corrector import Head, HeadCard, HeadCorrector, read_head
 from rollahead.runtime.delay import DelayEstimator
+from rollahead.runtime.extensions import load
 from rollahead.runtime.guard import Guard, GuardConfig, Workspace
 from rollahead.runtime.identify import Lag, calibration, identify, read_lags
 from rollahead.runtime.latency import Fixed, Latency, Lognormal, Recorded, Spikes, Uniform, with_median
@@ -93,6 +95,20 @@ def process_side(folder: Path) -> None:
     drive, make_robot = Drive(StrategyConfig("vlash", s=4), 8), lambda: NullRobot(ROBOT)  # a lambda cannot be pickled
     with Realtime(drive, make_robot, ScriptedPlanner(lambda seen, rng: []), isolation="process"):
         pass
+
+
+def loaded(folder: Path, entry: str, source: str = "") -> None:
+    """Loads what a package registers as `thing`. source: of the module that `entry` names, if it is the package's."""
+    (info := folder / "thing-1.0.dist-info").mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[of.a.test]\nthing = {entry}\n")
+    if source:
+        (folder / f"{entry.partition(':')[0]}.py").write_text(source)
+    sys.path.insert(0, str(folder))
+    try:
+        load("of.a.test", "thing", "thing", "add it")
+    finally:
+        sys.path.remove(str(folder))
 
 
 def imported_again(folder: Path) -> None:
@@ -332,6 +348,14 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "task text of no text": (lambda folder: check_task("\udcff"), ("\\udcff",)),
     "isolation": (lambda folder: realtime(isolation="proces"), ("'proces'", "'process'")),
     "what cannot be sent": (process_side, ("isolation=thread",)),
+    "entry point that names nothing": (
+        lambda folder: loaded(folder, "json:nothing"),
+        ("'nothing'", "make its entry point in of.a.test, json:nothing, name what there is"),
+    ),
+    "entry point that raises": (
+        lambda folder: loaded(folder, "of_a_test_that_raises:make", "raise ValueError('boom')"),
+        ("ValueError (boom) in ", "of_a_test_that_raises.py, line 1"),
+    ),
     "imported again": (imported_again, ("a second time", 'if __name__ == "__main__":')),
     "limits of nothing": (lambda folder: limited(ROBOT, {"elbow": {"rate_limit": 1.0}}), ("'elbow'", "shoulder")),
     "no fields of limits": (lambda folder: limited(ROBOT, {"shoulder": 3}), ("limits.shoulder is 3", "rate_limit")),

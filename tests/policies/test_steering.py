@@ -9,10 +9,10 @@ import torch
 from benchmarks.denoise import rtc_processor, through_lerobot
 from benchmarks.references import rtc_difference
 
-from rollahead.errors import ConfigError
 from rollahead.policies.process import Flow
 from rollahead.policies.samplers import Draw, make_sampler
 from rollahead.policies.steering import MASKS, Given, Guided, guidance, soft_mask
+from rollahead.runtime import build
 
 from .fakes import SHAPE, Gaussian, draws
 
@@ -39,9 +39,8 @@ def test_every_mask_of_up_to_8_rows_is_lerobots(kind: str) -> None:
             torch.testing.assert_close(soft_mask(kind, start, end, rows), theirs, rtol=0, atol=1e-6)
 
 
-def test_no_mask_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match=r"there is no mask 'expo'; did you mean 'exp'"):
-        soft_mask("expo", 1, 2, 3)
+def test_the_masks_are_those_that_a_strategy_may_have() -> None:
+    assert sorted(MASKS) == sorted(build.MASKS)
 
 
 def test_the_weight_of_the_pull_is_the_published_one() -> None:

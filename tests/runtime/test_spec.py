@@ -141,7 +141,10 @@ def test_an_action_in_a_unit_of_effort_is_refused_whatever_it_is_told_to_be(unit
 )
 @pytest.mark.parametrize("kind", [Kind.POSITION, Kind.VELOCITY, Kind.DELTA])
 def test_an_action_without_a_unit_that_is_named_as_an_effort_is_refused(name: str, kind: Kind) -> None:
-    with pytest.raises(ConfigError, match=f"action '{name}' is an effort by its name; use a position or a velocity"):
+    with pytest.raises(
+        ConfigError,
+        match=f"action '{name}' is an effort by its name; give it a unit if it is none",
+    ):
         RobotSpec((Dim(name, "", kind, -1.0, 1.0, drives="wrist"),), (Dim("wrist"),), 50.0)
 
 

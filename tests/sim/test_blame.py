@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import yaml
 
 from faulty import Rail
 from rollahead.errors import ConfigError, RobotError
@@ -19,6 +20,9 @@ class Tasks:
 
     def asks_numpy(self) -> None:
         np.linalg.inv(np.zeros((2, 3)))
+
+    def asks_a_third_package(self) -> None:
+        yaml.safe_load("[")
 
     def asks_us(self) -> None:
         frozen(["a"])  # type: ignore[list-item]
@@ -39,7 +43,7 @@ def line(method: Callable[[], None]) -> int:
     return method.__code__.co_firstlineno + 1  # type: ignore[attr-defined, no-any-return]
 
 
-@pytest.mark.parametrize("name", ["raises", "asks_numpy", "asks_us"])
+@pytest.mark.parametrize("name", ["raises", "asks_numpy", "asks_a_third_package", "asks_us"])
 def test_the_line_is_one_of_the_task_whoever_raised(name: str) -> None:
     task = Tasks()
     method = getattr(task, name)

@@ -10,7 +10,7 @@ from rollahead.errors import ConfigError
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.roll import for_spec, still
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
-from rollahead.sim.rollers import GROUP, ROLLERS, Scene, going_on, leaves_behind, make_rollers
+from rollahead.sim.rollers import GROUP, ROLLERS, Scene, check_offset_state, going_on, leaves_behind, make_rollers
 from rollahead.sim.task import make_task
 
 ACTION = (Dim("a", low=-1.0, high=1.0, drives="a"), Dim("b", kind=Kind.VELOCITY, low=-2.0, high=2.0, drives="b"))
@@ -128,3 +128,50 @@ def test_a_roller_of_another_package_is_found_by_its_entry_point(
     rollers = make_rollers({"name": "ours", "gain": 2.0}, REAL)
     assert rollers.state(frozen([1.0]), frozen(np.zeros((3, 2)))).tolist() == [7.0]
     assert rollers.scene is None
+
+
+TASK = make_task("mole", mode="absolute")
+
+
+@pytest.mark.parametrize(
+    ("roller", "scene"),
+    [
+        *(({"name": name}, REAL) for name in ("told", "robot", "scene", "attached")),
+        ({"name": "told"}, Scene(TASK.spec, TASK)),
+        ({"name": "of_another_package"}, REAL),
+    ],
+)
+def test_a_policy_of_told_states_may_have_a_roller_that_gives_them(roller: dict[str, str], scene: Scene) -> None:
+    check_offset_state("told", roller, scene)
+
+
+@pytest.mark.parametrize(
+    ("roller", "scene", "words"),
+    [
+        ({"name": "identified"}, REAL, "roller=identified gives it where the robot will be"),
+        ({"name": "attached", "path": "a.json"}, REAL, "roller=attached gives it where the robot will be"),
+        ({"name": "still"}, REAL, "roller=still gives it where the robot is"),
+        ({"name": "robot"}, Scene(TASK.spec, TASK), "roller=robot gives it where the robot will be"),
+    ],
+)
+def test_a_policy_of_told_states_is_refused_another_roller(roller: dict[str, str], scene: Scene, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"{words}; use roller=told"):
+        check_offset_state("told", roller, scene)
+    check_offset_state("recorded", roller, scene)
+
+
+def test_a_roller_that_is_made_as_no_function_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollahead.sim.rollers.load", lambda *given: lambda scene: None)
+    with pytest.raises(ConfigError, match=r"roller 'mine' is made as NoneType; give a function \(state, rows\)"):
+        make_rollers({"name": "mine"}, REAL)
+
+
+def test_a_roller_whose_maker_raises_is_named_with_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(scene: Scene) -> None:
+        raise RuntimeError("no file")
+
+    monkeypatch.setattr("rollahead.sim.rollers.load", lambda *given: make)
+    with pytest.raises(
+        ConfigError, match=r"roller 'mine' raised RuntimeError \(no file\) in test_rollers.py, line \d+"
+    ):
+        make_rollers({"name": "mine"}, REAL)

@@ -1,16 +1,22 @@
 """What `eval` and `train` refuse of a task before they play it."""
 
 import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from faulty import CALLED, SEEN_BEFORE, UNMADE, Endless, NoEvent, NoRoller, Rail, Unseeded, WideRoller, maker
+from faulty import CALLED, SEEN_BEFORE, UNMADE, Endless, NoEvent, NoRoller, NumpyTold, Rail, Unseeded, WideRoller, maker
 from rollahead.errors import ConfigError
+from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.roll import Rollers, for_spec
 from rollahead.sim.demonstrations import record
-from rollahead.sim.evaluation import Cell, evaluate, summarise
-from rollahead.sim.task_check import check_task, play, standing
+from rollahead.sim.evaluation import Cell, check_all, evaluate, evaluate_all, summarise
+from rollahead.sim.journal import JournalFile
+from rollahead.sim.task import make_task
+from rollahead.sim.task_check import check_rollers, check_task, play, standing
 
 
 def cell(**changes: Any) -> Cell:
@@ -112,3 +118,85 @@ def test_a_demonstrator_of_another_size_is_one_sentence_before_it_is_recorded(fo
     found(TaughtWrong)
     with pytest.raises(ConfigError, match=r"the demonstrator gives rows of shape \(1, 2\) .* give \(1, 1\)"):
         record({"name": "rail"}, 2, 20, 0)
+
+
+def test_a_task_that_tells_numpys_numbers_is_evaluated_into_a_journal(found: Any, tmp_path: Path) -> None:
+    found(NumpyTold)
+    one = cell(episodes=2)
+    with JournalFile(tmp_path / "journal", make_task("rail")) as journal:
+        (episodes,) = evaluate_all([one], journal=journal)
+    assert [type(episode.success) for episode in episodes] == [bool, bool]
+    assert [type(episode.stimulus_tick) for episode in episodes] == [int, int]
+
+
+# ---- rollers ---------------------------------------------------------------------------------------------------------
+
+
+class Noting:
+    """A roller that needs two rows from before, and notes what it is given."""
+
+    lookback = 2
+
+    def __init__(self) -> None:
+        self.given: list[tuple[FloatArray, FloatArray]] = []
+
+    def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
+        self.given.append((state, rows))
+        return state
+
+
+def test_a_roller_is_given_a_state_of_the_episode_and_the_rows_around_it_read_only() -> None:
+    task, roller = Rail(), Noting()
+    played = check_task(task, "rail", 0)
+    check_rollers(Rollers(roller), "noting", task, played)
+    ((state, rows),) = roller.given
+    assert state.tolist() == played.states[2].tolist()
+    assert rows.tolist() == played.actions[:3].tolist()
+    assert not state.flags.writeable and not rows.flags.writeable
+
+
+def shape(*given: FloatArray) -> FloatArray:
+    return np.zeros(2)
+
+
+def silent(*given: FloatArray) -> FloatArray:
+    return None  # type: ignore[return-value]
+
+
+def raising(*given: FloatArray) -> FloatArray:
+    raise RuntimeError("no model")
+
+
+def in_place(*given: FloatArray) -> FloatArray:
+    given[0][0] += 1.0
+    return given[0]
+
+
+@pytest.mark.parametrize(
+    ("faulty", "words"),
+    [
+        (shape, r"gives shape \(2,\) for (x|goal); give \(1,\), as seen after the rows"),
+        (silent, "gives None, and no array of real numbers; give one"),
+        (raising, r"raised RuntimeError \(no model\) in test_task_check.py, line \d+; mend it there"),
+        (in_place, r"raised ValueError \(.*read-only\) in test_task_check.py, line \d+; mend it there"),
+    ],
+)
+def test_a_faulty_roller_is_named_and_not_the_task(faulty: Any, words: str) -> None:
+    task = Rail()
+    played = check_task(task, "rail", 0)
+    with pytest.raises(ConfigError, match=rf"^roller 'mine': the roller {words}"):
+        check_rollers(Rollers(faulty), "mine", task, played)
+    with pytest.raises(ConfigError, match=rf"^roller 'mine': the scene roller {words}"):
+        check_rollers(Rollers(for_spec(task.spec), faulty), "mine", task, played)
+
+
+def test_a_roller_of_a_librarys_is_named_and_no_line_of_the_library() -> None:
+    task = Rail()
+    with pytest.raises(ConfigError, match=r"^roller 'mine': the roller raised LinAlgError \(.*\); see solve"):
+        check_rollers(Rollers(np.linalg.solve), "mine", task, check_task(task, "rail", 0))
+
+
+def test_each_roller_of_several_cells_is_tried(found: Any) -> None:
+    found(WideRoller)
+    with pytest.raises(ConfigError, match=r"roller 'robot': the roller gives shape \(2,\)"):
+        check_all([cell(episodes=1, roller={"name": "told"}), cell(episodes=1, roller={"name": "robot"})])

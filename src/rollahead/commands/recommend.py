@@ -80,9 +80,10 @@ def main(config: DictConfig) -> None:
 
 
 def _check(bench: Bench, forecast: Recommendation, chosen: RecommendOptions) -> None:
-    """Raises: ConfigError, if the forecast's schedule would be refused; what was measured counts by its median."""
+    """Raises: ConfigError, if a schedule to play would be refused; what was measured counts by its median."""
     latency = bench.cell.latency or {"name": "fixed", "ticks": rank(sampled(bench.setting), 0.5)}
-    check_all([replace(bench.cell, strategy=forecast.chosen.strategy, latency=latency)], workers=chosen.workers)
+    cells = [replace(bench.cell, strategy=one, latency=latency) for one in shortlist(bench.setting, forecast)]
+    check_all(cells, workers=chosen.workers)
 
 
 def _played(bench: Bench, forecast: Recommendation, chosen: RecommendOptions) -> Advice:

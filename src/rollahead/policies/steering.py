@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import torch
 
-from rollahead.errors import unknown_name
 from rollahead.policies.process import Pair, Process
 from rollahead.policies.samplers.sampler import Predict
 
@@ -23,12 +22,7 @@ from rollahead.policies.samplers.sampler import Predict
 
 def soft_mask(kind: str, start: int, end: int, rows: int) -> torch.Tensor:
     """(rows,), how much each row is held to the target (arXiv 2506.07339, eq. 5): 1 before `start`, falling to nothing
-    at `end`, 0 from there on.
-
-    Raises: ConfigError, if there is no such mask.
-    """
-    if kind not in MASKS:
-        raise unknown_name("mask", kind, MASKS)
+    at `end`, 0 from there on. kind: one of `MASKS`."""
     start = min(start, end)
     falling = 1 - (torch.arange(rows) - start + 1) / (end - start + 1)
     return torch.where(torch.arange(rows) < end, MASKS[kind](falling.clamp(0, 1)), 0.0)

@@ -86,7 +86,7 @@ class Windows:
 
     def draw_shared(self, rng: np.random.Generator, n: int, delays: int) -> Batch:
         """A batch in which as many examples in a row as `delays`, from 1 to offsets + 1, were seen at one frame, each
-        with a delay of its own: n examples, or the next multiple of `delays` below, but at least one. No rows are
+        with a delay of its own: n examples, or the next multiple of `delays` below, but at least `delays`. No rows are
         given."""
         count = max(n // delays, 1)
         offsets = self._trained.offsets

@@ -3,12 +3,13 @@
 Threads: setup only.
 """
 
+import traceback
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import ConfigError, unknown_name, words_of
 from rollahead.runtime.options import check_kind
 
 Maker = Callable[..., Any]
@@ -29,6 +30,17 @@ def load(group: str, what: str, name: str, remedy: str, ours: Mapping[str, Maker
         raise unknown_name(what, name, {*ours, *found.names})
     try:
         make: Maker = found[name].load()
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{what} {name!r} cannot be imported ({error}); {remedy}") from error
+    except ImportError as error:
+        raise ConfigError(f"{what} {name!r} cannot be imported ({words_of(error)}); {remedy}") from error
+    except AttributeError as error:
+        raise ConfigError(
+            f"{what} {name!r} cannot be found ({words_of(error)}); make its entry point in {group}, "
+            f"{found[name].value}, name what there is"
+        ) from error
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigError(
+            f"{what} {name!r} cannot be imported: {type(error).__name__} ({words_of(error)}) in {last.filename}, line "
+            f"{last.lineno}; make it importable"
+        ) from error
     return make

@@ -31,7 +31,7 @@ def call(make: Callable[..., T], options: Mapping[str, Any], where: str = "", **
     """
     parameters = inspect.signature(make).parameters
     prefix = f"{where}." if where else ""
-    hints = get_type_hints(make.__init__ if inspect.isclass(make) else make)
+    hints = _hints(make.__init__ if inspect.isclass(make) else make)
     known = parameters.keys() - given.keys()
     for name, value in options.items():
         if name not in known:
@@ -41,6 +41,14 @@ def call(make: Callable[..., T], options: Mapping[str, Any], where: str = "", **
         if name in known - options.keys() and parameter.default is parameter.empty:
             raise ConfigError(f"{prefix}{name} must be given; add {prefix}{name}=...")
     return make(**options, **given)
+
+
+def _hints(make: Callable[..., Any]) -> Mapping[str, Any]:
+    """The annotations of `make`; none where they cannot be evaluated, as of types imported for type checkers alone."""
+    try:
+        return get_type_hints(make)
+    except (NameError, TypeError, AttributeError):
+        return {}
 
 
 def check_kind(name: str, value: Any, hint: Any, *, endless: bool = False) -> None:

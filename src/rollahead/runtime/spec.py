@@ -108,7 +108,7 @@ def is_effort_unit(unit: str) -> bool:
 def check_effort_name(name: str) -> None:
     """Raises: ConfigError, if `name`, of an action, ends in one of `EFFORTS`, as `wrist.torque` does."""
     if re.split(r"[._/\s]", name.lower())[-1] in EFFORTS:
-        raise ConfigError(f"action {name!r} is an effort by its name; {NO_EFFORT}")
+        raise ConfigError(f"action {name!r} is an effort by its name; give it a unit if it is none, else {NO_EFFORT}")
 
 
 def names_of(dims: Sequence["Dim | Camera"]) -> tuple[str, ...]:

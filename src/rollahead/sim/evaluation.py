@@ -40,7 +40,7 @@ from rollahead.sim.pool import processes
 from rollahead.sim.robot import SimRobot
 from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.task import Task, make_task
-from rollahead.sim.task_check import check_task
+from rollahead.sim.task_check import check_rollers, check_task
 
 MOST_SEED = 2**31
 STAGES = 4  # tasks with their planners that a process of a pool keeps
@@ -166,8 +166,8 @@ def measured(
     inferences = trace.inferences
     return Episode(
         seed=seed,
-        success=success,
-        stimulus_tick=stimulus,
+        success=bool(success),  # a task may give numpy's, which no journal takes
+        stimulus_tick=int(stimulus),
         time_s=len(after) * spec.period_s,
         reaction_s=reaction_s,
         jerk=metrics.jerk(after, spec),
@@ -251,16 +251,14 @@ class Stage:
             )
         make_strategy(cell.strategy, spec, self._planning.horizon, delay)
         make_corrector(cell.strategy, spec, self._planning.horizon)
-
-    def check_roller(self, cell: Cell) -> None:
-        """Raises: ConfigError, if the roller gives the policy a state of a kind that it was not trained on."""
         self._planning.check_roller(cell.roller, Scene(self._task.spec, self._task), cell.strategy)
 
     def check_task(self, cell: Cell) -> None:
         """Plays two short episodes. Raises: ConfigError, if the task does not do what a task must."""
         expert = cell.planner.get("name") == EXPERT
-        roller = make_rollers(cell.roller, Scene(limited(self._task.spec, cell.limits), self._task)).state
-        check_task(self._task, cell.task["name"], cell.seed, expert=expert, event=cell.reactions, roller=roller)
+        played = check_task(self._task, cell.task["name"], cell.seed, expert=expert, event=cell.reactions)
+        rollers = make_rollers(cell.roller, Scene(limited(self._task.spec, cell.limits), self._task))
+        check_rollers(rollers, str(cell.roller["name"]), self._task, played)
 
     def measure(self, cell: Cell, seed: int) -> Episode:
         """Plays and measures one episode."""
@@ -284,7 +282,6 @@ def check_all(cells: Sequence[Cell], *, workers: int = 1) -> None:
         if _key(cell) not in stages:
             stages[_key(cell)] = Stage(cell)
         stages[_key(cell)].check(cell)
-        stages[_key(cell)].check_roller(cell)
         if (key := repr((cell.task, cell.planner.get("name"), cell.roller, cell.reactions))) not in tried:
             tried.add(key)
             stages[_key(cell)].check_task(cell)

@@ -26,6 +26,7 @@ from rollahead.runtime.identify import read_lags, roller_of
 from rollahead.runtime.options import call
 from rollahead.runtime.roll import Rollers, SceneRoller, StateRoller, for_spec, still
 from rollahead.runtime.spec import Kind, RobotSpec, mask, names_of
+from rollahead.sim.blame import blamed
 from rollahead.sim.task import MovingScene, Task
 from rollahead.sim.task_calls import robot_roller_of, scene_roller_of
 
@@ -52,7 +53,12 @@ def make_rollers(config: Mapping[str, Any], scene: Scene) -> Rollers:
     options = dict(config)
     name = options.pop("name", None)
     make = load(GROUP, "roller", name, "add what its package needs", ROLLERS)
-    made: Rollers | StateRoller = call(make, options, "roller", scene=scene)
+    with blamed(f"roller {name!r}", make):
+        made: Rollers | StateRoller = call(make, options, "roller", scene=scene)
+    if not (isinstance(made, Rollers) or callable(made)):
+        raise ConfigError(
+            f"roller {name!r} is made as {type(made).__name__}; give a function (state, rows) -> state, or Rollers"
+        )
     return made if isinstance(made, Rollers) else Rollers(made)
 
 
@@ -72,11 +78,13 @@ def check_offset_state(offset_state: str, roller: Mapping[str, Any], scene: Scen
     Raises: ConfigError, if the policy learned where its robot was told to be, and is given where it will be.
     """
     name = roller.get("name")
-    reached = ("told",) if scene.task is not None else ("told", "robot")
+    identified = name == "identified" or roller.get("path") is not None
+    reached = ("told",) if scene.task is not None or identified else ("told", "robot", "scene", "attached")
     if offset_state == "told" and name in ROLLERS and name not in reached:
+        given = "is" if name == "still" else "will be"
         raise ConfigError(
             f"with offset_state=told a policy learns from a robot that is where it was told to be, and roller={name} "
-            "gives it where the robot will be; use roller=told"
+            f"gives it where the robot {given}; use roller=told"
         )
 
 

@@ -52,9 +52,15 @@ def _function(task: object, method: str, wanted: str, **given: int) -> Any:
 
 def check_takes(task: object, method: str, by_position: Sequence[str] = (), by_name: Sequence[str] = ()) -> None:
     """Raises: ConfigError, if `task` has no such method, or it does not take these arguments."""
-    found, name = getattr(task, method, None), type(task).__name__
+    name = type(task).__name__
+    with blamed(f"{name}.{method}", task):
+        found = getattr(task, method, None)
     called = f"{method}({', '.join([*by_position, *(f'{each}=...' for each in by_name)])})"
-    if not callable(found):
+    if found is not None and not callable(found):
+        raise ConfigError(
+            f"{name}.{method} is {type(found).__name__}, and no method; write it as {called} (docs/tasks.md)"
+        )
+    if found is None:
         raise ConfigError(f"{name} has no method {called}; add it (docs/tasks.md)")
     try:
         signature = inspect.signature(found)

@@ -17,13 +17,14 @@ from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.hold import Hold
 from rollahead.runtime.messages import Observation
 from rollahead.runtime.planner import Plan
-from rollahead.runtime.roll import StateRoller, lookback_of
+from rollahead.runtime.roll import Rollers, SceneRoller, StateRoller, lookback_of
 from rollahead.runtime.seeds import generator
 from rollahead.runtime.spec import Dim, RobotSpec, names_of
 from rollahead.sim.blame import blamed
 from rollahead.sim.task import Task
 from rollahead.sim.task_calls import check_takes, expert_of
 
+REAL = "biuf"  # kinds of numpy's types
 ROUNDING = 1e-9  # of a range: an action that is outside by less is inside
 CALLS: dict[str, tuple[Sequence[str], Sequence[str]]] = {  # how an episode calls the task: by position, by name
     "reset": (["seed"], ["stimulus"]),
@@ -76,13 +77,11 @@ def standing(task: Task) -> Plan:
     return plan
 
 
-def check_task(
-    task: Task, name: str, seed: int, *, expert: bool = True, event: bool = True, roller: StateRoller | None = None
-) -> None:
-    """Plays one episode of `task` under its expert, and one more without its event.
+def check_task(task: Task, name: str, seed: int, *, expert: bool = True, event: bool = True) -> Played:
+    """Plays one episode of `task` under its expert, which it returns, and one more without its event.
 
     name: of the task, for messages; expert: False drives the episodes by a hold instead, for policies that need no
-    expert; event: False leaves out the second episode, for figures without reactions; roller: is called once, if given.
+    expert; event: False leaves out the second episode, for figures without reactions.
 
     Raises: ConfigError, if a size is not that of the spec, a number is not finite, the expert leaves the ranges of the
     actions, no event comes, or the seed does not give the same episode again.
@@ -94,12 +93,11 @@ def check_task(
         check_stimulus(played, task)
         if expert:
             check_limits(played, task.spec)
-        if roller is not None:
-            check_roller(roller, task, played)
         if event:
             check_event(played, play(task, seed, drive, stimulus=False))
     except ConfigError as error:
         raise ConfigError(f"task {name!r}: {error}; rollahead doctor task={name} tries the rest of it") from error
+    return played
 
 
 def play(task: Task, seed: int, drive: Driver = by_expert, *, stimulus: bool = True) -> Played:
@@ -139,7 +137,7 @@ def look(task: Task, tick: int) -> Observation:
 
 
 def _numbers(call: str, given: Any, dims: Sequence[Dim], what: str, tick: int) -> FloatArray:
-    numbers = _array(call, given)
+    numbers = as_numbers(call, given)
     names = ", ".join(names_of(dims)) or "none"
     if numbers.shape != (len(dims),):
         raise ConfigError(
@@ -154,7 +152,7 @@ def _numbers(call: str, given: Any, dims: Sequence[Dim], what: str, tick: int) -
 
 def checked_rows(rows: Any, spec: RobotSpec, horizon: int, who: str = "expert") -> FloatArray:
     """(horizon, A), the `rows` that an expert gave. Raises: ConfigError, if they have another shape, or hold NaN."""
-    numbers, wanted = _array(f"the {who}", rows), (horizon, len(spec.action))
+    numbers, wanted = as_numbers(f"the {who}", rows), (horizon, len(spec.action))
     if numbers.shape != wanted:
         raise ConfigError(
             f"the {who} gives rows of shape {numbers.shape} for {counted(horizon, 'row')} of the actions "
@@ -166,16 +164,30 @@ def checked_rows(rows: Any, spec: RobotSpec, horizon: int, who: str = "expert") 
     return numbers
 
 
-def _array(what: str, given: Any) -> FloatArray:
+def as_numbers(what: str, given: Any) -> FloatArray:
+    """The array that `what` has `given`. Raises: ConfigError, if it holds anything but real numbers."""
     try:
-        return np.asarray(given, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{what} gives {type(given).__name__}, no array of numbers; give one") from error
+        numbers = np.asarray(given)
+    except ValueError:  # lists of several lengths
+        numbers = np.asarray(None)
+    if numbers.dtype.kind not in REAL:
+        raise ConfigError(f"{what} gives {_kind(given)}, and no array of real numbers; give one")
+    return numbers.astype(np.float64)
+
+
+def _kind(given: Any) -> str:
+    return (
+        "None"
+        if given is None
+        else f"{type(given).__name__} of {given.dtype}"
+        if hasattr(given, "dtype")
+        else type(given).__name__
+    )
 
 
 def _whole(what: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ConfigError(f"{what} is {_plain(value)!r} after reset; give a whole number of ticks")
+        raise ConfigError(f"{what} is {value!r} after reset; give a whole number of ticks, an int")
     return int(value)
 
 
@@ -208,32 +220,48 @@ def check_limits(played: Played, spec: RobotSpec) -> None:
             )
 
 
-def check_roller(roller: StateRoller, task: Task, played: Played) -> None:
-    """Rolls a state of the episode on by one tick. Raises: ConfigError, if the roller raises, or gives another size
-    than the state's, or what is not finite."""
-    before = lookback_of(roller)
+def check_rollers(rollers: Rollers, name: str, task: Task, played: Played) -> None:
+    """Rolls a state and a scene of the episode `played` on by one tick. name: of the roller, for messages.
+
+    Raises: ConfigError, if a roller raises, or gives another size than what it was given, or what is not finite.
+    """
+    before = lookback_of(rollers.state)
     rows = played.actions[: before + 1] if played.ticks > before else played.actions[:0]
-    with blamed("the roller", task):
-        task.reset(played.seed)
-        for action in rows[:before]:
-            task.advance(action)
-        rolled(roller, task, rows)
+    task.reset(played.seed)
+    for action in rows[:before]:
+        task.advance(action)
+    try:
+        with blamed("the roller", rollers.state):
+            rolled(rollers.state, task, rows)
+        if rollers.scene is not None:
+            with blamed("the scene roller", rollers.scene):
+                _rolled_scene(rollers.scene, task, rows)
+    except ConfigError as error:
+        raise ConfigError(f"roller {name!r}: {error} (docs/tasks.md)") from error
 
 
 def rolled(roller: StateRoller, task: Task, rows: FloatArray) -> FloatArray:
     """(S,), the state that `task` is in, rolled on over `rows` (lookback + n, A). Raises: ConfigError, if what the
     roller gives has another size, or is not finite."""
-    dims = task.spec.state
-    state = _array("the roller", roller(frozen(task.state()), rows))
-    if state.shape != (len(dims),):
+    return _checked("the roller", roller(frozen(task.state()), rows), task.spec.state)
+
+
+def _rolled_scene(roller: SceneRoller, task: Task, rows: FloatArray) -> None:
+    scene, state = frozen(task.environment()), frozen(task.state())
+    _checked("the scene roller", roller(scene, state, rows), task.spec.environment)
+
+
+def _checked(who: str, given: Any, dims: Sequence[Dim]) -> FloatArray:
+    numbers = as_numbers(who, given)
+    if numbers.shape != (len(dims),):
         raise ConfigError(
-            f"the roller gives shape {state.shape} for the state {', '.join(names_of(dims))}; give {(len(dims),)}, the "
-            "state after the rows (docs/tasks.md)"
+            f"{who} gives shape {numbers.shape} for {', '.join(names_of(dims)) or 'nothing'}; give {(len(dims),)}, as "
+            "seen after the rows"
         )
-    if not np.isfinite(state).all():
-        at = int(np.flatnonzero(~np.isfinite(state))[0])
-        raise ConfigError(f"the roller gives {state[at]} for {dims[at].name}; give finite numbers")
-    return state
+    if not np.isfinite(numbers).all():
+        at = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise ConfigError(f"{who} gives {numbers[at]} for {dims[at].name}; give finite numbers")
+    return numbers
 
 
 def _told(value: float, dim: Dim) -> str:
