@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .pages import DOCS, ROOT, blocks
+from benchmarks.pages import DOCS, ROOT, blocks
 
 PROGRAMS = Path(sys.executable).parent
 

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 from benchmarks.figures import RESULTS, table
+from benchmarks.pages import DOCS
 
 from benchmarks import absolute, carried, recipes
-
-from .pages import DOCS
 
 PAGE = (DOCS / "benchmarks.md").read_text()
 

@@ -3,8 +3,7 @@
 import re
 
 import pytest
-
-from .pages import DOCS
+from benchmarks.pages import DOCS
 
 PAGE = (DOCS / "choosing.md").read_text().partition("## When the latency varies")[2].partition("\n## ")[0]
 WORDS = " ".join(PAGE.split())

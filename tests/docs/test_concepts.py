@@ -7,11 +7,10 @@ from itertools import pairwise
 from types import ModuleType
 
 import pytest
+from benchmarks.pages import DOCS, blocks
 
 from rollahead.report.timeline import Row
 from rollahead.runtime import build
-
-from .pages import DOCS, blocks
 
 IMAGES = DOCS / "images"
 PAGE = (DOCS / "concepts.md").read_text()

@@ -2,10 +2,9 @@
 
 import pytest
 from benchmarks.chunking import read_table
+from benchmarks.pages import DOCS
 
 from benchmarks import rti
-
-from .pages import DOCS
 
 WORDS = " ".join((DOCS / "denoising.md").read_text().split())
 CELLS = {(cell["task"], cell["latency"], cell["way"]): cell["success"] for cell in read_table()}

@@ -5,9 +5,9 @@ import sys
 from typing import Any
 
 import pytest
+from benchmarks.pages import DOCS, blocks, commands
 
 from .installed import Installed
-from .pages import DOCS, blocks, commands
 
 PRINTED = [command for block in blocks(DOCS / "extending.md") for command in commands(block)]
 DRIVING = [command for command in PRINTED if command[0] == "run"]

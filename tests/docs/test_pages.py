@@ -9,11 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from benchmarks.pages import DOCS, ROOT, blocks, commands
 
 from rollahead.cli import COMMANDS, main
 
 from .installed import Installed
-from .pages import DOCS, ROOT, blocks, commands
 
 NAMES = (
     "quickstart",

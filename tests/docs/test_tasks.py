@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.pages import DOCS, blocks
 
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.build import StrategyConfig
@@ -13,8 +14,6 @@ from rollahead.runtime.spec import Dim, Kind, RobotSpec
 from rollahead.sim.evaluation import Cell, evaluate, summarise
 from rollahead.sim.rollers import Scene
 from rollahead.sim.task_trials import TRIALS, try_task
-
-from .pages import DOCS, blocks
 
 MOST_LINES = 60
 CART = RobotSpec((Dim("step", kind=Kind.DELTA, drives="x"),), (Dim("x"),), 50.0, (Dim("box_x"),))

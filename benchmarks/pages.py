@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 NEEDS = ("<", "...")  # in what a reader has to fill in
 RECORDED = r"""rollahead() { printf '%s\x1f' "$@"; printf '\x1e'; }
