@@ -3,6 +3,8 @@
 import sys
 from importlib import import_module
 
+from rollahead.output import output
+
 COMMANDS = {
     "demo": "drive a robot under inference delay, sync beside vlash, and write a report",
     "run": "drive a robot in real time, a simulated one or a real one",
@@ -40,23 +42,31 @@ complete -F _rollahead rollahead
 
 def main() -> None:
     """The `rollahead` program."""
-    arguments = sys.argv[1:]
+    with output() as out:
+        status = _run(sys.argv[1:])
+        out.flush()
+    if out.lost and sys.stderr is not None:
+        sys.stderr.write(f"rollahead: what was printed is not complete ({out.lost}); give standard output room\n")
+    sys.exit(status or (2 if out.lost else 0))
+
+
+def _run(arguments: list[str]) -> int:
+    """Does what `arguments` say; the exit status."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         commands = "\n".join(f"  {name:<9} {words}" for name, words in COMMANDS.items())
         sys.stdout.write(USAGE.format(commands=commands))
-        return
-    if arguments[0] == "--version":
+    elif "--version" in arguments[:2]:
         from rollahead import __version__
 
         sys.stdout.write(f"rollahead {__version__}\n")
-        return
-    if arguments[0] == "--completion":
+    elif arguments[0] == "--completion":
         sys.stdout.write(COMPLETION.format(commands=" ".join(COMMANDS)))
-        return
-    sys.exit(_run(arguments[0], arguments[1:]))
+    else:
+        return _command(arguments[0], arguments[1:])
+    return 0
 
 
-def _run(command: str, arguments: list[str]) -> int:
+def _command(command: str, arguments: list[str]) -> int:
     if command not in COMMANDS:
         from rollahead.errors import unknown_name
 
