@@ -43,15 +43,21 @@ complete -F _rollahead rollahead
 def main() -> None:
     """The `rollahead` program."""
     with output() as out:
-        status = _run(sys.argv[1:])
+        try:
+            status = _run(sys.argv[1:])
+        except SystemExit as ended:
+            status = ended.code
         out.flush()
-    if out.lost and sys.stderr is not None:
-        sys.stderr.write(f"rollahead: what was printed is not complete ({out.lost}); give standard output room\n")
-    sys.exit(status or (2 if out.lost else 0))
+    if out.lost:
+        if sys.stderr is not None:
+            sys.stderr.write(f"rollahead: not all could be printed ({out.lost}); give standard output more room\n")
+        status = status or 2
+    if status is not None:
+        sys.exit(status)
 
 
-def _run(arguments: list[str]) -> int:
-    """Does what `arguments` say; the exit status."""
+def _run(arguments: list[str]) -> int | str | None:
+    """Does what `arguments` say; the exit status of a command."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         commands = "\n".join(f"  {name:<9} {words}" for name, words in COMMANDS.items())
         sys.stdout.write(USAGE.format(commands=commands))
@@ -63,7 +69,7 @@ def _run(arguments: list[str]) -> int:
         sys.stdout.write(COMPLETION.format(commands=" ".join(COMMANDS)))
     else:
         return _command(arguments[0], arguments[1:])
-    return 0
+    return None
 
 
 def _command(command: str, arguments: list[str]) -> int:

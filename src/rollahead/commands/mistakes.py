@@ -211,6 +211,8 @@ def _unreadable(command: str, said: str, override: str | None) -> str:
         return f"{said}; see rollahead {command} --help"
     if "==" in override:
         return f"{shell(override)} has two equals signs; write {shell(override.replace('==', '='))}"
+    if re.search(r"[{,]\s*null\s*:", override):
+        return f"{shell(override)} has a name that is null; give the name of a dimension, or of an option"
     if NAMED.search(override):
         plain = NAMED.sub(lambda found: f"{found[1]}: ", override)
         return f"{shell(override)} has names in quotes; write them without, as in {shell(plain)}"
