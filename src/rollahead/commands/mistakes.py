@@ -41,7 +41,10 @@ def check(command: str, arguments: Sequence[str]) -> None:
     for argument in arguments:
         if any("\ud800" <= character <= "\udfff" for character in argument):
             shown = argument.encode(errors="surrogateescape").decode(errors="backslashreplace")
-            raise ConfigError(f"{shown} holds bytes that are not UTF-8; write it in UTF-8")
+            raise ConfigError(
+                f"{shown} holds bytes that are no text here; write it in UTF-8, and set LC_ALL=C.UTF-8 if the terminal "
+                "has no UTF-8"
+            )
     if any(argument.split("=", 1)[0] in INSPECTING for argument in arguments):
         return
     if flags := list(_flags(arguments)):
@@ -185,7 +188,7 @@ def _no_member(command: str, missing: str, options: Sequence[str] | None) -> str
     """What to write for `missing`, a group and a name that is none of its members."""
     group, _, name = missing.partition("/")
     said = str(unknown_name(group, name, options or members(group)))
-    words = re.search(r"\s", name)
+    words = re.search(r"\s" if group == "task" else r"[\s_/]", name)
     if group not in MEANT or (group == "task" and not words) or ("did you mean" in said and not words):
         return said
     what, option = MEANT[group]
@@ -207,12 +210,12 @@ def _ambiguous(said: str) -> str:
 
 def _unreadable(command: str, said: str, override: str | None) -> str:
     """What to do about an option whose value Hydra's grammar does not take. said: Hydra's own words."""
+    if re.search(r"[{,]\s*null\s*:", override or said):
+        return f"a name in {override or said.partition(' override ')[2]} is null; give a text"
     if override is None:
         return f"{said}; see rollahead {command} --help"
     if "==" in override:
         return f"{shell(override)} has two equals signs; write {shell(override.replace('==', '='))}"
-    if re.search(r"[{,]\s*null\s*:", override):
-        return f"{shell(override)} has a name that is null; give the name of a dimension, or of an option"
     if NAMED.search(override):
         plain = NAMED.sub(lambda found: f"{found[1]}: ", override)
         return f"{shell(override)} has names in quotes; write them without, as in {shell(plain)}"

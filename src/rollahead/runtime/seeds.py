@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from rollahead.errors import ConfigError, counted
+from rollahead.errors import ConfigError
 
 MOST_SEED = 2**31
 
@@ -16,8 +16,6 @@ def generator(consumer: str, *numbers: int) -> np.random.Generator:
 
 
 def check_seed(seed: int, episodes: int = 1) -> None:
-    """Raises: ConfigError, if an episode of `episodes` with the seeds from `seed` on cannot have its seed."""
+    """Raises: ConfigError, if not all of `episodes` with the seeds from `seed` on can have their seeds."""
     if not 0 <= seed <= MOST_SEED - episodes:
-        raise ConfigError(
-            f"seed is {seed}, with {counted(episodes, 'episode')} from it on; give 0 to {MOST_SEED - 1} for each"
-        )
+        raise ConfigError(f"seed is {seed}; give 0 to {max(MOST_SEED - episodes, 0)}")
