@@ -4,9 +4,9 @@ Hydra has a grammar for values (quotes, lists, `a,b` for a sweep), and OmegaConf
 `text=Pick up the cube, then place it` or `planner.checkpoint=runs/epoch=9-step=999`, so both are quoted here.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -70,7 +70,7 @@ def _parts(value: str) -> list[str]:
 
 
 def _path(value: str) -> str:
-    return value if value == OPTIONAL else quoted(str(Path(value).expanduser()) if value.startswith("~") else value)
+    return value if value == OPTIONAL else quoted(os.path.expanduser(value))
 
 
 def _escaped(value: Any) -> Any:
