@@ -1,11 +1,13 @@
 """What a person may get wrong on the command line: one sentence each, with what to write."""
 
+import doctest
 import shlex
 from collections.abc import Callable
 
 import pytest
 from benchmarks.flag_hints import HINTS
 
+from rollahead.commands import lerobot_flags
 from rollahead.commands.lerobot_flags import FOLDERS, OPTIONS, in_our_words
 from rollahead.commands.offered import members, options
 
@@ -124,3 +126,7 @@ def test_no_command_with_a_run_folder_lets_argparse_answer(rollahead: Command) -
     for command in (*FOLDERS, "report", "doctor", "demo"):
         for flag in ("--robot.port=/dev/x", "--nonsense=1", "--nonsense", "-q"):
             assert "usage" not in refusal(rollahead(command, flag), command)
+
+
+def test_the_example_in_the_docstring_holds() -> None:
+    assert doctest.testmod(lerobot_flags) == (0, 1)
