@@ -1,7 +1,7 @@
 """LeRobot's command-line flags, and the options of rollahead that stand for them.
 
 >>> in_our_words("run", {"policy.path": "me/act"}, ["--policy.path=me/act"])
-'--policy.path=me/act is LeRobot\\'s; here it is planner=policy planner.checkpoint=me/act'
+"--policy.path=me/act is LeRobot's; here it is planner=policy planner.checkpoint=me/act"
 """
 
 import re
