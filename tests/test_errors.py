@@ -38,6 +38,7 @@ from rollahead.runtime.rest_pose import RestPose
 from rollahead.runtime.robots.loopback import NullRobot
 from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback, still
 from rollahead.runtime.run_folder import TICKS, RunFolder
+from rollahead.runtime.seeds import check_seed
 from rollahead.runtime.servo import Servo
 from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, check_same, map_by_name
 from rollahead.runtime.spec_limits import limited
@@ -204,6 +205,14 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "bind fraction": (lambda folder: Fixed(3, bind_fraction=1.0), ("1.0",)),
     "fixed latency": (lambda folder: Fixed(-7), ("-7",)),
     "lognormal": (lambda folder: Lognormal(p50=9.0, p95=6.0), ("9.0", "6.0")),
+    "a lognormal without end": (lambda folder: Lognormal(p50=1e-300, p95=6.0), ("1e-300", "6.0", "1000")),
+    "a recording in milliseconds": (recording("150\n160\n170\n"), ("recording.txt", "160 s", "0.16 for 160 ms")),
+    "a delay in milliseconds": (
+        lambda folder: make_strategy(StrategyConfig("vlash"), ROBOT, horizon=32, delay=160),
+        ("d = 160", "ticks of 20 ms", "8 where 160"),
+    ),
+    "a seed below none": (lambda folder: check_seed(-5), ("seed is -5", "0 to 2147483647")),
+    "seeds beyond the last": (lambda folder: check_seed(2**31 - 9, 10), ("2147483639", "0 to 2147483638")),
     "spikes": (lambda folder: Spikes(4, 0.1, 3, 9), ("4", "0.1", "3", "9")),
     "uniform": (lambda folder: Uniform(7, 3), ("7", "3")),
     "empty recording": (recording(""), ("empty",)),

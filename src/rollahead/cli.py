@@ -3,6 +3,8 @@
 import sys
 from importlib import import_module
 
+from rollahead.output import output
+
 COMMANDS = {
     "demo": "drive a robot under inference delay, sync beside vlash, and write a report",
     "run": "drive a robot in real time, a simulated one or a real one",
@@ -40,23 +42,37 @@ complete -F _rollahead rollahead
 
 def main() -> None:
     """The `rollahead` program."""
-    arguments = sys.argv[1:]
+    with output() as out:
+        try:
+            status = _run(sys.argv[1:])
+        except SystemExit as ended:
+            status = ended.code
+        out.flush()
+    if out.lost:
+        if sys.stderr is not None:
+            sys.stderr.write(f"rollahead: not all could be printed ({out.lost}); give standard output more room\n")
+        status = status or 2
+    if status is not None:
+        sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int | str | None:
+    """Does what `arguments` say; the exit status of a command."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         commands = "\n".join(f"  {name:<9} {words}" for name, words in COMMANDS.items())
         sys.stdout.write(USAGE.format(commands=commands))
-        return
-    if arguments[0] == "--version":
+    elif "--version" in arguments[:2]:
         from rollahead import __version__
 
         sys.stdout.write(f"rollahead {__version__}\n")
-        return
-    if arguments[0] == "--completion":
+    elif arguments[0] == "--completion":
         sys.stdout.write(COMPLETION.format(commands=" ".join(COMMANDS)))
-        return
-    sys.exit(_run(arguments[0], arguments[1:]))
+    else:
+        return _command(arguments[0], arguments[1:])
+    return None
 
 
-def _run(command: str, arguments: list[str]) -> int:
+def _command(command: str, arguments: list[str]) -> int:
     if command not in COMMANDS:
         from rollahead.errors import unknown_name
 

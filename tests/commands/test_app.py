@@ -107,15 +107,15 @@ def test_what_is_not_a_key_and_a_value_is_one_sentence_that_says_how(name: str, 
         assert part in message
 
 
-@pytest.mark.parametrize("name", ["", ".", "a/b", "null", "[a]"])
+@pytest.mark.parametrize("name", ["", ".", "a/b", "null"])
 def test_what_is_no_plain_name_of_a_folder_is_refused(name: str, rollahead: Command) -> None:
     message = refusal(rollahead("eval", *SMALL, f"name={name}"), "eval")
-    said = {"null": "None", "[a]": "['a']"}.get(name, repr(name))
+    said = "None" if name == "null" else repr(name)
     assert message.startswith(f"name is {said}; give the plain name of a new folder")
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize(("value", "said"), [("null", "None"), ("", "''"), ("[a]", "['a']"), ("{a: 1}", "{'a': 1}")])
+@pytest.mark.parametrize(("value", "said"), [("null", "None"), ("", "''")])
 def test_what_is_no_place_for_run_folders_is_refused(value: str, said: str, rollahead: Command) -> None:
     for command, others in (("eval", SMALL), ("doctor", ())):
         message = refusal(rollahead(command, *others, f"runs={value}"), command)

@@ -22,8 +22,8 @@ from rollahead.policies.dataset import read_dataset, write_dataset
 from rollahead.policies.training import Training
 from rollahead.runtime.arrays import frozen
 from rollahead.runtime.robots.lerobot import version as lerobot_version
+from rollahead.runtime.seeds import MOST_SEED
 from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
-from rollahead.sim import evaluation
 from rollahead.sim.demonstrations import Demonstration
 from rollahead.sim.task import make_task
 
@@ -219,7 +219,7 @@ REFUSED = {
     "a policy": (["policy=flwo"], "no policy 'flwo'; did you mean 'flow'"),
     "a width": (["policy.width=0"], "number below 1"),
     "steps": (["training.steps=0"], "steps is 0"),
-    "a seed": (["seed=-1"], "seed -1"),
+    "a seed": (["seed=-1"], "seed is -1"),
     "an action to scale": (["scale={strike: 0.1}"], "there is no action to scale 'strike'"),
     "a scale": (["scale=0.1"], "scale is 0.1; give names with their values"),
     "threads": (["threads=0"], "threads is 0"),
@@ -520,7 +520,7 @@ def test_play_in_between_leaves_torch_its_threads(monkeypatch: pytest.MonkeyPatc
 
 
 def test_episodes_are_played_from_seeds_of_which_no_demonstration_is(rollahead: Command) -> None:
-    assert evaluation.MOST_SEED > 2 * HELD
+    assert MOST_SEED > 2 * HELD
     assert rollahead("train", *SMALL, "demonstrations.count=3").status == 0
     seeds = set(pq.read_table("runs/mine/episodes.parquet")["episode"].to_pylist())
     assert seeds.isdisjoint(range(3))

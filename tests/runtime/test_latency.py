@@ -360,3 +360,18 @@ def test_a_recording_that_comes_with_it_is_found_by_its_name(name: str) -> None:
 def test_one_that_does_not_is_refused_with_those_that_do() -> None:
     with pytest.raises(ConfigError, match="diffusion_busy, which comes with rollahead"):
         Recorded.from_file("diffusion_bsy", rate_hz=50.0)
+
+
+@pytest.mark.parametrize("seconds", ["0.16", "1.5", "9.9", "0.1 0.1 0.1 160"])
+def test_a_recording_that_may_be_in_seconds_is_read_so(seconds: str, tmp_path: Path) -> None:
+    (tmp_path / "latencies.txt").write_text(seconds)
+    read = Recorded.from_file(tmp_path / "latencies.txt", rate_hz=50.0)
+    assert [one.done for one in read.latencies] == [round(50 * float(word)) for word in seconds.split()]
+
+
+def test_a_recording_in_milliseconds_is_refused_with_the_seconds_to_write(tmp_path: Path) -> None:
+    (tmp_path / "latencies.txt").write_text("150\n160\n170\n")
+    with pytest.raises(
+        ConfigError, match=r"is 160 s, so probably in milliseconds; give seconds, as in 0\.16 for 160 ms"
+    ):
+        Recorded.from_file(tmp_path / "latencies.txt", rate_hz=50.0)

@@ -9,8 +9,9 @@ import pytest
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
+from rollahead.runtime.seeds import MOST_SEED
 from rollahead.sim.advice import FRESH, KNOWN, advise, beats, playable, screen
-from rollahead.sim.evaluation import MOST_SEED, Cell, Episode, evaluate_all
+from rollahead.sim.evaluation import Cell, Episode, evaluate_all
 from rollahead.sim.metrics import wilson
 
 from .test_evaluation import made

@@ -91,3 +91,18 @@ def test_an_eye_is_made_for_a_head_that_sees_images_and_for_no_other(tmp_path: P
     eye = make_eye(strategy(("top",), 3))
     assert eye is not None
     assert eye({"top": np.zeros((4, 4, 3), np.uint8)}).shape == (3,)
+
+
+def test_a_policy_that_sees_images_is_refused_where_a_task_has_no_cameras(tmp_path: Path) -> None:
+    from lerobot.configs.types import FeatureType, PolicyFeature
+    from lerobot.policies.act.configuration_act import ACTConfig
+
+    seen = {
+        "observation.state": PolicyFeature(FeatureType.STATE, (2,)),
+        "observation.images.top": PolicyFeature(FeatureType.VISUAL, (3, 24, 32)),
+    }
+    made = {"action": PolicyFeature(FeatureType.ACTION, (2,))}
+    ACTConfig(input_features=seen, output_features=made, device="cpu").save_pretrained(tmp_path)
+    task = make_task("mole")
+    with pytest.raises(ConfigError, match="the policy sees images of top, and this task has no cameras; drive a robot"):
+        make_planning({"name": "policy", "checkpoint": str(tmp_path)}, Scene(task.spec, task), UNROLLED)

@@ -13,6 +13,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from rollahead import __version__
 from rollahead.commands.app import console, in_sweep, run_folder, run_path
+from rollahead.commands.literal import to_yaml
 from rollahead.errors import ConfigError
 from rollahead.runtime.run_folder import CONFIG, RunFolder, damaged
 
@@ -78,7 +79,7 @@ def _of_sweep(path: Path, config: DictConfig) -> RunFolder:
         return RunFolder.again(found[key])
     numbers = [int(run.name) for run in path.iterdir() if run.name.isdigit()]
     folder = RunFolder(path / str(max(numbers, default=-1) + 1))
-    folder.write_text(CONFIG, OmegaConf.to_yaml(config, resolve=True))
+    folder.write_text(CONFIG, to_yaml(config))
     found[key] = folder.path
     return folder
 

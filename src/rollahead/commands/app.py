@@ -3,27 +3,28 @@
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import hydra
-from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from rollahead.errors import ConfigError, ControlError, unknown_name
+from rollahead.commands.literal import taken_literally, to_yaml
+from rollahead.commands.mistakes import SWEEP, check, explain
+from rollahead.commands.offered import CONFIGS, FOREIGN
+from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.extensions import load
 from rollahead.runtime.options import call
 from rollahead.runtime.run_folder import CONFIG, RunFolder
@@ -31,15 +32,8 @@ from rollahead.runtime.run_folder import CONFIG, RunFolder
 Main = Callable[[DictConfig], None]
 T = TypeVar("T")
 
-CONFIGS = Path(__file__).parent.parent / "configs"
 WIDE = 160  # columns of what is not printed to a terminal
 FOLDER_OPTIONS = ("name", "runs")
-FOREIGN: Mapping[str, tuple[str, tuple[str, ...]]] = {  # where other packages register theirs; what is no option of it
-    "task": ("rollahead.tasks", ()),
-    "robot": ("rollahead.robots", ()),
-    "roller": ("rollahead.rollers", ("scene",)),
-    "strategy": ("rollahead.strategies", ("config", "trigger", "spec")),
-}
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 WITHOUT_REPORT = ("calibrate",)  # commands that leave a run folder, and no figures of cells
 
@@ -49,6 +43,7 @@ def start(command: str, main: Main, arguments: Sequence[str]) -> int:
     one sentence each; others are raised. In a sweep a run that is refused does not end the others."""
     runs = _Runs(command, main)
     try:
+        check(command, arguments)
         _hand_to_hydra(command, runs, arguments)
         for sweep in runs.sweeps:
             report_on(sweep)
@@ -59,7 +54,7 @@ def start(command: str, main: Main, arguments: Sequence[str]) -> int:
     except ValueError as error:
         if "Config group override" not in str(error):
             raise
-        return _complain(command, "a group such as task was set to no name; choose one with group=name, see --help")
+        return _complain(command, explain(command, arguments, error))
     except KeyboardInterrupt:
         return _complain(command, "interrupted")
     return 2 if runs.refused else 0
@@ -90,8 +85,9 @@ def _hand_to_hydra(command: str, runs: Main, arguments: Sequence[str]) -> None:
     began = datetime.now().strftime("%Y%m%d-%H%M%S")
     OmegaConf.register_new_resolver("began", lambda: began, replace=True)
     offer_foreign(arguments)
-    flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
-    others = [_removed(argument) for argument in arguments if argument not in flags]
+    flags = [argument for argument in arguments if argument in SWEEP]
+    others = [_removed(argument) for argument in taken_literally(command, arguments, sweep=bool(flags))]
+    others = [argument for argument in others if argument not in flags]
     with TemporaryDirectory() as notes:  # Hydra's own, of a sweep
         sys.argv = [f"rollahead {command}", *flags, *others, f"hydra.sweep.dir={notes}"]
         hydra.main(version_base="1.3", config_path="pkg://rollahead.configs", config_name=command)(
@@ -108,37 +104,7 @@ def _removed(argument: str) -> str:
 def console() -> Console:
     """Where commands print: as wide as the terminal, or wide enough for the tables."""
     terminal = sys.stdout is not None and sys.stdout.isatty()  # None: it was closed before Python began
-    file = cast(IO[str], _Terminal(sys.stdout)) if terminal else None
-    return Console(file=file) if terminal or "COLUMNS" in os.environ else Console(file=file, width=WIDE)
-
-
-class _Terminal:
-    """A file that discards output once its terminal was closed, so that the program can still finish its work."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-
-    def write(self, text: str) -> int:
-        try:
-            return self._file.write(text)
-        except OSError:
-            self._drop()
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            self._file.flush()
-        except OSError:
-            self._drop()
-
-    def _drop(self) -> None:
-        """Redirects the file to /dev/null."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._file.fileno())
-        os.close(nowhere)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
+    return Console() if terminal or "COLUMNS" in os.environ else Console(width=WIDE)
 
 
 def report_on(folder: Path) -> None:
@@ -157,7 +123,7 @@ def run_folder(config: DictConfig) -> RunFolder:
             _CLAIMED.add(whole)
         path = path / str(HydraConfig.get().job.num)
     folder = RunFolder(path)
-    folder.write_text(CONFIG, OmegaConf.to_yaml(config, resolve=True))
+    folder.write_text(CONFIG, to_yaml(config))
     return folder
 
 
@@ -173,6 +139,8 @@ def group(config: DictConfig, name: str) -> dict[str, Any]:
     """The values of one group, as plain Python. Raises: ConfigError, if it, or one that must be given, is not."""
     chosen = config.get(name)
     if not isinstance(chosen, DictConfig):
+        if not (CONFIGS / name).is_dir():
+            raise ConfigError(f"{name} is {chosen!r}; give its options by their names, as {name}.<option>=...")
         raise ConfigError(f"{name} is {chosen!r}; choose one of the group, as --help lists them, with {name}=...")
     if missing := OmegaConf.missing_keys(chosen):
         keys = sorted(key if key.startswith(f"{name}.") else f"{name}.{key}" for key in missing)
@@ -195,26 +163,6 @@ def options(config: DictConfig, make: Callable[..., T], groups: Sequence[str]) -
     return call(make, {name: value for name, value in values.items() if name not in (*groups, *FOLDER_OPTIONS)})
 
 
-def explain(command: str, arguments: Sequence[str], error: Exception) -> str:
-    """What the user wrote that made Hydra raise `error`, with what was perhaps meant."""
-    if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
-        name, _, choice = error.missing_cfg_file.rpartition("/")
-        return str(unknown_name(name, choice, error.options))
-    said = str(error).strip().splitlines()[0].rstrip(".")
-    if "Ambiguous value" in said:
-        return f"{said}; several values of one option need --multirun"
-    for argument in arguments:
-        if "=" not in argument and not argument.startswith(("-", "~")):
-            return f"{argument!r} is no option; write option=value, as --help shows"
-    known = list(_known_options(command, arguments))
-    for argument in arguments:
-        key = argument.split("=", 1)[0].lstrip("+~")
-        if "=" in argument and not key.startswith(("hydra.", "-")) and key not in known:
-            return str(unknown_name("option", key, _nearby(key, known)))
-    at = f" in {override}" if (override := getattr(error, "override", None)) and override not in said else ""
-    return f"{said}{at}; see rollahead {command} --help"
-
-
 def run_path(config: DictConfig) -> Path:
     """`runs/<name>`. Raises: ConfigError, if that is no name, or no place."""
     name = _written(config.name)
@@ -233,29 +181,6 @@ def runs_path(config: DictConfig) -> Path:
 def _written(value: Any) -> str:
     """As text; nothing for what is none: null, a list, names with values."""
     return "" if value is None or OmegaConf.is_config(value) else str(value)
-
-
-def _known_options(command: str, arguments: Sequence[str]) -> Iterator[str]:
-    """All options that there are with the groups that `arguments` choose."""
-    GlobalHydra.instance().clear()
-    with initialize_config_module("rollahead.configs", version_base="1.3"):
-        groups = compose(command, return_hydra_config=True).hydra.runtime.choices  # also those that are null
-        chosen = [argument for argument in arguments if argument.split("=", 1)[0] in groups]
-        yield from _flatten(compose(command, overrides=chosen), "")
-
-
-def _flatten(config: DictConfig, prefix: str) -> Iterator[str]:
-    for key in map(str, config):
-        yield f"{prefix}{key}"
-        if not OmegaConf.is_missing(config, key) and isinstance(config._get_node(key), DictConfig):
-            yield from _flatten(config[key], f"{prefix}{key}.")
-
-
-def _nearby(key: str, known: Sequence[str]) -> list[str]:
-    """Those of `known` in the same group as `key`, or all outside groups, if there is no such group."""
-    parent = key.rpartition(".")[0]
-    siblings = [name for name in known if name.rpartition(".")[0] == parent]
-    return siblings or [name for name in known if "." not in name]
 
 
 def offer_foreign(arguments: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ from rollahead.runtime.planner import ScriptedPlanner
 from rollahead.runtime.realtime import Realtime
 from rollahead.runtime.records import read_parquet, source_of
 from rollahead.runtime.run_folder import SUMMARY, TICKS, RunFolder, damaged, provenance
+from rollahead.runtime.seeds import check_seed
 from rollahead.runtime.spec import Dim, RobotSpec
 from rollahead.runtime.steps import StepConfig, StepTest
 from rollahead.runtime.trace import TickStatus
@@ -51,6 +52,9 @@ class CalibrateOptions:
     max_delay: int
     isolation: str
     seed: int
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
 
 def main(config: DictConfig) -> None:

@@ -20,6 +20,7 @@ from rollahead.policies.training import TrainingConfig
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.options import call
 from rollahead.runtime.roll import SceneRoller
+from rollahead.runtime.seeds import check_seed
 from rollahead.sim.demonstrations import record
 from rollahead.sim.evaluation import Cell, check
 from rollahead.sim.rollers import Scene, check_offset_state, leaves_behind, make_rollers
@@ -55,6 +56,7 @@ class TrainOptions:
     def __post_init__(self) -> None:
         if self.threads < 1 or self.workers < 1:
             raise ConfigError(f"threads is {self.threads} and workers {self.workers}; give at least 1 of each")
+        check_seed(self.seed, 2 * HELD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from rollahead.runtime.latency import NONE
 from rollahead.runtime.options import call
 from rollahead.runtime.recorder import Recorder
 from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
+from rollahead.runtime.seeds import check_seed
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning
 from rollahead.sim.evaluation import Cell, summarise
@@ -49,6 +50,7 @@ class RunOptions:
             raise ConfigError(
                 f"episodes is {self.episodes} and seconds {self.seconds}; give at least 1, and a positive time or null"
             )
+        check_seed(self.seed, self.episodes)
 
 
 def main(config: DictConfig) -> None:

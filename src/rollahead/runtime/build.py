@@ -19,6 +19,7 @@ from rollahead.runtime.latency import (
     Lognormal,
     Spikes,
     Uniform,
+    round_up,
     with_median,
 )
 from rollahead.runtime.mailbox import Box
@@ -181,10 +182,22 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
     techniques |= {"speed-up"} if config.q > 1 else set()
     techniques |= {"guidance"} if config.pull else set()
     check_techniques(techniques | ({"correction"} if config.corrector is not None else set()))
-    check_schedule(config.name, *_schedule(config, SpeedUp(spec, config.q).horizon(horizon), delay), delay)
+    rows, s = _schedule(config, SpeedUp(spec, config.q).horizon(horizon), delay)
+    try:
+        check_schedule(config.name, rows, s, delay)
+    except ConfigError as error:
+        if delay < rows:
+            raise
+        raise ConfigError(f"{error}; {_in_ticks(delay, spec)}") from error
     trigger = TRIGGERS[config.trigger](config)
     made: Strategy = call(make, config.options, "strategy.options", config=config, trigger=trigger, spec=spec)
     return made
+
+
+def _in_ticks(delay: int, spec: RobotSpec) -> str:
+    """What to give where a delay that no chunk reaches is meant in milliseconds."""
+    ticks = round_up(delay * spec.rate_hz / 1000)
+    return f"give latencies in ticks of {1000 * spec.period_s:.3g} ms, {ticks} where {delay} is meant in ms"
 
 
 def _schedule(config: StrategyConfig, horizon: int, delay: int) -> tuple[int, int]:

@@ -62,6 +62,8 @@ class Distribution(LatencyModel, Protocol):
         ...
 
 
+WIDEST = 1000  # times the median: the most that a p95 may be
+LONGEST_S = 10.0  # median of a recording in seconds; longer ones are in milliseconds
 NONE = "none"  # instead of a model: an inference takes as long as it takes
 ASIDE = ("name", "bind_fraction", "median")  # options that do not say how latencies are distributed
 
@@ -174,8 +176,10 @@ class Lognormal:
 
     def __post_init__(self) -> None:
         check_fraction(self.bind_fraction)
-        if not 0 < self.p50 < self.p95:
-            raise ConfigError(f"the latency's p50 is {self.p50} and its p95 {self.p95}; give 0 < p50 < p95")
+        if not 0 < self.p50 < self.p95 <= WIDEST * self.p50:
+            raise ConfigError(
+                f"the latency's p50 is {self.p50} ticks and its p95 {self.p95}; give 0 < p50 < p95 <= {WIDEST} p50"
+            )
 
     @property
     def median(self) -> float:
@@ -311,7 +315,15 @@ class Recorded:
 
 
 def _ticks(path: Path, rate_hz: float) -> list[int]:
-    return [round_up(float(word) * rate_hz) for word in path.read_text().split()]
+    """The latencies of a text file. Raises: ConfigError, if they are so long that they are not in seconds."""
+    seconds = [float(word) for word in path.read_text().split()]
+    ticks = [round_up(one * rate_hz) for one in seconds]
+    if seconds and (middle := median(seconds)) >= LONGEST_S:
+        raise ConfigError(
+            f"the median of the latencies in {path} is {middle:g} s, so probably in milliseconds; give seconds, "
+            f"as in {middle / 1000:g} for {middle:g} ms"
+        )
+    return ticks
 
 
 def _of_run(path: Path, rate_hz: float) -> tuple[list[int], list[int]]:

@@ -17,7 +17,8 @@ from typing import Any
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.build import StrategyConfig
-from rollahead.sim.evaluation import MOST_SEED, Cell, Episode, Stage
+from rollahead.runtime.seeds import MOST_SEED
+from rollahead.sim.evaluation import Cell, Episode, Stage
 from rollahead.sim.metrics import wilson
 
 FRESH = 1_000_000  # how far the seeds of the screening are from those of the confirmation

@@ -30,6 +30,7 @@ from rollahead.runtime.build import (
 from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.inference import Inference
 from rollahead.runtime.lockstep import Lockstep
+from rollahead.runtime.seeds import MOST_SEED
 from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.spec_limits import Limits, limited
 from rollahead.runtime.speedup import SpeedUp
@@ -42,7 +43,6 @@ from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.task import Task, make_task
 from rollahead.sim.task_check import check_rollers, check_task
 
-MOST_SEED = 2**31
 STAGES = 4  # tasks with their planners that a process of a pool keeps
 
 
@@ -68,6 +68,8 @@ class Cell:
     guard: GuardConfig = field(default_factory=GuardConfig)
 
     def __post_init__(self) -> None:
+        if self.episodes > MOST_SEED:
+            raise ConfigError(f"episodes is {self.episodes}; give at most {MOST_SEED}, as many as there are seeds")
         if self.episodes < 1 or not 0 <= self.seed <= MOST_SEED - self.episodes:
             raise ConfigError(
                 f"episodes is {self.episodes} and seed {self.seed}; give at least 1, and a seed from 0 to "

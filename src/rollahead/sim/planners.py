@@ -5,7 +5,7 @@ wave       every joint on a slow sine about where it was: to see a robot move be
 policy     a trained one, from its checkpoint
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -142,8 +142,10 @@ def _policy(
 
     names = _names({} if rename is None else rename)
     folder, robot = find(checkpoint), brief.scene.spec
+    sizes = camera_sizes(folder)
+    _check_pictures(sizes, brief)
     policy = load_policy(folder, dataset=dataset, robot=robot)
-    sizes, own = camera_sizes(folder), brief.strategy
+    own = brief.strategy
     planner = local_planner(
         policy, brief.sampler, robot, brief.rollers, names, sizes, own, dataset=dataset, hurries=hurries, snap=snap
     )
@@ -156,6 +158,15 @@ def _policy(
         _demonstrated(read_card(folder)),
         policy.trained.offset_state,
     )
+
+
+def _check_pictures(cameras: Iterable[str], brief: Brief) -> None:
+    """Raises: ConfigError, if the policy sees images and the simulated task has no camera."""
+    if cameras and brief.scene.task is not None and not brief.scene.spec.cameras:
+        raise ConfigError(
+            f"the policy sees images of {', '.join(cameras)}, and this task has no cameras; drive a robot that "
+            "has them, as with rollahead run robot=lerobot robot.type=..., or use a policy without images"
+        )
 
 
 def _demonstrated(card: "Card | None") -> Demonstrated | None:

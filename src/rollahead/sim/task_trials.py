@@ -16,7 +16,7 @@ from rollahead.errors import ConfigError, ControlError, counted
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.guard import words
 from rollahead.runtime.roll import lookback_of
-from rollahead.runtime.seeds import generator
+from rollahead.runtime.seeds import check_seed, generator
 from rollahead.runtime.spec import Dim, Kind
 from rollahead.sim.blame import blamed
 from rollahead.sim.evaluation import Cell, run_episode
@@ -81,6 +81,7 @@ def try_task(config: Mapping[str, Any], *, episodes: int = 20, seed: int = 0) ->
     """
     if episodes < 1 or seed < 0:
         raise ConfigError(f"episodes is {episodes} and seed {seed}; give at least 1, and 0 or more")
+    check_seed(seed, episodes)
     subject = Subject(config, make_task(**config), seed, episodes)
     needed = True  # that sizes and numbers are right: the other trials count on it
     for what, trial in TRIALS.items():

@@ -1,0 +1,177 @@
+"""LeRobot's command-line flags, and the options of rollahead that stand for them.
+
+>>> in_our_words("run", {"policy.path": "me/act"}, ["--policy.path=me/act"])
+"--policy.path=me/act is LeRobot's; here it is planner=policy planner.checkpoint=me/act"
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+DRIVING = ("run", "eval", "calibrate")
+ROBOT = ("run", "calibrate")
+FOLDERS = ("run", "eval", "calibrate", "train")
+OURS = ("rate_hz", "limits", "config", "on_stop", "name")  # options of robot=lerobot that are not LeRobot's own
+
+# Flags, the commands with such options, and these; {value} is the user's value.
+OPTIONS: Sequence[tuple[str, Sequence[str], str]] = (
+    ("policy.path policy.pretrained_path", DRIVING, "planner=policy planner.checkpoint={value}"),
+    ("policy.type", DRIVING, "planner=policy planner.checkpoint=<folder>"),
+    ("policy.type", ("train",), "policy={value}"),
+    ("policy.n_action_steps", ("run", "eval"), "strategy.s={value}"),
+    ("policy.chunk_size policy.horizon", ("train",), "policy.horizon={value}"),
+    ("policy.n_obs_steps", ("train",), "policy=diffusion policy.n_obs={value}"),
+    ("policy.num_inference_steps", ("run", "eval"), "sampler=ddim sampler.steps={value}"),
+    ("policy.num_steps", ("run", "eval"), "sampler=euler sampler.steps={value}"),
+    ("inference.type", ("run", "eval"), "strategy={value}"),
+    (
+        "inference.rtc.execution_horizon strategy.execution_horizon",
+        ("run", "eval"),
+        "strategy=rtc strategy.end={value}",
+    ),
+    (
+        "inference.rtc.max_guidance_weight strategy.max_guidance_weight",
+        ("run", "eval"),
+        "strategy=rtc strategy.beta={value}",
+    ),
+    ("robot.type", ROBOT, "robot=lerobot robot.type={value}"),
+    ("fps dataset.fps", ROBOT, "robot=lerobot robot.rate_hz={value}"),
+    ("interpolation_multiplier", ("run",), "substeps={value}"),
+    ("task single_task dataset.single_task", ("run",), "text={value}"),
+    ("duration control_time_s dataset.episode_time_s", ("run",), "seconds={value}"),
+    ("dataset.num_episodes eval.n_episodes n_episodes", ("run", "eval"), "episodes={value}"),
+    ("dataset.repo_id dataset.root", ("train",), "dataset={value}"),
+    ("steps", ("train",), "training.steps={value}"),
+    ("batch_size", ("train",), "training.batch={value}"),
+    ("optimizer.lr policy.optimizer_lr", ("train",), "training.learning_rate={value}"),
+    ("optimizer.weight_decay policy.optimizer_weight_decay", ("train",), "training.weight_decay={value}"),
+    ("optimizer.grad_clip_norm", ("train",), "training.clip={value}"),
+    ("save_freq eval_freq env_eval_freq log_freq", ("train",), "watch.every={value}"),
+    ("resume config_path checkpoint_path", ("train",), "resume=runs/<name>"),
+    ("resume", ("eval",), "resume={value}"),
+    ("output_dir", FOLDERS, "runs={parent} name={last}"),
+    ("job_name", FOLDERS, "name={value}"),
+    ("rename_map dataset.rename_map", DRIVING, "planner.rename={{<policy's name>: <robot's name>}}"),
+    ("rename_map dataset.rename_map", ("train",), "rename={{<data set's name>: <robot's name>}}"),
+)
+
+# Flags that nothing stands for, all below those that end with a dot; the commands; and why.
+UNUSED: Sequence[tuple[str, Sequence[str], str]] = (
+    ("teleop.", FOLDERS, "nothing is teleoperated here"),
+    ("wandb.", FOLDERS, "a training writes its figures into runs/<name>/training.jsonl and its report"),
+    ("env.", FOLDERS, "no environment of LeRobot's is played; choose a task, as with task=mole (docs/tasks.md)"),
+    ("policy.push_to_hub policy.repo_id policy.private dataset.push_to_hub", FOLDERS, "nothing is pushed to the Hub"),
+    ("policy.discover_packages_path robot.discover_packages_path", FOLDERS, "plug-ins are found by their names"),
+    ("policy.chunk_size policy.horizon policy.n_obs_steps", DRIVING, "it is read from the checkpoint"),
+    (
+        "policy.path policy.pretrained_path",
+        ("train",),
+        "a training begins with new weights; choose policy=act, or another",
+    ),
+    ("policy.n_action_steps", ("train",), "it is strategy.s of rollahead run and eval"),
+    ("fps dataset.fps", ("train", "eval"), "the rate is that of the data set, or of the task"),
+    ("strategy.type", DRIVING, "a run records no data set, and strategy=... says how chunks follow each other"),
+    (
+        "dataset.",
+        DRIVING,
+        "a run leaves its record in runs/<name>; the data set of a policy is planner.dataset=<folder>",
+    ),
+    ("display_data play_sounds", FOLDERS, "a run shows itself in the terminal and in its report"),
+    ("save_checkpoint", ("train",), "the checkpoint is always saved"),
+)
+PLAIN = re.compile(r"[\w@%+=:,./~-]+")  # needs no quotes in a shell
+
+
+def known(command: str, flag: str) -> bool:
+    """Whether LeRobot's `flag`, without dashes, has a sentence for `command`."""
+    return any(template(one, flag) for one in (command, *FOLDERS)) or bool(_unused(command, flag))
+
+
+def in_our_words(command: str, flags: Mapping[str, str], written: Sequence[str]) -> str:
+    """One sentence with the options of `command` that stand for `flags`.
+
+    flags: LeRobot's, without dashes, each `known`, with their values; written: the same as the user wrote them.
+    """
+    own = [flag for flag in flags if template(command, flag)]
+    are, they = ("are", "they are") if len(flags) > 1 else ("is", "it is")
+    said = [f"here {they if len(own) == len(flags) else 'write'} {' '.join(_options(command, flags))}"] if own else []
+    said += [_not_ours(command, flag, value) for flag, value in flags.items() if flag not in own]
+    return f"{' '.join(written)} {are} LeRobot's; {'; '.join(said)}"
+
+
+def shell(word: str) -> str:
+    """`word` as a shell takes it."""
+    if PLAIN.fullmatch(word):
+        return word
+    return shlex.quote(word) if any(character in word for character in '"$`\\!') else f'"{word}"'
+
+
+def _options(command: str, flags: Mapping[str, str]) -> Iterator[str]:
+    """The options of `command` for those of `flags` that have some, each once."""
+    config: dict[str, Any] = {}
+    found: list[str] = []
+    for flag, value in flags.items():
+        found += _filled(template(command, flag), value)
+        if _robots_own(flag):
+            _put(config, flag.split(".")[1:], value)
+    yield from map(shell, dict.fromkeys(found))
+    if config:
+        yield shell(f"robot.config={_braced(config)}")
+
+
+def _not_ours(command: str, flag: str, value: str) -> str:
+    """What to do about a flag that no option of `command` stands for."""
+    if reason := _unused(command, flag):
+        return f"leave out {flag}: {reason}"
+    other = next(one for one in FOLDERS if template(one, flag))
+    return f"{flag} belongs to rollahead {other}, as {' '.join(_options(other, {flag: value}))}"
+
+
+def template(command: str, flag: str) -> str:
+    """The options of `command` for `flag`; empty if there are none."""
+    if command in ROBOT and _robots_own(flag):
+        return "robot=lerobot"
+    return next((words for names, commands, words in OPTIONS if command in commands and flag in names.split()), "")
+
+
+def _unused(command: str, flag: str) -> str:
+    """Why nothing of `command` stands for `flag`; empty if it is not said."""
+    for names, commands, why in UNUSED:
+        below = any(flag.startswith(name) for name in names.split() if name.endswith("."))
+        if command in commands and (below or flag in names.split()):
+            return why
+    return ""
+
+
+def _robots_own(flag: str) -> bool:
+    """Whether `flag` is an option of one type of LeRobot's robots, such as robot.port."""
+    robot, _, option = flag.partition(".")
+    first = option.split(".")[0]
+    return robot == "robot" and first not in ("", "type", "discover_packages_path", *OURS)
+
+
+def _filled(template: str, value: str) -> list[str]:
+    """The options of `template` with the user's value."""
+    path = PurePath(value or "<folder>")
+    parent = "runs" if str(path.parent) == "." else str(path.parent)
+    names = {"value": value or "<value>", "last": path.name, "parent": parent}
+    return [option.format_map(names) for option in re.split(r" (?=[\w.]+=)", template) if option]
+
+
+def _put(config: dict[str, Any], keys: Sequence[str], value: str) -> None:
+    """Sets `config[first][second]...` to `value`."""
+    *outer, last = keys
+    for key in outer:
+        if not isinstance(config.get(key), dict):
+            config[key] = {}
+        config = config[key]
+    config[last] = value or "<value>"
+
+
+def _braced(value: Any) -> str:
+    """`value` in Hydra's grammar: {port: /dev/ttyACM0}."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_braced(inner)}' for key, inner in value.items())}}}"
+    return value if re.fullmatch(r"[\w./+<>-]+|[{\[].*[}\]]", value) else f"'{value}'"

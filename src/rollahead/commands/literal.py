@@ -1,0 +1,81 @@
+"""Options whose value is a text or a path: what the user wrote is taken as it stands, whatever characters are in it.
+
+Hydra has a grammar for values (quotes, lists, `a,b` for a sweep), and OmegaConf replaces `${...}`. Neither is meant in
+`text=Pick up the cube, then place it` or `planner.checkpoint=runs/epoch=9-step=999`, so both are quoted here.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import DictConfig, OmegaConf
+
+TEXTS = ("text", "name")
+PATHS = (
+    "runs",
+    "run",
+    "dataset",
+    "planner.checkpoint",
+    "planner.dataset",
+    "latency.path",
+    "roller.path",
+    "strategy.corrector",
+    "policy.base",
+)
+PATHS_OF = {"train": ("resume",)}  # of one command; `resume` of others is true or false
+OPTIONAL = "null"  # a path that is not given; of a text it is a word
+PART = re.compile(r"'[^']*'(?=,|\Z)|[^,]+")  # a path of a sweep, which may be in quotes
+INTERPOLATED = re.compile(r"(\\*)\$\{")
+
+
+def taken_literally(command: str, arguments: Sequence[str], *, sweep: bool) -> Iterator[str]:
+    """Yields `arguments` as Hydra has to be given them. `~` is expanded in a path; in a sweep, paths are split at
+    commas, except inside of single quotes."""
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        option = key.lstrip("+")
+        if not equals or not (option in TEXTS or is_path(command, option)):
+            yield argument
+        elif option in TEXTS:
+            yield f"{key}={value if option == 'name' and value == OPTIONAL else quoted(value)}"
+        else:
+            yield f"{key}={','.join(map(_path, _parts(value) if sweep else [value]))}"
+
+
+def is_path(command: str, option: str) -> bool:
+    """Whether the value of `option` of `command` is a path."""
+    return option in PATHS or option in PATHS_OF.get(command, ())
+
+
+def quoted(text: str) -> str:
+    """`text` in Hydra's quotes, with interpolations escaped."""
+    return str(QuotedString(escaped(text), Quote.single).with_quotes())
+
+
+def escaped(text: str) -> str:
+    """`text`, so that OmegaConf replaces nothing in it."""
+    return INTERPOLATED.sub(lambda found: rf"{found[1] * 2}\${{", text)
+
+
+def to_yaml(config: DictConfig) -> str:
+    """`config` with all values in place, in YAML that OmegaConf loads as the same values."""
+    return str(OmegaConf.to_yaml(OmegaConf.create(_escaped(OmegaConf.to_container(config, resolve=True)))))
+
+
+def _parts(value: str) -> list[str]:
+    parts = [part.strip() for part in PART.findall(value)]
+    return [part[1:-1] if len(part) > 1 and part[0] == part[-1] == "'" else part for part in parts] or [value]
+
+
+def _path(value: str) -> str:
+    return value if value == OPTIONAL else quoted(os.path.expanduser(value))
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _escaped(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_escaped(inner) for inner in value]
+    return escaped(value) if isinstance(value, str) else value
