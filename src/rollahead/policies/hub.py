@@ -3,12 +3,14 @@
     dataset_folder("recordings/pick")       a folder that exists is taken as it is
     dataset_folder("user/repo")             LeRobot's own folder of it, else fetched into LeRobot's cache
     dataset_folder("user/repo@main")        at a branch, a tag or a commit
+    checkpoint_folder("user/repo")          a checkpoint, in the same way
 
 Threads: setup only. huggingface_hub shows the progress of a download, and keeps what it has fetched.
 """
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from rollahead.errors import ConfigError, words_of
 from rollahead.policies import compat
 from rollahead.policies.stored import VERSION
 
+INFO = "meta/info.json"  # of a data set: names and rate
 ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w.][\w./-]*))?", re.ASCII)  # user/repo@revision
 
 
@@ -36,6 +39,51 @@ def dataset_folder(name: str | Path) -> Path:
         return home / repo
     revisions = [VERSION, "main"] if revision is None else [revision]
     return _fetched("data set", repo, revisions, repo_type="dataset", cache_dir=home / "hub")
+
+
+def described_folder(name: str | Path) -> Path:
+    """The folder of the data set `name`, as `dataset_folder` has it, of which no more than `INFO` is fetched.
+
+    Raises: ConfigError, if it has to be fetched and cannot be.
+    """
+    folder, found = Path(name).expanduser(), ID.fullmatch(str(name))
+    if folder.exists() or found is None:
+        return folder
+    repo, revision = found["repo"], found["revision"]
+    if (known := local_dataset(repo, revision)) is not None:
+        return known
+    revisions = [VERSION, "main"] if revision is None else [revision]
+    options = {"repo_type": "dataset", "cache_dir": Path(compat.HF_LEROBOT_HOME) / "hub", "allow_patterns": [INFO]}
+    return _fetched("data set", repo, revisions, **options)
+
+
+def local_dataset(repo: str, revision: str | None = None) -> Path | None:
+    """The folder of the data set `repo` in one of LeRobot's caches, None if it is in neither. Nothing is fetched."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    home = Path(compat.HF_LEROBOT_HOME)
+    if revision is None and (home / repo / INFO).is_file():
+        return home / repo
+    for each in [VERSION, "main"] if revision is None else [revision]:
+        with suppress(HFValidationError):  # no id at all
+            found = try_to_load_from_cache(repo, INFO, home / "hub", each, "dataset")
+            if isinstance(found, str):
+                return Path(found).parent.parent
+    return None
+
+
+def checkpoint_folder(name: str | Path) -> Path:
+    """The folder of the checkpoint `name`: a folder, or the id `user/repo` or `user/repo@revision` of one on the Hub. A
+    name that is neither is returned as it is.
+
+    Raises: ConfigError, if it has to be fetched and cannot be.
+    """
+    folder, found = Path(name).expanduser(), ID.fullmatch(str(name))
+    if folder.exists() or found is None:
+        return folder
+    revisions = [found["revision"] or "main"]
+    return _fetched("checkpoint", found["repo"], revisions, allow_patterns=["*.json", "*.safetensors"])
 
 
 def _fetched(what: str, repo: str, revisions: Sequence[str], **options: Any) -> Path:
