@@ -120,13 +120,17 @@ def _lines(folder: Path, assumed: Mapping[str, Sequence[str]], rate_hz: float | 
 
 def _untrusted(folder: Path, assumed: Mapping[str, Sequence[str]], rate_hz: float | None, trained: TrainedOn) -> str:
     """The error for a checkpoint of which no file gives the order of the parts `assumed`, or the rate."""
-    order = f"the order of its {' and '.join(assumed)}" if assumed else ""
-    rate = "" if rate_hz is None else "the rate that it was trained at"
-    dataset = f" ({TRAIN_CONFIG} names {trained.repo}, which is not on this machine)" if trained.repo else ""
+    *some, last = assumed or [""]
+    parts = f"{', '.join(some)}{' and ' if some else ''}{last}"
+    told = {f"in which order {folder} has its {parts}": "order"} if assumed else {}
+    if rate_hz is not None:
+        told[f"at what rate {'it' if assumed else folder} was trained"] = f"rate ({rate_hz:g} Hz)"
+    away = trained.repo if trained.folder is None else None
+    dataset = f" ({TRAIN_CONFIG} names {away}, which is not on this machine)" if away else ""
     return (
-        f"no file gives {' or '.join(filter(None, (order, rate)))} for {folder}{dataset}, and another one than the "
-        f"robot's would drive it wrongly; give its data set, planner.dataset={trained.repo or '...'}, or, if they are "
-        f"the robot's{'' if rate_hz is None else f' ({rate_hz:g} Hz)'}, planner.trust_order=true"
+        f"no file says {', nor '.join(told)}{dataset}; give the data set that it was trained on "
+        f"(planner.dataset={away or '...'}), or, if the robot has the same {' and '.join(told.values())}, "
+        "planner.trust_order=true"
     )
 
 
