@@ -94,7 +94,7 @@ def test_without_a_data_set_all_is_the_robots_in_its_order_and_said_if_that_is_t
 
 def test_an_order_and_a_rate_that_no_file_gives_want_to_be_trusted() -> None:
     assert refused(robot=robot()) == (
-        f"no file says in which order {FOLDER} has its state, environment and action, nor at what rate it was trained; "
+        f"no file says in which order {FOLDER} has its state and action, nor at what rate it was trained; "
         "give the data set that it was trained on (planner.dataset=...), or, if the robot has the same order and rate "
         "(25 Hz), planner.trust_order=true"
     )

@@ -56,8 +56,9 @@ def named(
     made = _joined(folder, features, said, robot)
     rate_hz = made.rate_hz if said.rate_hz is None else None
     assumed = _assumed(made, said)
-    if not trust_order and (rate_hz is not None or any(len(names) > 1 for names in assumed.values())):
-        raise ConfigError(_untrusted(folder, assumed, rate_hz, trained))
+    unordered = [part for part, names in assumed.items() if len(names) > 1]
+    if not trust_order and (rate_hz is not None or unordered):
+        raise ConfigError(_untrusted(folder, unordered, rate_hz, trained))
     found = [f"names and rate are those of {said.who}, which {TRAIN_CONFIG} names"] if trained.folder else []
     return made, (*found, *_lines(folder, assumed, rate_hz))
 
@@ -118,13 +119,13 @@ def _lines(folder: Path, assumed: Mapping[str, Sequence[str]], rate_hz: float | 
     return lines
 
 
-def _untrusted(folder: Path, assumed: Mapping[str, Sequence[str]], rate_hz: float | None, trained: TrainedOn) -> str:
-    """The error for a checkpoint of which no file gives the order of the parts `assumed`, or the rate."""
-    *some, last = assumed or [""]
+def _untrusted(folder: Path, unordered: Sequence[str], rate_hz: float | None, trained: TrainedOn) -> str:
+    """The error for a checkpoint of which no file gives the order of the parts `unordered`, or the rate."""
+    *some, last = unordered or [""]
     parts = f"{', '.join(some)}{' and ' if some else ''}{last}"
-    told = {f"in which order {folder} has its {parts}": "order"} if assumed else {}
+    told = {f"in which order {folder} has its {parts}": "order"} if unordered else {}
     if rate_hz is not None:
-        told[f"at what rate {'it' if assumed else folder} was trained"] = f"rate ({rate_hz:g} Hz)"
+        told[f"at what rate {'it' if unordered else folder} was trained"] = f"rate ({rate_hz:g} Hz)"
     away = trained.repo if trained.folder is None else None
     dataset = f" ({TRAIN_CONFIG} names {away}, which is not on this machine)" if away else ""
     return (
