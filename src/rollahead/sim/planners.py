@@ -6,7 +6,7 @@ policy     a trained one, from its checkpoint
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -136,20 +136,30 @@ def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
     return Planning(ScriptedPlanner(plan, brief.rollers.state, brief.rollers.scene), horizon)
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a policy is read from, as options of `planner=policy` say it (configs/planner/policy.yaml)."""
+
+    checkpoint: str
+    dataset: str | None = None
+    trust_order: bool = False
+
+    def read(self, robot: RobotSpec) -> "Checkpoint":
+        """The checkpoint, without its weights, for `robot`. Raises: ConfigError, if it cannot be read."""
+        from rollahead.policies.checkpoint import read_checkpoint
+        from rollahead.policies.shipped import find
+
+        folder = find(self.checkpoint)
+        return read_checkpoint(folder, dataset=self.dataset, robot=robot, trust_order=self.trust_order)
+
+
 def opened(config: Mapping[str, Any], robot: RobotSpec) -> "Checkpoint | None":
     """The checkpoint of the planner in `config`, a `name` and options, for `robot`, without its weights; None for other
     planners. Raises: ConfigError, if it cannot be read."""
     if config.get("name") != POLICY:
         return None
-    options = {name: config[name] for name in ("checkpoint", "dataset", "trust_order") if name in config}
-    return call(_opened, options, "planner", robot=robot)
-
-
-def _opened(robot: RobotSpec, checkpoint: str, dataset: str | None = None, trust_order: bool = False) -> "Checkpoint":
-    from rollahead.policies.checkpoint import read_checkpoint
-    from rollahead.policies.shipped import find
-
-    return read_checkpoint(find(checkpoint), dataset=dataset, robot=robot, trust_order=trust_order)
+    options = {field.name: config[field.name] for field in fields(Source) if field.name in config}
+    return call(Source, options, "planner").read(robot)
 
 
 def _policy(
@@ -168,9 +178,10 @@ def _policy(
 
     given = _names({} if rename is None else rename)
     robot, own, on = brief.scene.spec, brief.strategy, device_of(device)
-    read = _opened(robot, checkpoint, dataset, trust_order)
+    source = Source(checkpoint, dataset, trust_order)
+    read = source.read(robot)
     policy = read.policy(on)
-    weak = None if own.weak is None else _opened(robot, own.weak, dataset, trust_order).policy(on)
+    weak = None if own.weak is None else replace(source, checkpoint=own.weak).read(robot).policy(on)
     names = {**_renamed_cameras(read, robot), **given}
     planner = local_planner(
         policy,
