@@ -184,6 +184,11 @@ def local_planner(
     Raises: ConfigError, if they do not go together.
     """
     spec = renamed(policy.spec, rename)
+    if spec.cameras and not robot.cameras:
+        raise ConfigError(
+            f"{policy.name} sees images of {', '.join(spec.cameras)}, and the robot has no camera; give it cameras of "
+            "these names (those of LeRobot take robot.config={cameras: ...}), or take a policy without images"
+        )
     cameras = dict(zip(policy.spec.cameras, spec.cameras, strict=True))
     mapping = map_by_name(robot, spec, REMEDY)
     _check_sizes(robot, cameras, sizes or {})
