@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -54,3 +56,35 @@ def test_statistics_of_colours_are_taken_flat_or_as_an_image() -> None:
 def test_a_statistic_that_is_no_number_is_refused(bad: float) -> None:
     with pytest.raises(ConfigError, match=r"the std of x is \[1\.0, (nan|inf)\]; save the processors again"):
         affine("MEAN_STD", {"mean": [0.0, 0.0], "std": [1.0, bad]}, "x")
+
+
+@pytest.mark.parametrize(
+    ("mode", "stats", "words"),
+    [
+        ("MEAN_STD", {"mean": [0.0, 0.0], "std": [1.0, -0.5]}, "the std of x is -0.5 in dimension 1, which is not"),
+        (
+            "MEAN_STD",
+            {"mean": [0.0, 0.0], "std": [0.0, 1.0]},
+            "the std of x is 0 in dimension 0, which is not positive",
+        ),
+        (
+            "MEAN_STD",
+            {"mean": [0.0, 0.0], "std": [0.0, 1.0], "min": [-1.0, 0.0], "max": [1.0, 0.0]},
+            "the std of x is 0 in dimension 0, which is not positive",
+        ),
+        ("MIN_MAX", {"min": [0.0, 3.0], "max": [1.0, 2.0]}, "the max of x is 2 in dimension 1, and the min 3"),
+        ("QUANTILES", {"q01": [2.0], "q99": [1.0]}, "the q99 of x is 1 in dimension 0, and the q01 2"),
+        ("MEAN_STD", {"mean": [0.0] * 4, "std": [1.0]}, "the mean of x has 4 numbers and the std 1"),
+        ("MEAN_STD", {"mean": [0.0] * 4, "std": 1.0}, "the mean of x has 4 numbers and the std 1"),
+    ],
+)
+def test_statistics_that_no_data_has_are_refused(mode: str, stats: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        affine(mode, stats, "x")
+    assert str(caught.value).startswith(words)
+    assert str(caught.value).endswith("; save the processors again with the statistics of the data set")
+
+
+def test_a_deviation_of_zero_is_right_where_the_data_never_varied() -> None:
+    made = affine("MEAN_STD", {"mean": [2.0], "std": [0.0], "min": [2.0], "max": [2.0]}, "x")
+    assert made.normalise(torch.tensor([2.0])).tolist() == [0.0]

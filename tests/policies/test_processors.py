@@ -13,7 +13,15 @@ from rollahead.errors import ConfigError
 from rollahead.policies import compat
 from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.normalise import Normalisers
-from rollahead.policies.processors import HARMLESS, POSTPROCESSOR, PREPROCESSOR, read_normalisers
+from rollahead.policies.processors import (
+    HARMLESS,
+    POSTPROCESSOR,
+    PREPROCESSOR,
+    RENAMER,
+    read_normalisers,
+    renamed_features,
+    state_statistics,
+)
 
 SIZES = {STATE: S, ENVIRONMENT: E, ACTION: A}
 
@@ -167,3 +175,29 @@ def test_statistics_of_another_size_are_refused_with_both_numbers(folder: Path) 
 
 def test_a_feature_that_the_step_does_not_list_is_refused(folder: Path) -> None:
     assert "has no feature 'observation.images.top'" in refused(folder, {**SIZES, "observation.images.top": 3})
+
+
+def test_statistics_of_one_number_are_not_those_of_four(folder: Path) -> None:
+    for state in folder.glob("policy_postprocessor*.safetensors"):
+        save_file({name: each[:1].clone() for name, each in load_file(state).items()}, state)
+    assert f"{folder / POSTPROCESSOR} has statistics of 1 numbers for 'action', and the policy has {A}" in refused(
+        folder
+    )
+
+
+def test_features_that_were_renamed_for_training_are_read(folder: Path) -> None:
+    assert renamed_features(folder) == {}
+    written = json.loads((folder / PREPROCESSOR).read_text())
+    renamed = {"observation.joints": STATE, ENVIRONMENT: ENVIRONMENT}
+    next(step for step in written["steps"] if step["registry_name"] == RENAMER)["config"] = {"rename_map": renamed}
+    (folder / PREPROCESSOR).write_text(json.dumps(written))
+    assert renamed_features(folder) == {"observation.joints": STATE}
+    (folder / PREPROCESSOR).unlink()
+    assert renamed_features(folder) == {}, "an old checkpoint has none"
+
+
+def test_the_statistics_of_the_state_are_those_of_the_preprocessor(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    statistics = state_statistics(folder, config)
+    assert {"mean", "std", "min", "max"} <= set(statistics)
+    assert torch.as_tensor(statistics["mean"]).shape == (S,)
