@@ -36,9 +36,9 @@ def modern(config: Mapping[str, Any]) -> dict[str, Any]:
         shapes = made.pop(f"{group}_shapes", None)
         if isinstance(shapes, Mapping):
             made[f"{group}_features"] = {key: {"type": _kind(key), "shape": shape} for key, shape in shapes.items()}
-    modes = [made.pop(f"{group}_normalization_modes", None) for group in GROUPS]
-    if any(isinstance(mode, Mapping) for mode in modes):
-        made["normalization_mapping"] = _mapping({k: v for mode in modes if mode for k, v in mode.items()})
+    written = [made.pop(f"{group}_normalization_modes", None) for group in GROUPS]
+    if modes := [each for each in written if isinstance(each, Mapping)]:
+        made["normalization_mapping"] = _mapping({key: mode for each in modes for key, mode in each.items()})
     return made
 
 
