@@ -130,7 +130,7 @@ def load_policy(
     Raises: ConfigError, if it cannot be read whole, or is of no type that is known here, or nothing gives the names.
     """
     made = read_checkpoint(Path(folder), dataset=dataset, robot=robot, trust_order=trust_order)
-    return made.policy(device_of(device))
+    return made.policy(torch.device(device_of(device)))
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

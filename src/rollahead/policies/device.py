@@ -1,23 +1,23 @@
-"""Devices that a policy may be computed on."""
+"""The torch device that a network is on: the one asked for, or the fastest that is here."""
 
 import torch
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, words_of
 
 
-def device_of(name: str | None) -> torch.device:
-    """The device `name`: cpu, cuda, cuda:1, mps. None: cuda if there is one, else the CPU.
+def device_of(name: str | None) -> str:
+    """`name`, such as cpu, cuda or cuda:1; without one cuda if there is one, else cpu.
 
-    Raises: ConfigError, if there is none such on this machine.
+    Raises: ConfigError, if torch cannot use it on this machine.
     """
     if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or (device.index or 0) >= there.get(device.type, 0):
-        known = [kind if n == 1 else f"{kind}:{i}" for kind, n in there.items() for i in range(n)]
-        raise ConfigError(f"planner.device is {name!r}, which this machine does not have; give {' or '.join(known)}")
-    return device
+        torch.empty(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch without CUDA asserts
+        words = next(iter(words_of(error).splitlines()), type(error).__name__).removesuffix(".")
+        raise ConfigError(
+            f"device is {name}, and torch cannot use it on this machine ({words}); leave it out, or give "
+            f"{device_of(None)}"
+        ) from error
+    return name

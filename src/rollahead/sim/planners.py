@@ -172,12 +172,14 @@ def _policy(
     trust_order: bool = False,
     device: str | None = None,
 ) -> Planning:
+    import torch
+
     from rollahead.policies.card import read_card
     from rollahead.policies.device import device_of
     from rollahead.policies.local import local_planner
 
     given = _names({} if rename is None else rename)
-    robot, own, on = brief.scene.spec, brief.strategy, device_of(device)
+    robot, own, on = brief.scene.spec, brief.strategy, torch.device(device_of(device))
     source = Source(checkpoint, dataset, trust_order)
     read = source.read(robot)
     policy = read.policy(on)
