@@ -1,5 +1,8 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import huggingface_hub
@@ -10,9 +13,9 @@ from rollahead.errors import ConfigError
 from rollahead.policies import compat
 from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.hub import checkpoint_folder, described_folder
-from rollahead.policies.shipped import find
+from rollahead.policies.shipped import FOLDER, find
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+from .hub_server import COMMIT, hub
 
 
 @pytest.fixture
@@ -74,3 +77,63 @@ def test_a_data_set_that_cannot_be_fetched_is_refused_in_one_sentence(cache: Pat
         ConfigError, match=r"^user/data is no folder here, and the data set user/data cannot be fetched"
     ):
         described_folder("user/data")
+
+
+EVAL = """
+import sys
+from rollahead.cli import main
+sys.argv = ["rollahead", "eval", "episodes=1", "workers=1", "reactions=false", "latency.ticks=2", "planner=policy"]
+sys.argv.append("planner.checkpoint={name}")
+main()
+"""
+FIND = """
+import sys
+from rollahead.errors import ConfigError
+from rollahead.policies.shipped import find
+try:
+    find("{name}")
+except ConfigError as error:
+    sys.exit(str(error))
+"""
+
+
+def ran(program: str, address: str, tmp_path: Path, name: str) -> subprocess.CompletedProcess[str]:
+    """Runs `program` with the checkpoint `name` in a process of its own, with the Hub at `address`."""
+    home = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
+    return subprocess.run(
+        [sys.executable, "-c", program.format(name=name)],
+        cwd=tmp_path,
+        env={**os.environ, **home},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_checkpoint_is_fetched_once_and_driven(tmp_path: Path) -> None:
+    with hub("user/mole", FOLDER / "mole_flow") as (address, asked):
+        first = ran(EVAL, address, tmp_path, "user/mole")
+        assert first.returncode == 0, first.stderr
+        assert any(path.endswith("model.safetensors") for path in asked)
+        asked.clear()
+        assert ran(FIND, address, tmp_path, "user/mole").returncode == 0
+        assert not any(path.endswith("model.safetensors") for path in asked), "it is in the cache"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("user/private", "it has no such checkpoint, or it is private: log in with hf auth login"),
+        ("user/mole@v9", "it has no such checkpoint, or none at the revision v9"),
+    ],
+)
+def test_a_checkpoint_that_the_hub_does_not_give_is_refused_in_one_sentence(
+    name: str, words: str, tmp_path: Path
+) -> None:
+    with hub("user/mole", FOLDER / "mole_flow") as (address, _):
+        refused = ran(FIND, address, tmp_path, name)
+    repo = name.partition("@")[0]
+    assert refused.stderr == (
+        f"{repo} is no folder here, and the checkpoint {repo} cannot be fetched from the Hugging Face Hub ({words}); "
+        "give a folder, or fix the id or the connection\n"
+    )
