@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 from benchmarks.policy_parity import HORIZON, SIDE
-from safetensors.torch import load_file, save_file
 
 from rollahead.errors import ConfigError
 from rollahead.policies.card import CARD
-from rollahead.policies.checkpoint import ADAPTERS, camera_sizes, load_policy
+from rollahead.policies.checkpoint import ADAPTERS, load_policy, read_checkpoint
 from rollahead.runtime.spec import Dim, Kind, RobotSpec
 
 ROBOT = RobotSpec(
@@ -52,7 +51,7 @@ def test_a_folder_may_be_a_text(diffusion_folder: Path) -> None:
 
 def test_a_checkpoint_without_a_card_has_the_robots_names_and_rate(folder: Path) -> None:
     (folder / CARD).unlink()
-    spec = load_policy(folder, robot=ROBOT).spec
+    spec = load_policy(folder, robot=ROBOT, trust_order=True).spec
     assert (spec.state, spec.action) == (("x", "y", "z"), ("vx", "vy", "vz", "grip"))
     assert (spec.environment, spec.rate_hz) == (("ball_x", "ball_y"), 20.0)
     assert "nothing says at what rate" in refused(folder)
@@ -139,6 +138,23 @@ BREAKS: Mapping[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: (folder / CARD).write_text('{"format": 1, "state": ["s"], "action": [], "rate_hz": 50}'),
         "rollahead.json has 1 names of state (s), and the policy 3; mend it",
     ),
+    "a configuration without end": (
+        lambda folder: (folder / "config.json").write_text("[" * 100_000 + "]" * 100_000),
+        "config.json is nested too deeply to be a policy's; copy it again",
+    ),
+    "processors without end": (
+        lambda folder: (folder / "policy_preprocessor.json").write_text("[" * 100_000),
+        "policy_preprocessor.json cannot be read (",
+    ),
+    "a horizon beyond memory": (
+        lambda folder: configure(folder, horizon=10**9),
+        "config.json is 1000000000; take a checkpoint of 1 to 10000 rows",
+    ),
+    "no horizon": (lambda folder: configure(folder, horizon=0), "horizon in "),
+    "an adapter of PEFT": (
+        lambda folder: configure(folder, use_peft=True),
+        "holds a PEFT adapter (use_peft), which is not read here; merge it into its base policy",
+    ),
     "a card that ends too soon": (lambda folder: (folder / CARD).write_text("{"), "rollahead.json is no card ("),
     "only a configuration": (
         lambda folder: [path.unlink() for path in folder.iterdir() if path.name != "config.json"],
@@ -154,15 +170,34 @@ def test_a_checkpoint_that_is_not_whole_or_not_ours_is_refused_in_one_sentence(n
     assert words in refused(folder, robot=ROBOT)
 
 
-def test_a_checkpoint_before_0_4_is_told_how_to_become_a_new_one(folder: Path) -> None:
-    """As LeRobot wrote them then: statistics among the weights, no processors."""
-    weights = load_file(folder / "model.safetensors")
-    weights["unnormalize_outputs.buffer_action.mean"] = weights["diffusion.unet.final_conv.1.bias"].clone()
-    save_file(weights, folder / "model.safetensors")
-    for path in folder.glob("policy_*"):
-        path.unlink()
-    assert "lerobot.processor.migrate_policy_normalization" in refused(folder)
-
-
 def test_the_sizes_of_its_cameras_are_by_their_names(seeing_folder: Path) -> None:
-    assert camera_sizes(seeing_folder) == dict.fromkeys(load_policy(seeing_folder).spec.cameras, (SIDE, SIDE))
+    read = read_checkpoint(seeing_folder)
+    assert read.camera_sizes == dict.fromkeys(load_policy(seeing_folder).spec.cameras, (SIDE, SIDE))
+
+
+@pytest.mark.parametrize(
+    ("changed", "steps", "decay"),
+    [
+        ({"n_action_steps": 9}, 9, None),
+        ({"n_action_steps": 1, "temporal_ensemble_coeff": 0.01}, None, 0.01),
+        ({"n_action_steps": None}, None, None),
+        ({"n_action_steps": "many", "temporal_ensemble_coeff": "0.01"}, None, None),
+    ],
+)
+def test_lerobots_action_steps_are_read_unless_it_ensembles(
+    changed: dict[str, Any], steps: int | None, decay: float | None, folder: Path
+) -> None:
+    configure(folder, **changed)
+    read = read_checkpoint(folder)
+    assert (read.action_steps, read.ensemble_decay) == (steps, decay)
+
+
+def test_a_saved_rename_map_names_the_cameras_of_the_data_set(seeing_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(seeing_folder, tmp_path / "renamed"))
+    assert read_checkpoint(folder).rename == {}
+    path = folder / "policy_preprocessor.json"
+    written = json.loads(path.read_text())
+    (step,) = (each for each in written["steps"] if each["registry_name"] == "rename_observations_processor")
+    step["config"]["rename_map"] = {"observation.images.front": "observation.images.camera_1"}
+    path.write_text(json.dumps(written))
+    assert read_checkpoint(folder).rename == {"camera_1": "front"}

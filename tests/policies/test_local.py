@@ -568,8 +568,9 @@ def test_a_weaker_policy_without_names_has_those_of_the_data_set(diffusion_folde
 
 
 def test_a_weaker_policy_that_is_not_there_is_refused_by_its_name() -> None:
+    task, config = make_task(**MOLE), {"name": "policy", "checkpoint": "mole_flow"}
     with pytest.raises(ConfigError, match="there is no checkpoint 'mole_weak'"):
-        gaussian({"name": "ddim"}, strategy=StrategyConfig("bid", weak="mole_weak"))
+        make_planning(config, Scene(task.spec, task), Rollers(still), StrategyConfig("bid", weak="mole_weak"))
 
 
 def test_snapped_actions_are_sent_and_the_next_chunk_starts_from_what_the_policy_made() -> None:

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from rollahead.errors import ConfigError
-from rollahead.policies.weights import WEIGHTS, check_weights, load_weights
+from rollahead.policies.weights import INPUTS, OUTPUTS, WEIGHTS, check_weights, load_weights, saved_statistics
 
 
 def network(width: int = 3) -> torch.nn.Sequential:
@@ -48,11 +48,30 @@ def test_weights_that_end_too_soon_are_said_so(length: int, whole: bool, tmp_pat
     assert refused(tmp_path, whole=whole).startswith(f"{path} is damaged or was not written to its end (")
 
 
-def test_weights_of_a_lerobot_before_0_4_are_told_by_their_statistics(tmp_path: Path) -> None:
-    save(tmp_path, {**network().state_dict(), "normalize_inputs.buffer_observation_state.mean": torch.zeros(2)})
-    said = refused(tmp_path, whole=True)
-    assert said.startswith(f"{tmp_path / WEIGHTS} was written by a LeRobot before 0.4")
-    assert f"python -m lerobot.processor.migrate_policy_normalization --pretrained-path {tmp_path}" in said
+def test_statistics_among_the_weights_are_read_by_feature_and_are_no_weights_of_the_network(tmp_path: Path) -> None:
+    source, made, mean = network(), network(), torch.tensor([1.0, 2.0])
+    statistics = {
+        "normalize_inputs.buffer_observation_environment_state.mean": mean,
+        "normalize_inputs.buffer_observation_image.std": torch.ones(3, 1, 1),
+        "normalize_targets.buffer_action.mean": torch.zeros(2),
+        "unnormalize_outputs.buffer_action.mean": torch.ones(2),
+    }
+    save(tmp_path, {**source.state_dict(), **statistics})
+    load_weights(made, tmp_path)
+    assert all(torch.equal(each, made.state_dict()[name]) for name, each in source.state_dict().items())
+    inputs = saved_statistics(tmp_path, INPUTS, ["observation.environment_state", "observation.image", "action"])
+    assert {key: list(each) for key, each in inputs.items()} == {
+        "observation.environment_state": ["mean"],
+        "observation.image": ["std"],
+    }
+    assert torch.equal(inputs["observation.environment_state"]["mean"], mean)
+    assert saved_statistics(tmp_path, OUTPUTS, ["action"])["action"]["mean"].tolist() == [1.0, 1.0]
+
+
+def test_weights_of_another_kind_of_number_are_named(tmp_path: Path) -> None:
+    tensors = network().state_dict()
+    said = refused(save(tmp_path, {**tensors, "0.weight": tensors["0.weight"].to(torch.int8)}))
+    assert "(0.weight has integers and not floating-point numbers); take both from one checkpoint" in said
 
 
 def test_weights_that_are_missing_unknown_or_of_another_shape_are_named(tmp_path: Path) -> None:

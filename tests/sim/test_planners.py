@@ -1,17 +1,20 @@
 """Planners by name."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.policy_parity import SIDE, save_policy
 
 from rollahead.errors import ConfigError
 from rollahead.policies.eye import arrays_of, make_net
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.corrector import Head, HeadCard
 from rollahead.runtime.roll import FirstOrderLag, Rollers, still
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
-from rollahead.sim.planners import make_eye, make_planning
+from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
+from rollahead.sim.planners import make_eye, make_planning, opened
 from rollahead.sim.rollers import Scene
 from rollahead.sim.task import make_task
 
@@ -69,6 +72,59 @@ def test_a_rename_that_is_no_mapping_of_names_is_refused(rename: object) -> None
     with pytest.raises(ConfigError) as caught:
         make_planning({"name": "policy", "checkpoint": "mole_flow", "rename": rename}, REAL, UNROLLED)
     assert str(caught.value) == f"planner.rename is {rename!r}; give {{the policy's name: the robot's}}"
+
+
+SEEING = RobotSpec(
+    tuple(Dim(f"a_{i}", kind=Kind.VELOCITY) for i in range(4)),
+    tuple(Dim(f"s_{i}") for i in range(3)),
+    50.0,
+    tuple(Dim(f"e_{i}") for i in range(2)),
+)
+
+
+def seeing(folder: Path, *cameras: str, **options: object) -> tuple[str, ...]:
+    """The cameras of a robot that a policy with `camera_0` and `camera_1` plans with."""
+    robot = replace(SEEING, cameras=tuple(Camera(name, SIDE, SIDE) for name in cameras))
+    config = {"name": "policy", "checkpoint": str(folder), **options}
+    return make_planning(config, Scene(robot), UNROLLED, StrategyConfig("sync")).cameras
+
+
+def test_cameras_that_lerobots_training_renamed_are_the_robots_by_the_names_of_the_data_set(tmp_path: Path) -> None:
+    folder = save_policy(tmp_path / "act", "act", cameras=2)
+    path = folder / "policy_preprocessor.json"
+    written = json.loads(path.read_text())
+    rename = {"observation.images.front": "observation.images.camera_0"}
+    next(step for step in written["steps"] if "rename" in step["registry_name"])["config"]["rename_map"] = rename
+    path.write_text(json.dumps(written))
+    assert seeing(folder, "front", "camera_1") == ("front", "camera_1")
+    assert seeing(folder, "camera_0", "camera_1", "front") == ("camera_0", "camera_1"), "as LeRobot has it"
+    assert seeing(folder, "front", "top", "camera_1", rename={"camera_0": "top"}) == ("top", "camera_1")
+
+
+def test_a_policy_that_sees_images_is_refused_for_a_robot_without_cameras(tmp_path: Path) -> None:
+    folder = save_policy(tmp_path / "act", "act", cameras=2)
+    with pytest.raises(ConfigError) as caught:
+        seeing(folder)
+    assert str(caught.value) == (
+        "LeRobot's ACT sees images of camera_0, camera_1, and the robot has no camera; give it cameras of these names "
+        "(those of LeRobot take robot.config={cameras: ...}), or take a policy without images"
+    )
+
+
+def test_a_device_that_is_not_there_is_refused_before_the_weights_are_read(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^device is gpu, and torch cannot use it on this machine \(.*\); leave it out"
+    ):
+        make_planning({"name": "policy", "checkpoint": "mole_flow", "device": "gpu"}, REAL, UNROLLED)
+
+
+def test_only_a_policy_has_a_checkpoint_to_open() -> None:
+    assert opened({**WAVE, "horizon": 8}, SPEC) is None
+    read = opened({"name": "policy", "checkpoint": "mole_flow"}, SPEC)
+    assert read is not None
+    assert read.action_steps == 8
+    with pytest.raises(ConfigError, match=r"planner\.trust_order is 'yes'; give true or false"):
+        opened({"name": "policy", "checkpoint": "mole_flow", "trust_order": "yes"}, SPEC)
 
 
 def test_a_chunk_shorter_than_what_the_roller_looks_back_is_refused_also_at_speed() -> None:

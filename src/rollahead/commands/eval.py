@@ -11,6 +11,7 @@ from functools import partial
 
 from omegaconf import DictConfig
 
+from rollahead.commands.advised import strategy_of
 from rollahead.commands.again import folder_of
 from rollahead.commands.app import console, group, in_sweep, options, report_on
 from rollahead.commands.results import describe, table, write_records
@@ -51,7 +52,8 @@ class EvalOptions:
 def main(config: DictConfig) -> None:
     """Runs the cell that `config` describes."""
     chosen = options(config, EvalOptions, GROUPS)
-    cell = cell_of(config, chosen)
+    strategy, lines = strategy_of(config, make_task(**group(config, "task")).spec)
+    cell = cell_of(config, chosen, strategy)
     search = call(Search, group(config, "search"), "search")
     tried, refused = candidates(cell, search)
     folder = folder_of(config, resume=chosen.resume)
@@ -60,8 +62,8 @@ def main(config: DictConfig) -> None:
         (folder.path / JOURNAL).unlink(missing_ok=True)
     else:
         try:
-            for words in dict.fromkeys(_told(cell, search, tried, refused)):
-                console().print(words, soft_wrap=True)
+            for words in dict.fromkeys((*lines, *_told(cell, search, tried, refused))):
+                console().print(words, soft_wrap=True, markup=False, highlight=False)
             _play(folder, cell, tried, refused, chosen.workers)
         except KeyboardInterrupt:
             console().print(f"to go on: the same with name={config.name} resume=true", soft_wrap=True)
@@ -101,11 +103,11 @@ def _play(folder: RunFolder, cell: Cell, tried: Sequence[Cell], refused: Sequenc
     console().print(table([described]))
 
 
-def cell_of(config: DictConfig, chosen: EvalOptions) -> Cell:
-    """The cell that `config` describes. Raises: ConfigError, if the strategy takes no such option."""
+def cell_of(config: DictConfig, chosen: EvalOptions, strategy: StrategyConfig) -> Cell:
+    """The cell that `config` describes, with `strategy`."""
     return Cell(
         task=group(config, "task"),
-        strategy=call(StrategyConfig, group(config, "strategy"), "strategy"),
+        strategy=strategy,
         latency=group(config, "latency"),
         planner=group(config, "planner"),
         roller=group(config, "roller"),

@@ -20,6 +20,7 @@ OPTIONS: Sequence[tuple[str, Sequence[str], str]] = (
     ("policy.path policy.pretrained_path", DRIVING, "planner=policy planner.checkpoint={value}"),
     ("policy.type", DRIVING, "planner=policy planner.checkpoint=<folder>"),
     ("policy.type", ("train",), "policy={value}"),
+    ("policy.device device", DRIVING, "planner.device={value}"),
     ("policy.n_action_steps", ("run", "eval"), "strategy.s={value}"),
     ("policy.chunk_size policy.horizon", ("train",), "policy.horizon={value}"),
     ("policy.n_obs_steps", ("train",), "policy=diffusion policy.n_obs={value}"),

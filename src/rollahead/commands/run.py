@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from rollahead.commands.advised import strategy_of
 from rollahead.commands.app import console, group, options, report_on, run_folder
 from rollahead.commands.results import describe, describe_live, table, write_records
 from rollahead.commands.rig import Rig, guard_of, limits_of, rig
@@ -73,12 +74,19 @@ def main(config: DictConfig) -> None:
     report_on(folder.path)
 
 
+def say(line: str) -> None:
+    """Prints a line for the user as it is."""
+    console().print(line, soft_wrap=True, markup=False, highlight=False)
+
+
 def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
     """How `config` drives the rig. Raises: ConfigError, if something cannot be."""
     scene = Scene(driven.spec, driven.task)
-    strategy = call(StrategyConfig, group(config, "strategy"), "strategy")
+    strategy, lines = strategy_of(config, driven.spec)
+    for line in lines:
+        say(line)
     rollers = make_rollers(group(config, "roller"), scene)
-    planning = make_planning(group(config, "planner"), scene, rollers, strategy, group(config, "sampler"))
+    planning = make_planning(group(config, "planner"), scene, rollers, strategy, group(config, "sampler"), say)
     planning.check_roller(group(config, "roller"), scene, strategy)
     if driven.task is not None:
         planning.check_seeds(group(config, "task")["name"], chosen.seed, chosen.episodes)

@@ -102,9 +102,12 @@ def _encoders(model: Any, cameras: int) -> Sequence[Callable[[torch.Tensor], tor
     return [lambda image: backbone(image)["feature_map"]] * cameras
 
 
-def load(checkpoint: Checkpoint) -> LeRobotACT:
-    """Raises: ConfigError, if the checkpoint is not whole, or this LeRobot cannot make the policy."""
-    config = compat.config_of("ACTConfig", checkpoint.config, pretrained_backbone_weights=None)
+def load(checkpoint: Checkpoint, device: torch.device) -> LeRobotACT:
+    """The policy of `checkpoint` on `device`.
+
+    Raises: ConfigError, if the checkpoint is not whole, or this LeRobot cannot make the policy.
+    """
+    config = compat.config_of("ACTConfig", checkpoint.config, device="cpu", pretrained_backbone_weights=None)
     policy = compat.made("ACTPolicy", config)
     load_weights(policy, checkpoint.folder)
-    return LeRobotACT(policy.to(config.device), checkpoint)
+    return LeRobotACT(policy.to(device), checkpoint)

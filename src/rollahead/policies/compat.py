@@ -40,6 +40,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {  # where a name is: the first of these 
     "RTCConfig": ("lerobot.policies.rtc.configuration_rtc",),
     "RTCProcessor": ("lerobot.policies.rtc.modeling_rtc",),
     "LeRobotDataset": ("lerobot.datasets.lerobot_dataset",),
+    "HF_LEROBOT_HOME": ("lerobot.utils.constants",),
 }
 OTHERWISE: Mapping[str, str] = {  # what LeRobot itself calls it
     "normalising_pipelines": "make_act_pre_post_processors",  # rename, batch, device, normalise; unnormalise, CPU

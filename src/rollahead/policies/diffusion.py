@@ -116,11 +116,14 @@ def _encoders(model: Any, cameras: int) -> Sequence[torch.nn.Module]:
     return list(encoder) if isinstance(encoder, torch.nn.ModuleList) else [encoder] * cameras
 
 
-def load(checkpoint: Checkpoint) -> LeRobotDiffusion:
-    """Raises: ConfigError, if the checkpoint is not whole, or this LeRobot cannot make the policy."""
+def load(checkpoint: Checkpoint, device: torch.device) -> LeRobotDiffusion:
+    """The policy of `checkpoint` on `device`.
+
+    Raises: ConfigError, if the checkpoint is not whole, or this LeRobot cannot make the policy.
+    """
     config = compat.config_of(
-        "DiffusionConfig", checkpoint.config, pretrained_backbone_weights=None, compile_model=False
+        "DiffusionConfig", checkpoint.config, device="cpu", pretrained_backbone_weights=None, compile_model=False
     )
     policy = compat.made("DiffusionPolicy", config)
     load_weights(policy, checkpoint.folder)
-    return LeRobotDiffusion(policy.to(config.device), checkpoint)
+    return LeRobotDiffusion(policy.to(device), checkpoint)

@@ -8,19 +8,16 @@ Threads: the worker's alone.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from rollahead.errors import ConfigError, InferenceError
-from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.chunking import Chunking, Plain, make_chunking
 from rollahead.policies.memory import Memory
 from rollahead.policies.policy import Context, Featured, Policy
 from rollahead.policies.samplers import Draw, Noise, Sampled, Sampler, make_sampler
-from rollahead.policies.shipped import find
 from rollahead.policies.snap import Snap
 from rollahead.runtime.arrays import FloatArray, frozen
 from rollahead.runtime.binding import bind
@@ -34,6 +31,7 @@ from rollahead.runtime.timer import UNHURRIED, Timer
 GROUPS = ("action", "state", "environment", "cameras")  # of names
 CPU = torch.device("cpu")
 PLAIN = Plain()
+Look = Callable[[FloatArray], object]
 MOST_REFUSED = 3  # chunks in a row that are no numbers end a run
 
 REMEDY = "rename it, as in planner.rename={the policy's name: the robot's}, or take a policy that was trained for it"
@@ -46,7 +44,7 @@ class LocalPlanner:
     for a policy that has no use for it; chunking: how a chunk goes on from the last one; weak: a weaker policy and its
     sampler, that `chunking` contrasts with; snap: what sets discrete actions to an end of their range; featured:
     the policy, if its features go with each chunk, for a corrector; hurries: whether it takes fewer steps where there
-    is no time for all.
+    is no time for all; look: called once, with the first state, in the policy's order of names.
     """
 
     def __init__(
@@ -63,7 +61,9 @@ class LocalPlanner:
         *,
         featured: Featured | None = None,
         hurries: bool = False,
+        look: Look | None = None,
     ) -> None:
+        self._look = look
         self._snap = snap
         self._featured = featured
         self._hurries = hurries
@@ -86,6 +86,9 @@ class LocalPlanner:
             contexts = [policy.encode(images, request.asked.observation.task) for policy in self._policies]
             bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
             known = [self._mapping.observation(seen) for seen in bound]
+            if self._look is not None:
+                self._look(known[-1].state)
+                self._look = None
             ahead = self._ahead(request, bound[-1])
             contexts = [policy.bind(seen, known, ahead) for policy, seen in zip(self._policies, contexts, strict=True)]
             hurry = Hurry(timer if self._hurries else UNHURRIED)
@@ -138,7 +141,7 @@ class LocalPlanner:
         """Chunks (B, H, A) of the weaker policy, normalised as the policy's own are, as many as there are candidates;
         and the denoising steps that they took. Without a weaker policy there are no chunks and no steps."""
         if self._weak is None:
-            return torch.empty(0, self.policy.spec.horizon, self.policy.shape[1]), 0
+            return torch.empty(0, self.policy.spec.horizon, self.policy.shape[1], device=_device(self.policy)), 0
         weak, sampler = self._weak
         drawn = sampler(weak, contexts[0], noise_of(request, weak, self._chunking.candidates, "weak"))
         chunks = torch.stack([self.policy.normalised(weak.rows(chunk)) for chunk in drawn.chunks])
@@ -170,22 +173,27 @@ def local_planner(
     *,
     hurries: bool = False,
     snap: bool = False,
-    dataset: str | Path | None = None,
+    weak: Policy | None = None,
+    look: Look | None = None,
 ) -> LocalPlanner:
     """`policy` as the planner of `robot`. sampler: a `name` and options; rename: names of the policy's to the robot's;
     sizes: by the policy's camera (height, width), of those that take only one; strategy: what the rows are for;
-    hurries: as of `LocalPlanner`; snap: whether discrete actions are sent as an end of their range; dataset: the folder
-    of the data set that names the dimensions of a weaker policy whose checkpoint does not.
+    hurries, look: as of `LocalPlanner`; snap: whether discrete actions are sent as an end of their range; weak: the
+    weaker policy that `strategy` names.
 
     Raises: ConfigError, if they do not go together.
     """
     spec = renamed(policy.spec, rename)
+    if spec.cameras and not robot.cameras:
+        raise ConfigError(
+            f"{policy.name} sees images of {', '.join(spec.cameras)}, and the robot has no camera; give it cameras of "
+            "these names (those of LeRobot take robot.config={cameras: ...}), or take a policy without images"
+        )
     cameras = dict(zip(policy.spec.cameras, spec.cameras, strict=True))
     mapping = map_by_name(robot, spec, REMEDY)
     _check_sizes(robot, cameras, sizes or {})
     made = make_sampler(sampler, policy)
     memory = Memory(policy, spec, mapping, robot, strategy.q) if hasattr(policy, "denoise") else None
-    weak = None if strategy.weak is None else load_policy(find(strategy.weak), dataset=dataset, robot=robot)
     chunking = make_chunking(strategy, policy, made, weak)
     contrasted = None if weak is None else (weak, make_sampler(sampler, weak))
     snapping = Snap(spec.action, robot) if snap else None
@@ -201,6 +209,7 @@ def local_planner(
         snapping,
         featured=_featured(policy, features_taken(strategy)),
         hurries=hurries,
+        look=look,
     )
 
 
@@ -276,5 +285,10 @@ class Hurry:
 def noise_of(request: Request, policy: Policy, chunks: int = 1, use: str = "sampler") -> Noise:
     """Standard normal noise for `policy`, new at each call, the same for the same request and `use`; the first of
     several chunks has what a single one would have."""
-    rng, device = generator(use, *request.seed), getattr(policy, "device", CPU)
+    rng, device = generator(use, *request.seed), _device(policy)
     return lambda: torch.from_numpy(rng.standard_normal((chunks, *policy.shape), dtype=np.float32)).to(device)
+
+
+def _device(policy: Policy) -> torch.device:
+    device: torch.device = getattr(policy, "device", CPU)
+    return device

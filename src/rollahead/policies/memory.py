@@ -45,8 +45,8 @@ class Memory:
         at = np.array([middle_of(dims[name]) if name in dims else 0.0 for name in spec.action])
         zero, middle = policy.normalised(np.stack([np.zeros(len(kinds)), at]))
         self._zero = zero
-        self._moving = torch.tensor([kind in MOVING for kind in kinds], device=zero.device)
-        self._discrete = torch.tensor([kind is Kind.DISCRETE for kind in kinds], device=zero.device)
+        self._moving = torch.tensor([kind in MOVING for kind in kinds]).to(zero.device)
+        self._discrete = torch.tensor([kind is Kind.DISCRETE for kind in kinds]).to(zero.device)
         self._middle = middle
         self._kept: _Kept | None = None
 

@@ -1,41 +1,17 @@
-"""Normalisation, as a checkpoint's saved processors say, each feature in one call.
+"""Normalisation: LeRobot's modes as one affine map per feature, made of the data's statistics."""
 
-    policy_preprocessor.json    normalises what is seen     (LeRobot's NormalizerProcessorStep)
-    policy_postprocessor.json   un-normalises the action    (UnnormalizerProcessorStep)
-
-each with the statistics in a .safetensors file that it names. The files are read, not run: no LeRobot is needed, and a
-step that would change numbers in another way is refused.
-"""
-
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from rollahead.errors import ConfigError, unknown_name
 
-PREPROCESSOR, POSTPROCESSOR = "policy_preprocessor.json", "policy_postprocessor.json"
-NORMALISER, UNNORMALISER = "normalizer_processor", "unnormalizer_processor"
-HARMLESS = frozenset(  # names, shapes, devices and words: no number becomes another
-    {
-        "rename_observations_processor",
-        "to_batch_processor",
-        "device_processor",
-        "tokenizer_processor",
-        "smolvla_new_line_processor",
-        "pi0_new_line_processor",
-    }
-)
-SWITCHED = frozenset({"relative_actions_processor", "absolute_actions_processor"})  # harmless unless `enabled`
 EPS = 1e-8
-ACTION = "action"
+REMEDY = "save the processors again with the statistics of the data set"
 
 Stats = Mapping[str, ArrayLike | torch.Tensor]  # of one feature, by name: mean, std, min, max, q01, ...
 
@@ -107,7 +83,33 @@ def affine(mode: str, stats: Stats, feature: str, *, visual: bool = False, eps: 
             "statistics of the data set, or set its mode to IDENTITY"
         )
     first, second = (_tensor(stats[name], f"{name} of {feature}", visual) for name in needed)
+    _check_possible(needed, first, second, _still(stats, second), feature)
     return make(first, second, eps)
+
+
+def _check_possible(
+    names: tuple[str, str], first: torch.Tensor, second: torch.Tensor, still: torch.Tensor, feature: str
+) -> None:
+    """Checks that data can have the two statistics called `names`. still: where the data never varied, and a standard
+    deviation of zero is right."""
+    if first.shape != second.shape:
+        words = f"the {names[0]} of {feature} has {first.numel()} numbers and the {names[1]} {second.numel()}"
+        raise ConfigError(f"{words}; {REMEDY}")
+    deviates = names == ("mean", "std")
+    wrong = (second < 0) | ((second == 0) & ~still) if deviates else first > second
+    if wrong.any():
+        i = int(wrong.flatten().nonzero()[0])
+        low, high = float(first.flatten()[i]), float(second.flatten()[i])
+        other = "which is not positive" if deviates else f"and the {names[0]} {low:g}"
+        raise ConfigError(f"the {names[1]} of {feature} is {high:g} in dimension {i}, {other}; {REMEDY}")
+
+
+def _still(stats: Stats, like: torch.Tensor) -> torch.Tensor:
+    """Where the data never varied, as its `stats` say by min and max; nowhere, if they do not say. Of the shape of
+    `like`."""
+    low, high = (np.asarray(stats.get(name, np.nan), np.float32).ravel() for name in ("min", "max"))
+    same = torch.from_numpy(low == high) if len(low) == len(high) == like.numel() else torch.zeros(like.numel()) > 0
+    return same.reshape(like.shape)
 
 
 def _tensor(values: Any, what: str, visual: bool) -> torch.Tensor:
@@ -116,6 +118,7 @@ def _tensor(values: Any, what: str, visual: bool) -> torch.Tensor:
         raise ConfigError(
             f"the {what} is {tensor.flatten().tolist()}; save the processors again with finite statistics"
         )
+    tensor = tensor.reshape(1) if tensor.ndim == 0 else tensor
     return tensor.reshape(-1, 1, 1) if visual and tensor.ndim == 1 else tensor
 
 
@@ -129,99 +132,3 @@ class Normalisers:
     def to(self, device: torch.device | str) -> "Normalisers":
         """The same on `device`."""
         return Normalisers({key: each.to(device) for key, each in self.inputs.items()}, self.action.to(device))
-
-
-def read_normalisers(folder: Path, sizes: Mapping[str, int]) -> Normalisers:
-    """Of the checkpoint in `folder`. sizes: by feature, D or C, of what the policy takes and of its `action`.
-
-    Raises: ConfigError, if a file, a step or a statistic is missing, or is not one that is known here.
-    """
-    seen = _Step.read(folder, PREPROCESSOR, NORMALISER)
-    made = _Step.read(folder, POSTPROCESSOR, UNNORMALISER)
-    inputs = {key: seen.affine(key, size) for key, size in sizes.items() if key != ACTION}
-    return Normalisers(inputs, made.affine(ACTION, sizes[ACTION]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A normalising step as it was saved. path: of the file that names it."""
-
-    path: Path
-    config: Mapping[str, Any]
-    stats: Mapping[str, Mapping[str, torch.Tensor]]
-
-    @classmethod
-    def read(cls, folder: Path, file: str, wanted: str) -> "_Step":
-        path = folder / file
-        steps = _steps(path)
-        found = [step for step in steps if step["registry_name"] == wanted]
-        for step in steps:
-            _check_harmless(step, path, {wanted})
-        if len(found) != 1:
-            raise ConfigError(f"{path} has {len(found)} steps {wanted!r}; save the processors again with one")
-        return cls(path, found[0].get("config", {}), _read_stats(folder, found[0].get("state_file"), path))
-
-    def affine(self, key: str, size: int) -> Affine:
-        """Of feature `key`, which has `size` numbers or colours."""
-        kind = self.config.get("features", {}).get(key, {}).get("type")
-        if kind is None:
-            raise ConfigError(f"{self.path} has no feature {key!r}, and the policy has; save the processors again")
-        made = affine(
-            self._mode(key, kind),
-            self.stats.get(key, {}),
-            f"{key} in {self.path}",
-            visual=kind == "VISUAL",
-            eps=self.config.get("eps", EPS),
-        )
-        if made.shift.ndim and len(made.shift) not in (1, size):
-            raise ConfigError(
-                f"{self.path} has statistics of {len(made.shift)} numbers for {key!r}, and the policy has {size}; save "
-                "the processors again with the statistics of its own data set"
-            )
-        return made
-
-    def _mode(self, key: str, kind: str) -> str:
-        only = self.config.get("normalize_observation_keys")
-        if key != ACTION and only is not None and key not in only:
-            return IDENTITY
-        return self.config.get("norm_map", {}).get(kind, IDENTITY)
-
-
-def _steps(path: Path) -> Sequence[dict[str, Any]]:
-    remedy = "copy it from where the policy was trained, or write it with LeRobot's make_pre_post_processors"
-    try:
-        steps = json.loads(path.read_text())["steps"]
-        return [{**step, "registry_name": step.get("registry_name") or step["class"]} for step in steps]
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"the checkpoint has no {path}, which says how its numbers are normalised; {remedy}"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error!r}); {remedy}") from error
-
-
-def _check_harmless(step: Mapping[str, Any], path: Path, wanted: set[str]) -> None:
-    name = step["registry_name"]
-    off = name in SWITCHED and not step.get("config", {}).get("enabled", False)
-    if name not in HARMLESS | wanted and not off:
-        raise ConfigError(
-            f"{path} has a step {name!r}, which changes numbers in a way that is not known here; train a policy "
-            "without it, or drive the robot with LeRobot"
-        )
-
-
-def _read_stats(folder: Path, file: str | None, path: Path) -> dict[str, dict[str, torch.Tensor]]:
-    if file is None:
-        return {}
-    try:
-        flat = load_file(folder / file)
-    except (OSError, SafetensorError) as error:
-        raise ConfigError(
-            f"{folder / file}, the statistics that {path} names, cannot be read ({error}); copy it again from where "
-            "the policy was trained"
-        ) from error
-    stats: dict[str, dict[str, torch.Tensor]] = {}
-    for name, tensor in flat.items():
-        key, statistic = name.rsplit(".", 1)
-        stats.setdefault(key, {})[statistic] = tensor
-    return stats

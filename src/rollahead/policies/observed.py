@@ -80,7 +80,7 @@ class Vision:
         """(n, ...) of (H, W, C) uint8: as LeRobot, [0, 1] and then as the processors say."""
         for image in images:
             self._check(key, image)
-        pixels = torch.tensor(np.stack(images), device=self._device).permute(0, 3, 1, 2).contiguous().float() / 255
+        pixels = torch.from_numpy(np.stack(images)).to(self._device).permute(0, 3, 1, 2).contiguous().float() / 255
         return self._encoders[key](self._normalisers.inputs[key].normalise(pixels))
 
     def _check(self, key: str, image: Image) -> None:

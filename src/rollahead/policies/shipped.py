@@ -6,6 +6,7 @@ Each is made again by one command (docs/train.md).
 from pathlib import Path
 
 from rollahead.errors import ConfigError
+from rollahead.policies.hub import checkpoint_folder
 
 FOLDER = Path(__file__).parent / "checkpoints"
 
@@ -16,10 +17,11 @@ def names() -> list[str]:
 
 
 def find(checkpoint: str) -> Path:
-    """The folder that `checkpoint` names: a path, or one of `names`. Raises: ConfigError, if it is neither."""
+    """The folder that `checkpoint` names: a path, an id on the Hub, or one of `names`. Raises: ConfigError, if it is a
+    plain name and none of these, or cannot be fetched."""
     path = Path(checkpoint)
     if path.is_dir() or path.name != checkpoint:
-        return path
+        return checkpoint_folder(checkpoint)
     if checkpoint not in names():
         raise ConfigError(
             f"there is no checkpoint {checkpoint!r}; give the folder of one, use planner=scripted, or take one "

@@ -1,6 +1,6 @@
 """Weights: a checkpoint's model.safetensors into a network that fits, or one sentence why not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,34 +11,42 @@ from safetensors.torch import load_file
 from rollahead.errors import ConfigError
 
 WEIGHTS = "model.safetensors"
-OLD = ("normalize_inputs.", "normalize_targets.", "unnormalize_outputs.")  # statistics, as LeRobot before 0.4 kept them
+INPUTS, OUTPUTS = "normalize_inputs.", "unnormalize_outputs."  # statistics, as LeRobot before 0.4 kept them
+OLD = (INPUTS, OUTPUTS, "normalize_targets.")
 COMPILED = "_orig_mod."  # what torch.compile puts into the names
 MOST_NAMED = 3
 
 
 def check_weights(folder: Path) -> None:
-    """Whether there are weights in `folder`, whole, that this rollahead can use: only the names are read.
-
-    Raises: ConfigError, if they are missing, damaged, or of a LeRobot before 0.4.
-    """
+    """Reads the names of the weights in `folder`. Raises: ConfigError, if they are missing or damaged."""
     path = folder / WEIGHTS
     with _reading(path), safe_open(path, framework="pt") as weights:
-        names = list(weights.keys())
-    if any(name.startswith(OLD) for name in names):
-        raise ConfigError(
-            f"{path} was written by a LeRobot before 0.4, with the statistics among the weights; turn it into a new "
-            f"one with python -m lerobot.processor.migrate_policy_normalization --pretrained-path {folder}"
-        )
+        weights.keys()
+
+
+def saved_statistics(folder: Path, prefix: str, features: Iterable[str]) -> dict[str, dict[str, torch.Tensor]]:
+    """The statistics that a LeRobot before 0.4 kept among the weights in `folder`, by feature and name (mean, std, min,
+    max). prefix: `INPUTS` or `OUTPUTS`. Raises: ConfigError, if the weights are missing or damaged."""
+    path = folder / WEIGHTS
+    starts = {f"{prefix}buffer_{key.replace('.', '_')}.": key for key in features}
+    made: dict[str, dict[str, torch.Tensor]] = {}
+    with _reading(path), safe_open(path, framework="pt") as weights:
+        for name in weights.keys():  # noqa: SIM118, it is no mapping
+            start, _, statistic = name.rpartition(".")
+            if key := starts.get(f"{start}."):
+                made.setdefault(key, {})[statistic] = weights.get_tensor(name)
+    return made
 
 
 def load_weights(network: torch.nn.Module, folder: Path) -> None:
-    """Loads `network` with the weights in `folder`, all of them, and leaves it ready for inference.
+    """Loads `network` with the weights in `folder`, all of them but old statistics, and leaves it ready for inference.
 
     Raises: ConfigError, if they are missing, damaged, or another network's.
     """
     path = folder / WEIGHTS
     with _reading(path):
-        tensors = {name.replace(COMPILED, ""): tensor for name, tensor in load_file(path).items()}
+        found = load_file(path)
+    tensors = {name.replace(COMPILED, ""): each for name, each in found.items() if not name.startswith(OLD)}
     _check(tensors, network.state_dict(), path)
     network.load_state_dict(tensors)
     network.eval().requires_grad_(False)
@@ -62,13 +70,19 @@ def _reading(path: Path) -> Iterator[None]:
 def _check(given: dict[str, torch.Tensor], needed: dict[str, torch.Tensor], path: Path) -> None:
     missing, unknown = sorted(set(needed) - set(given)), sorted(set(given) - set(needed))
     other = [name for name in needed if name in given and given[name].shape != needed[name].shape]
+    kinds = [name for name in needed if name in given and _numbers(given[name]) != _numbers(needed[name])]
     wrong = [
         *(f"{name} is missing" for name in missing),
         *(f"{name} is not known" for name in unknown),
         *(f"{name} is {tuple(given[name].shape)} and not {tuple(needed[name].shape)}" for name in other),
+        *(f"{name} has {_numbers(given[name])} and not {_numbers(needed[name])}" for name in kinds),
     ]
     if wrong:
         more = f", and {len(wrong) - MOST_NAMED} more" if len(wrong) > MOST_NAMED else ""
         raise ConfigError(
             f"{path} does not fit config.json ({', '.join(wrong[:MOST_NAMED])}{more}); take both from one checkpoint"
         )
+
+
+def _numbers(tensor: torch.Tensor) -> str:
+    return "floating-point numbers" if tensor.is_floating_point() else "integers"

@@ -6,24 +6,31 @@ policy     a trained one, from its checkpoint
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rollahead.errors import ConfigError, unknown_name
+from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.build import VLASH, StrategyConfig, features_taken, seeing_head
 from rollahead.runtime.lookout import Eye
 from rollahead.runtime.options import call, check_kind
 from rollahead.runtime.planner import Plan, Planner, ScriptedPlanner
 from rollahead.runtime.roll import Rollers, check_lookback
+from rollahead.runtime.spec import RobotSpec, names_of
 from rollahead.sim.rollers import Scene, check_offset_state
 from rollahead.sim.task_calls import expert_of
 from rollahead.sim.wave import Wave
 
 if TYPE_CHECKING:
     from rollahead.policies.card import Card
+    from rollahead.policies.checkpoint import Checkpoint
+
+Say = Callable[[str], object]
 
 MOST_ROWS = 10_000  # of a chunk
 EXPERT = "scripted"  # the planner that is a task's expert
+POLICY = "policy"  # the planner that is a trained policy
 AUTO: Mapping[str, Any] = {"name": "auto"}  # the sampler that the policy is best served by
 
 
@@ -73,12 +80,13 @@ class Planning:
 @dataclass(frozen=True, slots=True)
 class Brief:
     """What a planner is made for. sampler: a `name` and options, for planners that have one; strategy: what its rows
-    are for."""
+    are for; say: takes a line for the user, found when it plans for the first time."""
 
     scene: Scene
     rollers: Rollers
     sampler: Mapping[str, Any]
     strategy: StrategyConfig
+    say: Say = lambda line: None
 
 
 def make_planning(
@@ -87,8 +95,9 @@ def make_planning(
     rollers: Rollers,
     strategy: StrategyConfig = VLASH,
     sampler: Mapping[str, Any] = AUTO,
+    say: Say = lambda line: None,
 ) -> Planning:
-    """The planner of `config`, a `name` and options. strategy: what its rows are for.
+    """The planner of `config`, a `name` and options. strategy: what its rows are for; say: as of `Brief`.
 
     Raises: ConfigError, if there is none such, or not for this scene, or its chunks are too short for the roller.
     """
@@ -97,7 +106,7 @@ def make_planning(
     check_kind("planner.name", name, str)
     if name not in PLANNERS:
         raise unknown_name("planner", name, PLANNERS)
-    brief = Brief(scene, rollers, sampler, strategy)
+    brief = Brief(scene, rollers, sampler, strategy, say)
     made: Planning = call(PLANNERS[name], options, "planner", brief=brief)
     check_lookback(rollers.state, made.horizon // max(strategy.q, 1))
     return made
@@ -127,6 +136,32 @@ def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
     return Planning(ScriptedPlanner(plan, brief.rollers.state, brief.rollers.scene), horizon)
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a policy is read from, as options of `planner=policy` say it (configs/planner/policy.yaml)."""
+
+    checkpoint: str
+    dataset: str | None = None
+    trust_order: bool = False
+
+    def read(self, robot: RobotSpec) -> "Checkpoint":
+        """The checkpoint, without its weights, for `robot`. Raises: ConfigError, if it cannot be read."""
+        from rollahead.policies.checkpoint import read_checkpoint
+        from rollahead.policies.shipped import find
+
+        folder = find(self.checkpoint)
+        return read_checkpoint(folder, dataset=self.dataset, robot=robot, trust_order=self.trust_order)
+
+
+def opened(config: Mapping[str, Any], robot: RobotSpec) -> "Checkpoint | None":
+    """The checkpoint of the planner in `config`, a `name` and options, for `robot`, without its weights; None for other
+    planners. Raises: ConfigError, if it cannot be read."""
+    if config.get("name") != POLICY:
+        return None
+    options = {field.name: config[field.name] for field in fields(Source) if field.name in config}
+    return call(Source, options, "planner").read(robot)
+
+
 def _policy(
     brief: Brief,
     checkpoint: str,
@@ -134,20 +169,35 @@ def _policy(
     rename: Any = None,
     hurries: bool = False,
     snap: bool = False,
+    trust_order: bool = False,
+    device: str | None = None,
 ) -> Planning:
-    from rollahead.policies.card import read_card
-    from rollahead.policies.checkpoint import camera_sizes, load_policy
-    from rollahead.policies.local import local_planner
-    from rollahead.policies.shipped import find
+    import torch
 
-    names = _names({} if rename is None else rename)
-    folder, robot = find(checkpoint), brief.scene.spec
-    sizes = camera_sizes(folder)
-    _check_pictures(sizes, brief)
-    policy = load_policy(folder, dataset=dataset, robot=robot)
-    own = brief.strategy
+    from rollahead.policies.card import read_card
+    from rollahead.policies.device import device_of
+    from rollahead.policies.local import local_planner
+
+    given = _names({} if rename is None else rename)
+    robot, own, on = brief.scene.spec, brief.strategy, torch.device(device_of(device))
+    source = Source(checkpoint, dataset, trust_order)
+    read = source.read(robot)
+    _check_pictures(read.camera_sizes, brief)
+    policy = read.policy(on)
+    weak = None if own.weak is None else replace(source, checkpoint=own.weak).read(robot).policy(on)
+    names = {**_renamed_cameras(read, robot), **given}
     planner = local_planner(
-        policy, brief.sampler, robot, brief.rollers, names, sizes, own, dataset=dataset, hurries=hurries, snap=snap
+        policy,
+        brief.sampler,
+        robot,
+        brief.rollers,
+        names,
+        read.camera_sizes,
+        own,
+        hurries=hurries,
+        snap=snap,
+        weak=weak,
+        look=partial(_look, read, brief.say),
     )
     cameras = tuple(names.get(camera, camera) for camera in policy.spec.cameras)
     return Planning(
@@ -155,7 +205,7 @@ def _policy(
         policy.spec.horizon,
         policy.spec.n_obs,
         cameras,
-        _demonstrated(read_card(folder)),
+        _demonstrated(read_card(read.folder)),
         policy.trained.offset_state,
     )
 
@@ -167,6 +217,21 @@ def _check_pictures(cameras: Iterable[str], brief: Brief) -> None:
             f"the policy sees images of {', '.join(cameras)}, and this task has no cameras; drive a robot that "
             "has them, as with rollahead run robot=lerobot robot.type=..., or use a policy without images"
         )
+
+
+def _renamed_cameras(checkpoint: "Checkpoint", robot: RobotSpec) -> Mapping[str, str]:
+    """By the policy's camera that of the robot, as the data set called it; without those that the robot calls as the
+    policy does."""
+    there = names_of(robot.cameras)
+    return {own: theirs for own, theirs in checkpoint.rename.items() if own not in there}
+
+
+def _look(checkpoint: "Checkpoint", say: Say, state: FloatArray) -> None:
+    """Says what of the first `state` is unlike those that the policy was trained on."""
+    from rollahead.policies.first_look import unlike
+
+    if line := unlike(checkpoint.state_statistics(), checkpoint.card.state, state):
+        say(line)
 
 
 def _demonstrated(card: "Card | None") -> Demonstrated | None:
@@ -196,4 +261,4 @@ def _checked(horizon: int) -> int:
     return horizon
 
 
-PLANNERS: Mapping[str, Callable[..., Planning]] = {EXPERT: _scripted, "wave": _wave, "policy": _policy}
+PLANNERS: Mapping[str, Callable[..., Planning]] = {EXPERT: _scripted, "wave": _wave, POLICY: _policy}

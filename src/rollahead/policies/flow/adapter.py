@@ -29,8 +29,9 @@ class FlowAdapter:
     name = NAME
     warm: tuple[float, ...] | None = None
 
-    def __init__(self, net: Net, made: NetConfig, checkpoint: Checkpoint) -> None:
-        card, norms = checkpoint.card, checkpoint.normalisers()
+    def __init__(self, net: Net, made: NetConfig, checkpoint: Checkpoint, device: torch.device) -> None:
+        card, norms = checkpoint.card, checkpoint.normalisers().to(device)
+        self.device = device
         self.process = Flow(checkpoint.config["prediction"])
         self.shape = (made.horizon, made.actions)
         self.feature_dim = made.width
@@ -44,7 +45,7 @@ class FlowAdapter:
             state_in="condition",
         )
         self._net = net
-        self._numbers = Numbers(norms, card, torch.device("cpu"))
+        self._numbers = Numbers(norms, card, device)
         self._action = norms.action
 
     def encode(self, images: Sequence[Images], task: str) -> Context:
@@ -62,7 +63,7 @@ class FlowAdapter:
     @torch.no_grad()
     def features(self, context: Context) -> FloatArray:
         """(W,), what the network makes of the condition alone (`rollahead.policies.flow.net`). Phase: hot."""
-        return frozen(self._net.features(context)[0].double().numpy())
+        return frozen(self._net.features(context)[0].cpu().double().numpy())
 
     def denoise(self, context: Context, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """As `process` says. t: (B,) or (B, T). Phase: hot."""
@@ -73,15 +74,15 @@ class FlowAdapter:
     @torch.no_grad()
     def rows(self, chunk: torch.Tensor) -> FloatArray:
         """(H, A). Phase: hot."""
-        return frozen(self._action.unnormalise(chunk).numpy())
+        return frozen(self._action.unnormalise(chunk).cpu().numpy())
 
     def normalised(self, rows: FloatArray) -> torch.Tensor:
         """(n, A), of rows in robot units: what `rows` undoes. Phase: hot."""
-        return self._action.normalise(torch.tensor(rows, dtype=torch.float32))
+        return self._action.normalise(torch.tensor(rows, dtype=torch.float32).to(self.device))
 
 
-def load(checkpoint: Checkpoint) -> FlowAdapter:
-    """The policy of `checkpoint`. Raises: ConfigError, if its weights do not fit."""
+def load(checkpoint: Checkpoint, device: torch.device) -> FlowAdapter:
+    """The policy of `checkpoint` on `device`. Raises: ConfigError, if its weights do not fit."""
     features, config = checkpoint.features, checkpoint.config
     if missing := [key for key in SIZES if key not in config]:
         raise ConfigError(
@@ -92,4 +93,4 @@ def load(checkpoint: Checkpoint) -> FlowAdapter:
     made = call(NetConfig, {"actions": features.action, "condition": features.state + features.environment, **sizes})
     net = make_net(made)
     load_weights(torch.nn.ModuleDict({"net": net}), checkpoint.folder)  # as LeRobot's class calls it
-    return FlowAdapter(net.eval().requires_grad_(False), made, checkpoint)
+    return FlowAdapter(net.eval().requires_grad_(False).to(device), made, checkpoint, device)
