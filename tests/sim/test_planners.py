@@ -152,13 +152,17 @@ def test_an_eye_is_made_for_a_head_that_sees_images_and_for_no_other(tmp_path: P
 def test_a_policy_that_sees_images_is_refused_where_a_task_has_no_cameras(tmp_path: Path) -> None:
     from lerobot.configs.types import FeatureType, PolicyFeature
     from lerobot.policies.act.configuration_act import ACTConfig
+    from safetensors.torch import save_file
 
     seen = {
-        "observation.state": PolicyFeature(FeatureType.STATE, (2,)),
+        "observation.state": PolicyFeature(FeatureType.STATE, (4,)),
         "observation.images.top": PolicyFeature(FeatureType.VISUAL, (3, 24, 32)),
     }
     made = {"action": PolicyFeature(FeatureType.ACTION, (2,))}
     ACTConfig(input_features=seen, output_features=made, device="cpu").save_pretrained(tmp_path)
+    save_file({}, tmp_path / "model.safetensors")
     task = make_task("mole")
     with pytest.raises(ConfigError, match="the policy sees images of top, and this task has no cameras; drive a robot"):
-        make_planning({"name": "policy", "checkpoint": str(tmp_path)}, Scene(task.spec, task), UNROLLED)
+        make_planning(
+            {"name": "policy", "checkpoint": str(tmp_path), "trust_order": True}, Scene(task.spec, task), UNROLLED
+        )
