@@ -293,5 +293,6 @@ def _defaults(kind: str, name: str) -> dict[str, Any]:
 def _complain(command: str, error: object) -> int:
     if sys.stderr is not None:
         with suppress(OSError):  # the terminal was closed
-            sys.stderr.write(f"rollahead {command}: {str(error).strip().splitlines()[0]}\n")
+            said = str(error).strip().splitlines()[0] if isinstance(error, OmegaConfBaseException) else str(error)
+            sys.stderr.write(f"rollahead {command}: {' '.join(said.split())}\n")
     return 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, words_of
 from rollahead.report import theme
 from rollahead.report.animation import animate
 from rollahead.report.chapters import chapters
@@ -35,7 +35,7 @@ try:
     from rollahead.report.curves import training_plots
     from rollahead.report.plots import Shown, delay_plots, episode_plots
 except ImportError as error:
-    raise ConfigError(f"a report cannot be made ({error}); install rollahead[viz]") from error
+    raise ConfigError(f"a report cannot be made ({words_of(error)}); install rollahead[viz]") from error
 
 MANY = 12  # settings; so many tables are still looked through
 

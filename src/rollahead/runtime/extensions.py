@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import ConfigError, unknown_name, words_of
 from rollahead.runtime.options import check_kind
 
 Maker = Callable[..., Any]
@@ -30,5 +30,5 @@ def load(group: str, what: str, name: str, remedy: str, ours: Mapping[str, Maker
     try:
         make: Maker = found[name].load()
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{what} {name!r} cannot be imported ({error}); {remedy}") from error
+        raise ConfigError(f"{what} {name!r} cannot be imported ({words_of(error)}); {remedy}") from error
     return make

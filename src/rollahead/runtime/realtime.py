@@ -30,7 +30,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import util
 
-from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError, unknown_name
+from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError, unknown_name, words_of
 from rollahead.runtime.build import (
     Drive,
     estimator,
@@ -452,4 +452,6 @@ def _warming(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise InferenceError(f"the {what} could not be warmed up ({error}); nothing was sent to the robot") from error
+        raise InferenceError(
+            f"the {what} could not be warmed up ({words_of(error)}); nothing was sent to the robot"
+        ) from error

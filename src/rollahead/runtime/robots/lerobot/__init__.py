@@ -24,7 +24,7 @@ from dataclasses import fields
 from functools import partial
 from typing import Any
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import ConfigError, unknown_name, words_of
 from rollahead.runtime.patience import told
 from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
 from rollahead.runtime.robots.lerobot.features import Features, norm_modes, spec_of
@@ -57,7 +57,7 @@ def _make_device(name: str, config: dict[str, Any]) -> Any:
         from lerobot.utils.import_utils import register_third_party_plugins
     except ImportError as error:
         raise ConfigError(
-            f"LeRobot cannot be imported ({error}); add it with pip install 'rollahead[policies]'"
+            f"LeRobot cannot be imported ({words_of(error)}); add it with pip install 'rollahead[policies]'"
         ) from error
     register_third_party_plugins()
     made = _choice("LeRobot robot type", name, robots.RobotConfig, robots)
