@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from rollahead.commands.app import console, group, options, report_on, run_folder
 from rollahead.commands.results import describe, describe_live, table, write_records
 from rollahead.commands.rig import Rig, guard_of, limits_of, rig
+from rollahead.commands.stages import stage
 from rollahead.commands.view import Watch, watching
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency
@@ -19,6 +20,7 @@ from rollahead.runtime.latency import NONE
 from rollahead.runtime.options import call
 from rollahead.runtime.recorder import Recorder
 from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
+from rollahead.runtime.stages import unsaid
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning
 from rollahead.sim.evaluation import Cell, summarise
@@ -76,7 +78,8 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
     scene = Scene(driven.spec, driven.task)
     strategy = call(StrategyConfig, group(config, "strategy"), "strategy")
     rollers = make_rollers(group(config, "roller"), scene)
-    planning = make_planning(group(config, "planner"), scene, rollers, strategy, group(config, "sampler"))
+    with stage("loading the policy"):
+        planning = make_planning(group(config, "planner"), scene, rollers, strategy, group(config, "sampler"))
     planning.check_roller(group(config, "roller"), scene, strategy)
     if driven.task is not None:
         planning.check_seeds(group(config, "task")["name"], chosen.seed, chosen.episodes)
@@ -99,6 +102,7 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
         isolation=chosen.isolation,
         tuning=call(Tuning, group(config, "tuning"), "tuning"),
         eye=make_eye(strategy),
+        stage=stage if driven.world is None else unsaid,  # a simulated one is connected anew in each episode
     )
 
 
