@@ -19,6 +19,7 @@ Threads: the executor's; `stop` may be called from another one. Imports lerobot 
 import difflib
 import importlib
 import pkgutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
@@ -27,8 +28,10 @@ from typing import Any
 from rollahead.errors import ConfigError, unknown_name, words_of
 from rollahead.runtime.patience import told
 from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
-from rollahead.runtime.robots.lerobot.features import Features, norm_modes, spec_of
+from rollahead.runtime.robots.lerobot.features import Features, ranges_of, spec_of
 from rollahead.runtime.robots.lerobot.version import check_version
+
+BUSES = ("feetech", "dynamixel", "damiao", "robstride")  # LeRobot's kinds of motors, and the extras for them
 
 
 def make_lerobot(
@@ -45,7 +48,9 @@ def make_lerobot(
     Raises: ConfigError, if there is no such robot, or it cannot be made so.
     """
     device = _make_device(type, _plain(config or {}))
-    features = Features(device.observation_features, device.action_features, norm_modes(getattr(device, "bus", None)))
+    bus = getattr(device, "bus", None)
+    _check_calibrated(type, device, bus)
+    features = Features(device.observation_features, device.action_features, ranges_of(bus))
     return LeRobotRobot(device, spec_of(features, rate_hz, limits or {}), type, on_stop, apart=apart)
 
 
@@ -75,9 +80,28 @@ def _make_device(name: str, config: dict[str, Any]) -> Any:
         return robots.make_robot_from_config(decoded)
     except Exception as error:  # its cause, where LeRobot repeats all options
         reason = told(error.__cause__ or error)
-        raise ConfigError(
-            f"LeRobot cannot make a {name} ({reason}); add the package that it needs, or set its options otherwise"
-        ) from error
+        raise ConfigError(f"LeRobot cannot make a {name} ({reason}); {_remedy(error)}") from error
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about an error of a robot that could not be made: an extra of LeRobot's brings all that its motors
+    need, of which LeRobot names one package at a time."""
+    extra = next((extra for extra in BUSES if f"lerobot.motors.{extra}" in sys.modules), None)
+    if not isinstance(error, ImportError) or extra is None:
+        return "add the package that it needs, or set its options otherwise"
+    return f"add what its motors need with pip install 'lerobot[{extra}]'"
+
+
+def _check_calibrated(name: str, device: Any, bus: Any) -> None:
+    """Raises: ConfigError, if `bus` needs a calibration, and LeRobot has none."""
+    path = getattr(device, "calibration_fpath", None)
+    if path is None or path.is_file() or not hasattr(bus, "read_calibration") or bus.calibration:
+        return
+    raise ConfigError(
+        f"there is no calibration of the {name} with id {device.id!r} at {path}; give robot.config.id the one that it "
+        f"was calibrated with, or make it with lerobot-calibrate --robot.type={name} --robot.id={device.id} and its "
+        "other options"
+    )
 
 
 def _choice(what: str, name: str, base: Any, package: Any) -> Any:
