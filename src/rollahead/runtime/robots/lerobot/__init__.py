@@ -19,7 +19,7 @@ Threads: the executor's; `stop` may be called from another one. Imports lerobot 
 import difflib
 import importlib
 import pkgutil
-import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
@@ -86,7 +86,8 @@ def _make_device(name: str, config: dict[str, Any]) -> Any:
 def _remedy(error: Exception) -> str:
     """What to do about an error of a robot that could not be made: an extra of LeRobot's brings all that its motors
     need, of which LeRobot names one package at a time."""
-    extra = next((extra for extra in BUSES if f"lerobot.motors.{extra}" in sys.modules), None)
+    frames = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    extra = next((extra for extra in BUSES if any(name.startswith(f"lerobot.motors.{extra}") for name in frames)), None)
     if not isinstance(error, ImportError) or extra is None:
         return "add the package that it needs, or set its options otherwise"
     return f"add what its motors need with pip install 'lerobot[{extra}]'"
