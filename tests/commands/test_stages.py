@@ -37,7 +37,7 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Show:
 
     def make(is_one: bool) -> Terminal:
         monkeypatch.setattr(sys, "stderr", made := Terminal(is_one))
-        for name in ("QUIET_S", "LEAST_S", "DOT_S"):
+        for name in ("QUIET_S", "LEAST_S", "LEAST_IN_A_LOG_S", "DOT_S"):
             monkeypatch.setattr(stages, name, 0.001)
         begin()
         return made

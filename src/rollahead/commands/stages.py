@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 QUIET_S = 1.5  # without a word, before a stage is shown
-LEAST_S = 0.5  # a stage that is over sooner is not shown
+LEAST_S, LEAST_IN_A_LOG_S = 0.5, 2.0  # a stage that is over sooner is not shown
 DOT_S = 1.0  # between dots
 
 _said_s = time.monotonic()  # when something was said last
@@ -58,7 +58,8 @@ class _Shown:
 
     def follow(self) -> None:
         """Says the name, once it is time, and then dots, until it is over. In the thread."""
-        if self.over.wait(max(QUIET_S - (time.monotonic() - _said_s), LEAST_S)):
+        least_s = LEAST_S if self._terminal else LEAST_IN_A_LOG_S
+        if self.over.wait(max(QUIET_S - (time.monotonic() - _said_s), least_s)):
             return
         self._begun = True
         _say(f"{self._name} ." if self._terminal else f"{self._name} ...\n")
