@@ -362,7 +362,7 @@ LOOPBACK = ("robot=loopback", "planner=wave", "seconds=0.2")
 @pytest.mark.parametrize(
     "arguments", [("run", "episodes=1"), ("run", *LOOPBACK, "isolation=process"), ("eval", "episodes=1")]
 )
-@pytest.mark.parametrize("limit", [16, 20, 24])
+@pytest.mark.parametrize("limit", [16, 24])
 def test_too_few_files_are_told_in_one_sentence_with_the_limit(
     arguments: tuple[str, ...], limit: int, tmp_path: Path
 ) -> None:
