@@ -32,7 +32,7 @@ COMMAND = "python -m benchmarks.first_hour"
 PLUGINS = Path(__file__).parent / "plugins"
 NAMES = ("shoulder.pos", "elbow.pos")
 CAMERAS, HEIGHT, WIDTH = ("front", "wrist"), 240, 320  # of the plug-in's robot
-RATE_HZ = 30.0
+RATE_HZ = 50.0
 TRIALS = 3  # runs of each kind
 CONNECTS_S = 4.0  # what the robot of `silence` takes to connect
 CHUNKS: Mapping[str, Mapping[str, Any]] = {  # options of LeRobot's; encoders and images as large as in use
@@ -91,7 +91,7 @@ def warmup() -> Row:
 def ratio(kind: str) -> float:
     """Of one run of one kind of policy."""
     with tempfile.TemporaryDirectory() as folder:
-        ran = command(checkpoint(Path(folder) / "policy", kind), "seconds=8", "view=false")
+        ran = command(checkpoint(Path(folder) / "policy", kind), "seconds=8", "view=false", "strategy.s=24")
         subprocess.run(ran, cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
         chunks = pq.read_table(Path(folder) / "runs/mine/inferences.parquet")
     planned, measured = chunks["delay_planned"].to_numpy()[0], np.median(chunks["delay"].to_numpy())

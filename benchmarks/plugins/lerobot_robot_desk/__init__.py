@@ -67,7 +67,7 @@ class NoiseCamera(Camera):
 
 
 def _cameras() -> dict[str, CameraConfig]:
-    return {name: NoiseCameraConfig(fps=30, width=320, height=240) for name in ("front", "wrist")}
+    return {name: NoiseCameraConfig(fps=60, width=320, height=240) for name in ("front", "wrist")}
 
 
 @RobotConfig.register_subclass("desk")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import ConfigError, unknown_name, words_of
 from rollahead.policies.card import Card, read_card
 from rollahead.policies.contraction import read_levels
 from rollahead.policies.features import Features, features_of
@@ -93,7 +93,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{folder} has no {CONFIG}, so it is no checkpoint; {hint}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{path} is damaged or was not written to its end ({error}); copy it again, or take an earlier checkpoint"
+            f"{path} is damaged or was not written to its end ({words_of(error)}); copy it again, or take an "
+            "earlier checkpoint"
         ) from error
     if not isinstance(config, dict):
         raise ConfigError(f"{path} is no configuration of a policy; give the folder of a checkpoint")

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import ConfigError, unknown_name, words_of
 
 PREPROCESSOR, POSTPROCESSOR = "policy_preprocessor.json", "policy_postprocessor.json"
 NORMALISER, UNNORMALISER = "normalizer_processor", "unnormalizer_processor"
@@ -217,8 +217,8 @@ def _read_stats(folder: Path, file: str | None, path: Path) -> dict[str, dict[st
         flat = load_file(folder / file)
     except (OSError, SafetensorError) as error:
         raise ConfigError(
-            f"{folder / file}, the statistics that {path} names, cannot be read ({error}); copy it again from where "
-            "the policy was trained"
+            f"{folder / file}, the statistics that {path} names, cannot be read ({words_of(error)}); copy it again "
+            "from where the policy was trained"
         ) from error
     stats: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in flat.items():
