@@ -4,10 +4,12 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from rollahead.runtime.robots.lerobot import _check_calibrated
 from rollahead.runtime.robots.lerobot.features import Features, spec_of
 from rollahead.runtime.robots.lerobot.hand import Hand
 from rollahead.runtime.robots.loopback import NullRobot, arm
@@ -35,6 +37,12 @@ def in_no_folder(folder: Path) -> None:
     """LeRobot makes a folder for the calibration, and a file is in the way."""
     (folder / "file").touch()
     lerobot("earthrover_mini_plus", calibration_dir=str(folder / "file"))(folder)
+
+
+def uncalibrated(folder: Path) -> None:
+    device = SimpleNamespace(id="black", calibration_fpath=folder / "black.json")
+    bus = SimpleNamespace(read_calibration=dict, calibration={})
+    _check_calibrated("so101_follower", device, bus)
 
 
 def without_lerobot(folder: Path) -> None:
@@ -75,6 +83,7 @@ def two_rates(folder: Path) -> None:
 
 
 REFUSED_ROBOTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
+    "a robot without a calibration": (uncalibrated, ("so101_follower", "'black'", "black.json", "lerobot-calibrate")),
     "joints": (lambda folder: arm(joints=0), ("joints", "0")),
     "robot": (lambda folder: make_robot("lopback"), ("'lopback'", "'loopback'")),
     "robot that cannot be imported": (broken_robot, ("'torn'", "a_driver_nobody_has")),

@@ -17,7 +17,7 @@ import pytest
 
 from refused_robots import REFUSED_ROBOTS
 from rollahead import errors
-from rollahead.errors import ConfigError, ControlError, unknown_name
+from rollahead.errors import MOST_WORDS, ConfigError, ControlError, unknown_name, words_of
 from rollahead.runtime import build, feasibility
 from rollahead.runtime.attached import Held, attached
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency, make_strategy
@@ -454,3 +454,29 @@ def test_what_is_like_nothing_known_gets_the_list_only() -> None:
 
 def test_where_nothing_is_known_the_message_says_so() -> None:
     assert str(unknown_name("camera", "top", [])) == "there is no camera 'top'; Known: none"
+
+
+def test_a_text_of_many_lines_is_one_line_without_the_empty_ones() -> None:
+    error = ConnectionError("\nCould not connect on port '/dev/ttyACM9'.\nTry   running `lerobot-find-port`\n")
+    assert words_of(error) == "Could not connect on port '/dev/ttyACM9'. Try running `lerobot-find-port`"
+
+
+def test_a_long_text_of_another_library_is_cut_and_its_beginning_kept() -> None:
+    words = words_of(ValueError("begin " + "x" * 10_000))
+    assert words.startswith("begin xxx")
+    assert words.endswith("x...")
+    assert len(words) == MOST_WORDS + 3
+
+
+def test_our_own_sentence_is_never_cut() -> None:
+    sentence = f"{'word ' * 200}; give another"
+    assert words_of(ConfigError(sentence)) == sentence
+
+
+def test_a_text_that_cannot_be_made_or_encoded_is_told_all_the_same() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert words_of(Mute()) == "it cannot be put into words"
+    assert words_of(OSError("a\udcff")) == "a\\udcff"

@@ -1,6 +1,7 @@
 """The command line: finds the command, and only then imports what it needs."""
 
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 
 from rollahead.output import output
@@ -79,8 +80,12 @@ def _command(command: str, arguments: list[str]) -> int:
         sys.stderr.write(f"rollahead: {unknown_name('command', command, COMMANDS)}\n")
         return 2
     try:
-        module = import_module(f"rollahead.commands.{command}")
-        from rollahead.commands.app import start
+        from rollahead.commands.stages import begin, on_a_terminal, stage
+
+        begin()
+        with stage("starting") if on_a_terminal() else nullcontext():
+            module = import_module(f"rollahead.commands.{command}")
+            from rollahead.commands.app import start
     except KeyboardInterrupt:  # imports may take seconds; after them `start` handles interrupts
         sys.stderr.write(f"rollahead {command}: interrupted\n")
         return 2

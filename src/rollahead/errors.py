@@ -17,6 +17,8 @@ Every message is one sentence that says what is wrong, with both numbers or name
 import difflib
 from collections.abc import Callable, Iterable
 
+MOST_WORDS = 400  # characters that are kept of the text of another library's error
+
 
 class ControlError(Exception):
     """The base of all errors that rollahead raises on purpose."""
@@ -39,12 +41,14 @@ class RobotError(ControlError):
 
 
 def words_of(error: BaseException, text: Callable[[object], str] = str) -> str:
-    """Returns the text of `error`, with escapes for characters that UTF-8 cannot encode. Never raises, even if the
-    error's own `__str__` does. text: `str` or `repr`."""
+    """Returns the text of `error` on one line: its lines joined, and, if it is not one of ours, cut after `MOST_WORDS`
+    characters. Characters that UTF-8 cannot encode are escaped. Never raises, even if the error's own `__str__` does.
+    text: `str` or `repr`."""
     try:
-        return text(error).encode(errors="backslashreplace").decode()
+        words = " ".join(text(error).encode(errors="backslashreplace").decode().split())
     except Exception:
         return "it cannot be put into words"
+    return words if isinstance(error, ControlError) or len(words) <= MOST_WORDS else f"{words[:MOST_WORDS]}..."
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> ConfigError:

@@ -329,3 +329,52 @@ def test_an_error_that_is_not_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(ZeroDivisionError, match="a bug of ours"):
         start("doctor", main, [])
+
+
+CELL = """
+from collections.abc import Sequence
+from rollahead.runtime.robots.loopback import NullRobot, arm
+
+def cell(speeds: Sequence[float] = (1.0, 2.0), names: list[str] = ["here"]) -> NullRobot:
+    assert list(speeds) == [3, 4] and names == ["here"], (speeds, names)
+    return arm()
+"""
+
+
+def test_a_list_option_of_another_packages_robot_can_be_given(
+    rollahead: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (package := tmp_path / "site/cell_of_lists").mkdir(parents=True)
+    (package / "__init__.py").write_text(CELL)
+    (known := tmp_path / "site/cell_of_lists-0.1.dist-info").mkdir()
+    (known / "METADATA").write_text("Metadata-Version: 2.1\nName: cell_of_lists\nVersion: 0.1\n")
+    (known / "entry_points.txt").write_text("[rollahead.robots]\ncell = cell_of_lists:cell\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    ran = rollahead("run", "robot=cell", "planner=wave", "seconds=0.1", "robot.speeds=[3,4]")
+    assert (ran.status, ran.err) == (0, "")
+    refused = refusal(rollahead("run", "robot=cell", "planner=wave", "robot.speeds=3"), "run")
+    assert refused == "robot.speeds is 3; give a list, as in [a, b]"
+
+
+LOOPBACK = ("robot=loopback", "planner=wave", "seconds=0.2")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("run", "episodes=1"), ("run", *LOOPBACK, "isolation=process"), ("eval", "episodes=1")]
+)
+@pytest.mark.parametrize("limit", [16, 24])
+def test_too_few_files_are_told_in_one_sentence_with_the_limit(
+    arguments: tuple[str, ...], limit: int, tmp_path: Path
+) -> None:
+    program = [sys.executable, "-c", "from rollahead.cli import main; main()", *arguments]
+    shell = ["bash", "-c", f'ulimit -n {limit}; exec "$@"', "bash", *program]
+    ran = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=False)
+    if ran.returncode:  # some are enough for some
+        sentence, _, remedy = ran.stderr.rstrip("\n").rpartition("; ")
+        assert (ran.returncode, ran.stderr.count("\n")) == (2, 1), ran.stderr
+        assert sentence == f"rollahead {arguments[0]}: this program may open {limit} files, which are too few" or (
+            "Too many open files" in sentence
+        )
+        assert remedy.startswith("let it open more, with ulimit -n 1024")
+    else:
+        assert limit > 16

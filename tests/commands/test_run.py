@@ -108,6 +108,17 @@ def test_a_simulated_robot_plays_its_episodes_and_leaves_what_lockstep_leaves(ro
     assert "In real time" in Path("runs/mine/report.html").read_text()
 
 
+@pytest.mark.parametrize("strategy", ["naive", "ensemble"])
+def test_rows_that_are_late_by_design_are_no_fault_of_a_chunk(strategy: str, rollahead: Command) -> None:
+    given = ("latency=fixed", "latency.ticks=4", f"strategy={strategy}", "task.mode=absolute", "episodes=1")
+    ran = rollahead("run", *given, "name=mine")
+    assert (ran.status, ran.err) == (0, "")
+    counted = next(line for line in ran.out.splitlines() if line.strip().startswith("chunks"))
+    assert "placed 0" not in counted
+    assert "late 0" in counted
+    assert "rows lost 0" in counted
+
+
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_limits_of_a_simulated_robot_are_kept_in_real_time(isolation: str, rollahead: Command) -> None:
     given = ("latency=fixed", "latency.ticks=8", "strategy=naive", "task.mode=absolute", f"isolation={isolation}")

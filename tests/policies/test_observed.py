@@ -11,13 +11,14 @@ from rollahead.policies.features import ENVIRONMENT, STATE, Features
 from rollahead.policies.normalise import Normalisers, affine, identity
 from rollahead.policies.observed import Numbers, Vision
 from rollahead.policies.policy import Trained
-from rollahead.runtime.arrays import frozen
+from rollahead.runtime.arrays import frozen, unchanging
 from rollahead.runtime.guard import Guard, GuardConfig
-from rollahead.runtime.messages import Observation
+from rollahead.runtime.messages import Observation, Request, Snapshot
 from rollahead.runtime.robots import Frame
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.senses import Senses
 from rollahead.runtime.spec import Camera, Dim, RobotSpec
+from rollahead.runtime.warm_up import following
 
 CPU = torch.device("cpu")
 KEYS = ("observation.images.left", "observation.images.right")
@@ -153,3 +154,18 @@ def test_a_policy_that_is_told_the_delay_is_told_no_more_than_it_was_trained_for
 
 def test_without_an_environment_there_is_none() -> None:
     assert Numbers(NORMALISERS, card_of(0), CPU).environment([seen(1, 2)], 3) is None
+
+
+@pytest.mark.parametrize("n_obs", [1, 2])
+def test_every_inference_of_a_warm_up_encodes_its_images_as_one_of_the_run_does(n_obs: int) -> None:
+    encoders = [Encoder(), Encoder()]
+    see = Vision(encoders, FEATURES, NORMALISERS, CPU)
+    rng = np.random.default_rng(0)
+    images = {name: unchanging(rng.integers(0, 256, (4, 6, 3), np.uint8)) for name in ("left", "right")}
+    none = frozen(np.zeros((4, 2)))
+    seen = tuple(Observation(0, frozen(np.zeros(3)), images=images) for _ in range(n_obs))
+    first = request = Request(Snapshot(0, seen, none[:0], none, 0, 0), 1, 1, 1, 1)
+    for n in range(3):
+        see([each.images for each in request.observations])
+        request = following(first, n + 1, none)
+    assert [encoder.seen for encoder in encoders] == [[1, n_obs, n_obs]] * 2  # in the first its window is one image

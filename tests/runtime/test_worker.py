@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import numpy as np
@@ -162,6 +163,18 @@ def test_warming_up_answers_nothing_and_leaves_the_request_taken() -> None:
     assert [cost for cost in costs] == [pytest.approx(0.5)] * 5
     assert desk.inbox.peek() is None
     assert not desk.worker.step(GRID)
+
+
+def test_warming_up_says_how_far_it_is() -> None:
+    desk, said = Desk(), list[str]()
+
+    def stage(name: str) -> AbstractContextManager[Callable[[str], None]]:
+        said.append(name)
+        return nullcontext(said.append)
+
+    desk.publish(0, ask=True)
+    desk.worker.warm(3, RATE_HZ, stage)
+    assert said == ["warming up", "1 of 3", "2 of 3", "3 of 3"]
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,14 @@ def test_a_value_of_another_kind_is_refused_too(
         opened(path)
 
 
+def test_a_journal_that_is_a_folder_is_refused_by_its_name(tmp_path: Path) -> None:
+    (path := tmp_path / "journal").mkdir()
+    with pytest.raises(
+        ConfigError, match=f"^the journal {path} cannot be opened .*Is a directory.*; move it away, or "
+    ):
+        opened(path)
+
+
 def test_a_journal_that_is_removed_is_gone(tmp_path: Path) -> None:
     with opened(tmp_path / "journal") as journal:
         pass

@@ -27,7 +27,7 @@ from rollahead.commands.offered import CONFIGS, FOREIGN
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.extensions import load
 from rollahead.runtime.options import call
-from rollahead.runtime.run_folder import CONFIG, RunFolder
+from rollahead.runtime.run_folder import CONFIG, MORE_FILES, TOO_MANY_FILES, RunFolder, open_files
 
 Main = Callable[[DictConfig], None]
 T = TypeVar("T")
@@ -78,6 +78,11 @@ class _Runs:
         except (ControlError, OmegaConfBaseException) as error:
             self.refused += 1
             _complain(self._command, error)
+        except OSError as error:
+            if error.errno not in TOO_MANY_FILES:
+                raise
+            self.refused += 1
+            _complain(self._command, f"this program may open {open_files()} files, which are too few; {MORE_FILES}")
 
 
 def _hand_to_hydra(command: str, runs: Main, arguments: Sequence[str]) -> None:
@@ -88,7 +93,7 @@ def _hand_to_hydra(command: str, runs: Main, arguments: Sequence[str]) -> None:
     flags = [argument for argument in arguments if argument in SWEEP]
     others = [_removed(argument) for argument in taken_literally(command, arguments, sweep=bool(flags))]
     others = [argument for argument in others if argument not in flags]
-    with TemporaryDirectory() as notes:  # Hydra's own, of a sweep
+    with TemporaryDirectory(ignore_cleanup_errors=True) as notes:  # Hydra's own, of a sweep
         sys.argv = [f"rollahead {command}", *flags, *others, f"hydra.sweep.dir={notes}"]
         hydra.main(version_base="1.3", config_path="pkg://rollahead.configs", config_name=command)(
             lambda config: runs(config)
@@ -212,11 +217,19 @@ def _defaults(kind: str, name: str) -> dict[str, Any]:
         return {}
     options = {one.name: one.default for one in parameters if one.name not in others and one.kind not in VARIADIC}
     given = {key: "???" if value is inspect.Parameter.empty else value for key, value in options.items()}
-    return {key: value for key, value in given.items() if isinstance(value, bool | int | float | str | None)}
+    return {key: value for key, value in given.items() if _can_be_written(value)}
+
+
+def _can_be_written(value: object) -> bool:
+    """Whether a person can write it as an option's value: a text, a number, a list of these."""
+    if isinstance(value, list | tuple):
+        return all(map(_can_be_written, value))
+    return isinstance(value, bool | int | float | str | None)
 
 
 def _complain(command: str, error: object) -> int:
     if sys.stderr is not None:
         with suppress(OSError):  # the terminal was closed
-            sys.stderr.write(f"rollahead {command}: {str(error).strip().splitlines()[0]}\n")
+            said = str(error).strip().splitlines()[0] if isinstance(error, OmegaConfBaseException) else str(error)
+            sys.stderr.write(f"rollahead {command}: {' '.join(said.split())}\n")
     return 2

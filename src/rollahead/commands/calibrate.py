@@ -14,6 +14,7 @@ from rich.table import Table
 from rollahead.commands import bench, recommend
 from rollahead.commands.app import console, group, options, run_folder
 from rollahead.commands.rig import RAMP_S, SIMULATED, Rig, rig
+from rollahead.commands.stages import stage
 from rollahead.commands.view import watching
 from rollahead.errors import ConfigError, ControlError
 from rollahead.report.unfinished import note
@@ -113,7 +114,7 @@ def _from_steps(config: DictConfig, chosen: CalibrateOptions, driven: Rig) -> tu
     guard = GuardConfig(ramp_s=RAMP_S if driven.task is None else 0.0)
     drive = Drive(StrategyConfig("vlash", s=8), HORIZON, seed=chosen.seed, guard=guard)
     planner = ScriptedPlanner(test.plan(HORIZON))
-    runtime = Realtime(drive, driven.make_robot, planner, isolation=chosen.isolation)
+    runtime = Realtime(drive, driven.make_robot, planner, isolation=chosen.isolation, stage=stage)
     folder = run_folder(config)
     console().print(_announced(driven.spec, test), soft_wrap=True)
     with watching(console(), "step test", driven.spec.rate_hz, view=True) as watch:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from rollahead.commands.app import console, group, options
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, words_of
 from rollahead.policies.dataset import read_dataset, write_dataset
 from rollahead.policies.frames import Frames, check_robot, narrowed
 from rollahead.policies.lesson import Lesson
@@ -287,7 +287,7 @@ def _learn(course: Course, frames: Frames, checkpoint: Path) -> None:
         lesson.cold_error()
         lesson.save(checkpoint)
     except FOREIGN as error:
-        words = next(iter(str(error).splitlines()), type(error).__name__).strip().removesuffix(".")
+        words = words_of(error).removesuffix(".") or type(error).__name__
         raise ConfigError(
             f"policy={course.policy['name']} cannot be trained so ({words}); see the options of policy.* and "
             "training.* in rollahead train --help"

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from omegaconf import DictConfig
 
 from rollahead.commands.app import console, group
+from rollahead.commands.stages import stage
 from rollahead.errors import ConfigError
 from rollahead.runtime.guard import GuardConfig
 from rollahead.runtime.options import call
@@ -78,7 +79,8 @@ class Real:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.make_robot: Callable[[], Robot] = partial(make_robot, **config)
-        self.spec = self.make_robot().spec
+        with stage("loading the robot's driver"):
+            self.spec = self.make_robot().spec
         if line := unlimited(self.spec):
             console().print(line, soft_wrap=True)
 

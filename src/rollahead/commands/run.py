@@ -12,6 +12,7 @@ from rollahead.commands.advised import strategy_of
 from rollahead.commands.app import console, group, options, report_on, run_folder
 from rollahead.commands.results import describe, describe_live, table, write_records
 from rollahead.commands.rig import Rig, guard_of, limits_of, rig
+from rollahead.commands.stages import stage
 from rollahead.commands.view import Watch, watching
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.build import Drive, StrategyConfig, make_latency
@@ -21,12 +22,14 @@ from rollahead.runtime.options import call
 from rollahead.runtime.recorder import Recorder
 from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
 from rollahead.runtime.seeds import check_seed
+from rollahead.runtime.stages import unsaid
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning
 from rollahead.sim.evaluation import Cell, summarise
 from rollahead.sim.live import Live, Played, live_episode, play
-from rollahead.sim.planners import make_eye, make_planning
+from rollahead.sim.planners import EXPERT, make_eye, make_planning
 from rollahead.sim.rollers import Scene, make_rollers
+from rollahead.sim.task_check import check_task
 from rollahead.sim.world import World
 
 GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "sampler", "guard", "tuning")
@@ -82,14 +85,17 @@ def say(line: str) -> None:
 def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
     """How `config` drives the rig. Raises: ConfigError, if something cannot be."""
     scene = Scene(driven.spec, driven.task)
-    strategy, lines = strategy_of(config, driven.spec)
+    rollers = make_rollers(group(config, "roller"), scene)
+    with stage("loading the policy"):
+        strategy, lines = strategy_of(config, driven.spec)
+        planning = make_planning(group(config, "planner"), scene, rollers, strategy, group(config, "sampler"), say)
     for line in lines:
         say(line)
-    rollers = make_rollers(group(config, "roller"), scene)
-    planning = make_planning(group(config, "planner"), scene, rollers, strategy, group(config, "sampler"), say)
     planning.check_roller(group(config, "roller"), scene, strategy)
     if driven.task is not None:
-        planning.check_seeds(group(config, "task")["name"], chosen.seed, chosen.episodes)
+        name, expert = group(config, "task")["name"], group(config, "planner")["name"] == EXPERT
+        planning.check_seeds(name, chosen.seed, chosen.episodes)
+        check_task(driven.task, name, chosen.seed, expert=expert, event=False)
     latency = group(config, "latency")
     return Live(
         drive=Drive(
@@ -109,6 +115,7 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
         isolation=chosen.isolation,
         tuning=call(Tuning, group(config, "tuning"), "tuning"),
         eye=make_eye(strategy),
+        stage=stage if driven.world is None else unsaid,  # a simulated one is connected anew in each episode
     )
 
 

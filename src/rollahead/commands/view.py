@@ -44,6 +44,7 @@ class Watch:
         now_s = time.monotonic()
         if self._live is not None and now_s - self._drawn_s >= EVERY_S and _in_front(self._console):
             self._drawn_s = now_s
+            self._live.start()  # at the first picture: before it, stages are shown
             self._live.update(self._table(LAST_S, keys.HELP), refresh=True)
         return self.ended
 
@@ -98,8 +99,11 @@ def watching(console: Console, title: str, rate_hz: float, *, view: bool) -> Ite
         if not (view and console.is_terminal):
             yield Watch(console, None, title, rate_hz, pressed)
             return
-        with Live(console=console, auto_refresh=False, transient=True) as live:
+        live = Live(console=console, auto_refresh=False, transient=True)
+        try:
             yield Watch(console, live, title, rate_hz, pressed)
+        finally:
+            live.stop()
 
 
 def _in_front(console: Console) -> bool:

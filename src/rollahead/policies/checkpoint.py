@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import ConfigError, unknown_name, words_of
 from rollahead.policies.card import Card, read_card
 from rollahead.policies.contraction import read_levels
 from rollahead.policies.device import device_of
@@ -149,7 +149,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{path} is damaged or was not written to its end ({error}); copy it again, or take an earlier checkpoint"
+            f"{path} is damaged or was not written to its end ({words_of(error)}); copy it again, or take an "
+            "earlier checkpoint"
         ) from error
     if not isinstance(config, dict):
         raise ConfigError(f"{path} is no configuration of a policy; give the folder of a checkpoint")

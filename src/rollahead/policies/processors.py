@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, words_of
 from rollahead.policies.features import ACTION, STATE
 from rollahead.policies.normalise import EPS, IDENTITY, Affine, Normalisers, Stats, affine
 from rollahead.policies.weights import INPUTS, OUTPUTS, WEIGHTS, saved_statistics
@@ -146,7 +146,7 @@ def _steps(path: Path) -> Sequence[dict[str, Any]]:
             f"the checkpoint has no {path}, which says how its numbers are normalised; {remedy}"
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ConfigError(f"{path} cannot be read ({error!r}); {remedy}") from error
+        raise ConfigError(f"{path} cannot be read ({words_of(error, repr)}); {remedy}") from error
 
 
 def _check_harmless(step: Mapping[str, Any], path: Path, wanted: set[str]) -> None:
@@ -166,7 +166,7 @@ def _read_stats(folder: Path, file: str | None, path: Path) -> dict[str, dict[st
         flat = load_file(folder / file)
     except (OSError, SafetensorError) as error:
         raise ConfigError(
-            f"{folder / file}, the statistics that {path} names, cannot be read ({error}); copy it again from where "
+            f"{folder / file}, the statistics that {path} names, cannot be read ({words_of(error)}); copy it again from where "
             "the policy was trained"
         ) from error
     stats: dict[str, dict[str, torch.Tensor]] = {}

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import ConfigError, unknown_name, words_of
 from rollahead.policies import compat
 from rollahead.policies.diffusion import process_of
 from rollahead.policies.features import ACTION, ENVIRONMENT, IMAGES, STATE
@@ -78,7 +78,7 @@ def make_trainee(config: Mapping[str, Any], sizes: Sizes) -> Trainee:
     try:
         trainee: Trainee = call(RECIPES[name], options, "policy", sizes=sizes)
     except ValueError as error:  # what LeRobot's configurations refuse
-        words = " ".join(str(error).split()).removesuffix(".")
+        words = words_of(error).removesuffix(".")
         raise ConfigError(
             f"policy={name} cannot be made so ({words}); see the options of policy.* in rollahead train --help"
         ) from error

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, words_of
 from rollahead.policies.frames import Floats, Stats
 from rollahead.runtime.arrays import FloatArray
 
@@ -147,8 +147,8 @@ def _figures(folder: Path, name: str, told: Any) -> dict[str, FloatArray]:
         return {figure: np.asarray(value, np.float64) for figure, value in told.items()}
     except (AttributeError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"data set {folder} has statistics of {name} in meta/stats.json that are no numbers ({error}); let LeRobot "
-            "recompute them, or record it again"
+            f"data set {folder} has statistics of {name} in meta/stats.json that are no numbers ({words_of(error)}); "
+            "let LeRobot recompute them, or record it again"
         ) from error
 
 
@@ -156,7 +156,7 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); copy the data set again") from error
+        raise ConfigError(f"{path} cannot be read ({words_of(error)}); copy the data set again") from error
     if not isinstance(content, Mapping):
         raise ConfigError(f"{path} has no names in it; copy the data set again")
     return content

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from rollahead.errors import ConfigError, InferenceError
+from rollahead.errors import ConfigError, InferenceError, words_of
 from rollahead.runtime.run_folder import written_whole
 from rollahead.runtime.seeds import generator
 
@@ -110,8 +110,7 @@ class Training:
                 part.load_state_dict(saved[name])
         except (KeyError, RuntimeError, ValueError) as error:
             raise ConfigError(
-                f"{path} is of another policy ({str(error).splitlines()[0]}); resume with the configuration that it "
-                "was begun with"
+                f"{path} is of another policy ({words_of(error)}); resume with the configuration that it was begun with"
             ) from error
         self.step, self.loss = saved["step"], saved["loss"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, words_of
 from rollahead.report import theme
 from rollahead.report.animation import animate
 from rollahead.report.chapters import chapters
@@ -24,7 +24,18 @@ from rollahead.report.study import Study, study_of
 from rollahead.report.timeline import Picture, Row, last_picture, picture, window
 from rollahead.report.topview import Panel, panel
 from rollahead.report.training import in_words, names
-from rollahead.report.words import IN_WORDS, SHORT, driven, facts, measures, rolled, sentence, studied, trained
+from rollahead.report.words import (
+    BY_DESIGN,
+    IN_WORDS,
+    SHORT,
+    driven,
+    facts,
+    measures,
+    rolled,
+    sentence,
+    studied,
+    trained,
+)
 from rollahead.runtime.latency import latency_words
 from rollahead.runtime.run_folder import REPORT, written_whole
 
@@ -35,7 +46,7 @@ try:
     from rollahead.report.curves import training_plots
     from rollahead.report.plots import Shown, delay_plots, episode_plots
 except ImportError as error:
-    raise ConfigError(f"a report cannot be made ({error}); install rollahead[viz]") from error
+    raise ConfigError(f"a report cannot be made ({words_of(error)}); install rollahead[viz]") from error
 
 MANY = 12  # settings; so many tables are still looked through
 
@@ -211,13 +222,13 @@ def _view(named: Named, episode: int, drawn: Picture) -> TimelineView:
         options=named.options,
         words=IN_WORDS.get(named.strategy, ""),
         success=named.cell.episodes[episode].success,
-        facts=_facts(drawn, named.cell.rate_hz),
+        facts=_facts(drawn, named.cell.rate_hz, named.strategy),
         wide=wide,
         narrow=narrow,
     )
 
 
-def _facts(drawn: Picture, rate_hz: float) -> tuple[str, ...]:
+def _facts(drawn: Picture, rate_hz: float, strategy: str) -> tuple[str, ...]:
     first = drawn.first_aware
     after = "none here" if first is None else f"{(first - drawn.stimulus) / rate_hz:.2f} s after it"
     late = _count(drawn, Row.LATE)
@@ -225,7 +236,7 @@ def _facts(drawn: Picture, rate_hz: float) -> tuple[str, ...]:
     return (
         f"first action that knows of the stimulus: {after}",
         f"the robot holds in {len(drawn.holds)} of {min(drawn.ended, drawn.stop) - drawn.start} ticks",
-        f"{late} rows come too late" if late else "no row comes too late",
+        f"{late} rows come too late{BY_DESIGN.get(strategy, '')}" if late else "no row comes too late",
         *([f"ends {more} ticks after what is shown"] if more > 0 else []),
     )
 

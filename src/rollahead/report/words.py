@@ -28,7 +28,7 @@ IN_WORDS = {
 }
 SHORT = {
     "sync": "it stops and waits for each plan",
-    "naive": "it goes on, and uses a plan late, as if it had come at once",
+    "naive": "it goes on, and uses of each plan the rows that are left when it comes",
     "naive_arrival": "it goes on, and begins a plan when it comes",
     "ensemble": "as naive, with the mean of all plans",
     "vlash": "it goes on, and each plan starts from where it will be by then",
@@ -36,6 +36,8 @@ SHORT = {
     "tt_rtc": "it goes on, and each plan is told what runs meanwhile",
     "bid": "it goes on, and of several plans the one is taken that suits the last",
 }
+# Of a plan of these, the ticks of the first rows have always passed.
+BY_DESIGN = dict.fromkeys(("naive", "ensemble"), ", as the first of each plan always do with it")
 
 ROLLERS = {
     "robot": "with its state rolled ahead by the task's model of it",

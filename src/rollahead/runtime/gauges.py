@@ -25,6 +25,7 @@ COUNTED = {  # what a tick is counted as, by its status
     "estopped": TickStatus.ESTOP,
 }
 
+MISSED = (Outcome.LATE.value, Outcome.EXPIRED.value, Outcome.REFUSED.value)  # whose rows are lost by a fault
 QUANTILES = (50, 95, 99)
 KEPT_S = 10.0  # the longest time that `figures` can be asked for
 
@@ -95,7 +96,8 @@ class Gauges:
             self._counts[name] += int((records["outcome"] == code).sum())
         known = records[records["outcome"] != OUTCOMES.index(Outcome.DROPPED.value)]
         self._counts["inferences"] += len(records)
-        self._counts["rows_lost"] += int(known["lost"].sum())
+        missed = np.isin(known["outcome"], [OUTCOMES.index(outcome) for outcome in MISSED])
+        self._counts["rows_lost"] += int(known["lost"].sum(where=missed))
         self._delays.append(known["delay"])
 
     def figures(self, last_s: float | None = None) -> Figures:

@@ -16,7 +16,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from rollahead.errors import ConfigError, RobotError
+from rollahead.errors import ConfigError, RobotError, words_of
 from rollahead.runtime.bell import Bell
 from rollahead.runtime.build import Drive, features_taken, seeing_head
 from rollahead.runtime.clock import MonotonicClock
@@ -155,8 +155,8 @@ class ProcessSide:
             self._process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ConfigError(
-                f"what makes the robot cannot be sent to another process ({error}); give a function of a module, or a "
-                "functools.partial of one, or use isolation=thread"
+                f"what makes the robot cannot be sent to another process ({words_of(error)}); give a function of a "
+                "module, or a functools.partial of one, or use isolation=thread"
             ) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

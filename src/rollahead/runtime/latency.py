@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, words_of
 from rollahead.runtime import recordings
 from rollahead.runtime.records import rate_of, read_parquet, source_of
 from rollahead.runtime.run_folder import SUMMARY
@@ -293,9 +293,9 @@ class Recorded:
             parquet = path.suffix == ".parquet"
             ticks, apart = _of_run(path, rate_hz) if parquet else (_ticks(path, rate_hz), [])
         except (OSError, ValueError, OverflowError, LookupError, AttributeError, TypeError) as error:
-            reason = str(error).splitlines()[0]
             raise ConfigError(
-                f"{path} holds no latencies ({reason}); give one in seconds per line, or a run's inferences.parquet"
+                f"{path} holds no latencies ({words_of(error)}); give one in seconds per line, or a run's "
+                "inferences.parquet"
             ) from error
         return cls([split(done, bind_fraction) for done in ticks], apart)
 

@@ -124,6 +124,12 @@ class Request:
         return self.tick + self.delay
 
     @property
+    def can_be_on_time(self) -> bool:
+        """Whether no row of the chunk is lost if it comes by the deadline. Where rows count from the observation and
+        may be used at once, as with `naive`, the first ones are always for ticks that have passed."""
+        return self.start is None or self.start >= self.deadline
+
+    @property
     def epoch(self) -> int:
         """The epoch it belongs to; a result of another one is dropped."""
         return self.asked.epoch

@@ -48,4 +48,4 @@ def within(seconds: float, what: str, do: Callable[[], object]) -> None:
 
 def told(error: BaseException) -> str:
     """Formats an error of a driver as one line: its class and its text. Never raises."""
-    return f"{type(error).__name__}: {' '.join(words_of(error).split()).removesuffix('.')}"
+    return f"{type(error).__name__}: {words_of(error).removesuffix('.')}"

@@ -30,7 +30,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import util
 
-from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError, unknown_name
+from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError, unknown_name, words_of
 from rollahead.runtime.build import (
     Drive,
     estimator,
@@ -54,6 +54,7 @@ from rollahead.runtime.rest_pose import RestPose
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.spec import RobotSpec
 from rollahead.runtime.speedup import SpeedUp
+from rollahead.runtime.stages import Stage, unsaid
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning, tuned_process
 from rollahead.runtime.watchdog import Watchdog
@@ -86,7 +87,8 @@ class Realtime:
     spec, and once where the executor is, for which it is pickled if `isolation` is `process`. latency: makes every
     inference last as long as it says, to try a policy's latency out; eye: of a corrector that sees images, and of no
     other; connect_s: how long the robot may take to connect, and to be let go; stall_s: how much longer than two
-    periods no tick may end before the executor counts as hung; trace_s: of ticks that `trace` holds, the newest.
+    periods no tick may end before the executor counts as hung; trace_s: of ticks that `trace` holds, the newest;
+    stage: shows what goes on before the first tick.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Realtime:
         connect_s: float = 30.0,
         stall_s: float = 1.0,
         trace_s: float = TRACE_S,
+        stage: Stage = unsaid,
     ) -> None:
         if isolation not in SIDES:
             raise unknown_name("isolation", isolation, SIDES)
@@ -114,6 +117,7 @@ class Realtime:
         self._latency = latency
         self._tuning = tuning or Tuning()
         self._connect_s = connect_s
+        self._stage = stage
         self._clock: Clock = MonotonicClock()
         self._side: Side = SIDES[isolation](drive, make_robot, self.spec, self._tuning, trace_s)
         links = self._side.links
@@ -165,7 +169,8 @@ class Realtime:
             raise ConfigError(IMPORTED)
         try:
             self._launch()
-            self._await_robot()
+            with self._stage("connecting the robot"):
+                self._await_robot()
             self._costs = self._warm()
         except BaseException as error:
             self._leave(error)
@@ -276,9 +281,9 @@ class Realtime:
         """Warms up the planner and the corrector's image encoder. Returns the costs of inferences in ticks, against
         which the strategy is checked."""
         with _warming("planner"):
-            costs = self._worker.warm(WARM_UPS, self.spec.rate_hz)[COLD:]
+            costs = self._worker.warm(WARM_UPS, self.spec.rate_hz, self._stage)[COLD:]
         if self._lookout is not None:
-            with _warming("eye"):
+            with _warming("eye"), self._stage("warming up the image encoder"):
                 self._lookout.warm(WARM_UPS)
         config = self.drive.strategy
         if self._latency is not None:
@@ -452,4 +457,6 @@ def _warming(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise InferenceError(f"the {what} could not be warmed up ({error}); nothing was sent to the robot") from error
+        raise InferenceError(
+            f"the {what} could not be warmed up ({words_of(error)}); nothing was sent to the robot"
+        ) from error

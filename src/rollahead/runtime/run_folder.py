@@ -1,9 +1,11 @@
 """The folder that a run leaves: `runs/<name>/` with its configuration, its figures and its records."""
 
+import errno
 import json
 import math
 import os
 import platform
+import resource
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +23,9 @@ TICKS = "ticks.parquet"
 INFERENCES = "inferences.parquet"
 REPORT = "report.html"  # made of the others
 PACKAGES = ("rollahead", "numpy", "mujoco", "hydra-core", "pyarrow", "torch", "lerobot")
+
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)  # numbers of the error that no more files can be opened
+MORE_FILES = "let it open more, with ulimit -n 1024"
 
 
 class RunFolder:
@@ -96,11 +101,14 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def not_written(path: Path, error: OSError) -> ControlError:
-    """The error for a file that the disk does not take."""
-    return ControlError(
-        f"{path.name} could not be written to {path.parent} ({error.strerror or error}); "
-        "free some space, or give another runs=..."
-    )
+    """The error for a file that the disk does not take, or the system does not open."""
+    remedy = MORE_FILES if error.errno in TOO_MANY_FILES else "free some space, or give another runs=..."
+    return ControlError(f"{path.name} could not be written to {path.parent} ({error.strerror or error}); {remedy}")
+
+
+def open_files() -> int:
+    """How many files this program may have open at once."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def provenance(seed: int) -> dict[str, Any]:

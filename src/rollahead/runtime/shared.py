@@ -53,6 +53,8 @@ class Block:
     It may be given to a process that is started with it among its arguments.
     """
 
+    _fd = -1  # none yet
+
     def __init__(self, size: int) -> None:
         self._open(os.memfd_create("rollahead"), size)
         os.ftruncate(self._fd, size)
@@ -74,7 +76,8 @@ class Block:
         self._map = mmap.mmap(self._fd, size)
 
     def __del__(self) -> None:
-        os.close(self._fd)  # a mapping outlives its descriptor
+        if self._fd >= 0:
+            os.close(self._fd)  # a mapping outlives its descriptor
 
 
 class Codec(Protocol[W_contra, R_co]):

@@ -34,7 +34,7 @@ class Outcome(enum.Enum):
     """What became of an inference."""
 
     PLACED = "placed"
-    LATE = "late"  # placed, but its first rows were lost
+    LATE = "late"  # placed, but its first rows were lost, which had it come by its deadline would not have been
     EXPIRED = "expired"  # none of its rows is used: all came too late, or it is discarded as too late
     DROPPED = "dropped"  # of an epoch that is over
     REFUSED = "refused"  # its rows were no numbers

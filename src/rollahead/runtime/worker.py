@@ -4,6 +4,7 @@ Threads: the worker's own, in the process of whoever started the runtime; it own
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 from rollahead.errors import ControlError, InferenceError, words_of
@@ -13,7 +14,9 @@ from rollahead.runtime.inference import Inference
 from rollahead.runtime.latency import LatencyModel
 from rollahead.runtime.mailbox import Box
 from rollahead.runtime.messages import Failure, Made, Request, Result, Snapshot
+from rollahead.runtime.stages import Stage, unsaid
 from rollahead.runtime.timer import ClockTimer, LatencyTimer
+from rollahead.runtime.warm_up import following
 
 WAIT_S = 0.1  # how often it looks whether it shall end
 AFTER_HEAD = 0.25  # of a tick: its snapshot is out by then
@@ -44,18 +47,20 @@ class Worker:
         self._begun = 0
         self._ending = threading.Event()
 
-    def warm(self, times: int, rate_hz: float) -> list[float]:
-        """Infers `times` times on the snapshot that lies there, for the first calls of everything; what each cost.
-        Phase: warm."""
-        snapshot = self._newest()
-        request = snapshot.request
-        assert request is not None, "the executor asks before the first tick"
+    def warm(self, times: int, rate_hz: float, stage: Stage = unsaid) -> list[float]:
+        """Infers `times` times from the snapshot that lies there, each time as the run will (`warm_up`), for the first
+        calls of everything; what each cost, in ticks. stage: shows how far it is. Phase: warm."""
+        first = request = self._newest().request
+        assert first is not None and request is not None, "the executor asks before the first tick"
         costs = []
-        for _ in range(times):
-            began_ns = self._clock.now_ns()
-            self._inference(request, lambda: snapshot)
-            costs.append((self._clock.now_ns() - began_ns) * 1e-9 * rate_hz)
-        self._taken = request
+        with stage("warming up") as at:
+            for n in range(times):
+                at(f"{n + 1} of {times}")
+                began_ns = self._clock.now_ns()
+                result = self._inference(request, _always(request.asked))
+                costs.append((self._clock.now_ns() - began_ns) * 1e-9 * rate_hz)
+                request = following(first, n + 1, result.rows)
+        self._taken = first
         return costs
 
     def run(self, bell: Bell, grid: Grid) -> None:
@@ -103,3 +108,7 @@ class Worker:
         snapshot = self._outbox.peek()
         assert snapshot is not None, "the executor publishes before the worker looks"
         return snapshot
+
+
+def _always(snapshot: Snapshot) -> Callable[[], Snapshot]:
+    return lambda: snapshot

@@ -28,7 +28,7 @@ def blamed(what: str, owner: object) -> Iterator[None]:
     except ControlError:
         raise
     except Exception as error:
-        words = " ".join(words_of(error).split()) or "no words"
+        words = words_of(error) or "no words"
         place = _place(error.__traceback__, owner)
         raise ConfigError(f"{what} raised {type(error).__name__} ({words}){place}") from error
 

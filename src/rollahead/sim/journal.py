@@ -8,14 +8,16 @@ import json
 import struct
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, words_of
+from rollahead.runtime.patience import told
 from rollahead.runtime.run_folder import not_written
 from rollahead.runtime.shared import Ring, packed
 from rollahead.runtime.trace import Trace
@@ -32,15 +34,17 @@ class JournalFile:
     def __init__(self, path: Path, task: Task) -> None:
         """Reads what is there, of `task`. Whole lines only: the next one begins where the last of them ends.
 
-        Raises: ConfigError, if a line is damaged.
+        Raises: ConfigError, if a line is damaged, or the file cannot be read or written.
         """
         self._path, self._task = path, task
-        whole, _, _ = path.read_bytes().rpartition(b"\n") if path.exists() else (b"", b"", b"")
+        with _opening(path):
+            whole, _, _ = path.read_bytes().rpartition(b"\n") if path.exists() else (b"", b"", b"")
         self._played: dict[str, dict[int, Episode]] = {}
         for n, line in enumerate(whole.split(b"\n") if whole else (), 1):
             self._read(n, line)
         self.resumed = bool(self._played)
-        self._file = path.open("r+b" if path.exists() else "xb", buffering=0)
+        with _opening(path):
+            self._file = path.open("r+b" if path.exists() else "xb", buffering=0)
         self._file.truncate(len(whole) + 1 if whole else 0)
         self._file.seek(0, 2)
 
@@ -53,7 +57,7 @@ class JournalFile:
             self._played.setdefault(key, {})[episode.seed] = episode
         except (ValueError, TypeError, KeyError, RecursionError, struct.error, zlib.error) as error:
             raise ConfigError(
-                f"line {n} of {self._path} is damaged ({type(error).__name__}: {error}); take it out, so that its "
+                f"line {n} of {self._path} is damaged ({told(error)}); take it out, so that its "
                 "episode is played again, or give another name=..."
             ) from error
 
@@ -94,6 +98,17 @@ class JournalFile:
     def remove(self) -> None:
         """Once all is kept elsewhere."""
         self._path.unlink()
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """Raises: ConfigError, if `path` cannot be opened in the block, as a folder cannot."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"the journal {path} cannot be opened ({words_of(error)}); move it away, or give another name=..."
+        ) from error
 
 
 def _key(cell: Cell) -> str:

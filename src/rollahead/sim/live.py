@@ -26,6 +26,7 @@ from rollahead.runtime.planner import Planner
 from rollahead.runtime.realtime import Realtime
 from rollahead.runtime.robots import Robot
 from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.stages import Stage, unsaid
 from rollahead.runtime.trace import Trace
 from rollahead.runtime.tuning import Tuning
 from rollahead.sim.evaluation import Cell, Episode, measured, planning_of
@@ -42,7 +43,7 @@ Record = Callable[[Trace, int], AbstractContextManager[object]]
 @dataclass(frozen=True, slots=True, eq=False)
 class Live:
     """How episodes are driven. latency: injected as real waiting; None for the planner's own; eye: of a corrector that
-    sees images."""
+    sees images; stage: shows what goes on before the first tick."""
 
     drive: Drive
     planner: Planner
@@ -50,6 +51,7 @@ class Live:
     isolation: str = "thread"
     tuning: Tuning = field(default_factory=Tuning)
     eye: Eye | None = None
+    stage: Stage = unsaid
 
     def runtime(self, make_robot: Callable[[], Robot], seed: int, trace_s: float = TRACE_S) -> Realtime:
         """A runtime that drives the robot so, with everything random drawn from `seed`."""
@@ -62,6 +64,7 @@ class Live:
             eye=self.eye,
             tuning=self.tuning,
             trace_s=trace_s,
+            stage=self.stage,
         )
 
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.robots.lerobot.features import Features, norm_modes, spec_of
+from rollahead.runtime.robots.lerobot.features import RANGES, Features, ranges_of, spec_of
 from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec, names_of
 
 OBSERVED = {"lift.vel": float, "lift.pos": float, "grip.pos": np.float32, "front": (4, 6, 3), "front_depth": (4, 6, 1)}
 SENT = {"grip.pos": float, "lift.vel": float}
-MODES = {"lift.pos": "degrees", "grip.pos": "range_0_100"}
+GRIP = {"grip.pos": RANGES["range_0_100"]}
 
 
 def spec(limits: Any = None, **features: Any) -> RobotSpec:
@@ -54,16 +54,16 @@ def test_a_velocity_whose_position_is_not_observed_drives_nothing_and_is_the_rat
 def test_the_range_of_a_motor_follows_from_how_lerobot_normalises_it(
     mode: str, unit: str, low: float, high: float
 ) -> None:
-    modes = {"grip.pos": mode}
-    dim = action("grip.pos", norm_modes=modes)
+    ranges = ranges_of(SimpleNamespace(motors={"grip": SimpleNamespace(norm_mode=mode, model="any")}))
+    dim = action("grip.pos", ranges=ranges)
     assert (dim.unit, dim.low, dim.high) == (unit, low, high)
-    measured = state("grip.pos", norm_modes=modes)
+    measured = state("grip.pos", ranges=ranges)
     assert (measured.unit, measured.low, measured.high) == (unit, -np.inf, np.inf)
 
 
 def test_limits_come_before_what_the_motor_says_and_their_own_before_the_default() -> None:
     limits = {"default": {"rate_limit": 9.0, "high": 80.0}, "grip.pos": {"high": 60.0, "jump_limit": 5}}
-    dim = action("grip.pos", limits, norm_modes=MODES)
+    dim = action("grip.pos", limits, ranges=GRIP)
     assert (dim.low, dim.high, dim.rate_limit, dim.jump_limit) == (0.0, 60.0, 9.0, 5)
     assert action("lift.vel", limits).rate_limit == 9.0
     assert state("grip.pos", limits) == Dim("grip.pos")  # of what is both, limits are of what is sent
@@ -119,7 +119,36 @@ def test_a_robot_that_is_sent_images_is_refused() -> None:
         spec(sent={**SENT, "screen": (4, 6, 3)})
 
 
-def test_the_norm_modes_are_those_of_the_bus_if_there_is_one() -> None:
-    motors = {"lift": SimpleNamespace(norm_mode=SimpleNamespace(value="degrees")), "wheel": SimpleNamespace()}
-    assert norm_modes(SimpleNamespace(motors=motors)) == {"lift.pos": "degrees"}
-    assert norm_modes(None) == norm_modes(SimpleNamespace(motors=["lift"])) == {}
+def test_without_a_bus_or_a_way_to_normalise_no_range_is_known() -> None:
+    motors = {"lift": SimpleNamespace(norm_mode=SimpleNamespace(value="range_0_100")), "wheel": SimpleNamespace()}
+    assert ranges_of(SimpleNamespace(motors=motors)) == {"lift.pos": RANGES["range_0_100"]}
+    assert ranges_of(None) == ranges_of(SimpleNamespace(motors=["lift"])) == {}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 4095), (753, 3346), (2000, 2001)])
+def test_the_range_of_a_motor_in_degrees_is_where_lerobot_puts_the_ends_of_its_calibration(low: int, high: int) -> None:
+    from lerobot.motors.motors_bus import Motor, MotorCalibration, MotorNormMode
+
+    bus = lerobot_bus()
+    bus.motors = {"lift": Motor(3, "sts3215", MotorNormMode.DEGREES)}
+    bus.calibration = {"lift": MotorCalibration(3, 0, 17, low, high)}
+    dim = action("grip.pos", ranges={"grip.pos": ranges_of(bus)["lift.pos"]})
+    assert dim.unit == "deg"
+    assert [dim.low, dim.high] == pytest.approx([bus._normalize({3: end})[3] for end in (low, high)])
+
+
+@pytest.mark.parametrize("calibration", [{}, None])
+def test_a_motor_in_degrees_that_is_not_calibrated_has_no_range(calibration: Any) -> None:
+    motors = {"lift": SimpleNamespace(norm_mode="degrees", model="sts3215")}
+    bus = SimpleNamespace(motors=motors, calibration=calibration, model_resolution_table={"sts3215": 4096})
+    assert ranges_of(bus) == {"lift.pos": {"unit": "deg"}}
+
+
+def lerobot_bus() -> Any:
+    """LeRobot's bus of Feetech motors, without what it takes to open a port."""
+    from lerobot.motors.feetech import FeetechMotorsBus
+
+    bus = object.__new__(FeetechMotorsBus)
+    bus._id_to_model = lambda id_: "sts3215"  # type: ignore[method-assign]
+    bus._id_to_name = lambda id_: "lift"  # type: ignore[method-assign]
+    return bus

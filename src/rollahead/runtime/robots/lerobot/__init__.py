@@ -19,16 +19,19 @@ Threads: the executor's; `stop` may be called from another one. Imports lerobot 
 import difflib
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import Any
 
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.errors import ConfigError, unknown_name, words_of
 from rollahead.runtime.patience import told
 from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
-from rollahead.runtime.robots.lerobot.features import Features, norm_modes, spec_of
+from rollahead.runtime.robots.lerobot.features import Features, ranges_of, spec_of
 from rollahead.runtime.robots.lerobot.version import check_version
+
+BUSES = ("feetech", "dynamixel", "damiao", "robstride")  # LeRobot's kinds of motors, and the extras for them
 
 
 def make_lerobot(
@@ -45,7 +48,9 @@ def make_lerobot(
     Raises: ConfigError, if there is no such robot, or it cannot be made so.
     """
     device = _make_device(type, _plain(config or {}))
-    features = Features(device.observation_features, device.action_features, norm_modes(getattr(device, "bus", None)))
+    bus = getattr(device, "bus", None)
+    _check_calibrated(type, device, bus)
+    features = Features(device.observation_features, device.action_features, ranges_of(bus))
     return LeRobotRobot(device, spec_of(features, rate_hz, limits or {}), type, on_stop, apart=apart)
 
 
@@ -57,7 +62,7 @@ def _make_device(name: str, config: dict[str, Any]) -> Any:
         from lerobot.utils.import_utils import register_third_party_plugins
     except ImportError as error:
         raise ConfigError(
-            f"LeRobot cannot be imported ({error}); add it with pip install 'rollahead[policies]'"
+            f"LeRobot cannot be imported ({words_of(error)}); add it with pip install 'rollahead[policies]'"
         ) from error
     register_third_party_plugins()
     made = _choice("LeRobot robot type", name, robots.RobotConfig, robots)
@@ -75,9 +80,29 @@ def _make_device(name: str, config: dict[str, Any]) -> Any:
         return robots.make_robot_from_config(decoded)
     except Exception as error:  # its cause, where LeRobot repeats all options
         reason = told(error.__cause__ or error)
-        raise ConfigError(
-            f"LeRobot cannot make a {name} ({reason}); add the package that it needs, or set its options otherwise"
-        ) from error
+        raise ConfigError(f"LeRobot cannot make a {name} ({reason}); {_remedy(error)}") from error
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about an error of a robot that could not be made: an extra of LeRobot's brings all that its motors
+    need, of which LeRobot names one package at a time."""
+    frames = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    extra = next((extra for extra in BUSES if any(name.startswith(f"lerobot.motors.{extra}") for name in frames)), None)
+    if not isinstance(error, ImportError) or extra is None:
+        return "add the package that it needs, or set its options otherwise"
+    return f"add what its motors need with pip install 'lerobot[{extra}]'"
+
+
+def _check_calibrated(name: str, device: Any, bus: Any) -> None:
+    """Raises: ConfigError, if `bus` needs a calibration, and LeRobot has none."""
+    path = getattr(device, "calibration_fpath", None)
+    if path is None or path.is_file() or not hasattr(bus, "read_calibration") or bus.calibration:
+        return
+    raise ConfigError(
+        f"there is no calibration of the {name} with id {device.id!r} at {path}; give robot.config.id the one that it "
+        f"was calibrated with, or make it with lerobot-calibrate --robot.type={name} --robot.id={device.id} and its "
+        "other options"
+    )
 
 
 def _choice(what: str, name: str, base: Any, package: Any) -> Any:

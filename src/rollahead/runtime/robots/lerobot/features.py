@@ -24,10 +24,11 @@ from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec, check_effort_na
 from rollahead.runtime.spec_limits import DEFAULT, Limits, checked
 
 SUFFIXES: Mapping[str, Kind] = {".pos": Kind.POSITION, ".vel": Kind.VELOCITY}
+DEGREES = "degrees"
 RANGES: Mapping[str, Mapping[str, Any]] = {  # by the mode in which LeRobot normalises a motor's positions
     "range_m100_100": {"unit": "%", "low": -100.0, "high": 100.0},
     "range_0_100": {"unit": "%", "low": 0.0, "high": 100.0},
-    "degrees": {"unit": "deg"},
+    DEGREES: {"unit": "deg"},
 }
 FIELDS = tuple(each.name for each in fields(Dim) if each.name != "name")
 SHARED = ("kind", "unit")  # what is said of a name that is both sent and measured holds for both
@@ -35,12 +36,12 @@ SHARED = ("kind", "unit")  # what is said of a name that is both sent and measur
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """observed, sent: LeRobot's `observation_features` and `action_features`; norm_modes: of the dimensions that are a
-    motor's position, how LeRobot normalises it."""
+    """observed, sent: LeRobot's `observation_features` and `action_features`; ranges: of the dimensions that are a
+    motor's position, its unit, and where that is known its range."""
 
     observed: Mapping[str, Any]
     sent: Mapping[str, Any]
-    norm_modes: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def state(self) -> tuple[str, ...]:
@@ -65,13 +66,27 @@ def spec_of(features: Features, rate_hz: float, limits: Limits) -> RobotSpec:
     )
 
 
-def norm_modes(bus: Any) -> dict[str, str]:
-    """How LeRobot normalises the position of each motor of `bus`, which may be None or no bus of LeRobot's."""
+def ranges_of(bus: Any) -> dict[str, dict[str, Any]]:
+    """The unit and the range of the position of each motor of `bus`, which may be None or no bus of LeRobot's: from how
+    LeRobot normalises it, and for degrees from its calibration."""
     motors = getattr(bus, "motors", None)
     if not isinstance(motors, Mapping):
         return {}
     modes = {name: getattr(motor, "norm_mode", None) for name, motor in motors.items()}
-    return {f"{name}.pos": str(getattr(mode, "value", mode)) for name, mode in modes.items() if mode is not None}
+    known = {name: str(getattr(mode, "value", mode)) for name, mode in modes.items() if mode is not None}
+    calibrated = {name: _degrees(bus, name) if mode == DEGREES else {} for name, mode in known.items()}
+    return {f"{name}.pos": {**RANGES.get(mode, {}), **calibrated[name]} for name, mode in known.items()}
+
+
+def _degrees(bus: Any, motor: str) -> dict[str, float]:
+    """The range of a motor in degrees. LeRobot calibrates it in counts of its encoder, of which a turn has as many as
+    the greatest one, and counts degrees from the middle of the range. Empty if it is not calibrated."""
+    calibration = (getattr(bus, "calibration", None) or {}).get(motor)
+    turn = getattr(bus, "model_resolution_table", {}).get(bus.motors[motor].model, 0) - 1
+    if calibration is None or turn < 1:
+        return {}
+    half = (calibration.range_max - calibration.range_min) / 2 * 360 / turn
+    return {"low": -half, "high": half}
 
 
 def _told(limits: Limits, known: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -84,8 +99,7 @@ def _told(limits: Limits, known: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def _action(name: str, features: Features, told: Limits) -> Dim:
-    ranged = RANGES.get(features.norm_modes.get(name, ""), {})
-    values = {**_suffixed(name), **ranged, **told.get(DEFAULT, {}), **told.get(name, {})}
+    values = {**_suffixed(name), **features.ranges.get(name, {}), **told.get(DEFAULT, {}), **told.get(name, {})}
     if "kind" not in values:
         check_effort_name(name)
         raise ConfigError(
@@ -100,7 +114,7 @@ def _state(name: str, features: Features, told: Limits) -> Dim:
     own = told.get(name, {})
     if name in features.sent:  # limits are meant for what is sent
         own = {limit: value for limit, value in own.items() if limit in SHARED}
-    unit = {"unit": RANGES.get(features.norm_modes.get(name, ""), {}).get("unit", "")}
+    unit = {"unit": features.ranges.get(name, {}).get("unit", "")}
     values = {**_suffixed(name), **unit, **own}
     rate = values.get("kind") is Kind.VELOCITY and _position(name) in features.state
     return Dim(name, **{"rate_of": _position(name) if rate else None, **values})

@@ -1,0 +1,152 @@
+"""A first run on a robot plug-in of LeRobot's, with cameras and a policy: what it plans with, and what it shows.
+
+python -m benchmarks.first_hour warmup silence     three minutes
+
+Real commands, on LeRobot's own policy classes with random weights, and the plug-in in `benchmarks/plugins`.
+"""
+
+import os
+import pty
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+
+from benchmarks.figures import Row, record, row
+from benchmarks.policy_parity import CONFIGS, POLICIES, features_of, stats_of
+from rollahead.policies import compat
+from rollahead.policies.card import Card, write_card
+from rollahead.policies.features import ACTION, STATE
+from rollahead.policies.policy import Trained
+
+TOPIC = "first_hour"
+COMMAND = "python -m benchmarks.first_hour"
+PLUGINS = Path(__file__).parent / "plugins"
+NAMES = ("shoulder.pos", "elbow.pos")
+CAMERAS, HEIGHT, WIDTH = ("front", "wrist"), 240, 320  # of the plug-in's robot
+RATE_HZ = 50.0
+TRIALS = 3  # runs of each kind
+CONNECTS_S = 4.0  # what the robot of `silence` takes to connect
+CHUNKS: Mapping[str, Mapping[str, Any]] = {  # options of LeRobot's; encoders and images as large as in use
+    "act": {"chunk_size": 50, "n_action_steps": 50, "dim_model": 256, "n_heads": 8, "n_encoder_layers": 2},
+    "diffusion": {
+        "n_obs_steps": 2,
+        "horizon": 32,
+        "n_action_steps": 31,
+        "num_inference_steps": 4,
+        "noise_scheduler_type": "DDIM",
+        "down_dims": (64, 128),
+    },
+}
+
+
+def checkpoint(folder: Path, kind: str) -> Path:
+    """A policy of LeRobot's for the plug-in's robot, saved into `folder` as LeRobot does it. kind: `act` or
+    `diffusion`."""
+    images = {f"observation.images.{name}": (3, HEIGHT, WIDTH) for name in CAMERAS}
+    inputs = {STATE: (len(NAMES),), **images}
+    torch.manual_seed(0)
+    outputs = features_of({ACTION: (len(NAMES),)})
+    config = CONFIGS[kind](input_features=features_of(inputs), output_features=outputs, device="cpu", **CHUNKS[kind])
+    policy = compat.made(POLICIES[kind], config)
+    policy.save_pretrained(folder)
+    for processor in compat.make_pre_post_processors(config, dataset_stats=stats_of({**inputs, ACTION: (2,)})):
+        processor.save_pretrained(folder)
+    write_card(folder, Card(NAMES, NAMES, RATE_HZ, (), Trained()))
+    return folder
+
+
+def command(policy: Path, *options: str) -> list[str]:
+    """`rollahead run` of the plug-in's robot with `policy`."""
+    program = str(Path(sys.executable).parent / "rollahead")
+    limits = "robot.limits={default: {low: -3, high: 3, rate_limit: 2}}"
+    robot = ("robot=lerobot", "robot.type=desk", f"robot.rate_hz={RATE_HZ:g}", limits)
+    return [program, "run", *robot, "planner=policy", f"planner.checkpoint={policy}", "name=mine", *options]
+
+
+def environment() -> dict[str, str]:
+    """In which LeRobot finds the plug-in."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PLUGINS), os.environ.get("PYTHONPATH", "")])}
+
+
+# ---- the delay that is planned at the start -------------------------------------------------------------------------
+
+
+def warmup() -> Row:
+    """The delay planned at the start by the median of those measured; of ACT and Diffusion, the lower one."""
+    ratios = {kind: [ratio(kind) for _ in range(TRIALS)] for kind in CHUNKS}
+    worst = min(ratios.values(), key=statistics.median)
+    told, command = [min(worst), max(worst)], f"{COMMAND} warmup"
+    return row("warmup_to_measured_delay_ratio", statistics.median(worst), "", ci=told, goal=">= 0.8", command=command)
+
+
+def ratio(kind: str) -> float:
+    """Of one run of one kind of policy."""
+    with tempfile.TemporaryDirectory() as folder:
+        ran = command(checkpoint(Path(folder) / "policy", kind), "seconds=8", "view=false", "strategy.s=24")
+        subprocess.run(ran, cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
+        chunks = pq.read_table(Path(folder) / "runs/mine/inferences.parquet")
+    planned, measured = chunks["delay_planned"].to_numpy()[0], np.median(chunks["delay"].to_numpy())
+    print(f"{kind}: planned for {planned} ticks at the start, measured {measured:g} of {len(chunks)} chunks")
+    return float(planned / measured)
+
+
+# ---- the time without a word ----------------------------------------------------------------------------------------
+
+
+def silence() -> Row:
+    """The longest time without a word on the terminal, from the start of the program to the first tick."""
+    with tempfile.TemporaryDirectory() as folder:
+        policy = checkpoint(Path(folder) / "policy", "diffusion")
+        ran = command(policy, f"robot.config={{slow_s: {CONNECTS_S}}}", "seconds=1")
+        times = list(said(ran, Path(folder)))
+    longest, total = max(np.diff(times)), times[-1]
+    print(f"{total:.1f} s from the start to the first tick")
+    return row("first_tick_silence_s", float(longest), "s", goal="<= 3", command=f"{COMMAND} silence")
+
+
+def said(ran: Sequence[str], folder: Path, shown: Callable[[str], object] = lambda words: None) -> Iterator[float]:
+    """Runs `ran` in a terminal; when it printed something, in seconds since its start, which is the first; the last is
+    the first picture of the live view. shown: called with each piece."""
+    ours, theirs = pty.openpty()
+    began, told = time.monotonic(), {**environment(), "TERM": "xterm", "COLUMNS": "120"}
+    program = subprocess.Popen(
+        ran, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=told, start_new_session=True
+    )
+    os.close(theirs)
+    yield 0.0
+    words = ""
+    try:
+        while "q ends" not in words:
+            words += (piece := os.read(ours, 4096).decode(errors="replace"))
+            shown(piece)
+            yield time.monotonic() - began
+        while program.poll() is None:
+            os.read(ours, 4096)
+    except OSError:  # it has ended
+        program.wait()
+    finally:
+        program.kill()
+        program.wait()
+        os.close(ours)
+
+
+FIGURES: Mapping[str, Callable[[], Row]] = {"warmup": warmup, "silence": silence}
+
+
+def main(names: Sequence[str]) -> None:
+    """Makes the figures that are named."""
+    for name in names:
+        record(TOPIC, [FIGURES[name]()])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
