@@ -21,7 +21,7 @@ def refused(name: str, written: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("name", compat.HOMES)
 def test_every_part_of_lerobot_is_found_in_this_version(name: str) -> None:
-    assert callable(getattr(compat, name))
+    assert getattr(compat, name) is not None
 
 
 def test_a_part_that_is_not_listed_is_none() -> None:

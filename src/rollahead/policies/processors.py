@@ -166,8 +166,8 @@ def _read_stats(folder: Path, file: str | None, path: Path) -> dict[str, dict[st
         flat = load_file(folder / file)
     except (OSError, SafetensorError) as error:
         raise ConfigError(
-            f"{folder / file}, the statistics that {path} names, cannot be read ({words_of(error)}); copy it again from where "
-            "the policy was trained"
+            f"{folder / file}, the statistics that {path} names, cannot be read ({words_of(error)}); copy it again "
+            "from where the policy was trained"
         ) from error
     stats: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in flat.items():
