@@ -241,7 +241,10 @@ REFUSED = {
     "wandering": (["demonstrations.wander=-1"], "wander"),
     "noise": (["demonstrations.noise=2"], "noise 2"),
     "offsets": (["offsets=-1"], "offsets"),
-    "a delay that is never": (["offsets=0"], "would always be 0; give delay_input=false, or offsets of at least 1"),
+    "a delay that is never": (
+        ["offsets=0", "delay_input=true"],
+        "would always be 0; give delay_input=false, or offsets of at least 1",
+    ),
     "a kernel that is even": ([*OTHERS["diffusion"], "policy.kernel=4"], "policy=diffusion cannot be trained so ("),
     "prefixes": (["prefixes=8"], "prefixes 8"),
     "a state of no offset": (
