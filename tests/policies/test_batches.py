@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 from collections.abc import Iterator
 
@@ -24,6 +25,16 @@ def made(step: int) -> Batch:
     return {"step": torch.tensor([step]), "process": torch.tensor([os.getpid()])}
 
 
+def test_the_processes_end_with_the_last_step_or_when_told() -> None:
+    before = set(multiprocessing.active_children())
+    first, second = batches(2), batches(2)
+    for step in range(4, 8):
+        first.of(step)
+    second.of(5)
+    second.close()
+    assert set(multiprocessing.active_children()) == before
+
+
 def batches(workers: int) -> Batches:
     return Batches(made, workers, 8)
 
@@ -33,6 +44,7 @@ def test_each_step_has_its_own_batch_in_order_and_after_a_leap(workers: int) -> 
     made = batches(workers)
     for step in (-1, 0, 1, 2, 6, 7, 0, 4):
         assert made.of(step)["step"].tolist() == [step]
+    made.close()
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
@@ -41,12 +53,13 @@ def test_batches_are_made_by_so_many_other_processes(workers: int) -> None:
     by = {int(made.of(step)["process"]) for step in (-1, 0, 1, 2)}
     assert (by == {os.getpid()}) == (workers == 0)
     assert len(by) == max(workers, 1)
+    made.close()
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_what_a_process_refuses_is_raised_as_it_is_by_the_training(workers: int) -> None:
     made = batches(workers)
-    with pytest.raises(ConfigError, match="^step 3 has no batch; leave it out$"):
+    with pytest.raises(ConfigError, match=r"^step 3 has no batch; leave it out$"):
         made.of(3)
 
 
@@ -54,7 +67,9 @@ def test_processes_draw_nothing_from_the_generator_of_the_training() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    batches(2).of(0)
+    made = batches(2)
+    made.of(0)
+    made.close()
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -68,6 +83,7 @@ def trained(frames: Frames, workers: int, cache_mb: float, resumed: int = 0, **o
     if resumed:
         path = frames.folder.parent / "training.pt"
         lesson.training.save(path)
+        lesson.close()
         lesson = lesson_of(ACT, frames, trained, making=making, steps=STEPS, batch=3)
         lesson.training.restore(path)
     while lesson.training.step < STEPS:
@@ -121,7 +137,7 @@ def test_an_image_that_cannot_be_decoded_is_one_sentence_that_says_where_it_is(
     filmed: Frames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures = Pictures(filmed)
-    monkeypatch.setattr(pictures, "_dataset", lambda: {})
+    monkeypatch.setattr(pictures, "_dataset", dict)
     made = Batches(lambda step: pictures.of(np.array([14])), 1, 1)
     with pytest.raises(
         ConfigError, match=r"^the images of frame 2 of episode 1 of data set .* cannot be decoded \(14\);"

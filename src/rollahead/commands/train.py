@@ -11,7 +11,7 @@ runs/<name>/summary.json     the evaluation; written last
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import torch
@@ -72,7 +72,8 @@ def main(config: DictConfig) -> None:
         frames = course.frames(folder.path / "dataset")
         torch.set_num_threads(course.threads(frames))
         lesson = course.lesson(frames)
-        _train(course, lesson, folder)
+        with closing(lesson):
+            _train(course, lesson, folder)
         lesson.save(folder.path / "checkpoint")
         _evaluate(course, lesson, folder)
 

@@ -120,6 +120,10 @@ class Lesson:
         counted = ~self._watched["action_is_pad"]
         return float(wrong[counted].square().mean()) ** 0.5
 
+    def close(self) -> None:
+        """Ends the processes that decode images, if the training has not come to its end."""
+        self._batches.close()
+
     def save(self, folder: Path) -> None:
         """Writes the checkpoint, with the averaged weights, in place of one that is there; whole or not at all.
 
