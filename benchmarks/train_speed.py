@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -120,8 +121,8 @@ def theirs(folder: Path) -> None:
     (folder / "theirs.json").write_text(json.dumps({"weights": weights[0], "ends": ends}))
 
 
-def run(name: str, folder: Path) -> tuple[float, int]:
-    """Steps a second of one training of `name`, and its number of weights."""
+def run(name: str, folder: Path) -> tuple[list[float], int]:
+    """Seconds of each step of one training of `name`, and its number of weights."""
     with tempfile.TemporaryDirectory() as scratch:
         own = Path(scratch)
         (own / "dataset").symlink_to(folder)
@@ -131,27 +132,27 @@ def run(name: str, folder: Path) -> tuple[float, int]:
         told = json.loads((own / f"{name}.json").read_text())
     ends = told["ends"]
     assert len(ends) == STEPS, ends
-    return (STEPS - 1 - SKIPPED) / (ends[-1] - ends[SKIPPED]), told["weights"]
+    return np.diff(ends[SKIPPED:]).tolist(), told["weights"]
 
 
 def compare(repeats: int) -> None:
     """Both in turns, and the ratio of the medians with the least and the largest ratio of two in a turn."""
     from rollahead.policies.compat import version
 
-    speeds: dict[str, list[float]] = {"ours": [], "theirs": []}
+    took: dict[str, list[list[float]]] = {"ours": [], "theirs": []}
     weights = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "dataset"
         recorded(folder)
         for _ in range(repeats):
-            for name, made in speeds.items():
-                speed, weights[name] = run(name, folder)
-                made.append(speed)
-                print(f"{name}: {speed:.3f} steps a second", flush=True)
+            for name, turns in took.items():
+                steps, weights[name] = run(name, folder)
+                turns.append(steps)
+                print(f"{name}: {1 / median(steps):.3f} steps a second", flush=True)
     assert weights["ours"] == weights["theirs"], weights
-    ratio = median(speeds["ours"]) / median(speeds["theirs"])
-    turns = [own / other for own, other in zip(*speeds.values(), strict=True)]
-    ends = (min(turns), max(turns))
+    ratio = median(chain(*took["theirs"])) / median(chain(*took["ours"]))
+    each = [median(other) / median(own) for own, other in zip(*took.values(), strict=True)]
+    ends = (min(each), max(each))
     told = version()
     name = "train_speed_vs_lerobot_images" if told.startswith("0.4") else f"train_speed_vs_lerobot_images_{told}"
     record(TOPIC, [row(name, ratio, "", ci=ends, goal=">= 1", command=f"{COMMAND} repeats={repeats}")])

@@ -258,6 +258,9 @@ REFUSED = {
     "a scale": (["scale=0.1"], "scale is 0.1; give names with their values"),
     "threads": (["threads=0"], "threads is 0"),
     "workers": (["workers=0"], "workers 0"),
+    "a device that is not there": (["device=warp"], "device is warp, and torch cannot use it on this machine"),
+    "memory below nothing": (["dataset=DATA/filmed", "image_cache_mb=-1"], "image_cache_mb is -1; give at least 0"),
+    "images of a task": (["image_cache_mb=1"], "image_cache_mb is of no use without dataset=..."),
     "a made-up option": (["+wach=3"], "wach"),
     "a made-up option of the watch": (["+watch.evry=3"], "no option of the watch 'evry'; did you mean 'every'"),
     "one of the evaluation": (["+evaluation.delay=3"], "no option of the evaluation 'delay'; did you mean 'delays'"),
@@ -365,6 +368,15 @@ def test_statistics_that_are_not_the_datas_are_said_once_and_not_used(
         json.loads((Path("runs") / name / "training.jsonl").read_text().splitlines()[-1]) for name in ("right", "wrong")
     ]
     assert errors[0]["cold_error"] == pytest.approx(errors[1]["cold_error"], rel=1e-3)
+
+
+def test_a_data_set_is_found_by_its_id_in_lerobots_folder(
+    data: Path, rollahead: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compat, "HF_LEROBOT_HOME", data.parent, raising=False)
+    ran = rollahead("train", *NET, *FEW, f"dataset={data.name}/scene")
+    assert (ran.status, ran.err) == (0, "")
+    assert load_policy(Path("runs/mine/checkpoint")).spec.environment == ("e0", "e1")
 
 
 def spoil_numbers(folder: Path) -> None:

@@ -243,3 +243,8 @@ def test_settings_that_cannot_be_are_refused_with_their_values(wrong: dict[str, 
     ((name, value),) = wrong.items()
     with pytest.raises(ConfigError, match=rf"{name} (is )?{value}"):
         TrainingConfig(**wrong)
+
+
+def test_a_batch_with_images_is_lerobots_if_nothing_is_said() -> None:
+    assert (TrainingConfig().examples(False), TrainingConfig().examples(True)) == (256, 8)
+    assert TrainingConfig(batch=5).examples(True) == 5

@@ -1,6 +1,6 @@
 """A course: what a training is to be, all its options checked, and rehearsed before anything is made."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,13 +12,14 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from rollahead.commands.app import console, group, options
+from rollahead.commands.train_options import HELD as HELD
+from rollahead.commands.train_options import Demonstrations, Evaluation, TrainOptions, Watch
 from rollahead.errors import ConfigError
 from rollahead.policies.dataset import read_dataset, write_dataset
 from rollahead.policies.device import device_of
 from rollahead.policies.frames import Frames, check_robot, narrowed
 from rollahead.policies.hub import dataset_folder
 from rollahead.policies.lesson import Lesson, Making
-from rollahead.policies.pictures import MOST_MB
 from rollahead.policies.policy import Trained
 from rollahead.policies.statistics import with_own_statistics
 from rollahead.policies.training import TrainingConfig
@@ -37,75 +38,6 @@ SHORT = 8  # the execution horizon of an evaluation, where the delay is not long
 FEW = 2  # demonstrations of a rehearsal
 FOREIGN = (RuntimeError, ValueError, LookupError, TypeError, AttributeError)  # what torch and LeRobot raise
 SHOWN = 5  # episodes of each cell that the report can show
-HELD = 1_000_000  # the seeds of episodes that are played are so far from those of demonstrations
-
-
-@dataclass(frozen=True, slots=True)
-class TrainOptions:
-    """The options that are in no group; see configs/train.yaml."""
-
-    dataset: str | None
-    cameras: Sequence[str] | None
-    offsets: int
-    offset_state: str
-    shared_offsets: int | None
-    delay_input: bool | None
-    prefixes: int
-    prefix_lengths: str
-    scale: Mapping[str, float] | None
-    seed: int
-    threads: int | None
-    workers: int
-    resume: str | None
-    device: str | None = None  # these two are not in runs that were begun without
-    image_cache_mb: int = int(MOST_MB)
-
-    def __post_init__(self) -> None:
-        if (self.threads is not None and self.threads < 1) or self.workers < 1:
-            raise ConfigError(f"threads is {self.threads} and workers {self.workers}; give at least 1 of each")
-        if self.image_cache_mb < 0:
-            raise ConfigError(f"image_cache_mb is {self.image_cache_mb}; give at least 0")
-
-
-@dataclass(frozen=True, slots=True)
-class Demonstrations:
-    """How many, of how many ticks, how noisy; wander: the first of these ticks, in which the robot goes anywhere."""
-
-    count: int
-    ticks: int
-    noise: float
-    wander: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.count <= HELD:
-            raise ConfigError(f"demonstrations.count is {self.count}; give from 1 to {HELD}")
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """every: so many steps; episodes: of play."""
-
-    every: int
-    episodes: int
-
-    def __post_init__(self) -> None:
-        if self.every < 1 or self.episodes < 0:
-            raise ConfigError(f"watch.every is {self.every} and watch.episodes {self.episodes}; give at least 1, and 0")
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """delays: in ticks; episodes: of each."""
-
-    delays: Sequence[int]
-    episodes: int
-
-    def __post_init__(self) -> None:
-        if not self.delays or min(self.delays) < 0 or self.episodes < 1:
-            raise ConfigError(
-                f"evaluation.delays is {self.delays} and evaluation.episodes {self.episodes}; give a list of ticks, "
-                "such as [0, 8], and at least 1"
-            )
 
 
 @dataclass(frozen=True, slots=True)
