@@ -1,9 +1,11 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from faulty import Rail, registered
 from rollahead.commands.course import HELD, course_of
+from rollahead.policies import compat
 from rollahead.policies.card import read_card
 from rollahead.policies.checkpoint import load_policy
 from rollahead.policies.dataset import read_dataset, write_dataset
@@ -182,13 +185,44 @@ DATA = [
 
 @pytest.mark.parametrize("name, policy", DATA)
 def test_any_policy_learns_from_a_data_set_of_the_users(name: str, policy: str, data: Path, rollahead: Command) -> None:
-    ran = rollahead("train", *FEW, *OTHERS[policy], f"dataset={data / name}", "training.steps=2")
+    told = name == "state" and policy != "flow"  # LeRobot's want more than a state
+    options = (f"dataset={data / name}", "training.steps=2", *(["delay_input=true"] if told else []))
+    ran = rollahead("train", *FEW, *OTHERS[policy], *options)
     assert (ran.status, ran.err) == (0, "")
     made = load_policy(Path("runs/mine/checkpoint"))
     assert (made.spec.state, made.spec.action) == (("s", "t"), ("a", "b"))
     assert made.spec.cameras == (("camera_0", "camera_1") if name == "filmed" else ())
     assert OmegaConf.load("runs/mine/config.yaml").task is None  # type: ignore[union-attr]
     assert json.loads(Path("runs/mine/summary.json").read_text())["cells"] == []
+    assert made.trained.delay_input == told
+
+
+DOCS = (Path(__file__).parents[2] / "docs/train.md").read_text()
+OWN_DATA = re.findall(r"^rollahead train (.*dataset=path/to/dataset.*)$", DOCS, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", OWN_DATA)
+def test_what_the_documented_command_makes_is_driven_by_lerobots_own_class(
+    command: str, tmp_path: Path, rollahead: Command
+) -> None:
+    cameras = tuple(Camera(name, SIDE, SIDE) for name in ("front", "wrist"))
+    record_into(tmp_path / "recorded", replace(spec_of(0, 0), cameras=cameras))
+    given = command.replace("path/to/dataset", str(tmp_path / "recorded")).split()
+    policy = next(option for option in given if option.startswith("policy=")).removeprefix("policy=")
+    small = (*OTHERS[policy], "training.steps=1", "name=mine")
+    ran = rollahead("train", *given, *(option for option in small if option not in given))
+    assert (ran.status, ran.err) == (0, "")
+    checkpoint = "runs/mine/checkpoint"
+    made = getattr(compat, {"act": "ACTPolicy", "diffusion": "DiffusionPolicy"}[policy]).from_pretrained(checkpoint)
+    before, after = compat.make_pre_post_processors(made.config, pretrained_path=checkpoint)
+    seen = {"observation.state": torch.zeros(2), "task": "move"}
+    images = {key: torch.rand(3, SIDE, SIDE) for key in made.config.image_features}
+    assert set(made.config.input_features) == {"observation.state", *images}
+    if policy == "act":
+        chunk = after(made.predict_action_chunk(before({**seen, **images})))
+        assert chunk.shape == (1, 8, 2)
+    action = after(made.select_action(before({**seen, **images})))
+    assert action.shape == (1, 2) and torch.isfinite(action).all()
 
 
 @pytest.mark.parametrize("without", ["task=null", "~task"])
@@ -224,6 +258,9 @@ REFUSED = {
     "a scale": (["scale=0.1"], "scale is 0.1; give names with their values"),
     "threads": (["threads=0"], "threads is 0"),
     "workers": (["workers=0"], "workers 0"),
+    "a device that is not there": (["device=warp"], "device is warp, and torch cannot use it on this machine"),
+    "memory below nothing": (["dataset=DATA/filmed", "image_cache_mb=-1"], "image_cache_mb is -1; give at least 0"),
+    "images of a task": (["image_cache_mb=1"], "image_cache_mb is of no use without dataset=..."),
     "a made-up option": (["+wach=3"], "wach"),
     "a made-up option of the watch": (["+watch.evry=3"], "no option of the watch 'evry'; did you mean 'every'"),
     "one of the evaluation": (["+evaluation.delay=3"], "no option of the evaluation 'delay'; did you mean 'delays'"),
@@ -241,7 +278,10 @@ REFUSED = {
     "wandering": (["demonstrations.wander=-1"], "wander"),
     "noise": (["demonstrations.noise=2"], "noise 2"),
     "offsets": (["offsets=-1"], "offsets"),
-    "a delay that is never": (["offsets=0"], "would always be 0; give delay_input=false, or offsets of at least 1"),
+    "a delay that is never": (
+        ["offsets=0", "delay_input=true"],
+        "would always be 0; give delay_input=false, or offsets of at least 1",
+    ),
     "a kernel that is even": ([*OTHERS["diffusion"], "policy.kernel=4"], "policy=diffusion cannot be trained so ("),
     "prefixes": (["prefixes=8"], "prefixes 8"),
     "a state of no offset": (
@@ -304,6 +344,39 @@ def test_a_data_set_of_another_rate_than_the_robots_is_refused(tmp_path: Path, r
     record_into(tmp_path / "slow", slow)
     message = refusal(rollahead("train", *NET, *FEW, "task=mole", f"dataset={tmp_path / 'slow'}"), "train")
     assert "was recorded at 30 Hz and the robot runs at 50 Hz" in message
+
+
+def test_statistics_that_are_not_the_datas_are_said_once_and_not_used(
+    data: Path, tmp_path: Path, rollahead: Command
+) -> None:
+    copy = shutil.copytree(data / "scene", tmp_path / "scene")
+    path = copy / "meta/stats.json"
+    stats = json.loads(path.read_text())
+    stats["action"] = {figure: [value / 57 for value in values] for figure, values in stats["action"].items()}
+    path.write_text(json.dumps(stats))
+    for name, folder in (("right", data / "scene"), ("wrong", copy)):
+        ran = rollahead("train", *NET, *FEW[:-1], f"dataset={folder}", f"name={name}")
+        assert (ran.status, ran.err) == (0, "")
+        said = [line for line in ran.out.splitlines() if "stats.json" in line]
+        assert len(said) == (name == "wrong")
+    assert re.match(
+        r"meta/stats.json of data set .* says -?[\d.]+ for the (min|max|std) of action '[ab]', and the data has "
+        r"-?[\d.]+: the data's own statistics are used",
+        said[0],
+    )
+    errors = [
+        json.loads((Path("runs") / name / "training.jsonl").read_text().splitlines()[-1]) for name in ("right", "wrong")
+    ]
+    assert errors[0]["cold_error"] == pytest.approx(errors[1]["cold_error"], rel=1e-3)
+
+
+def test_a_data_set_is_found_by_its_id_in_lerobots_folder(
+    data: Path, rollahead: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compat, "HF_LEROBOT_HOME", data.parent, raising=False)
+    ran = rollahead("train", *NET, *FEW, f"dataset={data.name}/scene")
+    assert (ran.status, ran.err) == (0, "")
+    assert load_policy(Path("runs/mine/checkpoint")).spec.environment == ("e0", "e1")
 
 
 def spoil_numbers(folder: Path) -> None:

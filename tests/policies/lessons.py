@@ -13,7 +13,7 @@ from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.flow.configuration_flow import FlowConfig
 from rollahead.policies.flow.modeling_flow import FlowPolicy
 from rollahead.policies.frames import Frames
-from rollahead.policies.lesson import Lesson
+from rollahead.policies.lesson import Lesson, Making
 from rollahead.policies.policy import Trained
 from rollahead.policies.recipes import Sizes
 from rollahead.policies.training import TrainingConfig
@@ -80,10 +80,12 @@ def lesson_of(
     frames: Frames | None = None,
     trained: Trained | None = None,
     shared: int | None = None,
+    making: Making | None = None,
     **config: Any,
 ) -> Lesson:
     training = TrainingConfig(**{"steps": 4, "batch": 4, **config})
-    return Lesson(frames or random_frames(), policy, trained or Trained(), training, {"name": "none"}, shared=shared)
+    frames = frames or random_frames()
+    return Lesson(frames, policy, trained or Trained(), training, {"name": "none"}, shared=shared, making=making)
 
 
 def sizes_of(**changed: Any) -> Sizes:

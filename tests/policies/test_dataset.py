@@ -1,13 +1,16 @@
 import json
 import math
 import os
+import shlex
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 
 import datasets
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -204,7 +207,7 @@ def test_images_are_stored_and_nothing_else_is_left(filmed):
     assert sorted(path.name for path in filmed.iterdir()) == ["data", "meta"]
 
 
-@pytest.mark.parametrize("most_mb", (1.0, 0.0), ids=("kept", "not kept"))
+@pytest.mark.parametrize("most_mb", (1.0, 0.0007, 0.0), ids=("kept", "some kept", "not kept"))
 def test_pictures_are_those_of_the_frames_asked_for_however_often(filmed, most_mb):
     frames = read_dataset(filmed)
     assert (dict(frames.cameras), dict(frames.sizes)) == ({"top": IMAGES + "top"}, {"top": (6, 8)})
@@ -212,8 +215,8 @@ def test_pictures_are_those_of_the_frames_asked_for_however_often(filmed, most_m
     taken = np.concatenate([each.images["top"] for each in shown(FILMED)])
     for wanted in ([[3, 3], [0, 13]], [[5, 3], [3, 5]], [[13, 12], [0, 1]]):
         seen = pictures.of(np.array(wanted))["top"]
-        assert seen.shape == (2, 2, 3, 6, 8) and seen.dtype == torch.float32
-        np.testing.assert_array_equal((seen * 255).round().byte().permute(0, 1, 3, 4, 2).numpy(), taken[wanted])
+        assert seen.shape == (2, 2, 3, 6, 8) and seen.dtype == torch.uint8
+        np.testing.assert_array_equal(seen.permute(0, 1, 3, 4, 2).numpy(), taken[wanted])
 
 
 @pytest.mark.parametrize("n_obs", (1, 2))
@@ -223,7 +226,7 @@ def test_windows_have_the_images_of_what_is_seen(recorded, n_obs):
     seen = Windows(frames, 3, n_obs).at(now, delay, 0 * now)[IMAGES + "top"]
     taken = np.concatenate([each.images["top"] for each in shown(FILMED)])
     past = np.maximum((now - delay)[:, None] + np.arange(1 - n_obs, 1), [[4], [4], [11]])
-    wanted = torch.from_numpy(taken[past]).permute(0, 1, 4, 2, 3) / 255
+    wanted = torch.from_numpy(taken[past]).permute(0, 1, 4, 2, 3)
     torch.testing.assert_close(seen, wanted if n_obs > 1 else wanted[:, 0])
 
 
@@ -261,7 +264,7 @@ def test_videos_are_read_too(tmp_path):
     frames = read_dataset(tmp_path / "videos")
     assert frames.state[:, 0].tolist() == [0, 50, 100, 150]
     seen = Pictures(frames).of(np.array([3, 1]))["top"]
-    assert (255 * seen).mean((1, 2, 3)).tolist() == pytest.approx([150, 50], abs=3)
+    assert seen.float().mean((1, 2, 3)).tolist() == pytest.approx([150, 50], abs=3)
 
 
 def test_features_dimensions_and_cameras_are_called_as_rename_says(recorded):
@@ -371,11 +374,48 @@ def test_a_broken_info_is_refused(copied):
     assert "says no fps, total_frames" in refusal(copied)
 
 
-def test_a_data_set_of_an_older_format_names_a_converter_that_is_there(copied):
-    changed(copied, codebase_version="v2.1")
-    said = refusal(copied)
-    assert "format v2.1, and v3.0 is read" in said
-    assert find_spec(said.rsplit("python -m ")[-1]) is not None
+def older(folder, place):
+    """The data set in `folder`, as LeRobot's format v2.1 had it, in `place`."""
+    table = pq.read_table(folder / "data")
+    info = json.loads((folder / "meta/info.json").read_text())
+    stats = json.loads((folder / "meta/stats.json").read_text())
+    (place / "data/chunk-000").mkdir(parents=True)
+    (place / "meta").mkdir()
+    for episode in range(len(LENGTHS)):
+        rows = table.filter(pa.compute.equal(table["episode_index"], episode))
+        pq.write_table(rows, place / f"data/chunk-000/episode_{episode:06d}.parquet")
+    lines = {
+        "tasks": [{"task_index": 0, "task": "move"}],
+        "episodes": [{"episode_index": i, "tasks": ["move"], "length": n} for i, n in enumerate(LENGTHS)],
+        "episodes_stats": [{"episode_index": i, "stats": stats} for i in range(len(LENGTHS))],
+    }
+    for name, each in lines.items():
+        (place / f"meta/{name}.jsonl").write_text("\n".join(map(json.dumps, each)) + "\n")
+    path = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+    more = {"total_chunks": 1, "total_videos": 0, "chunks_size": 1000, "data_path": path, "video_path": None}
+    (place / "meta/info.json").write_text(json.dumps({**info, **more, "codebase_version": "v2.1"}))
+    return place
+
+
+def test_the_command_for_an_older_format_converts_it_as_it_stands_and_keeps_it(written, tmp_path):
+    folder = older(written, tmp_path / "my data")
+    said = refusal(folder)
+    assert "is of LeRobot's format v2.1, and v3.0 is read; convert it in place, which keeps the old one" in said
+    command = shlex.split(said[said.index("python -m") :])
+    assert command[-1] == "--push-to-hub=false"
+    ran = subprocess.run([sys.executable, *command[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    np.testing.assert_array_equal(read_dataset(folder).action, read_dataset(written).action)
+    assert refusal(tmp_path / "my data_old").startswith("data set")
+
+
+def test_an_older_format_in_the_cache_of_the_hub_is_converted_in_lerobots_own_folder(written, tmp_path):
+    place = tmp_path / "hub/datasets--user--my.set-1/snapshots/0123abcd"
+    said = refusal(older(written, place))
+    assert said.endswith("--repo-id=user/my.set-1 --push-to-hub=false, and give dataset=user/my.set-1")
+
+
+def test_a_format_before_that_has_to_be_converted_twice(copied):
     changed(copied, codebase_version="v1.6")
     assert "format v1.6" in refusal(copied) and "convert it to v2.1" in refusal(copied)
 

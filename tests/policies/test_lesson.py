@@ -145,7 +145,7 @@ def test_of_a_single_episode_what_is_learned_is_watched() -> None:
 @pytest.mark.parametrize("n_obs", [1, 2])
 def test_lerobots_diffusion_gets_its_axis_of_time_whatever_n_obs_is(n_obs: int, filmed: Frames) -> None:
     lesson = lesson_of({**DIFFUSION, "n_obs": n_obs}, filmed, batch=3)
-    batch = lesson._draw(np.random.default_rng(0), 3)
+    batch = lesson._normalised(lesson._draw(np.random.default_rng(0), 3))
     assert batch[STATE].shape == (3, n_obs, 3)
     assert batch[ENVIRONMENT].shape == (3, n_obs, 2)
     assert batch[IMAGES + "top"].shape == (3, n_obs, 3, SIDE, SIDE)
@@ -182,7 +182,7 @@ def test_images_that_flow_would_not_see_are_refused_and_may_be_left_out(filmed: 
 
 def test_a_camera_that_is_left_out_is_no_input(filmed: Frames) -> None:
     lesson = lesson_of(POLICIES["act"], read_dataset(filmed.folder, cameras=["side"]), batch=2)
-    batch = lesson._draw(np.random.default_rng(0), 2)
+    batch = lesson._normalised(lesson._draw(np.random.default_rng(0), 2))
     assert [key for key in batch if key.startswith(IMAGES)] == [IMAGES + "side"]
     lesson.training.advance()
 
@@ -301,7 +301,7 @@ def test_losses_and_gradients_with_one_encoding_are_those_of_an_encoding_for_eac
 ) -> None:
     options = {**POLICIES[name], "n_obs": n_obs} if name == "diffusion" else POLICIES[name]
     lesson = lesson_of(options, filmed, Trained(offsets=3, delay_input=True), shared, batch=8)
-    batch = lesson._draw(np.random.default_rng(0), 8)
+    batch = lesson._normalised(lesson._draw(np.random.default_rng(0), 8))
     policy, encoder = lesson._trainee.policy, lesson._trainee.encoder
     assert encoder is not None
     for module in policy.modules():
@@ -340,7 +340,7 @@ def test_where_there_are_images_all_offsets_share_an_encoding_if_nothing_is_said
     batch: int, wanted: int, filmed: Frames
 ) -> None:
     lesson = lesson_of(POLICIES["act"], filmed, Trained(offsets=3), batch=batch)
-    drawn = lesson._draw(np.random.default_rng(0), batch)
+    drawn = lesson._normalised(lesson._draw(np.random.default_rng(0), batch))
     assert len(drawn[ACTION]) == wanted
     assert drawn["delay"].reshape(-1, 4).sort(dim=1).values[0].tolist() <= [0, 1, 2, 3]
     encoded: list[int] = []

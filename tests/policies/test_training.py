@@ -10,6 +10,7 @@ import torch
 
 from rollahead.errors import ConfigError, ControlError, InferenceError
 from rollahead.policies.training import WARM_UP, Training, TrainingConfig
+from rollahead.runtime.seeds import generator
 
 Batch = dict[str, torch.Tensor]
 
@@ -27,7 +28,8 @@ class Line(torch.nn.Module):
         return (made - 2 * batch["x"]).square().mean() * batch.get("scale", 1.0), {}
 
 
-def draw(rng: np.random.Generator, n: int) -> Batch:
+def draw(step: int, n: int = 4) -> Batch:
+    rng = generator("batches", 0, step)
     return {"x": torch.from_numpy(rng.standard_normal((n, 1)).astype(np.float32))}
 
 
@@ -67,8 +69,8 @@ def test_another_seed_is_another_training() -> None:
 def test_every_step_draws_anew() -> None:
     drawn: list[list[float]] = []
 
-    def draws(rng: np.random.Generator, n: int) -> Batch:
-        batch = draw(rng, n)
+    def draws(step: int) -> Batch:
+        batch = draw(step)
         drawn.append(batch["x"].flatten().tolist())
         return batch
 
@@ -78,7 +80,7 @@ def test_every_step_draws_anew() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_is_one_error_and_no_weight_is_changed(value: float) -> None:
-    training = training_of(draws=lambda rng, n: {**draw(rng, n), "scale": torch.tensor(value)})
+    training = training_of(draws=lambda step: {**draw(step), "scale": torch.tensor(value)})
     before = weights(training._policy)
     with pytest.raises(InferenceError, match=rf"the loss is {value} at step 0; lower training.learning_rate, or look"):
         training.advance()
@@ -140,15 +142,18 @@ def test_the_optimizer_is_given_that_rate() -> None:
 
 
 def test_the_gradient_is_clipped_to_its_norm() -> None:
-    training = training_of(draws=lambda rng, n: {**draw(rng, n), "scale": torch.tensor(1e6)}, clip=0.5)
+    training = training_of(draws=lambda step: {**draw(step), "scale": torch.tensor(1e6)}, clip=0.5)
     training.advance()
     norm = torch.cat([weight.grad.flatten() for weight in training._policy.parameters() if weight.grad is not None])
     assert float(norm.norm()) == pytest.approx(0.5, rel=1e-3)
 
 
 def test_it_learns() -> None:
-    begun = to(training_of(steps=400, batch=64, learning_rate=0.03), 1).loss
-    assert to(training_of(steps=400, batch=64, learning_rate=0.03), 400).loss < begun / 2
+    begun, ended = (
+        to(training_of(draws=lambda step: draw(step, 64), steps=400, learning_rate=0.03), step).loss
+        for step in (1, 400)
+    )
+    assert ended < begun / 2
 
 
 def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,3 +243,8 @@ def test_settings_that_cannot_be_are_refused_with_their_values(wrong: dict[str, 
     ((name, value),) = wrong.items()
     with pytest.raises(ConfigError, match=rf"{name} (is )?{value}"):
         TrainingConfig(**wrong)
+
+
+def test_a_batch_with_images_is_lerobots_if_nothing_is_said() -> None:
+    assert (TrainingConfig().examples(False), TrainingConfig().examples(True)) == (256, 8)
+    assert TrainingConfig(batch=5).examples(True) == 5

@@ -1,26 +1,31 @@
 """A course: what a training is to be, all its options checked, and rehearsed before anything is made."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 from rich.progress import track
 
 from rollahead.commands.app import console, group, options
+from rollahead.commands.train_options import HELD as HELD
+from rollahead.commands.train_options import Demonstrations, Evaluation, TrainOptions, Watch
 from rollahead.errors import ConfigError, words_of
 from rollahead.policies.dataset import read_dataset, write_dataset
+from rollahead.policies.device import device_of
 from rollahead.policies.frames import Frames, check_robot, narrowed
-from rollahead.policies.lesson import Lesson
+from rollahead.policies.hub import dataset_folder
+from rollahead.policies.lesson import Lesson, Making
 from rollahead.policies.policy import Trained
+from rollahead.policies.statistics import with_own_statistics
 from rollahead.policies.training import TrainingConfig
 from rollahead.runtime.build import StrategyConfig
 from rollahead.runtime.options import call
 from rollahead.runtime.roll import SceneRoller
-from rollahead.runtime.seeds import check_seed
 from rollahead.sim.demonstrations import record
 from rollahead.sim.evaluation import Cell, check
 from rollahead.sim.rollers import Scene, check_offset_state, leaves_behind, make_rollers
@@ -28,76 +33,11 @@ from rollahead.sim.task import Teachable, make_task
 
 GROUPS = ("task", "policy", "demonstrations", "training", "watch", "evaluation", "sampler", "roller", "rename")
 ROBOT = MappingProxyType({"name": "robot"})
+THREADS = torch.get_num_threads()  # as torch found the machine
 SHORT = 8  # the execution horizon of an evaluation, where the delay is not longer
 FEW = 2  # demonstrations of a rehearsal
 FOREIGN = (RuntimeError, ValueError, LookupError, TypeError, AttributeError)  # what torch and LeRobot raise
 SHOWN = 5  # episodes of each cell that the report can show
-HELD = 1_000_000  # the seeds of episodes that are played are so far from those of demonstrations
-
-
-@dataclass(frozen=True, slots=True)
-class TrainOptions:
-    """The options that are in no group; see configs/train.yaml."""
-
-    dataset: str | None
-    cameras: Sequence[str] | None
-    offsets: int
-    offset_state: str
-    shared_offsets: int | None
-    delay_input: bool
-    prefixes: int
-    prefix_lengths: str
-    scale: Mapping[str, float] | None
-    seed: int
-    threads: int
-    workers: int
-    resume: str | None
-
-    def __post_init__(self) -> None:
-        if self.threads < 1 or self.workers < 1:
-            raise ConfigError(f"threads is {self.threads} and workers {self.workers}; give at least 1 of each")
-        check_seed(self.seed, 2 * HELD)
-
-
-@dataclass(frozen=True, slots=True)
-class Demonstrations:
-    """How many, of how many ticks, how noisy; wander: the first of these ticks, in which the robot goes anywhere."""
-
-    count: int
-    ticks: int
-    noise: float
-    wander: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.count <= HELD:
-            raise ConfigError(f"demonstrations.count is {self.count}; give from 1 to {HELD}")
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """every: so many steps; episodes: of play."""
-
-    every: int
-    episodes: int
-
-    def __post_init__(self) -> None:
-        if self.every < 1 or self.episodes < 0:
-            raise ConfigError(f"watch.every is {self.every} and watch.episodes {self.episodes}; give at least 1, and 0")
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """delays: in ticks; episodes: of each."""
-
-    delays: Sequence[int]
-    episodes: int
-
-    def __post_init__(self) -> None:
-        if not self.delays or min(self.delays) < 0 or self.episodes < 1:
-            raise ConfigError(
-                f"evaluation.delays is {self.delays} and evaluation.episodes {self.episodes}; give a list of ticks, "
-                "such as [0, 8], and at least 1"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +56,7 @@ class Course:
     sampler: Mapping[str, Any]
     rename: Mapping[str, str]
     roller: Mapping[str, Any]
+    making: Making
 
     def __post_init__(self) -> None:
         if self.task is None and self.options.dataset is None:
@@ -136,7 +77,10 @@ class Course:
             if not folder.exists():
                 self._record(folder, quiet)
             return narrowed(read_dataset(folder), self.options.scale or {})
-        frames = read_dataset(Path(self.options.dataset), self.rename, self.options.cameras)
+        read = read_dataset(Path(self.options.dataset), self.rename, self.options.cameras)
+        frames, wrong = with_own_statistics(read)
+        if wrong and not quiet:
+            console().print(wrong, soft_wrap=True)
         if self.task is not None:
             check_robot(frames, make_task(**self.task).spec)
         return narrowed(frames, self.options.scale or {})
@@ -171,10 +115,15 @@ class Course:
             robot,
             self._scene,
             self.options.shared_offsets,
+            self.making,
         )
         if self.task is not None:
             check_offset_state(self.trained.offset_state, self.roller, self._rolled)
         return lesson
+
+    def threads(self, frames: Frames) -> int:
+        """How many torch takes: one is fastest for small networks, all for images."""
+        return self.options.threads or (THREADS if frames.cameras else 1)
 
     @property
     def leaves_behind(self) -> bool:
@@ -236,13 +185,18 @@ class Course:
 def course_of(config: DictConfig) -> Course:
     """What `config` describes. Raises: ConfigError, if an option is unknown, or of another kind."""
     chosen = options(config, TrainOptions, GROUPS)
+    if chosen.dataset is not None:
+        chosen = replace(chosen, dataset=str(dataset_folder(chosen.dataset)))
+    delay_input = chosen.delay_input
+    if delay_input is None:  # LeRobot's programs could not tell a policy its delay
+        delay_input = chosen.dataset is None and chosen.offsets > 0
     return Course(
         options=chosen,
         task=None if config.get("task") is None else group(config, "task"),
         policy=group(config, "policy"),
         trained=Trained(
             offsets=chosen.offsets,
-            delay_input=chosen.delay_input,
+            delay_input=delay_input,
             prefixes=chosen.prefixes,
             prefix_lengths=chosen.prefix_lengths,
             offset_state=chosen.offset_state,
@@ -254,6 +208,7 @@ def course_of(config: DictConfig) -> Course:
         sampler=group(config, "sampler"),
         rename=_names(config.rename),
         roller=group(config, "roller") if "roller" in config else ROBOT,  # of a run that was begun without
+        making=Making(device_of(chosen.device), chosen.workers, chosen.image_cache_mb),
     )
 
 
@@ -271,7 +226,8 @@ def rehearse(course: Course) -> None:
     Raises: ConfigError, if something cannot be.
     """
     few = replace(course.demonstrations, count=min(FEW, course.demonstrations.count))
-    small = replace(course, demonstrations=few, options=replace(course.options, workers=1))
+    making = replace(course.making, workers=0, image_cache_mb=0)
+    small = replace(course, demonstrations=few, options=replace(course.options, workers=1), making=making)
     with TemporaryDirectory() as scratch:
         checkpoint = Path(scratch) / "checkpoint"
         _learn(small, small.frames(Path(scratch) / "dataset", quiet=True), checkpoint)

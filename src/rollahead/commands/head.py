@@ -58,8 +58,8 @@ def main(config: DictConfig) -> None:
     _check_cameras(course, own.cameras)
     sampler = make_sampler(group(config, "sampler"), policy)
     folder = run_folder(config)
-    torch.set_num_threads(course.options.threads)
     frames = course.frames(folder.path / "dataset")
+    torch.set_num_threads(course.options.threads or 1)
     pictures = _pictures(frames, own.cameras) if own.cameras else None
     with torch.inference_mode():
         made = stored_chunks(policy, sampler, frames, own, course.lead, course.options.seed)
@@ -67,10 +67,12 @@ def main(config: DictConfig) -> None:
         chunks = list(track(made, "storing chunks", total, console=console()))
     stored = Stored(*(np.array([one[i] for one in chunks]) for i in range(4)))
     seed = course.options.seed
-    training = HeadTraining(policy, frames, stored, own, base, seed=seed, held=HELD, pictures=pictures)
+    training = HeadTraining(
+        policy, frames, stored, own, base, seed=seed, held=HELD, pictures=pictures, device=course.making.device
+    )
     wanted = course.training
     with steps(console(), 0, wanted.steps) as shown:
-        for step in training.run(wanted.steps, wanted.batch, wanted.learning_rate):
+        for step in training.run(wanted.steps, wanted.examples(False), wanted.learning_rate):
             shown.at(step)
     left, before = training.error()
     training.save(folder.path / FILE)
@@ -84,7 +86,7 @@ def _check_cameras(course: Course, cameras: Sequence[str]) -> None:
         raise ConfigError(
             "policy.cameras is for a data set with images, and simulated tasks have none; give dataset=..., and no task"
         )
-    given = tuple(course.frames(Path()).cameras) if cameras else ()
+    given = tuple(course.frames(Path(), quiet=True).cameras) if cameras else ()
     indices_of(CAMERA, cameras, given, "data set", "give one that it has in policy.cameras")
 
 

@@ -11,7 +11,7 @@ runs/<name>/summary.json     the evaluation; written last
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import torch
@@ -45,7 +45,7 @@ UNSEEING = ("policy.latent", "policy.sight")
 STATE, LOG = "training.pt", "training.jsonl"
 IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # when which options are of no use
     ("with dataset=...", lambda config: config.dataset is not None, ("demonstrations",)),
-    ("without dataset=...", lambda config: config.dataset is None, ("rename", "cameras")),
+    ("without dataset=...", lambda config: config.dataset is None, ("rename", "cameras", "image_cache_mb")),
     ("without task=...", lambda config: config.get("task") is None, ("evaluation", "watch.episodes", "roller")),
     ("without task=...", lambda config: config.get("task") is None and not _is_head(config), ("sampler",)),
     ("with policy=a2c2", lambda config: _is_head(config), TRAINED_FOR),
@@ -69,9 +69,11 @@ def main(config: DictConfig) -> None:
         folder = _begun(Path(str(config.resume)))
         course = course_of(_read(folder))
     with _resumable(folder):
-        torch.set_num_threads(course.options.threads)
-        lesson = course.lesson(course.frames(folder.path / "dataset"))
-        _train(course, lesson, folder)
+        frames = course.frames(folder.path / "dataset")
+        torch.set_num_threads(course.threads(frames))
+        lesson = course.lesson(frames)
+        with closing(lesson):
+            _train(course, lesson, folder)
         lesson.save(folder.path / "checkpoint")
         _evaluate(course, lesson, folder)
 
@@ -157,12 +159,12 @@ def _train(course: Course, lesson: Lesson, folder: RunFolder) -> None:
 
 def _watched(course: Course, lesson: Lesson, folder: RunFolder) -> str:
     """Writes down how it does, and says it in short."""
-    training = lesson.training
+    training, threads = lesson.training, torch.get_num_threads()
     seen = {"step": training.step, "loss": training.loss, "cold_error": lesson.cold_error()}
     words = f"error of a cold step {seen['cold_error']:.3f}"
     if course.watch.episodes and course.task is not None:
         seen["success"] = summarise(evaluate(course.cell(folder.path / "interim", 0, course.watch.episodes)))["success"]
-        torch.set_num_threads(course.options.threads)  # playing takes one
+        torch.set_num_threads(threads)  # playing takes one
         words += f", plays {seen['success']:.0f} %"
     path = folder.path / LOG
     lines = path.read_text().splitlines() if path.exists() else []

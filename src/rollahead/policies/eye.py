@@ -19,7 +19,7 @@ from torch import nn
 
 from rollahead.errors import ConfigError
 from rollahead.policies.frames import Frames
-from rollahead.policies.pictures import Pictures
+from rollahead.policies.pictures import Pictures, scaled
 from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.corrector import EYE, REMEDY, read_head
 from rollahead.runtime.messages import Images
@@ -55,7 +55,7 @@ def shrunk_frames(frames: Frames, cameras: Sequence[str]) -> Iterator[torch.Tens
     pictures = Pictures(own, most_mb=0.0)  # each is asked for once
     for start in range(0, len(frames), BLOCK):
         block = pictures.of(np.arange(start, min(start + BLOCK, len(frames))))
-        yield shrunk([block[name] for name in cameras])
+        yield shrunk([scaled(block[name]) for name in cameras])
 
 
 class NetEye:
@@ -75,7 +75,7 @@ class NetEye:
 
 def arrays_of(net: nn.Module) -> Mapping[str, NDArray[Any]]:
     """The weights of `net`, as `Head.save` takes them."""
-    return {name: weight.numpy() for name, weight in net.state_dict().items()}
+    return {name: weight.cpu().numpy() for name, weight in net.state_dict().items()}
 
 
 def read_eye(path: str | Path) -> NetEye:

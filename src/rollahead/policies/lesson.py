@@ -5,6 +5,7 @@ Threads: whoever trains.
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from safetensors import SafetensorError
 
 from rollahead.errors import ConfigError, ControlError
 from rollahead.policies import compat
+from rollahead.policies.batches import Batches
 from rollahead.policies.card import DELAY, Card, write_card
-from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
+from rollahead.policies.features import ACTION, ENVIRONMENT, IMAGES, STATE
 from rollahead.policies.frames import Frames
+from rollahead.policies.pictures import MOST_MB, Pictures, scaled
 from rollahead.policies.policy import Trained
 from rollahead.policies.recipes import Sizes, make_trainee
 from rollahead.policies.rolled_scene import rolled_scenes
@@ -29,7 +32,18 @@ from rollahead.runtime.spec import RobotSpec
 
 WATCHED = 512  # examples whose error is watched
 WATCHED_SEEN = 64  # with images, which are large
+WATCHED_STEP = -1  # before the first
 OURS = ("delay", "prefix")  # keys of a batch that LeRobot's pipelines do not know
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """device: torch's, where the network and its batches are; workers: processes that decode images, 0 for none;
+    image_cache_mb: of decoded images, in MiB."""
+
+    device: str = "cpu"
+    workers: int = 0
+    image_cache_mb: float = MOST_MB
 
 
 class Lesson:
@@ -37,7 +51,7 @@ class Lesson:
     data is of, for the card; lead: frames at the start of each demonstration that are seen, but not learned from;
     demonstrated: for the card, see there; robot: as of `Windows`; scene: what rolls the scene in the run, if something
     does; shared: how many delays share what was seen at one frame, whose images are encoded once; None for all
-    delays."""
+    delays; making: where and how batches and steps are made, which changes no result but rounding."""
 
     def __init__(
         self,
@@ -51,17 +65,26 @@ class Lesson:
         robot: RobotSpec | None = None,
         scene: SceneRoller | None = None,
         shared: int | None = None,
+        making: Making | None = None,
     ) -> None:
         """Raises: ConfigError, if they do not go together."""
+        making = making or Making()
         self._shared = _sharing(shared, frames, trained)
         seed_torch(int(generator("weights", config.seed).integers(2**62)))
-        self._trainee = make_trainee(policy, sizes_of(frames, trained))
+        self._trainee = make_trainee(policy, sizes_of(frames, trained), making.device)
         learn, keep = held_out(frames)
         rows, n_obs = self._trainee.rows, self._trainee.n_obs
         rolled = rolled_scenes(frames, scene, trained.offsets) if scene is not None and trained.offsets else None
-        self._windows = Windows(frames, rows, n_obs, trained, learn, lead, robot, rolled)
-        kept = Windows(frames, rows, n_obs, trained, keep if len(keep) else learn, lead, robot, rolled)
-        self._watched = kept.draw(generator("watched"), WATCHED_SEEN if frames.cameras else WATCHED)
+        pictures = Pictures(frames, making.image_cache_mb) if frames.cameras else None
+        kept = keep if len(keep) else learn
+        self._windows, self._kept = (
+            Windows(frames, rows, n_obs, trained, episodes, lead, robot, rolled, pictures) for episodes in (learn, kept)
+        )
+        self._seed, self._batch = config.seed, config.examples(bool(frames.cameras))
+        self._examples = WATCHED_SEEN if frames.cameras else WATCHED
+        workers = making.workers if frames.cameras else 0
+        self._batches = Batches(self._made, workers, config.steps, pinned=making.device.startswith("cuda"))
+        self._watched = dict(self._batches.of(WATCHED_STEP))
         self._before, self._after = compat.normalising_pipelines(
             self._trainee.policy.config, statistics(frames, trained)
         )
@@ -75,7 +98,7 @@ class Lesson:
             task=task,
             demonstrated=demonstrated,
         )
-        self.training = Training(self._trainee.policy, self._draw, config)
+        self.training = Training(self._trainee.policy, lambda step: self._normalised(self._batches.of(step)), config)
         if self._shared > 1:  # the averaged copy, which plays and is saved, encodes each example
             assert self._trainee.encoder is not None, "checked"
             share_encoding(self._trainee.encoder, self._shared, self._trainee.images)
@@ -96,6 +119,10 @@ class Lesson:
         wrong = ((self._after(made) - self._watched[ACTION]) / self._half)[..., self._half > 0]
         counted = ~self._watched["action_is_pad"]
         return float(wrong[counted].square().mean()) ** 0.5
+
+    def close(self) -> None:
+        """Ends the processes that decode images, if the training has not come to its end."""
+        self._batches.close()
 
     def save(self, folder: Path) -> None:
         """Writes the checkpoint, with the averaged weights, in place of one that is there; whole or not at all.
@@ -120,15 +147,24 @@ class Lesson:
         finally:
             _tidy(folder, unfinished, before)
 
+    def _made(self, step: int) -> Batch:
+        """The batch of `step` as it is drawn, or the examples that are watched. Called in any process."""
+        if step == WATCHED_STEP:
+            return self._kept.draw(generator("watched"), self._examples)
+        return self._draw(generator("batches", self._seed, step), self._batch)
+
     def _draw(self, rng: np.random.Generator, n: int) -> Batch:
         windows, shared = self._windows, self._shared
-        return self._normalised(windows.draw(rng, n) if shared == 1 else windows.draw_shared(rng, n, shared))
+        return windows.draw(rng, n) if shared == 1 else windows.draw_shared(rng, n, shared)
 
     def _normalised(self, batch: Batch) -> dict[str, torch.Tensor]:
-        made: dict[str, torch.Tensor] = self._before(dict(batch))
+        device = self._trainee.policy.config.device
+        moved = {key: values.to(device, non_blocking=True) for key, values in batch.items()}
+        images = {key: scaled(values) for key, values in moved.items() if key.startswith(IMAGES)}
+        made: dict[str, torch.Tensor] = self._before({**moved, **images})
         if self._trainee.timed and self._trainee.n_obs == 1:
             made |= {key: made[key][:, None] for key in self._trainee.policy.config.input_features}
-        return {**made, **{key: batch[key].to(made[ACTION].device) for key in OURS}}
+        return {**made, **{key: moved[key] for key in OURS}}
 
 
 def _sharing(shared: int | None, frames: Frames, trained: Trained) -> int:

@@ -1,9 +1,15 @@
-"""Pictures: the images of a data set, by frame, decoded by LeRobot.
+"""Images of a data set, by frame, decoded by LeRobot and kept in a bounded cache.
 
-Decoded ones are kept, as bytes, where all of them fit in `most_mb`: a training asks for each again and again.
+The cache holds the first frames of the data set, as many as fit: frames are drawn with equal chances, so that any other
+choice would be hit as often. Its memory is shared with processes that are forked later, and what one of them has
+decoded is there for all. Two that decode the same frame write the same bytes.
+
+Threads: one per process. Each process opens the files itself: decoders do not survive a fork.
 """
 
-from functools import cached_property
+import mmap
+import os
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -11,55 +17,76 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rollahead.errors import ConfigError, words_of
 from rollahead.policies import compat
 from rollahead.policies.frames import Frames
 
 MOST_MB = 2048.0
+Bytes = NDArray[np.uint8]
 
 
 class Pictures:
-    """Those of all cameras of `frames`."""
+    """Images of all cameras of `frames`. most_mb: the most memory that decoded images take, in MiB."""
 
     def __init__(self, frames: Frames, most_mb: float = MOST_MB) -> None:
         self._frames = frames
         pixels = sum(height * width for height, width in frames.sizes.values())
-        self._kept: dict[str, NDArray[np.uint8]] = {}
-        self._known = np.zeros(len(frames), np.bool_)
-        if 3 * pixels * len(frames) <= most_mb * 2**20:
-            self._kept = {name: np.empty((len(frames), 3, *size), np.uint8) for name, size in frames.sizes.items()}
+        self.kept = min(len(frames), int(most_mb * 2**20) // (3 * pixels)) if pixels else 0
+        self._cache = {name: _shared(self.kept, 3, *size) for name, size in frames.sizes.items()}
+        self._known = _shared(self.kept)
+        self._opened: tuple[int, Any] = (0, None)  # by which process
 
     def of(self, frames: NDArray[np.intp]) -> dict[str, torch.Tensor]:
-        """By camera, (*, 3, height, width) float32 in [0, 1], as LeRobot gives them, of `frames` (*)."""
+        """By camera, (*, 3, height, width) uint8, of `frames` (*). Raises: ConfigError, if one cannot be decoded."""
         wanted, places = np.unique(frames, return_inverse=True)
-        decoded = self._remembered(wanted) if self._kept else self._decoded(wanted)
+        found = [self._of(int(frame)) for frame in wanted]
         return {
-            name: torch.from_numpy(pictures[places.reshape(frames.shape)]).to(torch.float32) / 255
-            for name, pictures in decoded.items()
+            name: torch.from_numpy(np.stack([each[i] for each in found])[places.reshape(frames.shape)])
+            for i, name in enumerate(self._frames.sizes)
         }
 
-    def _remembered(self, frames: NDArray[np.intp]) -> dict[str, NDArray[np.uint8]]:
-        """`_decoded`, and only those that are not known yet."""
-        new = frames[~self._known[frames]]
-        for name, pictures in self._decoded(new).items():
-            self._kept[name][new] = pictures
-        self._known[new] = True
-        return {name: kept[frames] for name, kept in self._kept.items()}
+    def _of(self, frame: int) -> Sequence[Bytes]:
+        """By camera, in their order, (3, height, width), of `frame`."""
+        if frame >= self.kept:
+            return self._decoded(frame)
+        if not self._known[frame]:
+            for cache, picture in zip(self._cache.values(), self._decoded(frame), strict=True):
+                cache[frame] = picture
+            self._known[frame] = 1
+        return [cache[frame] for cache in self._cache.values()]
 
-    def _decoded(self, frames: NDArray[np.intp]) -> dict[str, NDArray[np.uint8]]:
-        """By camera, (n, 3, height, width), of `frames` (n,)."""
-        items = [self._dataset[int(frame)] for frame in frames]
-        return {
-            name: np.stack([_bytes(item[key]) for item in items]) if items else np.empty((0, 3, *size), np.uint8)
-            for (name, key), size in zip(self._frames.cameras.items(), self._frames.sizes.values(), strict=True)
-        }
+    def _decoded(self, frame: int) -> list[Bytes]:
+        try:
+            item = self._dataset()[frame]
+            return [_bytes(item[key]) for key in self._frames.cameras.values()]
+        except Exception as error:  # whatever the decoders refuse
+            episode, place = self._frames.place(frame)
+            words = " ".join(words_of(error).split()).removesuffix(".") or type(error).__name__
+            raise ConfigError(
+                f"the images of frame {place} of episode {episode} of data set {self._frames.folder} cannot be decoded "
+                f"({words}); copy the data set again, or delete the episode (lerobot-edit-dataset)"
+            ) from error
 
-    @cached_property
     def _dataset(self) -> Any:
-        folder = self._frames.folder
-        return compat.LeRobotDataset(f"rollahead/{folder.name}", root=folder, video_backend=_backend())
+        if self._opened[0] != os.getpid():
+            folder = self._frames.folder
+            opened = compat.LeRobotDataset(f"rollahead/{folder.name}", root=folder, video_backend=_backend())
+            self._opened = (os.getpid(), opened)
+        return self._opened[1]
 
 
-def _bytes(picture: torch.Tensor) -> NDArray[np.uint8]:
+def scaled(pictures: torch.Tensor) -> torch.Tensor:
+    """float32 in [0, 1], as LeRobot gives them, of uint8."""
+    return pictures.to(torch.float32) / 255
+
+
+def _shared(*shape: int) -> Bytes:
+    """Zeros that processes forked later share. Memory is taken when it is written."""
+    size = int(np.prod(shape))
+    return np.frombuffer(mmap.mmap(-1, max(size, 1)), np.uint8)[:size].reshape(shape)
+
+
+def _bytes(picture: torch.Tensor) -> Bytes:
     """(3, height, width) of a picture that is float32 in [0, 1]."""
     return (picture * 255).round().to(torch.uint8).numpy()
 

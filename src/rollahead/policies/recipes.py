@@ -65,8 +65,8 @@ class Trainee:
     images: int = 1
 
 
-def make_trainee(config: Mapping[str, Any], sizes: Sizes) -> Trainee:
-    """The policy of `config`, a `name` and options, untrained.
+def make_trainee(config: Mapping[str, Any], sizes: Sizes, device: str = "cpu") -> Trainee:
+    """The policy of `config`, a `name` and options, untrained, on `device`; its weights are the same on any device.
 
     Raises: ConfigError, if there is none such, it takes no such option, or it cannot be trained so.
     """
@@ -82,6 +82,8 @@ def make_trainee(config: Mapping[str, Any], sizes: Sizes) -> Trainee:
         raise ConfigError(
             f"policy={name} cannot be made so ({words}); see the options of policy.* in rollahead train --help"
         ) from error
+    trainee.policy.config.device = device  # LeRobot's pipelines bring batches there
+    trainee.policy.to(device)
     return trainee
 
 
@@ -211,5 +213,5 @@ def _normalisation(numbers: str) -> dict[str, Any]:
 
 
 SHRUNK = 32  # by LeRobot's backbone
-COMMON: Mapping[str, Any] = {"push_to_hub": False, "device": "cuda" if torch.cuda.is_available() else "cpu"}
+COMMON: Mapping[str, Any] = {"push_to_hub": False, "device": "cpu"}  # made there, and moved when whole
 RECIPES: Mapping[str, Callable[..., Trainee]] = {"flow": _flow, "diffusion": _diffusion, "act": _act}

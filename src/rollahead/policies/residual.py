@@ -127,12 +127,13 @@ def featured_by(policy: Policy) -> Featured:
 
 
 def _noise(policy: Policy, rng: np.random.Generator) -> Callable[[], torch.Tensor]:
-    return lambda: torch.from_numpy(rng.standard_normal((1, *policy.shape), dtype=np.float32))
+    device = getattr(policy, "device", "cpu")
+    return lambda: torch.from_numpy(rng.standard_normal((1, *policy.shape), dtype=np.float32)).to(device)
 
 
 class HeadTraining:
     """A head that learns to correct `stored`. held: the share of episodes that is kept to measure with; pictures: of a
-    head that sees images, those of all frames (N, ...), as `shrunk` makes them."""
+    head that sees images, those of all frames (N, ...), as `shrunk` makes them; device: where it is trained."""
 
     def __init__(
         self,
@@ -145,6 +146,7 @@ class HeadTraining:
         seed: int,
         held: float,
         pictures: torch.Tensor | None = None,
+        device: str = "cpu",
     ) -> None:
         seeing = bool(config.cameras)
         self._card = HeadCard(
@@ -193,6 +195,10 @@ class HeadTraining:
         self._net = nn.Sequential(*[part for layer in self._layers for part in (layer, nn.ReLU())][:-1])
         self._pictures = pictures
         self._eye = make_net(len(config.cameras), config.latent) if seeing else None
+        self._device = torch.device(device)
+        for part in (self._net, self._skip, self._eye):
+            if part is not None:
+                part.to(self._device)
 
     def run(self, steps: int, batch: int, learning_rate: float) -> Iterator[int]:
         """Trains; gives each step once it is done."""
@@ -202,10 +208,10 @@ class HeadTraining:
         for step in range(steps):
             picked = self._pairs[self._rng.integers(len(self._pairs), size=batch)]
             seen, residual, images = self._batch(picked, self._strays)
-            normalised = torch.from_numpy(((seen - self._shift) / self._scale).astype(np.float32))
+            normalised = self._put(((seen - self._shift) / self._scale).astype(np.float32))
             x = self._with_sight(normalised, images)
             made = self._net(x) + self._skip(x)
-            wanted = torch.from_numpy((residual / self._gain).astype(np.float32))
+            wanted = self._put((residual / self._gain).astype(np.float32))
             loss = (made - wanted).square().mean()
             optimizer.zero_grad()
             loss.backward()
@@ -226,9 +232,9 @@ class HeadTraining:
 
     def head(self) -> Head:
         """As it is now."""
-        parts = [(layer.weight.detach().T, layer.bias.detach()) for layer in self._layers]
+        parts = [(layer.weight.detach().cpu().T, layer.bias.detach().cpu()) for layer in self._layers]
         copied = [(weights.double().numpy().copy(), bias.double().numpy().copy()) for weights, bias in parts]
-        skip = self._skip.weight.detach().T.double().numpy().copy()
+        skip = self._skip.weight.detach().cpu().T.double().numpy().copy()
         return Head(self._card, copied, self._shift, self._scale, self._gain, skip)
 
     def save(self, path: Path) -> None:
@@ -251,9 +257,12 @@ class HeadTraining:
         if self._eye is None:
             return seen
         assert self._pictures is not None, "given with cameras"
-        latent = self._eye(self._pictures[images].float() / 255)
+        latent = self._eye(self._pictures[images].to(self._device).float() / 255)
         others, age = seen[:, : self._sight.start], seen[:, -1:]
-        return torch.cat([others, latent.to(seen.dtype), age], dim=1)
+        return torch.cat([others, latent.to(seen), age], dim=1)
+
+    def _put(self, values: NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy(values).to(self._device)
 
     def _batch(self, pairs: Ints, strays: float = 0.0) -> tuple[FloatArray, FloatArray, Ints]:
         """Features (B, F) and residuals (B, A) of (chunk, place) pairs (B, 2), and the frames (B,) of their images:

@@ -8,6 +8,8 @@ data/chunk-000/*.parquet              a row per frame
 
 import json
 import math
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +26,9 @@ from rollahead.runtime.arrays import FloatArray
 
 VERSION = "v3.0"
 CONVERTED = "v2.1"  # from which LeRobot converts
-CONVERTERS = ("lerobot.scripts.convert_dataset_v21_to_v30", "lerobot.datasets.v30.convert_dataset_v21_to_v30")
+CONVERTER = "lerobot.scripts.convert_dataset_v21_to_v30"  # takes the folder as its root
+OLD_CONVERTER = "lerobot.datasets.v30.convert_dataset_v21_to_v30"  # before LeRobot 0.5: the folder that it is in
+FETCHED = re.compile(r"datasets--(.+)--(.+)/snapshots/[^/]+$")  # where huggingface_hub keeps a data set
 INDICES = ["index", "episode_index"]
 
 
@@ -40,7 +44,7 @@ def read_info(folder: Path) -> Mapping[str, Any]:
     version = info.get("codebase_version")
     if version != VERSION:
         raise ConfigError(
-            f"data set {folder} is of LeRobot's format {version}, and {VERSION} is read; {_converted(version)}"
+            f"data set {folder} is of LeRobot's format {version}, and {VERSION} is read; {_converted(folder, version)}"
         )
     if missing := [key for key in ("features", "fps", "total_frames") if key not in info]:
         raise ConfigError(f"{path} says no {', '.join(missing)}; record the data set again, or copy it whole")
@@ -59,14 +63,31 @@ def damaged(folder: Path, reason: str) -> ConfigError:
     )
 
 
-def _converted(version: str | None) -> str:
+def _converted(folder: Path, version: str | None) -> str:
+    """What to do with a data set of an older format."""
     if version != CONVERTED:
         return f"convert it to {CONVERTED} with the LeRobot of its time, and then from there"
-    return f"convert it with python -m {next((name for name in CONVERTERS if _found(name)), CONVERTERS[0])}"
+    place = folder.resolve()
+    if found := FETCHED.search(place.as_posix()):
+        name = "/".join(found.groups())
+        return f"convert a copy in LeRobot's own folder with {_command(f'--repo-id={name}')}, and give dataset={name}"
+    root = place.parent if _converter() == OLD_CONVERTER else place
+    command = _command(f"--repo-id={place.name}", f"--root={root}")
+    return f"convert it in place, which keeps the old one as {place.name}_old, with {command}"
+
+
+def _command(*options: str) -> str:
+    """The whole command; LeRobot would push to the Hub if not told otherwise."""
+    return shlex.join(["python", "-m", _converter(), *options, "--push-to-hub=false"])
+
+
+def _converter() -> str:
+    """The installed LeRobot's: it moved between versions."""
+    return OLD_CONVERTER if _found(OLD_CONVERTER) else CONVERTER
 
 
 def _found(module: str) -> bool:
-    """Whether LeRobot has it: its converter moved between versions."""
+    """Whether LeRobot has it."""
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:

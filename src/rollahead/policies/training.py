@@ -4,7 +4,7 @@
     while training.step < config.steps:
         training.advance()
 
-Every step draws from a generator of its own, so a training that was killed and resumed is the one that was not.
+Every step has a batch and noise of its own, so a training that was killed and resumed is the one that was not.
 
 What is watched is not the mean loss, which low noise dominates and which says little about play: it is the error of one
 cold step, from nothing but noise, on demonstrations that were held out, and the play itself, by whoever trains.
@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel
 
@@ -27,18 +26,20 @@ from rollahead.runtime.run_folder import written_whole
 from rollahead.runtime.seeds import generator
 
 Batch = Mapping[str, torch.Tensor]
-Draw = Callable[[np.random.Generator, int], Batch]
+Draw = Callable[[int], Batch]  # of a step
 
+BATCH, SEEN_BATCH = 256, 8  # the latter is LeRobot's
 WARM_UP = 100  # steps over which the learning rate rises
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """steps: how many; batch: examples in each; learning_rate: at its highest, falling to nothing along a cosine;
-    average: decay of the averaged weights, which are what is kept; clip: of the gradient's norm."""
+    """steps: how many; batch: examples in each, None for `BATCH`, or `SEEN_BATCH` with images; learning_rate: at its
+    highest, falling to nothing along a cosine; average: decay of the averaged weights, which are what is kept; clip:
+    of the gradient's norm."""
 
     steps: int = 20_000
-    batch: int = 128
+    batch: int | None = None
     learning_rate: float = 1e-3
     weight_decay: float = 1e-6
     average: float = 0.999
@@ -46,7 +47,7 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or self.seed < 0:
+        if self.steps < 1 or (self.batch is not None and self.batch < 1) or self.seed < 0:
             raise ConfigError(
                 f"steps is {self.steps}, batch {self.batch} and seed {self.seed}; give at least 1, 1 and 0"
             )
@@ -58,9 +59,14 @@ class TrainingConfig:
                 f"clip {self.clip}; give positive ones, a weight_decay of at least 0, and an average from 0 to below 1"
             )
 
+    def examples(self, seeing: bool) -> int:
+        """How many each step has. seeing: with images, which are large."""
+        return self.batch or (SEEN_BATCH if seeing else BATCH)
+
 
 class Training:
-    """Of `policy`, a network whose `forward(batch)` gives a loss first. draw: gives a normalised batch."""
+    """Of `policy`, a network whose `forward(batch)` gives a loss first. draw: the normalised batch of a step, which
+    depends on nothing else."""
 
     def __init__(self, policy: torch.nn.Module, draw: Draw, config: TrainingConfig) -> None:
         self.step = 0
@@ -81,10 +87,11 @@ class Training:
     def advance(self) -> None:
         """One step. Raises: InferenceError, if the loss is not a number, or its gradient; no weight is changed then."""
         config = self._config
+        batch = self._draw(self.step)
         seed_torch(int(generator("training", config.seed, self.step).integers(2**62)))
         for group in self._optimizer.param_groups:
             group["lr"] = config.learning_rate * self._pace()
-        loss, *_ = self._policy(self._draw(generator("batches", config.seed, self.step), config.batch))
+        loss, *_ = self._policy(batch)
         self._check("loss", loss)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -47,7 +47,7 @@ class Windows:
     """rows: T; n_obs: observations per example, one frame apart; trained: what is drawn; episodes: which ones, all of
     them if not said; lead: frames at the start of each that are seen, but are never now; robot: says what drives what,
     if it is known; rolled: (N, offsets + 1, E), the environment as the run rolls it to now (`rolled_scenes`), if it
-    does."""
+    does; pictures: of `frames`, if others use them as well."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Windows:
         lead: int = 0,
         robot: RobotSpec | None = None,
         rolled: Floats | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         """Raises: ConfigError, if an episode is too short for the offsets, or the prefixes too long for the rows, or
         what the robot was told is no state of its."""
@@ -66,7 +67,7 @@ class Windows:
         self._rolled = rolled
         self._trained = trained = trained or Trained()
         _check(frames, rows, n_obs, trained, lead)
-        self._pictures = Pictures(frames) if frames.cameras else None
+        self._pictures = (pictures or Pictures(frames)) if frames.cameras else None
         self._told = told_pairs(frames, robot) if trained.offset_state == "told" else None
         self._history = np.arange(1 - n_obs, 1)
         self._ahead = np.arange(1 - n_obs, 1 - n_obs + rows)
@@ -104,7 +105,8 @@ class Windows:
 
         By LeRobot's keys: state (B, S) and environment (B, E), (B, n_obs, .) if n_obs > 1; action (B, T, A), float32,
         the end's row repeated past an end of the episode, and marked there in action_is_pad (B, T); and delay and
-        prefix (B,), int64. The delay is the environment's last dimension too, if the policy is told.
+        prefix (B,), int64. The delay is the environment's last dimension too, if the policy is told. Images are uint8,
+        to be `scaled`.
         """
         seen = now - delay
         wanted = now[:, None] + self._ahead
