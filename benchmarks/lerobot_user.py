@@ -1,5 +1,6 @@
 """The files of a LeRobot user with an SO-101: a data set and a checkpoint, where LeRobot leaves them."""
 
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,11 @@ CAMERA, HEIGHT, WIDTH = "front", 480, 640
 RATE_HZ = 30
 REPO = "me/pick_cube"
 CHECKPOINT = "outputs/train/act_pick_cube/checkpoints/last/pretrained_model"
+
+
+def version() -> str:
+    """The version of LeRobot that is installed."""
+    return metadata.version("lerobot")
 
 
 def record_dataset(episodes: int = 2, frames: int = 40) -> None:

@@ -33,10 +33,16 @@ def commands(block: Block) -> list[list[str]]:
     to be filled in."""
     if block.language:
         return []
-    wanted = [line for line in _statements(block.text) if re.match(r"rollahead |[A-Z]+=\(", line)]
+    wanted = [line for line in _statements(block.text) if re.match(r"rollahead |[A-Z]+=", line)]
     script = [line for line in wanted if not any(need in line for need in NEEDS)]
     said = subprocess.run(["bash", "-euc", RECORDED + "\n".join(script)], capture_output=True, text=True, check=True)
     return [one.split("\x1f")[:-1] for one in said.stdout.split("\x1e")[:-1]]
+
+
+def unfinished(page: Path) -> list[str]:
+    """The `rollahead ...` in the blocks of `page` in which something is to be filled in."""
+    lines = [line for block in blocks(page) if not block.language for line in _statements(block.text)]
+    return [line for line in lines if line.startswith("rollahead ") and any(need in line for need in NEEDS)]
 
 
 def _statements(text: str) -> Iterator[str]:

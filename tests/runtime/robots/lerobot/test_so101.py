@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from benchmarks.so101 import ID, JOINTS, PORT, arms, half_range
 
-from feetech import ID, JOINTS, PORT, arms, half_range
 from rollahead.runtime.guard import Flag
 
 PROGRAM = [sys.executable, "-c", "from rollahead.cli import main; main()"]

@@ -2,7 +2,7 @@
 
     subprocess.run(["rollahead", "run", "robot=lerobot", ...], env=arms(tmp_path))
 
-The servos are those of `tests/feetech_sdk`, a stand-in for Feetech's SDK; the arm's class, its bus, and the file of its
+The servos are those of `sdk`, a stand-in for Feetech's SDK; the arm's class, its bus, and the file of its
 calibration are LeRobot's.
 """
 
@@ -27,6 +27,11 @@ def half_range(joint: str) -> float:
     return (high - low) / 2 * 360 / COUNTS_PER_TURN
 
 
+def cameras(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with a simulated camera for every index that OpenCV is asked for."""
+    return {**environment, "PYTHONPATH": os.pathsep.join([str(HERE / "cameras"), environment["PYTHONPATH"]])}
+
+
 def arms(folder: Path, ids: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """The environment of a program that finds calibrated arms. folder: for their files; ids: by port, the robot's id;
     None for that of an arm whose calibration is missing."""
@@ -41,7 +46,7 @@ def arms(folder: Path, ids: Mapping[str, str | None] | None = None) -> dict[str,
         if name is not None:
             (calibration / f"{name}.json").write_text(json.dumps(dict(zip(JOINTS, numbers, strict=True))))
     (folder / "arms.json").write_text(json.dumps({port: {each["id"]: each for each in numbers} for port in ids}))
-    added = [HERE / "feetech_sdk", *(HERE / "feetech_sdk_needs" / NEEDS[name] for name in NEEDS if not find_spec(name))]
+    added = [HERE / "sdk", *(HERE / "sdk_needs" / NEEDS[name] for name in NEEDS if not find_spec(name))]
     paths = [*map(str, added), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
