@@ -1,23 +1,22 @@
 """Training speed on images: rollahead train beside lerobot-train, the same network, the same data set, the same batch.
 
-python -m benchmarks.train_speed [repeats=3]
+python -m benchmarks.train_speed [steps=24]
 
-Each program runs as a user starts it, in a process of its own, in turns; a step is timed from the end of the one before
-to its own end, with all that is done for its data. Both have their default numbers of threads and of processes that
-decode. The data set is recorded by LeRobot, as video, and nothing of it stays decoded: image_cache_mb=0.
+Each program runs as a user starts it, in a process of its own, and the two take turns, a step each: whichever waits is
+stopped, with its processes that decode, so that nothing is made ahead for nothing, and both meet the same load. A step
+is timed from the end of the one before to its own end, with all that is done for its data. Both have their default
+numbers of threads and of processes that decode. The data set is recorded by LeRobot, as video, and nothing of it stays
+decoded: image_cache_mb=0.
 """
 
-import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from itertools import chain
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -26,19 +25,21 @@ from benchmarks.figures import record, row
 
 TOPIC = "first_hour"
 COMMAND = "python -m benchmarks.train_speed"
+ROOT = Path(__file__).parents[1]
+TOLD, ALLOWED = -1, -1  # files of a training, by which it takes turns
 HEIGHT, WIDTH, CAMERAS = 240, 320, ("front", "wrist")
 EPISODES, FRAMES, JOINTS = 3, 100, 6
-STEPS, SKIPPED = 14, 5  # the first of them wait for nothing that was made ahead, or use what was
+SKIPPED = 5  # steps at first, in which processes and buffers come up
 BATCH, ROWS = 8, 100
 OURS = (
     *("policy=act", f"policy.horizon={ROWS}", "policy.width=512", "policy.heads=8", "policy.depth=4", "offsets=0"),
-    *(f"training.batch={BATCH}", f"training.steps={STEPS}", "watch.every=1000", "image_cache_mb=0"),
+    *(f"training.batch={BATCH}", "training.steps=1000", "watch.every=1000", "image_cache_mb=0"),
 )
 THEIRS = (
     *("--policy.type=act", f"--policy.chunk_size={ROWS}", "--policy.n_action_steps=8", "--policy.dim_model=512"),
     *("--policy.n_heads=8", "--policy.dim_feedforward=2048", "--policy.n_encoder_layers=4"),
     *("--policy.n_vae_encoder_layers=4", "--policy.pretrained_backbone_weights=null", "--policy.push_to_hub=false"),
-    *(f"--batch_size={BATCH}", f"--steps={STEPS}", "--save_checkpoint=false", "--wandb.enable=false"),
+    *(f"--batch_size={BATCH}", "--steps=1000", "--save_checkpoint=false", "--wandb.enable=false"),
     *("--policy.device=cpu", "--dataset.repo_id=local/speed", "--dataset.video_backend=pyav"),
 )
 
@@ -70,101 +71,124 @@ def recorded(folder: Path) -> None:
     dataset.finalize()
 
 
-def timed(function: Callable[..., Any], ends: list[float]) -> Callable[..., Any]:
-    """`function`, the end of each of whose calls is put down in `ends`."""
+def paced(function: Callable[..., Any], weights: Callable[..., int]) -> Callable[..., Any]:
+    """`function`, after each call of which a line says how many weights there are, and the next waits for a line."""
 
     def call(*given: Any, **named: Any) -> Any:
         made = function(*given, **named)
-        ends.append(time.perf_counter())
+        os.write(TOLD, f"{weights(*given)}\n".encode())
+        os.read(ALLOWED, 1)
         return made
 
     return call
 
 
+def size(policy: Any) -> int:
+    """Number of weights."""
+    return sum(weight.numel() for weight in policy.parameters())
+
+
 def ours(folder: Path) -> None:
-    """One training of ours; `ours.json` in `folder` has how many weights it has and when each step ended."""
+    """A training of ours. The step of the rehearsal is no step of it."""
     from rollahead import cli
+    from rollahead.commands import train
     from rollahead.policies.training import Training
 
-    ends: list[float] = []
-    setattr(Training, "advance", timed(Training.advance, ends))  # noqa: B010
-    sys.argv = [
-        "rollahead",
-        "train",
-        f"dataset={folder / 'dataset'}",
-        f"runs={folder}",
-        *OURS,
-        "name=ours",
-        "device=cpu",
-    ]
-    with suppress(SystemExit):
-        cli.main()
-    weights = json.loads((folder / "ours/summary.json").read_text())["training"]["weights"]
-    (folder / "ours.json").write_text(json.dumps({"weights": weights, "ends": ends[-STEPS:]}))
+    def begun(*given: Any) -> Any:
+        step = paced(Training.advance, lambda training: size(training.averaged))
+        setattr(Training, "advance", step)  # noqa: B010
+        return learn(*given)
+
+    learn = train._train
+    setattr(train, "_train", begun)  # noqa: B010
+    sys.argv = ["rollahead", "train", f"dataset={folder}", *OURS, "name=ours", "device=cpu"]
+    cli.main()
 
 
 def theirs(folder: Path) -> None:
-    """One training of LeRobot's; `theirs.json`, see `ours`."""
+    """A training of LeRobot's."""
     from lerobot.scripts import lerobot_train
 
-    ends: list[float] = []
-    weights: list[int] = []
-    update = lerobot_train.update_policy
-
-    def counted(tracker: Any, policy: Any, *given: Any, **named: Any) -> Any:
-        weights.append(sum(weight.numel() for weight in policy.parameters()))
-        return update(tracker, policy, *given, **named)
-
-    lerobot_train.update_policy = timed(counted, ends)
-    sys.argv = ["lerobot-train", *THEIRS, f"--dataset.root={folder / 'dataset'}", f"--output_dir={folder / 'theirs'}"]
+    lerobot_train.update_policy = paced(lerobot_train.update_policy, lambda tracker, policy, *given: size(policy))
+    sys.argv = ["lerobot-train", *THEIRS, f"--dataset.root={folder}", "--output_dir=theirs"]
     lerobot_train.main()
-    (folder / "theirs.json").write_text(json.dumps({"weights": weights[0], "ends": ends}))
 
 
-def run(name: str, folder: Path) -> tuple[list[float], int]:
-    """Seconds of each step of one training of `name`, and its number of weights."""
-    with tempfile.TemporaryDirectory() as scratch:
-        own = Path(scratch)
-        (own / "dataset").symlink_to(folder)
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder.parent / "home")}
-        program = [sys.executable, "-W", "ignore", "-m", "benchmarks.train_speed", name, scratch]
-        subprocess.run(program, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        told = json.loads((own / f"{name}.json").read_text())
-    ends = told["ends"]
-    assert len(ends) == STEPS, ends
-    return np.diff(ends[SKIPPED:]).tolist(), told["weights"]
+class Trainee:
+    """A training in a process of its own, stopped but for its turns. folder: that of the data set."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        told, allowed = os.pipe(), os.pipe()
+        self._told, self._allowed = told[0], allowed[1]
+        given = [name, str(folder), str(told[1]), str(allowed[0])]
+        home = folder.parent / name
+        home.mkdir()
+        path = os.pathsep.join([str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(home / "home"), "PYTHONPATH": path}
+        with (home / "log").open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-m", "benchmarks.train_speed", *given],
+                env=environment,
+                cwd=home,
+                pass_fds=(told[1], allowed[0]),
+                start_new_session=True,
+                stdout=log,
+                stderr=log,
+            )
+        os.close(told[1])
+        os.close(allowed[0])
+        self.weights = self._step()  # the first, whenever it comes
+
+    def turn(self) -> float:
+        """Seconds of the next step."""
+        os.killpg(self._process.pid, signal.SIGCONT)
+        began = time.perf_counter()
+        os.write(self._allowed, b".")
+        self._step()
+        return time.perf_counter() - began
+
+    def end(self) -> None:
+        """Ends it wherever it is."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _step(self) -> int:
+        said = os.read(self._told, 100)
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        return int(said)
 
 
-def compare(repeats: int) -> None:
-    """Both in turns, and the ratio of the medians with the least and the largest ratio of two in a turn."""
+def compare(steps: int) -> None:
+    """Both in turns; the ratio of the medians, with the quartiles of the ratio of two steps in a turn."""
     from rollahead.policies.compat import version
 
-    took: dict[str, list[list[float]]] = {"ours": [], "theirs": []}
-    weights = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "dataset"
         recorded(folder)
-        for _ in range(repeats):
-            for name, turns in took.items():
-                steps, weights[name] = run(name, folder)
-                turns.append(steps)
-                print(f"{name}: {1 / median(steps):.3f} steps a second", flush=True)
-    assert weights["ours"] == weights["theirs"], weights
-    ratio = median(chain(*took["theirs"])) / median(chain(*took["ours"]))
-    each = [median(other) / median(own) for own, other in zip(*took.values(), strict=True)]
-    ends = (min(each), max(each))
-    told = version()
-    name = "train_speed_vs_lerobot_images" if told.startswith("0.4") else f"train_speed_vs_lerobot_images_{told}"
-    record(TOPIC, [row(name, ratio, "", ci=ends, goal=">= 1", command=f"{COMMAND} repeats={repeats}")])
+        trainees = {name: Trainee(name, folder) for name in PARTS}
+        took = np.array([[trainee.turn() for trainee in trainees.values()] for _ in range(SKIPPED + steps)])[SKIPPED:]
+        for trainee in trainees.values():
+            trainee.end()
+    assert len({trainee.weights for trainee in trainees.values()}) == 1, "the networks differ"
+    own, other = np.median(took, axis=0)
+    print(f"LeRobot {version()}: {own:.3f} s a step of ours, {other:.3f} s of theirs")
+    ends = np.quantile(took[:, 1] / took[:, 0], [0.25, 0.75]).tolist()
+    name = NAME if version().startswith("0.4") else f"{NAME}_{version()}"
+    record(TOPIC, [row(name, other / own, "", ci=ends, goal=">= 1", command=f"{COMMAND} steps={steps}")])
+
+
+PARTS: Mapping[str, Callable[[Path], None]] = {"ours": ours, "theirs": theirs}
+NAME = "train_speed_vs_lerobot_images"
 
 
 def main(arguments: Sequence[str]) -> None:
     """The comparison, or one of its trainings."""
-    parts = {"ours": ours, "theirs": theirs}
-    if arguments and arguments[0] in parts:
-        return parts[arguments[0]](Path(arguments[1]))
+    global TOLD, ALLOWED
+    if arguments and arguments[0] in PARTS:
+        TOLD, ALLOWED = map(int, arguments[2:4])
+        return PARTS[arguments[0]](Path(arguments[1]))
     options = dict(argument.split("=") for argument in arguments)
-    compare(int(options.get("repeats", 3)))
+    compare(int(options.get("steps", 24)))
 
 
 if __name__ == "__main__":
