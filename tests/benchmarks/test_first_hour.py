@@ -9,7 +9,7 @@ from benchmarks.first_hour import command, environment, said
 
 def waving(*options: str) -> list[str]:
     """`rollahead run` of the plug-in's robot without a policy."""
-    without = [word for word in command(Path("none")) if not word.startswith("planner")]
+    without = [word for word in command(Path("none"), 50.0) if not word.startswith("planner")]
     return [*without, "planner=wave", *options]
 
 

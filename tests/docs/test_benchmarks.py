@@ -29,5 +29,6 @@ def test_correction_heads_are_as_they_were_measured() -> None:
     assert recipes.table("a2c2") in PAGE
 
 
-def test_the_figures_of_claims_are_those_of_the_results() -> None:
-    assert table("claims") in PAGE
+@pytest.mark.parametrize("topic", ["claims", "first_hour"])
+def test_the_figures_of_a_topic_are_those_of_the_results(topic: str) -> None:
+    assert table(topic) in PAGE
