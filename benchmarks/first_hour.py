@@ -101,9 +101,8 @@ def ratio(kind: str, rate_hz: float) -> float:
         subprocess.run(ran, cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
         chunks = pq.read_table(Path(folder) / "runs/mine/inferences.parquet")
     planned, measured = chunks["delay_planned"].to_numpy()[0], np.median(chunks["delay"].to_numpy())
-    print(
-        f"{kind}, {rate_hz:g} Hz: planned for {planned} ticks at the start, measured {measured:g} of {len(chunks)} chunks"
-    )
+    found = f"planned for {planned} ticks at the start, measured {measured:g}, the median of {len(chunks)} chunks"
+    print(f"{kind}, {rate_hz:g} Hz: {found}")
     return float(planned / measured)
 
 
