@@ -36,7 +36,7 @@ REFUSED = {
     "an option": (["policy.wide=3"], "did you mean 'policy.width'"),
     "a size": (["policy.width=0"], "policy.width is 0; give at least 1"),
     "a lag": (["policy.lag=1000"], "policy.lag is 1000; give at most 5 ticks"),
-    "a base": (["policy.base=3"], "policy.base is 3; give a text"),
+    "a base": (["policy.base=3"], "there is no checkpoint '3'; give the folder of one"),
     "a horizon": (["policy.horizon=8"], "policy.horizon"),
     "what a base is trained for": (["offsets=3"], "offsets is of no use with policy=a2c2; leave it out"),
     "a scale": (["scale={vx: 0.5}"], "scale is of no use with policy=a2c2"),

@@ -87,7 +87,11 @@ def test_an_impossible_value_is_refused_by_strategies_too_that_do_not_use_it(
     assert words in str(caught.value)
 
 
-OWN_DEFAULTS = {("vlash", "end"): 4}  # its pull ends early, as it begins at the switch
+OWN_DEFAULTS = {
+    ("vlash", "end"): 4,  # its pull ends early, as it begins at the switch
+    ("sync", "s"): None,  # the checkpoint's, if it has one
+    ("ensemble", "decay"): None,  # the same
+}
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -39,6 +39,7 @@ GROUP = "rollahead.strategies"
 WARM_UP = 50  # inferences that an estimator has seen before the first planned one
 MASKS = ("exp", "linear", "ones", "zeros")  # names of the soft masks of a pull
 JACOBIANS = ("full", "identity")  # what a pull goes back through: the network, or nothing
+LONG_S = 1.0  # a planned delay from which on it may have been meant in milliseconds
 MOST_CANDIDATES, MOST_BETA = 256, 1000
 
 
@@ -186,7 +187,7 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
     try:
         check_schedule(config.name, rows, s, delay)
     except ConfigError as error:
-        if delay < rows:
+        if delay < rows or delay * spec.period_s < LONG_S:
             raise
         raise ConfigError(f"{error}; {_in_ticks(delay, spec)}") from error
     trigger = TRIGGERS[config.trigger](config)

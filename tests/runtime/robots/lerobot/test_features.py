@@ -79,7 +79,7 @@ def test_of_a_name_that_is_both_the_kind_and_unit_are_of_both_and_of_a_measured_
 
 @pytest.mark.parametrize("name", ["lift.torque", "lift.effort", "lift.current", "lift.force"])
 def test_an_action_that_is_an_effort_is_refused_with_what_to_take(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"action '{name}' is an effort by its name; use a position or a velocity"):
+    with pytest.raises(ConfigError, match=f"action '{name}' is an effort by its name; give it a unit"):
         spec_of(Features({"lift.pos": float}, {name: float}, {}), 30.0, {})
 
 
