@@ -258,6 +258,12 @@ def test_help_shows_options_and_examples(command: str, rollahead: Command) -> No
     assert not Path("runs").exists()
 
 
+def test_help_after_an_option_shows_the_options_of_what_is_chosen(rollahead: Command) -> None:
+    ran = rollahead("run", "robot=lerobot", "--help")
+    assert (ran.status, ran.err) == (0, "")
+    assert "on_stop:" in ran.out
+
+
 def test_help_of_eval_names_every_choice_of_its_groups(rollahead: Command) -> None:
     out = rollahead("eval", "--help").out
     assert "strategy: bid, ensemble, naive, naive_arrival, rtc, sync, tt_rtc, vlash" in out

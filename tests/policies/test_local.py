@@ -265,7 +265,7 @@ def test_a_camera_of_another_size_is_refused_by_the_robots_name_whatever_the_pol
         local_planner(Noting(), ONE_SHOT, robot, Rollers(summed), rename, {"top": (4, 4)})
 
     load({"top": "eye"})
-    with pytest.raises(ConfigError, match=r"camera 'top' of the robot is 480 by 640 pixels, and the policy's 4 by 4;"):
+    with pytest.raises(ConfigError, match=r"camera 'top' of the robot is 640x480 pixels, and the policy's 4x4 "):
         load({})
 
 

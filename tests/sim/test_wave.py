@@ -62,5 +62,8 @@ def test_a_wave_of_no_size_or_no_time_is_refused(share: float, period_s: float) 
 
 def test_a_joint_without_a_range_is_refused_by_name() -> None:
     endless = RobotSpec((Dim("lift", drives="lift"),), (Dim("lift"),), 50.0)
-    with pytest.raises(ConfigError, match="lift has no range to wave in; give the robot its limits, low and high"):
+    with pytest.raises(
+        ConfigError,
+        match=r"no range to wave in: lift; give low and high, as in robot.limits=\{lift: \{low",
+    ):
         Wave(endless, 8, 0.1, 4.0)

@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from rollahead.commands.literal import taken_literally, to_yaml
-from rollahead.commands.mistakes import SWEEP, check, explain
+from rollahead.commands.mistakes import HELP, SWEEP, check, explain
 from rollahead.commands.offered import CONFIGS, FOREIGN
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.extensions import load
@@ -90,8 +90,9 @@ def _hand_to_hydra(command: str, runs: Main, arguments: Sequence[str]) -> None:
     began = datetime.now().strftime("%Y%m%d-%H%M%S")
     OmegaConf.register_new_resolver("began", lambda: began, replace=True)
     offer_foreign(arguments)
-    flags = [argument for argument in arguments if argument in SWEEP]
-    others = [_removed(argument) for argument in taken_literally(command, arguments, sweep=bool(flags))]
+    flags = [argument for argument in arguments if argument in (*SWEEP, *HELP)]  # which argparse wants first
+    sweep = any(flag in SWEEP for flag in flags)
+    others = [_removed(argument) for argument in taken_literally(command, arguments, sweep=sweep)]
     others = [argument for argument in others if argument not in flags]
     with TemporaryDirectory(ignore_cleanup_errors=True) as notes:  # Hydra's own, of a sweep
         sys.argv = [f"rollahead {command}", *flags, *others, f"hydra.sweep.dir={notes}"]

@@ -44,6 +44,7 @@ OPTIONS: Sequence[tuple[str, Sequence[str], str]] = (
     ("duration control_time_s dataset.episode_time_s", ("run",), "seconds={value}"),
     ("dataset.num_episodes eval.n_episodes n_episodes", ("run", "eval"), "episodes={value}"),
     ("dataset.repo_id dataset.root", ("train",), "dataset={value}"),
+    ("dataset.repo_id dataset.root", DRIVING, "planner.dataset={value}"),
     ("steps", ("train",), "training.steps={value}"),
     ("batch_size", ("train",), "training.batch={value}"),
     ("optimizer.lr policy.optimizer_lr", ("train",), "training.learning_rate={value}"),

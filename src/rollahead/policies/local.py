@@ -233,8 +233,8 @@ def _check_sizes(robot: RobotSpec, cameras: Mapping[str, str], sizes: Mapping[st
         theirs = cameras[own]
         if given[theirs] != (height, width):
             raise ConfigError(
-                f"camera {theirs!r} of the robot is {given[theirs][0]} by {given[theirs][1]} pixels, and the policy's "
-                f"{height} by {width}; set the camera to that"
+                f"camera {theirs!r} of the robot is {given[theirs][1]}x{given[theirs][0]} pixels, and the policy's "
+                f"{width}x{height} (width x height); set the camera to that"
             )
 
 

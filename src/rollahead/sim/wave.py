@@ -19,7 +19,10 @@ class Wave:
         if not (0 < share <= 1 and period_s > 0):
             raise ConfigError(f"share is {share} and period_s {period_s}; give a share up to 1, and a positive time")
         if endless := [dim.name for dim in spec.action if not math.isfinite(dim.high - dim.low)]:
-            raise ConfigError(f"{', '.join(endless)} has no range to wave in; give the robot its limits, low and high")
+            raise ConfigError(
+                f"no range to wave in: {', '.join(endless)}; give low and high, as in robot.limits={{{endless[0]}: "
+                "{low: -90, high: 90}}"
+            )
         kinds = [dim.kind for dim in spec.action]
         sizes = [share * (dim.high - dim.low) / 2 for dim in spec.action]
         self._sine = np.where([kind is Kind.POSITION for kind in kinds], sizes, 0.0)

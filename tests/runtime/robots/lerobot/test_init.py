@@ -1,6 +1,7 @@
 """Robots of LeRobot behind our protocol: ones written against its own classes, in tests/lerobot_robots.py."""
 
 import importlib
+import logging
 import pickle
 import sys
 import threading
@@ -24,6 +25,15 @@ from rollahead.runtime.spec import Camera, Kind, names_of
 
 CAMERA = {"fps": 30, "width": 6, "height": 4}
 PEEKING, WAITING = ({"front": {"type": kind, **CAMERA}} for kind in ("peeking", "waiting"))
+UNINSTALLED = """
+from dataclasses import dataclass
+from lerobot.robots import RobotConfig
+
+@RobotConfig.register_subclass("uninstalled_of_tests")
+@dataclass
+class UninstalledConfig(RobotConfig):
+    port: str = ""
+"""
 LONG_S = 30.0  # nothing waits for so long unless a test fails
 
 Make = Callable[..., LeRobotRobot]
@@ -107,6 +117,47 @@ def test_a_type_that_lerobot_does_not_know_is_refused_with_a_near_miss_among_its
         make("so101_folower")
     with pytest.raises(ConfigError, match=r"did you mean 'rover_of_tests'.*koch_follower.*lekiwi"):
         make("rover_of_test")
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Puts a package `lerobot_robot_<type>` on the path, which is not installed. Takes the type and the source."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(type: str, source: str) -> None:
+        (package := tmp_path / f"lerobot_robot_{type}").mkdir()
+        (package / "__init__.py").write_text(source)
+
+    return write
+
+
+def test_a_plugin_that_is_on_the_path_and_not_installed_is_found_by_its_type(
+    plug_in: Callable[[str, str], None], make: Make
+) -> None:
+    plug_in("uninstalled_of_tests", UNINSTALLED)
+    with pytest.raises(ConfigError, match="no option of LeRobot's uninstalled_of_tests 'prt'; did you mean 'port'"):
+        make("uninstalled_of_tests", {"prt": "/dev/none"})
+
+
+def test_a_plugin_that_cannot_be_imported_is_refused_with_the_reason(
+    plug_in: Callable[[str, str], None], make: Make
+) -> None:
+    plug_in("broken_of_tests", "import a_module_nobody_has")
+    with pytest.raises(ConfigError, match=r"plug-in lerobot_robot_broken_of_tests cannot be imported \(.*'a_modul"):
+        make("broken_of_tests")
+
+
+def test_nothing_is_logged_of_other_plugins_that_cannot_be_imported(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def register() -> None:
+        logging.exception("Could not import third-party plugin: lerobot_robot_broken")
+
+    monkeypatch.setattr("lerobot.utils.import_utils.register_third_party_plugins", register)
+    make("rover_of_tests", {"lamp": False})
+    assert caplog.text == ""
+    logging.getLogger().error("heard again")
+    assert "heard again" in caplog.text
 
 
 def test_a_type_of_lerobots_own_is_known_without_importing_the_others(make: Make) -> None:

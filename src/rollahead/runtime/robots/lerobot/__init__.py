@@ -18,11 +18,14 @@ Threads: the executor's; `stop` may be called from another one. Imports lerobot 
 
 import difflib
 import importlib
+import logging
 import pkgutil
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name, words_of
@@ -31,6 +34,7 @@ from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
 from rollahead.runtime.robots.lerobot.features import Features, ranges_of, spec_of
 from rollahead.runtime.robots.lerobot.version import check_version
 
+PLUG_INS = {"LeRobot robot type": "lerobot_robot_", "LeRobot camera type": "lerobot_camera_"}  # names begin with
 BUSES = ("feetech", "dynamixel", "damiao", "robstride")  # LeRobot's kinds of motors, and the extras for them
 
 
@@ -64,7 +68,8 @@ def _make_device(name: str, config: dict[str, Any]) -> Any:
         raise ConfigError(
             f"LeRobot cannot be imported ({words_of(error)}); add it with pip install 'rollahead[policies]'"
         ) from error
-    register_third_party_plugins()
+    with _quiet():  # of a plug-in that cannot be imported LeRobot logs the traceback, whichever robot is asked for
+        register_third_party_plugins()
     made = _choice("LeRobot robot type", name, robots.RobotConfig, robots)
     for camera in _camera_types(config):
         _choice("LeRobot camera type", camera, cameras.CameraConfig, cameras)
@@ -105,6 +110,35 @@ def _check_calibrated(name: str, device: Any, bus: Any) -> None:
     )
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing up to errors is logged while the block runs."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _plug_in(prefix: str, name: str) -> bool:
+    """Imports the plug-in for the type `name`, a package that may be on the path without being installed.
+
+    prefix: what the names of such packages begin with. Returns False if there is none. Raises: ConfigError, if it
+    cannot be imported.
+    """
+    module = f"{prefix}{name}"
+    if not module.isidentifier() or find_spec(module) is None:
+        return False
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        raise ConfigError(
+            f"the plug-in {module} cannot be imported ({told(error)}); add what it needs, or make it importable"
+        ) from error
+    return True
+
+
 def _choice(what: str, name: str, base: Any, package: Any) -> Any:
     """The class that is registered with `base` as `name`. LeRobot's own are registered when the part of `package` is
     imported that they are in, so the likeliest is imported first, and no more than are needed."""
@@ -118,6 +152,8 @@ def _choice(what: str, name: str, base: Any, package: Any) -> Any:
         except ImportError as error:
             failed[part] = told(error)
     known = base.get_known_choices()
+    if name not in known and _plug_in(PLUG_INS[what], name):
+        known = base.get_known_choices()
     if name not in known:
         missing = "".join(f"{part} of LeRobot cannot be imported ({error}), and " for part, error in failed.items())
         raise ConfigError(f"{missing}{unknown_name(what, name, known)}")
