@@ -201,3 +201,30 @@ def test_the_statistics_of_the_state_are_those_of_the_preprocessor(folder: Path)
     statistics = state_statistics(folder, config)
     assert {"mean", "std", "min", "max"} <= set(statistics)
     assert torch.as_tensor(statistics["mean"]).shape == (S,)
+
+
+MALFORMED: dict[str, dict[str, Any]] = {  # what a step may have instead of what LeRobot writes
+    "no options": {"config": None},
+    "features in a list": {"config": {"features": []}},
+    "no modes": {"config": {"norm_map": None}},
+    "modes that are lists": {"config": {"norm_map": {"STATE": [], "ENV": [], "ACTION": []}}},
+    "an eps that is a text": {"config": {"eps": "small"}},
+    "an eps below zero": {"config": {"eps": -1.0}},
+    "a file that is a number": {"state_file": 3},
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_processor_is_one_sentence(name: str, folder: Path) -> None:
+    def change(step: dict[str, Any]) -> None:
+        for key, value in MALFORMED[name].items():
+            step[key] = {**step[key], **value} if isinstance(value, dict) else value
+
+    edit(folder, PREPROCESSOR, change)
+    assert str(folder) in refused(folder)
+
+
+def test_a_renaming_that_is_no_mapping_is_one_sentence(folder: Path) -> None:
+    add(folder, PREPROCESSOR, {"registry_name": RENAMER, "config": {"rename_map": "front"}})
+    with pytest.raises(ConfigError, match=r"the processors in .* are not as LeRobot writes them"):
+        renamed_features(folder)

@@ -52,8 +52,7 @@ class Answer:
         """What the trace is to call it."""
         if self.dropped:
             return "dropped"
-        meant = self.start < self.asked + self.delay  # as with naive, whose first rows are never in time
-        late = self.first > self.start and not meant
+        late = self.first > max(self.start, self.asked + self.delay)  # the first rows of naive are never in time
         return "expired" if not self.placed else "late" if late else "placed"
 
 

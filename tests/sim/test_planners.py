@@ -89,15 +89,27 @@ def seeing(folder: Path, *cameras: str, **options: object) -> tuple[str, ...]:
     return make_planning(config, Scene(robot), UNROLLED, StrategyConfig("sync")).cameras
 
 
-def test_cameras_that_lerobots_training_renamed_are_the_robots_by_the_names_of_the_data_set(tmp_path: Path) -> None:
-    folder = save_policy(tmp_path / "act", "act", cameras=2)
+def save_rename(folder: Path, **cameras: str) -> None:
+    """Writes into the checkpoint in `folder` that its training renamed `cameras`, from the data set's name."""
     path = folder / "policy_preprocessor.json"
     written = json.loads(path.read_text())
-    rename = {"observation.images.front": "observation.images.camera_0"}
+    rename = {f"observation.images.{theirs}": f"observation.images.{own}" for theirs, own in cameras.items()}
     next(step for step in written["steps"] if "rename" in step["registry_name"])["config"]["rename_map"] = rename
     path.write_text(json.dumps(written))
+
+
+def test_cameras_that_lerobots_training_swapped_are_swapped(tmp_path: Path) -> None:
+    folder = save_policy(tmp_path / "act", "act", cameras=2)
+    save_rename(folder, camera_0="camera_1", camera_1="camera_0")
+    assert seeing(folder, "camera_0", "camera_1") == ("camera_1", "camera_0")
+
+
+def test_cameras_that_lerobots_training_renamed_are_the_robots_by_the_names_of_the_data_set(tmp_path: Path) -> None:
+    folder = save_policy(tmp_path / "act", "act", cameras=2)
+    save_rename(folder, front="camera_0")
     assert seeing(folder, "front", "camera_1") == ("front", "camera_1")
-    assert seeing(folder, "camera_0", "camera_1", "front") == ("camera_0", "camera_1"), "as LeRobot has it"
+    assert seeing(folder, "camera_0", "camera_1") == ("camera_0", "camera_1"), "a robot that calls it as the policy"
+    assert seeing(folder, "camera_0", "camera_1", "front") == ("front", "camera_1")
     assert seeing(folder, "front", "top", "camera_1", rename={"camera_0": "top"}) == ("top", "camera_1")
 
 

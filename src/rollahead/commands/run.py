@@ -29,7 +29,7 @@ from rollahead.sim.evaluation import Cell, summarise
 from rollahead.sim.live import Live, Played, live_episode, play
 from rollahead.sim.planners import EXPERT, make_eye, make_planning
 from rollahead.sim.rollers import Scene, make_rollers
-from rollahead.sim.task_check import check_task
+from rollahead.sim.task_check import check_rollers, check_task
 from rollahead.sim.world import World
 
 GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "sampler", "guard", "tuning")
@@ -95,7 +95,8 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
     if driven.task is not None:
         name, expert = group(config, "task")["name"], group(config, "planner")["name"] == EXPERT
         planning.check_seeds(name, chosen.seed, chosen.episodes)
-        check_task(driven.task, name, chosen.seed, expert=expert, event=False)
+        played = check_task(driven.task, name, chosen.seed, expert=expert, event=False)
+        check_rollers(rollers, str(group(config, "roller")["name"]), driven.task, played)
     latency = group(config, "latency")
     return Live(
         drive=Drive(

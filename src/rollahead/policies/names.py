@@ -8,6 +8,7 @@ Threads: setup only.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,6 +145,8 @@ def _of_dataset(folder: Path, rename: Mapping[str, str]) -> _Said:
         info: Mapping[str, Any] = json.loads(path.read_text())
         features, rate_hz = {rename.get(key, key): each for key, each in info["features"].items()}, float(info["fps"])
         found = {key: told_names(features[key]) for key in PARTS.values() if key in features}
+        if not 0 < rate_hz < math.inf:
+            raise ValueError(f"fps is {info['fps']}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read ({error!r}); give the folder of a LeRobotDataset") from error
     return _Said(f"data set {folder}", {key: names for key, names in found.items() if names}, rate_hz)

@@ -76,6 +76,8 @@ def affine(mode: str, stats: Stats, feature: str, *, visual: bool = False, eps: 
         return identity()
     if mode not in MODES:
         raise unknown_name(f"normalisation of {feature}", mode, {IDENTITY, *MODES})
+    if not eps > 0:
+        raise ConfigError(f"eps of {feature} is {eps}; {REMEDY}")
     needed, make = MODES[mode]
     if missing := [name for name in needed if name not in stats]:
         raise ConfigError(

@@ -11,7 +11,8 @@ Threads: setup only.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from rollahead.policies.weights import INPUTS, OUTPUTS, WEIGHTS, saved_statistic
 
 PREPROCESSOR, POSTPROCESSOR = "policy_preprocessor.json", "policy_postprocessor.json"
 NORMALISER, UNNORMALISER = "normalizer_processor", "unnormalizer_processor"
+REMEDY = "copy them from where the policy was trained, or write them with LeRobot's make_pre_post_processors"
 RENAMER = "rename_observations_processor"
 HARMLESS = frozenset(  # names, shapes, devices and words: no number becomes another
     {
@@ -47,16 +49,18 @@ def read_normalisers(folder: Path, sizes: Mapping[str, int], config: Mapping[str
 
     Raises: ConfigError, if a file, a step or a statistic is missing, or is not one that is known here.
     """
-    seen = _inputs(folder, config)
-    made = _Step.among_weights(folder, OUTPUTS, config) or _Step.read(folder, POSTPROCESSOR, UNNORMALISER)
-    inputs = {key: seen.affine(key, size) for key, size in sizes.items() if key != ACTION}
-    return Normalisers(inputs, made.affine(ACTION, sizes[ACTION]))
+    with _legible(folder):
+        seen = _inputs(folder, config)
+        made = _Step.among_weights(folder, OUTPUTS, config) or _Step.read(folder, POSTPROCESSOR, UNNORMALISER)
+        inputs = {key: seen.affine(key, size) for key, size in sizes.items() if key != ACTION}
+        return Normalisers(inputs, made.affine(ACTION, sizes[ACTION]))
 
 
 def state_statistics(folder: Path, config: Mapping[str, Any]) -> Stats:
     """The statistics of the state in the checkpoint in `folder`, by name; none if it keeps none. config: as of
     `read_normalisers`. Raises: ConfigError, as `read_normalisers` does."""
-    return _inputs(folder, config).stats.get(STATE, {})
+    with _legible(folder):
+        return _inputs(folder, config).stats.get(STATE, {})
 
 
 def renamed_features(folder: Path) -> dict[str, str]:
@@ -67,8 +71,20 @@ def renamed_features(folder: Path) -> dict[str, str]:
     """
     path = folder / PREPROCESSOR
     steps = _steps(path) if path.is_file() else []
-    maps = [step.get("config", {}).get("rename_map") or {} for step in steps if step["registry_name"] == RENAMER]
-    return {theirs: own for each in maps for theirs, own in each.items() if own != theirs}
+    with _legible(folder):
+        maps = [step.get("config", {}).get("rename_map") or {} for step in steps if step["registry_name"] == RENAMER]
+        return {theirs: own for each in maps for theirs, own in each.items() if own != theirs}
+
+
+@contextmanager
+def _legible(folder: Path) -> Iterator[None]:
+    """Turns what malformed processors in `folder` raise into a ConfigError."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the processors in {folder} are not as LeRobot writes them ({words_of(error)}); {REMEDY}"
+        ) from error
 
 
 def _inputs(folder: Path, config: Mapping[str, Any]) -> "_Step":
@@ -111,7 +127,7 @@ class _Step:
         return cls(folder / WEIGHTS, step, stats) if stats else None
 
     def affine(self, key: str, size: int) -> Affine:
-        """Of feature `key`, which has `size` numbers or colours."""
+        """Returns the normalisation of feature `key`, which has `size` numbers or colours."""
         kind = self.config.get("features", {}).get(key, {}).get("type")
         if kind is None:
             raise ConfigError(f"{self.path} has no feature {key!r}, and the policy has; save the processors again")
@@ -137,16 +153,15 @@ class _Step:
 
 
 def _steps(path: Path) -> Sequence[dict[str, Any]]:
-    remedy = "copy it from where the policy was trained, or write it with LeRobot's make_pre_post_processors"
     try:
         steps = json.loads(path.read_text())["steps"]
         return [{**step, "registry_name": step.get("registry_name") or step["class"]} for step in steps]
     except FileNotFoundError as error:
         raise ConfigError(
-            f"the checkpoint has no {path}, which says how its numbers are normalised; {remedy}"
+            f"the checkpoint has no {path}, which says how its numbers are normalised; {REMEDY}"
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ConfigError(f"{path} cannot be read ({words_of(error, repr)}); {remedy}") from error
+        raise ConfigError(f"{path} cannot be read ({words_of(error, repr)}); {REMEDY}") from error
 
 
 def _check_harmless(step: Mapping[str, Any], path: Path, wanted: set[str]) -> None:

@@ -25,7 +25,7 @@ class TrainedOn:
 
 def trained_on(folder: Path) -> TrainedOn:
     """The data set that the checkpoint in `folder` was trained on. It is looked for in the folder that the training
-    read it from, and then in LeRobot's caches; nothing is fetched."""
+    read it from, if that is an absolute path, and then in LeRobot's caches; nothing is fetched."""
     try:
         told = json.loads((folder / TRAIN_CONFIG).read_text())["dataset"]
         repo, root, revision = told["repo_id"], told.get("root"), told.get("revision")
@@ -33,7 +33,7 @@ def trained_on(folder: Path) -> TrainedOn:
         return TrainedOn()  # not LeRobot's, or of a training on several
     if not isinstance(repo, str):
         return TrainedOn()
-    if isinstance(root, str) and (Path(root) / INFO).is_file():
+    if isinstance(root, str) and Path(root).is_absolute() and (Path(root) / INFO).is_file():
         return TrainedOn(repo, Path(root))
     return TrainedOn(repo, local_dataset(repo, _text(revision)))
 

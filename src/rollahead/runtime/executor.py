@@ -401,7 +401,7 @@ class Executor:
             refused = result.made & Made.REFUSED
             chunk = None if refused else self._strategy.place(result, k)
             missed = Outcome.REFUSED if refused else Outcome.EXPIRED
-            late = chunk is not None and chunk.lost > 0 and result.request.can_be_on_time
+            late = chunk is not None and chunk.lost > result.request.rows_passed
             outcome = missed if chunk is None else Outcome.LATE if late else Outcome.PLACED
         if chunk is not None:
             self._timeline = self._timeline.add(chunk)

@@ -124,10 +124,10 @@ class Request:
         return self.tick + self.delay
 
     @property
-    def can_be_on_time(self) -> bool:
-        """Whether no row of the chunk is lost if it comes by the deadline. Where rows count from the observation and
-        may be used at once, as with `naive`, the first ones are always for ticks that have passed."""
-        return self.start is None or self.start >= self.deadline
+    def rows_passed(self) -> int:
+        """Rows whose ticks have passed even if the chunk comes by the deadline. Where rows count from the observation
+        and may be used at once, as with `naive`, these are the first ones; else there are none."""
+        return 0 if self.start is None else max(self.deadline - self.start, 0)
 
     @property
     def epoch(self) -> int:

@@ -220,10 +220,10 @@ def _check_pictures(cameras: Iterable[str], brief: Brief) -> None:
 
 
 def _renamed_cameras(checkpoint: "Checkpoint", robot: RobotSpec) -> Mapping[str, str]:
-    """By the policy's camera that of the robot, as the data set called it; without those that the robot calls as the
-    policy does."""
+    """The robot's camera for each of the policy's that LeRobot's training renamed: the one that the data set called so,
+    unless the robot has none of that name but one of the policy's."""
     there = names_of(robot.cameras)
-    return {own: theirs for own, theirs in checkpoint.rename.items() if own not in there}
+    return {own: theirs for own, theirs in checkpoint.rename.items() if theirs in there or own not in there}
 
 
 def _look(checkpoint: "Checkpoint", say: Say, state: FloatArray) -> None:
