@@ -39,6 +39,14 @@ def in_no_folder(folder: Path) -> None:
     lerobot("earthrover_mini_plus", calibration_dir=str(folder / "file"))(folder)
 
 
+def broken_plug_in(folder: Path) -> None:
+    """A plug-in of LeRobot's on the path imports what nobody has."""
+    (folder / "lerobot_robot_broken.py").write_text("import a_module_nobody_has")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        lerobot("broken")(folder)
+
+
 def uncalibrated(folder: Path) -> None:
     device = SimpleNamespace(id="black", calibration_fpath=folder / "black.json")
     bus = SimpleNamespace(read_calibration=dict, calibration={})
@@ -108,6 +116,10 @@ REFUSED_ROBOTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "value of lerobot": (
         lerobot("so101_follower", port="/dev/none", use_degrees="perhaps"),
         ("so101_follower", "'perhaps'"),
+    ),
+    "plug-in of LeRobot's that cannot be imported": (
+        broken_plug_in,
+        ("lerobot_robot_broken", "a_module_nobody_has"),
     ),
     "what lerobot cannot make": (in_no_folder, ("earthrover_mini_plus", "FileExistsError")),
 }
