@@ -4,6 +4,9 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +36,7 @@ from rollahead.sim.task import make_task
 from .conftest import Ran, refusal
 
 Command = Callable[..., Ran]
+PROGRAM = Path(sys.executable).parent / "rollahead"
 NET = ("policy.width=16", "policy.depth=1", "policy.horizon=8")
 FEW = ("training.steps=6", "training.batch=8", "watch.every=2", "offsets=3", "workers=1", "name=mine")
 TASK = ("demonstrations.count=6", "demonstrations.ticks=20", "watch.episodes=1", "evaluation.episodes=1")
@@ -169,6 +173,7 @@ def test_the_log_has_a_line_per_look_with_the_time_left_and_no_more(rollahead: C
     lines = [line for line in ran.out.splitlines() if line.strip()]
     assert len(lines) < 12
     assert "\r" not in ran.out
+    assert lines[0] == "training flow on demonstrations of mole, 40 steps, device=cpu"
     shown = [line for line in lines if line.startswith("step ")]
     assert [line.split(":")[0] for line in shown] == ["step 20 of 40", "step 40 of 40"]
     assert "error of a cold step" in shown[0]
@@ -506,6 +511,58 @@ def test_an_interrupt_ends_it_after_the_step_with_its_state_kept_and_says_how_to
     assert torch.load("runs/mine/training.pt", weights_only=True)["step"] == 5
     assert rollahead("train", "resume=runs/mine").status == 0
     assert weights() == expected
+
+
+def alive(group: int) -> bool:
+    """Whether a process of `group` is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_whole_group_of_a_training_with_images_ends_it_in_one_sentence_and_leaves_nothing(
+    number: signal.Signals, data: Path, tmp_path: Path
+) -> None:
+    many = ("training.steps=1000000", "training.batch=2", "watch.every=3", "offsets=0", "workers=2", "name=mine")
+    program = subprocess.Popen(
+        [PROGRAM, "train", f"dataset={data / 'filmed'}", *OTHERS["act"], *many],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert program.stdout is not None
+        while "3 of 1000000: error of a cold step" not in (line := program.stdout.readline()):
+            assert line, program.communicate()
+        workers = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+        os.killpg(program.pid, number)
+        _, err = program.communicate(timeout=120)
+    finally:
+        program.kill()
+    assert len(workers) == 2
+    assert (program.returncode, err) == (
+        2,
+        "rollahead train: interrupted; go on with rollahead train resume=runs/mine\n",
+    )
+    assert not alive(program.pid)
+    shared = {path.name.split("_")[1] for path in Path("/dev/shm").glob("torch_*")}
+    assert shared.isdisjoint([str(program.pid), *workers])
+    assert torch.load(tmp_path / "runs/mine/training.pt", weights_only=True)["step"] >= 3
+
+
+def test_an_interrupt_in_the_rehearsal_leaves_no_scratch_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rollahead: Command
+) -> None:
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    at_step(0, lambda: os.kill(os.getpid(), signal.SIGTERM), monkeypatch)
+    assert refusal(rollahead("train", *SMALL), "train") == "interrupted"
+    assert not list((tmp_path / "scratch").glob("tmp*")) and not Path("runs").exists()
 
 
 def test_an_interrupt_while_demonstrations_are_recorded_leaves_none_and_they_are_recorded_again(

@@ -1,5 +1,9 @@
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -33,6 +37,39 @@ def test_the_processes_end_with_the_last_step_or_when_told() -> None:
     second.of(5)
     second.close()
     assert set(multiprocessing.active_children()) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_of_another_program_to_the_processes_ends_none_of_them(number: signal.Signals) -> None:
+    made = batches(2)
+    by = {int(made.of(step)["process"]) for step in (4, 5)}
+    told = "import os, sys\nfor process in sys.argv[2:]: os.kill(int(process), int(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", told, str(int(number)), *map(str, by)], check=True)
+    assert {int(made.of(step)["process"]) for step in (6, 7)} == by
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_ends_at_once_when_the_training_terminates_it() -> None:
+    made = batches(1)
+    made.of(4)
+    (process,) = multiprocessing.active_children()
+    process.terminate()
+    process.join(timeout=60)
+    assert process.exitcode == 0
+    made.close()
+
+
+def test_an_interrupt_while_a_batch_is_waited_for_ends_the_processes() -> None:
+    def interrupting(step: int) -> Batch:
+        if step == 4:
+            os.kill(parent, signal.SIGINT)
+            threading.Event().wait(0.2)
+        return {}
+
+    parent, made = os.getpid(), Batches(interrupting, 1, 8)
+    with pytest.raises(KeyboardInterrupt):
+        made.of(4)
+    assert not multiprocessing.active_children()
 
 
 def batches(workers: int) -> Batches:

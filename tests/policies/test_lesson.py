@@ -74,6 +74,25 @@ def test_a_checkpoint_is_what_was_learned_and_says_for_what(name: str, tmp_path:
     assert (policy.spec.state, policy.spec.environment, policy.spec.horizon) == (NAMES[STATE], NAMES[ENVIRONMENT], 8)
 
 
+@pytest.mark.parametrize("name", ["diffusion", "act"])
+def test_images_are_normalised_by_imagenets_statistics_whatever_lerobot_wrote_of_them(
+    name: str, filmed: Frames, tmp_path: Path
+) -> None:
+    lesson = lesson_of(POLICIES[name], filmed)
+    lesson.training.advance()
+    lesson.save(tmp_path)
+    load_policy(tmp_path)
+    (path,) = tmp_path.glob("policy_preprocessor_step_*_normalizer_processor.safetensors")
+    saved = load_file(path)
+    for camera in ("top", "side"):
+        said = {figure: saved[f"{IMAGES}{camera}.{figure}"] for figure in ("mean", "std", "min", "max")}
+        assert said["mean"].shape == said["std"].shape == (3, 1, 1)
+        assert said["mean"].flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+        assert said["std"].flatten().tolist() == pytest.approx([0.229, 0.224, 0.225])
+        for figure in ("min", "max"):
+            np.testing.assert_allclose(said[figure].numpy(), filmed.stats[IMAGES + camera][figure], rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", EACH)
 def test_a_killed_and_resumed_lesson_ends_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
     whole, begun, resumed = (lesson_of(POLICIES[name], steps=4) for _ in range(3))

@@ -1,45 +1,72 @@
-"""How far a training is: on a terminal a bar with the time left, and everywhere a line for each time that it is looked
-at, so that a log holds as many."""
+"""How far a training is: on a terminal a bar with the time left; elsewhere, such as in a log, lines by time. Everywhere
+there is a line for each look at the training."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress, TaskID, TimeRemainingColumn
+from rich.progress import Progress, ProgressColumn, Task, TaskID
+from rich.text import Text
 
 REFRESHES_PER_S = 4
+FIRST_LINE_S, LINE_S = 30.0, 60.0  # without a line in a log, at the start and later
+UNKNOWN = "-:--:--"
 
 
 class Steps:
-    """What is done of `last` steps."""
+    """Progress of a training of `last` steps, of which so many were `done` before. clock: gives the time in s."""
 
-    def __init__(self, progress: Progress, task: TaskID, last: int) -> None:
-        self._progress = progress
-        self._task = task
-        self._last = last
+    def __init__(self, progress: Progress, last: int, done: int, clock: Callable[[], float]) -> None:
+        self._progress, self._clock = progress, clock
+        self._last, self._done, self._step = last, done, done
+        self._began_s = clock()
+        self._line_s = self._began_s + FIRST_LINE_S
+        self._task: TaskID = progress.add_task("training", total=last, completed=done, left=UNKNOWN)
 
-    def at(self, step: int) -> None:
-        """So many are done."""
-        self._progress.update(self._task, completed=step)
+    def at(self, step: int, loss: float | None = None) -> None:
+        """Shows that so many steps are done, with the `loss`, if a log has had no line for a while."""
+        self._step = step
+        self._progress.update(self._task, completed=step, left=_shown(self._left_s()))
+        if not self._progress.console.is_terminal and self._clock() >= self._line_s and step < self._last:
+            self.say("" if loss is None else f"loss {loss:.3g}")
 
     def say(self, words: str) -> None:
-        """A line: the step, `words` and, where there is no bar, the time left."""
-        task = self._progress.tasks[0]
-        remaining = None if self._progress.console.is_terminal else task.time_remaining
-        left = f", {_clock(remaining)} left" if remaining else ""
-        self._progress.console.print(f"step {task.completed:>{len(str(self._last))}.0f} of {self._last}: {words}{left}")
+        """Prints a line with the step, `words` and, where there is no bar, the time left."""
+        left_s = None if self._progress.console.is_terminal else self._left_s()
+        parts = [words, f"{_shown(left_s)} left" if left_s else ""]
+        said = ", ".join(part for part in parts if part)
+        self._progress.console.print(f"step {self._step:>{len(str(self._last))}} of {self._last}: {said}")
+        self._line_s = self._clock() + LINE_S
+
+    def _left_s(self) -> float | None:
+        """The time left, by the mean since the start; None before the first step."""
+        made = self._step - self._done
+        return (self._clock() - self._began_s) / made * (self._last - self._step) if made else None
+
+
+class _Left(ProgressColumn):
+    """The time left, or the time that it took, once it is over."""
+
+    def render(self, task: Task) -> Text:
+        if task.finished_time is not None:
+            return Text(_shown(task.finished_time), style="progress.elapsed")
+        return Text(task.fields["left"], style="progress.remaining")
 
 
 @contextmanager
-def steps(console: Console, done: int, last: int) -> Iterator[Steps]:
+def steps(console: Console, done: int, last: int, clock: Callable[[], float] = time.monotonic) -> Iterator[Steps]:
     """Shows how far it is of `last` steps, of which so many are `done` already."""
     *columns, _ = Progress.get_default_columns()
-    left = TimeRemainingColumn(elapsed_when_finished=True)
-    bar = Progress(*columns, left, console=console, disable=not console.is_terminal, refresh_per_second=REFRESHES_PER_S)
+    bar = Progress(
+        *columns, _Left(), console=console, disable=not console.is_terminal, refresh_per_second=REFRESHES_PER_S
+    )
     with bar:
-        yield Steps(bar, bar.add_task("training", total=last, completed=done), last)
+        yield Steps(bar, last, done, clock)
 
 
-def _clock(seconds: float) -> str:
+def _shown(seconds: float | None) -> str:
+    if seconds is None:
+        return UNKNOWN
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

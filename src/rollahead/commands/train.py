@@ -11,7 +11,7 @@ runs/<name>/summary.json     the evaluation; written last
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -24,7 +24,8 @@ from rollahead.commands.app import console, given_options, report_on, run_folder
 from rollahead.commands.course import Course, course_of, rehearse
 from rollahead.commands.progress import steps
 from rollahead.commands.results import describe, table, write_records
-from rollahead.errors import ConfigError, ControlError
+from rollahead.commands.stages import on_a_terminal, stage
+from rollahead.errors import ConfigError, ControlError, counted
 from rollahead.policies.lesson import Lesson
 from rollahead.runtime.interrupts import deferred, interrupts
 from rollahead.runtime.run_folder import CONFIG, SUMMARY, RunFolder, finite, provenance
@@ -61,21 +62,39 @@ def main(config: DictConfig) -> None:
         return head.main(_chosen(config))
     if config.resume is None:
         course = course_of(_chosen(config))
-        rehearse(course)
+        _begin(course)
+        with interrupts(), _preparing():
+            rehearse(course)
         if course.leaves_behind:
             console().print(LEFT_BEHIND, soft_wrap=True)
         folder = run_folder(config)
     else:
         folder = _begun(Path(str(config.resume)))
         course = course_of(_read(folder))
+        _begin(course)
     with _resumable(folder):
         frames = course.frames(folder.path / "dataset")
         torch.set_num_threads(course.threads(frames))
-        lesson = course.lesson(frames)
+        with _preparing():
+            lesson = course.lesson(frames)
         with closing(lesson):
             _train(course, lesson, folder)
         lesson.save(folder.path / "checkpoint")
         _evaluate(course, lesson, folder)
+
+
+def _begin(course: Course) -> None:
+    """Prints in a log what is about to be trained; on a terminal a stage and a bar follow."""
+    if not console().is_terminal:
+        data = course.options.dataset
+        on = f"data set {data}" if data is not None else f"demonstrations of {(course.task or {})['name']}"
+        words = f"training {course.policy['name']} on {on}, {counted(course.training.steps, 'step')}"
+        console().print(f"{words}, device={course.making.device}", soft_wrap=True)
+
+
+def _preparing() -> AbstractContextManager[object]:
+    """Shows on a terminal that something goes on before the first step; a log has had its first line."""
+    return stage("preparing the training") if console().is_terminal and on_a_terminal() else nullcontext()
 
 
 def _is_head(config: DictConfig) -> bool:
@@ -147,7 +166,7 @@ def _train(course: Course, lesson: Lesson, folder: RunFolder) -> None:
             while training.step < last:
                 with deferred():  # a step is done whole, or not at all
                     training.advance()
-                shown.at(training.step)
+                shown.at(training.step, training.loss)
                 if training.step % course.watch.every == 0 or training.step == last:
                     lesson.save(folder.path / "interim")
                     shown.say(_watched(course, lesson, folder))

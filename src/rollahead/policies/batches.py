@@ -2,18 +2,26 @@
 
 A batch depends on its step alone, so it is the same to the bit whoever makes it, and whenever a training was resumed.
 
-Threads: the caller's, and that of pinning where there is CUDA. The processes are forked, and end with their iterator.
+A signal that is sent to all processes, as `timeout`, Slurm and systemd do, is for the training alone: it ends its step
+and then the processes. Torch would make a page of a process that ends before it is told to.
+
+Threads: the caller's, and that of pinning where there is CUDA; in each process one that waits to be told to end. The
+processes are forked, and end with their iterator.
 """
 
+import os
 import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from rollahead.errors import ControlError
+from rollahead.runtime.interrupts import ENDING
 
 Batch = Mapping[str, torch.Tensor]
 Make = Callable[[int], Batch]
@@ -38,7 +46,11 @@ class Batches:
             self.close()
             self._ahead = self._from(step)
         self._next = step + 1
-        batch = next(self._ahead)
+        try:
+            batch = next(self._ahead)
+        except BaseException:
+            self.close()
+            raise
         if self._next == self._stop or isinstance(batch, ControlError):
             self.close()
         if isinstance(batch, ControlError):
@@ -55,7 +67,7 @@ class Batches:
     def _from(self, step: int) -> Iterator[Batch | ControlError]:
         if not self._workers:
             return map(self._made.__getitem__, count(step))
-        with warnings.catch_warnings():
+        with _blocked_signals(), warnings.catch_warnings():
             for message in (FORKED, MANY):
                 warnings.filterwarnings("ignore", message)
             return iter(
@@ -85,7 +97,23 @@ class _Made(Dataset[Batch | ControlError]):
             return error
 
 
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Blocks the `ENDING` signals in this thread, and from the start in the processes that are forked meanwhile."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _own_signals(worker: int) -> None:
-    """Ctrl-C is for the training, which ends its step and then these; a stop by `terminate` is not kept waiting."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Keeps the `ENDING` signals blocked in this process, except for `terminate` of the training, which ends it."""
+    threading.Thread(target=_end_when_told, args=(os.getppid(),), name="rollahead batches", daemon=True).start()
+
+
+def _end_when_told(parent: int) -> None:
+    """Ends the process at a SIGTERM that comes from `parent`."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)

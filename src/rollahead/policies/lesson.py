@@ -24,6 +24,7 @@ from rollahead.policies.policy import Trained
 from rollahead.policies.recipes import Sizes, make_trainee
 from rollahead.policies.rolled_scene import rolled_scenes
 from rollahead.policies.shared_encoding import share_encoding
+from rollahead.policies.statistics import with_imagenet
 from rollahead.policies.training import Batch, Training, TrainingConfig, seed_torch
 from rollahead.policies.windows import Windows, held_out, statistics
 from rollahead.runtime.roll import SceneRoller
@@ -86,7 +87,7 @@ class Lesson:
         self._batches = Batches(self._made, workers, config.steps, pinned=making.device.startswith("cuda"))
         self._watched = dict(self._batches.of(WATCHED_STEP))
         self._before, self._after = compat.normalising_pipelines(
-            self._trainee.policy.config, statistics(frames, trained)
+            self._trainee.policy.config, with_imagenet(statistics(frames, trained))
         )
         self._half = torch.from_numpy(np.ptp(frames.action, axis=0) / 2)
         self._card = Card(

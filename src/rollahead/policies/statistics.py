@@ -4,17 +4,22 @@ A policy's numbers are normalised by meta/stats.json. Where that file is of othe
 another unit, a policy learns from numbers that are hardly there, or far out of range, and nothing else shows it.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from rollahead.policies.features import PARTS
-from rollahead.policies.frames import FIGURES, Floats, Frames
+from rollahead.policies.features import IMAGES, PARTS
+from rollahead.policies.frames import FIGURES, Floats, Frames, Stats
 from rollahead.runtime.arrays import FloatArray
 
 CLOSE = 0.05  # of the range of a dimension: by how much a statistic may differ from the data's own
 ROUNDED = 1e-3  # of its size: the file may be in float32
 LEAST = 1e-6
+IMAGENET: Mapping[str, FloatArray] = {  # of each channel, as LeRobot's training normalises images
+    "mean": np.array([0.485, 0.456, 0.406]).reshape(3, 1, 1),
+    "std": np.array([0.229, 0.224, 0.225]).reshape(3, 1, 1),
+}
 
 
 def with_own_statistics(frames: Frames) -> tuple[Frames, str | None]:
@@ -34,6 +39,13 @@ def with_own_statistics(frames: Frames) -> tuple[Frames, str | None]:
         "programs will use the file, so let LeRobot recompute it"
     )
     return replace(frames, stats={**frames.stats, **own}), words
+
+
+def with_imagenet(stats: Stats) -> Stats:
+    """Returns `stats` with the mean and the standard deviation of ImageNet for all images, like LeRobot's training with
+    its default `dataset.use_imagenet_stats`. The standard deviation of images in a file that LeRobot 0.4.4 wrote is
+    wrong: it squares them as uint8, which overflows."""
+    return {key: {**each, **IMAGENET} if key.startswith(IMAGES) else each for key, each in stats.items()}
 
 
 def _measured(values: Floats) -> dict[str, FloatArray]:
