@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
 from benchmarks.first_hour import command, environment, said
 
 
@@ -30,6 +31,7 @@ def test_a_robot_that_the_runtime_stops_itself_ends_the_run_with_what_was_too_ol
     assert json.loads((tmp_path / "runs/mine/summary.json").read_text())["error"] == sentence
 
 
+@pytest.mark.slow
 def test_on_a_terminal_what_takes_long_before_the_first_tick_is_shown_as_it_goes_on(tmp_path: Path) -> None:
     words: list[str] = []
     times = list(said(waving("robot.config={slow_s: 4}", "seconds=0.5"), tmp_path, words.append))

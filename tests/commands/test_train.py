@@ -522,6 +522,7 @@ def alive(group: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_the_whole_group_of_a_training_with_images_ends_it_in_one_sentence_and_leaves_nothing(
     number: signal.Signals, data: Path, tmp_path: Path
