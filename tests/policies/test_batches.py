@@ -180,3 +180,15 @@ def test_an_image_that_cannot_be_decoded_is_one_sentence_that_says_where_it_is(
         ConfigError, match=r"^the images of frame 2 of episode 1 of data set .* cannot be decoded \(14\);"
     ):
         made.of(0)
+
+
+def test_an_image_that_could_not_be_decoded_is_decoded_when_it_is_wanted_again(
+    filmed: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures, wanted = Pictures(filmed), np.array([14])
+    with monkeypatch.context() as broken:
+        broken.setattr(pictures, "_dataset", dict)
+        with pytest.raises(ConfigError):
+            pictures.of(wanted)
+    expected = Pictures(filmed, 0.0).of(wanted)
+    assert all(torch.equal(seen, expected[name]) for name, seen in pictures.of(wanted).items())

@@ -140,6 +140,9 @@ def test_lerobots_own_copy_is_taken_first(hub: Hub, stored: Path, tmp_path: Path
     own.symlink_to(stored)
     assert asked("user/repo", tmp_path, hub, HF_LEROBOT_HOME=str(tmp_path / "data")) == str(own)
     assert not hub.asked
+    hub.revisions = {"early"}
+    fetched = asked("user/repo@early", tmp_path, hub, HF_LEROBOT_HOME=str(tmp_path / "data"))
+    assert Path(fetched).is_dir() and not Path(fetched).samefile(own), "of no revision that was asked for"
 
 
 def test_a_folder_is_taken_as_it_is(hub: Hub, tmp_path: Path) -> None:
