@@ -102,7 +102,7 @@ def run_all(pages: Sequence[str], folder: Path, environment: dict[str, str]) -> 
         for command in documented(page):
             if (resumed := command[-1].partition("resume=")[2]) and (folder / resumed).exists():
                 shutil.rmtree(folder / resumed)
-                _interrupt([*PROGRAM, *shortened(before), "training.steps=2000"], folder, environment, folder / resumed)
+                _interrupt([*PROGRAM, *shortened(before), "training.steps=100"], folder, environment, folder / resumed)
             ran = subprocess.run(
                 [*PROGRAM, *shortened(command)],
                 cwd=folder,
