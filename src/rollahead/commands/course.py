@@ -12,8 +12,7 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from rollahead.commands.app import console, group, options
-from rollahead.commands.train_options import HELD as HELD
-from rollahead.commands.train_options import Demonstrations, Evaluation, TrainOptions, Watch
+from rollahead.commands.train_options import HELD, Demonstrations, Evaluation, TrainOptions, Watch
 from rollahead.errors import ConfigError, words_of
 from rollahead.policies.dataset import read_dataset, write_dataset
 from rollahead.policies.device import device_of

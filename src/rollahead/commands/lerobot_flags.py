@@ -124,7 +124,7 @@ def _options(command: str, flags: Mapping[str, str]) -> Iterator[str]:
 
 
 def _not_ours(command: str, flag: str, value: str) -> str:
-    """What to do about a flag that no option of `command` stands for."""
+    """Returns the advice for a LeRobot flag that has no counterpart among the options of `command`."""
     if reason := _unused(command, flag):
         return f"leave out {flag}: {reason}"
     other = next(one for one in FOLDERS if template(one, flag))

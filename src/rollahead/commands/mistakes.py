@@ -1,4 +1,4 @@
-"""What is wrong with the words after `rollahead <command>`, each in one sentence with what to write instead.
+"""Checks of the command line: each mistake becomes one sentence that says what to write instead.
 
 `check` looks before Hydra does, for what Hydra or argparse would answer in their own words; `explain` puts the errors
 that Hydra raises into ours.
@@ -59,7 +59,7 @@ def check(command: str, arguments: Sequence[str]) -> None:
 
 
 def explain(command: str, arguments: Sequence[str], error: Exception) -> str:
-    """What the user wrote that made Hydra raise `error`, with what was perhaps meant."""
+    """Returns a sentence that names the argument for which Hydra raised `error`, and what was perhaps meant."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _no_member(command, error.missing_cfg_file, error.options)
     for group, name in (argument.split("=", 1) for argument in arguments if "=" in argument):
@@ -82,7 +82,7 @@ def explain(command: str, arguments: Sequence[str], error: Exception) -> str:
 
 
 def _stray(command: str, arguments: Sequence[str], i: int) -> str:
-    """What the word `arguments[i]` should be, which is neither an option nor a flag."""
+    """Returns the advice for the word `arguments[i]`, which is neither an option nor a flag."""
     word, more = arguments[i], list(takewhile(lambda each: not _begins(each), arguments[i:]))
     see = f"write option=value, as rollahead {command} --help shows"
     if word == "help":
@@ -118,7 +118,7 @@ class _Flag:
 
 
 def _flags(arguments: Sequence[str]) -> Iterator[_Flag]:
-    """Those of `arguments` with dashes that are not ours; a value may be a word of its own."""
+    """Yields the flags with dashes in `arguments` that rollahead does not have; a value may be the next word."""
     for i, argument in enumerate(arguments):
         if FLAG.match(argument) and argument not in (*SWEEP, *HELP):
             flag, equals, value = argument.partition("=")
@@ -132,7 +132,7 @@ def _flags(arguments: Sequence[str]) -> Iterator[_Flag]:
 
 
 def _without_dashes(command: str, arguments: Sequence[str], flags: Sequence[_Flag]) -> str:
-    """What to write for `flags`: LeRobot's, or options of ours with dashes before them."""
+    """Returns what to write in place of `flags`: LeRobot's flags, or options of ours with dashes before them."""
     plain = [argument for argument in arguments if OPTION.match(argument)]
     named = [f"{flag.name}={flag.value}" for flag in flags]
     known, chosen = options(command, [*plain, *named])
@@ -164,7 +164,8 @@ def _is_option(command: str, flag: _Flag, known: Sequence[str], chosen: Mapping[
 
 
 def _unknown(command: str, arguments: Sequence[str], key: str, known: Sequence[str], chosen: Mapping[str, str]) -> str:
-    """What to write for the option `key`, which is not among the `known` ones of the members that are `chosen`."""
+    """Returns what to write in place of the option `key`, which the `chosen` members of the groups do not have (their
+    options are `known`)."""
     group, _, option = key.partition(".")
     given = option and any(argument.startswith(f"{group}=") for argument in arguments)
     of = [name for name in members(group) if option and option in keys(group, name)]
@@ -185,7 +186,7 @@ def _unknown(command: str, arguments: Sequence[str], key: str, known: Sequence[s
 
 
 def _no_member(command: str, missing: str, options: Sequence[str] | None) -> str:
-    """What to write for `missing`, a group and a name that is none of its members."""
+    """Returns what to write in place of `missing`, a group and a name that is not one of its members."""
     group, _, name = missing.partition("/")
     said = str(unknown_name(group, name, options or members(group)))
     words = re.search(r"\s" if group == "task" else r"[\s_/]", name)
@@ -201,7 +202,7 @@ def _no_member(command: str, missing: str, options: Sequence[str] | None) -> str
 
 
 def _ambiguous(said: str) -> str:
-    """What to do about several values of one option. said: Hydra's own words."""
+    """Returns the advice for several values of one option. said: the message of Hydra."""
     argument = re.sub(r"^.*?'(.*)'$", r"\1", said)
     key, _, values = argument.partition("=")
     listed = "" if (CONFIGS / key).is_dir() else f", or write {shell(f'{key}=[{values}]')} for a list"
@@ -209,7 +210,7 @@ def _ambiguous(said: str) -> str:
 
 
 def _unreadable(command: str, said: str, override: str | None) -> str:
-    """What to do about an option whose value Hydra's grammar does not take. said: Hydra's own words."""
+    """Returns the advice for a value that Hydra cannot parse. said: the message of Hydra."""
     if re.search(r"[{,]\s*null\s*:", override or said):
         return f"a name in {override or said.partition(' override ')[2]} is null; give a text"
     if override is None:

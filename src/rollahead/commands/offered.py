@@ -48,7 +48,7 @@ def _flatten(config: DictConfig, prefix: str) -> Iterator[str]:
 
 
 def nearby(key: str, known: Sequence[str]) -> list[str]:
-    """Those of `known` in the same group as `key`, or all outside groups, if there is no such group."""
+    """Returns the `known` options in the group of `key`, or those outside groups if there is no such group."""
     parent = key.rpartition(".")[0]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
     return siblings or [name for name in known if "." not in name]

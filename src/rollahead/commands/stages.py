@@ -1,4 +1,4 @@
-"""What a command is doing before the first tick, on stderr, each stage with how long it took.
+"""Progress on stderr before the first tick: the name of each slow stage, and how long it took.
 
     loading the policy ...... 7.4 s                                                 on a terminal, a dot a second
     warming up . 2 of 5 .. 3 of 5 .. 4 of 5 . 5 of 5 . 6.0 s

@@ -76,7 +76,7 @@ class Checkpoint:
 
     @property
     def camera_sizes(self) -> dict[str, tuple[int, int]]:
-        """By the policy's camera, the (height, width) of the images that it takes."""
+        """The (height, width) of the images that the policy takes from each camera, by its own names."""
         sizes = [(height, width) for _, height, width in self.features.cameras.values()]
         return dict(zip(self.features.camera_names, sizes, strict=True))
 

@@ -14,8 +14,8 @@ def device_of(name: str | None) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(1, device=name).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch without CUDA asserts
-        words = next(iter(words_of(error).splitlines()), type(error).__name__).removesuffix(".")
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        words = words_of(error).removesuffix(".") or type(error).__name__
         raise ConfigError(
             f"device is {name}, and torch cannot use it on this machine ({words}); leave it out, or give "
             f"{device_of(None)}"

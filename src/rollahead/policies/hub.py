@@ -118,7 +118,7 @@ def _reason(error: Exception) -> str:
         return "HF_HUB_OFFLINE is set, and the {what} is not in the cache"
     if isinstance(error, LocalEntryNotFoundError):
         return "it cannot be reached, and the {what} is not in the cache"
-    return " ".join(words_of(error).split()).removesuffix(".").replace("{", "{{").replace("}", "}}")
+    return words_of(error).removesuffix(".").replace("{", "{{").replace("}", "}}")
 
 
 REFUSALS = {

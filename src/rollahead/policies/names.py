@@ -66,7 +66,7 @@ def named(
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What a data set says. names: by feature, of those that it names."""
+    """Names and rate that a data set gives. names: by feature, of those that it names."""
 
     who: str = ""
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -105,12 +105,13 @@ def _check_size(who: str, part: str, names: tuple[str, ...], size: int, remedy: 
 
 
 def _assumed(card: Card, said: _Said) -> dict[str, tuple[str, ...]]:
-    """By part the names that are the robot's, in its order, as no file gives them."""
+    """Returns the robot's names, in its order, for each part whose names no file gives."""
     return {part: names for part in PARTS if (names := getattr(card, part)) and PARTS[part] not in said.names}
 
 
 def _lines(folder: Path, assumed: Mapping[str, Sequence[str]], rate_hz: float | None) -> list[str]:
-    """What was assumed of the checkpoint in `folder`. rate_hz: the robot's, if no file gives one."""
+    """Returns a line for each assumption about the checkpoint in `folder`. rate_hz: the robot's, unless a file gives
+    one."""
     lines = [
         f"assumed: the {part} of {folder} is in the robot's order, {', '.join(names)}; no file names it"
         for part, names in assumed.items()

@@ -47,7 +47,7 @@ def _kind(key: str) -> str:
 
 
 def _mapping(modes: Mapping[str, str]) -> dict[str, str]:
-    """By the kind of feature how it is normalised, of `modes` by feature."""
+    """Returns the normalisation mode of each kind of feature, from `modes` by feature."""
     made: dict[str, str] = {}
     for key, mode in modes.items():
         kind, upper = _kind(key), str(mode).upper()

@@ -37,7 +37,8 @@ class Pictures:
         self._opened: tuple[int, Any] = (0, None)  # by which process
 
     def of(self, frames: NDArray[np.intp]) -> dict[str, torch.Tensor]:
-        """By camera, (*, 3, height, width) uint8, of `frames` (*). Raises: ConfigError, if one cannot be decoded."""
+        """Returns the images of `frames` (*) by camera, (*, 3, height, width) uint8. Raises: ConfigError, if one cannot
+        be decoded."""
         wanted, places = np.unique(frames, return_inverse=True)
         found = [self._of(int(frame)) for frame in wanted]
         return {
@@ -46,7 +47,7 @@ class Pictures:
         }
 
     def _of(self, frame: int) -> Sequence[Bytes]:
-        """By camera, in their order, (3, height, width), of `frame`."""
+        """Returns the image of `frame` from each camera, in their order, (3, height, width)."""
         if frame >= self.kept:
             return self._decoded(frame)
         if not self._known[frame]:
@@ -61,7 +62,7 @@ class Pictures:
             return [_bytes(item[key]) for key in self._frames.cameras.values()]
         except Exception as error:  # whatever the decoders refuse
             episode, place = self._frames.place(frame)
-            words = " ".join(words_of(error).split()).removesuffix(".") or type(error).__name__
+            words = words_of(error).removesuffix(".") or type(error).__name__
             raise ConfigError(
                 f"the images of frame {place} of episode {episode} of data set {self._frames.folder} cannot be decoded "
                 f"({words}); copy the data set again, or delete the episode (lerobot-edit-dataset)"
@@ -92,7 +93,7 @@ def _bytes(picture: torch.Tensor) -> Bytes:
 
 
 def _backend() -> str:
-    """What decodes videos: torchcodec, where it finds its libraries (LeRobot looks only for the package)."""
+    """The decoder of videos: torchcodec, where it finds its libraries (LeRobot looks only for the package)."""
     try:
         import_module("torchcodec")
     except (ImportError, RuntimeError, OSError):

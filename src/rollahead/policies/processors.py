@@ -64,8 +64,8 @@ def state_statistics(folder: Path, config: Mapping[str, Any]) -> Stats:
 
 
 def renamed_features(folder: Path) -> dict[str, str]:
-    """By the name that the data set has for a feature, that which the policy has, as the checkpoint in `folder` was
-    saved with (LeRobot's `rename_map`); those that are called the same are not in it.
+    """Returns the policy's name of each feature that LeRobot's training renamed, by the data set's name (`rename_map`
+    of the checkpoint in `folder`).
 
     Raises: ConfigError, if its preprocessor cannot be read.
     """

@@ -64,7 +64,7 @@ def damaged(folder: Path, reason: str) -> ConfigError:
 
 
 def _converted(folder: Path, version: str | None) -> str:
-    """What to do with a data set of an older format."""
+    """Returns the command that converts a data set of an older format."""
     if version != CONVERTED:
         return f"convert it to {CONVERTED} with the LeRobot of its time, and then from there"
     place = folder.resolve()

@@ -66,8 +66,10 @@ class TrainingConfig:
 
 
 class Training:
-    """Of `policy`, a network whose `forward(batch)` gives a loss first. draw: the normalised batch of a step, which
-    depends on nothing else."""
+    """The training of `policy`, a network whose `forward(batch)` gives a loss first.
+
+    draw: the normalised batch of a step, which depends on nothing else.
+    """
 
     def __init__(self, policy: torch.nn.Module, draw: Draw, config: TrainingConfig) -> None:
         self.step = 0

@@ -196,7 +196,7 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
 
 
 def _in_ticks(delay: int, spec: RobotSpec) -> str:
-    """What to give where a delay that no chunk reaches is meant in milliseconds."""
+    """Returns the advice for a delay that no chunk reaches, as it may be meant in milliseconds."""
     ticks = round_up(delay * spec.rate_hz / 1000)
     return f"give latencies in ticks of {1000 * spec.period_s:.3g} ms, {ticks} where {delay} is meant in ms"
 

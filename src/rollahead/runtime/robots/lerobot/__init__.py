@@ -89,7 +89,7 @@ def _make_device(name: str, config: dict[str, Any]) -> Any:
 
 
 def _remedy(error: Exception) -> str:
-    """What to do about an error of a robot that could not be made: an extra of LeRobot's brings all that its motors
+    """Returns the remedy for a robot that could not be made: an extra of LeRobot's brings all that its motors
     need, of which LeRobot names one package at a time."""
     frames = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
     extra = next((extra for extra in BUSES if any(name.startswith(f"lerobot.motors.{extra}") for name in frames)), None)
