@@ -11,7 +11,7 @@ import numpy as np
 from lerobot.cameras.camera import Camera
 from lerobot.cameras.configs import CameraConfig
 from lerobot.cameras.utils import make_cameras_from_configs
-from lerobot.motors.motors_bus import Motor, MotorNormMode
+from lerobot.motors.motors_bus import Motor, MotorCalibration, MotorNormMode
 from lerobot.robots.config import RobotConfig
 from lerobot.robots.robot import Robot
 
@@ -147,6 +147,18 @@ class Bus:
         self.notes.append("torque off")
 
 
+class CalibratedBus(Bus):
+    """Motors that need a calibration, which some of LeRobot's read from the motors themselves."""
+
+    def __init__(self, motors: dict[str, Motor], calibrated: bool) -> None:
+        super().__init__(motors)
+        every = {name: MotorCalibration(motor.id, 0, 0, 0, 4095) for name, motor in motors.items()}
+        self.calibration = every if calibrated else {}
+
+    def read_calibration(self) -> dict[str, MotorCalibration]:
+        return self.calibration
+
+
 @RobotConfig.register_subclass("arm_of_tests")
 @dataclass(kw_only=True)
 class ArmConfig(RobotConfig):
@@ -157,6 +169,7 @@ class ArmConfig(RobotConfig):
     idle_bus: bool = False  # the robot has a bus that it does not use
     offset: float = 0.0  # what is observed is not what the bus says
     broken_camera: bool = False
+    keeps_calibration: bool | None = None  # whether its motors hold one; None: there is none to hold
     disable_torque_on_disconnect: bool = True
     num_read_retries: int = 2
 
@@ -169,7 +182,7 @@ class Arm(Robot):
         super().__init__(config)
         self.config = config
         motors = {name: Motor(i, "any", MotorNormMode(mode)) for i, (name, mode) in enumerate(config.modes.items())}
-        self.bus = Bus(motors)
+        self.bus = Bus(motors) if config.keeps_calibration is None else CalibratedBus(motors, config.keeps_calibration)
         self.cameras = make_cameras_from_configs(config.cameras)
         self._connected = False
 

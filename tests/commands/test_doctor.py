@@ -1,12 +1,15 @@
 import platform
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import torch
 
 from faulty import UNMADE, WideState, registered
 from rollahead.commands.doctor import findings
+from rollahead.commands.offered import members
 from rollahead.runtime.run_folder import machine
 from rollahead.sim.render import REMEDY, backend
 from rollahead.sim.task_trials import TRIALS
@@ -45,6 +48,23 @@ def test_each_finding_is_a_name_a_state_and_what_to_do(tmp_path: Path) -> None:
         if what.startswith("["):
             assert "not installed" not in found[what][0]  # the tests need them all
             assert found[what][1] == ""
+
+
+def test_lerobot_torch_and_every_task_are_found_with_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lerobot_robot_desk").mkdir()
+    (tmp_path / "lerobot_robot_desk/__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = {what: (state, remedy) for what, state, remedy in findings(tmp_path)}
+    assert found["LeRobot"] == (version("lerobot"), "")
+    assert "lerobot_robot_desk" in found["LeRobot plug-ins"][0].split(", ")
+    assert found["torch"][0].startswith(f"{torch.__version__}, devices: cpu")
+    assert found["tasks"][0].split(", ") == members("task")
+    monkeypatch.setattr("rollahead.runtime.robots.lerobot.version.version", lambda: "0.9.0")
+    found = {what: (state, remedy) for what, state, remedy in findings(tmp_path)}
+    assert found["LeRobot"][0].startswith("LeRobot 0.9.0 is installed, and rollahead works with")
+    assert found["LeRobot"][1].startswith("use one of these: pip install 'lerobot")
 
 
 def test_the_disk_is_that_of_the_nearest_folder_that_exists(tmp_path: Path) -> None:

@@ -66,6 +66,24 @@ def test_off_a_terminal_a_stage_is_a_line_at_its_beginning_and_one_at_its_end(sh
     assert shown.getvalue() == "loading the policy ...\nloading the policy: 0.0 s\n"
 
 
+def test_nothing_is_written_after_a_stage_is_over(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = show(True)
+    writing, over = threading.Event(), threading.Event()
+    first = shown.write
+
+    def slow(text: str) -> int:
+        if threading.current_thread().name == "rollahead stage":
+            writing.set()
+            over.wait(0.2)  # meanwhile the stage ends
+        return first(text)
+
+    monkeypatch.setattr(shown, "write", slow)
+    with stage("warming up"):
+        assert writing.wait(60)
+    assert shown.getvalue().startswith("warming up .")
+    assert shown.getvalue().endswith(" s\n")
+
+
 def test_a_stage_that_is_quick_says_nothing(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = show(True)
     monkeypatch.setattr(stages, "QUIET_S", 60.0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from rollahead.errors import ConfigError
+from rollahead.errors import ConfigError, ControlError
 from rollahead.policies.batches import Batch, Batches
 from rollahead.policies.frames import Frames
 from rollahead.policies.lesson import Making
@@ -70,6 +70,41 @@ def test_an_interrupt_while_a_batch_is_waited_for_ends_the_processes() -> None:
     with pytest.raises(KeyboardInterrupt):
         made.of(4)
     assert not multiprocessing.active_children()
+
+
+def test_a_process_that_is_killed_is_one_sentence_that_says_what_to_do() -> None:
+    endless = Batches(lambda step: {"process": torch.tensor(os.getpid())}, 1, 1000)
+    os.kill(int(endless.of(0)["process"]), signal.SIGKILL)
+    with pytest.raises(
+        ControlError, match=r"^a process that makes batches was killed, or made none in 300 s \(.*workers=1"
+    ):
+        for step in range(1, 1000):
+            endless.of(step)
+    ended()
+
+
+def test_a_process_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollahead.policies.batches.PATIENCE_S", 0.1)
+    hangs = Batches(lambda step: {"step": torch.tensor(threading.Event().wait())}, 1, 8)
+    with pytest.raises(ControlError, match=r"made none in 0\.1 s \(DataLoader timed out after 0\.1 seconds"):
+        hangs.of(4)
+    ended()
+
+
+def test_what_a_process_does_not_foresee_is_not_taken_for_a_lost_process() -> None:
+    def unforeseen(step: int) -> Batch:
+        raise RuntimeError("a fault of ours")
+
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        Batches(unforeseen, 1, 8).of(4)
+    assert not multiprocessing.active_children()
+
+
+def ended() -> None:
+    """Waits for the processes that were told to end."""
+    for process in multiprocessing.active_children():
+        process.join(60)
+        assert not process.is_alive()
 
 
 def batches(workers: int) -> Batches:

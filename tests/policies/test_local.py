@@ -225,6 +225,17 @@ def test_names_are_found_in_any_order(order: tuple[int, int]) -> None:
     assert result.anchor.tolist() == [TICK, -TICK]  # as the robot names it
 
 
+def test_the_first_state_is_looked_at_once_in_the_policys_order_of_names() -> None:
+    turned, looked = replace(SPEC, state=SPEC.state[::-1]), []
+    planner = local_planner(
+        Noting(turned), ONE_SHOT, ROBOT, Rollers(summed), {}, look=lambda state: looked.append(state.tolist())
+    )
+    for tick in (TICK, TICK + 1):
+        asked = snapshot(tick)
+        planner.infer(Request(asked, None, None, None, 4), lambda asked=asked: asked)
+    assert looked == [[-TICK, TICK]]
+
+
 def test_names_of_the_policys_are_made_the_robots_in_all_groups() -> None:
     own = PolicySpec(("right", "left"), ("s", "angle"), 4, 50.0, environment=("far", "y"), cameras=("eye",))
     rename = {"right": "b", "left": "a", "angle": "t", "far": "x", "eye": "top"}

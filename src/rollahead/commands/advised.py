@@ -26,11 +26,14 @@ def strategy_of(config: DictConfig, robot: RobotSpec) -> tuple[StrategyConfig, t
     given = OPEN.get(str(options.get("name")), "")
     if left_open := options.get(given, "") is None:
         del options[given]  # as `StrategyConfig` has it, or the checkpoint
-    strategy, read = call(StrategyConfig, options, "strategy"), opened(group(config, "planner"), robot)
+    strategy, planner = call(StrategyConfig, options, "strategy"), group(config, "planner")
+    read = opened(planner, robot)
     if read is None:
         return strategy, ()
+    weak = None if strategy.weak is None else opened({**planner, "checkpoint": strategy.weak}, robot)
+    of_weak = () if weak is None else (f"strategy.weak: {note}" for note in weak.notes)
     taken, *lines = _taken(strategy, read) if left_open else (strategy,)
-    return taken, (*read.notes, *lines, *_unused(strategy, read))
+    return taken, (*read.notes, *of_weak, *lines, *_unused(strategy, read))
 
 
 def _taken(strategy: StrategyConfig, read: "Checkpoint") -> tuple[StrategyConfig, *tuple[str, ...]]:

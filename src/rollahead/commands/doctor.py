@@ -21,8 +21,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from rollahead.commands.app import console, group, options, runs_path
+from rollahead.commands.offered import members
 from rollahead.commands.rig import SIMULATED
+from rollahead.errors import ConfigError
 from rollahead.runtime.floor import RATE_HZ, measure_floor, permitted
+from rollahead.runtime.robots.lerobot import plug_ins
+from rollahead.runtime.robots.lerobot.version import check_version
 from rollahead.runtime.run_folder import machine
 from rollahead.runtime.tuning import Tuning
 
@@ -85,7 +89,10 @@ def findings(runs: Path) -> Iterator[Finding]:
     yield "free disk", *_disk(runs)
     for extra, (module, use) in EXTRAS.items():
         yield f"[{extra}] {use}", *_extra(extra, module)
-    yield "tasks", ", ".join(sorted(entry_points(group="rollahead.tasks").names)), ""
+    yield "LeRobot", *_lerobot()
+    yield "LeRobot plug-ins", ", ".join(plug_ins()) or "none", ""
+    yield "torch", *_torch()
+    yield "tasks", ", ".join(members("task")), ""
     yield "pictures", *_pictures()
     yield "robots", ", ".join(sorted({SIMULATED, *entry_points(group="rollahead.robots").names})), ""
     yield "timer", *_floor()
@@ -108,6 +115,26 @@ def _extra(extra: str, module: str) -> tuple[str, str]:
         return f"{module} {version(module)}", ""
     except PackageNotFoundError:
         return module, ""
+
+
+def _lerobot() -> tuple[str, str]:
+    try:
+        check_version()
+    except ConfigError as error:
+        found, _, remedy = str(error).partition("; ")
+        return found, remedy
+    return version("lerobot"), ""
+
+
+def _torch() -> tuple[str, str]:
+    """Its version, and the devices that planner.device and device of a training may name."""
+    if find_spec("torch") is None:
+        return "not installed", "pip install 'rollahead[policies]'"
+    import torch
+
+    gpus = [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+    metal = ["mps"] if torch.backends.mps.is_available() else []
+    return f"{torch.__version__}, devices: {', '.join(['cpu', *gpus, *metal])}", ""
 
 
 def _pictures() -> tuple[str, str]:

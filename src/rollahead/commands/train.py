@@ -171,7 +171,7 @@ def _train(course: Course, lesson: Lesson, folder: RunFolder) -> None:
                     lesson.save(folder.path / "interim")
                     shown.say(_watched(course, lesson, folder))
                     training.save(state)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ControlError):  # no step was begun, or it changed nothing
         training.save(state)
         raise
 

@@ -20,13 +20,15 @@ from itertools import count
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from rollahead.errors import ControlError
+from rollahead.errors import ControlError, words_of
 from rollahead.runtime.interrupts import ENDING
 
 Batch = Mapping[str, torch.Tensor]
 Make = Callable[[int], Batch]
 
 FORKED = "(?s).*multi-threaded.*fork"  # Python's warning; the processes touch nothing that another thread locks
+RAISED = "Caught "  # torch's, before what a process raised
+PATIENCE_S = 300  # for a batch
 MANY = "This DataLoader will create"  # torch's, of more processes than cores: it is the user's choice
 
 
@@ -41,13 +43,26 @@ class Batches:
         self._ahead: Iterator[Batch | ControlError] = iter(())
 
     def of(self, step: int) -> Batch:
-        """The batch of `step`; fast if that is the one after the last asked for. Raises: what `make` raises of ours."""
+        """The batch of `step`; fast if that is the one after the last asked for. Raises: what `make` raises
+        of ours; ControlError, if a process was killed, or hangs."""
         if step != self._next:
             self.close()
             self._ahead = self._from(step)
         self._next = step + 1
         try:
             batch = next(self._ahead)
+        except (
+            RuntimeError,
+            OSError,
+            EOFError,
+        ) as error:  # EOFError, ConnectionResetError: it died as it handed one over
+            self.close()
+            if not self._workers or str(error).startswith(RAISED):
+                raise
+            raise ControlError(
+                f"a process that makes batches was killed, or made none in {PATIENCE_S} s ({words_of(error)}); look "
+                "for the reason in the system's log, and give the training workers=1 if memory is short"
+            ) from error
         except BaseException:
             self.close()
             raise
@@ -76,6 +91,7 @@ class Batches:
                     batch_size=None,  # each item is a batch already
                     sampler=range(step, self._stop),
                     num_workers=self._workers,
+                    timeout=PATIENCE_S,
                     multiprocessing_context="fork",
                     pin_memory=self._pinned,
                     worker_init_fn=_own_signals,

@@ -85,7 +85,6 @@ class Lesson:
         self._examples = WATCHED_SEEN if frames.cameras else WATCHED
         workers = making.workers if frames.cameras else 0
         self._batches = Batches(self._made, workers, config.steps, pinned=making.device.startswith("cuda"))
-        self._watched = dict(self._batches.of(WATCHED_STEP))
         self._before, self._after = compat.normalising_pipelines(
             self._trainee.policy.config, with_imagenet(statistics(frames, trained))
         )
@@ -103,6 +102,7 @@ class Lesson:
         if self._shared > 1:  # the averaged copy, which plays and is saved, encodes each example
             assert self._trainee.encoder is not None, "checked"
             share_encoding(self._trainee.encoder, self._shared, self._trainee.images)
+        self._watched = dict(self._batches.of(WATCHED_STEP))  # last: it starts processes
 
     @property
     def weights(self) -> int:

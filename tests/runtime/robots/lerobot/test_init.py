@@ -252,6 +252,13 @@ def test_a_robot_that_is_not_calibrated_is_refused_and_let_go(make: Make) -> Non
     assert not robot.device.bus.is_connected
 
 
+def test_motors_that_hold_their_calibration_need_no_file_of_it(make: Make) -> None:
+    without = "there is no calibration of the arm_of_tests with id 'black' at .*black.json; "
+    with pytest.raises(ConfigError, match=without):
+        make("arm_of_tests", {"keeps_calibration": False, "id": "black"})
+    make("arm_of_tests", {"keeps_calibration": True, "id": "black"})
+
+
 def test_a_robot_that_does_not_say_whether_it_is_calibrated_is_taken_to_be(make: Make) -> None:
     robot = make("rover_of_tests", {"knows_calibration": False})
     robot.connect()

@@ -121,6 +121,12 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
+def plug_ins() -> list[str]:
+    """The names of the packages on the path that hold robots or cameras for LeRobot."""
+    prefixes = tuple(PLUG_INS.values())
+    return sorted(module.name for module in pkgutil.iter_modules() if module.name.startswith(prefixes))
+
+
 def _plug_in(prefix: str, name: str) -> bool:
     """Imports the plug-in for the type `name`, a package that may be on the path without being installed.
 
