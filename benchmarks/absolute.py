@@ -19,13 +19,13 @@ from functools import partial
 from typing import Any
 
 from benchmarks.figures import RESULTS, Row, record, row
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.run_folder import finite, provenance
-from rollahead.runtime.spec_limits import Limits
-from rollahead.sim.evaluation import Cell, evaluate_all, summarise
+from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
+from rollahead.evaluation.search import Search, candidates, find_best
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.recording.run_folder import finite, provenance
+from rollahead.runtime.robots.spec_limits import Limits
 from rollahead.sim.gantry import FORCE_N, MASS_KG, RATE_HZ, SPEED
 from rollahead.sim.pool import kept
-from rollahead.sim.search import Search, candidates, find_best
 
 TOPIC = "claims"
 COMMAND = "python -m benchmarks.absolute"

@@ -20,13 +20,13 @@ import numpy as np
 
 from benchmarks.figures import Row, load, record, row, run_named
 from rollahead.errors import ConfigError
-from rollahead.runtime import recordings
-from rollahead.runtime.build import StrategyConfig, make_latency
-from rollahead.runtime.recommend import Setting, recommend
-from rollahead.runtime.shortlist import shortlist
-from rollahead.sim.advice import advise
-from rollahead.sim.evaluation import Cell, Stage, evaluate, evaluate_all
-from rollahead.sim.metrics import mean_interval, wilson
+from rollahead.evaluation.advice import advise
+from rollahead.evaluation.evaluation import Cell, Stage, evaluate, evaluate_all
+from rollahead.evaluation.metrics import mean_interval, wilson
+from rollahead.runtime.analysis.recommend import Setting, recommend
+from rollahead.runtime.analysis.shortlist import shortlist
+from rollahead.runtime.config.build import StrategyConfig, make_latency
+from rollahead.runtime.planning import recordings
 from rollahead.sim.task import make_task
 
 TOPIC = "claims"

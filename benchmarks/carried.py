@@ -18,9 +18,9 @@ from typing import Any
 
 from benchmarks.figures import RESULTS, record, row
 from benchmarks.train import HORIZON, SEED, SHORT, Recipe
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.run_folder import finite, provenance
-from rollahead.sim.evaluation import Cell, evaluate_all, summarise
+from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.recording.run_folder import finite, provenance
 
 TOPIC = "claims"
 COMMAND = "python -m benchmarks.carried"

@@ -31,15 +31,15 @@ from numpy.typing import NDArray
 from benchmarks.figures import RESULTS, Row, record, row
 from benchmarks.study import paired_gain, share
 from rollahead.errors import ConfigError
-from rollahead.policies.checkpoint import load_policy
-from rollahead.policies.dataset import read_dataset
-from rollahead.policies.residual import HeadConfig, HeadTraining, Stored
-from rollahead.policies.shipped import find
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.run_folder import finite
-from rollahead.sim.evaluation import Cell, Episode, evaluate_all, summarise
+from rollahead.evaluation.evaluation import Cell, Episode, evaluate_all, summarise
+from rollahead.evaluation.search import Search, candidates, find_best
+from rollahead.policies.checkpoints.checkpoint import load_policy
+from rollahead.policies.checkpoints.shipped import find
+from rollahead.policies.correctors.residual import HeadConfig, HeadTraining, Stored
+from rollahead.policies.data.dataset import read_dataset
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.recording.run_folder import finite
 from rollahead.sim.pool import processes
-from rollahead.sim.search import Search, candidates, find_best
 
 TOPIC = "denoise"
 PLAYED, TRAINED = Path("runs") / "chunking", Path("runs") / "trained"

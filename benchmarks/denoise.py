@@ -18,22 +18,22 @@ import torch
 
 from benchmarks.figures import record, row
 from benchmarks.study import paired_gain
-from rollahead.policies import compat
+from rollahead.assembly.planners import Planning
+from rollahead.evaluation.evaluation import Cell, evaluate_all, planning_of, run_episode
+from rollahead.policies.denoising.samplers.euler import make_euler
+from rollahead.policies.denoising.samplers.sampler import Draw
+from rollahead.policies.denoising.steering import MASKS, Guided, soft_mask
+from rollahead.policies.lerobot import compat
 from rollahead.policies.process import Flow
-from rollahead.policies.samplers.euler import make_euler
-from rollahead.policies.samplers.sampler import Draw
-from rollahead.policies.steering import MASKS, Guided, soft_mask
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.chunk import Chunk
-from rollahead.runtime.corrector import Head, HeadCard, HeadCorrector
-from rollahead.runtime.messages import Request, Result, Snapshot
-from rollahead.runtime.planner import Planner
-from rollahead.runtime.robots import Reading
-from rollahead.runtime.seeds import generator
-from rollahead.runtime.spec import names_of
-from rollahead.runtime.timer import UNHURRIED, Timer
-from rollahead.sim.evaluation import Cell, evaluate_all, planning_of, run_episode
-from rollahead.sim.planners import Planning
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.control.corrector import Head, HeadCard, HeadCorrector
+from rollahead.runtime.planning.planner import Planner
+from rollahead.runtime.planning.timer import UNHURRIED, Timer
+from rollahead.runtime.types.chunk import Chunk
+from rollahead.runtime.types.messages import Request, Result, Snapshot
+from rollahead.runtime.types.robot import Reading
+from rollahead.runtime.types.seeds import generator
+from rollahead.runtime.types.spec import names_of
 from rollahead.sim.task import make_task
 
 WORKERS = 2

@@ -2,7 +2,7 @@
 
 An episode is described by plain values: the robot, how its axes follow, the planned rows, when results arrive, and
 orders and faults. `episode` draws one with a function `choose`, from hypothesis or from a seeded generator. The player
-drives an executor from `rollahead.runtime.build.make_executor`, as the loop in real time does.
+drives an executor from `rollahead.runtime.config.build.make_executor`, as the loop in real time does.
 """
 
 import math
@@ -13,21 +13,21 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from benchmarks.limits import Broken, Checker, Event
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.build import Drive, StrategyConfig, make_executor
-from rollahead.runtime.delay import DelayEstimator
-from rollahead.runtime.executor import Executor
-from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.inference import Inference
-from rollahead.runtime.latency import Latency
-from rollahead.runtime.lockstep import Lockstep
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.planner import ScriptedPlanner
-from rollahead.runtime.robots import Frame, Reading
-from rollahead.runtime.roll import for_spec
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
-from rollahead.runtime.speedup import SpeedUp
-from rollahead.runtime.trace import Trace
+from rollahead.runtime.config.build import Drive, StrategyConfig, make_executor
+from rollahead.runtime.control.delay import DelayEstimator
+from rollahead.runtime.control.executor import Executor
+from rollahead.runtime.control.speedup import SpeedUp
+from rollahead.runtime.control.trace import Trace
+from rollahead.runtime.drivers.lockstep import Lockstep
+from rollahead.runtime.planning.inference import Inference
+from rollahead.runtime.planning.latency import Latency
+from rollahead.runtime.planning.planner import ScriptedPlanner
+from rollahead.runtime.rolling.roll import for_spec
+from rollahead.runtime.safety.guard import GuardConfig
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.robot import Frame, Reading
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 T = TypeVar("T")
 HORIZON = 8

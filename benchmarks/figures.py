@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rollahead.runtime.run_folder import provenance
+from rollahead.runtime.recording.run_folder import provenance
 
 RESULTS = Path(os.environ.get("ROLLAHEAD_RESULTS", Path(__file__).parent / "results"))
 RELATIONS: Mapping[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}

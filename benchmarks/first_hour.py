@@ -22,9 +22,9 @@ import torch
 
 from benchmarks.figures import Row, record, row
 from benchmarks.policy_parity import CONFIGS, POLICIES, features_of, stats_of
-from rollahead.policies import compat
-from rollahead.policies.card import Card, write_card
-from rollahead.policies.features import ACTION, STATE
+from rollahead.policies.checkpoints.card import Card, write_card
+from rollahead.policies.lerobot import compat
+from rollahead.policies.lerobot.features import ACTION, STATE
 from rollahead.policies.policy import Trained
 
 TOPIC = "first_hour"

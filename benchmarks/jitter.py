@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import RESULTS, Row, record, row, run_named
-from rollahead.runtime.run_folder import provenance
+from rollahead.runtime.recording.run_folder import provenance
 
 TOPIC = "realtime"
 ROOT = Path(__file__).parents[1]

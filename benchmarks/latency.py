@@ -23,15 +23,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.figures import RESULTS, Row, load, record, row, table
-from rollahead.runtime.build import StrategyConfig, make_latency
-from rollahead.runtime.drawn import drawn
-from rollahead.runtime.recommend import MISS, Setting, candidate, rank, recommend, sampled, walked
-from rollahead.runtime.rehearsal import rehearse
-from rollahead.runtime.run_folder import finite, provenance
-from rollahead.runtime.seeds import generator
-from rollahead.runtime.spec import RobotSpec
-from rollahead.sim.evaluation import Cell, evaluate
-from rollahead.sim.metrics import mean_interval, wilson
+from rollahead.evaluation.evaluation import Cell, evaluate
+from rollahead.evaluation.metrics import mean_interval, wilson
+from rollahead.runtime.analysis.drawn import drawn
+from rollahead.runtime.analysis.recommend import MISS, Setting, candidate, rank, recommend, sampled, walked
+from rollahead.runtime.analysis.rehearsal import rehearse
+from rollahead.runtime.config.build import StrategyConfig, make_latency
+from rollahead.runtime.recording.run_folder import finite, provenance
+from rollahead.runtime.types.seeds import generator
+from rollahead.runtime.types.spec import RobotSpec
 from rollahead.sim.task import make_task
 
 TOPIC = "evidence"

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rollahead.runtime.spec import Dim, Kind, RobotSpec, is_turn, names_of
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec, is_turn, names_of
 
 FAR_S = 0.25  # a target is far from the robot if covering the distance at `rate_limit` takes longer than this
 FAR_SHARE = 0.1  # without a rate limit a target is far beyond this fraction of the range

@@ -9,8 +9,8 @@ from typing import Any
 
 from benchmarks.episodes import Episode, Rig
 from benchmarks.limits import Event
-from rollahead.runtime.robots import Reading
-from rollahead.runtime.shared import Ring
+from rollahead.runtime.transport.shared import Ring
+from rollahead.runtime.types.robot import Reading
 
 WHAT = ("read", "write", "stop")  # kinds of events, by their number in the ring
 CAPACITY = 20_000  # events

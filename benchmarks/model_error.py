@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.figures import RESULTS, record, row
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.identify import Lag, calibration, identify, roller_of
-from rollahead.runtime.planner import Plan
-from rollahead.runtime.roll import StateRoller, still
-from rollahead.runtime.run_folder import finite, provenance
-from rollahead.runtime.seeds import generator
-from rollahead.runtime.steps import StepConfig, StepTest
-from rollahead.sim.evaluation import Cell, Episode, measure, run_episode, summarise
+from rollahead.evaluation.evaluation import Cell, Episode, measure, run_episode, summarise
+from rollahead.runtime.analysis.identify import Lag, calibration, identify, roller_of
+from rollahead.runtime.analysis.steps import StepConfig, StepTest
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.planning.planner import Plan
+from rollahead.runtime.recording.run_folder import finite, provenance
+from rollahead.runtime.rolling.roll import StateRoller, still
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.seeds import generator
 from rollahead.sim.mole import WhackAMole
 
 TOPIC = "realtime"

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import RESULTS, Row, record, row
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.run_folder import provenance
-from rollahead.runtime.trace import InferenceRecord, TickStatus, Trace
-from rollahead.sim.evaluation import Cell, run_episode
-from rollahead.sim.live import Played, live_of, play
-from rollahead.sim.metrics import wilson
+from rollahead.evaluation.evaluation import Cell, run_episode
+from rollahead.evaluation.live import Played, live_of, play
+from rollahead.evaluation.metrics import wilson
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.control.trace import InferenceRecord, TickStatus, Trace
+from rollahead.runtime.recording.run_folder import provenance
 from rollahead.sim.task import make_task
 from rollahead.sim.world import World
 

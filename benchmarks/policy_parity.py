@@ -20,17 +20,17 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.figures import record, row
-from rollahead.policies import compat
-from rollahead.policies.card import DELAY, Card, write_card
-from rollahead.policies.checkpoint import load_policy
-from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
-from rollahead.policies.normalise import affine
+from rollahead.policies.checkpoints.card import DELAY, Card, write_card
+from rollahead.policies.checkpoints.checkpoint import load_policy
+from rollahead.policies.denoising.samplers import make_sampler
+from rollahead.policies.lerobot import compat
+from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
+from rollahead.policies.lerobot.normalise import affine
 from rollahead.policies.policy import Trained
-from rollahead.policies.samplers import make_sampler
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.chunk import Chunk, Mean, Timeline
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.seeds import generator
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.chunk import Chunk, Mean, Timeline
+from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.seeds import generator
 
 TOPIC = "train"
 COMMAND = "python -m benchmarks.policy_parity"

@@ -21,20 +21,20 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.figures import RESULTS, record, row, run_named
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.build import Drive, StrategyConfig, make_executor
-from rollahead.runtime.clock import MonotonicClock
-from rollahead.runtime.delay import DelayEstimator
-from rollahead.runtime.isolation import TRACE_S
-from rollahead.runtime.latency import Lognormal
-from rollahead.runtime.messages import Observation, Result
-from rollahead.runtime.planner import ScriptedPlanner
-from rollahead.runtime.realtime import Realtime
-from rollahead.runtime.recorder import Recorder
+from rollahead.runtime.config.build import Drive, StrategyConfig, make_executor
+from rollahead.runtime.control.delay import DelayEstimator
+from rollahead.runtime.control.trace import Trace
+from rollahead.runtime.drivers.isolation import TRACE_S
+from rollahead.runtime.drivers.realtime import Realtime
+from rollahead.runtime.planning.latency import Lognormal
+from rollahead.runtime.planning.planner import ScriptedPlanner
+from rollahead.runtime.recording.recorder import Recorder
+from rollahead.runtime.recording.run_folder import provenance
 from rollahead.runtime.robots.loopback import NullRobot
-from rollahead.runtime.run_folder import provenance
-from rollahead.runtime.spec import Dim, RobotSpec
-from rollahead.runtime.trace import Trace
+from rollahead.runtime.system.clock import MonotonicClock
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Observation, Result
+from rollahead.runtime.types.spec import Dim, RobotSpec
 
 TOPIC = "realtime"
 HORIZON = 32

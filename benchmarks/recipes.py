@@ -25,16 +25,16 @@ from omegaconf import OmegaConf
 
 import rollahead.configs
 from benchmarks.figures import RESULTS, Row, record, row
-from rollahead.policies.dataset import read_dataset, write_dataset
-from rollahead.policies.frames import Frames
-from rollahead.policies.lesson import Lesson
+from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
+from rollahead.policies.data.dataset import read_dataset, write_dataset
+from rollahead.policies.data.frames import Frames
 from rollahead.policies.policy import Trained
-from rollahead.policies.training import TrainingConfig
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.run_folder import finite, provenance
-from rollahead.runtime.spec import Camera
+from rollahead.policies.training.lesson import Lesson
+from rollahead.policies.training.training import TrainingConfig
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.recording.run_folder import finite, provenance
+from rollahead.runtime.types.spec import Camera
 from rollahead.sim.demonstrations import record as record_demonstrations
-from rollahead.sim.evaluation import Cell, evaluate_all, summarise
 from rollahead.sim.task import make_task
 
 TOPIC, COMMAND = "claims", "python -m benchmarks.recipes"

@@ -18,13 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.figures import record, row, run_named
-from rollahead.policies.chunking import BestOf, agreement
+from rollahead.policies.denoising.chunking import BestOf, agreement
+from rollahead.policies.denoising.samplers import Draw, make_sampler
+from rollahead.policies.denoising.steering import MASKS, Guided, soft_mask
 from rollahead.policies.process import Diffusion, Flow
-from rollahead.policies.samplers import Draw, make_sampler
-from rollahead.policies.steering import MASKS, Guided, soft_mask
-from rollahead.runtime.arrays import frozen
-from rollahead.runtime.messages import Observation, Request, Snapshot
-from rollahead.runtime.seeds import generator
+from rollahead.runtime.types.arrays import frozen
+from rollahead.runtime.types.messages import Observation, Request, Snapshot
+from rollahead.runtime.types.seeds import generator
 
 Floats = NDArray[np.float64]
 TOPIC = "claims"

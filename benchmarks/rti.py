@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from benchmarks.figures import RESULTS, Row, record, row
 from benchmarks.study import paired_gain
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.messages import Made
-from rollahead.sim.evaluation import Cell, Episode, evaluate_all
-from rollahead.sim.metrics import wilson
+from rollahead.evaluation.evaluation import Cell, Episode, evaluate_all
+from rollahead.evaluation.metrics import wilson
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.types.messages import Made
 from rollahead.sim.pool import processes
 
 TOPIC, CLAIMS = "denoise", "claims"

@@ -27,14 +27,14 @@ from benchmarks.episodes import T, episode, play
 from benchmarks.figures import record, row, run_named
 from benchmarks.signal_trials import drawn, trial
 from rollahead.errors import ControlError
-from rollahead.runtime.build import Drive, StrategyConfig
-from rollahead.runtime.planner import ScriptedPlanner
-from rollahead.runtime.realtime import Realtime
-from rollahead.runtime.records import read_parquet
-from rollahead.runtime.robots import Reading
+from rollahead.runtime.config.build import Drive, StrategyConfig
+from rollahead.runtime.drivers.realtime import Realtime
+from rollahead.runtime.planning.planner import ScriptedPlanner
+from rollahead.runtime.recording.records import read_parquet
 from rollahead.runtime.robots.loopback import NullRobot
-from rollahead.runtime.shared import Ring
-from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.transport.shared import Ring
+from rollahead.runtime.types.robot import Reading
+from rollahead.runtime.types.spec import RobotSpec
 
 TOPIC = "safety"
 COMMAND = "python -m benchmarks.safety"

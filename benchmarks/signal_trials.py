@@ -26,13 +26,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from rollahead.errors import ControlError
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.build import Drive, StrategyConfig
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.planner import ScriptedPlanner
-from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.config.build import Drive, StrategyConfig
+from rollahead.runtime.drivers.realtime import Realtime
+from rollahead.runtime.planning.planner import ScriptedPlanner
 from rollahead.runtime.robots.loopback import NullRobot
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 ROOT = Path(__file__).parents[1]
 CLOSE = "CLOSE"  # in place of a signal's name: closes the terminal, which sends SIGHUP

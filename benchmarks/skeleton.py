@@ -24,21 +24,21 @@ import numpy as np
 from benchmarks.figures import RESULTS, record, row
 from rollahead.commands.results import describe
 from rollahead.errors import ConfigError
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.delay import DelayEstimator
-from rollahead.runtime.executor import Executor
-from rollahead.runtime.inference import Inference
-from rollahead.runtime.latency import Fixed
-from rollahead.runtime.lockstep import Lockstep
-from rollahead.runtime.planner import ScriptedPlanner
+from rollahead.evaluation.evaluation import Cell, Episode, check, evaluate_all, summarise
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.control.delay import DelayEstimator
+from rollahead.runtime.control.executor import Executor
+from rollahead.runtime.control.speedup import SpeedUp
+from rollahead.runtime.control.strategy import Vlash
+from rollahead.runtime.control.trace import Trace
+from rollahead.runtime.control.trigger import Every
+from rollahead.runtime.drivers.lockstep import Lockstep
+from rollahead.runtime.planning.inference import Inference
+from rollahead.runtime.planning.latency import Fixed
+from rollahead.runtime.planning.planner import ScriptedPlanner
+from rollahead.runtime.recording.run_folder import provenance
 from rollahead.runtime.robots.loopback import LoopbackRobot
-from rollahead.runtime.run_folder import provenance
-from rollahead.runtime.spec import Dim, RobotSpec
-from rollahead.runtime.speedup import SpeedUp
-from rollahead.runtime.strategy import Vlash
-from rollahead.runtime.trace import Trace
-from rollahead.runtime.trigger import Every
-from rollahead.sim.evaluation import Cell, Episode, check, evaluate_all, summarise
+from rollahead.runtime.types.spec import Dim, RobotSpec
 
 TOPIC = "skeleton"
 STRATEGIES = ("sync", "naive", "naive_arrival", "ensemble", "vlash")

@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 
 from benchmarks.figures import RESULTS, Row, record, row
 from benchmarks.skeleton import time_ratio
-from rollahead.runtime import recordings
-from rollahead.runtime.build import Drive, StrategyConfig, make_executor
-from rollahead.runtime.delay import DelayEstimator
-from rollahead.runtime.trace import Trace
-from rollahead.sim.evaluation import Cell, Episode, evaluate, evaluate_all
-from rollahead.sim.planners import make_planning
+from rollahead.assembly.planners import make_planning
+from rollahead.assembly.rollers import Scene, make_rollers
+from rollahead.evaluation.evaluation import Cell, Episode, evaluate, evaluate_all
+from rollahead.evaluation.search import Search, candidates, find_best
+from rollahead.runtime.config.build import Drive, StrategyConfig, make_executor
+from rollahead.runtime.control.delay import DelayEstimator
+from rollahead.runtime.control.trace import Trace
+from rollahead.runtime.planning import recordings
 from rollahead.sim.pool import processes
 from rollahead.sim.robot import SimRobot
-from rollahead.sim.rollers import Scene, make_rollers
-from rollahead.sim.search import Search, candidates, find_best
 from rollahead.sim.task import make_task
 
 INFERENCES, WARM_UP, LOAD = 500, 20, 100_000

@@ -21,10 +21,10 @@ from typing import Any
 
 from benchmarks.figures import RESULTS, record, row
 from rollahead.commands.results import describe
-from rollahead.policies.shipped import FOLDER
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.run_folder import finite, provenance
-from rollahead.sim.evaluation import Cell, evaluate_all, summarise
+from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
+from rollahead.policies.checkpoints.shipped import FOLDER
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.recording.run_folder import finite, provenance
 
 TOPIC = "train"
 COMMAND = "python -m benchmarks.train"

@@ -47,7 +47,7 @@ THEIRS = (
 
 def recorded(folder: Path) -> None:
     """A data set as LeRobot records one: a square moves over a still background, with a sensor's noise."""
-    from rollahead.policies import compat
+    from rollahead.policies.lerobot import compat
 
     names = [f"joint_{i}.pos" for i in range(JOINTS)]
     numbers = {"dtype": "float32", "shape": (JOINTS,), "names": names}
@@ -93,7 +93,7 @@ def ours(folder: Path) -> None:
     """A training of ours. The step of the rehearsal is no step of it."""
     from rollahead import cli
     from rollahead.commands import train
-    from rollahead.policies.training import Training
+    from rollahead.policies.training.training import Training
 
     def begun(*given: Any) -> Any:
         step = paced(Training.advance, lambda training: size(training.averaged))
@@ -161,7 +161,7 @@ class Trainee:
 
 def compare(steps: int) -> None:
     """The median of the ratio of two steps in a turn, which meet the same load, and its quartiles."""
-    from rollahead.policies.compat import version
+    from rollahead.policies.lerobot.compat import version
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "dataset"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.planner import Plan
-from rollahead.runtime.roll import StateRoller, for_spec
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.planning.planner import Plan
+from rollahead.runtime.rolling.roll import StateRoller, for_spec
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 from rollahead.sim.task import GROUP, Task
 
 STEP_M = 0.05

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from noted import SPEC
-from rollahead.runtime.arrays import FloatArray
 from rollahead.runtime.robots.loopback import NullRobot
+from rollahead.runtime.types.arrays import FloatArray
 
 
 class FiledRobot(NullRobot):

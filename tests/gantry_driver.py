@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.build import Drive, StrategyConfig
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.planner import ScriptedPlanner
-from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.config.build import Drive, StrategyConfig
+from rollahead.runtime.drivers.realtime import Realtime
+from rollahead.runtime.planning.planner import ScriptedPlanner
 from rollahead.runtime.robots.registry import make_robot
-from rollahead.runtime.spec import names_of
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.spec import names_of
 
 H = 16
 GOAL = (0.1, -0.2)

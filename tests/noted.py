@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.loopback import NullRobot
-from rollahead.runtime.shared import Ring
-from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
+from rollahead.runtime.transport.shared import Ring
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.robot import Frame, Reading
+from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
 
 RATE_HZ = 50.0
 SPEC = RobotSpec(

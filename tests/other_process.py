@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from rollahead.runtime.arrays import frozen
-from rollahead.runtime.bell import Bell
-from rollahead.runtime.latch import Latch
-from rollahead.runtime.messages import Observation, Request, Result, Snapshot
-from rollahead.runtime.shared import SharedMailbox
-from rollahead.runtime.spec import RobotSpec
-from rollahead.runtime.wire import SharedInbox, SharedOutbox
+from rollahead.runtime.transport.bell import Bell
+from rollahead.runtime.transport.latch import Latch
+from rollahead.runtime.transport.shared import SharedMailbox
+from rollahead.runtime.transport.wire import SharedInbox, SharedOutbox
+from rollahead.runtime.types.arrays import frozen
+from rollahead.runtime.types.messages import Observation, Request, Result, Snapshot
+from rollahead.runtime.types.spec import RobotSpec
 
 
 def set_latch(latch: Latch) -> None:

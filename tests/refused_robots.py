@@ -15,7 +15,7 @@ from rollahead.runtime.robots.lerobot.hand import Hand
 from rollahead.runtime.robots.loopback import NullRobot, arm
 from rollahead.runtime.robots.pair import Pair, make_pair
 from rollahead.runtime.robots.registry import GROUP, make_robot
-from rollahead.runtime.spec import Dim, RobotSpec
+from rollahead.runtime.types.spec import Dim, RobotSpec
 
 SPEC = RobotSpec(action=(Dim("wrist", drives="wrist"),), state=(Dim("wrist"),), rate_hz=50.0)
 

@@ -18,36 +18,36 @@ import pytest
 from refused_robots import REFUSED_ROBOTS
 from rollahead import errors
 from rollahead.errors import MOST_WORDS, ConfigError, ControlError, unknown_name, words_of
-from rollahead.runtime import build, feasibility
-from rollahead.runtime.attached import Held, attached
-from rollahead.runtime.build import Drive, StrategyConfig, make_latency, make_strategy
-from rollahead.runtime.corrector import Head, HeadCard, HeadCorrector, read_head
-from rollahead.runtime.delay import DelayEstimator
-from rollahead.runtime.extensions import load
-from rollahead.runtime.guard import Guard, GuardConfig, Workspace
-from rollahead.runtime.identify import Lag, calibration, identify, read_lags
-from rollahead.runtime.latency import Fixed, Latency, Lognormal, Recorded, Spikes, Uniform, with_median
-from rollahead.runtime.lookout import LateLookout, Lookout, MeanEye
-from rollahead.runtime.mailbox import Mailbox
-from rollahead.runtime.options import call, check_kind
-from rollahead.runtime.planner import ScriptedPlanner
-from rollahead.runtime.realtime import Realtime
-from rollahead.runtime.recommend import Setting, recommend
-from rollahead.runtime.records import read_parquet
-from rollahead.runtime.rest_pose import RestPose
+from rollahead.runtime.analysis.identify import Lag, calibration, identify, read_lags
+from rollahead.runtime.analysis.recommend import Setting, recommend
+from rollahead.runtime.analysis.steps import StepConfig, StepTest
+from rollahead.runtime.config import build, feasibility
+from rollahead.runtime.config.build import Drive, StrategyConfig, make_latency, make_strategy
+from rollahead.runtime.config.extensions import load
+from rollahead.runtime.control.corrector import Head, HeadCard, HeadCorrector, read_head
+from rollahead.runtime.control.delay import DelayEstimator
+from rollahead.runtime.control.servo import Servo
+from rollahead.runtime.control.speedup import SpeedUp
+from rollahead.runtime.control.trigger import Every, Overlap
+from rollahead.runtime.drivers.lookout import LateLookout, Lookout, MeanEye
+from rollahead.runtime.drivers.realtime import Realtime
+from rollahead.runtime.planning.latency import Fixed, Latency, Lognormal, Recorded, Spikes, Uniform, with_median
+from rollahead.runtime.planning.planner import ScriptedPlanner
+from rollahead.runtime.planning.timed_latency import Scheduled, recorded_at_rate
+from rollahead.runtime.recording.records import read_parquet
+from rollahead.runtime.recording.run_folder import TICKS, RunFolder
 from rollahead.runtime.robots.loopback import NullRobot
-from rollahead.runtime.roll import FirstOrderLag, VelocityLag, check_lookback, still
-from rollahead.runtime.run_folder import TICKS, RunFolder
-from rollahead.runtime.seeds import check_seed
-from rollahead.runtime.servo import Servo
-from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, check_same, map_by_name
-from rollahead.runtime.spec_limits import limited
-from rollahead.runtime.speedup import SpeedUp
-from rollahead.runtime.steps import StepConfig, StepTest
-from rollahead.runtime.timed_latency import Scheduled, recorded_at_rate
-from rollahead.runtime.trigger import Every, Overlap
-from rollahead.runtime.tuning import Tuning
-from rollahead.runtime.wire import MOST_TEXT, check_task
+from rollahead.runtime.robots.spec_limits import limited
+from rollahead.runtime.rolling.attached import Held, attached
+from rollahead.runtime.rolling.roll import FirstOrderLag, VelocityLag, check_lookback, still
+from rollahead.runtime.safety.guard import Guard, GuardConfig, Workspace
+from rollahead.runtime.safety.rest_pose import RestPose
+from rollahead.runtime.system.tuning import Tuning
+from rollahead.runtime.transport.mailbox import Mailbox
+from rollahead.runtime.transport.wire import MOST_TEXT, check_task
+from rollahead.runtime.types.options import call, check_kind
+from rollahead.runtime.types.seeds import check_seed
+from rollahead.runtime.types.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, check_same, map_by_name
 
 RUNTIME = Path(build.__file__).parent
 NONE = np.empty(0, np.intp)

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.wire import JOINTS, MOTORS, LeRobotWire, Wire, notes
-from rollahead.runtime.arrays import frozen
-from rollahead.runtime.build import Drive, StrategyConfig
-from rollahead.runtime.clock import Grid, MonotonicClock
-from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.messages import Request, Result
-from rollahead.runtime.realtime import Realtime
-from rollahead.runtime.shared import Ring
-from rollahead.runtime.tuning import Tuning, tuned_thread
+from rollahead.runtime.config.build import Drive, StrategyConfig
+from rollahead.runtime.drivers.realtime import Realtime
+from rollahead.runtime.safety.guard import GuardConfig
+from rollahead.runtime.system.clock import Grid, MonotonicClock
+from rollahead.runtime.system.tuning import Tuning, tuned_thread
+from rollahead.runtime.transport.shared import Ring
+from rollahead.runtime.types.arrays import frozen
+from rollahead.runtime.types.messages import Request, Result
 
 SPIN = 400_000  # additions in pure Python: about 20 ms
 POLICY_HZ = 50.0  # the highest rate that the policy's rows are for

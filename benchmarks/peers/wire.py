@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.robots import Frame, Reading
-from rollahead.runtime.shared import Ring
-from rollahead.runtime.spec import Camera, Dim, RobotSpec
+from rollahead.runtime.transport.shared import Ring
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.robot import Frame, Reading
+from rollahead.runtime.types.spec import Camera, Dim, RobotSpec
 
 JOINTS = 14
 MOTORS = tuple(f"motor_{j + 1}.pos" for j in range(JOINTS))

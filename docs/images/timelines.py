@@ -15,18 +15,18 @@ from typing import Any
 
 import numpy as np
 
+from rollahead.assembly.planners import Planning
+from rollahead.evaluation.evaluation import Cell, run_episode
 from rollahead.report.lanes import Canvas, Layout, draw
 from rollahead.report.load import Recording
 from rollahead.report.theme import css_variables, element, text
 from rollahead.report.timeline import Picture, Row, picture
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.messages import Observation, Request, Result, Snapshot
-from rollahead.runtime.planner import Plan, Planner, ScriptedPlanner
-from rollahead.runtime.roll import StateRoller, for_spec
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
-from rollahead.sim.evaluation import Cell, run_episode
-from rollahead.sim.planners import Planning
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.planning.planner import Plan, Planner, ScriptedPlanner
+from rollahead.runtime.rolling.roll import StateRoller, for_spec
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Observation, Request, Result, Snapshot
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 STRATEGIES = ("sync", "naive", "naive_arrival", "ensemble", "vlash")
 HORIZON, S, DELAY = 16, 8, 6  # ticks

@@ -1,4 +1,4 @@
-"""What can go wrong, outside a tick. (Inside a tick trouble is a value: `rollahead.runtime.trace.TickStatus`.)
+"""What can go wrong, outside a tick. (Inside a tick trouble is a value: `rollahead.runtime.control.trace.TickStatus`.)
 
     ControlError
       ConfigError      what was asked for cannot be: found when the configuration is read, before anything moves

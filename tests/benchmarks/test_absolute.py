@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from benchmarks.absolute import ASKED, DELAYS, LIMITS, STRATEGIES, TRIED, cases, main, rows, table
 
-from rollahead.runtime.arrays import frozen
-from rollahead.runtime.messages import Observation
-from rollahead.sim.evaluation import check_all
+from rollahead.evaluation.evaluation import check_all
+from rollahead.evaluation.search import candidates
+from rollahead.runtime.types.arrays import frozen
+from rollahead.runtime.types.messages import Observation
 from rollahead.sim.gantry import SPEED
 from rollahead.sim.mole import WhackAMole
-from rollahead.sim.search import candidates
 
 ENTRY = {"task": "mole", "limits": "none", "delay": 8, "strategy": "naive", "s": 8}
 ENTRY |= {"success": 95.2, "success_ci": [91.0, 97.4], "time_s": 0.734, "jerk": 58.2, "guard_hits": 33.4}

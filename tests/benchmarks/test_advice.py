@@ -7,8 +7,8 @@ import pytest
 from benchmarks.advice import ADVISED, FRESH_SEED, HELD_OUT, LATENCIES, SEED, _points, advice_table, grid, regrets
 
 from benchmarks import advice
-from rollahead.runtime.build import StrategyConfig, make_latency
-from rollahead.sim.advice import FRESH
+from rollahead.evaluation.advice import FRESH
+from rollahead.runtime.config.build import StrategyConfig, make_latency
 
 
 def test_the_seeds_that_are_compared_were_not_played_when_the_advice_was_made() -> None:

@@ -5,7 +5,7 @@ from benchmarks.carried import ATTACHED, DELAY, HELD, PLANNERS, RECIPES, VLASH, 
 from omegaconf import OmegaConf
 
 from rollahead.commands.app import CONFIGS
-from rollahead.sim.evaluation import check
+from rollahead.evaluation.evaluation import check
 
 COLUMNS = [(VLASH, 0), *((way, DELAY) for way in WAYS)]
 PLAYED = {

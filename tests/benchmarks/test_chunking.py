@@ -9,8 +9,8 @@ import pytest
 from benchmarks.chunking import LATENCIES, MEDIAN, WAYS, cell_of
 
 from benchmarks import chunking
-from rollahead.runtime.build import make_latency
-from rollahead.sim.evaluation import check
+from rollahead.evaluation.evaluation import check
+from rollahead.runtime.config.build import make_latency
 
 HEADLESS = [name for name, way in WAYS.items() if way.head is None and way.base == "flow" and not way.weak]
 

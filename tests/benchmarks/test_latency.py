@@ -21,8 +21,8 @@ from benchmarks.latency import (
 )
 
 from benchmarks import latency
-from rollahead.runtime.build import make_latency
-from rollahead.runtime.recommend import recommend
+from rollahead.runtime.analysis.recommend import recommend
+from rollahead.runtime.config.build import make_latency
 
 
 def test_a_weight_loses_what_its_choice_is_short_of_the_best() -> None:

@@ -8,8 +8,8 @@ import pytest
 from benchmarks.episodes import Episode, Joint, Player, Wave, episode, play
 from benchmarks.limits import Checker, Event
 
-from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.safety.guard import GuardConfig
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 RATE_HZ = 10.0
 GUARDLESS = GuardConfig(enabled=False)

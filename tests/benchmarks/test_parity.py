@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from benchmarks.parity import Pair, _overrun, _switches, rows_of
 
-from rollahead.runtime.trace import InferenceRecord, TickStatus
+from rollahead.runtime.control.trace import InferenceRecord, TickStatus
 
 TICKS = np.dtype([("tick", "i8"), ("status", "i1"), ("began_ns", "i8")])
 

@@ -7,9 +7,9 @@ import pytest
 from benchmarks.recipes import HEADS, PLAYED, RECIPES, ROLLERS, TASKS, VARIES, _figure, cell_of, fixed, main, table
 
 from benchmarks import recipes
-from rollahead.policies.flow.loss import AVERAGES
-from rollahead.policies.windows import PREFIX_LENGTHS
-from rollahead.sim.evaluation import check
+from rollahead.evaluation.evaluation import check
+from rollahead.policies.adapters.flow.loss import AVERAGES
+from rollahead.policies.data.windows import PREFIX_LENGTHS
 
 
 def test_every_distribution_of_prefix_lengths_and_every_average_of_the_loss_is_compared() -> None:

@@ -10,10 +10,10 @@ import pytest
 from benchmarks.rti import CHOICES, NETS, choice, flips, keys, name_of, read, time_ratio
 
 from benchmarks import rti
-from rollahead.policies.samplers import make_sampler
-from rollahead.policies.shipped import find
-from rollahead.runtime.arrays import frozen
-from rollahead.runtime.trace import TickStatus, Trace
+from rollahead.policies.checkpoints.shipped import find
+from rollahead.policies.denoising.samplers import make_sampler
+from rollahead.runtime.control.trace import TickStatus, Trace
+from rollahead.runtime.types.arrays import frozen
 from rollahead.sim.task import make_task
 
 from ..policies.fakes import Gaussian, cosine

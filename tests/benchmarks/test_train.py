@@ -3,7 +3,7 @@
 import pytest
 from benchmarks.train import DELAYS, MOVING, PLAIN, SHIPPED, TASKS, Recipe, _cell, _points, delay_table, main
 
-from rollahead.sim.evaluation import check
+from rollahead.evaluation.evaluation import check
 
 
 def figures(success: float) -> dict[str, object]:

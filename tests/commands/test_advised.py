@@ -10,9 +10,9 @@ import pytest
 from benchmarks.policy_parity import features_of, stats_of
 from safetensors.torch import load_file, save_file
 
-from rollahead.policies import compat
-from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
-from rollahead.runtime.spec import names_of
+from rollahead.policies.lerobot import compat
+from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
+from rollahead.runtime.types.spec import names_of
 from rollahead.sim.task import make_task
 
 from .conftest import Ran, refusal

@@ -14,10 +14,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from rollahead import __version__ as rollahead_version
+from rollahead.assembly.planners import Planning
 from rollahead.commands import again
-from rollahead.sim import evaluation
-from rollahead.sim.evaluation import Cell, Episode
-from rollahead.sim.planners import Planning
+from rollahead.evaluation import evaluation
+from rollahead.evaluation.evaluation import Cell, Episode
 from rollahead.sim.task import Task
 
 from .conftest import Ran, refusal
@@ -27,7 +27,7 @@ SMALL = ("workers=1", "reactions=false", "traces=0", "task.window_s=0.3", "name=
 KILLED = """
 import os, signal, sys
 from rollahead.cli import main
-from rollahead.sim import evaluation
+from rollahead.evaluation import evaluation
 
 play = evaluation.measure
 

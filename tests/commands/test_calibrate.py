@@ -13,13 +13,13 @@ from omegaconf import OmegaConf
 from faulty import Rail, registered
 from rollahead.commands import calibrate
 from rollahead.commands.calibrate import read_record
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.identify import FILE, read_lags
-from rollahead.runtime.planner import Plan
-from rollahead.runtime.records import Stream
-from rollahead.runtime.steps import StepConfig, StepTest
-from rollahead.runtime.trace import TickStatus
-from rollahead.sim.evaluation import Cell, run_episode
+from rollahead.evaluation.evaluation import Cell, run_episode
+from rollahead.runtime.analysis.identify import FILE, read_lags
+from rollahead.runtime.analysis.steps import StepConfig, StepTest
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.control.trace import TickStatus
+from rollahead.runtime.planning.planner import Plan
+from rollahead.runtime.recording.records import Stream
 from rollahead.sim.gantry import KV, MASS_KG, PHYSICS_S, RATE_HZ, SUBSTEPS
 from rollahead.sim.mole import WhackAMole
 

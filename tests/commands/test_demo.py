@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from rollahead.commands.app import options
 from rollahead.commands.demo import DemoOptions, cells_of
 from rollahead.errors import ConfigError
-from rollahead.sim.evaluation import Cell, check
+from rollahead.evaluation.evaluation import Cell, check
 from rollahead.sim.render import backend
 
 from .conftest import Ran, refusal

@@ -10,9 +10,9 @@ import torch
 from faulty import UNMADE, WideState, registered
 from rollahead.commands.doctor import findings
 from rollahead.commands.offered import members
-from rollahead.runtime.run_folder import machine
+from rollahead.evaluation.task_trials import TRIALS
+from rollahead.runtime.recording.run_folder import machine
 from rollahead.sim.render import REMEDY, backend
-from rollahead.sim.task_trials import TRIALS
 
 from .conftest import Ran, refusal
 

@@ -16,9 +16,9 @@ from faulty import SEEN_BEFORE, UNMADE, registered
 from rollahead.commands.app import console
 from rollahead.commands.results import describe, table
 from rollahead.commands.rig import guard_of
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.latency import Recorded
-from rollahead.sim.evaluation import Cell, evaluate, summarise
+from rollahead.evaluation.evaluation import Cell, evaluate, summarise
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.planning.latency import Recorded
 from rollahead.sim.mole import WhackAMole
 from rollahead.sim.task import make_task
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rollahead.commands import head
-from rollahead.policies.eye import arrays_of, make_net, read_eye
-from rollahead.runtime.corrector import Head, HeadCard, read_head
+from rollahead.policies.correctors.eye import arrays_of, make_net, read_eye
+from rollahead.runtime.control.corrector import Head, HeadCard, read_head
 
 from .conftest import Ran, refusal
 from .test_train import SIDE, record_into, spec_of

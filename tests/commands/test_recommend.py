@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rollahead.policies.shipped import find
-from rollahead.runtime.build import StrategyConfig, make_latency
-from rollahead.runtime.forecast import forecast
-from rollahead.runtime.recommend import walked
+from rollahead.policies.checkpoints.shipped import find
+from rollahead.runtime.analysis.forecast import forecast
+from rollahead.runtime.analysis.recommend import walked
+from rollahead.runtime.config.build import StrategyConfig, make_latency
 
 from .conftest import Ran, refusal
 

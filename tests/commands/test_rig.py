@@ -4,7 +4,7 @@ import pytest
 
 from rollahead.commands.rig import unlimited
 from rollahead.runtime.robots.loopback import arm
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 
 def test_a_robot_with_a_rate_limit_everywhere_gets_no_line() -> None:

@@ -20,13 +20,13 @@ from hydra import compose, initialize_config_module
 
 from rollahead.commands.view import lines
 from rollahead.errors import ConfigError, RobotError
-from rollahead.runtime.corrector import Head, HeadCard
-from rollahead.runtime.gauges import Gauges
-from rollahead.runtime.records import read_parquet
-from rollahead.runtime.robots import Frame
-from rollahead.runtime.run_folder import RunFolder
-from rollahead.runtime.spec import Camera
-from rollahead.runtime.trace import TickStatus
+from rollahead.runtime.control.corrector import Head, HeadCard
+from rollahead.runtime.control.trace import TickStatus
+from rollahead.runtime.recording.gauges import Gauges
+from rollahead.runtime.recording.records import read_parquet
+from rollahead.runtime.recording.run_folder import RunFolder
+from rollahead.runtime.types.robot import Frame
+from rollahead.runtime.types.spec import Camera
 
 from .conftest import Ran, refusal
 
@@ -158,8 +158,8 @@ def test_setpoints_between_ticks_are_sent_at_the_servo_rate(rollahead: Command) 
 def test_a_head_that_sees_images_is_run_with_the_eye_in_its_file(
     rollahead: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rollahead.policies import eye
-    from rollahead.runtime.robots import loopback
+    from rollahead.policies.correctors import eye
+    from rollahead.runtime.types.robot import loopback
 
     class Filmed(loopback.NullRobot):
         def frames(self) -> dict[str, Frame]:

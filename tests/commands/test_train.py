@@ -21,15 +21,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from faulty import Rail, registered
 from rollahead.commands.course import HELD, course_of
-from rollahead.policies import compat
-from rollahead.policies.card import read_card
-from rollahead.policies.checkpoint import load_policy
-from rollahead.policies.dataset import read_dataset, write_dataset
-from rollahead.policies.training import Training
-from rollahead.runtime.arrays import frozen
+from rollahead.policies.checkpoints.card import read_card
+from rollahead.policies.checkpoints.checkpoint import load_policy
+from rollahead.policies.data.dataset import read_dataset, write_dataset
+from rollahead.policies.lerobot import compat
+from rollahead.policies.training.training import Training
 from rollahead.runtime.robots.lerobot import version as lerobot_version
-from rollahead.runtime.seeds import MOST_SEED
-from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
+from rollahead.runtime.types.arrays import frozen
+from rollahead.runtime.types.seeds import MOST_SEED
+from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.sim.demonstrations import Demonstration
 from rollahead.sim.task import make_task
 

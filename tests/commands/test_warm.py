@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rollahead.policies.shipped import find
+from rollahead.policies.checkpoints.shipped import find
 
 from .conftest import Ran, refusal
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.pages import DOCS, blocks
 
 from rollahead.report.timeline import Row
-from rollahead.runtime import build
+from rollahead.runtime.config import build
 
 IMAGES = DOCS / "images"
 PAGE = (DOCS / "concepts.md").read_text()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rollahead.runtime.feasibility import tables
+from rollahead.runtime.config.feasibility import tables
 
 DESIGN = Path(__file__).parents[2] / "docs" / "design.md"
 

@@ -89,7 +89,7 @@ import numpy as np
 
 from my_parts.robot import Crane
 from my_parts.roller import make
-from rollahead.sim.rollers import Scene
+from rollahead.assembly.rollers import Scene
 
 clock = count()
 time.monotonic = lambda: next(clock) * 0.01  # it looks twice in a tick of 20 ms

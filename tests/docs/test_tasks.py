@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from benchmarks.pages import DOCS, blocks
 
-from rollahead.runtime.arrays import frozen
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
-from rollahead.sim.evaluation import Cell, evaluate, summarise
-from rollahead.sim.rollers import Scene
-from rollahead.sim.task_trials import TRIALS, try_task
+from rollahead.assembly.rollers import Scene
+from rollahead.evaluation.evaluation import Cell, evaluate, summarise
+from rollahead.evaluation.task_trials import TRIALS, try_task
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.types.arrays import frozen
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 MOST_LINES = 60
 CART = RobotSpec((Dim("step", kind=Kind.DELTA, drives="x"),), (Dim("x"),), 50.0, (Dim("box_x"),))

@@ -11,9 +11,9 @@ import torch
 
 from rollahead.policies.policy import Trained
 from rollahead.policies.process import Diffusion, Flow
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.messages import Images, Observation
-from rollahead.runtime.spec import PolicySpec
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Images, Observation
+from rollahead.runtime.types.spec import PolicySpec
 
 MEAN, DEVIATION = 0.3, 0.2
 SHAPE = (6, 2)

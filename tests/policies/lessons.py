@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from rollahead.policies import compat
-from rollahead.policies.card import DELAY, Card, write_card
-from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
-from rollahead.policies.flow.configuration_flow import FlowConfig
-from rollahead.policies.flow.modeling_flow import FlowPolicy
-from rollahead.policies.frames import Frames
-from rollahead.policies.lesson import Lesson, Making
+from rollahead.policies.adapters.flow.configuration_flow import FlowConfig
+from rollahead.policies.adapters.flow.modeling_flow import FlowPolicy
+from rollahead.policies.checkpoints.card import DELAY, Card, write_card
+from rollahead.policies.data.frames import Frames
+from rollahead.policies.lerobot import compat
+from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.policy import Trained
-from rollahead.policies.recipes import Sizes
-from rollahead.policies.training import TrainingConfig
+from rollahead.policies.training.lesson import Lesson, Making
+from rollahead.policies.training.recipes import Sizes
+from rollahead.policies.training.training import TrainingConfig
 from rollahead.sim.demonstrations import Demonstration
 
 FLOW: Mapping[str, Any] = {

@@ -10,17 +10,17 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rollahead.errors import ConfigError
-from rollahead.policies.checkpoint import load_policy
+from rollahead.policies.checkpoints.checkpoint import load_policy
+from rollahead.policies.correctors.residual import HeadConfig, HeadTraining, Stored, stored_chunks
+from rollahead.policies.data.frames import Frames
+from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.device import device_of
-from rollahead.policies.features import ACTION, IMAGES
-from rollahead.policies.frames import Frames
-from rollahead.policies.lesson import Making
+from rollahead.policies.lerobot.features import ACTION, IMAGES
 from rollahead.policies.policy import Trained
-from rollahead.policies.residual import HeadConfig, HeadTraining, Stored, stored_chunks
-from rollahead.policies.samplers import make_sampler
+from rollahead.policies.training.lesson import Making
 
 from .lessons import EACH, POLICIES, lesson_of, random_frames, save_flow
-from .test_lesson import filmed as filmed
+from .training.test_lesson import filmed as filmed
 
 ATEN = torch.ops.aten
 META = torch.device("meta")

@@ -11,25 +11,25 @@ import numpy as np
 import pytest
 import torch
 
+from rollahead.assembly.planners import make_planning
+from rollahead.assembly.rollers import Scene
 from rollahead.errors import ConfigError, InferenceError
-from rollahead.policies.card import CARD
-from rollahead.policies.chunking import Chunking, Plain
-from rollahead.policies.features import ACTION, ENVIRONMENT, STATE
+from rollahead.evaluation.evaluation import Cell, planning_of, run_episode
+from rollahead.evaluation.live import live_of, play
+from rollahead.policies.checkpoints.card import CARD
+from rollahead.policies.denoising.chunking import Chunking, Plain
+from rollahead.policies.denoising.memory import Memory
+from rollahead.policies.denoising.samplers import make_sampler
+from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.local import LocalPlanner, local_planner, noise_of
-from rollahead.policies.memory import Memory
 from rollahead.policies.policy import Trained
 from rollahead.policies.process import Flow
-from rollahead.policies.samplers import make_sampler
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.messages import Images, Made, Observation, Request, Result, Snapshot
-from rollahead.runtime.roll import Rollers, still
-from rollahead.runtime.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, map_by_name
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.rolling.roll import Rollers, still
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Images, Made, Observation, Request, Result, Snapshot
+from rollahead.runtime.types.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, map_by_name
 from rollahead.sim.demonstrations import record
-from rollahead.sim.evaluation import Cell, planning_of, run_episode
-from rollahead.sim.live import live_of, play
-from rollahead.sim.planners import make_planning
-from rollahead.sim.rollers import Scene
 from rollahead.sim.task import make_task
 from rollahead.sim.world import World
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from benchmarks.policy_parity import observe
 
-from rollahead.policies.checkpoint import read_checkpoint
+from rollahead.evaluation.evaluation import Cell, planning_of, run_episode
+from rollahead.policies.checkpoints.checkpoint import read_checkpoint
+from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.local import LocalPlanner
-from rollahead.policies.samplers import make_sampler
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.build import StrategyConfig
-from rollahead.sim.evaluation import Cell, planning_of, run_episode
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.types.arrays import FloatArray
 from rollahead.sim.task import make_task
 
 from .elsewhere import ELSEWHERE, elsewhere

@@ -5,7 +5,7 @@ import pytest
 
 from rollahead.errors import ConfigError
 from rollahead.policies.snap import Snap, middle_of
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 GRIP = Dim("grip", "", Kind.DISCRETE, -1.0, 1.0)
 LAMP = Dim("lamp", "", Kind.DISCRETE, 0.0, 100.0, threshold=80.0)

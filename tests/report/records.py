@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from rollahead.commands.results import describe, write_records
+from rollahead.evaluation.evaluation import Cell, evaluate, summarise
+from rollahead.evaluation.metrics import wilson
 from rollahead.report.load import CellResult, EpisodeResult, Recording
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.records import write_parquet
-from rollahead.runtime.run_folder import RunFolder, provenance
-from rollahead.runtime.trace import InferenceRecord, TickStatus
-from rollahead.sim.evaluation import Cell, evaluate, summarise
-from rollahead.sim.metrics import wilson
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.control.trace import InferenceRecord, TickStatus
+from rollahead.runtime.recording.records import write_parquet
+from rollahead.runtime.recording.run_folder import RunFolder, provenance
 
 FIGURES = {
     "episodes": 50,

@@ -12,7 +12,7 @@ from rollahead.report.comparison import (
     over_delay,
 )
 from rollahead.report.load import CellResult
-from rollahead.runtime.latency import latency_words
+from rollahead.runtime.planning.latency import latency_words
 
 from .records import result
 

@@ -3,10 +3,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from rollahead.evaluation.metrics import wilson
 from rollahead.report.curves import MOST, round_numbers, training_plots
 from rollahead.report.plots import STAND_INS, Plot
 from rollahead.report.training import Look, TrainingResult
-from rollahead.sim.metrics import wilson
 
 from .records import parse
 

@@ -7,7 +7,7 @@ import pytest
 from rollahead.report.lanes import NARROW, WIDE, Layout, draw, runs, signed
 from rollahead.report.load import Results
 from rollahead.report.timeline import Picture, Row, picture, window
-from rollahead.runtime.trace import TickStatus
+from rollahead.runtime.control.trace import TickStatus
 
 from .conftest import STRATEGIES
 from .records import inference, marked, parse, recording

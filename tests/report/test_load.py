@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
+from rollahead.evaluation.evaluation import run_episode
 from rollahead.report.conditions import conditions
 from rollahead.report.load import Results, load
-from rollahead.runtime.guard import GuardConfig
-from rollahead.sim.evaluation import run_episode
+from rollahead.runtime.safety.guard import GuardConfig
 from rollahead.sim.task import make_task
 
 from . import records

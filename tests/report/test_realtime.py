@@ -10,8 +10,8 @@ from rollahead.errors import ConfigError
 from rollahead.report.load import load
 from rollahead.report.page import make
 from rollahead.report.realtime import live_rows
-from rollahead.runtime.gauges import Gauges
-from rollahead.runtime.run_folder import provenance
+from rollahead.runtime.recording.gauges import Gauges
+from rollahead.runtime.recording.run_folder import provenance
 
 SPREAD = {"p50": 120.0, "p95": 300.0, "p99": 450.0, "max": 2000.0}
 

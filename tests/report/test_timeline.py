@@ -3,7 +3,7 @@ import pytest
 
 from rollahead.report.load import CellResult, Results
 from rollahead.report.timeline import BEFORE, SHOWN, Picture, Row, picture, window
-from rollahead.runtime.trace import TickStatus
+from rollahead.runtime.control.trace import TickStatus
 
 from .conftest import STRATEGIES
 from .records import inference, recording

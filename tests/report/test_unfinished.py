@@ -13,14 +13,14 @@ from rollahead.errors import ConfigError
 from rollahead.report.load import load
 from rollahead.report.page import make
 from rollahead.report.unfinished import note
-from rollahead.runtime.arrays import frozen
-from rollahead.runtime.chunk import Chunk
-from rollahead.runtime.clock import FakeClock
-from rollahead.runtime.gauges import Gauges
-from rollahead.runtime.recorder import Recorder
-from rollahead.runtime.records import Stream, make_table, stream_of
-from rollahead.runtime.spec import Dim, RobotSpec
-from rollahead.runtime.trace import InferenceRecord, TickStatus, Trace
+from rollahead.runtime.control.trace import InferenceRecord, TickStatus, Trace
+from rollahead.runtime.recording.gauges import Gauges
+from rollahead.runtime.recording.recorder import Recorder
+from rollahead.runtime.recording.records import Stream, make_table, stream_of
+from rollahead.runtime.system.clock import FakeClock
+from rollahead.runtime.types.arrays import frozen
+from rollahead.runtime.types.chunk import Chunk
+from rollahead.runtime.types.spec import Dim, RobotSpec
 
 SPEC = RobotSpec((Dim("x", drives="x"),), (Dim("x"),), 50.0)
 PERIOD_NS = 20_000_000

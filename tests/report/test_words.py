@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from rollahead.assembly import rollers
 from rollahead.report.comparison import name_cells
 from rollahead.report.figures import COLUMNS
 from rollahead.report.load import CellResult, Results, load
@@ -10,8 +11,7 @@ from rollahead.report.study import study_of
 from rollahead.report.training import read_training
 from rollahead.report.words import IN_WORDS, ROLLERS, SHORT, facts, listed, measures, rolled, sentence, studied
 from rollahead.report.words import trained as made
-from rollahead.runtime.build import STRATEGIES
-from rollahead.sim import rollers
+from rollahead.runtime.config.build import STRATEGIES
 
 from .records import result, write_training
 

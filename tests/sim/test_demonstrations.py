@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
+from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.sim import render
 from rollahead.sim.demonstrations import Recording, demonstrate, record
 from rollahead.sim.task import make_task

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.spec import Kind, RobotSpec
+from rollahead.runtime.types.spec import Kind, RobotSpec
 from rollahead.sim.gantry import (
     FORCE_N,
     KP,

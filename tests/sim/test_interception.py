@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.spec import Dim
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.spec import Dim
 from rollahead.sim.ball import BOUNCE_S, FAR_M, REACH_M, SIDE_M, START_M, TRAP_M, as_state
 from rollahead.sim.gantry import PHYSICS_S, RATE_HZ
 from rollahead.sim.interception import HOME, KICK_M, LOST_M, NEAR_M, SIDEWAYS, SPEEDS, Interception, aim

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.spec import Dim, Kind
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.spec import Dim, Kind
 from rollahead.sim.gantry import RATE_HZ, SPEED, Model
 from rollahead.sim.mole import (
     APART,

@@ -4,10 +4,11 @@ from itertools import product
 import numpy as np
 import pytest
 
+from rollahead.assembly.rollers import Scene, make_rollers
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.spec import Dim
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.spec import Dim
 from rollahead.sim.gantry import RATE_HZ
 from rollahead.sim.pick import (
     AWAY_M,
@@ -22,7 +23,6 @@ from rollahead.sim.pick import (
     Pick,
     holds,
 )
-from rollahead.sim.rollers import Scene, make_rollers
 from rollahead.sim.stimulus import LEAD, NEVER, PHASE
 
 STILL = np.array([0.0, 0.0, OPEN_M])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rollahead.runtime.robots import Robot
+from rollahead.runtime.types.robot import Robot
 from rollahead.sim.mole import WhackAMole
 from rollahead.sim.robot import SimRobot
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.messages import Observation
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.messages import Observation
 from rollahead.sim.mole import WhackAMole
 from rollahead.sim.task import GROUP, Drawable, MovingScene, Task, Teachable, make_task
 

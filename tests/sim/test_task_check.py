@@ -9,12 +9,12 @@ import pytest
 
 from faulty import CALLED, SEEN_BEFORE, UNMADE, Endless, NoEvent, NoRoller, NumpyTold, Rail, Unseeded, WideRoller, maker
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.roll import Rollers, for_spec
+from rollahead.evaluation.evaluation import Cell, check_all, evaluate, evaluate_all, summarise
+from rollahead.evaluation.journal import JournalFile
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.rolling.roll import Rollers, for_spec
+from rollahead.runtime.types.arrays import FloatArray
 from rollahead.sim.demonstrations import record
-from rollahead.sim.evaluation import Cell, check_all, evaluate, evaluate_all, summarise
-from rollahead.sim.journal import JournalFile
 from rollahead.sim.task import make_task
 from rollahead.sim.task_check import check_rollers, check_task, play, standing
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from rollahead.errors import RobotError
-from rollahead.runtime.arrays import frozen
-from rollahead.runtime.clock import MonotonicClock
+from rollahead.runtime.system.clock import MonotonicClock
+from rollahead.runtime.types.arrays import frozen
 from rollahead.sim import world as world_module
 from rollahead.sim.mole import WhackAMole
 from rollahead.sim.world import SimulatedRobot, World

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from rollahead.assembly.planners import opened
 from rollahead.commands.app import group
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.options import call
-from rollahead.runtime.spec import RobotSpec
-from rollahead.sim.planners import opened
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.types.options import call
+from rollahead.runtime.types.spec import RobotSpec
 
 if TYPE_CHECKING:
-    from rollahead.policies.checkpoint import Checkpoint
+    from rollahead.policies.checkpoints.checkpoint import Checkpoint
 
 OPEN: Mapping[str, str] = {"sync": "s", "ensemble": "decay"}  # by strategy the option that may be null
 

@@ -15,7 +15,7 @@ from rollahead import __version__
 from rollahead.commands.app import console, in_sweep, run_folder, run_path
 from rollahead.commands.literal import to_yaml
 from rollahead.errors import ConfigError
-from rollahead.runtime.run_folder import CONFIG, RunFolder, damaged
+from rollahead.runtime.recording.run_folder import CONFIG, RunFolder, damaged
 
 ASIDE = ("name", "runs", "resume", "workers")  # options that change nothing of what comes out
 INPUTS = "inputs.json"  # beside the configuration: what the run reads that is not in it

@@ -25,9 +25,9 @@ from rollahead.commands.literal import taken_literally, to_yaml
 from rollahead.commands.mistakes import HELP, SWEEP, check, explain
 from rollahead.commands.offered import CONFIGS, FOREIGN
 from rollahead.errors import ConfigError, ControlError
-from rollahead.runtime.extensions import load
-from rollahead.runtime.options import call
-from rollahead.runtime.run_folder import CONFIG, MORE_FILES, TOO_MANY_FILES, RunFolder, open_files
+from rollahead.runtime.config.extensions import load
+from rollahead.runtime.recording.run_folder import CONFIG, MORE_FILES, TOO_MANY_FILES, RunFolder, open_files
+from rollahead.runtime.types.options import call
 
 Main = Callable[[DictConfig], None]
 T = TypeVar("T")
@@ -204,7 +204,7 @@ def _node(kind: str, name: str) -> dict[str, Any]:
     """The options of the member `name` of the group `kind`, as the configuration of a run has them."""
     if kind != "strategy":
         return {"name": name, **_defaults(kind, name)}
-    from rollahead.runtime.build import StrategyConfig
+    from rollahead.runtime.config.build import StrategyConfig
 
     return {**asdict(StrategyConfig(name)), "options": _defaults(kind, name)}
 

@@ -10,15 +10,15 @@ from omegaconf import DictConfig
 from rollahead.commands.app import group
 from rollahead.commands.rig import SIMULATED, Real, limits_of
 from rollahead.errors import ConfigError
-from rollahead.runtime.build import StrategyConfig, make_latency
-from rollahead.runtime.latency import NONE, Fixed, Latency, LatencyModel, Recorded, latency_words
-from rollahead.runtime.recommend import Setting
-from rollahead.runtime.run_folder import RunFolder
-from rollahead.runtime.spec import RobotSpec
-from rollahead.runtime.spec_limits import limited
-from rollahead.sim.evaluation import Cell, planning_of
+from rollahead.evaluation.evaluation import Cell, planning_of
+from rollahead.evaluation.timing import time_inferences
+from rollahead.runtime.analysis.recommend import Setting
+from rollahead.runtime.config.build import StrategyConfig, make_latency
+from rollahead.runtime.planning.latency import NONE, Fixed, Latency, LatencyModel, Recorded, latency_words
+from rollahead.runtime.recording.run_folder import RunFolder
+from rollahead.runtime.robots.spec_limits import limited
+from rollahead.runtime.types.spec import RobotSpec
 from rollahead.sim.task import MovingScene, Task, make_task
-from rollahead.sim.timing import time_inferences
 
 GROUPS = ("latency", "planner", "roller", "sampler")  # those that only this needs
 LATENCIES = "latencies.txt"  # what was measured, in s
@@ -67,8 +67,8 @@ class Bench:
         """Largest offset, in ticks, that the policy was trained with; 0 for other planners."""
         if self.cell.planner["name"] != "policy":
             return 0
-        from rollahead.policies.card import read_card
-        from rollahead.policies.shipped import find
+        from rollahead.policies.checkpoints.card import read_card
+        from rollahead.policies.checkpoints.shipped import find
 
         card = read_card(find(self.cell.planner["checkpoint"]))
         return 0 if card is None else card.trained.offsets

@@ -18,20 +18,20 @@ from rollahead.commands.stages import stage
 from rollahead.commands.view import watching
 from rollahead.errors import ConfigError, ControlError
 from rollahead.report.unfinished import note
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.build import Drive, StrategyConfig
-from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.identify import FILE, Lag, calibration, identify, left_out
-from rollahead.runtime.interrupts import interrupts
-from rollahead.runtime.options import check_kind
-from rollahead.runtime.planner import ScriptedPlanner
-from rollahead.runtime.realtime import Realtime
-from rollahead.runtime.records import read_parquet, source_of
-from rollahead.runtime.run_folder import SUMMARY, TICKS, RunFolder, damaged, provenance
-from rollahead.runtime.seeds import check_seed
-from rollahead.runtime.spec import Dim, RobotSpec
-from rollahead.runtime.steps import StepConfig, StepTest
-from rollahead.runtime.trace import TickStatus
+from rollahead.runtime.analysis.identify import FILE, Lag, calibration, identify, left_out
+from rollahead.runtime.analysis.steps import StepConfig, StepTest
+from rollahead.runtime.config.build import Drive, StrategyConfig
+from rollahead.runtime.control.trace import TickStatus
+from rollahead.runtime.drivers.realtime import Realtime
+from rollahead.runtime.planning.planner import ScriptedPlanner
+from rollahead.runtime.recording.records import read_parquet, source_of
+from rollahead.runtime.recording.run_folder import SUMMARY, TICKS, RunFolder, damaged, provenance
+from rollahead.runtime.safety.guard import GuardConfig
+from rollahead.runtime.system.interrupts import interrupts
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.options import check_kind
+from rollahead.runtime.types.seeds import check_seed
+from rollahead.runtime.types.spec import Dim, RobotSpec
 
 GROUPS = ("robot", "task")
 HORIZON = 32

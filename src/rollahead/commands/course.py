@@ -11,23 +11,23 @@ import torch
 from omegaconf import DictConfig
 from rich.progress import track
 
+from rollahead.assembly.rollers import Scene, check_offset_state, leaves_behind, make_rollers
 from rollahead.commands.app import console, group, options
 from rollahead.commands.train_options import HELD, Demonstrations, Evaluation, TrainOptions, Watch
 from rollahead.errors import ConfigError, words_of
-from rollahead.policies.dataset import read_dataset, write_dataset
+from rollahead.evaluation.evaluation import Cell, check
+from rollahead.policies.checkpoints.hub import dataset_folder
+from rollahead.policies.data.dataset import read_dataset, write_dataset
+from rollahead.policies.data.frames import Frames, check_robot, narrowed
+from rollahead.policies.data.statistics import with_own_statistics
 from rollahead.policies.device import device_of
-from rollahead.policies.frames import Frames, check_robot, narrowed
-from rollahead.policies.hub import dataset_folder
-from rollahead.policies.lesson import Lesson, Making
 from rollahead.policies.policy import Trained
-from rollahead.policies.statistics import with_own_statistics
-from rollahead.policies.training import TrainingConfig
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.options import call
-from rollahead.runtime.roll import SceneRoller
+from rollahead.policies.training.lesson import Lesson, Making
+from rollahead.policies.training.training import TrainingConfig
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.rolling.roll import SceneRoller
+from rollahead.runtime.types.options import call
 from rollahead.sim.demonstrations import record
-from rollahead.sim.evaluation import Cell, check
-from rollahead.sim.rollers import Scene, check_offset_state, leaves_behind, make_rollers
 from rollahead.sim.task import Teachable, make_task
 
 GROUPS = ("task", "policy", "demonstrations", "training", "watch", "evaluation", "sampler", "roller", "rename")

@@ -12,10 +12,10 @@ from rich.progress import Progress, track
 from rollahead.commands.app import console, group, options, report_on, run_folder
 from rollahead.commands.results import Description, describe, describe_live, live_table, success_table, write_records
 from rollahead.errors import ConfigError
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.run_folder import SUMMARY, provenance
-from rollahead.sim.evaluation import Cell, Episode, check, evaluate_all, summarise
-from rollahead.sim.live import evaluate_live, live_episode
+from rollahead.evaluation.evaluation import Cell, Episode, check, evaluate_all, summarise
+from rollahead.evaluation.live import evaluate_live, live_episode
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.recording.run_folder import SUMMARY, provenance
 from rollahead.sim.render import explain
 from rollahead.sim.replay import clip
 from rollahead.sim.task import make_task

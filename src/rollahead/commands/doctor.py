@@ -24,11 +24,11 @@ from rollahead.commands.app import console, group, options, runs_path
 from rollahead.commands.offered import members
 from rollahead.commands.rig import SIMULATED
 from rollahead.errors import ConfigError
-from rollahead.runtime.floor import RATE_HZ, measure_floor, permitted
+from rollahead.runtime.recording.run_folder import machine
 from rollahead.runtime.robots.lerobot import plug_ins
 from rollahead.runtime.robots.lerobot.version import check_version
-from rollahead.runtime.run_folder import machine
-from rollahead.runtime.tuning import Tuning
+from rollahead.runtime.system.floor import RATE_HZ, measure_floor, permitted
+from rollahead.runtime.system.tuning import Tuning
 
 EXTRAS = {  # what each extra is for, and the module that shows it is there
     "sim": ("mujoco", "tasks in simulation: rollahead eval, demo"),
@@ -67,7 +67,7 @@ def main(config: DictConfig) -> None:
 
 def _try(task: Mapping[str, Any], chosen: DoctorOptions) -> int:
     """Prints what was tried of `task`; the exit status."""
-    from rollahead.sim.task_trials import try_task
+    from rollahead.evaluation.task_trials import try_task
 
     printed = Table("tried", "", "found", box=SIMPLE_HEAD, pad_edge=False)
     found = []

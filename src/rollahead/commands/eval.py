@@ -17,13 +17,13 @@ from rollahead.commands.app import console, group, in_sweep, options, report_on
 from rollahead.commands.results import describe, table, write_records
 from rollahead.commands.rig import guard_of, limits_of
 from rollahead.errors import ConfigError
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.options import call
-from rollahead.runtime.run_folder import REPORT, SUMMARY, RunFolder, finite, provenance
-from rollahead.sim.evaluation import Cell, evaluate_all, summarise
-from rollahead.sim.journal import JournalFile
+from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
+from rollahead.evaluation.journal import JournalFile
+from rollahead.evaluation.search import Refused, Search, candidates, find_best
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.recording.run_folder import REPORT, SUMMARY, RunFolder, finite, provenance
+from rollahead.runtime.types.options import call
 from rollahead.sim.pool import kept
-from rollahead.sim.search import Refused, Search, candidates, find_best
 from rollahead.sim.task import make_task
 
 GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "sampler", "search", "guard")

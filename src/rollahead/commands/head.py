@@ -20,16 +20,16 @@ from rollahead.commands.course import Course, course_of
 from rollahead.commands.progress import steps
 from rollahead.commands.results import describe, table, write_records
 from rollahead.errors import ConfigError
-from rollahead.policies.checkpoint import load_policy
-from rollahead.policies.eye import BLOCK, shrunk_frames
-from rollahead.policies.frames import CAMERA, Frames
-from rollahead.policies.residual import HeadConfig, HeadTraining, Stored, featured_by, stored_chunks
-from rollahead.policies.samplers import make_sampler
-from rollahead.policies.shipped import find
-from rollahead.runtime.options import call, check_kind
-from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
-from rollahead.runtime.spec import indices_of
-from rollahead.sim.evaluation import Cell, evaluate_all, summarise
+from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
+from rollahead.policies.checkpoints.checkpoint import load_policy
+from rollahead.policies.checkpoints.shipped import find
+from rollahead.policies.correctors.eye import BLOCK, shrunk_frames
+from rollahead.policies.correctors.residual import HeadConfig, HeadTraining, Stored, featured_by, stored_chunks
+from rollahead.policies.data.frames import CAMERA, Frames
+from rollahead.policies.denoising.samplers import make_sampler
+from rollahead.runtime.recording.run_folder import SUMMARY, RunFolder, provenance
+from rollahead.runtime.types.options import call, check_kind
+from rollahead.runtime.types.spec import indices_of
 
 NAME, FILE = "a2c2", "head.npz"
 HELD = 0.05  # of the demonstrations, to measure with

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from rollahead.runtime.realtime import Realtime
+from rollahead.runtime.drivers.realtime import Realtime
 
 Pressed = Callable[[], str]
 INPUT, LOCAL = 0, 3  # indices of the input and the local modes in the list that termios.tcgetattr returns

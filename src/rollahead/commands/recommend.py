@@ -10,11 +10,13 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from rollahead.assembly.rollers import LEFT_BEHIND, Scene, leaves_behind
 from rollahead.commands.app import console, options, run_folder
 from rollahead.commands.bench import GROUPS, Bench, RecommendOptions, bench_of, kept
 from rollahead.commands.schedules import Shown, schedule_options, schedule_words, table
-from rollahead.runtime.build import WARM_UP, StrategyConfig
-from rollahead.runtime.recommend import (
+from rollahead.evaluation.advice import KNOWN, Advice, advise
+from rollahead.evaluation.evaluation import check_all, evaluate_all, summarise
+from rollahead.runtime.analysis.recommend import (
     Candidate,
     Recommendation,
     candidate,
@@ -25,13 +27,11 @@ from rollahead.runtime.recommend import (
     recommend,
     sampled,
 )
-from rollahead.runtime.rehearsal import rehearse
-from rollahead.runtime.run_folder import SUMMARY, provenance
-from rollahead.runtime.shortlist import shortlist
-from rollahead.sim.advice import KNOWN, Advice, advise
-from rollahead.sim.evaluation import check_all, evaluate_all, summarise
+from rollahead.runtime.analysis.rehearsal import rehearse
+from rollahead.runtime.analysis.shortlist import shortlist
+from rollahead.runtime.config.build import WARM_UP, StrategyConfig
+from rollahead.runtime.recording.run_folder import SUMMARY, provenance
 from rollahead.sim.pool import processes
-from rollahead.sim.rollers import LEFT_BEHIND, Scene, leaves_behind
 
 OPTIONS = ("horizon", "speed", "inferences", "episodes", "workers")  # and these
 STEPS = ("run", "hold_s", "repeats", "share", "amplitude", "max_delay")  # of the step test, which is not made

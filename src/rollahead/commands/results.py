@@ -8,12 +8,12 @@ import pyarrow as pa
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.latency import latency_words
-from rollahead.runtime.records import write_parquet
-from rollahead.runtime.run_folder import EPISODES, INFERENCES, TICKS, RunFolder, finite
-from rollahead.sim.evaluation import Cell, Episode
+from rollahead.evaluation.evaluation import Cell, Episode
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.planning.latency import latency_words
+from rollahead.runtime.recording.records import write_parquet
+from rollahead.runtime.recording.run_folder import EPISODES, INFERENCES, TICKS, RunFolder, finite
+from rollahead.runtime.safety.guard import GuardConfig
 from rollahead.sim.task import make_task
 
 Description = Mapping[str, Any]  # of a cell: what was run, and its figures

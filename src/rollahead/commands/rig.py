@@ -17,12 +17,12 @@ from omegaconf import DictConfig
 from rollahead.commands.app import console, group
 from rollahead.commands.stages import stage
 from rollahead.errors import ConfigError
-from rollahead.runtime.guard import GuardConfig
-from rollahead.runtime.options import call
-from rollahead.runtime.robots import Robot
 from rollahead.runtime.robots.registry import make_robot
-from rollahead.runtime.spec import Kind, RobotSpec
-from rollahead.runtime.spec_limits import Limits
+from rollahead.runtime.robots.spec_limits import Limits
+from rollahead.runtime.safety.guard import GuardConfig
+from rollahead.runtime.types.options import call
+from rollahead.runtime.types.robot import Robot
+from rollahead.runtime.types.spec import Kind, RobotSpec
 from rollahead.sim.task import Task
 from rollahead.sim.world import World
 

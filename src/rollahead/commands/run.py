@@ -8,6 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from rollahead.assembly.planners import EXPERT, make_eye, make_planning
+from rollahead.assembly.rollers import Scene, make_rollers
 from rollahead.commands.advised import strategy_of
 from rollahead.commands.app import console, group, options, report_on, run_folder
 from rollahead.commands.results import describe, describe_live, table, write_records
@@ -15,20 +17,18 @@ from rollahead.commands.rig import Rig, guard_of, limits_of, rig
 from rollahead.commands.stages import stage
 from rollahead.commands.view import Watch, watching
 from rollahead.errors import ConfigError, ControlError
-from rollahead.runtime.build import Drive, StrategyConfig, make_latency
-from rollahead.runtime.interrupts import deferred, interrupts
-from rollahead.runtime.latency import NONE
-from rollahead.runtime.options import call
-from rollahead.runtime.recorder import Recorder
-from rollahead.runtime.run_folder import SUMMARY, RunFolder, provenance
-from rollahead.runtime.seeds import check_seed
-from rollahead.runtime.stages import unsaid
-from rollahead.runtime.trace import Trace
-from rollahead.runtime.tuning import Tuning
-from rollahead.sim.evaluation import Cell, summarise
-from rollahead.sim.live import Live, Played, live_episode, play
-from rollahead.sim.planners import EXPERT, make_eye, make_planning
-from rollahead.sim.rollers import Scene, make_rollers
+from rollahead.evaluation.evaluation import Cell, summarise
+from rollahead.evaluation.live import Live, Played, live_episode, play
+from rollahead.runtime.config.build import Drive, StrategyConfig, make_latency
+from rollahead.runtime.control.trace import Trace
+from rollahead.runtime.drivers.stages import unsaid
+from rollahead.runtime.planning.latency import NONE
+from rollahead.runtime.recording.recorder import Recorder
+from rollahead.runtime.recording.run_folder import SUMMARY, RunFolder, provenance
+from rollahead.runtime.system.interrupts import deferred, interrupts
+from rollahead.runtime.system.tuning import Tuning
+from rollahead.runtime.types.options import call
+from rollahead.runtime.types.seeds import check_seed
 from rollahead.sim.task_check import check_rollers, check_task
 from rollahead.sim.world import World
 

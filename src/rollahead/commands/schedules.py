@@ -8,9 +8,9 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.forecast import Forecast
-from rollahead.runtime.recommend import Candidate
+from rollahead.runtime.analysis.forecast import Forecast
+from rollahead.runtime.analysis.recommend import Candidate
+from rollahead.runtime.config.build import StrategyConfig
 
 
 @dataclass(frozen=True, slots=True)

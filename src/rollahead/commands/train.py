@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from rollahead.assembly.rollers import LEFT_BEHIND
 from rollahead.commands import head
 from rollahead.commands.app import console, given_options, report_on, run_folder
 from rollahead.commands.course import Course, course_of, rehearse
@@ -26,11 +27,10 @@ from rollahead.commands.progress import steps
 from rollahead.commands.results import describe, table, write_records
 from rollahead.commands.stages import on_a_terminal, stage
 from rollahead.errors import ConfigError, ControlError, counted
-from rollahead.policies.lesson import Lesson
-from rollahead.runtime.interrupts import deferred, interrupts
-from rollahead.runtime.run_folder import CONFIG, SUMMARY, RunFolder, finite, provenance
-from rollahead.sim.evaluation import Episode, evaluate, evaluate_all, summarise
-from rollahead.sim.rollers import LEFT_BEHIND
+from rollahead.evaluation.evaluation import Episode, evaluate, evaluate_all, summarise
+from rollahead.policies.training.lesson import Lesson
+from rollahead.runtime.recording.run_folder import CONFIG, SUMMARY, RunFolder, finite, provenance
+from rollahead.runtime.system.interrupts import deferred, interrupts
 
 TRAINED_FOR = (
     "offsets",

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rollahead.errors import ConfigError
-from rollahead.policies.pictures import MOST_MB
-from rollahead.runtime.seeds import check_seed
+from rollahead.policies.data.pictures import MOST_MB
+from rollahead.runtime.types.seeds import check_seed
 
 HELD = 1_000_000  # the seeds of episodes that are played are so far from those of demonstrations
 

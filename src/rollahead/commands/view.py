@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.table import Table
 
 from rollahead.commands import keys
-from rollahead.runtime.gauges import Gauges
-from rollahead.runtime.realtime import Realtime
-from rollahead.runtime.recorder import Recorder
+from rollahead.runtime.drivers.realtime import Realtime
+from rollahead.runtime.recording.gauges import Gauges
+from rollahead.runtime.recording.recorder import Recorder
 
 LOOK_S = 0.05  # how often keys are looked at
 EVERY_S = 0.25  # from picture to picture

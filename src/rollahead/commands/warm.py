@@ -12,13 +12,13 @@ from rich.table import Table
 from rollahead.commands.app import console, given_options, group, options, run_folder
 from rollahead.commands.recommend import STEPS
 from rollahead.errors import ConfigError
-from rollahead.policies.contraction import FILE, Curve, Noting, Tried, measured, write_curve
+from rollahead.evaluation.evaluation import Cell, planning_of, run_episode
+from rollahead.policies.checkpoints.shipped import FOLDER, find
+from rollahead.policies.denoising.contraction import FILE, Curve, Noting, Tried, measured, write_curve
+from rollahead.policies.denoising.samplers import RTI, Steps
 from rollahead.policies.local import LocalPlanner
-from rollahead.policies.samplers import RTI, Steps
-from rollahead.policies.shipped import FOLDER, find
-from rollahead.runtime.build import StrategyConfig
-from rollahead.runtime.run_folder import SUMMARY, provenance
-from rollahead.sim.evaluation import Cell, planning_of, run_episode
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.recording.run_folder import SUMMARY, provenance
 from rollahead.sim.task import make_task
 
 GROUPS = ("task", "planner", "sampler", "roller", "robot", "latency")

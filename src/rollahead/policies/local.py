@@ -14,19 +14,19 @@ import numpy as np
 import torch
 
 from rollahead.errors import ConfigError, InferenceError
-from rollahead.policies.chunking import Chunking, Plain, make_chunking
-from rollahead.policies.memory import Memory
+from rollahead.policies.denoising.chunking import Chunking, Plain, make_chunking
+from rollahead.policies.denoising.memory import Memory
+from rollahead.policies.denoising.samplers import Draw, Noise, Sampled, Sampler, make_sampler
 from rollahead.policies.policy import Context, Featured, Policy
-from rollahead.policies.samplers import Draw, Noise, Sampled, Sampler, make_sampler
 from rollahead.policies.snap import Snap
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.binding import bind
-from rollahead.runtime.build import VLASH, StrategyConfig, features_taken
-from rollahead.runtime.messages import Images, Made, Observation, Request, Result, Snapshot, nothing
-from rollahead.runtime.roll import Rollers, still
-from rollahead.runtime.seeds import generator
-from rollahead.runtime.spec import NameMap, PolicySpec, RobotSpec, map_by_name
-from rollahead.runtime.timer import UNHURRIED, Timer
+from rollahead.runtime.config.build import VLASH, StrategyConfig, features_taken
+from rollahead.runtime.planning.timer import UNHURRIED, Timer
+from rollahead.runtime.rolling.binding import bind
+from rollahead.runtime.rolling.roll import Rollers, still
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Images, Made, Observation, Request, Result, Snapshot, nothing
+from rollahead.runtime.types.seeds import generator
+from rollahead.runtime.types.spec import NameMap, PolicySpec, RobotSpec, map_by_name
 
 GROUPS = ("action", "state", "environment", "cameras")  # of names
 CPU = torch.device("cpu")

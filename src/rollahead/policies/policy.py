@@ -17,9 +17,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from rollahead.policies.process import Process
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.messages import Images, Observation
-from rollahead.runtime.spec import PolicySpec
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.messages import Images, Observation
+from rollahead.runtime.types.spec import PolicySpec
 
 Context = Any  # what a policy makes of an observation: its own affair
 
@@ -31,8 +31,8 @@ class Trained:
     offsets: the state was up to so many ticks ahead of what else is seen (VLASH, arXiv 2512.01031, section 4.2);
     delay_input: the policy is told by how many; prefixes: up to so many first rows were given
     (training-time RTC, arXiv 2512.05964); prefix_lengths: how their number was drawn
-    (`rollahead.policies.windows.PREFIX_LENGTHS`); offset_state: what the state was where it was ahead, as `recorded`,
-    or the position targets that the robot was `told` in the tick before (`rollahead.policies.told`).
+    (`policies.data.windows.PREFIX_LENGTHS`); offset_state: what the state was where it was ahead, as `recorded`,
+    or the position targets that the robot was `told` in the tick before (`rollahead.policies.data.told`).
     """
 
     offsets: int = 0
@@ -44,7 +44,7 @@ class Trained:
 
 class Policy(Protocol):
     """What every policy has. warm: the levels of noise that a start from the last plan takes with it, if that was found
-    (`rollahead.policies.contraction`)."""
+    (`rollahead.policies.denoising.contraction`)."""
 
     warm: tuple[float, ...] | None
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 
 class Snap:

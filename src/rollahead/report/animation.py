@@ -13,7 +13,7 @@ import numpy as np
 from rollahead.report import theme
 from rollahead.report.theme import element, text
 from rollahead.report.topview import Panel
-from rollahead.runtime.arrays import FloatArray
+from rollahead.runtime.types.arrays import FloatArray
 
 SPEED = 0.5  # of the real thing
 PAUSE_S = 1.6  # at the end, to read how it went

@@ -11,7 +11,7 @@ from itertools import groupby
 from rollahead.report.conditions import Condition, conditions
 from rollahead.report.labels import Options, differing
 from rollahead.report.load import CellResult
-from rollahead.runtime.latency import latency_words
+from rollahead.runtime.planning.latency import latency_words
 
 CLOSE = 2.0  # points of success within which times may be compared (docs/design.md, "How things are measured")
 MOST = 4  # timelines in a report; of more, each strategy's best

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from rollahead.evaluation.metrics import wilson
 from rollahead.report.plots import CARD, SERIES, WIDE_IN, Plot, blank, svg_of
 from rollahead.report.theme import MARKERS
 from rollahead.report.training import TrainingResult
-from rollahead.sim.metrics import wilson
 
 Trainings = Mapping[str, TrainingResult]  # by the names of their series
 Points = Mapping[str, Sequence[tuple[int, float]]]  # step and value

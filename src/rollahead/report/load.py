@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from rollahead.errors import ConfigError
 from rollahead.report.training import TrainingResult, read_training
 from rollahead.report.unfinished import date, last_of, ran, unfinished
-from rollahead.runtime.patience import told
-from rollahead.runtime.records import read_parquet, schema_of, source_of
-from rollahead.runtime.run_folder import EPISODES, INFERENCES, SUMMARY, TICKS, damaged
-from rollahead.runtime.trace import InferenceRecord
+from rollahead.runtime.control.trace import InferenceRecord
+from rollahead.runtime.recording.records import read_parquet, schema_of, source_of
+from rollahead.runtime.recording.run_folder import EPISODES, INFERENCES, SUMMARY, TICKS, damaged
+from rollahead.runtime.system.patience import told
 
 KEYS = ("cell", "episode")
 ROLLER = {"name": "robot"}  # where none is told of

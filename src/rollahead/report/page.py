@@ -36,8 +36,8 @@ from rollahead.report.words import (
     studied,
     trained,
 )
-from rollahead.runtime.latency import latency_words
-from rollahead.runtime.run_folder import REPORT, written_whole
+from rollahead.runtime.planning.latency import latency_words
+from rollahead.runtime.recording.run_folder import REPORT, written_whole
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined, Template

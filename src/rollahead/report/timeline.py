@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.report.load import Recording
-from rollahead.runtime.trace import InferenceRecord, TickStatus
+from rollahead.runtime.control.trace import InferenceRecord, TickStatus
 
 BEFORE = 12  # ticks shown before the stimulus
 SHOWN = 60  # ticks shown in all

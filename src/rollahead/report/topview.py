@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.report.load import EpisodeResult, Recording
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.trace import TickStatus
+from rollahead.runtime.control.trace import TickStatus
+from rollahead.runtime.types.arrays import FloatArray
 
 BEFORE = 10  # ticks shown before the stimulus
 

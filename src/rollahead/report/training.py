@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.run_folder import CONFIG
+from rollahead.runtime.recording.run_folder import CONFIG
 
 LOG = "training.jsonl"
 AIMS = ("offsets", "delay_input", "prefixes")  # options that say what a policy is trained for

@@ -1,6 +1,6 @@
 """Reads a run without a summary, because it was killed or still goes on, from its configuration and its records.
 
-All records but those of about the last second are on disk (`rollahead.runtime.recorder`).
+All records but those of about the last second are on disk (`rollahead.runtime.recording.recorder`).
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from rollahead.runtime.gauges import Gauges
-from rollahead.runtime.records import batches, rate_of, schema_of, source_of
-from rollahead.runtime.run_folder import CONFIG, INFERENCES, SUMMARY, TICKS, damaged
-from rollahead.runtime.trace import OUTCOMES
+from rollahead.runtime.control.trace import OUTCOMES
+from rollahead.runtime.recording.gauges import Gauges
+from rollahead.runtime.recording.records import batches, rate_of, schema_of, source_of
+from rollahead.runtime.recording.run_folder import CONFIG, INFERENCES, SUMMARY, TICKS, damaged
 
 TIMED = ("tick", "status", "guard", "age", "began_ns")  # columns of ticks that `Gauges` reads
 ANSWERED = ("delay_planned", "delay", "lost", "outcome")  # columns of inferences that `Gauges` reads

@@ -8,7 +8,7 @@ from rollahead.report.labels import kind
 from rollahead.report.load import CellResult, Results
 from rollahead.report.study import Study
 from rollahead.report.training import TrainingResult
-from rollahead.runtime.latency import latency_words
+from rollahead.runtime.planning.latency import latency_words
 
 IN_WORDS = {
     "sync": "The robot waits: it holds from each request until the plan is there, then runs the first s rows of it.",

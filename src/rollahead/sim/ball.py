@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rollahead.runtime.arrays import FloatArray, frozen
+from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.sim.gantry import PHYSICS_S, SUBSTEPS, Model, State
 
 Ball = tuple[float, float, float, float]  # x, y in m, vx, vy in m/s

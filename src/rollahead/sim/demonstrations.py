@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime import spec
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.planner import Plan
-from rollahead.runtime.seeds import generator
-from rollahead.runtime.spec import Kind, RobotSpec, mask
+from rollahead.runtime.config.blame import blamed
+from rollahead.runtime.planning.planner import Plan
+from rollahead.runtime.types import spec
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.seeds import generator
+from rollahead.runtime.types.spec import Kind, RobotSpec, mask
 from rollahead.sim import render
-from rollahead.sim.blame import blamed
 from rollahead.sim.pool import processes
 from rollahead.sim.task import Drawable, Task, Teachable, make_task
 from rollahead.sim.task_calls import demonstrator_of, expert_of

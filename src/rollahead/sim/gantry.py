@@ -15,8 +15,8 @@ import mujoco
 import numpy as np
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.spec import Dim, Kind
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.spec import Dim, Kind
 
 RATE_HZ = 50.0
 SUBSTEPS = 4  # physics steps per tick

@@ -12,12 +12,12 @@ import math
 import numpy as np
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.planner import Plan
-from rollahead.runtime.roll import StateRoller
-from rollahead.runtime.seeds import generator
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.planning.planner import Plan
+from rollahead.runtime.rolling.roll import StateRoller
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.seeds import generator
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 from rollahead.sim.approach import approach, coasted
 from rollahead.sim.gantry import (
     LONGEST_S,

@@ -3,9 +3,9 @@
 from collections import deque
 from collections.abc import Mapping
 
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.robots import Frame, Reading
-from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.robot import Frame, Reading
+from rollahead.runtime.types.spec import RobotSpec
 from rollahead.sim.task import Task
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.extensions import load
-from rollahead.runtime.options import call
-from rollahead.runtime.planner import Plan
-from rollahead.runtime.roll import SceneRoller, StateRoller
-from rollahead.runtime.spec import RobotSpec
-from rollahead.sim.blame import blamed
+from rollahead.runtime.config.blame import blamed
+from rollahead.runtime.config.extensions import load
+from rollahead.runtime.planning.planner import Plan
+from rollahead.runtime.rolling.roll import SceneRoller, StateRoller
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.options import call
+from rollahead.runtime.types.spec import RobotSpec
 
 GROUP = "rollahead.tasks"
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.planner import Plan
-from rollahead.runtime.roll import SceneRoller, StateRoller
-from rollahead.sim.blame import blamed
+from rollahead.runtime.config.blame import blamed
+from rollahead.runtime.planning.planner import Plan
+from rollahead.runtime.rolling.roll import SceneRoller, StateRoller
 from rollahead.sim.task import MovingScene, Task, Teachable
 
 

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from rollahead.errors import ConfigError, counted
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.hold import Hold
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.planner import Plan
-from rollahead.runtime.roll import Rollers, SceneRoller, StateRoller, lookback_of
-from rollahead.runtime.seeds import generator
-from rollahead.runtime.spec import Dim, RobotSpec, names_of
-from rollahead.sim.blame import blamed
+from rollahead.runtime.config.blame import blamed
+from rollahead.runtime.planning.planner import Plan
+from rollahead.runtime.rolling.roll import Rollers, SceneRoller, StateRoller, lookback_of
+from rollahead.runtime.safety.hold import Hold
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.seeds import generator
+from rollahead.runtime.types.spec import Dim, RobotSpec, names_of
 from rollahead.sim.task import Task
 from rollahead.sim.task_calls import check_takes, expert_of
 

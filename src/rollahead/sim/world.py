@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from rollahead.errors import RobotError
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.bell import Bell
-from rollahead.runtime.clock import Grid, MonotonicClock
-from rollahead.runtime.robots import Frame, Reading
-from rollahead.runtime.shared import Fields, SharedMailbox
-from rollahead.runtime.spec import RobotSpec
-from rollahead.runtime.spec_limits import Limits, limited
-from rollahead.runtime.tuning import Tuning, tuned_thread
+from rollahead.runtime.robots.spec_limits import Limits, limited
+from rollahead.runtime.system.clock import Grid, MonotonicClock
+from rollahead.runtime.system.tuning import Tuning, tuned_thread
+from rollahead.runtime.transport.bell import Bell
+from rollahead.runtime.transport.shared import Fields, SharedMailbox
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.robot import Frame, Reading
+from rollahead.runtime.types.spec import RobotSpec
 from rollahead.sim.task import Task, make_task
 
 PHASE = 1 / 2  # of a period after a setpoint was due, the world moves on

@@ -3,9 +3,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rollahead.runtime.arrays import frozen
 from rollahead.runtime.robots.loopback import LoopbackRobot
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.types.arrays import frozen
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 
 def robot(actions: int = 2, states: int = 2, environment: int = 0) -> LoopbackRobot:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError, RobotError
-from rollahead.runtime.arrays import frozen
-from rollahead.runtime.robots import Frame, Reading, Robot
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.robots.pair import Pair, make_pair
-from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec, names_of
+from rollahead.runtime.types.arrays import frozen
+from rollahead.runtime.types.robot import Frame, Reading, Robot
+from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec, names_of
 
 SPEC = RobotSpec(
     action=(Dim("x.vel", kind=Kind.VELOCITY, drives="x.pos"), Dim("grip", drives="grip")),

@@ -5,7 +5,7 @@ import pytest
 from rollahead.errors import ConfigError
 from rollahead.runtime.robots.loopback import NullRobot
 from rollahead.runtime.robots.registry import GROUP, load_robot, make_robot
-from rollahead.runtime.spec import Kind
+from rollahead.runtime.types.spec import Kind
 
 
 def installed(folder: Path, name: str, target: str, **modules: str) -> None:

@@ -7,11 +7,11 @@ The entry point in pyproject.toml makes it `rollahead eval task=reach`; options 
 import numpy as np
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.messages import Observation
-from rollahead.runtime.planner import Plan
-from rollahead.runtime.roll import StateRoller, for_spec
-from rollahead.runtime.spec import Dim, Kind, RobotSpec
+from rollahead.runtime.planning.planner import Plan
+from rollahead.runtime.rolling.roll import StateRoller, for_spec
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 STEP_M = 0.02  # the most that the cart moves in a tick, along each axis
 RADIUS_M = 0.01

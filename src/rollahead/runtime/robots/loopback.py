@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.robots import Frame, Reading
-from rollahead.runtime.spec import Dim, RobotSpec
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.robot import Frame, Reading
+from rollahead.runtime.types.spec import Dim, RobotSpec
 
 RATE_RAD_S = 3.0  # of a joint of `arm`, and how fast it may change
 ACCEL_RAD_S2 = 20.0

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.patience import STOP_S, in_thread
-from rollahead.runtime.robots import Frame, Reading, Robot
 from rollahead.runtime.robots.registry import make_robot
-from rollahead.runtime.spec import Dim, RobotSpec
+from rollahead.runtime.system.patience import STOP_S, in_thread
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.robot import Frame, Reading, Robot
+from rollahead.runtime.types.spec import Dim, RobotSpec
 
 
 def make_pair(robots: Mapping[str, Mapping[str, Any]]) -> "Pair":

@@ -10,9 +10,9 @@ Threads: setup only.
 from collections.abc import Callable
 from typing import Any
 
-from rollahead.runtime.extensions import load
-from rollahead.runtime.options import call
-from rollahead.runtime.robots import Robot
+from rollahead.runtime.config.extensions import load
+from rollahead.runtime.types.options import call
+from rollahead.runtime.types.robot import Robot
 
 GROUP = "rollahead.robots"
 

@@ -6,7 +6,7 @@ import pytest
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.robots.lerobot.features import RANGES, Features, ranges_of, spec_of
-from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec, names_of
+from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec, names_of
 
 OBSERVED = {"lift.vel": float, "lift.pos": float, "grip.pos": np.float32, "front": (4, 6, 3), "front_depth": (4, 6, 1)}
 SENT = {"grip.pos": float, "lift.vel": float}

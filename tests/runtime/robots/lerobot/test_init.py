@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError, RobotError
-from rollahead.runtime.arrays import frozen
 from rollahead.runtime.robots.lerobot import apart as aparts
 from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
 from rollahead.runtime.robots.lerobot.apart import Apart
 from rollahead.runtime.robots.lerobot.pump import Pump
 from rollahead.runtime.robots.registry import make_robot
-from rollahead.runtime.spec import Camera, Kind, names_of
+from rollahead.runtime.types.arrays import frozen
+from rollahead.runtime.types.spec import Camera, Kind, names_of
 
 CAMERA = {"fps": 30, "width": 6, "height": 4}
 PEEKING, WAITING = ({"front": {"type": kind, **CAMERA}} for kind in ("peeking", "waiting"))

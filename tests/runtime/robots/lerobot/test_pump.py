@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError, RobotError
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.clock import FakeClock
 from rollahead.runtime.robots.lerobot import pump as pumps
 from rollahead.runtime.robots.lerobot.hand import Hand
 from rollahead.runtime.robots.lerobot.pump import Pump
-from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec
+from rollahead.runtime.system.clock import FakeClock
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
 
 RATE_HZ = 50.0
 PERIOD_NS = int(1e9 / RATE_HZ)

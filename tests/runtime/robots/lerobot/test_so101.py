@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from benchmarks.so101 import ID, JOINTS, PORT, arms, half_range
 
-from rollahead.runtime.guard import Flag
+from rollahead.runtime.safety.guard import Flag
 
 PROGRAM = [sys.executable, "-c", "from rollahead.cli import main; main()"]
 ARM = (

@@ -29,10 +29,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name, words_of
-from rollahead.runtime.patience import told
 from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
 from rollahead.runtime.robots.lerobot.features import Features, ranges_of, spec_of
 from rollahead.runtime.robots.lerobot.version import check_version
+from rollahead.runtime.system.patience import told
 
 PLUG_INS = {"LeRobot robot type": "lerobot_robot_", "LeRobot camera type": "lerobot_camera_"}  # names begin with
 BUSES = ("feetech", "dynamixel", "damiao", "robstride")  # LeRobot's kinds of motors, and the extras for them

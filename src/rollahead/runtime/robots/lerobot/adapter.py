@@ -13,14 +13,14 @@ from functools import partial
 from typing import Any, Protocol
 
 from rollahead.errors import RobotError
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.patience import LETTING_GO_S, within
-from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.lerobot.apart import Apart, readable
 from rollahead.runtime.robots.lerobot.eyes import eye_of
 from rollahead.runtime.robots.lerobot.hand import Hand
 from rollahead.runtime.robots.lerobot.pump import Pump
-from rollahead.runtime.spec import RobotSpec
+from rollahead.runtime.system.patience import LETTING_GO_S, within
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.robot import Frame, Reading
+from rollahead.runtime.types.spec import RobotSpec
 
 
 class Link(Protocol):

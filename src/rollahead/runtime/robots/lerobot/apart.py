@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from rollahead.runtime.arrays import FloatArray, frozen
-from rollahead.runtime.patience import STOP_S, within
-from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.lerobot.eyes import Eye
 from rollahead.runtime.robots.lerobot.hand import Hand
-from rollahead.runtime.spec import RobotSpec, names_of
+from rollahead.runtime.system.patience import STOP_S, within
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.robot import Frame, Reading
+from rollahead.runtime.types.spec import RobotSpec, names_of
 
 CLOSE = 2.0  # degrees or percent: the most that two readings of an arm that was just connected differ by
 REGISTER = "Present_Position"

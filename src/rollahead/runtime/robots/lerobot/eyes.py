@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.errors import RobotError
-from rollahead.runtime.arrays import unchanging
-from rollahead.runtime.mailbox import Mailbox
-from rollahead.runtime.patience import PATIENCE_S, told
+from rollahead.runtime.system.patience import PATIENCE_S, told
+from rollahead.runtime.transport.mailbox import Mailbox
+from rollahead.runtime.types.arrays import unchanging
 
 AGAIN_S = 0.1  # after a failure a camera is asked again
 FOREVER_MS = 10**9  # an old image is told by its age, not refused

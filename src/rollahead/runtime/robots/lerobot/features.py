@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.spec import Camera, Dim, Kind, RobotSpec, check_effort_name
-from rollahead.runtime.spec_limits import DEFAULT, Limits, checked
+from rollahead.runtime.robots.spec_limits import DEFAULT, Limits, checked
+from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec, check_effort_name
 
 SUFFIXES: Mapping[str, Kind] = {".pos": Kind.POSITION, ".vel": Kind.VELOCITY}
 DEGREES = "degrees"

@@ -9,9 +9,9 @@ Threads: whoever owns the robot; `rest` also whoever has to stop it when its own
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.arrays import FloatArray
-from rollahead.runtime.hold import Hold
-from rollahead.runtime.spec import RobotSpec, names_of
+from rollahead.runtime.safety.hold import Hold
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.spec import RobotSpec, names_of
 
 ON_STOP = ("hold", "limp")
 

@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.errors import RobotError
-from rollahead.runtime.arrays import FloatArray, frozen, unchanging
-from rollahead.runtime.bell import Bell
-from rollahead.runtime.clock import Clock, MonotonicClock
-from rollahead.runtime.mailbox import Mailbox
-from rollahead.runtime.patience import PATIENCE_S, STOP_S, told, within
-from rollahead.runtime.robots import Frame, Reading
 from rollahead.runtime.robots.lerobot.hand import Hand
-from rollahead.runtime.spec import RobotSpec, names_of
+from rollahead.runtime.system.clock import Clock, MonotonicClock
+from rollahead.runtime.system.patience import PATIENCE_S, STOP_S, told, within
+from rollahead.runtime.transport.bell import Bell
+from rollahead.runtime.transport.mailbox import Mailbox
+from rollahead.runtime.types.arrays import FloatArray, frozen, unchanging
+from rollahead.runtime.types.robot import Frame, Reading
+from rollahead.runtime.types.spec import RobotSpec, names_of
 
 SEND, LOOK = "send_action", "get_observation"  # methods of LeRobot's Robot
 

@@ -1,0 +1,154 @@
+"""Rollers by name: where the robot, and what it deals with, will be when the next plan takes over.
+
+    robot        the task's own model of its robot; for a real robot, what the kinds of its actions call for
+    scene        that, and the task's model of what moves on its own; for a real robot, whatever is tracked goes on as
+                 fast as it was seen
+    told         what the kinds of a robot's actions call for, in a task too: of position targets the last one
+    attached     the robot's, and an object that its gripper holds moves with it
+    identified   the lags that `rollahead calibrate` has found
+    still        nothing is rolled
+
+Other packages register theirs as entry points in the group `rollahead.rollers`: a function that takes the `Scene` and
+options, and gives a `StateRoller`, or `Rollers`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.analysis.identify import read_lags, roller_of
+from rollahead.runtime.config.blame import blamed
+from rollahead.runtime.config.extensions import load
+from rollahead.runtime.rolling.attached import Held, attached
+from rollahead.runtime.rolling.roll import Rollers, SceneRoller, StateRoller, for_spec, still
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.options import call
+from rollahead.runtime.types.spec import Kind, RobotSpec, mask, names_of
+from rollahead.sim.task import MovingScene, Task
+from rollahead.sim.task_calls import robot_roller_of, scene_roller_of
+
+GROUP = "rollahead.rollers"
+LEFT_BEHIND = (
+    "the robot has a gripper, and what it holds is seen where it was, behind a robot that is rolled ahead: use "
+    "roller=attached where the object's position is a number of the scene, or compare with strategy=naive"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What planners and rollers are made for. task: None for a real robot."""
+
+    spec: RobotSpec
+    task: Task | None = None
+
+
+def make_rollers(config: Mapping[str, Any], scene: Scene) -> Rollers:
+    """The rollers of `config`, a `name` and options.
+
+    Raises: ConfigError, if there is none such, or it is not this robot's.
+    """
+    options = dict(config)
+    name = options.pop("name", None)
+    make = load(GROUP, "roller", name, "add what its package needs", ROLLERS)
+    with blamed(f"roller {name!r}", make):
+        made: Rollers | StateRoller = call(make, options, "roller", scene=scene)
+    if not (isinstance(made, Rollers) or callable(made)):
+        raise ConfigError(
+            f"roller {name!r} is made as {type(made).__name__}; give a function (state, rows) -> state, or Rollers"
+        )
+    return made if isinstance(made, Rollers) else Rollers(made)
+
+
+def leaves_behind(scene: Scene, roller: Mapping[str, Any]) -> bool:
+    """Whether `roller`, a `name` and options, leaves what the robot holds where it was seen: probably, if the robot has
+    a gripper and actions that say how to go on from where it is, and nothing rolls the scene."""
+    action = scene.spec.action
+    moves = bool(mask(action, Kind.VELOCITY, Kind.DELTA).any())
+    grips = any("gripper" in dim.name.lower() for dim in action)
+    return moves and grips and make_rollers(roller, scene).scene is None
+
+
+def check_offset_state(offset_state: str, roller: Mapping[str, Any], scene: Scene) -> None:
+    """Checks that `roller`, a `name` and options, gives a policy the kind of state that it was trained on
+    (`Trained.offset_state`); of a roller that another package registered nothing is known.
+
+    Raises: ConfigError, if the policy learned where its robot was told to be, and is given where it will be.
+    """
+    name = roller.get("name")
+    identified = name == "identified" or roller.get("path") is not None
+    reached = ("told",) if scene.task is not None or identified else ("told", "robot", "scene", "attached")
+    if offset_state == "told" and name in ROLLERS and name not in reached:
+        given = "is" if name == "still" else "will be"
+        raise ConfigError(
+            f"with offset_state=told a policy learns from a robot that is where it was told to be, and roller={name} "
+            f"gives it where the robot {given}; use roller=told"
+        )
+
+
+def going_on(spec: RobotSpec) -> SceneRoller:
+    """The roller of a scene in which all that has a rate (`Dim.rate_of`) goes on as fast as it was seen.
+
+    Raises: ConfigError, if nothing has.
+    """
+    names = names_of(spec.environment)
+    pairs = [(names.index(dim.rate_of), i) for i, dim in enumerate(spec.environment) if dim.rate_of is not None]
+    if not pairs:
+        raise ConfigError(
+            f"roller=scene needs to know how fast things move, and of {', '.join(names) or 'the scene'} nothing is a "
+            "rate; name what it is the rate of in the environment's `rate_of`, or use roller=robot"
+        )
+    moved, rates = (np.array(indices, np.intp) for indices in zip(*pairs, strict=True))
+
+    def roll(environment: FloatArray, state: FloatArray, rows: FloatArray) -> FloatArray:
+        rolled = environment.copy()
+        rolled[moved] += environment[rates] * spec.period_s * len(rows)
+        return rolled
+
+    return roll
+
+
+def _robot(scene: Scene) -> StateRoller:
+    return for_spec(scene.spec) if scene.task is None else robot_roller_of(scene.task)
+
+
+def _told(scene: Scene) -> StateRoller:
+    return for_spec(scene.spec)
+
+
+def _with_scene(scene: Scene) -> Rollers:
+    moving = scene_roller_of(scene.task) if isinstance(scene.task, MovingScene) else going_on(scene.spec)
+    return Rollers(_robot(scene), moving)
+
+
+def _attached(
+    scene: Scene,
+    object: Sequence[str],
+    tool: Sequence[str],
+    gripper: str,
+    closed: tuple[float, float],
+    within: float,
+    path: str | None = None,
+) -> Rollers:
+    robot = _robot(scene) if path is None else _identified(scene, path)
+    return Rollers(robot, attached(scene.spec, robot, Held(object, tool, gripper, closed, within)))
+
+
+def _identified(scene: Scene, path: str) -> StateRoller:
+    return roller_of(scene.spec, read_lags(path, scene.spec))
+
+
+def _still(scene: Scene) -> StateRoller:
+    return still
+
+
+ROLLERS: Mapping[str, Callable[..., Rollers | StateRoller]] = {
+    "robot": _robot,
+    "scene": _with_scene,
+    "told": _told,
+    "attached": _attached,
+    "identified": _identified,
+    "still": _still,
+}

@@ -1,0 +1,1 @@
+"""Episodes in simulation: played by many processes, measured, summarised and searched."""

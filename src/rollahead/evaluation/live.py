@@ -1,0 +1,143 @@
+"""Episodes of a simulated task in real time: the world in a process of its own, the runtime against it.
+
+    with World(task) as world:
+        played = play(world, live, seed=0)      the trace, and how the episode ended
+
+The ticks are those that lockstep plays, as long as none is overrun: the world draws everything random from the seed,
+and an injected latency ends half a period before its tick.
+
+Threads: whoever calls.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from rollahead.evaluation.evaluation import Cell, Episode, measured, planning_of
+from rollahead.runtime.config.build import Drive, make_latency
+from rollahead.runtime.control.trace import Trace
+from rollahead.runtime.drivers.isolation import TRACE_S
+from rollahead.runtime.drivers.lookout import Eye
+from rollahead.runtime.drivers.loop import REST_S
+from rollahead.runtime.drivers.realtime import Realtime
+from rollahead.runtime.drivers.stages import Stage, unsaid
+from rollahead.runtime.planning.latency import LatencyModel
+from rollahead.runtime.planning.planner import Planner
+from rollahead.runtime.recording.gauges import Gauges
+from rollahead.runtime.system.tuning import Tuning
+from rollahead.runtime.types.robot import Robot
+from rollahead.runtime.types.spec import RobotSpec
+from rollahead.sim.task import Task
+from rollahead.sim.world import World
+
+SPARE_S = 1.0  # of a trace beyond the longest episode and its coming to rest
+LOOK_S = 0.05  # how often it is looked whether the episode has ended
+
+Watch = Callable[[Realtime], bool]
+Record = Callable[[Trace, int], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Live:
+    """How episodes are driven. latency: injected as real waiting; None for the planner's own; eye: of a corrector that
+    sees images; stage: shows what goes on before the first tick."""
+
+    drive: Drive
+    planner: Planner
+    latency: LatencyModel | None = None
+    isolation: str = "thread"
+    tuning: Tuning = field(default_factory=Tuning)
+    eye: Eye | None = None
+    stage: Stage = unsaid
+
+    def runtime(self, make_robot: Callable[[], Robot], seed: int, trace_s: float = TRACE_S) -> Realtime:
+        """A runtime that drives the robot so, with everything random drawn from `seed`."""
+        return Realtime(
+            replace(self.drive, seed=seed),
+            make_robot,
+            self.planner,
+            isolation=self.isolation,
+            latency=self.latency,
+            eye=self.eye,
+            tuning=self.tuning,
+            trace_s=trace_s,
+            stage=self.stage,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Played:
+    """One episode. ticks: how many periods the world went on; the trace is longer by what it took to come to rest."""
+
+    seed: int
+    success: bool
+    stimulus_tick: int
+    ticks: int
+    trace: Trace
+    start_ns: int
+
+    @property
+    def records(self) -> NDArray[Any]:
+        """Those of the ticks of the episode."""
+        ticks = self.trace.ticks
+        return ticks[ticks["tick"] < self.ticks]
+
+
+def play(
+    world: World,
+    live: Live,
+    seed: int,
+    watch: Watch = lambda runtime: False,
+    record: Record = lambda trace, seed: nullcontext(),
+) -> Played:
+    """Plays the episode of `seed` to its end. watch: called about every `LOOK_S` while it goes on; True ends it.
+    record: called with the episode's trace and seed, returns a context manager that is open while it is played.
+
+    Raises: ControlError, if robot or planner fail; the robot is at rest by then.
+    """
+    world.reset(seed)
+    task = world.task
+    runtime = live.runtime(world.make_robot, seed, trace_s=task.max_ticks * task.spec.period_s + REST_S + SPARE_S)
+    with record(runtime.trace, seed), runtime:
+        runtime.start(task.max_ticks)
+        while not (world.done or runtime.wait(LOOK_S) or watch(runtime)):
+            pass
+    return Played(seed, world.success, task.stimulus_tick, world.ticks, runtime.trace, runtime.start_ns)
+
+
+def live_of(cell: Cell, task: Task, *, isolation: str = "thread") -> Live:
+    """How `cell` is driven in real time, its latency injected as real waiting."""
+    planning = planning_of(cell, task)
+    return Live(
+        drive=Drive(cell.strategy, planning.horizon, planning.n_obs, guard=cell.guard),
+        planner=planning.planner,
+        latency=make_latency(rate_hz=task.spec.rate_hz, **cell.latency),
+        isolation=isolation,
+    )
+
+
+def evaluate_live(
+    cell: Cell, world: World, *, isolation: str = "thread", told: Callable[[], object] = lambda: None
+) -> tuple[list[Played], Gauges]:
+    """Plays all episodes of `cell` in real time, one after the other; how each ended, and how it all went. told: called
+    after each."""
+    live, gauges = live_of(cell, world.task, isolation=isolation), Gauges(world.task.spec.rate_hz)
+
+    def follow(runtime: Realtime) -> bool:
+        gauges.follow(runtime.trace, runtime.start_ns)
+        return False
+
+    played = []
+    for seed in range(cell.seed, cell.seed + cell.episodes):
+        played.append(play(world, live, seed, follow))
+        gauges.follow(played[-1].trace, played[-1].start_ns)
+        told()
+    return played, gauges
+
+
+def live_episode(played: Played, spec: RobotSpec) -> Episode:
+    """Computes the metrics of an episode that was played in real time. Its trace is not kept: a recorder writes it."""
+    return measured(spec, played.seed, played.trace, played.records, played.success, played.stimulus_tick, kept=False)

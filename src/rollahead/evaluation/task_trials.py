@@ -1,0 +1,246 @@
+"""Trials of a task: what `rollahead doctor task=...` tries, and what each of them found.
+
+    for finding in try_task({"name": "reach"}, episodes=20):
+        print(finding.what, finding.ok, finding.says)
+
+Each trial is a function that says in a few words what holds, or raises ConfigError with what is wrong.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rollahead.errors import ConfigError, ControlError, counted
+from rollahead.evaluation.evaluation import Cell, run_episode
+from rollahead.runtime.config.blame import blamed
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.rolling.roll import lookback_of
+from rollahead.runtime.safety.guard import words
+from rollahead.runtime.types.seeds import check_seed, generator
+from rollahead.runtime.types.spec import Dim, Kind
+from rollahead.sim.task import Task, make_task
+from rollahead.sim.task_calls import expert_of, robot_roller_of
+from rollahead.sim.task_check import (
+    Played,
+    check_event,
+    check_limits,
+    check_same,
+    check_stimulus,
+    checked_rows,
+    look,
+    play,
+    rolled,
+    standing,
+)
+
+HORIZON = 32  # rows of the chunk that the expert is asked for
+AHEAD = 8  # ticks over which the roller is tried
+FEW = 5  # episodes in which it is
+SOLVED = 0.9  # the share of episodes that an expert solves which is asked in every tick
+MISSED = 1.0  # the error of a roller over that of rolling nothing, from which on it is of no use
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Result of one trial. what: the name of the trial; ok: whether the task passed, None if it was not tried because
+    an earlier trial failed; says: what holds, or what is wrong and what to do."""
+
+    what: str
+    ok: bool | None
+    says: str
+
+
+@dataclass(slots=True)
+class Subject:
+    """A task on trial. made: the task, used again for all trials; kept: its expert's episodes, by seed."""
+
+    config: Mapping[str, Any]
+    made: Task
+    seed: int
+    episodes: int
+    kept: dict[int, Played] = field(default_factory=dict)
+
+    def played(self, seed: int) -> Played:
+        """The expert's episode of `seed`, played once."""
+        if seed not in self.kept:
+            self.kept[seed] = play(self.made, seed)
+        return self.kept[seed]
+
+    @property
+    def seeds(self) -> range:
+        """Seeds of the episodes that the trials play."""
+        return range(self.seed, self.seed + self.episodes)
+
+
+def try_task(config: Mapping[str, Any], *, episodes: int = 20, seed: int = 0) -> Iterator[Finding]:
+    """Tries the task `config`, a `name` and options, over so many episodes of its expert, from `seed` on.
+
+    Raises: ConfigError, if there is no such task, it cannot be made, or `episodes` or `seed` is none.
+    """
+    if episodes < 1 or seed < 0:
+        raise ConfigError(f"episodes is {episodes} and seed {seed}; give at least 1, and 0 or more")
+    check_seed(seed, episodes)
+    subject = Subject(config, make_task(**config), seed, episodes)
+    needed = True  # that sizes and numbers are right: the other trials count on it
+    for what, trial in TRIALS.items():
+        if not needed:
+            yield Finding(what, None, "not tried, since what is said above comes first")
+            continue
+        try:
+            yield Finding(what, True, trial(subject))
+        except ControlError as error:
+            needed = what not in FIRST
+            yield Finding(what, False, str(error))
+
+
+def _sizes(subject: Subject) -> str:
+    spec, played = subject.made.spec, subject.played(subject.seed)
+    with blamed(f"expert({HORIZON})", subject.made):
+        subject.made.reset(subject.seed)
+        rows = expert_of(subject.made, HORIZON)(look(subject.made, 0), generator("expert", subject.seed))
+    checked_rows(rows, spec, HORIZON)
+    return (
+        f"state {len(spec.state)}, scene {len(spec.environment)}, actions {len(spec.action)}, all finite over "
+        f"{counted(played.ticks, 'tick')}; chunks of {HORIZON} rows"
+    )
+
+
+def _reset(subject: Subject) -> str:
+    """Plays a seed again after another one, and in a task that is new."""
+    first = subject.played(subject.seed)
+    play(subject.made, subject.seed + 1)
+    _check_again(first, play(subject.made, subject.seed), subject.made)
+    try:
+        other = make_task(**subject.config)
+    except ConfigError as error:
+        raise ConfigError(f"the task cannot be made a second time: {error}") from error
+    _check_again(first, play(other, subject.seed), other)
+    same = counted(first.ticks, "tick")
+    return f"seed {subject.seed} gives the same {same} to the bit, after another seed and in a new task"
+
+
+def _check_again(before: Played, now: Played, task: Task) -> None:
+    dims = (*task.spec.state, *task.spec.environment)
+    for tick, (one, other) in enumerate(zip(now.seen, before.seen, strict=False)):
+        check_same(one, other, dims, before.seed, tick)
+    told = Dim("stimulus_tick"), Dim("the number of its ticks")
+    once, again = (np.array([one.stimulus_tick, one.ticks], np.float64) for one in (before, now))
+    check_same(again, once, told, before.seed, 0)
+
+
+def _event(subject: Subject) -> str:
+    ticks = []
+    for seed in subject.seeds:
+        played = subject.played(seed)
+        check_stimulus(played, subject.made)
+        check_event(played, play(subject.made, seed, stimulus=False))
+        ticks.append(played.stimulus_tick)
+    words = f"tick {ticks[0]}" if len(set(ticks)) == 1 else f"ticks {min(ticks)} to {max(ticks)}"
+    return f"is seen at {words}, and not without it"
+
+
+def _end(subject: Subject) -> str:
+    most = subject.made.max_ticks
+    for drive, who in ((None, "its expert"), (standing, "a robot that stands still")):
+        played = subject.played(subject.seed) if drive is None else play(subject.made, subject.seed, drive)
+        if not played.done:
+            raise ConfigError(
+                f"the episode of seed {subject.seed} was not over after max_ticks ({most}) under {who}; set done by "
+                "then, or raise max_ticks"
+            )
+    return f"is over within max_ticks ({most}), under the expert and without any motion"
+
+
+def _limits(subject: Subject) -> str:
+    spec = subject.made.spec
+    for seed in subject.seeds:
+        check_limits(subject.played(seed), spec)
+    actions = np.concatenate([subject.played(seed).actions for seed in subject.seeds])
+    for j, dim in enumerate(spec.action):
+        _check_kind(actions[:, j], dim)
+    return f"keeps within the ranges of {counted(len(spec.action), 'action')}"
+
+
+def _check_kind(sent: Any, dim: Dim) -> None:
+    """Raises: ConfigError, if a discrete action takes more values than two, and no threshold says which they mean."""
+    if dim.kind is Kind.DISCRETE and dim.threshold is None and len(values := np.unique(sent)) > 2:
+        raise ConfigError(
+            f"the expert gives {len(values)} values of {dim.name}, which is {dim.kind.value} without a threshold; give "
+            "it one, or another kind"
+        )
+
+
+def _guard(subject: Subject) -> str:
+    """Plays an episode as `eval` does, without delay, asking the expert in every tick."""
+    planner = {"name": "scripted", "horizon": 1}
+    config = StrategyConfig("naive", s=1)  # which rolls nothing
+    cell = Cell(subject.config, config, {"name": "fixed", "ticks": 0}, planner, roller={"name": "still"})
+    with blamed(f"the episode of seed {subject.seed}, as eval plays it,", subject.made):
+        ticks = run_episode(cell, subject.made, subject.seed).ticks
+    hits = ticks["guard"][ticks["guard"] != 0]
+    if len(hits):
+        why = words(int(np.bitwise_or.reduce(hits)))
+        raise ConfigError(
+            f"the guard changed {len(hits)} of {counted(len(ticks), 'action')} of the expert ({why}); let it keep "
+            "the limits of the spec, or the robot does what the expert did not plan"
+        )
+    return f"changes none of {counted(len(ticks), 'action')}"
+
+
+def _roller(subject: Subject) -> str:
+    """Plays a few episodes again, rolls each state on over what will be sent, and compares."""
+    wrong = moved = 0.0
+    for seed in subject.seeds[:FEW]:
+        off, way = _rolled(subject, seed)
+        wrong, moved = wrong + off, moved + way
+    if not moved:
+        return f"not tried: in {AHEAD} ticks the robot does not move, or no episode is so long"
+    if wrong >= MISSED * moved:
+        raise ConfigError(
+            f"{AHEAD} ticks ahead the roller is off by {100 * wrong / moved:.0f} % of what the state moves, and a "
+            "state that is not rolled by 100 %; give each action the kind that it is, or roller() a model of the robot"
+        )
+    return f"{AHEAD} ticks ahead off by {100 * wrong / moved:.1f} % of what the state moves"
+
+
+def _rolled(subject: Subject, seed: int) -> tuple[float, float]:
+    """By how much the states of an episode are off that are rolled `AHEAD` ticks on, and those that are not, in
+    standard deviations, summed up."""
+    task, played = subject.made, subject.played(seed)
+    with blamed("the roller", task):
+        task.reset(seed)
+        roller = robot_roller_of(task)
+        off = np.zeros((2, len(task.spec.state)))
+        for k in range(played.ticks - AHEAD):
+            if k >= (before := lookback_of(roller)):
+                after = rolled(roller, task, played.actions[k - before : k + AHEAD])
+                off += np.abs([after - played.states[k + AHEAD], played.states[k] - played.states[k + AHEAD]])
+            task.advance(played.actions[k])
+    scale = played.states.std(axis=0)
+    wrong, moved = (float((each[scale > 0] / scale[scale > 0]).sum()) for each in off)
+    return wrong, moved
+
+
+def _expert(subject: Subject) -> str:
+    solved = sum(subject.played(seed).success for seed in subject.seeds)
+    if solved < SOLVED * subject.episodes:
+        raise ConfigError(
+            f"the expert solves {solved} of {counted(subject.episodes, 'episode')}, asked in every tick and without "
+            f"delay; it should solve {100 * SOLVED:.0f} %: mend it, or give more time"
+        )
+    return f"solves {solved} of {counted(subject.episodes, 'episode')}, asked in every tick"
+
+
+TRIALS: Mapping[str, Callable[[Subject], str]] = {
+    "sizes": _sizes,
+    "reset": _reset,
+    "event": _event,
+    "end": _end,
+    "expert's actions": _limits,
+    "guard": _guard,
+    "roller": _roller,
+    "expert": _expert,
+}
+FIRST = ("sizes",)

@@ -1,0 +1,63 @@
+"""How long a planner takes on this machine, for what a task shows it.
+
+Episodes are played in simulated time with an inference every tick, so that it sees all that there is to see; each is
+timed. The first ones, in which everything is done for the first time, are not counted.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from rollahead.evaluation.evaluation import Cell, planning_of, run_episode
+from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.planning.planner import Planner
+from rollahead.runtime.planning.timer import UNHURRIED, Timer
+from rollahead.runtime.system.tuning import Tuning, tuned_process
+from rollahead.runtime.types.messages import Request, Result, Snapshot
+from rollahead.sim.task import Task
+
+COLD = 10  # inferences that are not counted
+EVERY_TICK = StrategyConfig("naive", s=1, d=0)
+AT_ONCE = {"name": "fixed", "ticks": 0}
+
+
+class Timed:
+    """`planner`, of which `count` inferences are timed after the first `COLD`; then it gives its last rows again."""
+
+    def __init__(self, planner: Planner, count: int) -> None:
+        self._planner = planner
+        self._count = count
+        self._seconds: list[float] = []
+        self._last: Result | None = None
+
+    @property
+    def seconds(self) -> list[float]:
+        """That those counted took."""
+        return self._seconds[COLD:]
+
+    @property
+    def done(self) -> bool:
+        """Whether so many were timed."""
+        return len(self.seconds) == self._count
+
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+        """As the planner does."""
+        if self.done and self._last is not None:
+            return replace(self._last, request=request)
+        began_ns = time.perf_counter_ns()
+        self._last = self._planner.infer(request, newest, timer)
+        self._seconds.append((time.perf_counter_ns() - began_ns) * 1e-9)
+        return self._last
+
+
+def time_inferences(cell: Cell, task: Task, count: int) -> list[float]:
+    """So many inferences of the planner of `cell` on `task`, in seconds each, as `rollahead run` tunes the process."""
+    cell = replace(cell, strategy=replace(EVERY_TICK, q=cell.strategy.q), latency=AT_ONCE)
+    planning = planning_of(cell, task)
+    timed = Timed(planning.planner, count)
+    seed = cell.seed
+    with tuned_process(Tuning()):
+        while not timed.done:
+            run_episode(cell, task, seed, planning=replace(planning, planner=timed))
+            seed += 1
+    return timed.seconds

@@ -1,0 +1,1 @@
+"""Policies behind the `Policy` protocol: ACT, Diffusion Policy and the flow policy."""

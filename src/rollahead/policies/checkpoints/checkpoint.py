@@ -1,0 +1,170 @@
+"""A checkpoint: the folder of a trained policy, LeRobot's or ours, and the policy that is made of it.
+
+    config.json                   its `type` says which adapter makes it
+    model.safetensors             the weights
+    policy_preprocessor.json      how numbers are normalised, with their statistics
+    policy_postprocessor.json
+    rollahead.json                names, rate, what it was trained for (`card`); not in those that LeRobot has written
+    train_config.json             LeRobot's, which names the data set (`train_config`)
+
+Those of LeRobot before 0.4 are read as well: their statistics are among the weights (`processors`).
+
+Threads: setup only.
+"""
+
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rollahead.errors import ConfigError, unknown_name, words_of
+from rollahead.policies.checkpoints.card import Card, read_card
+from rollahead.policies.checkpoints.names import named
+from rollahead.policies.denoising.contraction import read_levels
+from rollahead.policies.device import device_of
+from rollahead.policies.lerobot.features import Features, camera_name, features_of
+from rollahead.policies.lerobot.normalise import Normalisers, Stats
+from rollahead.policies.lerobot.old_config import modern
+from rollahead.policies.lerobot.processors import read_normalisers, renamed_features, state_statistics
+from rollahead.policies.lerobot.weights import check_weights
+from rollahead.policies.policy import Policy
+from rollahead.runtime.types.spec import RobotSpec
+
+CONFIG = "config.json"
+INSIDE = ("checkpoint", "**/pretrained_model")  # where a run of our training has one, and one of LeRobot's
+ADAPTERS: Mapping[str, str] = {  # by `type`: what makes the policy of a `Checkpoint` on a device
+    "act": "rollahead.policies.adapters.act:load",
+    "diffusion": "rollahead.policies.adapters.diffusion:load",
+    "rollahead_flow": "rollahead.policies.adapters.flow.adapter:load",
+}
+ROWS = ("horizon", "chunk_size", "n_obs_steps")  # of config.json
+MOST_ROWS = 10_000  # of a chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the files in `folder` say, but for the weights. config: config.json, in today's words; card: names and rate;
+    notes: lines for the user on what was assumed; rename: by the policy's camera what the data set calls it, if that is
+    another name."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    features: Features
+    card: Card
+    notes: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+
+    def policy(self, device: torch.device) -> Policy:
+        """The policy on `device`. Raises: ConfigError, if the weights or the processors are not whole, or are not this
+        policy's."""
+        module, function = ADAPTERS[self.config["type"]].split(":")
+        policy: Policy = getattr(importlib.import_module(module), function)(self, device)
+        policy.warm = read_levels(self.folder)
+        return policy
+
+    def normalisers(self) -> Normalisers:
+        """The normalisers of the saved processors. Raises: ConfigError, if they are missing, or not known here."""
+        return read_normalisers(self.folder, self.features.sizes, self.config)
+
+    def state_statistics(self) -> Stats:
+        """The statistics of the state, by name. Raises: ConfigError, as `normalisers` does."""
+        return state_statistics(self.folder, self.config)
+
+    @property
+    def camera_sizes(self) -> dict[str, tuple[int, int]]:
+        """The (height, width) of the images that the policy takes from each camera, by its own names."""
+        sizes = [(height, width) for _, height, width in self.features.cameras.values()]
+        return dict(zip(self.features.camera_names, sizes, strict=True))
+
+    @property
+    def ensemble_decay(self) -> float | None:
+        """LeRobot's `temporal_ensemble_coeff`, None if it is not used."""
+        decay = self.config.get("temporal_ensemble_coeff")
+        return decay if type(decay) in (int, float) else None
+
+    @property
+    def action_steps(self) -> int | None:
+        """LeRobot's `n_action_steps`: rows of a chunk that it sends before it asks again. None if nothing says it, or
+        if it ensembles, when it is 1 whatever the policy."""
+        steps = self.config.get("n_action_steps")
+        return steps if type(steps) is int and steps > 0 and self.ensemble_decay is None else None
+
+
+def read_checkpoint(
+    folder: Path, *, dataset: str | Path | None = None, robot: RobotSpec | None = None, trust_order: bool = False
+) -> Checkpoint:
+    """The checkpoint in `folder`. dataset, robot, trust_order: as of `load_policy`.
+
+    Raises: ConfigError, if a file cannot be read, it is of no type that is known here, or nothing gives the names.
+    """
+    config = modern(_read_config(folder))
+    kind = str(config.get("type"))
+    if kind not in ADAPTERS:
+        raise unknown_name(f"policy type in {folder / CONFIG}", kind, ADAPTERS)
+    _check_config(config, folder / CONFIG)
+    check_weights(folder)
+    features, rename = features_of(config), renamed_features(folder)
+    card, notes = named(folder, features, read_card(folder), dataset, robot, trust_order=trust_order, rename=rename)
+    cameras = {camera_name(own): camera_name(theirs) for theirs, own in rename.items() if own in features.cameras}
+    return Checkpoint(folder, config, features, card, notes, cameras)
+
+
+def load_policy(
+    folder: str | Path,
+    *,
+    dataset: str | Path | None = None,
+    robot: RobotSpec | None = None,
+    trust_order: bool = False,
+    device: str | None = None,
+) -> Policy:
+    """The policy in `folder`.
+
+    dataset: the LeRobotDataset that it was trained on, a folder or an id on the Hub, for its names and rate; None for
+    the one that the checkpoint names; robot: that is to be driven; trust_order: where no file gives them, the order of
+    dimensions and the rate are the robot's; device: cpu, cuda, mps, None for cuda if there is one.
+
+    Raises: ConfigError, if it cannot be read whole, or is of no type that is known here, or nothing gives the names.
+    """
+    made = read_checkpoint(Path(folder), dataset=dataset, robot=robot, trust_order=trust_order)
+    return made.policy(torch.device(device_of(device)))
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder {folder}; give that of a checkpoint, with its {CONFIG}")
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        inner = next((path for where in INSIDE for path in folder.glob(f"{where}/{CONFIG}")), None)
+        hint = f"give {inner.parent}" if inner else "give the folder of a checkpoint"
+        raise ConfigError(f"{folder} has no {CONFIG}, so it is no checkpoint; {hint}") from error
+    except RecursionError as error:
+        raise ConfigError(
+            f"{path} is nested too deeply to be a policy's; copy it again, or take another one"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{path} is damaged or was not written to its end ({words_of(error)}); copy it again, or take an "
+            "earlier checkpoint"
+        ) from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path} is no configuration of a policy; give the folder of a checkpoint")
+    return config
+
+
+def _check_config(config: Mapping[str, Any], path: Path) -> None:
+    """Raises: ConfigError, if `config`, read from `path`, is of a policy that cannot be made here."""
+    for key in ROWS:
+        rows = config.get(key)
+        if type(rows) is int and not 1 <= rows <= MOST_ROWS:
+            raise ConfigError(f"{key} in {path} is {rows}; take a checkpoint of 1 to {MOST_ROWS} rows")
+    if config.get("use_peft"):
+        raise ConfigError(
+            f"{path.parent} holds a PEFT adapter (use_peft), which is not read here; merge it into its base policy "
+            "with peft's merge_and_unload, save that with save_pretrained, and give its folder"
+        )

@@ -1,0 +1,153 @@
+"""Names of a policy's dimensions and its rate, from whoever knows them.
+
+    1. the checkpoint's own card                 rollahead.json
+    2. the data set that it was trained on       as it is given, or as train_config.json beside the weights names it
+    3. the robot                                 taken on trust, and said: the order of dimensions, and the rate
+
+Threads: setup only.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rollahead.errors import ConfigError
+from rollahead.policies.checkpoints.card import CARD, Card
+from rollahead.policies.checkpoints.hub import INFO, described_folder
+from rollahead.policies.checkpoints.train_config import TRAIN_CONFIG, TrainedOn, trained_on
+from rollahead.policies.data.schema import told_names
+from rollahead.policies.lerobot import features as known
+from rollahead.policies.lerobot.features import Features
+from rollahead.runtime.types.spec import RobotSpec, names_of
+
+PARTS: Mapping[str, str] = {part: feature for feature, part in known.PARTS.items()}
+REMEDY = "give the folder of the data set that it was trained on (planner.dataset=...), or drive a robot of these sizes"
+NOTHING: Mapping[str, str] = {}
+
+
+def named(
+    folder: Path,
+    features: Features,
+    card: Card | None,
+    dataset: str | Path | None,
+    robot: RobotSpec | None,
+    *,
+    trust_order: bool = False,
+    rename: Mapping[str, str] = NOTHING,
+) -> tuple[Card, tuple[str, ...]]:
+    """The card of the checkpoint in `folder`, or, if it has none, one made of what its data set and `robot` say; and
+    lines that say what was assumed. dataset: a folder, or an id on the Hub, None for what train_config.json names;
+    trust_order: whether the robot may give what no file says; rename: names of features in the data set to the
+    policy's.
+
+    Raises: ConfigError, if a number of names is not the policy's, nobody gives the names or the rate, only the robot
+    does without `trust_order`, or the data set cannot be read, whether it is needed or not.
+    """
+    said = _Said() if dataset is None else _of_dataset(described_folder(dataset), rename)
+    if card is not None:
+        for part in PARTS:
+            _check_size(f"{folder / CARD}", part, getattr(card, part), getattr(features, part), "mend it")
+        return card, ()
+    trained = trained_on(folder) if dataset is None else TrainedOn()
+    if trained.folder is not None:
+        said = _of_dataset(trained.folder, rename)
+    made = _joined(folder, features, said, robot)
+    rate_hz = made.rate_hz if said.rate_hz is None else None
+    assumed = _assumed(made, said)
+    unordered = [part for part, names in assumed.items() if len(names) > 1]
+    if not trust_order and (rate_hz is not None or unordered):
+        raise ConfigError(_untrusted(folder, unordered, rate_hz, trained))
+    found = [f"names and rate are those of {said.who}, which {TRAIN_CONFIG} names"] if trained.folder else []
+    return made, (*found, *_lines(folder, assumed, rate_hz))
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """Names and rate that a data set gives. names: by feature, of those that it names."""
+
+    who: str = ""
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rate_hz: float | None = None
+
+
+def _joined(folder: Path, features: Features, said: _Said, robot: RobotSpec | None) -> Card:
+    """The card of what the data set has `said`, and of the robot's names and rate where it says none."""
+    rate_hz = said.rate_hz if said.rate_hz is not None else (robot.rate_hz if robot is not None else None)
+    if rate_hz is None:
+        raise ConfigError(f"nothing says at what rate {folder} was trained; {REMEDY}")
+    state, environment, action = (_pick(folder, part, features, said, robot) for part in PARTS)
+    return Card(state, action, rate_hz, environment)
+
+
+def _pick(folder: Path, part: str, features: Features, said: _Said, robot: RobotSpec | None) -> tuple[str, ...]:
+    size = getattr(features, part)
+    if not size:
+        return ()
+    if PARTS[part] in said.names:
+        return _check_size(said.who, part, said.names[PARTS[part]], size)
+    if robot is not None:
+        return _check_size("the robot", part, names_of(getattr(robot, part)), size)
+    raise ConfigError(f"nothing names the {size} numbers of {part} that {folder} has; {REMEDY}")
+
+
+def _check_size(who: str, part: str, names: tuple[str, ...], size: int, remedy: str = REMEDY) -> tuple[str, ...]:
+    if len(names) != size:
+        raise ConfigError(
+            f"{who} has {len(names)} names of {part} ({', '.join(names) or 'none'}), and the policy {size}; {remedy}"
+        )
+    return names
+
+
+# ---- taken on trust -------------------------------------------------------------------------------------------------
+
+
+def _assumed(card: Card, said: _Said) -> dict[str, tuple[str, ...]]:
+    """Returns the robot's names, in its order, for each part whose names no file gives."""
+    return {part: names for part in PARTS if (names := getattr(card, part)) and PARTS[part] not in said.names}
+
+
+def _lines(folder: Path, assumed: Mapping[str, Sequence[str]], rate_hz: float | None) -> list[str]:
+    """Returns a line for each assumption about the checkpoint in `folder`. rate_hz: the robot's, unless a file gives
+    one."""
+    lines = [
+        f"assumed: the {part} of {folder} is in the robot's order, {', '.join(names)}; no file names it"
+        for part, names in assumed.items()
+    ]
+    if rate_hz is not None:
+        lines.append(f"assumed: {folder} was trained at the robot's rate, {rate_hz:g} Hz; no file gives one")
+    return lines
+
+
+def _untrusted(folder: Path, unordered: Sequence[str], rate_hz: float | None, trained: TrainedOn) -> str:
+    """The error for a checkpoint of which no file gives the order of the parts `unordered`, or the rate."""
+    *some, last = unordered or [""]
+    parts = f"{', '.join(some)}{' and ' if some else ''}{last}"
+    told = {f"in which order {folder} has its {parts}": "order"} if unordered else {}
+    if rate_hz is not None:
+        told[f"at what rate {'it' if unordered else folder} was trained"] = f"rate ({rate_hz:g} Hz)"
+    away = trained.repo if trained.folder is None else None
+    dataset = f" ({TRAIN_CONFIG} names {away}, which is not on this machine)" if away else ""
+    return (
+        f"no file says {', nor '.join(told)}{dataset}; give the data set that it was trained on "
+        f"(planner.dataset={away or '...'}), or, if the robot has the same {' and '.join(told.values())}, "
+        "planner.trust_order=true"
+    )
+
+
+# ---- data sets ------------------------------------------------------------------------------------------------------
+
+
+def _of_dataset(folder: Path, rename: Mapping[str, str]) -> _Said:
+    path = folder / INFO
+    try:
+        info: Mapping[str, Any] = json.loads(path.read_text())
+        features, rate_hz = {rename.get(key, key): each for key, each in info["features"].items()}, float(info["fps"])
+        found = {key: told_names(features[key]) for key in PARTS.values() if key in features}
+        if not 0 < rate_hz < math.inf:
+            raise ValueError(f"fps is {info['fps']}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ConfigError(f"{path} cannot be read ({error!r}); give the folder of a LeRobotDataset") from error
+    return _Said(f"data set {folder}", {key: names for key, names in found.items() if names}, rate_hz)

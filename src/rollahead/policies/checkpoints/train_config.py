@@ -1,0 +1,42 @@
+"""The data set that a checkpoint was trained on, as LeRobot's train_config.json beside the weights names it.
+
+    train_config.json   {"dataset": {"repo_id": "user/pick", "root": "data/pick", "revision": null, ...}, ...}
+
+Threads: setup only.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rollahead.policies.checkpoints.hub import INFO, local_dataset
+
+TRAIN_CONFIG = "train_config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedOn:
+    """repo: id of the data set, None if nothing says it; folder: where it is on this machine, None if it is not."""
+
+    repo: str | None = None
+    folder: Path | None = None
+
+
+def trained_on(folder: Path) -> TrainedOn:
+    """The data set that the checkpoint in `folder` was trained on. It is looked for in the folder that the training
+    read it from, if that is an absolute path, and then in LeRobot's caches; nothing is fetched."""
+    try:
+        told = json.loads((folder / TRAIN_CONFIG).read_text())["dataset"]
+        repo, root, revision = told["repo_id"], told.get("root"), told.get("revision")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return TrainedOn()  # not LeRobot's, or of a training on several
+    if not isinstance(repo, str):
+        return TrainedOn()
+    if isinstance(root, str) and Path(root).is_absolute() and (Path(root) / INFO).is_file():
+        return TrainedOn(repo, Path(root))
+    return TrainedOn(repo, local_dataset(repo, _text(revision)))
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,1 @@
+"""Data sets: episodes read from LeRobot data sets, decoded images, training windows."""

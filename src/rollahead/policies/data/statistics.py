@@ -1,0 +1,60 @@
+"""Statistics of a data set, held against its numbers.
+
+A policy's numbers are normalised by meta/stats.json. Where that file is of other data, such as of a part of it or in
+another unit, a policy learns from numbers that are hardly there, or far out of range, and nothing else shows it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from rollahead.policies.data.frames import FIGURES, Floats, Frames, Stats
+from rollahead.policies.lerobot.features import IMAGES, PARTS
+from rollahead.runtime.types.arrays import FloatArray
+
+CLOSE = 0.05  # of the range of a dimension: by how much a statistic may differ from the data's own
+ROUNDED = 1e-3  # of its size: the file may be in float32
+LEAST = 1e-6
+IMAGENET: Mapping[str, FloatArray] = {  # of each channel, as LeRobot's training normalises images
+    "mean": np.array([0.485, 0.456, 0.406]).reshape(3, 1, 1),
+    "std": np.array([0.229, 0.224, 0.225]).reshape(3, 1, 1),
+}
+
+
+def with_own_statistics(frames: Frames) -> tuple[Frames, str | None]:
+    """`frames` with statistics that are its own data's, and one sentence on what meta/stats.json says instead; as they
+    are, and None, where the file is right. Images are not looked at."""
+    own = {feature: _measured(getattr(frames, part)) for feature, part in PARTS.items() if frames.names[feature]}
+    places = [(feature, figure) for feature in own for figure in FIGURES]
+    far = [_furthest(frames.stats[feature][figure], own[feature], figure) for feature, figure in places]
+    worst = int(np.argmax([distance for distance, _ in far]))
+    (distance, i), (feature, figure) = far[worst], places[worst]
+    if distance <= 1:
+        return frames, None
+    told, true = frames.stats[feature][figure][i], own[feature][figure][i]
+    words = (
+        f"meta/stats.json of data set {frames.folder} says {told:.4g} for the {figure} of {feature} "
+        f"{frames.names[feature][i]!r}, and the data has {true:.4g}: the data's own statistics are used; other "
+        "programs will use the file, so let LeRobot recompute it"
+    )
+    return replace(frames, stats={**frames.stats, **own}), words
+
+
+def with_imagenet(stats: Stats) -> Stats:
+    """Returns `stats` with the mean and the standard deviation of ImageNet for all images, like LeRobot's training with
+    its default `dataset.use_imagenet_stats`. The standard deviation of images in a file that LeRobot 0.4.4 wrote is
+    wrong: it squares them as uint8, which overflows."""
+    return {key: {**each, **IMAGENET} if key.startswith(IMAGES) else each for key, each in stats.items()}
+
+
+def _measured(values: Floats) -> dict[str, FloatArray]:
+    wide = values.astype(np.float64)
+    return {"mean": wide.mean(axis=0), "std": wide.std(axis=0), "min": wide.min(axis=0), "max": wide.max(axis=0)}
+
+
+def _furthest(told: FloatArray, own: dict[str, FloatArray], figure: str) -> tuple[float, int]:
+    """How far the worst dimension of `told` is from the data's own, 1 being just close enough; and which it is."""
+    allowed = CLOSE * (own["max"] - own["min"]) + ROUNDED * np.abs(own[figure]) + LEAST
+    distance = np.abs(told - own[figure]) / allowed
+    return float(distance.max()), int(distance.argmax())

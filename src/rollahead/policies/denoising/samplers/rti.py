@@ -1,0 +1,174 @@
+"""Real-time iteration: each denoising starts from the last plan (RTI-DP, arXiv 2508.05396, algorithm 1).
+
+    the last chunk, shifted (the guess)  -- a few levels of noise, from a low one on -->  the chunk
+    noise                                -- all levels ------------------------------->  the chunk, if there is no guess
+
+Deterministic jumps from level to level are ours (`ddim`, `euler`); with `ddpm` the levels are the paper's. A guess is
+left alone where the mode that it is in has been left: see `Guards`.
+
+Threads: the worker's alone; it counts from chunk to chunk, and begins anew where there is no guess.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+from rollahead.errors import ConfigError, unknown_name
+from rollahead.policies.denoising.samplers.ddpm import ancestral
+from rollahead.policies.denoising.samplers.sampler import COLD, Draw, Guess, Noise, Sampled, Steps
+from rollahead.policies.denoising.samplers.timesteps import checked
+from rollahead.policies.policy import Context, Denoiser
+from rollahead.policies.process import Diffusion, Flow
+from rollahead.runtime.types.messages import Made
+
+TENTH = 0.1  # of the range, that a clipped discrete dimension is off the middle: a few small steps can turn it
+SHARES = (0.2, 0.1, 0.0)  # of the diffusion's steps: the levels of a warm start, if none are given
+TIMES = (0.3,)  # the same of a flow
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """When a guess is no good. reject: the root mean square by which a chunk may be off its guess, normalised; farther
+    off, it is made once more, from noise. stall: a guess that is off the one before by less has stuck, and noise of
+    `stall_noise` is put on it (STEP, arXiv 2602.08245, section 3.3). refresh: every so many chunks one starts from
+    noise. None: never."""
+
+    reject: float | None = None
+    stall: float | None = None
+    stall_noise: float = 0.1
+    refresh: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("reject", 0.0), ("stall", 0.0), ("stall_noise", 0.0), ("refresh", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                never = "" if name == "stall_noise" else ", or null"
+                raise ConfigError(f"sampler.{name} is {value}; give {least} or more{never}")
+
+
+class Rti:
+    """cold: from noise; warm: from a guess, at its first level; forward: the guess is mixed with noise to that level
+    (SDEdit), else taken as a chunk of that level as it is; discrete: what is done with the discrete dimensions of a
+    guess."""
+
+    def __init__(self, cold: Steps, warm: Steps, guards: Guards, discrete: str, *, forward: bool) -> None:
+        self._cold, self._warm, self._guards, self._forward = cold, warm, guards, forward
+        self._discrete = DISCRETE[discrete]
+        self._since_cold = 0
+        self._before: torch.Tensor | None = None  # the last guess
+        self._tried = False  # whether a warm start was made before one is wanted
+
+    @property
+    def process(self) -> Diffusion | Flow:
+        """What it denoises."""
+        return self._cold.process
+
+    @property
+    def calls(self) -> int:
+        """Of the network, per chunk from noise."""
+        return self._cold.calls
+
+    @property
+    def varies(self) -> bool:
+        """Whether warm starts of the same guess differ, by their noise."""
+        return self._forward or self._warm.advance is ancestral
+
+    def __call__(self, policy: Denoiser, context: Context, noise: Noise, draw: Draw = COLD) -> Sampled:
+        """Phase: hot."""
+        guess = draw.guess
+        if guess is None or self._since_cold + 1 == self._guards.refresh:
+            self._since_cold, self._before = 0, None
+            made = self._cold(policy, context, noise, draw)
+            self._try_once(policy, context, noise, made.chunks)
+            return made
+        e = noise()
+        made = self._warm(policy, context, noise, replace(draw, start=self._start(guess, e)))
+        if self._guards.reject is not None and _apart(made.chunks, guess.chunk) > self._guards.reject:
+            self._since_cold = 0
+            again = self._cold(policy, context, noise, replace(draw, start=e))
+            return Sampled(again.chunks, made.steps + again.steps, again.made | int(Made.REJECTED))
+        self._since_cold += 1
+        return replace(made, made=made.made | int(Made.WARM))
+
+    def _try_once(self, policy: Denoiser, context: Context, noise: Noise, chunks: torch.Tensor) -> None:
+        """Makes a warm start for nothing at the first chunk, which a runtime makes before its first tick: what it
+        allocates is there when it counts."""
+        if not self._tried:
+            self._tried = True
+            self._warm(policy, context, noise, Draw(start=chunks))
+
+    def _start(self, guess: Guess, e: torch.Tensor) -> torch.Tensor:
+        """(B, T, A), where the denoising starts. e: noise, (B, T, A)."""
+        start = guess.chunk.expand_as(e).clone()
+        if self._stalled(guess):
+            start.add_(e, alpha=self._guards.stall_noise)
+        if self._forward:
+            start = self.process.mix(start, e, self._warm.levels[0])
+        self._before = guess.chunk
+        return torch.where(guess.discrete, self._discrete(start, e, guess.middle), start)
+
+    def _stalled(self, guess: Guess) -> bool:
+        before, least = self._before, self._guards.stall
+        return least is not None and before is not None and _apart(guess.chunk, before) < least
+
+
+def _apart(chunks: torch.Tensor, other: torch.Tensor) -> float:
+    return float((chunks - other).square().mean().sqrt())
+
+
+DISCRETE: Mapping[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    # of a start and its noise (B, T, A), and where a dimension turns (A,)
+    "keep": lambda start, e, middle: start,
+    "clip": lambda start, e, middle: middle + TENTH * torch.sign(start - middle),
+    "cold": lambda start, e, middle: e,
+}
+
+
+def make_rti(
+    cold: Steps,
+    warm: Sequence[float] | None = None,
+    renoise: str = "none",
+    discrete: str = "keep",
+    reject: float | None = None,
+    stall: float | None = None,
+    stall_noise: float = 0.1,
+    refresh: int | None = None,
+) -> Rti:
+    """cold: the sampler of cold starts; warm: levels of noise, steps of a diffusion or times of a flow, falling.
+
+    Raises: ConfigError, if the levels are none of the policy's, or there is no such way.
+    """
+    if renoise not in RENOISE:
+        raise unknown_name("renoise", renoise, RENOISE)
+    if discrete not in DISCRETE:
+        raise unknown_name("way with discrete dimensions", discrete, DISCRETE)
+    levels = _levels(cold, warm)
+    guards = Guards(reject, stall, stall_noise, refresh)
+    return Rti(cold, cold.at(levels), guards, discrete, forward=RENOISE[renoise])
+
+
+RENOISE: Mapping[str, bool] = {"none": False, "forward": True}
+
+
+def _levels(cold: Steps, warm: Sequence[float] | None) -> tuple[float, ...]:
+    process: Any = cold.process
+    if isinstance(process, Flow):
+        levels = tuple(TIMES if warm is None else warm)
+        if not levels or not all(0 < t <= 1 for t in levels) or any(s >= t for t, s in pairwise(levels)):
+            raise ConfigError(
+                f"sampler.warm is {warm!r}; give falling times of a flow, up to 1 and above 0, as in [0.3]"
+            )
+        return levels
+    steps = [round(share * process.steps) for share in SHARES] if warm is None else warm
+    if not all(float(t).is_integer() for t in steps):
+        raise ConfigError(f"sampler.warm is {warm!r}; give whole steps of a diffusion, as in [20, 10, 0]")
+    levels = checked(process.steps, [int(t) for t in steps], "warm")
+    if cold.advance is ancestral and levels[-1] != 0:
+        raise ConfigError(
+            f"sampler.warm is {list(levels)} and ends at {levels[-1]}, where a step of ddpm leaves noise; end it with "
+            "0, or use sampler.base=ddim"
+        )
+    return levels

@@ -1,0 +1,1 @@
+"""LeRobot's formats and versions: its imports, features, statistics, processors, configurations and weights."""

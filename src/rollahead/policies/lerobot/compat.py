@@ -1,0 +1,137 @@
+"""LeRobot, wherever a version keeps its parts: the only module of this package that knows what moved.
+
+    compat.DiffusionPolicy, compat.make_pre_post_processors, ...     the names in `HOMES`, imported when first asked for
+
+What differs between 0.4.4 and 0.6.1 beside imports: configurations have fields that the other does not know
+(`config_of`); diffusers and datasets are no part of a plain install any more, but of the extras `diffusion`, `dataset`.
+
+Threads: setup only. Importing LeRobot takes seconds.
+"""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+from rollahead.errors import ConfigError, words_of
+from rollahead.runtime.robots.lerobot.version import check_version
+from rollahead.runtime.robots.lerobot.version import version as version
+
+HOMES: Mapping[str, tuple[str, ...]] = {  # where a name is: the first of these that can be imported
+    "FeatureType": ("lerobot.configs.types",),
+    "NormalizationMode": ("lerobot.configs.types",),
+    "PolicyFeature": ("lerobot.configs.types",),
+    "PreTrainedConfig": ("lerobot.configs.policies",),
+    "PreTrainedPolicy": ("lerobot.policies.pretrained",),
+    "AdamWConfig": ("lerobot.optim.optimizers",),
+    "DiffusionConfig": ("lerobot.policies.diffusion.configuration_diffusion",),
+    "DiffusionPolicy": ("lerobot.policies.diffusion.modeling_diffusion",),
+    "ACTConfig": ("lerobot.policies.act.configuration_act",),
+    "ACTPolicy": ("lerobot.policies.act.modeling_act",),
+    "ACTTemporalEnsembler": ("lerobot.policies.act.modeling_act",),
+    "make_pre_post_processors": ("lerobot.policies.factory",),
+    "normalising_pipelines": ("lerobot.policies.act.processor_act",),
+    "NormalizerProcessorStep": ("lerobot.processor",),
+    "UnnormalizerProcessorStep": ("lerobot.processor",),
+    "RTCAttentionSchedule": ("lerobot.configs.types",),
+    "RTCConfig": ("lerobot.policies.rtc.configuration_rtc",),
+    "RTCProcessor": ("lerobot.policies.rtc.modeling_rtc",),
+    "LeRobotDataset": ("lerobot.datasets.lerobot_dataset",),
+    "HF_LEROBOT_HOME": ("lerobot.utils.constants",),
+}
+OTHERWISE: Mapping[str, str] = {  # what LeRobot itself calls it
+    "normalising_pipelines": "make_act_pre_post_processors",  # rename, batch, device, normalise; unnormalise, CPU
+}
+IGNORED = frozenset({"gradient_checkpointing", "pretrained_revision"})  # of training
+
+
+def __getattr__(name: str) -> Any:
+    """A part of LeRobot. Raises: ConfigError, if LeRobot is not there, or of a version that is not known here."""
+    if name not in HOMES:
+        raise AttributeError(f"rollahead.policies.lerobot.compat knows no {name!r} of LeRobot")
+    check_version()
+    return _part(name)
+
+
+@cache
+def _part(name: str) -> Any:
+    failed: list[str] = []
+    for home in HOMES[name]:
+        try:
+            return getattr(importlib.import_module(home), OTHERWISE.get(name, name))
+        except (ImportError, AttributeError) as error:
+            failed.append(words_of(error))
+    raise ConfigError(
+        f"{name} of LeRobot {version()} cannot be imported ({'; '.join(failed)}); add what it needs, e.g. with "
+        "pip install 'lerobot[diffusion,dataset]'"
+    )
+
+
+def made(name: str, config: Any) -> Any:
+    """The policy `name`, such as `DiffusionPolicy`, of its configuration, with new weights.
+
+    Raises: ConfigError, if LeRobot cannot make it.
+    """
+    make = __getattr__(name)
+    try:
+        return make(config)
+    except ImportError as error:
+        raise ConfigError(f"{name} of LeRobot {version()} cannot be made ({_words(error)})") from error
+    except Exception as error:  # whatever its networks refuse
+        raise ConfigError(
+            f"LeRobot {version()} cannot make a {name} of this configuration ({_words(error)}); give one that it has "
+            "written"
+        ) from error
+
+
+def config_of(name: str, written: Mapping[str, Any], **changed: Any) -> Any:
+    """The configuration `name` of a policy, such as `DiffusionConfig`, of what its config.json has `written`, but for
+    what is `changed`. Of fields that this version does not know those are left out that say nothing about inference.
+
+    Raises: ConfigError, if this version cannot read it.
+    """
+    from draccus.parsers.decoding import decode
+
+    config = __getattr__(name)
+    known = {field.name for field in fields(config)}
+    wanted = {key: value for key, value in {**written, **changed}.items() if key not in IGNORED or key in known}
+    wanted.pop("type", None)
+    if unknown := sorted(set(wanted) - known):
+        raise ConfigError(
+            f"LeRobot {version()} does not know {', '.join(unknown)} of this {name}; it was written by another "
+            "version, so install that one"
+        )
+    try:
+        return decode(config, wanted)
+    except Exception as error:  # whatever the configuration itself refuses
+        raise ConfigError(
+            f"LeRobot {version()} refuses this {name} ({_words(error.__cause__ or error)}); give one that it has "
+            "written"
+        ) from error
+
+
+def _words(error: BaseException) -> str:
+    return words_of(error).removesuffix(".")
+
+
+WRITERS = ("lerobot.datasets.dataset_writer", "lerobot.datasets.lerobot_dataset")  # the first that there is writes
+
+
+@contextmanager
+def no_images() -> Iterator[None]:
+    """While a data set without images is written: LeRobot would go through it frame by frame, to put images into it
+    that it does not have, which takes more than half of the time."""
+    found = next((home for home in WRITERS if find_spec(home) is not None), None)
+    writer: Any = importlib.import_module(found) if found else None
+    if not hasattr(writer, "embed_images"):
+        yield
+        return
+    before = writer.embed_images
+    writer.embed_images = lambda dataset: dataset
+    try:
+        yield
+    finally:
+        writer.embed_images = before

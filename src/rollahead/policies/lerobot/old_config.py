@@ -1,0 +1,59 @@
+"""Configurations of policies as LeRobot wrote them before 0.2, in today's words.
+
+    input_shapes, output_shapes                                 -> input_features, output_features
+    input_normalization_modes, output_normalization_modes      -> normalization_mapping
+    no type                                                     -> type
+
+The statistics of such checkpoints are among the weights (`policies.lerobot.weights.saved_statistics`), as they are in
+those that LeRobot 0.2 and 0.3 wrote.
+
+Threads: setup only.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rollahead.errors import ConfigError
+from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
+
+GROUPS = ("input", "output")
+KINDS: Mapping[str, str] = {STATE: "STATE", ENVIRONMENT: "ENV", ACTION: "ACTION"}  # of features; others are images
+TYPES: Mapping[str, str] = {"down_dims": "diffusion", "chunk_size": "act"}  # what only a policy of the type has
+BEFORE: Mapping[str, Mapping[str, Any]] = {  # values where nothing is written, which later versions have otherwise
+    "diffusion": {"use_separate_rgb_encoder_per_camera": False, "use_group_norm": True},
+}
+
+
+def modern(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` with today's keys; one that has them already is returned as it is.
+
+    Raises: ConfigError, if features of one kind are normalised in different ways, which no later version can say.
+    """
+    made = dict(config)
+    if "type" not in made and (found := next((TYPES[key] for key in TYPES if key in made), None)):
+        made = {**BEFORE.get(found, {}), **made, "type": found}
+    for group in GROUPS:
+        shapes = made.pop(f"{group}_shapes", None)
+        if isinstance(shapes, Mapping):
+            made[f"{group}_features"] = {key: {"type": _kind(key), "shape": shape} for key, shape in shapes.items()}
+    written = [made.pop(f"{group}_normalization_modes", None) for group in GROUPS]
+    if modes := [each for each in written if isinstance(each, Mapping)]:
+        made["normalization_mapping"] = _mapping({key: mode for each in modes for key, mode in each.items()})
+    return made
+
+
+def _kind(key: str) -> str:
+    return KINDS.get(key, "VISUAL")
+
+
+def _mapping(modes: Mapping[str, str]) -> dict[str, str]:
+    """Returns the normalisation mode of each kind of feature, from `modes` by feature."""
+    made: dict[str, str] = {}
+    for key, mode in modes.items():
+        kind, upper = _kind(key), str(mode).upper()
+        if made.setdefault(kind, upper) != upper:
+            raise ConfigError(
+                f"config.json normalises {kind} features by {made[kind]} and by {upper} ({key}); train a policy with "
+                "one way for all of them"
+            )
+    return made

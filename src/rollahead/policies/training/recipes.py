@@ -1,0 +1,217 @@
+"""Recipes: a policy to train, by name, for the data that it is to learn from.
+
+    flow        ours (`rollahead.policies.adapters.flow`)
+    diffusion   LeRobot's Diffusion Policy
+    act         LeRobot's ACT
+
+Each gives LeRobot's own module, so that what is trained is what LeRobot loads.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from rollahead.errors import ConfigError, unknown_name, words_of
+from rollahead.policies.adapters.diffusion import process_of
+from rollahead.policies.lerobot import compat
+from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, IMAGES, STATE
+from rollahead.policies.policy import Trained
+from rollahead.runtime.types.options import call, check_kind
+
+Cold = Callable[[Any, Mapping[str, torch.Tensor], torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a policy is made for. state, action: S and A; environment: E, and the delay if it is told; images: of each
+    camera (height, width); trained: beside imitation."""
+
+    state: int
+    action: int
+    environment: int
+    images: Mapping[str, tuple[int, int]]
+    trained: Trained
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """As LeRobot's features."""
+        kinds, feature = compat.FeatureType, compat.PolicyFeature
+        found = {STATE: feature(kinds.STATE, (self.state,))}
+        if self.environment:
+            found[ENVIRONMENT] = feature(kinds.ENV, (self.environment,))
+        return found | {IMAGES + name: feature(kinds.VISUAL, (3, *size)) for name, size in self.images.items()}
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """As LeRobot's features."""
+        return {ACTION: compat.PolicyFeature(compat.FeatureType.ACTION, (self.action,))}
+
+
+@dataclass(frozen=True, slots=True)
+class Trainee:
+    """A policy to train. rows: T, that it makes; n_obs: observations that it is given; cold: of the policy, a
+    normalised batch and noise (B, T, A), the chunks (B, T, A) that one step makes of noise alone; timed: whether it
+    takes what is observed with an axis for time, be it one observation only; encoder: of its images, None if it sees
+    none, which is given `images` of each example in a row."""
+
+    policy: Any
+    rows: int
+    n_obs: int
+    cold: Cold
+    timed: bool = False
+    encoder: torch.nn.Module | None = None
+    images: int = 1
+
+
+def make_trainee(config: Mapping[str, Any], sizes: Sizes, device: str = "cpu") -> Trainee:
+    """The policy of `config`, a `name` and options, untrained, on `device`; its weights are the same on any device.
+
+    Raises: ConfigError, if there is none such, it takes no such option, or it cannot be trained so.
+    """
+    options = dict(config)
+    name = options.pop("name", None)
+    check_kind("policy.name", name, str)
+    if name not in RECIPES:
+        raise unknown_name("policy", name, RECIPES)
+    try:
+        trainee: Trainee = call(RECIPES[name], options, "policy", sizes=sizes)
+    except ValueError as error:  # what LeRobot's configurations refuse
+        words = words_of(error).removesuffix(".")
+        raise ConfigError(
+            f"policy={name} cannot be made so ({words}); see the options of policy.* in rollahead train --help"
+        ) from error
+    trainee.policy.config.device = device  # LeRobot's pipelines bring batches there
+    trainee.policy.to(device)
+    return trainee
+
+
+def _flow(
+    sizes: Sizes,
+    horizon: int,
+    variant: str,
+    width: int,
+    depth: int,
+    prediction: str,
+    loss_average: str = "rows",
+) -> Trainee:
+    from rollahead.policies.adapters.flow.configuration_flow import FlowConfig
+    from rollahead.policies.adapters.flow.modeling_flow import FlowPolicy
+
+    if sizes.images:
+        raise ConfigError(
+            f"policy=flow sees no images, and the data has {', '.join(sizes.images)}; use policy=diffusion or "
+            "policy=act, or leave them out with cameras=[]"
+        )
+    config = FlowConfig(
+        input_features=sizes.inputs,
+        output_features=sizes.outputs,
+        horizon=horizon,
+        n_action_steps=min(8, horizon),
+        variant=variant,
+        width=width,
+        depth=depth,
+        prediction=prediction,
+        prefixes=sizes.trained.prefixes,
+        loss_average=loss_average,
+        **COMMON,
+    )
+    return Trainee(FlowPolicy(config), horizon, 1, _cold_flow)
+
+
+def _diffusion(
+    sizes: Sizes, horizon: int, n_obs: int, down_dims: Sequence[int], kernel: int, prediction: str, train_steps: int
+) -> Trainee:
+    _check_taken("diffusion", sizes)
+    if small := [name for name, size in sizes.images.items() if max(size) <= SHRUNK]:
+        raise ConfigError(
+            f"policy=diffusion sees where things are in images {SHRUNK} times smaller, of which nothing is left for "
+            f"{', '.join(small)} of {sizes.images[small[0]]} pixels; record larger ones, or use policy=act"
+        )
+    config = compat.DiffusionConfig(
+        input_features=sizes.inputs,
+        output_features=sizes.outputs,
+        n_obs_steps=n_obs,
+        horizon=horizon,
+        n_action_steps=min(8, horizon - n_obs + 1),
+        normalization_mapping=_normalisation("MIN_MAX"),
+        down_dims=tuple(down_dims),
+        kernel_size=kernel,
+        diffusion_step_embed_dim=64,
+        prediction_type=prediction,
+        num_train_timesteps=train_steps,
+        do_mask_loss_for_padding=True,
+        pretrained_backbone_weights=None,
+        use_group_norm=True,
+        crop_shape=None,
+        use_separate_rgb_encoder_per_camera=False,  # LeRobot's own default differs between its versions
+        **COMMON,
+    )
+    policy, images = compat.made("DiffusionPolicy", config), n_obs * len(sizes.images)
+    encoder = policy.diffusion.rgb_encoder if images else None
+    return Trainee(policy, horizon, n_obs, _cold_diffusion, timed=True, encoder=encoder, images=images)
+
+
+def _act(sizes: Sizes, horizon: int, width: int, heads: int, depth: int) -> Trainee:
+    _check_taken("act", sizes)
+    config = compat.ACTConfig(
+        input_features=sizes.inputs,
+        output_features=sizes.outputs,
+        chunk_size=horizon,
+        n_action_steps=min(8, horizon),
+        normalization_mapping=_normalisation("MEAN_STD"),
+        dim_model=width,
+        n_heads=heads,
+        dim_feedforward=4 * width,
+        n_encoder_layers=depth,
+        n_vae_encoder_layers=depth,
+        pretrained_backbone_weights=None,
+        **COMMON,
+    )
+    policy = compat.made("ACTPolicy", config)
+    return Trainee(policy, horizon, 1, _cold_act, encoder=policy.model.backbone if sizes.images else None)
+
+
+def _cold_flow(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch.Tensor) -> torch.Tensor:
+    made: torch.Tensor = policy.predict_action_chunk(batch, noise=noise, steps=1)
+    return made
+
+
+def _cold_diffusion(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch.Tensor) -> torch.Tensor:
+    model, cameras = policy.diffusion, list(policy.config.image_features)
+    pictures = {IMAGES[:-1]: torch.stack([batch[key] for key in cameras], dim=-4)} if cameras else {}
+    condition = model._prepare_global_conditioning({**batch, **pictures})
+    process = process_of(policy)
+    noisiest = process.steps - 1
+    predicted = model.unet(noise, process.times(noise, noisiest), global_cond=condition)
+    return process.split(predicted, noise, noisiest)[0]
+
+
+def _cold_act(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch.Tensor) -> torch.Tensor:
+    made: torch.Tensor = policy.predict_action_chunk({key: batch[key] for key in policy.config.input_features})
+    return made
+
+
+def _check_taken(name: str, sizes: Sizes) -> None:
+    """Whether LeRobot's policy `name` can be trained for these."""
+    if not (sizes.images or sizes.environment):
+        raise ConfigError(
+            f"policy={name} needs images or {ENVIRONMENT} beside {STATE}, and is given neither; use policy=flow"
+        )
+    if sizes.trained.prefixes:
+        raise ConfigError(
+            f"policy={name} cannot be trained with prefixes, whose rows have a time of their own, and prefixes is "
+            f"{sizes.trained.prefixes}; use policy=flow, or prefixes=0"
+        )
+
+
+def _normalisation(numbers: str) -> dict[str, Any]:
+    modes = compat.NormalizationMode
+    same = {kind: modes[numbers] for kind in ("STATE", "ENV", "ACTION")}
+    return {"VISUAL": modes.MEAN_STD, **same}
+
+
+SHRUNK = 32  # by LeRobot's backbone
+COMMON: Mapping[str, Any] = {"push_to_hub": False, "device": "cpu"}  # made there, and moved when whole
+RECIPES: Mapping[str, Callable[..., Trainee]] = {"flow": _flow, "diffusion": _diffusion, "act": _act}

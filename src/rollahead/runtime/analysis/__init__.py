@@ -1,0 +1,1 @@
+"""Offline analysis: forecasts of a latency, recommendations, identification of lags."""

@@ -1,0 +1,1 @@
+"""Strategies, drives and delays made from options; extensions found by name; which schedules are feasible."""

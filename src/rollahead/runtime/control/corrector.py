@@ -1,0 +1,216 @@
+"""Per-tick correction: a small network sees the newest state and amends the row that is due (A2C2, arXiv 2509.23224).
+
+    a = base row + clip(residual(state, environment, base row, place in the chunk, policy features,
+                                 what images came to, their age))
+
+It is a multilayer perceptron in NumPy, a few dozen microseconds, so that it runs in every tick of the executor. What is
+planned stays uncorrected; what was sent, and so rolling, has the correction in it. Images come to a few numbers in a
+second worker (`rollahead.runtime.drivers.lookout`); where there are none that it may use, the row stays as it is.
+
+Threads: the executor's alone. Hot path: `Head.residual` and `HeadCorrector.__call__`.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.errors import ConfigError
+from rollahead.runtime.transport.mailbox import Box
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.chunk import Chunk
+from rollahead.runtime.types.messages import Failure, Sight
+from rollahead.runtime.types.options import call
+from rollahead.runtime.types.robot import Reading
+from rollahead.runtime.types.spec import RobotSpec, indices_of, names_of
+
+EYE = "eye."  # in a head's file, before the names of the arrays of its eye
+REMEDY = "make one for this robot with rollahead train policy=a2c2"
+
+
+class Corrector(Protocol):
+    """The seam."""
+
+    def __call__(self, row: FloatArray, k: int, chunk: Chunk, seen: Reading) -> FloatArray:
+        """(A,), `row` (A,) of tick `k`, which is of `chunk`, amended by what is `seen` now. Phase: hot."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HeadCard:
+    """What a head is for. action, state, environment: names, in its own order; horizon: H of its base's chunks; fresh:
+    whether it sees the environment as it is now, else as its chunk saw it; base: the policy that it was trained on;
+    lag: ticks by which what it sees was old when it was trained; cameras: whose images it sees; latent: Z, the numbers
+    that these come to; sight: ticks by which they were older than the rest, at most; policy_features: Z', the numbers
+    of its base's network that come with each chunk (the paper's z), which mean something with that base alone."""
+
+    action: Sequence[str]
+    state: Sequence[str]
+    environment: Sequence[str]
+    horizon: int
+    fresh: bool = True
+    base: str = ""
+    lag: int = 0
+    cameras: Sequence[str] = ()
+    latent: int = 0
+    sight: int = 0
+    policy_features: int = 0
+
+    def __post_init__(self) -> None:
+        if self.policy_features < 0:
+            raise ConfigError(f"a head takes {self.policy_features} policy features; give 0 or more")
+        if bool(self.cameras) != (self.latent > 0) or self.sight < 0:
+            raise ConfigError(
+                f"a head of {len(self.cameras)} cameras has latent {self.latent} and sight {self.sight}; give latent "
+                "at least 1 where there are cameras, 0 where there are none, and no negative sight"
+            )
+
+    @property
+    def seen(self) -> int:
+        """F, the numbers that a head sees: see `features`."""
+        numbers = len(self.state) + len(self.environment) + len(self.action) + 3 + self.policy_features
+        return numbers + (self.latent + 1 if self.latent else 0)
+
+
+def features(
+    state: FloatArray,
+    environment: FloatArray,
+    row: FloatArray,
+    place: NDArray[Any] | int,
+    horizon: int,
+    latent: FloatArray | None = None,
+    age: NDArray[Any] | int = 0,
+    policy_features: FloatArray | None = None,
+) -> FloatArray:
+    """(..., S + E + A + 3), what a head sees: where in its chunk a row is stands as an angle, which is the same at both
+    ends, and as a share, which is not. With `policy_features` (..., Z'), those of the chunk, Z' more. With `latent`
+    (..., Z), Z + 1 more: what images came to, and their `age` in ticks, as a share too."""
+    share = np.asarray(place, np.float64)[..., None] / horizon
+    angle = 2 * math.pi * share
+    base = [] if policy_features is None else [policy_features]
+    sight = [] if latent is None else [latent, np.asarray(age, np.float64)[..., None] / horizon]
+    return np.concatenate([state, environment, row, np.sin(angle), np.cos(angle), share, *base, *sight], axis=-1)
+
+
+class Head:
+    """layers: of each its weights (in, out) and biases (out,); skip: (F, A), past all of them, None for none; shift,
+    scale: of what it sees; gain: (A,), of what it says."""
+
+    def __init__(
+        self,
+        card: HeadCard,
+        layers: Sequence[tuple[FloatArray, FloatArray]],
+        shift: FloatArray,
+        scale: FloatArray,
+        gain: FloatArray,
+        skip: FloatArray | None = None,
+    ) -> None:
+        self.card = card
+        self.layers = layers
+        self.skip = skip
+        self.shift, self.scale, self.gain = shift, scale, gain
+
+    def residual(self, seen: FloatArray) -> FloatArray:
+        """(..., A), of features (..., F). Phase: hot."""
+        x = first = (seen - self.shift) / self.scale
+        for weights, bias in self.layers[:-1]:
+            x = np.maximum(x @ weights + bias, 0.0)
+        weights, bias = self.layers[-1]
+        made: FloatArray = x @ weights + bias
+        return (made if self.skip is None else made + first @ self.skip) * self.gain
+
+    def save(self, path: Path, eye: Mapping[str, NDArray[Any]] | None = None) -> None:
+        """As one file. eye: the arrays of the eye that it was trained with."""
+        named: dict[str, Any] = {"shift": self.shift, "scale": self.scale, "gain": self.gain}
+        for i, (weights, bias) in enumerate(self.layers):
+            named |= {f"layer{i}_w": weights, f"layer{i}_b": bias}
+        named |= {} if self.skip is None else {"skip": self.skip}
+        named |= {f"{EYE}{name}": array for name, array in (eye or {}).items()}
+        named["card"] = np.frombuffer(json.dumps(asdict(self.card)).encode(), np.uint8)
+        np.savez(path, **named)
+
+
+def read_head(path: str | Path) -> Head:
+    """The head in the file `path`. Raises: ConfigError, if there is none, or it is damaged."""
+    try:
+        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files if not name.startswith(EYE)}
+        card = call(HeadCard, json.loads(arrays.pop("card").tobytes()), "card")
+        count = sum(name.endswith("_w") for name in arrays)
+        layers = [(arrays[f"layer{i}_w"], arrays[f"layer{i}_b"]) for i in range(count)]
+        head = Head(card, layers, arrays["shift"], arrays["scale"], arrays["gain"], arrays.get("skip"))
+        fits = head.residual(np.zeros(card.seen)).shape == (len(card.action),) and head.shift.shape == (card.seen,)
+        if not (layers and fits and all(np.isfinite(array).all() for array in arrays.values())):
+            raise ValueError("arrays of other shapes, or that are no numbers")
+        return head
+    except OSError as error:
+        raise ConfigError(f"there is no corrector at {path}; give the file of one, or {REMEDY}") from error
+    except (BadZipFile, EOFError, IndexError, ValueError, KeyError, TypeError, ConfigError) as error:
+        raise ConfigError(f"{path} is no corrector, or a damaged one; give the file of one, or {REMEDY}") from error
+
+
+class HeadCorrector:
+    """`head` on a robot of `spec`. most: of each action, the share of half its range by which a row may be amended;
+    sights: where an eye puts what the images of the head's cameras come to."""
+
+    def __init__(
+        self,
+        head: Head,
+        spec: RobotSpec,
+        horizon: int,
+        most: float = 1.0,
+        sights: Box[Sight | Failure] | None = None,
+    ) -> None:
+        """Raises: ConfigError, if the head is of another robot, or of other chunks, or sees images and has no eye."""
+        if not 0 < most <= 2:
+            raise ConfigError(f"strategy.most is {most}; give more than 0, and at most 2, the whole range")
+        card = head.card
+        if card.horizon != horizon:
+            raise ConfigError(
+                f"the corrector was trained on chunks of {card.horizon} rows, and these have {horizon}; {REMEDY}"
+            )
+        indices_of("camera", card.cameras, [camera.name for camera in spec.cameras], "robot", REMEDY)
+        if card.cameras and sights is None:
+            raise ConfigError(
+                f"the corrector sees images of {', '.join(card.cameras)}, and nothing encodes them here; drive the "
+                "robot with rollahead run, or take a head without cameras"
+            )
+        self._head = head
+        self._sights = sights if card.cameras else None
+        self._action = indices_of("action", card.action, names_of(spec.action), "robot", REMEDY)
+        self._state = indices_of("state", card.state, names_of(spec.state), "robot", REMEDY)
+        self._environment = indices_of("environment", card.environment, names_of(spec.environment), "robot", REMEDY)
+        dims = [spec.action[i] for i in self._action]
+        low, high = (np.array([getattr(dim, end) for dim in dims]) for end in ("low", "high"))
+        self._low, self._high = low, high
+        self._most = np.where(np.isfinite(high - low), most * (high - low) / 2, np.inf)
+
+    def __call__(self, row: FloatArray, k: int, chunk: Chunk, seen: Reading) -> FloatArray:
+        """(A,). Phase: hot."""
+        latent, age = None, 0
+        if self._sights is not None:
+            sight = self._sights.peek()
+            if not isinstance(sight, Sight) or not self._usable(sight, k, chunk):
+                return row
+            latent, age = sight.values, k - sight.tick
+        environment = seen.environment if self._head.card.fresh else chunk.environment
+        own = row[self._action]
+        place = k - chunk.origin
+        horizon = self._head.card.horizon
+        state, scene = seen.state[self._state], environment[self._environment]
+        made = features(state, scene, own, place, horizon, latent, age, chunk.policy_features)
+        residual = np.clip(self._head.residual(made), -self._most, self._most)
+        amended = row.copy()
+        amended[self._action] = np.clip(own + residual, self._low, self._high)
+        return amended
+
+    def _usable(self, sight: Sight, k: int, chunk: Chunk) -> bool:
+        """Whether it is of no epoch before that of `chunk`, and no older than what the head has learned from."""
+        card = self._head.card
+        return sight.epoch >= chunk.epoch and k - sight.tick <= card.lag + card.sight

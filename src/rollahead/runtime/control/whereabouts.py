@@ -1,0 +1,82 @@
+"""The starting point of the next setpoint: the last setpoint, or the measured position.
+
+Normally each setpoint continues from the last one, with its speed. Setpoints start at rest from the measured position
+
+    at the start, and after an e-stop                       in all dimensions
+    after a resume, or a reset without an e-stop            in dimensions where the robot is far from its target
+
+A single reading may be wrong, so a measured position counts only if two successive readings agree. At the start and
+after an e-stop nothing is sent until they do. After a resume or a reset, if no two readings agree within `DOUBTS`
+ticks, the robot is assumed to be at its last setpoint.
+
+Threads: the executor's alone. Hot path: all but the constructor.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.runtime.control.senses import Senses
+from rollahead.runtime.safety.hold import Hold
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.spec import RobotSpec
+
+DOUBTS = 3  # ticks after a resume or a reset within which two successive readings must agree
+
+
+class Whereabouts:
+    """Decides where the next setpoint of a robot with `spec` starts, from the readings in `senses`."""
+
+    def __init__(self, spec: RobotSpec, hold: Hold, senses: Senses) -> None:
+        self._hold = hold
+        self._senses = senses
+        self._everywhere = np.ones(len(spec.action), np.bool_)
+        self._doubts = 0  # ticks left in which the robot may be found far from its target
+        self._looked = False  # whether the robot was read since it was lost
+        self.unsettled_ticks = 0  # in a row in which readings did not agree on where to start
+        self.anew: NDArray[np.bool_] | None = self._everywhere  # (A,), dimensions that start from the measured position
+
+    def lose(self) -> None:
+        """Makes the next setpoint start from the measured position in all dimensions. Called after an e-stop."""
+        self.anew, self._doubts = self._everywhere, 0
+        self._looked, self.unsettled_ticks = False, 0
+
+    def doubt(self) -> None:
+        """Makes the next ticks check whether the robot is far from its target. Called after a resume or a reset."""
+        self._doubts = 0 if self.anew is self._everywhere else DOUBTS
+        self.unsettled_ticks = 0
+
+    def look(self, last: FloatArray | None) -> None:
+        """Checks, if `doubt` asked for it, how far the robot is from its target. Called once a tick, after the robot
+        was read. last: (A,), the last action."""
+        self._looked = True
+        if self.anew is self._everywhere:
+            self.unsettled_ticks = 0 if self._senses.steady or self._senses.trouble else self.unsettled_ticks + 1
+            return
+        self.anew = None  # what the last tick found and did not use
+        if not self._doubts:
+            return
+        self._doubts -= 1
+        if last is not None and self._senses.steady and not self._senses.trouble:
+            self._doubts = 0
+            self.anew = self._hold.far(self._senses.seen.state, last)
+
+    @property
+    def known(self) -> bool:
+        """Whether the starting point of the next setpoint is known; until then nothing may be sent."""
+        senses = self._senses
+        settled = self._looked and senses.steady and not senses.trouble
+        return senses.ever and (settled or self.anew is not self._everywhere)
+
+    def hold(self, last: FloatArray | None) -> FloatArray:
+        """(A,), the action of a hold after the action `last` (A,): measured positions in dimensions that start anew,
+        the hold of `last` in the others."""
+        if last is None:
+            return self._hold.first(self._senses.seen.state, None)
+        held = self._hold.rows(last, 1)[0]
+        if self.anew is None:
+            return held
+        return np.where(self.anew, self._hold.first(self._senses.seen.state, last), held)
+
+    def sent(self) -> None:
+        """Makes the next setpoint continue from the last one. Called when a setpoint was sent."""
+        self.anew = None

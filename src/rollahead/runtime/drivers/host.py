@@ -1,0 +1,244 @@
+"""The executor's side of the realtime runtime: the same function in a thread, or in a process of its own.
+
+    Ready, Rested, Ended  -- control -->  whoever started it      (a pipe, never touched while ticks run)
+    Go                    <-- control --
+
+It connects the robot, reads it, waits until the planner is warm, runs the loop, and stops and disconnects the robot,
+whatever happened. Once the stop latch is on it does so by itself, whatever becomes of whoever started it.
+
+Threads: `host` is all that the executor's thread runs.
+"""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+from rollahead import errors
+from rollahead.errors import ControlError, InferenceError, RobotError, words_of
+from rollahead.runtime.config.build import Drive, estimator, make_executor
+from rollahead.runtime.control.trace import Trace
+from rollahead.runtime.drivers.loop import DEAD, Loop
+from rollahead.runtime.system.clock import Clock, Grid
+from rollahead.runtime.system.interrupts import ENDING
+from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.tuning import Tuning, tuned_process, tuned_thread
+from rollahead.runtime.transport.bell import Bell
+from rollahead.runtime.transport.latch import Latch
+from rollahead.runtime.transport.mailbox import Box
+from rollahead.runtime.types.messages import Failure, Orders, Result, Sight, Snapshot
+from rollahead.runtime.types.robot import Robot
+from rollahead.runtime.types.spec import RobotSpec, check_same
+
+LOOK_S = 0.05  # time between two checks of the latch while the planner warms up
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The mailboxes, the trace and the signals that the executor shares with the other threads or processes.
+
+    outbox, inbox: snapshots to the worker, results from it; latch: on once the run shall end; orders: from the user;
+    bell: wakes the worker; watched, sights: snapshots to the lookout and sights from it, if there is one.
+    """
+
+    outbox: Box[Snapshot]
+    inbox: Box[Result | Failure]
+    latch: Latch
+    orders: Box[Orders]
+    trace: Trace
+    bell: Bell
+    watched: Box[Snapshot]
+    sights: Box[Sight | Failure]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The robot is connected and was read. tuned: what was set for the executor's thread, in words."""
+
+    tuned: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Begin at `start_ns`. costs: of the inferences that warmed the planner up, for the planned delay; ticks: how many
+    to run, None until told to stop."""
+
+    start_ns: int
+    costs: tuple[float, ...]
+    ticks: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """Message: the last tick is over, and `Robot.stop` and `Robot.disconnect` are called next. Disconnecting cameras
+    may take seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Message: the robot is stopped and disconnected, and the executor's side has ended.
+
+    kind, words, trace: class name, text and traceback of the error; kind is None if there was none. told: the error is
+    only that a signal, or the death of the worker's process, told this side to end.
+    """
+
+    kind: str | None = None
+    words: str = ""
+    trace: str = ""
+    told: bool = False
+
+    def error(self) -> ControlError | None:
+        """Builds the error again, in the process that reads the message; None if there was none."""
+        if self.kind is None:
+            return None
+        kind: Any = getattr(errors, self.kind, None)
+        error: ControlError = kind(self.words) if kind else RobotError(f"{self.kind}: {self.words}")
+        error.add_note(self.trace)
+        return error
+
+
+class _ToldToEnd(RobotError):
+    """Raised when the worker's process is gone, or a signal told this process to end."""
+
+    def __init__(self, done: str) -> None:
+        super().__init__(f"{DEAD.words}; {done}")
+
+
+@dataclass(slots=True)
+class Host:
+    """Runs the executor's side, from connecting the robot to disconnecting it.
+
+    spec: the robot's spec as made in the user's process, which that of the robot made here must equal; robot: the
+    connected robot, so that the watchdog can stop it if this thread hangs; letting_go: a lock that whoever calls
+    `Robot.stop` outside a tick holds. The host takes it before it disconnects the robot, and keeps it.
+    """
+
+    drive: Drive
+    make_robot: Callable[[], Robot]
+    spec: RobotSpec
+    links: Links
+    control: Connection
+    clock: Clock
+    tuning: Tuning
+    robot: Robot | None = None
+    letting_go: threading.Lock = field(init=False)  # made in `run`: a lock cannot be pickled
+
+    def run(self, alive: Callable[[], bool]) -> None:
+        """Connects the robot, drives it, and disconnects it; then reports how that ended. alive: returns whether the
+        worker's process is there."""
+        self.letting_go = threading.Lock()
+        try:
+            with tuned_thread(self.tuning) as said:
+                self._serve(alive, said)
+            ended = Ended()
+        except _ToldToEnd as error:
+            ended = Ended("RobotError", str(error), traceback.format_exc(), told=True)
+        except BaseException as error:  # a driver may raise SystemExit
+            ended = Ended(type(error).__name__, words_of(error), traceback.format_exc())
+        self._say(ended)
+
+    def run_alone(self) -> None:
+        """Runs as the main function of a process that was started with the `ENDING` signals blocked.
+
+        The keys that interrupt, quit and suspend are ignored here; the parent gets them too, and at Ctrl-C turns the
+        stop latch on. After SIGTERM, SIGHUP or the death of the parent the robot is brought to rest at once. SIGTERM
+        and SIGHUP stay ignored where the parent ignores them.
+        """
+        came: list[int] = []
+        for number in (signal.SIGINT, signal.SIGTSTP, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda number, _: came.append(number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        parent = os.getppid()
+        with tuned_process(self.tuning):
+            self.run(lambda: not came and os.getppid() == parent)
+
+    def _serve(self, alive: Callable[[], bool], said: dict[str, str]) -> None:
+        if self.links.latch.is_set:  # interrupted while this thread or process started
+            return
+        robot = self.make_robot()
+        check_same(robot.spec, self.spec)
+        try:
+            _call("connected", robot.connect)
+        except BaseException:
+            _error_of(robot.disconnect)  # what of it is connected; the first error tells more
+            raise
+        self.robot = robot
+        try:
+            delay, links = estimator(self.drive.strategy), self.links
+            executor = make_executor(self.drive, robot, delay, links.trace, links.inbox, links.outbox, links.sights)
+            _call("read", executor.warm)
+            self._say(Ready(said))
+            go = self._go(alive)
+            if go is None:
+                return
+            for cost in go.costs:
+                delay.add(cost)
+            drive = self.drive
+            loop = Loop(executor, self.clock, links.latch, links.orders, links.bell, alive, drive.substeps, drive.task)
+            loop.run(Grid(go.start_ns, robot.spec.rate_hz), go.ticks)
+            if executor.failure is DEAD:
+                raise _ToldToEnd("the robot was held, brought to rest and stopped")
+            if executor.failure is not None:
+                raise InferenceError(f"{executor.failure.words}; the robot was held, brought to rest and stopped")
+            if executor.halted is not None:
+                raise RobotError(f"{executor.halted}; see to it, or raise the limit")
+        finally:
+            self._say(Rested())
+            self._let_go(robot)
+
+    def _go(self, alive: Callable[[], bool]) -> Go | None:
+        """Waits for `Go`. Returns None if the run shall end, or if whoever started this is gone. Raises: _ToldToEnd, if
+        the worker's process is gone or a signal told this one to end."""
+        while not self.links.latch.is_set:
+            if not alive():
+                raise _ToldToEnd("nothing was sent to the robot")
+            try:
+                if self.control.poll(LOOK_S):
+                    go: Go = self.control.recv()
+                    return None if self.links.latch.is_set else go
+            except (EOFError, OSError):  # whoever started this is gone
+                return None
+        return None
+
+    def _let_go(self, robot: Robot) -> None:
+        """Stops and disconnects the robot. Raises: RobotError, if either fails; its text begins with that of an earlier
+        error, if there was one."""
+        before = sys.exception()
+        self.letting_go.acquire()
+        failed = {"stopped": _error_of(robot.stop), "disconnected": _error_of(robot.disconnect)}
+        words = [f"the robot could not be {what} ({told(error)})" for what, error in failed.items() if error]
+        if words:
+            why = "; ".join(words if before is None else [str(before), *words])
+            raise RobotError(why) from (failed["stopped"] or failed["disconnected"])
+
+    def _say(self, message: Ready | Rested | Ended) -> None:
+        with suppress(OSError):  # whoever started this may be gone
+            self.control.send(message)
+
+
+def _error_of(do: Callable[[], object]) -> BaseException | None:
+    """Calls `do()` and returns what it raised; None if nothing."""
+    try:
+        do()
+    except BaseException as error:
+        return error
+    return None
+
+
+def _call(what: str, do: Callable[[], object]) -> None:
+    """Calls `do()` before the first tick. Raises: RobotError, that the robot could not be `what` (a participle)."""
+    try:
+        do()
+    except ControlError:
+        raise
+    except BaseException as error:
+        raise RobotError(f"the robot could not be {what} ({told(error)}); nothing was sent to it") from error

@@ -1,0 +1,200 @@
+"""Where the executor runs: in a thread, or in a process of its own.
+
+A side makes what the executor shares with the others, launches a `Host`, and can tell whether it lives. With a process,
+the mailboxes and the trace lie in shared memory, and the worker's Python never keeps the executor waiting.
+
+Threads: whoever made the runtime.
+"""
+
+import multiprocessing
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from typing import Protocol
+
+from rollahead.errors import ConfigError, RobotError, words_of
+from rollahead.runtime.config.build import Drive, features_taken, seeing_head
+from rollahead.runtime.control.speedup import SpeedUp
+from rollahead.runtime.control.trace import Trace
+from rollahead.runtime.drivers.host import Host, Links
+from rollahead.runtime.system.clock import MonotonicClock
+from rollahead.runtime.system.interrupts import ENDING
+from rollahead.runtime.system.patience import within
+from rollahead.runtime.system.tuning import Tuning
+from rollahead.runtime.transport.bell import Bell
+from rollahead.runtime.transport.latch import Latch
+from rollahead.runtime.transport.mailbox import Mailbox
+from rollahead.runtime.transport.shared import SharedMailbox
+from rollahead.runtime.transport.wire import OrdersCodec, SharedInbox, SharedOutbox, SightCodec
+from rollahead.runtime.types.messages import Snapshot
+from rollahead.runtime.types.robot import Robot
+from rollahead.runtime.types.spec import RobotSpec
+
+PATIENCE_S = 5.0  # for a thread or process that shall end
+TRACE_S = 120.0  # of ticks that the trace holds, if nobody wants more
+UNBEGUN = 1  # exit status of a process that failed before `Host.run_alone`, which itself raises nothing
+UNWATCHED = "the robot keeps the last setpoint until its own watchdog stops it"
+
+MakeRobot = Callable[[], Robot]
+
+
+class Side(Protocol):
+    """What the runtime knows of where the executor is."""
+
+    links: Links
+    control: Connection
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the processes that it has launched."""
+        ...
+
+    def launch(self) -> None:
+        """Raises: ConfigError, if it cannot be."""
+        ...
+
+    def alive(self) -> bool: ...
+
+    def death(self, *, begun: bool) -> str:
+        """Says how the executor's side died, and what that means for the robot, for an error message. begun: whether
+        the robot had been ready before."""
+        ...
+
+    def stop_hung(self) -> str:
+        """Stops a robot whose driver call does not return, as far as possible; returns what was done, for an error
+        message."""
+        ...
+
+    def end(self) -> None:
+        """Waits until it is gone."""
+        ...
+
+
+class ThreadSide:
+    """The executor in a thread of this process."""
+
+    def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning, trace_s: float) -> None:
+        outbox: Mailbox[Snapshot] = Mailbox()
+        trace = _trace(spec, trace_s, shared=False)
+        self.links = Links(outbox, Mailbox(), Latch(), Mailbox(), trace, Bell(), outbox, Mailbox())
+        self.control, theirs = multiprocessing.Pipe()
+        normal = replace(tuning, fifo=None)  # it waits for Python's lock, whose owner would wait for it
+        self._host = Host(drive, make_robot, spec, self.links, theirs, MonotonicClock(), normal)
+        run = self._host.run
+        self._thread = threading.Thread(target=run, args=(lambda: True,), name="rollahead executor", daemon=True)
+
+    @property
+    def processes(self) -> list[int]:
+        """An empty list: the executor is a thread of this process."""
+        return []
+
+    def launch(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._thread.is_alive()
+
+    def death(self, *, begun: bool) -> str:
+        """It cannot die alone."""
+        return "the executor's thread ended without a word"
+
+    def stop_hung(self) -> str:
+        """Calls `Robot.stop` from another thread than the one that hangs; not if that one is already stopping or
+        disconnecting the robot itself."""
+        host = self._host
+        if host.robot is None:
+            return "it never came to be connected"
+        if not host.letting_go.acquire(blocking=False):
+            return f"what hangs is its own stop or disconnect: {UNWATCHED}"
+        try:
+            within(PATIENCE_S, "stop", host.robot.stop)
+        except RobotError as error:
+            return f"{error}: {UNWATCHED}"
+        finally:
+            host.letting_go.release()
+        return "it was told to stop from another thread"
+
+    def end(self) -> None:
+        """A thread that hangs is left behind; it ends with the program."""
+        self._thread.join(PATIENCE_S)
+
+
+class ProcessSide:
+    """The executor in a process of its own."""
+
+    def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning, trace_s: float) -> None:
+        horizon = SpeedUp(spec, drive.strategy.q).horizon(drive.horizon)
+        card = seeing_head(drive.strategy)
+        watched = [camera for camera in spec.cameras if card is not None and camera.name in card.cameras]
+        outbox = SharedOutbox(spec, horizon, drive.n_obs, watched)
+        inbox = SharedInbox(spec, horizon, outbox, features_taken(drive.strategy))
+        sights = SharedMailbox(SightCodec(0 if card is None else card.latent))
+        orders, trace = SharedMailbox(OrdersCodec()), _trace(spec, trace_s, shared=True)
+        self.links = Links(outbox, inbox, Latch(), orders, trace, Bell(), outbox.watched, sights)
+        self.control, self._theirs = multiprocessing.Pipe()
+        host = Host(drive, make_robot, spec, self.links, self._theirs, MonotonicClock(tuning.spin_ns), tuning)
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=host.run_alone, name="rollahead executor", daemon=True)
+
+    @property
+    def processes(self) -> list[int]:
+        """The id of its process, once it was launched."""
+        return [] if self._process.pid is None else [self._process.pid]
+
+    def launch(self) -> None:
+        """Starts the process, with the `ENDING` signals blocked until it has installed its handlers."""
+        resource_tracker.ensure_running()  # started here, since its own start would unblock the signals
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            self._process.start()
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ConfigError(
+                f"what makes the robot cannot be sent to another process ({words_of(error)}); give a function of a "
+                "module, or a functools.partial of one, or use isolation=thread"
+            ) from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._theirs.close()
+
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.is_alive()
+
+    def death(self, *, begun: bool) -> str:
+        """Says with which exit status the process ended, and what that means for the robot."""
+        self._process.join(PATIENCE_S)
+        if not begun and self._process.exitcode == UNBEGUN:
+            return (
+                f"the executor's process did not begin (exit status {UNBEGUN}), and nothing was sent to the robot; it "
+                "imports the program's script again, so see what it printed, and keep what drives the robot under "
+                'if __name__ == "__main__":'
+            )
+        return f"the executor's process died (exit status {self._process.exitcode}): {UNWATCHED}"
+
+    def stop_hung(self) -> str:
+        """Kills the process: nobody else has the robot."""
+        self._process.kill()
+        return f"its process was killed: {UNWATCHED}"
+
+    def end(self) -> None:
+        """A process that does not end is killed."""
+        self._process.join(PATIENCE_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def _trace(spec: RobotSpec, seconds: float, *, shared: bool) -> Trace:
+    return Trace(spec, round(seconds * spec.rate_hz), MonotonicClock(), shared=shared)
+
+
+SIDES: Mapping[str, Callable[[Drive, MakeRobot, RobotSpec, Tuning, float], Side]] = {
+    "thread": ThreadSide,
+    "process": ProcessSide,
+}

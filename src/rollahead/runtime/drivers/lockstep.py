@@ -1,0 +1,119 @@
+"""The lockstep driver: the core in simulated time. Deterministic to the bit for a seed.
+
+One tick:   a result whose time has come is delivered -> the executor observes -> an inference that is due binds its
+            state -> the executor acts -> the world moves on by one period
+
+A lookout, if there is one, looks after the executor has observed; how long it takes is fixed.
+
+Threads: none; what is the worker's in real time runs here too. In a tick that is skipped the worker rests as well.
+The worker is one: a request that comes while it is busy waits. How long an inference takes, a latency model says.
+"""
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass, replace
+
+from rollahead.runtime.control.executor import Executor
+from rollahead.runtime.drivers.lookout import LateLookout
+from rollahead.runtime.planning.inference import Inference
+from rollahead.runtime.planning.latency import Latency, LatencyModel
+from rollahead.runtime.planning.timer import LatencyTimer
+from rollahead.runtime.types.messages import Made, Request, Result, Snapshot
+
+
+@dataclass(slots=True)
+class _Flight:
+    """An inference under way."""
+
+    request: Request
+    begun: int
+    latency: Latency
+    result: Result | None = None
+    done_at: int = 0  # once there is one
+
+
+class Lockstep:
+    """Drives `executor` and one worker. advance: moves the world on by one tick."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        inference: Inference,
+        latency: LatencyModel,
+        advance: Callable[[], None],
+        *,
+        seed: int = 0,
+        skipped: Container[int] = (),
+        lookout: LateLookout | None = None,
+    ) -> None:
+        """skipped: ticks whose deadline is taken to have passed; lookout: of a corrector that sees images."""
+        self._executor = executor
+        self._inference = inference
+        self._latency = latency
+        self._advance = advance
+        self._seed = seed
+        self._skipped = skipped
+        self._lookout = lookout
+        self._flight: _Flight | None = None
+        self._taken: Request | None = None  # the request last begun
+        self._begun = 0
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether an inference is still under way: what it would give is not waited for."""
+        return self._flight is not None
+
+    def run(self, start: int, stop: int, until: Callable[[], bool] = lambda: False) -> int:
+        """Runs ticks `[start, stop)`, or to the first after which `until` holds; gives the first tick not run."""
+        for k in range(start, stop):
+            self.tick(k)
+            if until():
+                return k + 1
+        return stop
+
+    def tick(self, k: int) -> None:
+        """One tick of robot, worker and world. If planner or eye fail, a hold is sent and the robot stopped before the
+        error is raised."""
+        if k in self._skipped:
+            self._executor.skip(k)
+        else:
+            self._deliver(k)
+            self._executor.observe(k)
+            try:
+                self._think(k)
+                if self._lookout is not None:
+                    self._lookout.tick(k)
+            except Exception:
+                self._executor.fail(k)
+                raise
+            self._deliver(k)
+            self._executor.act(k)
+        self._advance()
+
+    def _think(self, k: int) -> None:
+        """Begins the open request if the worker is free, and infers when the state is due to be bound."""
+        snapshot = self._snapshot()
+        if self._flight is None and snapshot.request is not None and snapshot.request is not self._taken:
+            self._flight = self._begin(snapshot.request, k)
+        flight = self._flight
+        if flight is not None and flight.result is None and k >= flight.begun + flight.latency.bind:
+            timer = LatencyTimer(flight.latency, flight.request.deadline - flight.begun)
+            result = self._inference(flight.request, self._snapshot, timer)
+            flight.result = replace(result, cost=flight.latency.done)
+            flight.done_at = flight.begun + (timer.done if result.made & Made.CUT else flight.latency.done)
+
+    def _begin(self, request: Request, k: int) -> _Flight:
+        latency = self._latency.sample(self._seed, self._begun, k)
+        self._taken = request
+        self._begun += 1
+        return _Flight(request, k, latency)
+
+    def _deliver(self, k: int) -> None:
+        flight = self._flight
+        if flight is not None and flight.result is not None and k >= flight.done_at:
+            self._executor.inbox.put(flight.result)
+            self._flight = None
+
+    def _snapshot(self) -> Snapshot:
+        snapshot = self._executor.outbox.peek()
+        assert snapshot is not None, "the executor publishes before the worker looks"
+        return snapshot

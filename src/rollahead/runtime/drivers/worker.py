@@ -1,0 +1,114 @@
+"""The worker: it waits for a request, infers, and puts the result where the executor finds it.
+
+Threads: the worker's own, in the process of whoever started the runtime; it owns the planner, and all that torch does.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from rollahead.errors import ControlError, InferenceError, words_of
+from rollahead.runtime.drivers.stages import Stage, unsaid
+from rollahead.runtime.planning.inference import Inference
+from rollahead.runtime.planning.latency import LatencyModel
+from rollahead.runtime.planning.timer import ClockTimer, LatencyTimer
+from rollahead.runtime.planning.warm_up import following
+from rollahead.runtime.system.clock import Clock, Grid
+from rollahead.runtime.transport.bell import Bell
+from rollahead.runtime.transport.mailbox import Box
+from rollahead.runtime.types.messages import Failure, Made, Request, Result, Snapshot
+
+WAIT_S = 0.1  # how often it looks whether it shall end
+AFTER_HEAD = 0.25  # of a tick: its snapshot is out by then
+BEFORE_HEAD = 0.5  # of a tick: how long before its tick an injected latency ends
+
+
+class Worker:
+    """Answers what `outbox` asks into `inbox`. latency: if given, every inference is made to last as long as it says,
+    in real time; seed: of that."""
+
+    def __init__(
+        self,
+        inference: Inference,
+        outbox: Box[Snapshot],
+        inbox: Box[Result | Failure],
+        clock: Clock,
+        latency: LatencyModel | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.error: Exception | None = None
+        self._inference = inference
+        self._outbox = outbox
+        self._inbox = inbox
+        self._clock = clock
+        self._latency = latency
+        self._seed = seed
+        self._taken: Request | None = None
+        self._begun = 0
+        self._ending = threading.Event()
+
+    def warm(self, times: int, rate_hz: float, stage: Stage = unsaid) -> list[float]:
+        """Infers `times` times from the snapshot that lies there, each time as the run will (`warm_up`), for the first
+        calls of everything; what each cost, in ticks. stage: shows how far it is. Phase: warm."""
+        first = request = self._newest().request
+        assert first is not None and request is not None, "the executor asks before the first tick"
+        costs = []
+        with stage("warming up") as at:
+            for n in range(times):
+                at(f"{n + 1} of {times}")
+                began_ns = self._clock.now_ns()
+                result = self._inference(request, _always(request.asked))
+                costs.append((self._clock.now_ns() - began_ns) * 1e-9 * rate_hz)
+                request = following(first, n + 1, result.rows)
+        self._taken = first
+        return costs
+
+    def run(self, bell: Bell, grid: Grid) -> None:
+        """Answers until `end`, or until the planner fails: then the executor is told, and `error` is why."""
+        try:
+            while not self._ending.is_set():
+                if not self.step(grid):
+                    bell.wait(WAIT_S)
+        except BaseException as error:  # a planner's library may raise SystemExit
+            kind, words = type(error).__name__, words_of(error)
+            told = InferenceError(f"the planner ended with {words_of(error, repr)}")
+            self.error = error if isinstance(error, Exception) else told
+            self._inbox.put(Failure(words if isinstance(error, ControlError) else f"{kind}: {words}"))
+
+    def end(self, bell: Bell) -> None:
+        """Asks `run` to return after the inference that is under way."""
+        self._ending.set()
+        bell.ring()
+
+    def step(self, grid: Grid) -> bool:
+        """Answers the open request, if there is a new one. Phase: hot."""
+        snapshot = self._outbox.peek()
+        if snapshot is None or snapshot.request is None or snapshot.request is self._taken:
+            return False
+        self._taken = snapshot.request
+        self._inbox.put(self._answer(snapshot.request, snapshot.tick, grid))
+        return True
+
+    def _answer(self, request: Request, begun: int, grid: Grid) -> Result:
+        if self._latency is None:
+            result = self._inference(request, self._newest, ClockTimer(self._clock, grid, request.deadline))
+            took_ns = self._clock.now_ns() - grid.due_ns(begun)
+            return replace(result, cost=took_ns * 1e-9 * grid.rate_hz + result.cost)
+        latency = self._latency.sample(self._seed, self._begun, begun)
+        self._begun += 1
+        if latency.bind:
+            self._clock.sleep_until_ns(grid.due_ns(begun + latency.bind + AFTER_HEAD))
+        timer = LatencyTimer(latency, request.deadline - begun)
+        result = self._inference(request, self._newest, timer)
+        done = timer.done if result.made & Made.CUT else latency.done
+        self._clock.sleep_until_ns(grid.due_ns(begun + done - BEFORE_HEAD))
+        return replace(result, cost=latency.done)
+
+    def _newest(self) -> Snapshot:
+        snapshot = self._outbox.peek()
+        assert snapshot is not None, "the executor publishes before the worker looks"
+        return snapshot
+
+
+def _always(snapshot: Snapshot) -> Callable[[], Snapshot]:
+    return lambda: snapshot

@@ -1,0 +1,135 @@
+"""Runs one inference in the worker: calls the planner, checks its result, and applies the speed-up.
+
+Everything that the executor uses of a result is checked here, so that a wrong value is reported as the planner's error
+and never reaches the robot.
+
+Threads: the worker's alone.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from rollahead.errors import ControlError, InferenceError, words_of
+from rollahead.runtime.control.speedup import SpeedUp
+from rollahead.runtime.planning.planner import Planner
+from rollahead.runtime.planning.timer import UNHURRIED, Timer
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Request, Result, Snapshot, nothing
+
+MOST = 2**53  # largest whole number in a result: records hold it exactly, also as a float
+
+
+class Inference:
+    """One planner, for rows of `action_dim` A and chunks of `horizon` H policy rows. features: Z, the policy features
+    that the corrector takes, 0 for none."""
+
+    def __init__(
+        self, planner: Planner, speed_up: SpeedUp, *, horizon: int, action_dim: int, features: int = 0
+    ) -> None:
+        self._planner = planner
+        self._speed_up = speed_up
+        self._shape = (horizon, action_dim)
+        self._features = features
+
+    def __call__(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+        """The answer to `request`, with (H // q, A) rows, one per tick. Phase: hot, in the worker.
+
+        Raises: InferenceError, if the planner raises, if its rows have another shape or are not finite, or if another
+        field of its result is invalid.
+        """
+        try:
+            result = self._planner.infer(request, newest, timer)
+        except ControlError:
+            raise
+        except Exception as error:
+            raise InferenceError(
+                f"the planner raised {type(error).__name__} ({words_of(error)}) at the request of tick {request.tick}; "
+                "nothing of it was sent"
+            ) from error
+        if not isinstance(result, Result):
+            raise InferenceError(
+                f"the planner gave {type(result).__name__} at the request of tick {request.tick}; it must give a Result"
+            )
+        if result.request is not request:
+            raise _refused("the answer to another request", request, "answer the one that it was given")
+        rows = self._rows(result, request)
+        return replace(
+            result,
+            rows=frozen(self._speed_up(rows)),
+            anchor=_anchor(result, request),
+            cost=_cost(result, request),
+            state_tick=_whole("state_tick", result.state_tick, request, least=-MOST),
+            calls=_whole("calls", result.calls, request),
+            steps=_whole("steps", result.steps, request),
+            made=_whole("made", result.made, request),
+            policy_features=self._taken_features(result, request),
+        )
+
+    def _taken_features(self, result: Result, request: Request) -> FloatArray:
+        """(Z,), the policy features of `result` that the corrector takes, checked and read-only."""
+        if not self._features:
+            return nothing()
+        values = _numbers("policy features", result.policy_features, request)
+        if values.shape != (self._features,) or not np.isfinite(values).all():
+            given = "NaN or infinity" if values.shape == (self._features,) else f"shape {values.shape}"
+            raise _refused(
+                f"policy features with {given}", request, f"give the {self._features} numbers that the corrector takes"
+            )
+        return values
+
+    def _rows(self, result: Result, request: Request) -> FloatArray:
+        """(H, A), the rows of `result`, checked and read-only."""
+        rows = _numbers("rows", result.rows, request)
+        if rows.shape != self._shape:
+            raise InferenceError(
+                f"the planner gave rows of shape {rows.shape} at the request of tick {request.tick}, and the robot "
+                f"needs {self._shape} (horizon, action); fix the planner, or the horizon in the configuration"
+            )
+        if not np.isfinite(rows).all():
+            first = int(np.argwhere(~np.isfinite(rows).all(axis=1))[0, 0])
+            raise InferenceError(
+                f"the planner gave NaN or infinity, first in row {first} of {len(rows)}, at the request of tick "
+                f"{request.tick}; nothing of it was sent: look at the planner's input and normalisation"
+            )
+        return rows
+
+
+def _anchor(result: Result, request: Request) -> FloatArray:
+    """(S,), the anchor of `result`, checked and read-only."""
+    anchor, wanted = _numbers("an anchor", result.anchor, request), request.asked.observation.state.shape
+    if anchor.shape != wanted or not np.isfinite(anchor).all():
+        given = "NaN or infinity" if anchor.shape == wanted else f"shape {anchor.shape}"
+        raise _refused(f"an anchor with {given}", request, f"give the state that it planned from, {wanted}")
+    return anchor
+
+
+def _cost(result: Result, request: Request) -> float:
+    """The cost of `result` in ticks, checked."""
+    if not isinstance(result.cost, int | float | np.number) or not 0.0 <= result.cost < math.inf:
+        raise _refused(f"cost {result.cost!r}", request, "give the ticks that it took, a finite number, 0 or more")
+    return float(result.cost)
+
+
+def _whole(name: str, value: object, request: Request, least: int = 0) -> int:
+    """The field `name` of a result, checked to be a whole number from `least` to `MOST`."""
+    if not isinstance(value, int | np.integer) or not least <= value <= MOST:
+        raise _refused(f"{name} {value!r}", request, f"give a whole number from {least} to {MOST}")
+    return int(value)
+
+
+def _numbers(what: str, values: object, request: Request) -> FloatArray:
+    """Returns `values` as an array that the planner cannot change any more. what: names them in an error."""
+    try:
+        return frozen(values)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise _refused(f"{what} of {type(values).__name__}", request, "give an array of numbers") from error
+
+
+def _refused(what: str, request: Request, remedy: str) -> InferenceError:
+    """The error for a result with `what` in answer to `request`. remedy: what the planner must do instead."""
+    return InferenceError(
+        f"the planner gave {what} at the request of tick {request.tick}, and nothing of it was sent; it must {remedy}"
+    )

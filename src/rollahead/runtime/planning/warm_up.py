@@ -1,0 +1,50 @@
+"""The requests that warm a planner up, before the first tick.
+
+What a run asks for differs from request to request: the images are new, the tick is later, and the last chunk is partly
+planned ahead. A planner may keep what it computed of an image, or start from its last chunk, so one request that is
+asked again and again costs other than those of the run. `following` makes each request of the warm-up from the one
+before:
+
+    asked at tick 0, nothing planned  ->  at tick 1, the last rows but the first planned, other images  ->  ...
+
+Threads: the worker's.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from rollahead.runtime.types.arrays import FloatArray, unchanging
+from rollahead.runtime.types.messages import Images, Observation, Request
+
+
+def following(request: Request, n: int, rows: FloatArray) -> Request:
+    """The `n`-th request, n ticks after `request`, with images that were in no request before. rows: (H, A), the answer
+    to the one before it."""
+    asked = request.asked
+    planned, covered = rows[1:], len(rows) - 1
+    planned = np.concatenate([planned, np.repeat(rows[-1:], max(len(asked.planned) - covered, 0), axis=0)])
+    seen = tuple(_later(each, n, n * len(asked.observations) + i) for i, each in enumerate(asked.observations))
+    planned = unchanging(planned[: len(asked.planned)])
+    asked = replace(asked, tick=asked.tick + n, observations=seen, planned=planned, covered=min(covered, len(planned)))
+    return replace(
+        request,
+        asked=asked,
+        origin=_later_tick(request.origin, n),
+        start=_later_tick(request.start, n),
+        roll_to=_later_tick(request.roll_to, n),
+    )
+
+
+def unseen(images: Images, n: int) -> Images:
+    """`images`, each moved by `n` rows of pixels: as different as those of a run, and in arrays of their own."""
+    return {name: unchanging(np.roll(image, n, axis=0)) for name, image in images.items()}
+
+
+def _later(seen: Observation, ticks: int, moved: int) -> Observation:
+    at = {name: tick + ticks for name, tick in seen.image_ticks.items()}
+    return replace(seen, tick=seen.tick + ticks, images=unseen(seen.images, moved), image_ticks=at)
+
+
+def _later_tick(tick: int | None, n: int) -> int | None:
+    return None if tick is None else tick + n

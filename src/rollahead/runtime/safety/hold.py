@@ -1,0 +1,73 @@
+"""What is sent when there is no action for a tick, as the kind of each dimension defines it.
+
+    position, rotation   the last one again
+    velocity, delta      brought to zero, no faster than the dimension's rate limit
+    discrete             the last one again
+
+Before the first setpoint, and after an e-stop, the measured positions are held.
+
+Hot path: `first`, `rows`, `still`, `skipped` and `far`.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.spec import Kind, RobotSpec, is_turn, mask, names_of
+
+MOVING = (Kind.VELOCITY, Kind.DELTA)  # kinds for which repeating the last value keeps the robot moving
+FAR_S = 0.25  # a robot is far from its target if covering the distance at the rate limit takes longer than this
+
+
+class Hold:
+    """Holds for one robot. Stateless: what was sent last is an argument."""
+
+    def __init__(self, spec: RobotSpec) -> None:
+        self._moving = mask(spec.action, *MOVING)
+        self._delta = mask(spec.action, Kind.DELTA)
+        limits = np.array([dim.rate_limit for dim in spec.action])
+        self._step = np.where(self._moving, limits * spec.period_s, 0.0)  # towards zero, per tick
+        state = names_of(spec.state)
+        still = [(j, dim) for j, dim in enumerate(spec.action) if dim.kind not in MOVING and dim.drives is not None]
+        self._measured = {j: state.index(str(dim.drives)) for j, dim in still}
+        self._kept = {j for j, dim in still if dim.kind is Kind.DISCRETE}
+        targets = [(j, self._measured[j]) for j, dim in still if dim.kind is Kind.POSITION]
+        self._target, self._state = (np.array([pair[n] for pair in targets], np.intp) for n in (0, 1))
+        self._far = np.array([FAR_S * spec.action[j].rate_limit for j, _ in targets])
+        self._turns = np.array([is_turn(spec.state[i]) for _, i in targets], np.bool_)
+
+    def first(self, state: FloatArray, last: FloatArray | None) -> FloatArray:
+        """(A,), the hold of a robot at rest: the positions of `state` (S,), zero velocities and steps, and the discrete
+        values of the last action `last` (A,), or, if it is None, those of `state`. Phase: hot."""
+        action = np.zeros(len(self._moving)) if last is None else self.still(last)
+        for j, i in self._measured.items():
+            if last is None or j not in self._kept:
+                action[j] = state[i]
+        return action
+
+    def rows(self, last: FloatArray, n: int) -> FloatArray:
+        """(n, A), the `n` holds that follow `last` (A,), which was sent. Phase: hot."""
+        braking = np.arange(1, n + 1)[:, None] * self._step
+        return last - np.minimum(np.maximum(last, -braking), braking)
+
+    def still(self, last: FloatArray) -> FloatArray:
+        """(A,), the action `last` (A,) with velocities and steps set to zero. Phase: hot."""
+        return np.where(self._moving, 0.0, last)
+
+    def skipped(self, last: FloatArray) -> FloatArray:
+        """(A,), what the robot in effect did in a tick in which nothing was sent, after `last` (A,). Phase: hot."""
+        return np.where(self._delta, 0.0, last)
+
+    def far(self, state: FloatArray, last: FloatArray) -> NDArray[np.bool_] | None:
+        """(A,), the position dimensions in which `state` (S,) is far from the action `last` (A,), because something
+        else moved the robot or blocked it. None if there are none. Phase: hot."""
+        apart = np.abs(state[self._state] - last[self._target])
+        around = apart % (2 * math.pi)
+        far = np.where(self._turns, np.minimum(around, 2 * math.pi - around), apart) > self._far
+        if not far.any():
+            return None
+        where = np.zeros(len(last), np.bool_)
+        where[self._target[far]] = True
+        return where

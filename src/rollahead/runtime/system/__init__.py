@@ -1,0 +1,1 @@
+"""The operating system: clocks, signals, scheduling, deadlines for calls that may hang."""

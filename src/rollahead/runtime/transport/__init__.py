@@ -1,0 +1,1 @@
+"""Channels between threads and processes: mailboxes, shared memory, the stop latch, the wake-up event."""

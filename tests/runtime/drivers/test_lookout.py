@@ -1,0 +1,180 @@
+"""The lookout: which images it looks at, what it tells the executor, and that it disturbs nobody."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from rollahead.errors import InferenceError
+from rollahead.runtime.drivers.lookout import AFTER_HEAD, Lookout, MeanEye
+from rollahead.runtime.system.clock import FakeClock, Grid, MonotonicClock
+from rollahead.runtime.transport.mailbox import Mailbox
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Failure, Images, Observation, Request, Sight, Snapshot
+
+CAMERAS = ("top", "wrist")
+PERIOD_NS = 100_000_000
+GRID = Grid(7 * PERIOD_NS, 10.0)
+
+
+def image(level: int) -> np.ndarray:
+    return np.full((2, 3, 3), level, np.uint8)
+
+
+def snapshot(tick: int, images: Images, ages: Sequence[int] = (0, 0), epoch: int = 0) -> Snapshot:
+    none = frozen(np.zeros((0, 1)))
+    ticks = {name: tick - age for name, age in zip(CAMERAS, ages, strict=True) if name in images}
+    return Snapshot(tick, (Observation(tick, frozen([0.0]), images=images, image_ticks=ticks),), none, none, epoch, 0)
+
+
+class Desk:
+    """A lookout between two mailboxes."""
+
+    def __init__(self, eye: object = None, latent: int = 2) -> None:
+        self.outbox: Mailbox[Snapshot] = Mailbox()
+        self.sights: Mailbox[Sight | Failure] = Mailbox()
+        self.lookout = Lookout(eye or MeanEye(CAMERAS), CAMERAS, latent, self.outbox, self.sights)  # type: ignore[arg-type]
+
+    def sight(self) -> Sight:
+        sight = self.sights.peek()
+        assert isinstance(sight, Sight)
+        return sight
+
+
+def test_it_makes_numbers_of_the_newest_images_as_old_as_the_oldest_of_them() -> None:
+    desk = Desk()
+    assert not desk.lookout.step()
+    for tick in (3, 4):
+        desk.outbox.put(snapshot(tick, {"top": image(51 * (tick - 3)), "wrist": image(255)}, ages=(1, 2), epoch=5))
+    assert desk.lookout.step()
+    sight = desk.sight()
+    assert (sight.tick, sight.epoch, sight.values.tolist()) == (2, 5, pytest.approx([0.2, 1.0]))
+    assert not sight.values.flags.writeable
+
+
+def test_images_are_looked_at_once_in_each_epoch() -> None:
+    desk, images = Desk(), {"top": image(1), "wrist": image(2)}
+    desk.outbox.put(snapshot(3, images))
+    assert desk.lookout.step()
+    assert not desk.lookout.step()
+    desk.outbox.put(snapshot(4, images, ages=(1, 1)))  # the same ones, a tick older
+    assert not desk.lookout.step()
+    desk.outbox.put(snapshot(5, images, ages=(2, 2), epoch=1))
+    assert desk.lookout.step()
+    assert (desk.sight().tick, desk.sight().epoch) == (3, 1)
+    desk.outbox.put(snapshot(6, {**images, "wrist": image(9)}, ages=(3, 0), epoch=1))  # one of them is new
+    assert desk.lookout.step()
+
+
+def test_without_an_image_of_each_camera_it_waits() -> None:
+    desk = Desk()
+    desk.outbox.put(snapshot(3, {"top": image(1)}))
+    assert not desk.lookout.step()
+    assert desk.sights.peek() is None
+
+
+def test_a_request_that_it_has_seen_is_still_there_for_the_worker() -> None:
+    desk = Desk()
+    asked = snapshot(3, {"top": image(1), "wrist": image(2)})
+    asked = asked.with_request(Request(asked, 5, 5, None, 2))
+    desk.outbox.put(asked)
+    assert desk.lookout.step()
+    assert desk.outbox.peek() is asked
+
+
+def test_warming_up_tells_nobody_and_what_it_looked_at_is_not_looked_at_again() -> None:
+    seen: list[Images] = []
+
+    def eye(images: Images) -> FloatArray:
+        seen.append(images)
+        return np.zeros(2)
+
+    desk = Desk(eye)
+    desk.outbox.put(snapshot(0, {"top": image(1), "wrist": image(2)}))
+    desk.lookout.warm(3)
+    assert len(seen) == 3
+    assert not desk.lookout.step()  # it may be seconds old by now, and says tick 0
+    assert desk.sights.peek() is None
+
+
+def test_without_an_image_it_cannot_be_warmed_up_and_says_what_to_look_at() -> None:
+    desk = Desk()
+    desk.outbox.put(snapshot(0, {"top": image(1)}))
+    with pytest.raises(InferenceError, match="there is no image of top, wrist yet; look at the cameras"):
+        desk.lookout.warm(1)
+
+
+def broken(images: Images) -> FloatArray:
+    raise ZeroDivisionError("by the eye")
+
+
+class Unspeakable(Exception):
+    """An error whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def unspeakable(images: Images) -> FloatArray:
+    raise Unspeakable
+
+
+def unwritable(images: Images) -> FloatArray:
+    raise OSError("no file \udcff")
+
+
+def leaving(images: Images) -> FloatArray:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    "eye, words",
+    [
+        (broken, r"the eye raised ZeroDivisionError \(by the eye\) at the images of tick 3"),
+        (unspeakable, r"the eye raised Unspeakable \(it cannot be put into words\) at the images of tick 3"),
+        (unwritable, r"the eye raised OSError \(no file \\udcff\) at the images of tick 3"),
+        (leaving, r"the eye ended with SystemExit\(3\)"),
+        (lambda images: np.zeros(3), r"shape \(3,\), or NaN, and the head takes 2 finite ones"),
+        (lambda images: np.array([0.0, np.nan]), r"or NaN, and the head takes 2 finite ones"),
+    ],
+)
+def test_an_eye_that_fails_ends_it_with_words_for_the_executor(eye: object, words: str) -> None:
+    desk = Desk(eye)
+    desk.outbox.put(snapshot(3, {"top": image(1), "wrist": image(2)}))
+    desk.lookout.run(FakeClock(GRID.start_ns), GRID)
+    failure, error = desk.sights.peek(), desk.lookout.error
+    assert isinstance(failure, Failure)
+    assert failure.words == str(error)
+    with pytest.raises(InferenceError, match=words):
+        raise error or AssertionError
+
+
+@pytest.mark.parametrize("began", [-3.0, -0.5, 0.0, 0.2, 0.25, 0.3, 4.9])
+def test_while_there_is_nothing_new_it_sleeps_until_the_next_snapshot_is_out(began: float) -> None:
+    clock, desk, woke = FakeClock(GRID.due_ns(began)), Desk(), []
+
+    def sleep(deadline_ns: int) -> None:
+        woke.append((deadline_ns - GRID.start_ns) / PERIOD_NS)
+        clock._now_ns = deadline_ns
+        if len(woke) == 3:
+            desk.lookout.end()
+
+    clock.sleep_until_ns = sleep  # type: ignore[method-assign]
+    desk.lookout.run(clock, GRID)
+    first = np.floor(began - AFTER_HEAD) + 1 + AFTER_HEAD
+    assert woke == pytest.approx([first, first + 1, first + 2])
+    assert first > began
+
+
+def test_in_a_thread_it_sees_what_is_published_and_ends_when_told() -> None:
+    desk, clock = Desk(), MonotonicClock()
+    thread = threading.Thread(target=desk.lookout.run, args=(clock, Grid(clock.now_ns(), 1000.0)))
+    thread.start()
+    desk.outbox.put(snapshot(3, {"top": image(0), "wrist": image(255)}))
+    while desk.sights.peek() is None:
+        assert thread.is_alive()
+    desk.lookout.end()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert desk.sight().values.tolist() == [0.0, 1.0]
