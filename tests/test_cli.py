@@ -3,6 +3,7 @@ import sys
 from importlib import import_module, resources
 from importlib.metadata import entry_points, version
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +76,19 @@ def test_what_runs_no_command_imports_nothing_heavy(arguments: list[str]) -> Non
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.stdout.splitlines()[-1] == "imported:", ran.stdout
+
+
+def test_a_run_on_a_real_robot_imports_nothing_of_the_simulator(tmp_path: Path) -> None:
+    code = (
+        "import sys, atexit\n"
+        "atexit.register(lambda: print('imported:', *sorted(m for m in sys.modules if m.startswith(HIDDEN))))\n"
+        "HIDDEN = ('rollahead.sim', 'mujoco')\n"
+        "sys.argv = ['rollahead', 'run', 'robot=loopback', 'planner=wave', 'seconds=0.2', 'name=mine']\n"
+        "from rollahead.cli import main\n"
+        "main()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "imported:"), ran.stderr
 
 
 def test_the_program_is_installed_and_is_this_one() -> None:

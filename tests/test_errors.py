@@ -49,7 +49,7 @@ from rollahead.runtime.types.options import call, check_kind
 from rollahead.runtime.types.seeds import check_seed
 from rollahead.runtime.types.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, check_same, map_by_name
 
-RUNTIME = Path(build.__file__).parent
+RUNTIME = Path(build.__file__).parents[1]
 NONE = np.empty(0, np.intp)
 ROBOT = RobotSpec(action=(Dim("shoulder", drives="shoulder_pos"),), state=(Dim("shoulder_pos"),), rate_hz=50.0)
 

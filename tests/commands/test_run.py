@@ -203,16 +203,16 @@ def test_a_run_that_fails_says_why_and_leaves_its_records(rollahead: Command, mo
 def test_a_run_that_fails_in_an_episode_keeps_those_before_it(
     rollahead: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rollahead.commands import run
+    from rollahead.commands import simulated
 
-    played = run.play
+    played = simulated.play
 
     def play(world: Any, live: Any, seed: int, *others: Any) -> Any:
         if seed == 2:
             raise RobotError("the cable is out")
         return played(world, live, seed, *others)
 
-    monkeypatch.setattr(run, "play", play)
+    monkeypatch.setattr(simulated, "play", play)
     assert "the cable is out" in refusal(rollahead("run", "name=mine", "episodes=5"), "run")
     assert (summary()["error"], summary()["cells"][0]["figures"]["episodes"]) == ("the cable is out", 2)
     assert set(pq.read_table("runs/mine/ticks.parquet")["episode"].to_pylist()) == {0, 1}

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from rollahead.assembly.live import Live
 from rollahead.errors import InferenceError
 from rollahead.evaluation.evaluation import Cell, run_episode, summarise
-from rollahead.evaluation.live import Live, evaluate_live, live_episode, live_of, play
+from rollahead.evaluation.live import evaluate_live, live_episode, live_of, play
 from rollahead.runtime.config.build import Drive, StrategyConfig
 from rollahead.runtime.control.trace import Trace
 from rollahead.runtime.drivers.isolation import TRACE_S

@@ -20,7 +20,6 @@ from rollahead.runtime.rolling.roll import Rollers, check_lookback
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.options import call, check_kind
 from rollahead.runtime.types.spec import RobotSpec, names_of
-from rollahead.sim.task_calls import expert_of
 
 if TYPE_CHECKING:
     from rollahead.policies.checkpoints.card import Card
@@ -116,6 +115,8 @@ def _scripted(brief: Brief, horizon: int) -> Planning:
     task = brief.scene.task
     if task is None:
         raise ConfigError("planner=scripted is a task's expert, and there is no task; use robot=sim, or planner=wave")
+    from rollahead.sim.task_calls import expert_of
+
     return _planning(expert_of(task, _checked(horizon)), brief, horizon)
 
 

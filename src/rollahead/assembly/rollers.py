@@ -14,21 +14,22 @@ options, and gives a `StateRoller`, or `Rollers`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rollahead.blame import blamed
 from rollahead.errors import ConfigError
 from rollahead.runtime.analysis.identify import read_lags, roller_of
-from rollahead.runtime.config.blame import blamed
 from rollahead.runtime.config.extensions import load
 from rollahead.runtime.rolling.attached import Held, attached
 from rollahead.runtime.rolling.roll import Rollers, SceneRoller, StateRoller, for_spec, still
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.options import call
 from rollahead.runtime.types.spec import Kind, RobotSpec, mask, names_of
-from rollahead.sim.task import MovingScene, Task
-from rollahead.sim.task_calls import robot_roller_of, scene_roller_of
+
+if TYPE_CHECKING:
+    from rollahead.sim.task import Task
 
 GROUP = "rollahead.rollers"
 LEFT_BEHIND = (
@@ -42,7 +43,7 @@ class Scene:
     """What planners and rollers are made for. task: None for a real robot."""
 
     spec: RobotSpec
-    task: Task | None = None
+    task: "Task | None" = None
 
 
 def make_rollers(config: Mapping[str, Any], scene: Scene) -> Rollers:
@@ -111,7 +112,11 @@ def going_on(spec: RobotSpec) -> SceneRoller:
 
 
 def _robot(scene: Scene) -> StateRoller:
-    return for_spec(scene.spec) if scene.task is None else robot_roller_of(scene.task)
+    if scene.task is None:
+        return for_spec(scene.spec)
+    from rollahead.sim.task_calls import robot_roller_of
+
+    return robot_roller_of(scene.task)
 
 
 def _told(scene: Scene) -> StateRoller:
@@ -119,8 +124,16 @@ def _told(scene: Scene) -> StateRoller:
 
 
 def _with_scene(scene: Scene) -> Rollers:
-    moving = scene_roller_of(scene.task) if isinstance(scene.task, MovingScene) else going_on(scene.spec)
-    return Rollers(_robot(scene), moving)
+    return Rollers(_robot(scene), _moving(scene))
+
+
+def _moving(scene: Scene) -> SceneRoller:
+    if scene.task is None:
+        return going_on(scene.spec)
+    from rollahead.sim.task import MovingScene
+    from rollahead.sim.task_calls import scene_roller_of
+
+    return scene_roller_of(scene.task) if isinstance(scene.task, MovingScene) else going_on(scene.spec)
 
 
 def _attached(

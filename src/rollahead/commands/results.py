@@ -2,25 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rollahead.evaluation.evaluation import Cell, Episode
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.planning.latency import latency_words
 from rollahead.runtime.recording.records import write_parquet
 from rollahead.runtime.recording.run_folder import EPISODES, INFERENCES, TICKS, RunFolder, finite
 from rollahead.runtime.safety.guard import GuardConfig
-from rollahead.sim.task import make_task
+
+if TYPE_CHECKING:
+    from rollahead.evaluation.evaluation import Cell, Episode
 
 Description = Mapping[str, Any]  # of a cell: what was run, and its figures
 
 
-def describe(cell: Cell, figures: Mapping[str, Any]) -> dict[str, Any]:
+def describe(cell: "Cell", figures: Mapping[str, Any]) -> dict[str, Any]:
     """A cell as it stands in `summary.json`. What is not a number, or never happened, is null."""
+    from rollahead.sim.task import make_task
+
     return {
         "task": dict(cell.task),
         "strategy": asdict(cell.strategy),
@@ -50,7 +53,7 @@ def describe_live(
     return {"strategy": asdict(strategy), "figures": finite(figures), "gauges": finite(gauges)}
 
 
-def write_records(folder: RunFolder, cells: Sequence[Sequence[Episode]]) -> None:
+def write_records(folder: RunFolder, cells: "Sequence[Sequence[Episode]]") -> None:
     """Writes `episodes.parquet`, and of the episodes that kept their traces `ticks.parquet` and `inferences.parquet`.
     Column `cell` counts the cells as `summary.json` lists them; `episode` is the seed."""
     numbered = [(i, episode) for i, episodes in enumerate(cells) for episode in episodes]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from omegaconf import DictConfig
 
@@ -23,8 +23,10 @@ from rollahead.runtime.safety.guard import GuardConfig
 from rollahead.runtime.types.options import call
 from rollahead.runtime.types.robot import Robot
 from rollahead.runtime.types.spec import Kind, RobotSpec
-from rollahead.sim.task import Task
-from rollahead.sim.world import World
+
+if TYPE_CHECKING:
+    from rollahead.sim.task import Task
+    from rollahead.sim.world import World
 
 SIMULATED = "sim"
 RATED = (Kind.POSITION, Kind.VELOCITY)  # kinds of dimensions that should have a rate limit
@@ -34,13 +36,13 @@ RAMP_S = 1.0  # at the start of a real robot, if it is not said otherwise
 class Rig(Protocol):
     """world: of a simulated robot; None for a real one."""
 
-    world: World | None
+    world: "World | None"
 
     @property
     def spec(self) -> RobotSpec: ...
 
     @property
-    def task(self) -> Task | None: ...
+    def task(self) -> "Task | None": ...
 
     @property
     def make_robot(self) -> Callable[[], Robot]:
@@ -55,7 +57,7 @@ class Rig(Protocol):
 class Simulated:
     """A task's robot, in its world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: "World") -> None:
         self.world: World | None = world
         self.task: Task | None = world.task
         self.spec = world.spec
@@ -74,8 +76,8 @@ class Simulated:
 class Real:
     """A robot by its name."""
 
-    world: World | None = None
-    task: Task | None = None
+    world: "World | None" = None
+    task: "Task | None" = None
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.make_robot: Callable[[], Robot] = partial(make_robot, **config)
@@ -130,5 +132,7 @@ def rig(config: DictConfig) -> Iterator[Rig]:
     if robot["name"] != SIMULATED:
         yield Real(robot)
         return
+    from rollahead.sim.world import World
+
     with World(group(config, "task"), limits_of(config)) as world:
         yield Simulated(world)

@@ -1,36 +1,30 @@
 """`rollahead run`: drives a robot in real time, a simulated one or a real one."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from omegaconf import DictConfig
 
-from rollahead.assembly.planners import EXPERT, make_eye, make_planning
+from rollahead.assembly.live import Live
+from rollahead.assembly.planners import make_eye, make_planning
 from rollahead.assembly.rollers import Scene, make_rollers
 from rollahead.commands.advised import strategy_of
 from rollahead.commands.app import console, group, options, report_on, run_folder
-from rollahead.commands.results import describe, describe_live, table, write_records
-from rollahead.commands.rig import Rig, guard_of, limits_of, rig
+from rollahead.commands.results import describe_live, table
+from rollahead.commands.rig import Rig, guard_of, rig
 from rollahead.commands.stages import stage
 from rollahead.commands.view import Watch, watching
 from rollahead.errors import ConfigError, ControlError
-from rollahead.evaluation.evaluation import Cell, summarise
-from rollahead.evaluation.live import Live, Played, live_episode, play
 from rollahead.runtime.config.build import Drive, StrategyConfig, make_latency
-from rollahead.runtime.control.trace import Trace
 from rollahead.runtime.drivers.stages import unsaid
 from rollahead.runtime.planning.latency import NONE
-from rollahead.runtime.recording.recorder import Recorder
 from rollahead.runtime.recording.run_folder import SUMMARY, RunFolder, provenance
 from rollahead.runtime.system.interrupts import deferred, interrupts
 from rollahead.runtime.system.tuning import Tuning
 from rollahead.runtime.types.options import call
 from rollahead.runtime.types.seeds import check_seed
-from rollahead.sim.task_check import check_rollers, check_task
-from rollahead.sim.world import World
 
 GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "sampler", "guard", "tuning")
 
@@ -68,7 +62,9 @@ def main(config: DictConfig) -> None:
         watched = watching(console(), title, driven.spec.rate_hz, view=chosen.view)
         with watched as watch, _summed_up(folder, watch, driven.spec.rate_hz, strategy, chosen.seed) as said:
             if driven.world is not None:
-                _episodes(config, chosen, driven.world, live, folder, watch, said)
+                from rollahead.commands.simulated import play_episodes
+
+                play_episodes(config, chosen.seed, chosen.episodes, driven.world, live, folder, watch, said)
             else:
                 _robot(driven, live, chosen.seconds, folder, watch)
     watch.sum_up()
@@ -93,10 +89,9 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
         say(line)
     planning.check_roller(group(config, "roller"), scene, strategy)
     if driven.task is not None:
-        name, expert = group(config, "task")["name"], group(config, "planner")["name"] == EXPERT
-        planning.check_seeds(name, chosen.seed, chosen.episodes)
-        played = check_task(driven.task, name, chosen.seed, expert=expert, event=False)
-        check_rollers(rollers, str(group(config, "roller")["name"]), driven.task, played)
+        from rollahead.commands.simulated import check_simulated
+
+        check_simulated(config, chosen.seed, chosen.episodes, driven.task, planning, rollers)
     latency = group(config, "latency")
     return Live(
         drive=Drive(
@@ -118,56 +113,6 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
         eye=make_eye(strategy),
         stage=stage if driven.world is None else unsaid,  # a simulated one is connected anew in each episode
     )
-
-
-def _episodes(
-    config: DictConfig,
-    chosen: RunOptions,
-    world: World,
-    live: Live,
-    folder: RunFolder,
-    watch: Watch,
-    said: dict[str, Any],
-) -> None:
-    """Plays episodes of a simulated task, one after the other; the cell that they make, if there is one, is `said`,
-    also when a later one fails."""
-    played: list[Played] = []
-    recorder = Recorder(folder.path)
-    try:
-        with suppress(KeyboardInterrupt), recorder:
-            for seed in range(chosen.seed, chosen.seed + chosen.episodes):
-                if not watch.ended:
-                    played.append(play(world, live, seed, watch, partial(_record, recorder)))
-    finally:
-        watch.records_lost += recorder.lost
-        if played:
-            said["cells"] = [_cell(config, chosen, world, live, folder, played)]
-
-
-def _record(recorder: Recorder, trace: Trace, seed: int) -> AbstractContextManager[None]:
-    return recorder.follow(trace, cell=0, episode=seed)
-
-
-def _cell(
-    config: DictConfig, chosen: RunOptions, world: World, live: Live, folder: RunFolder, played: Sequence[Played]
-) -> dict[str, Any]:
-    """Computes the figures of the episodes that were played, and writes a row for each episode into the folder."""
-    episodes = [live_episode(one, world.task.spec) for one in played]
-    write_records(folder, [episodes])
-    cell = Cell(
-        task=group(config, "task"),
-        strategy=live.drive.strategy,
-        latency=group(config, "latency"),
-        planner=group(config, "planner"),
-        roller=group(config, "roller"),
-        sampler=group(config, "sampler"),
-        episodes=len(played),
-        seed=chosen.seed,
-        reactions=False,
-        limits=limits_of(config),
-        guard=live.drive.guard,
-    )
-    return describe(cell, summarise(episodes))
 
 
 def _robot(driven: Rig, live: Live, seconds: float | None, folder: RunFolder, watch: Watch) -> None:

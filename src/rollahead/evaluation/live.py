@@ -11,24 +11,18 @@ Threads: whoever calls.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
+from rollahead.assembly.live import Live
 from rollahead.evaluation.evaluation import Cell, Episode, measured, planning_of
 from rollahead.runtime.config.build import Drive, make_latency
 from rollahead.runtime.control.trace import Trace
-from rollahead.runtime.drivers.isolation import TRACE_S
-from rollahead.runtime.drivers.lookout import Eye
 from rollahead.runtime.drivers.loop import REST_S
 from rollahead.runtime.drivers.realtime import Realtime
-from rollahead.runtime.drivers.stages import Stage, unsaid
-from rollahead.runtime.planning.latency import LatencyModel
-from rollahead.runtime.planning.planner import Planner
 from rollahead.runtime.recording.gauges import Gauges
-from rollahead.runtime.system.tuning import Tuning
-from rollahead.runtime.types.robot import Robot
 from rollahead.runtime.types.spec import RobotSpec
 from rollahead.sim.task import Task
 from rollahead.sim.world import World
@@ -38,34 +32,6 @@ LOOK_S = 0.05  # how often it is looked whether the episode has ended
 
 Watch = Callable[[Realtime], bool]
 Record = Callable[[Trace, int], AbstractContextManager[object]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Live:
-    """How episodes are driven. latency: injected as real waiting; None for the planner's own; eye: of a corrector that
-    sees images; stage: shows what goes on before the first tick."""
-
-    drive: Drive
-    planner: Planner
-    latency: LatencyModel | None = None
-    isolation: str = "thread"
-    tuning: Tuning = field(default_factory=Tuning)
-    eye: Eye | None = None
-    stage: Stage = unsaid
-
-    def runtime(self, make_robot: Callable[[], Robot], seed: int, trace_s: float = TRACE_S) -> Realtime:
-        """A runtime that drives the robot so, with everything random drawn from `seed`."""
-        return Realtime(
-            replace(self.drive, seed=seed),
-            make_robot,
-            self.planner,
-            isolation=self.isolation,
-            latency=self.latency,
-            eye=self.eye,
-            tuning=self.tuning,
-            trace_s=trace_s,
-            stage=self.stage,
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

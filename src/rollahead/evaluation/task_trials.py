@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from rollahead.blame import blamed
 from rollahead.errors import ConfigError, ControlError, counted
 from rollahead.evaluation.evaluation import Cell, run_episode
-from rollahead.runtime.config.blame import blamed
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.rolling.roll import lookback_of
 from rollahead.runtime.safety.guard import words

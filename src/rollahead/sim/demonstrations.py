@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rollahead.blame import blamed
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.config.blame import blamed
 from rollahead.runtime.planning.planner import Plan
 from rollahead.runtime.types import spec
 from rollahead.runtime.types.arrays import FloatArray, frozen

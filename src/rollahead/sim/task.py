@@ -7,8 +7,8 @@ same way (docs/tasks.md).
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+from rollahead.blame import blamed
 from rollahead.errors import ConfigError
-from rollahead.runtime.config.blame import blamed
 from rollahead.runtime.config.extensions import load
 from rollahead.runtime.planning.planner import Plan
 from rollahead.runtime.rolling.roll import SceneRoller, StateRoller

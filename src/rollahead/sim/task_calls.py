@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from rollahead.blame import blamed
 from rollahead.errors import ConfigError
-from rollahead.runtime.config.blame import blamed
 from rollahead.runtime.planning.planner import Plan
 from rollahead.runtime.rolling.roll import SceneRoller, StateRoller
 from rollahead.sim.task import MovingScene, Task, Teachable

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from rollahead.blame import blamed
 from rollahead.errors import ConfigError, counted
-from rollahead.runtime.config.blame import blamed
 from rollahead.runtime.planning.planner import Plan
 from rollahead.runtime.rolling.roll import Rollers, SceneRoller, StateRoller, lookback_of
 from rollahead.runtime.safety.hold import Hold

@@ -857,7 +857,7 @@ def test_when_the_workers_process_is_killed_the_executor_brakes_stops_and_lets_t
     noted, script = tmp_path / "noted.txt", tmp_path / "killed.py"
     noted.touch()
     script.write_text(KILLED)
-    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
     program = subprocess.Popen([sys.executable, str(script), str(noted)], env={**os.environ, "PYTHONPATH": path})
     assert program.wait(60) == -signal.SIGKILL
     for _ in range(3000):
@@ -1083,7 +1083,7 @@ def script(words: str, folder: Path, *arguments: str) -> "subprocess.CompletedPr
     path, noted = folder / "script.py", folder / "noted.txt"
     noted.touch()
     path.write_text(words)
-    found = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    found = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
         [sys.executable, str(path), str(noted), *arguments],
         env={**os.environ, "PYTHONPATH": found},

@@ -8,7 +8,7 @@ from pathlib import Path
 from rollahead.errors import ConfigError
 from rollahead.policies.checkpoints.hub import checkpoint_folder
 
-FOLDER = Path(__file__).parent / "checkpoints"
+FOLDER = Path(__file__).parent / "trained"
 
 
 def names() -> list[str]:

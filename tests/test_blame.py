@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from faulty import Rail
+from rollahead.blame import blamed
 from rollahead.errors import ConfigError, RobotError
-from rollahead.runtime.config.blame import blamed
 from rollahead.runtime.types.arrays import frozen
 from rollahead.sim.mole import WhackAMole
 from rollahead.sim.task_check import play

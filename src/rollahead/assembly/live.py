@@ -1,0 +1,45 @@
+"""What a run in real time is made of: a drive, a planner, and what goes with them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from rollahead.runtime.config.build import Drive
+from rollahead.runtime.drivers.isolation import TRACE_S
+from rollahead.runtime.drivers.lookout import Eye
+from rollahead.runtime.drivers.realtime import Realtime
+from rollahead.runtime.drivers.stages import Stage, unsaid
+from rollahead.runtime.planning.latency import LatencyModel
+from rollahead.runtime.planning.planner import Planner
+from rollahead.runtime.system.tuning import Tuning
+from rollahead.runtime.types.robot import Robot
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Live:
+    """Settings with which a robot, real or simulated, is driven in real time.
+
+    latency: injected by waiting; None for the planner's own; eye: encodes images for a corrector that sees them; stage:
+    shows what goes on before the first tick.
+    """
+
+    drive: Drive
+    planner: Planner
+    latency: LatencyModel | None = None
+    isolation: str = "thread"
+    tuning: Tuning = field(default_factory=Tuning)
+    eye: Eye | None = None
+    stage: Stage = unsaid
+
+    def runtime(self, make_robot: Callable[[], Robot], seed: int, trace_s: float = TRACE_S) -> Realtime:
+        """A runtime that drives the robot so, with everything random drawn from `seed`."""
+        return Realtime(
+            replace(self.drive, seed=seed),
+            make_robot,
+            self.planner,
+            isolation=self.isolation,
+            latency=self.latency,
+            eye=self.eye,
+            tuning=self.tuning,
+            trace_s=trace_s,
+            stage=self.stage,
+        )
