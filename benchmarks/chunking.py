@@ -101,8 +101,8 @@ WAYS: Mapping[str, Way] = {
     "bid": Way(BID),
     "bid, and a weaker policy": Way(BID, weak=True),
     "bid, agreement alone": Way({"name": "bid", "candidates": 8, "modes": None}),
-    "vlash, pull to 4": Way({**VLASH, "pull": True, "end": 4}),
-    "vlash, identity, pull to 4": Way({**VLASH, **SAME, "pull": True, "end": 4}),
+    "vlash, pull to 4": Way({**VLASH, "guidance": True, "end": 4}),
+    "vlash, identity, pull to 4": Way({**VLASH, **SAME, "guidance": True, "end": 4}),
     "naive + a2c2": Way(NAIVE, head="fresh"),
     "vlash + a2c2": Way(VLASH, head="fresh"),
     "naive + a2c2, state only": Way(NAIVE, head="state"),
@@ -125,7 +125,7 @@ HEADS: Mapping[str, Mapping[str, str]] = {
     "late": {"policy.lag": "1"},
     "later": {"policy.lag": "2"},
 }
-REST = {"name": "wave", "horizon": 32, "share": 1e-12, "period_s": 4.0}  # a plan to stay
+REST = {"name": "sine", "horizon": 32, "share": 1e-12, "period_s": 4.0}  # a plan to stay
 
 
 # ---- training -------------------------------------------------------------------------------------------------------
@@ -380,7 +380,7 @@ def _proprio(command: str) -> Iterator[Row]:
             yield row(f"vlash_success_{named}_d{d}", 100 * float(without.mean()), "%", command=command)
 
 
-STILL = {"name": "still"}
+STILL = {"name": "none"}
 
 
 def _wrong_lags() -> Path:

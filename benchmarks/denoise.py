@@ -21,14 +21,14 @@ from benchmarks.study import paired_gain
 from rollahead.assembly.planners import Planning
 from rollahead.evaluation.evaluation import Cell, evaluate_all, planning_of, run_episode
 from rollahead.policies.denoising.samplers.euler import make_euler
-from rollahead.policies.denoising.samplers.sampler import Draw
-from rollahead.policies.denoising.steering import MASKS, Guided, soft_mask
+from rollahead.policies.denoising.samplers.sampler import SampleRequest
+from rollahead.policies.denoising.steering import MASKS, RTCGuidance, soft_mask
 from rollahead.policies.lerobot import compat
 from rollahead.policies.process import Flow
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.control.corrector import Head, HeadCard, HeadCorrector
 from rollahead.runtime.planning.planner import Planner
-from rollahead.runtime.planning.timer import UNHURRIED, Timer
+from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.types.chunk import Chunk
 from rollahead.runtime.types.messages import Request, Result, Snapshot
 from rollahead.runtime.types.robot import Reading
@@ -87,8 +87,8 @@ def rtc_difference() -> float:
     start, target = (torch.tensor(generator(name, 0).standard_normal((ROWS, A)), dtype=torch.float32) for name in "xy")
     for mask, (steps, most), delay, end in product(MASKS, ((5, 5.0), (10, 10.0)), (0, 1, 4, 12), (0, 4, 10, ROWS)):
         theirs = through_lerobot(partial(net.denoise, None), start[None], target, steps, mask, most, delay, end)
-        steering = Guided(target, soft_mask(mask, delay, end, ROWS)[:, None], most, net.process, full=False)
-        ours = make_euler(net.process, steps)(net, None, lambda: start[None], Draw(steering=steering))  # type: ignore[arg-type]
+        steering = RTCGuidance(target, soft_mask(mask, delay, end, ROWS)[:, None], most, net.process, full=False)
+        ours = make_euler(net.process, steps)(net, None, lambda: start[None], SampleRequest(steering=steering))  # type: ignore[arg-type]
         worst = max(worst, float((ours.chunks - theirs).abs().max()))
     return worst
 
@@ -108,15 +108,15 @@ def deadline() -> None:
     """Of 10 steps of DDIM as many as fit, or all, under spikes that are two to three times as long as is planned."""
     command = "python -m benchmarks.denoise deadline"
     shares, found = {}, {}
-    for hurries in (False, True):
-        planner = {"name": "policy", "checkpoint": "mole_diffusion", "hurries": hurries}
+    for deadline_aware in (False, True):
+        planner = {"name": "policy", "checkpoint": "mole_diffusion", "deadline_aware": deadline_aware}
         strategy = StrategyConfig("vlash", s=8, d=6)
         cell = Cell({"name": "mole"}, strategy, SPIKES, planner, sampler={"name": "ddim"}, episodes=400)
         cell = replace(cell, reactions=False, traces=cell.episodes)
         (played,) = evaluate_all([cell], workers=WORKERS)
         inferences = [one for episode in played if episode.trace for one in episode.trace.inferences]
-        shares[hurries] = float(np.mean([one.delay > one.delay_planned for one in inferences]))
-        found[hurries] = np.array([episode.success for episode in played])
+        shares[deadline_aware] = float(np.mean([one.delay > one.delay_planned for one in inferences]))
+        found[deadline_aware] = np.array([episode.success for episode in played])
     gain, ci = paired_gain(found[True], found[False])
     record(
         TOPIC,
@@ -199,7 +199,7 @@ class _Timed:
         self._planner = planner
         self.seconds: list[float] = []
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """As the planner's."""
         began = time.perf_counter()
         result = self._planner.infer(request, newest, timer)

@@ -78,9 +78,9 @@ class Altered(WhackAMole):
         self._plan = plan
         super().__init__(window_s=window_s)
 
-    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+    def reset(self, seed: int, *, event: bool = True) -> None:
         """With the noise of all its measurements, which are no others without the stimulus."""
-        super().reset(seed, stimulus=stimulus)
+        super().reset(seed, event=event)
         drawn = generator("sensor", seed).standard_normal((self.max_ticks + 1, len(SENSOR)))
         self._errors = self._sensor * drawn
 

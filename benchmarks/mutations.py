@@ -257,15 +257,15 @@ MUTATIONS = (
             (
                 "what was rejected is sent",
                 "samplers/rti.py",
-                "Sampled(again.chunks",
-                "Sampled(made.chunks",
+                "SampleResult(again.chunks",
+                "SampleResult(made.chunks",
                 "test_rti.py",
             ),
             (
                 "a prefix is a row too long",
                 "chunking.py",
-                "Given(known[:n])",
-                "Given(known[: n + 1])",
+                "PrefixConditioning(known[:n])",
+                "PrefixConditioning(known[: n + 1])",
                 "test_chunking.py",
             ),
             (

@@ -235,7 +235,7 @@ def compare_ensembling(folder: Path, decay: float) -> float:
     """Of a mean over all chunks that cover a tick to ACT's, with a chunk at each tick, at once."""
     rows = generator("chunks", 0).standard_normal((60, HORIZON, A)).astype(np.float32)
     ensembler = compat.ACTTemporalEnsembler(decay, HORIZON)
-    timeline, worst = Timeline(fold=Mean(decay, np.zeros(A, np.bool_))), 0.0
+    timeline, worst = Timeline(blend=Mean(decay, np.zeros(A, np.bool_))), 0.0
     for k, chunk in enumerate(rows):
         timeline = timeline.add(Chunk(frozen(chunk), k, k, k, k, k, 0, k))
         action = timeline.action(k)

@@ -29,7 +29,7 @@ from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
 from rollahead.policies.data.dataset import read_dataset, write_dataset
 from rollahead.policies.data.frames import Frames
 from rollahead.policies.policy import Trained
-from rollahead.policies.training.lesson import Lesson
+from rollahead.policies.training.trainer import Trainer
 from rollahead.policies.training.training import TrainingConfig
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.recording.run_folder import finite, provenance
@@ -232,7 +232,7 @@ def states() -> None:
 # ---- A2C2 -----------------------------------------------------------------------------------------------------------
 
 HEADS: Mapping[str, Options] = {  # the paper's examples have rows of their own chunk only, and the features of the base
-    "as published": {"policy.features": "true", "policy.strays": 0},
+    "as published": {"policy.features": "true", "policy.negative_fraction": 0},
     "with other chunks": {"policy.features": "false"},
     "with other chunks and features": {"policy.features": "true"},
 }
@@ -298,7 +298,7 @@ def _filmed() -> Path:
     """The data set, recorded where it is not there yet."""
     if not FILMED.exists():
         task, top = {"name": "mole"}, Camera("top", SIDE, SIDE)
-        shown = record_demonstrations(task, DEMONSTRATIONS, TICKS, DEMO_SEED, wander=OFFSETS, cameras=(top,))
+        shown = record_demonstrations(task, DEMONSTRATIONS, TICKS, DEMO_SEED, exploration_ticks=OFFSETS, cameras=(top,))
         spec = replace(make_task(**task).spec, cameras=(top,))
         write_dataset(FILMED, spec, shown, text="mole", fps=spec.rate_hz)
     return FILMED
@@ -306,23 +306,23 @@ def _filmed() -> Path:
 
 def _trained_for(frames: Frames, options: Options, k: int) -> tuple[float, float]:
     """Examples per second, and the error in the end, of a training of `SECONDS` with `k` offsets for an encoding."""
-    tried = _lesson(frames, options, k, TIMED + 1)
+    tried = _trainer(frames, options, k, TIMED + 1)
     tried.training.advance()
     began = time.process_time()
     for _ in range(TIMED):
         tried.training.advance()
     a_step = (time.process_time() - began) / TIMED
-    lesson = _lesson(frames, options, k, max(round(SECONDS / a_step), 1))
+    trainer = _trainer(frames, options, k, max(round(SECONDS / a_step), 1))
     began = time.process_time()
     for _ in range(max(round(SECONDS / a_step), 1)):
-        lesson.training.advance()
+        trainer.training.advance()
     seconds = time.process_time() - began
-    return lesson.training.step * BATCH / seconds, lesson.cold_error()
+    return trainer.training.step * BATCH / seconds, trainer.cold_error()
 
 
-def _lesson(frames: Frames, options: Options, k: int, steps: int) -> Lesson:
+def _trainer(frames: Frames, options: Options, k: int, steps: int) -> Trainer:
     training = TrainingConfig(steps=steps, batch=BATCH, average=0.98)
-    return Lesson(frames, options, Trained(OFFSETS, True), training, {"name": "mole"}, OFFSETS, shared=k)
+    return Trainer(frames, options, Trained(OFFSETS, True), training, {"name": "mole"}, OFFSETS, shared=k)
 
 
 FIGURES: Mapping[str, Callable[[], None]] = {

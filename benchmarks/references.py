@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from benchmarks.figures import record, row, run_named
 from rollahead.policies.denoising.chunking import BestOf, agreement
-from rollahead.policies.denoising.samplers import Draw, make_sampler
-from rollahead.policies.denoising.steering import MASKS, Guided, soft_mask
+from rollahead.policies.denoising.samplers import SampleRequest, make_sampler
+from rollahead.policies.denoising.steering import MASKS, RTCGuidance, soft_mask
 from rollahead.policies.process import Diffusion, Flow
 from rollahead.runtime.types.arrays import frozen
 from rollahead.runtime.types.messages import Observation, Request, Snapshot
@@ -99,9 +99,9 @@ def _rtc_differences() -> Iterator[float]:
         per_number = weights.expand(ROWS, A).numpy().ravel()
         wanted = published(velocity, start.ravel() / scale, times, target.ravel(), per_number, float(steps))
         policy: Any = Net(network, process)
-        steering = Guided(torch.from_numpy(target), weights, float(steps), process)
+        steering = RTCGuidance(torch.from_numpy(target), weights, float(steps), process)
         sampler = make_sampler(config, policy)
-        made = sampler(policy, None, lambda: torch.from_numpy(start)[None], Draw(steering=steering)).chunks
+        made = sampler(policy, None, lambda: torch.from_numpy(start)[None], SampleRequest(steering=steering)).chunks
         yield float(np.abs(made.numpy().ravel() - wanted).max() / np.abs(wanted).max())
 
 

@@ -28,7 +28,7 @@ from benchmarks.study import paired_gain
 from rollahead.evaluation.evaluation import Cell, Episode, evaluate_all
 from rollahead.evaluation.metrics import wilson
 from rollahead.runtime.config.build import StrategyConfig
-from rollahead.runtime.types.messages import Made
+from rollahead.runtime.types.messages import ResultFlags
 from rollahead.sim.pool import processes
 
 TOPIC, CLAIMS = "denoise", "claims"
@@ -222,8 +222,8 @@ def described(key: Key, played: Sequence[Episode], took_s: float) -> dict[str, A
         "time_s": [episode.time_s if episode.success else None for episode in played],
         "calls_per_s": float(np.mean([episode.calls_per_s for episode in played])),
         "calls": float(np.mean([one.calls for one in inferences])),
-        "warm": float(np.mean((made & Made.WARM) > 0)),
-        "rejected": float(np.mean((made & Made.REJECTED) > 0)),
+        "warm": float(np.mean((made & ResultFlags.WARM) > 0)),
+        "rejected": float(np.mean((made & ResultFlags.REJECTED) > 0)),
         "jerk": float(np.nanmean([episode.jerk for episode in played])),
         "flips": [flips(episode) for episode in played] if key[0].startswith("two") else [],
         "took_s": took_s,
@@ -235,7 +235,7 @@ def flips(episode: Episode) -> int:
     move, those whose way is nearer to the other mole than that of the tick before."""
     assert episode.trace is not None, "kept"
     ticks = episode.trace.ticks
-    ticks = ticks[ticks["tick"] >= episode.stimulus_tick]
+    ticks = ticks[ticks["tick"] >= episode.event_tick]
     moves = ticks["action"][:, :2]
     speed = np.linalg.norm(moves, axis=1)
     ways = ticks["environment"].reshape(len(ticks), 2, 2) - ticks["state"][:, None, :2]

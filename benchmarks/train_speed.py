@@ -115,7 +115,7 @@ def theirs(folder: Path) -> None:
     lerobot_train.main()
 
 
-class Trainee:
+class TrainablePolicy:
     """A training in a process of its own, stopped but for its turns. folder: that of the data set."""
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -167,15 +167,15 @@ def compare(steps: int) -> None:
         folder = Path(scratch) / "dataset"
         recorded(folder)
         with ExitStack() as ends:
-            trainees: dict[str, Trainee] = {}
+            trainables: dict[str, TrainablePolicy] = {}
             for name in PARTS:
-                trainees[name] = Trainee(name, folder)
-                ends.callback(trainees[name].end)
+                trainables[name] = TrainablePolicy(name, folder)
+                ends.callback(trainables[name].end)
             took: dict[str, list[float]] = {name: [] for name in PARTS}
             for k in range(SKIPPED + steps):
                 for name in sorted(PARTS, reverse=k % 2 == 1):  # neither always comes first
-                    took[name].append(trainees[name].turn())
-    assert len({trainee.weights for trainee in trainees.values()}) == 1, "the networks differ"
+                    took[name].append(trainables[name].turn())
+    assert len({trainable.weights for trainable in trainables.values()}) == 1, "the networks differ"
     own, other = (np.array(took[name][SKIPPED:]) for name in PARTS)
     print(f"LeRobot {version()}: {np.median(own):.3f} s a step of ours, {np.median(other):.3f} s of theirs")
     low, ratio, high = np.quantile(other / own, [0.25, 0.5, 0.75]).tolist()

@@ -25,14 +25,14 @@ class Rail:
         rate_hz=20.0,
     )
     max_ticks = LAST
-    stimulus_tick = EVENT
+    event_tick = EVENT
     home = 0.0
 
     def __init__(self) -> None:
         self.reset(0)
 
-    def reset(self, seed: int, *, stimulus: bool = True) -> None:
-        self.jump = float(np.random.default_rng(seed).uniform(0.1, 0.3)) if stimulus else 0.0
+    def reset(self, seed: int, *, event: bool = True) -> None:
+        self.jump = float(np.random.default_rng(seed).uniform(0.1, 0.3)) if event else 0.0
         self.x, self.tick = self.home, 0
 
     @property
@@ -103,7 +103,7 @@ class Writing(Rail):
         super().advance(action)
 
 
-class NoStimulus(Rail):
+class NoEventArgument(Rail):
     def __init__(self) -> None:
         super().reset(0)
 
@@ -151,15 +151,15 @@ class NoEvent(Rail):
 
 
 class LateEvent(Rail):
-    stimulus_tick = 200
+    event_tick = 200
 
 
 class UnsaidEvent(Rail):
-    stimulus_tick = None
+    event_tick = None
 
 
 class OtherTick(Rail):
-    stimulus_tick = EVENT - 2
+    event_tick = EVENT - 2
 
 
 class Overreaching(Rail):
@@ -170,14 +170,14 @@ class Overreaching(Rail):
 class Unseeded(Rail):
     count = 0
 
-    def reset(self, seed: int, *, stimulus: bool = True) -> None:
-        super().reset(seed, stimulus=stimulus)
+    def reset(self, seed: int, *, event: bool = True) -> None:
+        super().reset(seed, event=event)
         self.x = Unseeded.count * 1e-9
         Unseeded.count += 1
 
 
 class FloatTick(Rail):
-    stimulus_tick = float(EVENT)  # type: ignore[assignment]
+    event_tick = float(EVENT)  # type: ignore[assignment]
 
 
 class ComplexState(Rail):
@@ -205,7 +205,7 @@ class RaisingAttribute(Rail):
 class NumpyTold(Rail):
     """It gives numpy's own types where others give Python's."""
 
-    stimulus_tick = np.int64(EVENT)  # type: ignore[assignment]
+    event_tick = np.int64(EVENT)  # type: ignore[assignment]
 
     @property
     def success(self) -> bool:
@@ -253,7 +253,7 @@ SEEN_BEFORE: dict[str, tuple[type, str, str]] = {  # what eval and train refuse:
     "no rows": (NoRows, "sizes", "the expert gives None, and no array of real numbers; give one"),
     "raises": (Raising, "sizes", "raised TypeError (advance() wants a torque) in faulty.py, line "),
     "writes": (Writing, "sizes", "raised ValueError (assignment destination is read-only) in faulty.py, line "),
-    "no stimulus": (NoStimulus, "sizes", "NoStimulus.reset(seed) cannot be called as reset(seed, stimulus=...): "),
+    "no stimulus": (NoEvent, "sizes", "NoStimulus.reset(seed) cannot be called as reset(seed, stimulus=...): "),
     "late event": (LateEvent, "event", "stimulus_tick is 200 and max_ticks 24, so the event does not come within"),
     "no stimulus_tick": (UnsaidEvent, "sizes", "stimulus_tick is None after reset; give a whole number of ticks"),
     "out of range": (Overreaching, "expert's actions", "the expert asks for 0.5 m of dx in tick 6 of seed 0, and the "),

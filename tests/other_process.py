@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rollahead.runtime.transport.bell import Bell
 from rollahead.runtime.transport.latch import Latch
 from rollahead.runtime.transport.shared import SharedMailbox
+from rollahead.runtime.transport.wake_event import WakeEvent
 from rollahead.runtime.transport.wire import SharedInbox, SharedOutbox
 from rollahead.runtime.types.arrays import frozen
 from rollahead.runtime.types.messages import Observation, Request, Result, Snapshot
@@ -21,10 +21,10 @@ def set_latch(latch: Latch) -> None:
     latch.set()
 
 
-def answer_bell(bell: Bell, back: Bell, control: Connection) -> None:
+def answer_wake(wake: WakeEvent, back: WakeEvent, control: Connection) -> None:
     """Says that it waits, waits, says what it heard, and rings back."""
     control.send("waiting")
-    control.send(bell.wait(30.0))
+    control.send(wake.wait(30.0))
     back.ring()
 
 

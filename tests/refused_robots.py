@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from rollahead.runtime.robots.lerobot import _check_calibrated
+from rollahead.runtime.robots.lerobot.command_writer import Hand
 from rollahead.runtime.robots.lerobot.features import Features, spec_of
-from rollahead.runtime.robots.lerobot.hand import Hand
 from rollahead.runtime.robots.loopback import NullRobot, arm
 from rollahead.runtime.robots.pair import Pair, make_pair
 from rollahead.runtime.robots.registry import GROUP, make_robot

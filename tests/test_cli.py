@@ -83,7 +83,7 @@ def test_a_run_on_a_real_robot_imports_nothing_of_the_simulator(tmp_path: Path) 
         "import sys, atexit\n"
         "atexit.register(lambda: print('imported:', *sorted(m for m in sys.modules if m.startswith(HIDDEN))))\n"
         "HIDDEN = ('rollahead.sim', 'mujoco')\n"
-        "sys.argv = ['rollahead', 'run', 'robot=loopback', 'planner=wave', 'seconds=0.2', 'name=mine']\n"
+        "sys.argv = ['rollahead', 'run', 'robot=loopback', 'planner=sine', 'seconds=0.2', 'name=mine']\n"
         "from rollahead.cli import main\n"
         "main()\n"
     )

@@ -17,7 +17,7 @@ import pytest
 
 from refused_robots import REFUSED_ROBOTS
 from rollahead import errors
-from rollahead.errors import MOST_WORDS, ConfigError, ControlError, unknown_name, words_of
+from rollahead.errors import MOST_WORDS, ConfigError, ControlError, one_line, unknown_name
 from rollahead.runtime.analysis.identify import Lag, calibration, identify, read_lags
 from rollahead.runtime.analysis.recommend import Setting, recommend
 from rollahead.runtime.analysis.steps import StepConfig, StepTest
@@ -29,7 +29,7 @@ from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.servo import Servo
 from rollahead.runtime.control.speedup import SpeedUp
 from rollahead.runtime.control.trigger import Every, Overlap
-from rollahead.runtime.drivers.lookout import LateLookout, Lookout, MeanEye
+from rollahead.runtime.drivers.encoder_worker import EncoderWorker, LockstepEncoder, MeanImageEncoder
 from rollahead.runtime.drivers.realtime import Realtime
 from rollahead.runtime.planning.latency import Fixed, Latency, Lognormal, Recorded, Spikes, Uniform, with_median
 from rollahead.runtime.planning.planner import ScriptedPlanner
@@ -269,9 +269,12 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda folder: HeadCorrector(SEEING, replace(ROBOT, cameras=(Camera("top", 2, 2),)), 8),
         ("top", "rollahead run"),
     ),
-    "an eye of nothing": (lambda folder: realtime(eye=MeanEye(("top",))), ("eye", "strategy.corrector")),
+    "an eye of nothing": (
+        lambda folder: realtime(image_encoder=MeanImageEncoder(("top",))),
+        ("image_encoder", "strategy.corrector"),
+    ),
     "sights from the future": (
-        lambda folder: LateLookout(Lookout(MeanEye(()), (), 0, Mailbox(), Mailbox()), -2),
+        lambda folder: LockstepEncoder(EncoderWorker(MeanImageEncoder(()), (), 0, Mailbox(), Mailbox()), -2),
         ("sight_ticks", "-2"),
     ),
     "strategy": (strategy("vlahs"), ("'vlahs'", "'vlash'")),
@@ -458,11 +461,11 @@ def test_where_nothing_is_known_the_message_says_so() -> None:
 
 def test_a_text_of_many_lines_is_one_line_without_the_empty_ones() -> None:
     error = ConnectionError("\nCould not connect on port '/dev/ttyACM9'.\nTry   running `lerobot-find-port`\n")
-    assert words_of(error) == "Could not connect on port '/dev/ttyACM9'. Try running `lerobot-find-port`"
+    assert one_line(error) == "Could not connect on port '/dev/ttyACM9'. Try running `lerobot-find-port`"
 
 
 def test_a_long_text_of_another_library_is_cut_and_its_beginning_kept() -> None:
-    words = words_of(ValueError("begin " + "x" * 10_000))
+    words = one_line(ValueError("begin " + "x" * 10_000))
     assert words.startswith("begin xxx")
     assert words.endswith("x...")
     assert len(words) == MOST_WORDS + 3
@@ -470,7 +473,7 @@ def test_a_long_text_of_another_library_is_cut_and_its_beginning_kept() -> None:
 
 def test_our_own_sentence_is_never_cut() -> None:
     sentence = f"{'word ' * 200}; give another"
-    assert words_of(ConfigError(sentence)) == sentence
+    assert one_line(ConfigError(sentence)) == sentence
 
 
 def test_a_text_that_cannot_be_made_or_encoded_is_told_all_the_same() -> None:
@@ -478,5 +481,5 @@ def test_a_text_that_cannot_be_made_or_encoded_is_told_all_the_same() -> None:
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert words_of(Mute()) == "it cannot be put into words"
-    assert words_of(OSError("a\udcff")) == "a\\udcff"
+    assert one_line(Mute()) == "it cannot be put into words"
+    assert one_line(OSError("a\udcff")) == "a\\udcff"

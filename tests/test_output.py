@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = str(Path(sys.executable).parent / "rollahead")
 SHORT = {
-    "run": "run robot=loopback planner=wave seconds=0.2",
+    "run": "run robot=loopback planner=sine seconds=0.2",
     "eval": "eval episodes=1 workers=1 reactions=false",
     "calibrate": "calibrate latency=fixed episodes=0",
 }

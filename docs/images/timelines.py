@@ -56,10 +56,10 @@ class Cart:
         rate_hz=RATE_HZ,
     )
     max_ticks = STIMULUS + AFTER
-    stimulus_tick = STIMULUS
+    event_tick = STIMULUS
     success = False
 
-    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+    def reset(self, seed: int, *, event: bool = True) -> None:
         self._x, self._tick = 0.0, 0
 
     @property

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from rollahead.errors import ConfigError, ControlError, words_of
+from rollahead.errors import ConfigError, ControlError, one_line
 
 OURS = __name__.partition(".")[0]
 LIBRARIES = sys.stdlib_module_names | {"numpy"}  # which raise for what others give them
@@ -28,7 +28,7 @@ def blamed(what: str, owner: object) -> Iterator[None]:
     except ControlError:
         raise
     except Exception as error:
-        words = words_of(error) or "no words"
+        words = one_line(error) or "no words"
         place = _place(error.__traceback__, owner)
         raise ConfigError(f"{what} raised {type(error).__name__} ({words}){place}") from error
 

@@ -40,7 +40,7 @@ class RobotError(ControlError):
     """A robot could not be read or written."""
 
 
-def words_of(error: BaseException, text: Callable[[object], str] = str) -> str:
+def one_line(error: BaseException, text: Callable[[object], str] = str) -> str:
     """Returns the text of `error` on one line: its lines joined, and, if it is not one of ours, cut after `MOST_WORDS`
     characters. Characters that UTF-8 cannot encode are escaped. Never raises, even if the error's own `__str__` does.
     text: `str` or `repr`."""

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from benchmarks.policy_parity import SIDE, save_policy
 
-from rollahead.assembly.planners import make_eye, make_planning, opened
+from rollahead.assembly.planners import make_image_encoder, make_planning, opened
 from rollahead.assembly.rollers import Scene
 from rollahead.errors import ConfigError
-from rollahead.policies.correctors.eye import arrays_of, make_net
+from rollahead.policies.correctors.image_encoder import arrays_of, make_net
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.control.corrector import Head, HeadCard
 from rollahead.runtime.rolling.roll import FirstOrderLag, Rollers, still
@@ -25,7 +25,7 @@ SPEC = RobotSpec(
 )
 REAL = Scene(SPEC)
 UNROLLED = Rollers(still)
-WAVE = {"name": "wave", "share": 0.1, "period_s": 4.0}
+WAVE = {"name": "sine", "share": 0.1, "period_s": 4.0}
 
 
 def test_a_scripted_planner_is_a_tasks_expert_and_refused_without_one() -> None:
@@ -57,7 +57,7 @@ def test_a_sampler_for_a_planner_that_has_none_is_refused() -> None:
     [
         (StrategyConfig("rtc"), "strategy=rtc"),
         (StrategyConfig("bid"), "strategy=bid"),
-        (StrategyConfig("vlash", pull=True), "strategy.pull=true"),
+        (StrategyConfig("vlash", guidance=True), "strategy.guidance=true"),
     ],
 )
 def test_a_strategy_that_steers_is_refused_for_a_planner_that_denoises_nothing(
@@ -154,11 +154,11 @@ def test_an_eye_is_made_for_a_head_that_sees_images_and_for_no_other(tmp_path: P
         head.save(tmp_path / "head.npz", arrays_of(make_net(1, latent)) if latent else None)
         return StrategyConfig("vlash", corrector=str(tmp_path / "head.npz"))
 
-    assert make_eye(StrategyConfig("vlash")) is None
-    assert make_eye(strategy((), 0)) is None
-    eye = make_eye(strategy(("top",), 3))
-    assert eye is not None
-    assert eye({"top": np.zeros((4, 4, 3), np.uint8)}).shape == (3,)
+    assert make_image_encoder(StrategyConfig("vlash")) is None
+    assert make_image_encoder(strategy((), 0)) is None
+    image_encoder = make_image_encoder(strategy(("top",), 3))
+    assert image_encoder is not None
+    assert image_encoder({"top": np.zeros((4, 4, 3), np.uint8)}).shape == (3,)
 
 
 def test_a_policy_that_sees_images_is_refused_where_a_task_has_no_cameras(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_scene_without_rates_is_refused_by_the_names_that_it_has() -> None:
 
 
 def test_a_roller_that_rolls_nothing_gives_the_state_as_measured() -> None:
-    assert make_rollers({"name": "still"}, REAL).state is still
+    assert make_rollers({"name": "none"}, REAL).state is still
 
 
 CARRYING = Scene(
@@ -150,7 +150,7 @@ def test_a_policy_of_told_states_may_have_a_roller_that_gives_them(roller: dict[
     [
         ({"name": "identified"}, REAL, "roller=identified gives it where the robot will be"),
         ({"name": "attached", "path": "a.json"}, REAL, "roller=attached gives it where the robot will be"),
-        ({"name": "still"}, REAL, "roller=still gives it where the robot is"),
+        ({"name": "none"}, REAL, "roller=none gives it where the robot is"),
         ({"name": "robot"}, Scene(TASK.spec, TASK), "roller=robot gives it where the robot will be"),
     ],
 )

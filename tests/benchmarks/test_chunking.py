@@ -70,7 +70,7 @@ def test_a_gain_is_that_of_the_pairs_and_a_cell_stands_in_its_place(
 
 def test_the_jacobian_is_the_published_one_where_the_name_says_nothing() -> None:
     for name, way in WAYS.items():
-        if way.strategy["name"] == "rtc" or way.strategy.get("pull"):
+        if way.strategy["name"] == "rtc" or way.strategy.get("guidance"):
             assert cell_of("mole", way, "4", 8).strategy.jacobian == ("identity" if "identity" in name else "full")
 
 

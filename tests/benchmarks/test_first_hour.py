@@ -11,7 +11,7 @@ from benchmarks.first_hour import command, environment, said
 def waving(*options: str) -> list[str]:
     """`rollahead run` of the plug-in's robot without a policy."""
     without = [word for word in command(Path("none"), 50.0) if not word.startswith("planner")]
-    return [*without, "planner=wave", *options]
+    return [*without, "planner=sine", *options]
 
 
 def test_a_robot_that_the_runtime_stops_itself_ends_the_run_with_what_was_too_old_and_both_limits(

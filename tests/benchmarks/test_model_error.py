@@ -7,9 +7,9 @@ from benchmarks.model_error import CASES, SENSOR, Altered, _play, identified
 from rollahead.sim.mole import WhackAMole
 
 
-def played(task: WhackAMole, seed: int, *, stimulus: bool = True) -> list[list[float]]:
+def played(task: WhackAMole, seed: int, *, event: bool = True) -> list[list[float]]:
     """What is measured over 60 ticks of driving about."""
-    task.reset(seed, stimulus=stimulus)
+    task.reset(seed, event=event)
     states = []
     for k in range(60):
         states.append(task.state().tolist())
@@ -26,7 +26,7 @@ def test_noise_is_in_what_is_measured_and_moves_neither_the_robot_nor_the_mole()
 
 def test_the_same_seed_is_seen_with_the_same_noise_with_and_without_the_stimulus() -> None:
     task = Altered(True)
-    assert played(task, 5) == played(task, 5) == played(Altered(True), 5, stimulus=False)
+    assert played(task, 5) == played(task, 5) == played(Altered(True), 5, event=False)
     assert played(task, 5) != played(task, 6)
 
 
@@ -41,8 +41,8 @@ def test_the_lag_is_identified_the_same_each_time_and_near_what_it_is(sensor: bo
 def test_each_case_plays_the_same_episodes_and_only_one_without_a_model_is_lost() -> None:
     lags = identified(sensor=False)
     found = {case.name: _play((case, lags, range(3))) for case in CASES}
-    assert {tuple(e.stimulus_tick for e in episodes) for episodes in found.values()} == {
-        tuple(e.stimulus_tick for e in found["exact"])
+    assert {tuple(e.event_tick for e in episodes) for episodes in found.values()} == {
+        tuple(e.event_tick for e in found["exact"])
     }
     hits = {name: sum(e.success for e in episodes) for name, episodes in found.items()}
     assert hits["no_roller"] == 0

@@ -40,7 +40,7 @@ def episode(moves: list[list[float]]) -> Any:
     for k, move in enumerate(moves):
         scene = frozen([-1.0, 0.0, 1.0, 0.0])
         trace.tick(k, 0, TickStatus.OK, None, -1, frozen(move), frozen(np.zeros(len(spec.state))), scene)
-    return SimpleNamespace(trace=trace, stimulus_tick=2)
+    return SimpleNamespace(trace=trace, event_tick=2)
 
 
 def test_a_change_of_mind_is_a_move_towards_the_other_mole_while_it_moves_after_they_jumped() -> None:

@@ -356,13 +356,13 @@ def test_a_list_option_of_another_packages_robot_can_be_given(
     (known / "METADATA").write_text("Metadata-Version: 2.1\nName: cell_of_lists\nVersion: 0.1\n")
     (known / "entry_points.txt").write_text("[rollahead.robots]\ncell = cell_of_lists:cell\n")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    ran = rollahead("run", "robot=cell", "planner=wave", "seconds=0.1", "robot.speeds=[3,4]")
+    ran = rollahead("run", "robot=cell", "planner=sine", "seconds=0.1", "robot.speeds=[3,4]")
     assert (ran.status, ran.err) == (0, "")
-    refused = refusal(rollahead("run", "robot=cell", "planner=wave", "robot.speeds=3"), "run")
+    refused = refusal(rollahead("run", "robot=cell", "planner=sine", "robot.speeds=3"), "run")
     assert refused == "robot.speeds is 3; give a list, as in [a, b]"
 
 
-LOOPBACK = ("robot=loopback", "planner=wave", "seconds=0.2")
+LOOPBACK = ("robot=loopback", "planner=sine", "seconds=0.2")
 
 
 @pytest.mark.parametrize(

@@ -161,10 +161,10 @@ def test_records_have_a_column_per_dimension_and_name_cell_and_episode(mine: tup
 
 def test_records_of_inferences_and_episodes_agree_with_the_ticks(mine: tuple[Path, str]) -> None:
     episodes = read(mine, "episodes").to_pylist()
-    assert list(episodes[0]) == ["cell", "episode", "success", "stimulus_tick", "time_s", "reaction_s", "lost"]
+    assert list(episodes[0]) == ["cell", "episode", "success", "event_tick", "time_s", "reaction_s", "lost"]
     ticks = read(mine, "ticks")["episode"].to_pylist()
     for episode in episodes:
-        after = ticks.count(episode["episode"]) - episode["stimulus_tick"]
+        after = ticks.count(episode["episode"]) - episode["event_tick"]
         assert episode["time_s"] == pytest.approx(after / 50)
     inferences = read(mine, "inferences").to_pylist()
     assert {row["delay"] for row in inferences} == {row["delay_planned"] for row in inferences} == {8}

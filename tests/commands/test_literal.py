@@ -124,12 +124,12 @@ def test_null_is_no_path(option: str) -> None:
 
 def test_a_tilde_is_the_home_folder_in_a_path_and_a_tilde_in_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    (config,) = arrived("run", "planner=policy", "planner.checkpoint=~/x", "text=~/x", "runs=~")
+    (config,) = arrived("run", "planner=policy", "planner.checkpoint=~/x", "task_text=~/x", "runs=~")
     assert (config["planner"]["checkpoint"], config["text"], config["runs"]) == ("/home/me/x", "~/x", "/home/me")
 
 
 def test_with_multirun_paths_are_split_at_commas_outside_quotes_and_texts_are_not() -> None:
-    arguments = ["planner=policy", "planner.checkpoint=a=1,'b, c', ~x/it's", "text=first, then"]
+    arguments = ["planner=policy", "planner.checkpoint=a=1,'b, c', ~x/it's", "task_text=first, then"]
     seen = [(config["planner"]["checkpoint"], config["text"]) for config in arrived("run", "-m", *arguments)]
     assert seen == [("a=1", "first, then"), ("b, c", "first, then"), ("~x/it's", "first, then")]
 
@@ -146,11 +146,11 @@ def test_resume_of_an_evaluation_is_no_path() -> None:
 def test_a_run_keeps_its_text_and_its_place_with_any_characters(tmp_path: Path) -> None:
     options = [
         "robot=loopback",
-        "planner=wave",
+        "planner=sine",
         "seconds=0.2",
         "runs=läufe, 日本",
         "name=it's ${one}",
-        "text=Stop, ${x}!",
+        "task_text=Stop, ${x}!",
     ]
     ran = subprocess.run([PROGRAM, "run", *options], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert ran.returncode == 0, ran.stderr

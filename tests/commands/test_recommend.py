@@ -291,7 +291,7 @@ REFUSED: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "rows without end": (["latency=fixed", "horizon=100000"], ("lasts 100000 ticks", "a horizon of at most 1000")),
     "a latency without end": (["latency=fixed", "latency.ticks=100000"], ("take 100000 ticks", "at most 1000")),
     "nothing to measure": (["planner=scripted", "inferences=0"], ("inferences 0",)),
-    "a real robot's planner": (["robot=loopback", "planner=wave"], ("robot is real", "latency=recorded")),
+    "a real robot's planner": (["robot=loopback", "planner=sine"], ("robot is real", "latency=recorded")),
     "another task's planner": (["planner=policy", "planner.checkpoint=mole_flo"], ("'mole_flo'", "mole_flow")),
     "a planner without a checkpoint": (["planner=policy"], ("planner.checkpoint must be given",)),
     "a record as well": (["latency=fixed", "run=runs/old"], ("run is runs/old", "leave out run")),

@@ -32,10 +32,10 @@ from .conftest import Ran, refusal
 
 Command = Callable[..., Ran]
 PROGRAM = Path(sys.executable).parent / "rollahead"
-ARM = ("robot=loopback", "planner=wave", "name=mine")
+ARM = ("robot=loopback", "planner=sine", "name=mine")
 
 REFUSED = {
-    "no planner for it": (["robot=loopback"], ("planner=scripted", "there is no task", "planner=wave")),
+    "no planner for it": (["robot=loopback"], ("planner=scripted", "there is no task", "planner=sine")),
     "no such robot": (["robot=lopback"], ("no robot 'lopback'", "did you mean 'loopback'")),
     "no time": (["seconds=0"], ("seconds 0", "a positive time or null")),
     "no episodes": (["episodes=0"], ("episodes is 0",)),
@@ -45,10 +45,10 @@ REFUSED = {
     "endless": (["seconds=inf"], ("seconds is inf", "a finite number")),
     "one core": ([*ARM, "tuning.cores=3"], ("tuning.cores is 3", "a list")),
     "cores of no number": ([*ARM, "tuning.cores=[a]"], ("tuning.cores[0] is 'a'", "a whole number")),
-    "no robots of a pair": (["robot=pair", "planner=wave", "robot.robots=3"], ("robot.robots is 3", "names with")),
-    "a list of a pair": (["robot=pair", "planner=wave", "robot.robots=[1]"], ("robot.robots is [1]",)),
+    "no robots of a pair": (["robot=pair", "planner=sine", "robot.robots=3"], ("robot.robots is 3", "names with")),
+    "a list of a pair": (["robot=pair", "planner=sine", "robot.robots=[1]"], ("robot.robots is [1]",)),
     "a robot of a pair": (
-        ["robot=pair", "planner=wave", "robot.robots={a: {name: loopback, 3: 4}}"],
+        ["robot=pair", "planner=sine", "robot.robots={a: {name: loopback, 3: 4}}"],
         ("a name in robot.robots.a is 3", "a text"),
     ),
     "a number for LeRobot": (["robot=lerobot", "robot.type=a", "robot.config=3"], ("robot.config is 3", "or null")),
@@ -158,7 +158,7 @@ def test_setpoints_between_ticks_are_sent_at_the_servo_rate(rollahead: Command) 
 def test_a_head_that_sees_images_is_run_with_the_eye_in_its_file(
     rollahead: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rollahead.policies.correctors import eye
+    from rollahead.policies.correctors import image_encoder
     from rollahead.runtime.types.robot import loopback
 
     class Filmed(loopback.NullRobot):
@@ -170,13 +170,15 @@ def test_a_head_that_sees_images_is_run_with_the_eye_in_its_file(
 
     plain = loopback.arm
     monkeypatch.setattr(loopback, "arm", arm)
-    net = eye.make_net(1, 1)
+    net = image_encoder.make_net(1, 1)
     for weight in net.state_dict().values():
         weight.fill_(0.01)
     matrix = np.zeros((6, 1))
     matrix[4] = 100.0  # what its images come to, the same in every tick
-    card = HeadCard(("joint_1",), (), (), 32, cameras=("top",), latent=1, sight=10)
-    Head(card, [(matrix, np.zeros(1))], np.zeros(6), np.ones(6), np.ones(1)).save(Path("head.npz"), eye.arrays_of(net))
+    card = HeadCard(("joint_1",), (), (), 32, cameras=("top",), latent=1, image_age=10)
+    Head(card, [(matrix, np.zeros(1))], np.zeros(6), np.ones(6), np.ones(1)).save(
+        Path("head.npz"), image_encoder.arrays_of(net)
+    )
     ran = rollahead("run", *ARM, "seconds=1", "strategy.corrector=head.npz", "guard.enabled=false")
     assert (ran.status, ran.err) == (0, "")
     assert max(pq.read_table("runs/mine/ticks.parquet")["action.joint_1"].to_pylist()) > 0.9

@@ -20,7 +20,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from faulty import Rail, registered
-from rollahead.commands.course import HELD, course_of
+from rollahead.commands.train_plan import HELD, train_plan_of
 from rollahead.policies.checkpoints.card import read_card
 from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.data.dataset import read_dataset, write_dataset
@@ -150,7 +150,7 @@ def test_demonstrations_that_begin_anywhere_are_no_episodes_and_leave_no_seeds(r
 
 
 def test_a_policy_is_trained_and_played_with_the_roller_that_it_will_run_with(rollahead: Command) -> None:
-    pick = ("task=pick", *SMALL, "evaluation.delays=[2]", "demonstrations.wander=2")
+    pick = ("task=pick", *SMALL, "evaluation.delays=[2]", "demonstrations.exploration_ticks=2")
     for roller in ("robot", "attached"):
         ran = rollahead("train", *pick, f"roller={roller}", f"name={roller}")
         assert (ran.status, ran.err) == (0, "")
@@ -165,7 +165,7 @@ def test_a_training_that_was_begun_before_rollers_were_told_goes_on(rollahead: C
     config = OmegaConf.load("runs/mine/config.yaml")
     assert isinstance(config, DictConfig)
     del config["roller"]
-    assert course_of(config).roller == {"name": "robot"}
+    assert train_plan_of(config).roller == {"name": "robot"}
 
 
 def test_the_log_has_a_line_per_look_with_the_time_left_and_no_more(rollahead: Command) -> None:
@@ -278,9 +278,9 @@ REFUSED = {
     "no demonstrations": (["demonstrations.count=0"], "demonstrations.count is 0"),
     "short demonstrations": (
         ["demonstrations.ticks=3"],
-        "ticks is 3, demonstrations.wander 12 and offsets 3; give at least 13",
+        "ticks is 3, demonstrations.exploration_ticks 12 and offsets 3; give at least 13",
     ),
-    "wandering": (["demonstrations.wander=-1"], "wander"),
+    "wandering": (["demonstrations.exploration_ticks=-1"], "exploration_ticks"),
     "noise": (["demonstrations.noise=2"], "noise 2"),
     "offsets": (["offsets=-1"], "offsets"),
     "a delay that is never": (
@@ -569,7 +569,7 @@ def test_an_interrupt_in_the_rehearsal_leaves_no_scratch_folder(
 def test_an_interrupt_while_demonstrations_are_recorded_leaves_none_and_they_are_recorded_again(
     monkeypatch: pytest.MonkeyPatch, rollahead: Command
 ) -> None:
-    import rollahead.commands.course as course
+    import rollahead.commands.train_plan as plan
 
     def interrupted(folder: Path, *args: Any, **options: Any) -> None:
         if folder.parent.name == "mine":
@@ -577,7 +577,7 @@ def test_an_interrupt_while_demonstrations_are_recorded_leaves_none_and_they_are
         write_dataset(folder, *args, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(course, "write_dataset", interrupted)
+        patched.setattr(plan, "write_dataset", interrupted)
         assert "resume=runs/mine" in refusal(rollahead("train", *SMALL), "train")
     assert not Path("runs/mine/dataset").exists()
     assert rollahead("train", "resume=runs/mine").status == 0

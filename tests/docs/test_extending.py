@@ -65,7 +65,7 @@ def test_what_a_part_is_not_given_right_is_refused_in_one_sentence(installed: In
 
 
 def test_an_unknown_option_of_the_crane_is_refused_with_a_near_miss(installed: Installed) -> None:
-    ran = installed.rollahead("run", "robot=crane", "robot.sped=1", "planner=wave")
+    ran = installed.rollahead("run", "robot=crane", "robot.sped=1", "planner=sine")
     assert ran.returncode == 2
     assert "did you mean 'robot.speed'" in ran.stderr
 

@@ -190,8 +190,8 @@ def test_episodes_of_one_seed_are_paired_across_strategies() -> None:
     sync, vlash = (run_episode(cell(name, s=8), task, 3) for name in ("sync", "vlash"))
     ticks = min(len(sync.ticks), len(vlash.ticks))
     np.testing.assert_array_equal(sync.ticks["environment"][:ticks], vlash.ticks["environment"][:ticks])
-    stimuli = [[e.stimulus_tick for e in evaluate(cell(name, s=8))] for name in ("sync", "naive", "vlash")]
-    assert stimuli[0] == stimuli[1] == stimuli[2]
+    events = [[e.event_tick for e in evaluate(cell(name, s=8))] for name in ("sync", "naive", "vlash")]
+    assert events[0] == events[1] == events[2]
 
 
 def test_an_episode_does_not_depend_on_those_before_it() -> None:
@@ -209,7 +209,7 @@ def test_every_tick_of_an_episode_is_in_its_trace_and_figures_count_from_the_sti
     assert episode.trace is not None
     ticks = episode.trace.ticks
     assert ticks["tick"].tolist() == list(range(len(ticks)))
-    after = len(ticks) - episode.stimulus_tick
+    after = len(ticks) - episode.event_tick
     assert episode.time_s == pytest.approx(after / 50)
     assert len(episode.ages) == after  # vlash holds nowhere after the stimulus
     assert len(episode.switch_steps) + len(episode.other_steps) == after - 1
@@ -428,7 +428,7 @@ def made(seed: int = 0, **changes: Any) -> Episode:
     some = Episode(
         seed=seed,
         success=True,
-        stimulus_tick=50,
+        event_tick=50,
         time_s=0.5,
         reaction_s=0.2,
         jerk=10.0,
@@ -570,7 +570,7 @@ def test_sensors_that_are_late_are_late_in_the_trace() -> None:
 
 
 @pytest.mark.parametrize(
-    "others", [{"name": "bid", "candidates": 2, "modes": 1}, {"name": "vlash", "pull": True}, {"name": "rtc"}]
+    "others", [{"name": "bid", "candidates": 2, "modes": 1}, {"name": "vlash", "guidance": True}, {"name": "rtc"}]
 )
 def test_cells_whose_chunks_are_made_to_agree_otherwise_do_not_share_a_planner(others: dict[str, Any]) -> None:
     flow = {"name": "policy", "checkpoint": "mole_flow"}

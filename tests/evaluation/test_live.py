@@ -49,7 +49,7 @@ def test_what_ran_on_time_is_what_lockstep_plays(world: World, name: str, s: int
     np.testing.assert_array_equal(played.records["action"], simulated.ticks["action"])
     np.testing.assert_array_equal(played.records["state"], simulated.ticks["state"])
     assert played.success == task.success
-    assert played.stimulus_tick == task.stimulus_tick
+    assert played.event_tick == task.event_tick
 
 
 def test_an_episode_ends_when_the_task_is_done_and_with_the_robot_at_rest(world: World) -> None:
@@ -76,7 +76,7 @@ def test_it_can_be_ended_by_whoever_watches(world: World) -> None:
 
     played = play(world, live_of(cell("vlash", 8, 0), world.task), 0, watch)
     assert len(seen) == 3
-    assert played.ticks < world.task.stimulus_tick
+    assert played.ticks < world.task.event_tick
 
 
 def test_it_is_recorded_from_before_it_starts_until_it_is_at_rest(world: World) -> None:
@@ -111,5 +111,5 @@ def test_episodes_are_measured_and_their_clock_is_gauged(world: World) -> None:
     episodes = [live_episode(one, world.task.spec) for one in played]
     assert summarise(episodes)["episodes"] == 2
     assert [episode.time_s for episode in episodes] == [
-        pytest.approx((one.ticks - one.stimulus_tick) * 0.02) for one in played
+        pytest.approx((one.ticks - one.event_tick) * 0.02) for one in played
     ]

@@ -38,10 +38,10 @@ def towards(*row: float) -> Any:
     return lambda observation, rng: np.array([row])
 
 
-def reacts(actions: Sequence[float], *, stimulus: int = 2, expert: Any = None, first: int = 0) -> int | None:
+def reacts(actions: Sequence[float], *, event: int = 2, expert: Any = None, first: int = 0) -> int | None:
     """The reaction of a robot that was sent `actions`, where without the stimulus it would have been sent zeros."""
     without = ticks(np.zeros(len(actions)), first=first)
-    return reaction_tick(ticks(actions, first=first), without, stimulus, ONE, expert or towards(1.0))
+    return reaction_tick(ticks(actions, first=first), without, event, ONE, expert or towards(1.0))
 
 
 # --- shares and means ---
@@ -167,7 +167,7 @@ def test_one_dimension_that_differs_is_enough_and_each_has_its_own_range() -> No
 
 
 def test_ticks_are_counted_as_the_trace_counts_them() -> None:
-    assert reacts([0, 0, 0, 1, 1], first=100, stimulus=101) == 103
+    assert reacts([0, 0, 0, 1, 1], first=100, event=101) == 103
 
 
 def test_only_the_ticks_that_both_runs_have_are_compared() -> None:

@@ -27,8 +27,8 @@ class SteppedBelt(Belt):
         self.rollouts = Rollouts(self)
         super().__init__(noise=0.0)
 
-    def reset(self, seed: int, *, stimulus: bool = True) -> None:
-        super().reset(seed, stimulus=stimulus)
+    def reset(self, seed: int, *, event: bool = True) -> None:
+        super().reset(seed, event=event)
         self.rollouts.keep()
 
     def advance(self, action: FloatArray) -> None:
@@ -61,7 +61,7 @@ def moving(seed: int = 3, after: int = 10) -> SteppedBelt:
     task = SteppedBelt()
     task.reset(seed)
     plan = task.expert(1)
-    for _ in range(task.stimulus_tick + after):
+    for _ in range(task.event_tick + after):
         task.advance(plan(seen_of(task), RNG)[0])
     return task
 

@@ -5,7 +5,7 @@ from rollahead.evaluation.evaluation import Cell, planning_of, run_episode
 from rollahead.evaluation.timing import AT_ONCE, COLD, EVERY_TICK, Timed, time_inferences
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.planning.planner import Planner
-from rollahead.runtime.planning.timer import UNHURRIED, Timer
+from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.types.messages import Request, Result, Snapshot
 from rollahead.sim.mole import WhackAMole
 
@@ -19,7 +19,7 @@ class Kept:
     planner: Planner
     results: list[Result] = field(default_factory=list)
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         self.results.append(self.planner.infer(request, newest, timer))
         return self.results[-1]
 

@@ -14,8 +14,8 @@ from rollahead.policies.data.frames import Frames
 from rollahead.policies.lerobot import compat
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.policy import Trained
-from rollahead.policies.training.lesson import Lesson, Making
 from rollahead.policies.training.recipes import Sizes
+from rollahead.policies.training.trainer import Making, Trainer
 from rollahead.policies.training.training import TrainingConfig
 from rollahead.sim.demonstrations import Demonstration
 
@@ -75,17 +75,17 @@ def frames_of_demonstrations(shown: Sequence[Demonstration], names: Mapping[str,
     return frames_of([{STATE: one.state, ENVIRONMENT: one.environment, ACTION: one.action} for one in shown], names)
 
 
-def lesson_of(
+def trainer_of(
     policy: Mapping[str, Any] = FLOW,
     frames: Frames | None = None,
     trained: Trained | None = None,
     shared: int | None = None,
     making: Making | None = None,
     **config: Any,
-) -> Lesson:
+) -> Trainer:
     training = TrainingConfig(**{"steps": 4, "batch": 4, **config})
     frames = frames or random_frames()
-    return Lesson(frames, policy, trained or Trained(), training, {"name": "none"}, shared=shared, making=making)
+    return Trainer(frames, policy, trained or Trained(), training, {"name": "none"}, shared=shared, making=making)
 
 
 def sizes_of(**changed: Any) -> Sizes:

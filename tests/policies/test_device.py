@@ -17,9 +17,9 @@ from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.device import device_of
 from rollahead.policies.lerobot.features import ACTION, IMAGES
 from rollahead.policies.policy import Trained
-from rollahead.policies.training.lesson import Making
+from rollahead.policies.training.trainer import Making
 
-from .lessons import EACH, POLICIES, lesson_of, random_frames, save_flow
+from .lessons import EACH, POLICIES, random_frames, save_flow, trainer_of
 from .training.test_lesson import filmed as filmed
 
 ATEN = torch.ops.aten
@@ -62,28 +62,30 @@ def test_every_weight_and_batch_of_a_step_is_on_the_device_and_so_is_what_is_wat
     policy, trained = options(name)
     frames = filmed if seeing else random_frames()
     with Readable():
-        lesson = lesson_of(policy, frames, trained, batch=4, making=Making(device="meta"))
-        training = lesson.training
-        batch = lesson._normalised(lesson._draw(np.random.default_rng(0), 4))
+        trainer = trainer_of(policy, frames, trained, batch=4, making=Making(device="meta"))
+        training = trainer.training
+        batch = trainer._normalised(trainer._draw(np.random.default_rng(0), 4))
         assert devices(batch) == {META}
         assert any(key.startswith(IMAGES) for key in batch) == seeing
         training.advance()
-        lesson.cold_error()
-        lesson.save(tmp_path / "checkpoint")
+        trainer.cold_error()
+        trainer.save(tmp_path / "checkpoint")
         training.save(tmp_path / "training.pt")
         training.restore(tmp_path / "training.pt")
         training.advance()
     assert training.step == 2
     for part in ("policy", "average", "optimizer"):
         assert devices(training._parts()[part].state_dict()) == {META}, part
-    assert all(weight.grad is not None and weight.grad.device == META for weight in lesson._trainee.policy.parameters())
+    assert all(
+        weight.grad is not None and weight.grad.device == META for weight in trainer._trainable.policy.parameters()
+    )
 
 
 @pytest.mark.parametrize("name", EACH)
 def test_a_checkpoint_says_the_device_that_it_was_trained_on_and_is_loaded_from_any(name: str, tmp_path: Path) -> None:
-    lesson = lesson_of(POLICIES[name])
-    lesson.training.advance()
-    lesson.save(tmp_path / "checkpoint")
+    trainer = trainer_of(POLICIES[name])
+    trainer.training.advance()
+    trainer.save(tmp_path / "checkpoint")
     assert '"device": "cpu"' in (tmp_path / "checkpoint/config.json").read_text()
     load_policy(tmp_path / "checkpoint")
 
@@ -103,12 +105,12 @@ def test_a_head_that_corrects_is_trained_on_the_device_as_well(
         assert list(training.run(2, 4, 0.001)) == [1, 2]
         training.error()
         training.save(tmp_path / "head.npz")
-    parts = [training._net, training._skip, *([training._eye] if training._eye else [])]
+    parts = [training._net, training._skip, *([training._image_encoder] if training._image_encoder else [])]
     assert {weight.grad.device for part in parts for weight in part.parameters() if weight.grad is not None} == {META}
 
 
 def test_weights_are_the_same_on_any_device() -> None:
-    here, there = (lesson_of(making=Making(device=device))._trainee.policy for device in ("cpu", "cpu"))
+    here, there = (trainer_of(making=Making(device=device))._trainable.policy for device in ("cpu", "cpu"))
     assert all(torch.equal(a, b) for a, b in zip(here.parameters(), there.parameters(), strict=True))
 
 
@@ -131,7 +133,7 @@ def test_a_device_that_is_not_there_is_one_sentence(name: str) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA")
 @pytest.mark.parametrize("name", EACH)
 def test_a_policy_is_trained_with_cuda(name: str, tmp_path: Path) -> None:
-    lesson = lesson_of(POLICIES[name], making=Making(device="cuda"))
-    lesson.training.advance()
-    assert np.isfinite(lesson.cold_error())
-    assert lesson._normalised(lesson._draw(np.random.default_rng(0), 4))[ACTION].is_cuda
+    trainer = trainer_of(POLICIES[name], making=Making(device="cuda"))
+    trainer.training.advance()
+    assert np.isfinite(trainer.cold_error())
+    assert trainer._normalised(trainer._draw(np.random.default_rng(0), 4))[ACTION].is_cuda

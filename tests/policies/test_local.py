@@ -18,8 +18,8 @@ from rollahead.evaluation.evaluation import Cell, planning_of, run_episode
 from rollahead.evaluation.live import live_of, play
 from rollahead.policies.checkpoints.card import CARD
 from rollahead.policies.denoising.chunking import Chunking, Plain
-from rollahead.policies.denoising.memory import Memory
 from rollahead.policies.denoising.samplers import make_sampler
+from rollahead.policies.denoising.warm_start import WarmStartCache
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.local import LocalPlanner, local_planner, noise_of
 from rollahead.policies.policy import Trained
@@ -27,14 +27,14 @@ from rollahead.policies.process import Flow
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.rolling.roll import Rollers, still
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Images, Made, Observation, Request, Result, Snapshot
+from rollahead.runtime.types.messages import Images, Observation, Request, Result, ResultFlags, Snapshot
 from rollahead.runtime.types.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, map_by_name
 from rollahead.sim.demonstrations import record
 from rollahead.sim.task import make_task
 from rollahead.sim.world import World
 
 from .fakes import SHAPE, Gaussian, cosine
-from .lessons import FLOW, frames_of_demonstrations, lesson_of
+from .lessons import FLOW, frames_of_demonstrations, trainer_of
 
 TICK = 10  # of the requests
 ROBOT = RobotSpec(
@@ -298,11 +298,11 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     frames = frames_of_demonstrations(list(record(MOLE, 100, 60, seed=0)), names)
     trained = Trained(offsets=6, delay_input=True, prefixes=2)
-    lesson = lesson_of({**FLOW, "width": 64}, frames, trained, steps=1500, batch=32)
-    while lesson.training.step < 1500:
-        lesson.training.advance()
+    trainer = trainer_of({**FLOW, "width": 64}, frames, trained, steps=1500, batch=32)
+    while trainer.training.step < 1500:
+        trainer.training.advance()
     folder = tmp_path_factory.mktemp("taught") / "checkpoint"
-    lesson.save(folder)
+    trainer.save(folder)
     return folder
 
 
@@ -348,12 +348,12 @@ def test_a_pull_from_the_switch_on_brings_a_rolled_plan_nearer_to_the_last_one(
     def noting(planner: LocalPlanner, request: Request, *rest: Any) -> Result:
         made = infer(planner, request, *rest)
         last = request.asked.planned[request.delay : request.asked.covered]
-        apart[pull] += np.abs(made.rows[: min(len(last), 2)] - last[:2]).ravel().tolist()
+        apart[guidance] += np.abs(made.rows[: min(len(last), 2)] - last[:2]).ravel().tolist()
         return made
 
     monkeypatch.setattr(LocalPlanner, "infer", noting)
-    for pull in apart:
-        strategy = StrategyConfig("vlash", s=4, pull=pull, mask="ones", end=3, jacobian="identity")
+    for guidance in apart:
+        strategy = StrategyConfig("vlash", s=4, guidance=guidance, mask="ones", end=3, jacobian="identity")
         cell = replace(cell_of(taught, 2), strategy=strategy)
         run_episode(cell, make_task(**MOLE), 0)
     assert len(apart[True]) > 20
@@ -414,10 +414,10 @@ def test_a_planner_that_hurries_takes_as_many_steps_as_there_is_time_for_and_at_
     none = frozen(np.zeros((0, 2)))
     request = Request(Snapshot(TICK, (seen,), none, none, 0, 0), TICK, TICK, None, 4)
     whole = local_planner(policy, {"name": "ddim"}, robot, Rollers(still), {})
-    hurried = local_planner(policy, {"name": "ddim"}, robot, Rollers(still), {}, hurries=True)
+    hurried = local_planner(policy, {"name": "ddim"}, robot, Rollers(still), {}, deadline_aware=True)
     made = hurried.infer(request, lambda: request.asked, Slow(spare, step))
     fits = max(min(int(spare / step + 1e-9), 10), 1)
-    assert (made.steps, made.calls, bool(made.made & Made.CUT)) == (fits, fits, fits < 10)
+    assert (made.steps, made.calls, bool(made.made & ResultFlags.CUT)) == (fits, fits, fits < 10)
     assert made.cost == pytest.approx((10 - fits) * step)
     calm = whole.infer(request, lambda: request.asked, Slow(spare, step))
     assert (calm.steps, calm.made, calm.cost) == (10, 0, 0.0)
@@ -443,13 +443,13 @@ def requests(count: int, seed: int = 0) -> list[Request]:
 
 @pytest.mark.parametrize("spare, steps", [(100.0, 3), (7.0, 2), (4.0, 1)])
 def test_of_a_warm_start_those_steps_count_that_it_has_itself(spare: float, steps: int) -> None:
-    planner = gaussian({"name": "rti", "base": "ddim", "warm": [60, 30, 0]}, hurries=True)
+    planner = gaussian({"name": "rti", "base": "ddim", "warm": [60, 30, 0]}, deadline_aware=True)
     cold, warm = (
         planner.infer(one, lambda one=one: one.asked, Slow(left, 1.0))
         for one, left in zip(requests(2), (100.0, spare), strict=True)
     )
     assert (cold.steps, cold.made) == (10, 0)
-    assert (warm.steps, warm.made) == (steps, Made.WARM | (Made.CUT if steps < 3 else 0))
+    assert (warm.steps, warm.made) == (steps, ResultFlags.WARM | (ResultFlags.CUT if steps < 3 else 0))
     assert warm.cost == pytest.approx((3 - steps) * 10 / 3)
 
 
@@ -504,8 +504,11 @@ def contrasting(
     policy: Gaussian, weak: Gaussian, sampler: Mapping[str, Any], chunking: Chunking, **options: Any
 ) -> LocalPlanner:
     mapping, made = map_by_name(robot_of(policy.spec), policy.spec), make_sampler(sampler, policy)
-    memory, other = Memory(policy, policy.spec, mapping, robot_of(policy.spec)), (weak, make_sampler(sampler, weak))
-    return LocalPlanner(policy, made, mapping, Rollers(still), None, memory, chunking, other, **options)
+    warm_starts, other = (
+        WarmStartCache(policy, policy.spec, mapping, robot_of(policy.spec)),
+        (weak, make_sampler(sampler, weak)),
+    )
+    return LocalPlanner(policy, made, mapping, Rollers(still), None, warm_starts, chunking, other, **options)
 
 
 RTI = {"name": "rti", "base": "ddim", "renoise": "forward", "warm": [20, 0]}
@@ -524,7 +527,7 @@ def test_calls_of_a_weaker_policy_are_counted_by_its_own_steps(
     sampler: Mapping[str, Any], process: Any, spare: float, steps: int, weak_steps: int
 ) -> None:
     policy, weak = Gaussian(), Gaussian(process=process)
-    planner = contrasting(policy, weak, sampler, Listening(), hurries=True)
+    planner = contrasting(policy, weak, sampler, Listening(), deadline_aware=True)
     first, second = requests(2)
     planner.infer(first, lambda: first.asked)
     policy.asked.clear(), weak.asked.clear()
@@ -595,9 +598,9 @@ def test_snapped_actions_are_sent_and_the_next_chunk_starts_from_what_the_policy
     assert set(np.unique(made.rows)) <= {-1.0, 1.0}
     later = replace(request.asked, tick=request.tick + 1, planned=made.rows[1:], covered=len(made.rows) - 1)
     second = replace(request, asked=later, origin=request.tick + 1, start=request.tick + 1)
-    guess = planner._memory.guess(second)  # type: ignore[union-attr]
-    assert guess is not None
-    assert not set(np.unique(guess.chunk.numpy())) <= {-1.0, 1.0}
+    warm_start = planner._warm_starts.warm_start(second)  # type: ignore[union-attr]
+    assert warm_start is not None
+    assert not set(np.unique(warm_start.chunk.numpy())) <= {-1.0, 1.0}
 
 
 # ---- chunks that are no numbers -------------------------------------------------------------------------------------
@@ -629,17 +632,17 @@ def breaking(bad: tuple[int, ...], asked: list[Request]) -> Iterator[tuple[Local
 
 def test_a_chunk_that_is_no_numbers_is_refused_and_is_no_guess_for_the_next() -> None:
     results = inferred((0,), 3)
-    assert [result.made for result in results] == [Made.REFUSED, 0, Made.WARM]
+    assert [result.made for result in results] == [ResultFlags.REFUSED, 0, ResultFlags.WARM]
     assert all(np.isfinite(result.rows).all() for result in results)
 
 
 def test_those_of_another_run_are_not_counted_with_it() -> None:
     asked = [*requests(2, seed=0), *requests(1, seed=1)]
     results = [planner.infer(one, lambda one=one: one.asked) for planner, one in breaking((0, 1, 2), asked)]
-    assert all(result.made & Made.REFUSED for result in results)
+    assert all(result.made & ResultFlags.REFUSED for result in results)
 
 
 def test_the_third_in_a_row_is_let_through_for_the_runtime_to_end_with() -> None:
     results = inferred((0, 1, 2), 3)
-    assert [bool(result.made & Made.REFUSED) for result in results] == [True, True, False]
+    assert [bool(result.made & ResultFlags.REFUSED) for result in results] == [True, True, False]
     assert np.isnan(results[2].rows).any()

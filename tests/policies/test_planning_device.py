@@ -23,7 +23,7 @@ from .fakes import draws
     ("policy", "strategy", "sampler"),
     [
         ("flow", {"name": "vlash"}, {"name": "auto"}),
-        ("flow", {"name": "vlash", "pull": True}, {"name": "auto"}),
+        ("flow", {"name": "vlash", "guidance": True}, {"name": "auto"}),
         ("flow", {"name": "rtc", "jacobian": "full"}, {"name": "auto"}),
         ("flow", {"name": "tt_rtc"}, {"name": "auto"}),
         ("diffusion", {"name": "vlash"}, {"name": "ddpm", "steps": 4}),

@@ -162,7 +162,7 @@ def write_study(
     kinds: Sequence[Mapping[str, Any]] = KINDS,
 ) -> Path:
     """Leaves the folder that a sweep over all of these would leave, its figures made up and its search told."""
-    episodes = [{"cell": 0, "episode": i, "success": True, "stimulus_tick": 50, "time_s": 0.5} for i in range(2)]
+    episodes = [{"cell": 0, "episode": i, "success": True, "event_tick": 50, "time_s": 0.5} for i in range(2)]
     for i, (task, planner, kind, delay, name) in enumerate(product(tasks, planners, kinds, delays, strategies)):
         decay = -2.0 if name == "ensemble" else 0.01
         tried = [{"s": s, "decay": 0.01, "success": float(100 - s), "time_s": 0.6} for s in (4, 8, 16)]

@@ -19,8 +19,8 @@ LAYOUTS = pytest.mark.parametrize("layout", [WIDE, NARROW], ids=["wide", "narrow
 def shown(results: Results, i: int) -> Picture:
     """The window of a cell's first episode."""
     cell = results.cells[i]
-    seen, stimulus = cell.recording(0), cell.episodes[0].stimulus_tick
-    return picture(seen, str(cell.strategy["name"]), stimulus, *window(stimulus, [seen]))
+    seen, event = cell.recording(0), cell.episodes[0].event_tick
+    return picture(seen, str(cell.strategy["name"]), event, *window(event, [seen]))
 
 
 def drawing(results: Results, i: int, layout: Layout = WIDE) -> str:

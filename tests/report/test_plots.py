@@ -58,8 +58,8 @@ def test_a_tail_that_never_reacts_leaves_the_median_standing() -> None:
 
 
 def test_the_episode_shows_what_was_sent_and_where_it_went(results: Results) -> None:
-    stimulus = results.cells[0].episodes[0].stimulus_tick
-    plots = episode_plots(pair(results), stimulus, 50.0)
+    event = results.cells[0].episodes[0].event_tick
+    plots = episode_plots(pair(results), event, 50.0)
     assert [plot.title.split()[0] for plot in plots] == ["Action", "State"]
     assert plots[0].title[-1] == plots[1].title[-1]  # the same axis
     assert "where the object is" in plots[1].caption

@@ -14,8 +14,8 @@ EVERY = list(range(len(STRATEGIES)))
 
 def whole(cell: CellResult, episode: int = 0) -> Picture:
     """All of an episode."""
-    stimulus = cell.episodes[episode].stimulus_tick
-    return picture(cell.recording(episode), str(cell.strategy["name"]), stimulus, *EVERYTHING)
+    event = cell.episodes[episode].event_tick
+    return picture(cell.recording(episode), str(cell.strategy["name"]), event, *EVERYTHING)
 
 
 @pytest.mark.parametrize("i", EVERY, ids=STRATEGIES)
@@ -139,10 +139,10 @@ def test_a_lane_of_which_only_unused_rows_are_in_the_window_is_left_out() -> Non
 
 def test_nothing_outside_the_window_is_marked(results: Results) -> None:
     cell = results.cells[0]
-    stimulus = cell.episodes[0].stimulus_tick
-    drawn = picture(cell.recording(0), "sync", stimulus, stimulus - 5, stimulus + 20)
+    event = cell.episodes[0].event_tick
+    drawn = picture(cell.recording(0), "sync", event, event - 5, event + 20)
     marks = np.array([*drawn.holds, *drawn.switches, *drawn.source])
-    assert ((stimulus - 5 <= marks) & (marks < stimulus + 20)).all()
+    assert ((event - 5 <= marks) & (marks < event + 20)).all()
 
 
 def test_the_window_opens_before_the_stimulus_and_is_bounded() -> None:

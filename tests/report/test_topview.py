@@ -43,7 +43,7 @@ def test_it_opens_shortly_before_the_stimulus() -> None:
     found = seen()
     assert found
     assert len(found.tool) == len(found.sent) == N - 25 + BEFORE
-    assert found.stimulus == BEFORE
+    assert found.event == BEFORE
 
 
 def test_a_task_without_a_tool_or_without_an_object_cannot_be_seen() -> None:

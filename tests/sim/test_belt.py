@@ -20,8 +20,8 @@ from rollahead.sim.belt import (
     Belt,
     carried,
 )
+from rollahead.sim.event import LEAD, NEVER, PHASE
 from rollahead.sim.gantry import RATE_HZ
-from rollahead.sim.stimulus import LEAD, NEVER, PHASE
 
 MODES = ("velocity", "absolute")
 STILL = np.zeros(2)
@@ -38,9 +38,9 @@ def act(task: Belt) -> None:
     task.advance(task.expert(1)(seen, np.random.default_rng(0))[0])
 
 
-def played(task: Belt, seed: int, *, stimulus: bool = True, still: bool = False) -> FloatArray:
+def played(task: Belt, seed: int, *, event: bool = True, still: bool = False) -> FloatArray:
     """(n, 7): state and environment at the head of each tick, and after the last one."""
-    task.reset(seed, stimulus=stimulus)
+    task.reset(seed, event=event)
     seen = [[*task.state(), *task.environment()]]
     while not task.done:
         task.advance(STILL) if still else act(task)
@@ -48,9 +48,9 @@ def played(task: Belt, seed: int, *, stimulus: bool = True, still: bool = False)
     return np.array(seen)
 
 
-def at_stimulus(task: Belt, seed: int) -> None:
+def at_event(task: Belt, seed: int) -> None:
     task.reset(seed)
-    for _ in range(task.stimulus_tick):
+    for _ in range(task.event_tick):
         task.advance(STILL)
 
 
@@ -66,12 +66,12 @@ def carry(task: Belt, off: FloatArray, speed: FloatArray) -> None:
 # --- episodes ---
 
 
-@pytest.mark.parametrize("stimulus", [True, False])
-def test_the_same_seed_is_the_same_episode_to_the_bit_whatever_was_played_before(stimulus: bool) -> None:
+@pytest.mark.parametrize("event", [True, False])
+def test_the_same_seed_is_the_same_episode_to_the_bit_whatever_was_played_before(event: bool) -> None:
     used = Belt()
     played(used, 3)
     used.scatter(4)
-    np.testing.assert_array_equal(played(used, 7, stimulus=stimulus), played(Belt(), 7, stimulus=stimulus))
+    np.testing.assert_array_equal(played(used, 7, event=event), played(Belt(), 7, event=event))
 
 
 def test_the_object_is_the_same_to_the_bit_whatever_the_tool_does() -> None:
@@ -83,8 +83,8 @@ def test_the_object_is_the_same_to_the_bit_whatever_the_tool_does() -> None:
 
 def test_without_the_stimulus_the_belt_stands_and_all_else_is_the_same_to_the_bit() -> None:
     task = Belt()
-    with_, without = played(task, 5), played(task, 5, stimulus=False)
-    first = task.stimulus_tick
+    with_, without = played(task, 5), played(task, 5, event=False)
+    first = task.event_tick
     np.testing.assert_array_equal(with_[:first], without[:first])
     np.testing.assert_array_equal(with_[first, :4], without[first, :4])
     assert (without[:, 4:] == without[0, 4:]).all()
@@ -96,7 +96,7 @@ def test_the_tool_rests_on_what_stands_until_the_next_object_comes_in() -> None:
     task = belt()
     for seed in range(40):
         seen = played(task, seed, still=True)
-        first = task.stimulus_tick
+        first = task.event_tick
         assert LEAD <= first < LEAD + PHASE
         assert (seen[:first] == [*seen[0, :2], 0.0, 0.0, *seen[0, :2], 0.0]).all()
         assert seen[first, 4] == START_M
@@ -110,7 +110,7 @@ def test_the_belt_changes_its_speed_three_times_in_ten_seconds() -> None:
     task = belt()
     changes, ticks = 0, 0
     for seed in range(150):
-        coming = played(task, seed, still=True)[task.stimulus_tick :]
+        coming = played(task, seed, still=True)[task.event_tick :]
         changes += int((np.diff(coming[:-1, 6]) != 0).sum())
         ticks += len(coming) - 2
         assert SPEEDS[0] <= coming[:-1, 6].min()
@@ -126,7 +126,7 @@ def test_an_episode_ends_with_the_window_or_when_the_object_leaves() -> None:
         for seed in range(10):
             seen = played(task, seed, still=True)
             left = seen[-1, 4] >= END_M
-            assert left or len(seen) - 1 == task.stimulus_tick + round(window_s * RATE_HZ)
+            assert left or len(seen) - 1 == task.event_tick + round(window_s * RATE_HZ)
             assert not task.success
             ends.add(left)
     assert ends == {True, False}
@@ -142,7 +142,7 @@ def test_a_catch_is_within_2_cm_and_slower_than_a_fifth_of_a_metre_per_second_as
     assert (RADIUS_M, SLOW, DWELL) == (0.02, 0.2, 5)
     task = belt()
     for distance, speed, angle, course in product(NEAR + FAR, LOW + HIGH, (0.0, 2.1, 4.0), (0.5, 3.3)):
-        at_stimulus(task, 1)
+        at_event(task, 1)
         off = distance * np.array([math.cos(angle), math.sin(angle)])
         for _ in range(DWELL):
             carry(task, off, speed * np.array([math.cos(course), math.sin(course)]))
@@ -152,7 +152,7 @@ def test_a_catch_is_within_2_cm_and_slower_than_a_fifth_of_a_metre_per_second_as
 def test_success_takes_five_catches_in_a_row_and_not_five_in_all() -> None:
     task = belt()
     for gap in range(DWELL):
-        at_stimulus(task, 2)
+        at_event(task, 2)
         for tick in range(2 * DWELL - 1):
             carry(task, np.array([0.0, 0.1 if tick == gap else 0.0]), STILL)
             assert task.success == task.done == (tick == gap + DWELL)
@@ -163,7 +163,7 @@ def test_success_takes_five_catches_in_a_row_and_not_five_in_all() -> None:
 def test_resting_on_what_stands_is_no_success() -> None:
     task = belt()
     task.reset(0)
-    for _ in range(task.stimulus_tick):
+    for _ in range(task.event_tick):
         task.advance(STILL)
         assert not task.done
 
@@ -222,7 +222,7 @@ def test_a_demonstration_goes_on_without_end_and_without_surprises() -> None:
     rng = np.random.default_rng(0)
     for seed in range(15):
         task.scatter(seed)
-        assert task.stimulus_tick == NEVER
+        assert task.event_tick == NEVER
         start, plan = task.environment(), task.demonstrator()
         for n in range(1, 300):
             task.advance(plan(Observation(0, task.state(), task.environment()), rng)[0])

@@ -36,8 +36,8 @@ class Rail:
     def done(self):
         return len(self.executed) >= self._lasts
 
-    def reset(self, seed, *, stimulus=True):
-        assert stimulus
+    def reset(self, seed, *, event=True):
+        assert event
         self.begun, self.seed, self.executed = "reset", seed, []
 
     def state(self):
@@ -110,7 +110,7 @@ def test_without_noise_what_is_wanted_is_executed(task):
 
 def test_while_the_robot_wanders_what_is_wanted_is_recorded():
     task = TaughtRail()
-    shown = demonstrate(task, Recording({}, 9, 0.0, wander=5), 3)
+    shown = demonstrate(task, Recording({}, 9, 0.0, exploration_ticks=5), 3)
     np.testing.assert_array_equal(shown.action, np.tile(WANTED, (9, 1)))
     executed = np.array(task.executed)
     assert (executed[:5] != WANTED).all()

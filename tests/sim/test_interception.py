@@ -9,9 +9,9 @@ from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import Dim
 from rollahead.sim.ball import BOUNCE_S, FAR_M, REACH_M, SIDE_M, START_M, TRAP_M, as_state
+from rollahead.sim.event import LEAD, NEVER, PHASE
 from rollahead.sim.gantry import PHYSICS_S, RATE_HZ
 from rollahead.sim.interception import HOME, KICK_M, LOST_M, NEAR_M, SIDEWAYS, SPEEDS, Interception, aim
-from rollahead.sim.stimulus import LEAD, NEVER, PHASE
 
 MODES = ("velocity", "absolute")
 STILL = np.zeros(2)
@@ -27,9 +27,9 @@ def act(task: Interception) -> None:
     task.advance(task.expert(1)(seen, np.random.default_rng(0))[0])
 
 
-def episode(task: Interception, seed: int, *, stimulus: bool = True) -> FloatArray:
+def episode(task: Interception, seed: int, *, event: bool = True) -> FloatArray:
     """(n, 8): state and environment at the head of each tick, and after the last one; under the expert."""
-    task.reset(seed, stimulus=stimulus)
+    task.reset(seed, event=event)
     seen = [[*task.state(), *task.environment()]]
     while not task.done:
         act(task)
@@ -46,13 +46,13 @@ def put(task: Interception, paddle: tuple[float, ...], ball: tuple[float, ...]) 
 # --- episodes ---
 
 
-@pytest.mark.parametrize("stimulus", [True, False])
-def test_the_same_seed_is_the_same_episode_to_the_bit_whatever_was_played_before(stimulus: bool) -> None:
+@pytest.mark.parametrize("event", [True, False])
+def test_the_same_seed_is_the_same_episode_to_the_bit_whatever_was_played_before(event: bool) -> None:
     used = Interception(rally=2)
     episode(used, 3)
     used.scatter(1)
-    fresh = episode(Interception(rally=2), 7, stimulus=stimulus)
-    np.testing.assert_array_equal(episode(used, 7, stimulus=stimulus), fresh)
+    fresh = episode(Interception(rally=2), 7, event=event)
+    np.testing.assert_array_equal(episode(used, 7, event=event), fresh)
 
 
 def test_the_ball_is_the_same_to_the_bit_whatever_the_paddle_does_until_they_touch() -> None:
@@ -66,13 +66,13 @@ def test_the_ball_is_the_same_to_the_bit_whatever_the_paddle_does_until_they_tou
             task.advance(action)
         flights.append(flight)
     assert flights[0] == flights[1]
-    assert len(flights[0]) > task.stimulus_tick + 40
+    assert len(flights[0]) > task.event_tick + 40
 
 
 def test_without_the_stimulus_the_ball_waits_and_all_else_is_the_same_to_the_bit() -> None:
     task = Interception()
-    with_, without = episode(task, 5), episode(task, 5, stimulus=False)
-    first = task.stimulus_tick
+    with_, without = episode(task, 5), episode(task, 5, event=False)
+    first = task.event_tick
     np.testing.assert_array_equal(with_[:first], without[:first])
     np.testing.assert_array_equal(with_[first, :4], without[first, :4])
     assert with_[first, 6] < 0
@@ -86,7 +86,7 @@ def test_it_is_thrown_at_the_stimulus_from_the_far_end_at_about_a_flight_per_sec
     speeds = []
     for seed in range(40):
         seen = episode(task, seed)
-        first = task.stimulus_tick
+        first = task.event_tick
         assert LEAD <= first < LEAD + PHASE
         assert (seen[:first, 6:] == 0.0).all()
         assert seen[first, 4] == START_M
@@ -100,7 +100,7 @@ def test_it_is_thrown_at_the_stimulus_from_the_far_end_at_about_a_flight_per_sec
 def test_it_is_kicked_once_in_its_flight_and_keeps_its_speed_towards_the_paddle() -> None:
     task = interception()
     for seed in range(20):
-        flight = episode(task, seed)[task.stimulus_tick : -1, 4:]
+        flight = episode(task, seed)[task.event_tick : -1, 4:]
         coming = flight[flight[:, 0] > 0.05]
         assert np.ptp(coming[:, 2]) < 1e-9
         clear = np.abs(coming[:, 1]) < SIDE_M
@@ -115,7 +115,7 @@ def test_it_is_kicked_once_in_its_flight_and_keeps_its_speed_towards_the_paddle(
 def test_a_longer_flight_is_a_slower_ball_and_a_longer_episode(flight_s: float) -> None:
     task = interception(flight_s=flight_s)
     seen = episode(task, 0)
-    assert SPEEDS[0] <= -flight_s * seen[task.stimulus_tick, 6] <= SPEEDS[1]
+    assert SPEEDS[0] <= -flight_s * seen[task.event_tick, 6] <= SPEEDS[1]
     assert len(seen) - 1 <= task.max_ticks == LEAD + PHASE + round(1.35 * flight_s * RATE_HZ)
 
 
@@ -148,7 +148,7 @@ def test_it_is_done_in_the_tick_in_which_it_flies_back_and_never_before() -> Non
         seen = episode(task, seed)
         assert task.success, seed
         assert seen[-1, 6] > 0
-        assert (seen[task.stimulus_tick : -1, 6] <= 0).all()
+        assert (seen[task.event_tick : -1, 6] <= 0).all()
 
 
 def test_the_paddle_itself_is_hardly_pushed_by_the_ball() -> None:
@@ -298,7 +298,7 @@ def test_a_demonstration_goes_on_without_end_and_without_surprises() -> None:
     strange = 0
     for seed in range(20):
         seen = demonstrated(task, seed, 150)
-        assert task.stimulus_tick == NEVER
+        assert task.event_tick == NEVER
         for now, then in pairwise(seen):
             rolled = task.scene_roller()(now[4:8], now[:4], now[None, 8:])
             strange += np.abs(rolled - then[4:8]).max() > 0.02

@@ -8,6 +8,7 @@ from rollahead.errors import ConfigError
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import Dim, Kind
+from rollahead.sim.event import NEVER
 from rollahead.sim.gantry import RATE_HZ, SPEED, Model
 from rollahead.sim.mole import (
     APART,
@@ -23,10 +24,9 @@ from rollahead.sim.mole import (
     SLOW,
     VOID_M,
     WhackAMole,
-    approach,
     drive_to,
+    servo_to,
 )
-from rollahead.sim.stimulus import NEVER
 
 MODES = ("velocity", "absolute")
 STILL = np.zeros(2)
@@ -37,10 +37,10 @@ def mole(**options: object) -> WhackAMole:
     return WhackAMole(**{"noise": 0.0} | options)
 
 
-def at_stimulus(task: WhackAMole, seed: int, *, stimulus: bool = True) -> WhackAMole:
+def at_event(task: WhackAMole, seed: int, *, event: bool = True) -> WhackAMole:
     """The head of the stimulus tick, the tool still at rest where the mole was; velocity mode."""
-    task.reset(seed, stimulus=stimulus)
-    for _ in range(task.stimulus_tick):
+    task.reset(seed, event=event)
+    for _ in range(task.event_tick):
         task.advance(STILL)
     return task
 
@@ -58,8 +58,8 @@ def act(task: WhackAMole, row: FloatArray | None = None) -> None:
     task.advance(task.expert(1)(seen, np.random.default_rng(0))[0] if row is None else row)
 
 
-def episode(task: WhackAMole, seed: int, *, stimulus: bool = True) -> list[list[float]]:
-    task.reset(seed, stimulus=stimulus)
+def episode(task: WhackAMole, seed: int, *, event: bool = True) -> list[list[float]]:
+    task.reset(seed, event=event)
     seen = []
     while not task.done:
         seen.append([*task.state(), *task.environment()])
@@ -71,11 +71,11 @@ def episode(task: WhackAMole, seed: int, *, stimulus: bool = True) -> list[list[
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("stimulus", [True, False])
-def test_the_same_seed_is_the_same_episode_to_the_bit_whatever_was_played_before(mode: str, stimulus: bool) -> None:
+@pytest.mark.parametrize("event", [True, False])
+def test_the_same_seed_is_the_same_episode_to_the_bit_whatever_was_played_before(mode: str, event: bool) -> None:
     used = WhackAMole(mode)
     episode(used, 3)
-    assert episode(used, 7, stimulus=stimulus) == episode(WhackAMole(mode), 7, stimulus=stimulus)
+    assert episode(used, 7, event=event) == episode(WhackAMole(mode), 7, event=event)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_the_episodes_of_published_figures_stay_what_they_were(
 ) -> None:
     task = WhackAMole()
     task.reset(seed)
-    assert task.stimulus_tick == tick
+    assert task.event_tick == tick
     assert tuple(task.environment()) == first
     task.advance(STILL)
     assert task.state()[3] == pytest.approx(velocity, rel=0.01)
@@ -125,9 +125,9 @@ def test_the_scene_and_the_disturbance_do_not_depend_on_what_the_robot_does() ->
 @pytest.mark.parametrize("mode", MODES)
 def test_without_the_stimulus_the_episode_is_the_same_until_the_mole_would_jump(mode: str) -> None:
     task = WhackAMole(mode)
-    with_, without = episode(task, 5), episode(task, 5, stimulus=False)
-    assert with_[: task.stimulus_tick] == without[: task.stimulus_tick]
-    assert with_[task.stimulus_tick][4:] != without[task.stimulus_tick][4:]
+    with_, without = episode(task, 5), episode(task, 5, event=False)
+    assert with_[: task.event_tick] == without[: task.event_tick]
+    assert with_[task.event_tick][4:] != without[task.event_tick][4:]
     assert len({tuple(row[4:]) for row in without}) == 1
 
 
@@ -142,9 +142,9 @@ def test_the_mole_jumps_15_to_50_cm_within_its_field_and_never_again() -> None:
         while not task.done:
             scene.append(tuple(task.environment().tolist()))
             task.advance(STILL)
-        before, after = scene[task.stimulus_tick - 1], scene[task.stimulus_tick]
-        assert set(scene[: task.stimulus_tick]) == {before} == {tuple(start.tolist())}
-        assert set(scene[task.stimulus_tick :]) == {after}
+        before, after = scene[task.event_tick - 1], scene[task.event_tick]
+        assert set(scene[: task.event_tick]) == {before} == {tuple(start.tolist())}
+        assert set(scene[task.event_tick :]) == {after}
         assert max(map(abs, (*before, *after))) <= FIELD_M
         lengths.append(math.dist(before, after))
     assert JUMP_M == (0.15, 0.5)
@@ -157,7 +157,7 @@ def test_the_jump_comes_at_every_phase_of_its_range_and_at_no_other() -> None:
     ticks = []
     for seed in range(1000):
         task.reset(seed)
-        ticks.append(task.stimulus_tick)
+        ticks.append(task.event_tick)
     assert set(ticks) == set(range(LEAD, LEAD + PHASE))
     assert max(np.bincount(ticks)) < 4 * 1000 / PHASE  # and about evenly
 
@@ -167,11 +167,11 @@ def test_no_episode_is_longer_than_said(window_s: float) -> None:
     task = mole(window_s=window_s)
     assert task.max_ticks == LEAD + PHASE + round(window_s * RATE_HZ)
     for seed in range(4):
-        ticks = at_stimulus(task, seed, stimulus=False).stimulus_tick
+        ticks = at_event(task, seed, event=False).event_tick
         while not task.done:
             task.advance(STILL)
             ticks += 1
-        assert ticks == task.stimulus_tick + round(window_s * RATE_HZ) <= task.max_ticks
+        assert ticks == task.event_tick + round(window_s * RATE_HZ) <= task.max_ticks
 
 
 def test_what_is_seen_cannot_be_changed_by_who_sees_it() -> None:
@@ -194,7 +194,7 @@ def test_a_hit_is_within_2_cm_and_slower_than_a_quarter_of_a_metre_per_second() 
     assert (RADIUS_M, SLOW, DWELL) == (0.02, 0.25, 3)
     task = mole()
     for distance, speed, angle, course in product(NEAR + FAR, LOW + HIGH, (0.0, 2.1, 4.0), (0.5, 3.3)):
-        at_stimulus(task, 1)
+        at_event(task, 1)
         place = task.environment() + distance * np.array([math.cos(angle), math.sin(angle)])
         for _ in range(DWELL):
             carried(task, place, speed * np.array([math.cos(course), math.sin(course)]))
@@ -204,7 +204,7 @@ def test_a_hit_is_within_2_cm_and_slower_than_a_quarter_of_a_metre_per_second() 
 def test_success_takes_three_hits_in_a_row_and_not_three_in_all() -> None:
     task = mole()
     for pattern in product([True, False], repeat=6):
-        at_stimulus(task, 2)
+        at_event(task, 2)
         run = 0
         for hit in pattern:
             carried(task, task.environment() + (0.0 if hit else 0.1), STILL)
@@ -215,10 +215,10 @@ def test_success_takes_three_hits_in_a_row_and_not_three_in_all() -> None:
 
 
 def test_standing_where_the_mole_will_be_before_it_jumps_counts_for_nothing() -> None:
-    task = at_stimulus(mole(), 4)
+    task = at_event(mole(), 4)
     target = task.environment()
     task.reset(4)
-    for _ in range(task.stimulus_tick):
+    for _ in range(task.event_tick):
         carried(task, target, STILL)
         assert not task.done
     for hits in range(1, DWELL + 1):
@@ -229,7 +229,7 @@ def test_standing_where_the_mole_will_be_before_it_jumps_counts_for_nothing() ->
 def test_resting_on_the_mole_before_it_jumps_is_no_success() -> None:
     task = mole()
     task.reset(0)
-    for _ in range(task.stimulus_tick):
+    for _ in range(task.event_tick):
         task.advance(STILL)
         assert not task.done
         assert not task.success
@@ -237,7 +237,7 @@ def test_resting_on_the_mole_before_it_jumps_is_no_success() -> None:
 
 @pytest.mark.parametrize("after", range(WINDOW - DWELL - 2, WINDOW))
 def test_the_last_hit_must_fall_inside_the_window(after: int) -> None:
-    task = at_stimulus(mole(), 6)
+    task = at_event(mole(), 6)
     for _ in range(after):
         carried(task, task.environment() + 0.1, STILL)
     hits = 0
@@ -251,7 +251,7 @@ def test_the_last_hit_must_fall_inside_the_window(after: int) -> None:
 def test_without_the_stimulus_an_episode_lasts_to_the_end_of_the_window_and_succeeds_at_nothing() -> None:
     task = mole()
     for seed in range(10):
-        at_stimulus(task, seed, stimulus=False)  # the tool rests on the mole all the time
+        at_event(task, seed, event=False)  # the tool rests on the mole all the time
         for tick in range(WINDOW):
             assert not task.done, tick
             task.advance(STILL)
@@ -267,7 +267,7 @@ def test_without_the_stimulus_an_episode_lasts_to_the_end_of_the_window_and_succ
 def test_an_instant_expert_hits_every_mole_inside_the_window(mode: str, noise: float) -> None:
     task = WhackAMole(mode, noise=noise)
     for seed in range(20):
-        assert len(episode(task, seed)) <= task.stimulus_tick + WINDOW
+        assert len(episode(task, seed)) <= task.event_tick + WINDOW
         assert task.success, seed
 
 
@@ -277,7 +277,7 @@ def test_the_expert_hits_from_any_state_given_time(mode: str) -> None:
     rng = np.random.default_rng(1)
     for seed in range(10):
         task.reset(seed)
-        for _ in range(task.stimulus_tick):
+        for _ in range(task.event_tick):
             act(task)
         task.data.qpos[:], task.data.qvel[:] = rng.uniform(-0.5, 0.5, 2), rng.uniform(-SPEED, SPEED, 2)
         while not task.done:
@@ -316,7 +316,7 @@ def test_the_expert_plans_from_its_argument_and_changes_no_world() -> None:
 
 def test_the_expert_never_asks_for_more_than_its_speed_and_half_of_it_at_half_pace() -> None:
     for x, v in product(np.linspace(-0.6, 0.6, 25), np.linspace(-2, 2, 9)):
-        full, half = approach(x, v, 0.1), approach(x, v, 0.1, pace=0.5)
+        full, half = servo_to(x, v, 0.1), servo_to(x, v, 0.1, pace=0.5)
         assert abs(full) <= SPEED
         assert half == full / 2
 
@@ -365,9 +365,9 @@ def test_two_moles_jump_equally_far_to_different_sides_within_their_field() -> N
         while not task.done:
             scene.append(task.environment().tolist())
             task.advance(STILL)
-        assert scene[: task.stimulus_tick] == [before.ravel().tolist()] * task.stimulus_tick
-        after = np.array(scene[task.stimulus_tick]).reshape(2, 2)
-        assert scene[task.stimulus_tick :] == [after.ravel().tolist()] * (len(scene) - task.stimulus_tick)
+        assert scene[: task.event_tick] == [before.ravel().tolist()] * task.event_tick
+        after = np.array(scene[task.event_tick]).reshape(2, 2)
+        assert scene[task.event_tick :] == [after.ravel().tolist()] * (len(scene) - task.event_tick)
         (one, other), distances = after - start, np.hypot(*(after - start).T)
         assert distances[0] == pytest.approx(distances[1])
         assert math.acos(one @ other / distances.prod()) > APART[0] - 1e-9
@@ -380,7 +380,7 @@ def test_two_moles_jump_equally_far_to_different_sides_within_their_field() -> N
 @pytest.mark.parametrize("target", [0, 1])
 def test_hitting_either_counts(target: int) -> None:
     task = two()
-    at_stimulus(task, 2)
+    at_event(task, 2)
     for hits in range(1, DWELL + 1):
         carried(task, task.environment().reshape(2, 2)[target], STILL)
         assert task.success == task.done == (hits == DWELL)
@@ -422,7 +422,7 @@ def struck(task: WhackAMole, away: float, up: float = 1.0, speed: float = 0.0) -
 def before_strike(task: WhackAMole, seed: int = 1) -> None:
     """The head of the stimulus tick."""
     task.reset(seed)
-    for _ in range(task.stimulus_tick):
+    for _ in range(task.event_tick):
         task.advance(np.zeros(3))
 
 
@@ -453,7 +453,7 @@ def test_a_strike_into_the_void_spoils_the_episode_once_the_grace_is_over(away: 
 def test_strikes_before_the_jump_matter_to_nobody() -> None:
     task = strike()
     task.reset(1)
-    for _ in range(task.stimulus_tick):
+    for _ in range(task.event_tick):
         struck(task, 0.3)
         assert not task.done
     struck(task, 0.0)
@@ -510,7 +510,7 @@ def test_a_demonstration_goes_on_without_end_and_nothing_jumps(options: dict) ->
     task = WhackAMole(**{"noise": 0.5} | options)  # the noise is not of demonstrations
     for seed in range(8):
         task.scatter(seed)
-        assert task.stimulus_tick == NEVER
+        assert task.event_tick == NEVER
         moles, plan = task.environment(), task.demonstrator()
         for _ in range(250):
             task.advance(plan(Observation(0, task.state(), task.environment()), np.random.default_rng(0))[0])

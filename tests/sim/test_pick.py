@@ -9,6 +9,7 @@ from rollahead.errors import ConfigError
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import Dim
+from rollahead.sim.event import LEAD, NEVER, PHASE
 from rollahead.sim.gantry import RATE_HZ
 from rollahead.sim.pick import (
     AWAY_M,
@@ -23,7 +24,6 @@ from rollahead.sim.pick import (
     Pick,
     holds,
 )
-from rollahead.sim.stimulus import LEAD, NEVER, PHASE
 
 STILL = np.array([0.0, 0.0, OPEN_M])
 SHUT = np.array([0.0, 0.0, 0.0])
@@ -49,9 +49,9 @@ def act(task: Pick) -> None:
     task.advance(task.expert(1)(seen, np.random.default_rng(0))[0])
 
 
-def played(task: Pick, seed: int, *, stimulus: bool = True, still: bool = False) -> FloatArray:
+def played(task: Pick, seed: int, *, event: bool = True, still: bool = False) -> FloatArray:
     """(n, 9): state and environment at the head of each tick, and after the last one."""
-    task.reset(seed, stimulus=stimulus)
+    task.reset(seed, event=event)
     seen = [[*task.state(), *task.environment()]]
     while not task.done:
         task.advance(STILL) if still else act(task)
@@ -88,7 +88,7 @@ def test_the_gripper_rests_on_the_last_object_until_the_next_comes_in_and_later_
     task = pick()
     for seed in range(40):
         seen = played(task, seed, still=True)
-        first, jump = task.stimulus_tick, task.stimulus_tick + task._job.jump_tick
+        first, jump = task.event_tick, task.event_tick + task._job.jump_tick
         assert LEAD <= first < LEAD + PHASE
         np.testing.assert_allclose(seen[:first], [[*seen[0, :2], 0.0, 0.0, OPEN_M, *seen[0, :2], *seen[0, :2]]] * first)
         assert JUMPS[0] <= jump - first < JUMPS[1]
@@ -107,7 +107,7 @@ def test_in_most_episodes_the_goal_jumps_while_the_object_is_carried() -> None:
     carried = 0
     for seed in range(40):
         seen = played(task, seed)
-        at = seen[task.stimulus_tick + task._job.jump_tick]
+        at = seen[task.event_tick + task._job.jump_tick]
         carried += holds(tuple(at[:5]), tuple(at[5:7]))
     assert carried >= 24
 
@@ -194,7 +194,7 @@ def test_delivered_is_let_go_within_two_centimetres_of_the_goal_and_at_rest(
 def test_what_lies_at_the_goal_before_it_has_jumped_is_no_success() -> None:
     task = pick()
     task.reset(2)
-    while not task.stimulus_tick + task._job.jump_tick <= task._tick:
+    while not task.event_tick + task._job.jump_tick <= task._tick:
         task.data.qpos[2:4] = task.environment()[2:]
         task.advance(STILL)
         assert not task.done
@@ -257,7 +257,7 @@ def test_a_demonstration_goes_on_without_end_and_ends_with_the_object_at_its_goa
     task = Pick(noise=0.5)  # which is not of demonstrations
     for seed in range(15):
         task.scatter(seed)
-        assert task.stimulus_tick == NEVER
+        assert task.event_tick == NEVER
         goal = task.environment()[2:]
         for _ in range(200):
             act(task)

@@ -68,15 +68,15 @@ def wildly(task: Task, rng: np.random.Generator) -> FloatArray:
     return np.array([rng.uniform(dim.low, dim.high) for dim in task.spec.action])
 
 
-def played(task: Task, seed: int, act: Act = expertly, *, stimulus: bool = True) -> dict[str, Any]:
-    task.reset(seed, stimulus=stimulus)
+def played(task: Task, seed: int, act: Act = expertly, *, event: bool = True) -> dict[str, Any]:
+    task.reset(seed, event=event)
     rng = np.random.default_rng(0)
     states, scenes = [], []
     while not task.done:
         states.append(task.state().tolist())
         scenes.append(task.environment().tolist())
         task.advance(act(task, rng))
-    return {"states": states, "scenes": scenes, "success": task.success, "stimulus": task.stimulus_tick}
+    return {"states": states, "scenes": scenes, "success": task.success, "event": task.event_tick}
 
 
 @every_task
@@ -95,9 +95,9 @@ def test_the_scene_is_the_same_whatever_the_robot_does(name: str) -> None:
 
 @every_task
 def test_without_the_stimulus_it_is_the_same_episode_in_which_the_event_never_comes(name: str) -> None:
-    with_, without = played(TASKS[name](), 5), played(TASKS[name](), 5, stimulus=False)
-    first = with_["stimulus"]
-    assert without["stimulus"] == first
+    with_, without = played(TASKS[name](), 5), played(TASKS[name](), 5, event=False)
+    first = with_["event"]
+    assert without["event"] == first
     assert with_["states"][: first + 1] == without["states"][: first + 1]
     assert with_["scenes"][:first] == without["scenes"][:first]
     assert with_["scenes"][first] != without["scenes"][first]
@@ -111,7 +111,7 @@ def test_no_episode_is_longer_than_said_nor_over_before_its_stimulus(name: str) 
     for seed in range(5):
         for act in (expertly, wildly):
             episode = played(task, seed, act)
-            assert episode["stimulus"] < len(episode["states"]) <= task.max_ticks
+            assert episode["event"] < len(episode["states"]) <= task.max_ticks
 
 
 @every_task

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from faulty import NoExpert, NoRoller, NoStimulus, Rail
+from faulty import NoEventArgument, NoExpert, NoRoller, Rail
 from rollahead.errors import ConfigError
 from rollahead.sim.task_calls import check_takes, demonstrator_of, expert_of, robot_roller_of, scene_roller_of
 
@@ -25,7 +25,7 @@ class Odd(Rail):
 
 
 def test_what_can_be_called_and_gives_functions_is_passed_on() -> None:
-    check_takes(Rail(), "reset", ["seed"], ["stimulus"])
+    check_takes(Rail(), "reset", ["seed"], ["event"])
     assert callable(expert_of(Rail(), 4)) and callable(robot_roller_of(Rail()))
 
 
@@ -41,8 +41,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "Odd.roller(state) cannot be called as roller(): missing a required argument: 'state'; let it take these",
     ),
     "takes less": (
-        lambda: check_takes(NoStimulus(), "reset", ["seed"], ["stimulus"]),
-        "NoStimulus.reset(seed) cannot be called as reset(seed, stimulus=...): got an unexpected keyword argument",
+        lambda: check_takes(NoEventArgument(), "reset", ["seed"], ["event"]),
+        "NoEventArgument.reset(seed) cannot be called as reset(seed, stimulus=...): got an unexpected keyword argument",
     ),
     "rows": (lambda: demonstrator_of(Odd()), "Odd.demonstrator() gives list; give a function (seen, rng) -> rows"),
     "raises": (lambda: scene_roller_of(Odd()), "Odd.scene_roller() raised KeyError ('goal') in test_task_calls.py, li"),

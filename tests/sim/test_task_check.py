@@ -126,7 +126,7 @@ def test_a_task_that_tells_numpys_numbers_is_evaluated_into_a_journal(found: Any
     with JournalFile(tmp_path / "journal", make_task("rail")) as journal:
         (episodes,) = evaluate_all([one], journal=journal)
     assert [type(episode.success) for episode in episodes] == [bool, bool]
-    assert [type(episode.stimulus_tick) for episode in episodes] == [int, int]
+    assert [type(episode.event_tick) for episode in episodes] == [int, int]
 
 
 # ---- rollers ---------------------------------------------------------------------------------------------------------

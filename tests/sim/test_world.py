@@ -37,8 +37,8 @@ def until(holds: Callable[[], bool]) -> None:
     raise AssertionError("it never came to that")
 
 
-def connected(world: World, seed: int = 0, *, stimulus: bool = True) -> SimulatedRobot:
-    world.reset(seed, stimulus=stimulus)
+def connected(world: World, seed: int = 0, *, event: bool = True) -> SimulatedRobot:
+    world.reset(seed, event=event)
     robot = world.make_robot()
     robot.connect()
     return robot
@@ -60,7 +60,7 @@ def test_an_episode_begins_as_the_task_does_and_stands_still_until_something_is_
         assert reading.age == 0
         threading.Event().wait(0.03)
     assert (world.ticks, world.done) == (0, False)
-    assert world.task.stimulus_tick == task.stimulus_tick
+    assert world.task.event_tick == task.event_tick
 
 
 def test_it_moves_on_every_period_under_the_newest_setpoint_as_the_task_does(world: World) -> None:
@@ -79,7 +79,7 @@ def test_nothing_waits_for_a_robot_that_sends_no_more(world: World) -> None:
     robot = connected(world)
     robot.write(RIGHT)
     until(lambda: world.done)
-    assert world.ticks == WhackAMole().max_ticks - 64 + world.task.stimulus_tick - 48
+    assert world.ticks == WhackAMole().max_ticks - 64 + world.task.event_tick - 48
     assert not world.success
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from rollahead.runtime.config.build import Drive
+from rollahead.runtime.drivers.encoder_worker import ImageEncoder
 from rollahead.runtime.drivers.isolation import TRACE_S
-from rollahead.runtime.drivers.lookout import Eye
 from rollahead.runtime.drivers.realtime import Realtime
 from rollahead.runtime.drivers.stages import Stage, unsaid
 from rollahead.runtime.planning.latency import LatencyModel
@@ -18,16 +18,15 @@ from rollahead.runtime.types.robot import Robot
 class Live:
     """Settings with which a robot, real or simulated, is driven in real time.
 
-    latency: injected by waiting; None for the planner's own; eye: encodes images for a corrector that sees them; stage:
-    shows what goes on before the first tick.
-    """
+    latency: injected by waiting; None for the planner's own; image_encoder: encodes images for a corrector that sees
+    them; stage: shows what goes on before the first tick."""
 
     drive: Drive
     planner: Planner
     latency: LatencyModel | None = None
     isolation: str = "thread"
     tuning: Tuning = field(default_factory=Tuning)
-    eye: Eye | None = None
+    image_encoder: ImageEncoder | None = None
     stage: Stage = unsaid
 
     def runtime(self, make_robot: Callable[[], Robot], seed: int, trace_s: float = TRACE_S) -> Realtime:
@@ -38,7 +37,7 @@ class Live:
             self.planner,
             isolation=self.isolation,
             latency=self.latency,
-            eye=self.eye,
+            image_encoder=self.image_encoder,
             tuning=self.tuning,
             trace_s=trace_s,
             stage=self.stage,

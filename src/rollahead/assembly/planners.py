@@ -1,7 +1,7 @@
 """Planners by name, for a robot and, where it is simulated, the task that it is in.
 
 scripted   the task's expert, as a perfect chunk predictor
-wave       every joint on a slow sine about where it was: to see a robot move before it is given a policy
+sine       every joint on a slow sine about where it was: to see a robot move before it is given a policy
 policy     a trained one, from its checkpoint
 """
 
@@ -11,10 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rollahead.assembly.rollers import Scene, check_offset_state
-from rollahead.assembly.wave import Wave
+from rollahead.assembly.sine import Sine
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.config.build import VLASH, StrategyConfig, features_taken, seeing_head
-from rollahead.runtime.drivers.lookout import Eye
+from rollahead.runtime.drivers.encoder_worker import ImageEncoder
 from rollahead.runtime.planning.planner import Plan, Planner, ScriptedPlanner
 from rollahead.runtime.rolling.roll import Rollers, check_lookback
 from rollahead.runtime.types.arrays import FloatArray
@@ -114,21 +114,21 @@ def make_planning(
 def _scripted(brief: Brief, horizon: int) -> Planning:
     task = brief.scene.task
     if task is None:
-        raise ConfigError("planner=scripted is a task's expert, and there is no task; use robot=sim, or planner=wave")
+        raise ConfigError("planner=scripted is a task's expert, and there is no task; use robot=sim, or planner=sine")
     from rollahead.sim.task_calls import expert_of
 
     return _planning(expert_of(task, _checked(horizon)), brief, horizon)
 
 
-def _wave(brief: Brief, horizon: int, share: float, period_s: float) -> Planning:
-    return _planning(Wave(brief.scene.spec, _checked(horizon), share, period_s), brief, horizon)
+def _sine(brief: Brief, horizon: int, share: float, period_s: float) -> Planning:
+    return _planning(Sine(brief.scene.spec, _checked(horizon), share, period_s), brief, horizon)
 
 
 def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
     if brief.sampler != AUTO:
         raise ConfigError(f"sampler={brief.sampler.get('name')} needs a policy that denoises; use planner=policy")
     if brief.strategy.steers:
-        what = "strategy.pull=true" if brief.strategy.pull else f"strategy={brief.strategy.name}"
+        what = "strategy.guidance=true" if brief.strategy.guidance else f"strategy={brief.strategy.name}"
         raise ConfigError(f"{what} steers a policy that denoises; use planner=policy, or strategy=vlash alone")
     if taken := features_taken(brief.strategy):
         raise ConfigError(
@@ -168,7 +168,7 @@ def _policy(
     checkpoint: str,
     dataset: str | None = None,
     rename: Any = None,
-    hurries: bool = False,
+    deadline_aware: bool = False,
     snap: bool = False,
     trust_order: bool = False,
     device: str | None = None,
@@ -195,7 +195,7 @@ def _policy(
         names,
         read.camera_sizes,
         own,
-        hurries=hurries,
+        deadline_aware=deadline_aware,
         snap=snap,
         weak=weak,
         look=partial(_look, read, brief.say),
@@ -241,13 +241,13 @@ def _demonstrated(card: "Card | None") -> Demonstrated | None:
     return Demonstrated(str(card.task.get("name")), *card.demonstrated)
 
 
-def make_eye(strategy: StrategyConfig) -> Eye | None:
+def make_image_encoder(strategy: StrategyConfig) -> ImageEncoder | None:
     """The eye of the head that amends each row, if it sees images. Raises: ConfigError, if its file is damaged."""
     if strategy.corrector is None or seeing_head(strategy) is None:
         return None
-    from rollahead.policies.correctors.eye import read_eye
+    from rollahead.policies.correctors.image_encoder import read_image_encoder
 
-    return read_eye(strategy.corrector)
+    return read_image_encoder(strategy.corrector)
 
 
 def _names(rename: Any) -> Mapping[str, str]:
@@ -262,4 +262,4 @@ def _checked(horizon: int) -> int:
     return horizon
 
 
-PLANNERS: Mapping[str, Callable[..., Planning]] = {EXPERT: _scripted, "wave": _wave, POLICY: _policy}
+PLANNERS: Mapping[str, Callable[..., Planning]] = {EXPERT: _scripted, "sine": _sine, POLICY: _policy}

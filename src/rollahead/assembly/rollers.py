@@ -6,7 +6,7 @@
     told         what the kinds of a robot's actions call for, in a task too: of position targets the last one
     attached     the robot's, and an object that its gripper holds moves with it
     identified   the lags that `rollahead calibrate` has found
-    still        nothing is rolled
+    none         nothing is rolled
 
 Other packages register theirs as entry points in the group `rollahead.rollers`: a function that takes the `Scene` and
 options, and gives a `StateRoller`, or `Rollers`.
@@ -82,7 +82,7 @@ def check_offset_state(offset_state: str, roller: Mapping[str, Any], scene: Scen
     identified = name == "identified" or roller.get("path") is not None
     reached = ("told",) if scene.task is not None or identified else ("told", "robot", "scene", "attached")
     if offset_state == "told" and name in ROLLERS and name not in reached:
-        given = "is" if name == "still" else "will be"
+        given = "is" if name == "none" else "will be"
         raise ConfigError(
             f"with offset_state=told a policy learns from a robot that is where it was told to be, and roller={name} "
             f"gives it where the robot {given}; use roller=told"
@@ -153,7 +153,7 @@ def _identified(scene: Scene, path: str) -> StateRoller:
     return roller_of(scene.spec, read_lags(path, scene.spec))
 
 
-def _still(scene: Scene) -> StateRoller:
+def _none(scene: Scene) -> StateRoller:
     return still
 
 
@@ -163,5 +163,5 @@ ROLLERS: Mapping[str, Callable[..., Rollers | StateRoller]] = {
     "told": _told,
     "attached": _attached,
     "identified": _identified,
-    "still": _still,
+    "none": _none,
 }

@@ -62,9 +62,9 @@ def main(config: DictConfig) -> None:
     """Calibrates the robot of `config`, or recommends a schedule for it, and leaves its run folder."""
     check_kind("warm", config.warm, bool)
     if config.warm:
-        from rollahead.commands import warm  # imports torch
+        from rollahead.commands import tune_sampler  # imports torch
 
-        return warm.main(config, (*(f.name for f in fields(CalibrateOptions)), *recommend.OPTIONS, "warm"))
+        return tune_sampler.main(config, (*(f.name for f in fields(CalibrateOptions)), *recommend.OPTIONS, "warm"))
     if recommend.wanted(config):
         return recommend.main(config)
     chosen = options(config, CalibrateOptions, (*GROUPS, *bench.GROUPS, *recommend.OPTIONS, "warm"))

@@ -120,13 +120,13 @@ def _clip(path: Path, cells: Sequence[Cell], played: Sequence[Sequence[Episode]]
     pairs = list(zip(*(lanes[name] for name in SHOWN), strict=True))
     shown = next((pair for pair in pairs if pair[1].success and not pair[0].success), pairs[0])
     spec = make_task(**cells[0].task).spec
-    return clip(path, cells[0].task, [_from_stimulus(episode) for episode in shown], spec.period_s)
+    return clip(path, cells[0].task, [_from_event(episode) for episode in shown], spec.period_s)
 
 
-def _from_stimulus(episode: Episode) -> tuple[Any, Any]:
+def _from_event(episode: Episode) -> tuple[Any, Any]:
     assert episode.trace is not None
     ticks = episode.trace.ticks
-    since = ticks[ticks["tick"] >= episode.stimulus_tick - 10]
+    since = ticks[ticks["tick"] >= episode.event_tick - 10]
     return since["state"], since["environment"]
 
 

@@ -12,9 +12,9 @@ from functools import partial
 from omegaconf import DictConfig
 
 from rollahead.commands.advised import strategy_of
-from rollahead.commands.again import folder_of
 from rollahead.commands.app import console, group, in_sweep, options, report_on
 from rollahead.commands.results import describe, table, write_records
+from rollahead.commands.resume import folder_of
 from rollahead.commands.rig import guard_of, limits_of
 from rollahead.errors import ConfigError
 from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise

@@ -40,7 +40,7 @@ OPTIONS: Sequence[tuple[str, Sequence[str], str]] = (
     ("robot.type", ROBOT, "robot=lerobot robot.type={value}"),
     ("fps dataset.fps", ROBOT, "robot=lerobot robot.rate_hz={value}"),
     ("interpolation_multiplier", ("run",), "substeps={value}"),
-    ("task single_task dataset.single_task", ("run",), "text={value}"),
+    ("task single_task dataset.single_task", ("run",), "task_text={value}"),
     ("duration control_time_s dataset.episode_time_s", ("run",), "seconds={value}"),
     ("dataset.num_episodes eval.n_episodes n_episodes", ("run", "eval"), "episodes={value}"),
     ("dataset.repo_id dataset.root", ("train",), "dataset={value}"),

@@ -1,7 +1,7 @@
 """Options whose value is a text or a path: what the user wrote is taken as it stands, whatever characters are in it.
 
 Hydra has a grammar for values (quotes, lists, `a,b` for a sweep), and OmegaConf replaces `${...}`. Neither is meant in
-`text=Pick up the cube, then place it` or `planner.checkpoint=runs/epoch=9-step=999`, so both are quoted here.
+`task_text=Pick up the cube, then place it` or `planner.checkpoint=runs/epoch=9-step=999`, so both are quoted here.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
-TEXTS = ("text", "name")
+TEXTS = ("task_text", "name")
 PATHS = (
     "runs",
     "run",

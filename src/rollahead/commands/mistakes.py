@@ -14,6 +14,7 @@ from hydra.errors import MissingConfigException
 from rollahead.commands import lerobot_flags
 from rollahead.commands.lerobot_flags import shell
 from rollahead.commands.offered import CONFIGS, keys, members, nearby, options
+from rollahead.commands.renamed import renamed
 from rollahead.errors import ConfigError, unknown_name
 
 SWEEP = ("-m", "--multirun")
@@ -32,7 +33,7 @@ MEANT: Mapping[str, tuple[str, str]] = {  # groups: what a value that is no memb
     "planner": ("a checkpoint", "planner=policy planner.checkpoint"),
     "latency": ("a recorded latency", "latency=recorded latency.path"),
     "roller": ("a calibration", "roller=identified roller.path"),
-    "task": ("what a policy is told to do", "text"),
+    "task": ("what a policy is told to do", "task_text"),
 }
 
 
@@ -47,6 +48,8 @@ def check(command: str, arguments: Sequence[str]) -> None:
             )
     if any(argument.split("=", 1)[0] in INSPECTING for argument in arguments):
         return
+    if old := next(filter(None, map(renamed, arguments)), None):
+        raise ConfigError(old)
     if flags := list(_flags(arguments)):
         raise ConfigError(_without_dashes(command, arguments, flags))
     for i, argument in enumerate(arguments):

@@ -57,7 +57,7 @@ def write_records(folder: RunFolder, cells: "Sequence[Sequence[Episode]]") -> No
     """Writes `episodes.parquet`, and of the episodes that kept their traces `ticks.parquet` and `inferences.parquet`.
     Column `cell` counts the cells as `summary.json` lists them; `episode` is the seed."""
     numbered = [(i, episode) for i, episodes in enumerate(cells) for episode in episodes]
-    columns = ("success", "stimulus_tick", "time_s", "reaction_s", "lost")
+    columns = ("success", "event_tick", "time_s", "reaction_s", "lost")
     rows = [
         {"cell": i, "episode": episode.seed, **{name: getattr(episode, name) for name in columns}}
         for i, episode in numbered

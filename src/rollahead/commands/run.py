@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from rollahead.assembly.live import Live
-from rollahead.assembly.planners import make_eye, make_planning
+from rollahead.assembly.planners import make_image_encoder, make_planning
 from rollahead.assembly.rollers import Scene, make_rollers
 from rollahead.commands.advised import strategy_of
 from rollahead.commands.app import console, group, options, report_on, run_folder
@@ -39,7 +39,7 @@ class RunOptions:
     isolation: str
     substeps: int
     shape: str
-    text: str
+    task_text: str
     rest_pose: Mapping[str, float] | None
     view: bool
 
@@ -99,7 +99,7 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
             horizon=planning.horizon,
             n_obs=planning.n_obs,
             seed=chosen.seed,
-            task=chosen.text,
+            task=chosen.task_text,
             guard=guard_of(config, simulated=driven.task is not None),
             substeps=chosen.substeps,
             shape=chosen.shape,
@@ -110,7 +110,7 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
         latency=None if latency["name"] == NONE else make_latency(rate_hz=driven.spec.rate_hz, **latency),
         isolation=chosen.isolation,
         tuning=call(Tuning, group(config, "tuning"), "tuning"),
-        eye=make_eye(strategy),
+        image_encoder=make_image_encoder(strategy),
         stage=stage if driven.world is None else unsaid,  # a simulated one is connected anew in each episode
     )
 

@@ -20,15 +20,15 @@ from rich.progress import track
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from rollahead.assembly.rollers import LEFT_BEHIND
-from rollahead.commands import head
+from rollahead.commands import train_corrector
 from rollahead.commands.app import console, given_options, report_on, run_folder
-from rollahead.commands.course import Course, course_of, rehearse
 from rollahead.commands.progress import steps
 from rollahead.commands.results import describe, table, write_records
 from rollahead.commands.stages import on_a_terminal, stage
+from rollahead.commands.train_plan import TrainPlan, rehearse, train_plan_of
 from rollahead.errors import ConfigError, ControlError, counted
 from rollahead.evaluation.evaluation import Episode, evaluate, evaluate_all, summarise
-from rollahead.policies.training.lesson import Lesson
+from rollahead.policies.training.trainer import Trainer
 from rollahead.runtime.recording.run_folder import CONFIG, SUMMARY, RunFolder, finite, provenance
 from rollahead.runtime.system.interrupts import deferred, interrupts
 
@@ -42,7 +42,7 @@ TRAINED_FOR = (
     "scale",
     "watch",
 )
-UNSEEING = ("policy.latent", "policy.sight")
+UNSEEING = ("policy.latent", "policy.image_age")
 STATE, LOG = "training.pt", "training.jsonl"
 IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # when which options are of no use
     ("with dataset=...", lambda config: config.dataset is not None, ("demonstrations",)),
@@ -59,37 +59,37 @@ IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # w
 def main(config: DictConfig) -> None:
     """Trains what `config` describes, or goes on with what was begun."""
     if config.resume is None and _is_head(config):
-        return head.main(_chosen(config))
+        return train_corrector.main(_chosen(config))
     if config.resume is None:
-        course = course_of(_chosen(config))
-        _begin(course)
+        plan = train_plan_of(_chosen(config))
+        _begin(plan)
         with interrupts(), _preparing():
-            rehearse(course)
-        if course.leaves_behind:
+            rehearse(plan)
+        if plan.leaves_behind:
             console().print(LEFT_BEHIND, soft_wrap=True)
         folder = run_folder(config)
     else:
         folder = _begun(Path(str(config.resume)))
-        course = course_of(_read(folder))
-        _begin(course)
+        plan = train_plan_of(_read(folder))
+        _begin(plan)
     with _resumable(folder):
-        frames = course.frames(folder.path / "dataset")
-        torch.set_num_threads(course.threads(frames))
+        frames = plan.frames(folder.path / "dataset")
+        torch.set_num_threads(plan.threads(frames))
         with _preparing():
-            lesson = course.lesson(frames)
-        with closing(lesson):
-            _train(course, lesson, folder)
-        lesson.save(folder.path / "checkpoint")
-        _evaluate(course, lesson, folder)
+            trainer = plan.trainer(frames)
+        with closing(trainer):
+            _train(plan, trainer, folder)
+        trainer.save(folder.path / "checkpoint")
+        _evaluate(plan, trainer, folder)
 
 
-def _begin(course: Course) -> None:
+def _begin(plan: TrainPlan) -> None:
     """Prints in a log what is about to be trained; on a terminal a stage and a bar follow."""
     if not console().is_terminal:
-        data = course.options.dataset
-        on = f"data set {data}" if data is not None else f"demonstrations of {(course.task or {})['name']}"
-        words = f"training {course.policy['name']} on {on}, {counted(course.training.steps, 'step')}"
-        console().print(f"{words}, device={course.making.device}", soft_wrap=True)
+        data = plan.options.dataset
+        on = f"data set {data}" if data is not None else f"demonstrations of {(plan.task or {})['name']}"
+        words = f"training {plan.policy['name']} on {on}, {counted(plan.training.steps, 'step')}"
+        console().print(f"{words}, device={plan.making.device}", soft_wrap=True)
 
 
 def _preparing() -> AbstractContextManager[object]:
@@ -98,7 +98,7 @@ def _preparing() -> AbstractContextManager[object]:
 
 
 def _is_head(config: DictConfig) -> bool:
-    return config.policy.get("name") == head.NAME
+    return config.policy.get("name") == train_corrector.NAME
 
 
 def _chosen(config: DictConfig) -> DictConfig:
@@ -155,34 +155,34 @@ def _resumable(folder: RunFolder) -> Iterator[None]:
         raise ControlError(f"interrupted; go on with rollahead train resume={folder.path}") from error
 
 
-def _train(course: Course, lesson: Lesson, folder: RunFolder) -> None:
+def _train(plan: TrainPlan, trainer: Trainer, folder: RunFolder) -> None:
     """To the last step, from where the training in `folder` stands."""
-    training, state = lesson.training, folder.path / STATE
+    training, state = trainer.training, folder.path / STATE
     if state.exists():
         training.restore(state)
-    last = course.training.steps
+    last = plan.training.steps
     try:
         with steps(console(), training.step, last) as shown:
             while training.step < last:
                 with deferred():  # a step is done whole, or not at all
                     training.advance()
                 shown.at(training.step, training.loss)
-                if training.step % course.watch.every == 0 or training.step == last:
-                    lesson.save(folder.path / "interim")
-                    shown.say(_watched(course, lesson, folder))
+                if training.step % plan.watch.every == 0 or training.step == last:
+                    trainer.save(folder.path / "interim")
+                    shown.say(_watched(plan, trainer, folder))
                     training.save(state)
     except (KeyboardInterrupt, ControlError):  # no step was begun, or it changed nothing
         training.save(state)
         raise
 
 
-def _watched(course: Course, lesson: Lesson, folder: RunFolder) -> str:
+def _watched(plan: TrainPlan, trainer: Trainer, folder: RunFolder) -> str:
     """Writes down how it does, and says it in short."""
-    training, threads = lesson.training, torch.get_num_threads()
-    seen = {"step": training.step, "loss": training.loss, "cold_error": lesson.cold_error()}
+    training, threads = trainer.training, torch.get_num_threads()
+    seen = {"step": training.step, "loss": training.loss, "cold_error": trainer.cold_error()}
     words = f"error of a cold step {seen['cold_error']:.3f}"
-    if course.watch.episodes and course.task is not None:
-        seen["success"] = summarise(evaluate(course.cell(folder.path / "interim", 0, course.watch.episodes)))["success"]
+    if plan.watch.episodes and plan.task is not None:
+        seen["success"] = summarise(evaluate(plan.cell(folder.path / "interim", 0, plan.watch.episodes)))["success"]
         torch.set_num_threads(threads)  # playing takes one
         words += f", plays {seen['success']:.0f} %"
     path = folder.path / LOG
@@ -192,18 +192,18 @@ def _watched(course: Course, lesson: Lesson, folder: RunFolder) -> str:
     return words
 
 
-def _evaluate(course: Course, lesson: Lesson, folder: RunFolder) -> None:
+def _evaluate(plan: TrainPlan, trainer: Trainer, folder: RunFolder) -> None:
     """Plays the task with the checkpoint, and says how it did."""
     checkpoint = folder.path / "checkpoint"
-    cells = course.cells(checkpoint)
+    cells = plan.cells(checkpoint)
     played: list[list[Episode]] = []
     if cells:
-        ran = evaluate_all(cells, workers=course.options.workers)
+        ran = evaluate_all(cells, workers=plan.options.workers)
         played = list(track(ran, "evaluating", len(cells), console=console()))
         write_records(folder, played)
     described = [describe(cell, summarise(episodes)) for cell, episodes in zip(cells, played, strict=True)]
-    training = {"weights": lesson.weights}
-    summary = {"command": "train", "cells": described, "training": training, **provenance(course.options.seed)}
+    training = {"weights": trainer.weights}
+    summary = {"command": "train", "cells": described, "training": training, **provenance(plan.options.seed)}
     beside = [{**cell, "planner": {**cell["planner"], "checkpoint": "."}} for cell in described]
     folder.write_json("checkpoint/evaluation.json", {**summary, "cells": beside})
     folder.write_json(SUMMARY, summary)

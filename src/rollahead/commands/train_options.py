@@ -40,12 +40,13 @@ class TrainOptions:
 
 @dataclass(frozen=True, slots=True)
 class Demonstrations:
-    """How many, of how many ticks, how noisy; wander: the first of these ticks, in which the robot goes anywhere."""
+    """How many, of how many ticks, how noisy; exploration_ticks: the first of these ticks, in which the robot goes
+    anywhere."""
 
     count: int
     ticks: int
     noise: float
-    wander: int
+    exploration_ticks: int
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= HELD:

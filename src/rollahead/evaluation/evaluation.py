@@ -90,7 +90,7 @@ class Episode:
 
     seed: int
     success: bool
-    stimulus_tick: int
+    event_tick: int
     time_s: float
     reaction_s: float | None
     jerk: float
@@ -106,11 +106,11 @@ class Episode:
     trace: Trace | None = None
 
 
-def run_episode(cell: Cell, task: Task, seed: int, *, stimulus: bool = True, planning: Planning | None = None) -> Trace:
+def run_episode(cell: Cell, task: Task, seed: int, *, event: bool = True, planning: Planning | None = None) -> Trace:
     """Plays one episode of `task`; its trace. Without the stimulus it lasts as long as an episode can. planning: that
     of `cell`, if it was made already."""
     planning = planning or planning_of(cell, task)
-    task.reset(seed, stimulus=stimulus)
+    task.reset(seed, event=event)
     robot = SimRobot(task, cell.lag, limited(task.spec, cell.limits))
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
     delay = make_delay(cell.strategy, latency, cell.seed)  # as `check` does: no episode is refused later
@@ -144,10 +144,10 @@ def measure(cell: Cell, task: Task, seed: int, planning: Planning | None = None)
     """Plays and measures one episode. planning: that of `cell`, if it was made already."""
     planning = planning or planning_of(cell, task)
     trace = run_episode(cell, task, seed, planning=planning)
-    success, stimulus = task.success, task.stimulus_tick
+    success, event = task.success, task.event_tick
     reaction_s = _reaction_s(cell, task, seed, trace, planning) if cell.reactions else None
     kept = seed - cell.seed < cell.traces
-    return measured(task.spec, seed, trace, trace.ticks, success, stimulus, reaction_s, kept=kept)
+    return measured(task.spec, seed, trace, trace.ticks, success, event, reaction_s, kept=kept)
 
 
 def measured(
@@ -156,20 +156,20 @@ def measured(
     trace: Trace,
     ticks: metrics.Ticks,
     success: bool,
-    stimulus: int,
+    event: int,
     reaction_s: float | None = None,
     *,
     kept: bool,
 ) -> Episode:
-    """An episode from its `ticks`, those of the trace that belong to it. stimulus: its tick; kept: whether the trace
+    """An episode from its `ticks`, those of the trace that belong to it. event: its tick; kept: whether the trace
     is."""
-    after = ticks[ticks["tick"] >= stimulus]
+    after = ticks[ticks["tick"] >= event]
     on_switch, elsewhere = metrics.steps(after, spec)
     inferences = trace.inferences
     return Episode(
         seed=seed,
         success=bool(success),  # a task may give numpy's, which no journal takes
-        stimulus_tick=int(stimulus),
+        event_tick=int(event),
         time_s=len(after) * spec.period_s,
         reaction_s=reaction_s,
         jerk=metrics.jerk(after, spec),
@@ -188,10 +188,10 @@ def measured(
 
 def _reaction_s(cell: Cell, task: Task, seed: int, trace: Trace, planning: Planning) -> float:
     """From the stimulus to the end of the first tick whose action shows it."""
-    stimulus = task.stimulus_tick
-    without = run_episode(cell, task, seed, stimulus=False, planning=planning)
-    tick = metrics.reaction_tick(trace.ticks, without.ticks, stimulus, task.spec, task.expert(1))
-    return math.inf if tick is None else (tick - stimulus + 1) * task.spec.period_s
+    event = task.event_tick
+    without = run_episode(cell, task, seed, event=False, planning=planning)
+    tick = metrics.reaction_tick(trace.ticks, without.ticks, event, task.spec, task.expert(1))
+    return math.inf if tick is None else (tick - event + 1) * task.spec.period_s
 
 
 class Journal(Protocol):

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from rollahead.errors import ConfigError, words_of
+from rollahead.errors import ConfigError, one_line
 from rollahead.evaluation.evaluation import Cell, Episode
 from rollahead.runtime.control.trace import Trace
 from rollahead.runtime.recording.run_folder import not_written
@@ -107,7 +107,7 @@ def _opening(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError(
-            f"the journal {path} cannot be opened ({words_of(error)}); move it away, or give another name=..."
+            f"the journal {path} cannot be opened ({one_line(error)}); move it away, or give another name=..."
         ) from error
 
 

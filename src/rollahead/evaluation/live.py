@@ -40,7 +40,7 @@ class Played:
 
     seed: int
     success: bool
-    stimulus_tick: int
+    event_tick: int
     ticks: int
     trace: Trace
     start_ns: int
@@ -71,7 +71,7 @@ def play(
         runtime.start(task.max_ticks)
         while not (world.done or runtime.wait(LOOK_S) or watch(runtime)):
             pass
-    return Played(seed, world.success, task.stimulus_tick, world.ticks, runtime.trace, runtime.start_ns)
+    return Played(seed, world.success, task.event_tick, world.ticks, runtime.trace, runtime.start_ns)
 
 
 def live_of(cell: Cell, task: Task, *, isolation: str = "thread") -> Live:
@@ -106,4 +106,4 @@ def evaluate_live(
 
 def live_episode(played: Played, spec: RobotSpec) -> Episode:
     """Computes the metrics of an episode that was played in real time. Its trace is not kept: a recorder writes it."""
-    return measured(spec, played.seed, played.trace, played.records, played.success, played.stimulus_tick, kept=False)
+    return measured(spec, played.seed, played.trace, played.records, played.success, played.event_tick, kept=False)

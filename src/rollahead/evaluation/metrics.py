@@ -42,15 +42,15 @@ def mean_interval(values: FloatArray, seed: int = 0, resamples: int = 2000) -> t
     return float(min(low, mean)), float(max(high, mean))
 
 
-def reaction_tick(with_: Ticks, without: Ticks, stimulus: int, spec: RobotSpec, expert: Plan) -> int | None:
-    """The first tick from `stimulus` on at which the robot was sent something else than in the same episode `without`
-    the stimulus: by more than 5 % of the range in some dimension, towards what the expert would send, for at least 2
+def reaction_tick(with_: Ticks, without: Ticks, event: int, spec: RobotSpec, expert: Plan) -> int | None:
+    """The first tick from `event` on at which the robot was sent something else than in the same episode `without`
+    the event: by more than 5 % of the range in some dimension, towards what the expert would send, for at least 2
     ticks. None if there is none. expert: a plan whose row 0 is the action of now."""
     n = min(len(with_), len(without))
     span = np.array([dim.high - dim.low for dim in spec.action])
     apart = with_["action"][:n] - without["action"][:n]
     differs = (np.abs(apart) > REACTION_SHARE * span).any(axis=1)
-    differs[: stimulus - int(with_["tick"][0])] = False
+    differs[: event - int(with_["tick"][0])] = False
     rng = np.random.default_rng(0)
     run = 0
     for i in range(n):

@@ -25,9 +25,9 @@ from rollahead.sim.task_calls import expert_of, robot_roller_of
 from rollahead.sim.task_check import (
     Played,
     check_event,
+    check_event_tick,
     check_limits,
     check_same,
-    check_stimulus,
     checked_rows,
     look,
     play,
@@ -125,8 +125,8 @@ def _check_again(before: Played, now: Played, task: Task) -> None:
     dims = (*task.spec.state, *task.spec.environment)
     for tick, (one, other) in enumerate(zip(now.seen, before.seen, strict=False)):
         check_same(one, other, dims, before.seed, tick)
-    told = Dim("stimulus_tick"), Dim("the number of its ticks")
-    once, again = (np.array([one.stimulus_tick, one.ticks], np.float64) for one in (before, now))
+    told = Dim("event_tick"), Dim("the number of its ticks")
+    once, again = (np.array([one.event_tick, one.ticks], np.float64) for one in (before, now))
     check_same(again, once, told, before.seed, 0)
 
 
@@ -134,9 +134,9 @@ def _event(subject: Subject) -> str:
     ticks = []
     for seed in subject.seeds:
         played = subject.played(seed)
-        check_stimulus(played, subject.made)
-        check_event(played, play(subject.made, seed, stimulus=False))
-        ticks.append(played.stimulus_tick)
+        check_event_tick(played, subject.made)
+        check_event(played, play(subject.made, seed, event=False))
+        ticks.append(played.event_tick)
     words = f"tick {ticks[0]}" if len(set(ticks)) == 1 else f"ticks {min(ticks)} to {max(ticks)}"
     return f"is seen at {words}, and not without it"
 
@@ -176,7 +176,7 @@ def _guard(subject: Subject) -> str:
     """Plays an episode as `eval` does, without delay, asking the expert in every tick."""
     planner = {"name": "scripted", "horizon": 1}
     config = StrategyConfig("naive", s=1)  # which rolls nothing
-    cell = Cell(subject.config, config, {"name": "fixed", "ticks": 0}, planner, roller={"name": "still"})
+    cell = Cell(subject.config, config, {"name": "fixed", "ticks": 0}, planner, roller={"name": "none"})
     with blamed(f"the episode of seed {subject.seed}, as eval plays it,", subject.made):
         ticks = run_episode(cell, subject.made, subject.seed).ticks
     hits = ticks["guard"][ticks["guard"] != 0]

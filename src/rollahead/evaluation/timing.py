@@ -11,7 +11,7 @@ from dataclasses import replace
 from rollahead.evaluation.evaluation import Cell, planning_of, run_episode
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.planning.planner import Planner
-from rollahead.runtime.planning.timer import UNHURRIED, Timer
+from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.system.tuning import Tuning, tuned_process
 from rollahead.runtime.types.messages import Request, Result, Snapshot
 from rollahead.sim.task import Task
@@ -40,7 +40,7 @@ class Timed:
         """Whether so many were timed."""
         return len(self.seconds) == self._count
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """As the planner does."""
         if self.done and self._last is not None:
             return replace(self._last, request=request)

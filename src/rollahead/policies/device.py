@@ -2,7 +2,7 @@
 
 import torch
 
-from rollahead.errors import ConfigError, words_of
+from rollahead.errors import ConfigError, one_line
 
 
 def device_of(name: str | None) -> str:
@@ -15,7 +15,7 @@ def device_of(name: str | None) -> str:
     try:
         torch.empty(1, device=name).item()
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        words = words_of(error).removesuffix(".") or type(error).__name__
+        words = one_line(error).removesuffix(".") or type(error).__name__
         raise ConfigError(
             f"device is {name}, and torch cannot use it on this machine ({words}); leave it out, or give "
             f"{device_of(None)}"

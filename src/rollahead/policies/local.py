@@ -15,16 +15,16 @@ import torch
 
 from rollahead.errors import ConfigError, InferenceError
 from rollahead.policies.denoising.chunking import Chunking, Plain, make_chunking
-from rollahead.policies.denoising.memory import Memory
-from rollahead.policies.denoising.samplers import Draw, Noise, Sampled, Sampler, make_sampler
+from rollahead.policies.denoising.samplers import Noise, Sampler, SampleRequest, SampleResult, make_sampler
+from rollahead.policies.denoising.warm_start import WarmStartCache
 from rollahead.policies.policy import Context, Featured, Policy
 from rollahead.policies.snap import Snap
 from rollahead.runtime.config.build import VLASH, StrategyConfig, features_taken
-from rollahead.runtime.planning.timer import UNHURRIED, Timer
+from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.rolling.binding import bind
 from rollahead.runtime.rolling.roll import Rollers, still
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Images, Made, Observation, Request, Result, Snapshot, nothing
+from rollahead.runtime.types.messages import Images, Observation, Request, Result, ResultFlags, Snapshot, nothing
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import NameMap, PolicySpec, RobotSpec, map_by_name
 
@@ -40,12 +40,11 @@ REMEDY = "rename it, as in planner.rename={the policy's name: the robot's}, or t
 class LocalPlanner:
     """Plans with `policy`.
 
-    mapping: how its names are the robot's; cameras: of each of its cameras the robot's; memory: of the last plan, None
-    for a policy that has no use for it; chunking: how a chunk goes on from the last one; weak: a weaker policy and its
-    sampler, that `chunking` contrasts with; snap: what sets discrete actions to an end of their range; featured:
-    the policy, if its features go with each chunk, for a corrector; hurries: whether it takes fewer steps where there
-    is no time for all; look: called once, with the first state, in the policy's order of names.
-    """
+    mapping: how its names are the robot's; cameras: of each of its cameras the robot's; warm_starts: of the last plan,
+    None for a policy that has no use for it; chunking: how a chunk goes on from the last one; weak: a weaker policy and
+    its sampler, that `chunking` contrasts with; snap: what sets discrete actions to an end of their range; featured:
+    the policy, if its features go with each chunk, for a corrector; deadline_aware: whether it takes fewer steps where
+    there is no time for all; look: called once, with the first state, in the policy's order of names."""
 
     def __init__(
         self,
@@ -54,24 +53,24 @@ class LocalPlanner:
         mapping: NameMap,
         rollers: Rollers,
         cameras: Mapping[str, str] | None = None,
-        memory: Memory | None = None,
+        warm_starts: WarmStartCache | None = None,
         chunking: Chunking = PLAIN,
         weak: tuple[Policy, Sampler] | None = None,
         snap: Snap | None = None,
         *,
         featured: Featured | None = None,
-        hurries: bool = False,
+        deadline_aware: bool = False,
         look: Look | None = None,
     ) -> None:
         self._look = look
         self._snap = snap
         self._featured = featured
-        self._hurries = hurries
+        self._deadline_aware = deadline_aware
         self._weak = weak
         self._policies = [policy] if weak is None else [policy, weak[0]]
         self._refused = 0  # in a row, in this run
         self._run: tuple[int, ...] = ()
-        self._memory = memory
+        self._warm_starts = warm_starts
         self._chunking = chunking
         self.policy = policy
         self.sampler = sampler
@@ -79,7 +78,7 @@ class LocalPlanner:
         self._rollers = rollers
         self._cameras = cameras or {}
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
         with torch.no_grad():  # no inference mode: `strategy.jacobian=full` goes back through the network
             images = [self._pictures(seen) for seen in request.observations]
@@ -91,19 +90,19 @@ class LocalPlanner:
                 self._look = None
             ahead = self._ahead(request, bound[-1])
             contexts = [policy.bind(seen, known, ahead) for policy, seen in zip(self._policies, contexts, strict=True)]
-            hurry = Hurry(timer if self._hurries else UNHURRIED)
-            chunk, drawn, calls = self._drawn(request, contexts, hurry)
+            budget = StepBudget(timer if self._deadline_aware else NO_DEADLINE)
+            chunk, drawn, calls = self._drawn(request, contexts, budget)
             rows = self.policy.rows(chunk)
             rows, made = self._checked(request, rows if self._snap is None else self._snap(rows), drawn.made)
-            if self._memory is not None and not made & Made.REFUSED:
-                self._memory.keep(request, chunk, rows)
+            if self._warm_starts is not None and not made & ResultFlags.REFUSED:
+                self._warm_starts.keep(request, chunk, rows)
             features = nothing() if self._featured is None else self._featured.features(contexts[0])
         return Result(
             request=request,
             rows=frozen(self._mapping.rows(rows)),
             state_tick=bound[-1].state_tick,
             anchor=bound[-1].state,
-            cost=hurry.saved if drawn.made & Made.CUT else 0.0,
+            cost=budget.saved if drawn.made & ResultFlags.CUT else 0.0,
             calls=calls + (self._featured is not None),
             steps=drawn.steps,
             made=made,
@@ -117,21 +116,23 @@ class LocalPlanner:
         self._run = request.seed[:2]
         self._refused = 0 if np.isfinite(rows).all() else before + 1
         if 0 < self._refused < MOST_REFUSED:
-            return np.zeros_like(rows), made | int(Made.REFUSED)
+            return np.zeros_like(rows), made | int(ResultFlags.REFUSED)
         return rows, made
 
     def _drawn(
         self, request: Request, contexts: Sequence[Context], more: Callable[[int], bool]
-    ) -> tuple[torch.Tensor, Sampled, int]:
+    ) -> tuple[torch.Tensor, SampleResult, int]:
         """The chunk (T, A) for `request`, how it was drawn, and the number of network calls of all policies. contexts:
         one for each of `_policies`."""
-        policy, context, memory, chunking = self.policy, contexts[0], self._memory, self._chunking
+        policy, context, warm_starts, chunking = self.policy, contexts[0], self._warm_starts, self._chunking
         noise = noise_of(request, policy, chunking.candidates)
-        if memory is None:
+        if warm_starts is None:
             drawn = self.sampler(policy, context, noise)
             return drawn.chunks[0], drawn, drawn.steps
-        known = memory.known(request)
-        draw = Draw(guess=memory.guess(request), steering=chunking.steering(request, known), more=more)
+        known = warm_starts.known(request)
+        draw = SampleRequest(
+            warm_start=warm_starts.warm_start(request), steering=chunking.steering(request, known), more=more
+        )
         drawn = self.sampler(policy, context, noise, draw)
         weak, weak_steps = self._weak_chunks(request, contexts[1:])
         calls = chunking.candidates * (drawn.steps + weak_steps)
@@ -171,7 +172,7 @@ def local_planner(
     sizes: Mapping[str, tuple[int, int]] | None = None,
     strategy: StrategyConfig = VLASH,
     *,
-    hurries: bool = False,
+    deadline_aware: bool = False,
     snap: bool = False,
     weak: Policy | None = None,
     look: Look | None = None,
@@ -193,7 +194,7 @@ def local_planner(
     mapping = map_by_name(robot, spec, REMEDY)
     _check_sizes(robot, cameras, sizes or {})
     made = make_sampler(sampler, policy)
-    memory = Memory(policy, spec, mapping, robot, strategy.q) if hasattr(policy, "denoise") else None
+    warm_starts = WarmStartCache(policy, spec, mapping, robot, strategy.q) if hasattr(policy, "denoise") else None
     chunking = make_chunking(strategy, policy, made, weak)
     contrasted = None if weak is None else (weak, make_sampler(sampler, weak))
     snapping = Snap(spec.action, robot) if snap else None
@@ -203,12 +204,12 @@ def local_planner(
         mapping,
         rollers,
         cameras,
-        memory,
+        warm_starts,
         chunking,
         contrasted,
         snapping,
         featured=_featured(policy, features_taken(strategy)),
-        hurries=hurries,
+        deadline_aware=deadline_aware,
         look=look,
     )
 
@@ -257,7 +258,7 @@ def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:
     return replace(spec, **changed)
 
 
-class Hurry:
+class StepBudget:
     """Whether there is time for another step of denoising, by what those before took."""
 
     def __init__(self, timer: Timer) -> None:

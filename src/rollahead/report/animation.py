@@ -74,7 +74,7 @@ class Stage:
 
     def _object(self, shown: Panel, points: FloatArray) -> Iterator[str]:
         """The object, the place that it left, and a ring: the time that is left to reach it."""
-        for place in dict.fromkeys(_pair(point) for point in points[: shown.stimulus]):
+        for place in dict.fromkeys(_pair(point) for point in points[: shown.event]):
             x, y = place.split()
             yield element("circle", cx=x, cy=y, r=11.0, class_="left")
         gone = self._discrete("opacity", [(0, "1"), (len(points), "1" if shown.success else "0.3")])
@@ -88,10 +88,10 @@ class Stage:
             return
         ticks = shown.window_s * shown.rate_hz
         n = len(shown.tool)
-        spent = np.clip((np.arange(n + 1) - shown.stimulus) / ticks, 0.0, 1.0)
-        keys = [0, shown.stimulus, n]
+        spent = np.clip((np.arange(n + 1) - shown.event) / ticks, 0.0, 1.0)
+        keys = [0, shown.event, n]
         drain = self._linear("stroke-dashoffset", [f"{100 * spent[i]:.1f}" for i in keys], keys)
-        show = self._discrete("opacity", [(0, "0"), (shown.stimulus, "1")])
+        show = self._discrete("opacity", [(0, "0"), (shown.event, "1")])
         common = {"r": 18.0, "pathLength": 100, "stroke_dasharray": 100, "transform": "rotate(-90)"}
         yield element("circle", drain, show, class_="ring", **common)
 
@@ -129,8 +129,8 @@ class Stage:
             low = BAR / 2 if source == "hold" else 0.0
             yield element("rect", x=at * width, y=y + low, width=n * width, height=BAR - low, class_=source)
             at += n
-        x = shown.stimulus * width
-        yield element("path", d=f"M{x:.1f} {y - 4:g}v{BAR + 8:g}", class_="stimulus")
+        x = shown.event * width
+        yield element("path", d=f"M{x:.1f} {y - 4:g}v{BAR + 8:g}", class_="event")
         n = len(shown.sent)
         move = self._linear("x", ["0", f"{n * width:.1f}"], [0, n])
         yield element("rect", move, y=y - 4, width=3.0, height=BAR + 8, class_="head")

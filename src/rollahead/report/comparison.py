@@ -63,9 +63,9 @@ class Scene:
         return self.cells[0].heading
 
     @property
-    def stimulus_tick(self) -> int:
+    def event_tick(self) -> int:
         """The tick at which the stimulus could first be seen."""
-        return self.cells[0].cell.episodes[self.episode].stimulus_tick
+        return self.cells[0].cell.episodes[self.episode].event_tick
 
     @property
     def pair(self) -> tuple[Named, ...]:

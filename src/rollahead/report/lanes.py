@@ -79,7 +79,7 @@ def draw(picture: Picture, layout: Layout, rate_hz: float, title: str) -> str:
         *_grid(canvas, rate_hz),
         *_strip(canvas),
         *(part for i, lane in enumerate(picture.lanes) for part in _lane(canvas, i, lane)),
-        *_stimulus(canvas),
+        *_event(canvas),
         viewBox=f"0 0 {layout.width:g} {height:g}",
         width=layout.width,
         height=height,
@@ -126,10 +126,10 @@ def _holds(canvas: Canvas) -> Iterator[str]:
 
 def _grid(canvas: Canvas, rate_hz: float) -> Iterator[str]:
     picture = canvas.picture
-    first = picture.start - picture.stimulus
-    for tick in range(first, picture.stop - picture.stimulus + 1):
+    first = picture.start - picture.event
+    for tick in range(first, picture.stop - picture.event + 1):
         if tick % canvas.layout.every == 0:
-            x = canvas.x(tick + picture.stimulus)
+            x = canvas.x(tick + picture.event)
             yield element("path", d=f"M{x:.2f} {TOP}V{canvas.bottom + 4:.2f}", class_="grid")
             yield from _labels(x, canvas.bottom + 16, tick, rate_hz, seconds=tick % 10 == 0)
 
@@ -141,7 +141,7 @@ def _labels(x: float, y: float, tick: int, rate_hz: float, *, seconds: bool) -> 
 
 
 def signed(tick: int) -> str:
-    """A tick counted from the stimulus: '+3', '0', and with a true minus sign '-12'."""
+    """A tick counted from the event: '+3', '0', and with a true minus sign '-12'."""
     return f"{tick:+d}".replace("-", MINUS) if tick else "0"
 
 
@@ -151,7 +151,7 @@ def _strip(canvas: Canvas) -> Iterator[str]:
     if canvas.layout.gutter > 40:
         yield text("sent", canvas.layout.gutter - 8, TOP + 13, class_="label strong", text_anchor="end")
     for tick, request in picture.source.items():
-        yield canvas.box(tick, TOP, STRIP, class_="sent aware" if request >= picture.stimulus else "sent")
+        yield canvas.box(tick, TOP, STRIP, class_="sent aware" if request >= picture.event else "sent")
     for tick in picture.skipped:
         yield canvas.box(tick, TOP, STRIP, class_="skipped", data_tick=tick)
     rows = {lane.request: i for i, lane in enumerate(picture.lanes)}
@@ -164,7 +164,7 @@ def _strip(canvas: Canvas) -> Iterator[str]:
 def _lane(canvas: Canvas, i: int, lane: Lane) -> Iterator[str]:
     y, height = canvas.y(i), canvas.layout.lane - 4
     if canvas.layout.gutter > 40:
-        words = f"asked at {signed(lane.request - canvas.picture.stimulus)}"
+        words = f"asked at {signed(lane.request - canvas.picture.event)}"
         yield text(words, canvas.layout.gutter - 8, y + height - 3, class_="label", text_anchor="end")
     yield from _thinking(canvas, y, height, lane)
     aware = " aware" if lane.aware else ""
@@ -199,7 +199,7 @@ def _heads(canvas: Canvas, y: float, lane: Lane) -> Iterator[str]:
         yield element("path", d=path, class_="given", data_tick=given)
 
 
-def _stimulus(canvas: Canvas) -> Iterator[str]:
-    x = canvas.x(canvas.picture.stimulus)
-    yield element("path", d=f"M{x:.2f} {TOP - 6}V{canvas.bottom:.2f}", class_="stimulus")
+def _event(canvas: Canvas) -> Iterator[str]:
+    x = canvas.x(canvas.picture.event)
+    yield element("path", d=f"M{x:.2f} {TOP - 6}V{canvas.bottom:.2f}", class_="event")
     yield text(canvas.picture.mark, x, TOP - 10, class_="label strong", text_anchor="middle")

@@ -48,8 +48,8 @@ _HOLD = (
 
 ENTRIES: tuple[tuple[str | None, tuple[str, ...], str], ...] = (
     (
-        "stimulus",
-        (element("path", d="M23 0V18", class_="stimulus"),),
+        "event",
+        (element("path", d="M23 0V18", class_="event"),),
         "The stimulus: something happens that the robot must react to. Ticks are counted from here.",
     ),
     (
@@ -63,13 +63,13 @@ ENTRIES: tuple[tuple[str | None, tuple[str, ...], str], ...] = (
         "The state the plan starts from: the one seen when it was asked for, or one rolled ahead from it (dots).",
     ),
     (
-        "stimulus",
+        "event",
         _cells("used"),
         "Rows that were used, of a plan asked for before the stimulus: the robot does not know of it.",
     ),
     ("end", _cells("used"), "Rows that were used."),
     (
-        "stimulus",
+        "event",
         _cells("used aware"),
         "Rows that were used, of a plan asked for after the stimulus: the robot knows of it.",
     ),

@@ -35,7 +35,7 @@ class EpisodeResult:
 
     episode: int
     success: bool
-    stimulus_tick: int
+    event_tick: int
     time_s: float
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rollahead.errors import ConfigError, words_of
+from rollahead.errors import ConfigError, one_line
 from rollahead.report import theme
 from rollahead.report.animation import animate
 from rollahead.report.chapters import chapters
@@ -46,7 +46,7 @@ try:
     from rollahead.report.curves import training_plots
     from rollahead.report.plots import Shown, delay_plots, episode_plots
 except ImportError as error:
-    raise ConfigError(f"a report cannot be made ({words_of(error)}); install rollahead[viz]") from error
+    raise ConfigError(f"a report cannot be made ({one_line(error)}); install rollahead[viz]") from error
 
 MANY = 12  # settings; so many tables are still looked through
 
@@ -188,7 +188,7 @@ def _scene(scene: Scene, styles: Mapping[str, int]) -> dict[str, Any]:
         "pair": [named.series for named in scene.pair],
         "episode_plots": episode_plots(
             [Shown(n.series, styles[n.series], n.cell.recording(scene.episode)) for n in scene.pair],
-            scene.stimulus_tick,
+            scene.event_tick,
             scene.cells[0].cell.rate_hz,
         ),
     }
@@ -197,9 +197,9 @@ def _scene(scene: Scene, styles: Mapping[str, int]) -> dict[str, Any]:
 def _pictures(scene: Scene) -> list[Picture]:
     """A picture per strategy, all of the same ticks."""
     recordings = [named.cell.recording(scene.episode) for named in scene.cells]
-    start, stop = window(scene.stimulus_tick, recordings)
+    start, stop = window(scene.event_tick, recordings)
     return [
-        picture(recording, named.strategy, scene.stimulus_tick, start, stop)
+        picture(recording, named.strategy, scene.event_tick, start, stop)
         for named, recording in zip(scene.cells, recordings, strict=True)
     ]
 
@@ -230,7 +230,7 @@ def _view(named: Named, episode: int, drawn: Picture) -> TimelineView:
 
 def _facts(drawn: Picture, rate_hz: float, strategy: str) -> tuple[str, ...]:
     first = drawn.first_aware
-    after = "none here" if first is None else f"{(first - drawn.stimulus) / rate_hz:.2f} s after it"
+    after = "none here" if first is None else f"{(first - drawn.event) / rate_hz:.2f} s after it"
     late = _count(drawn, Row.LATE)
     more = drawn.ended - drawn.stop
     return (

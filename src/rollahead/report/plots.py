@@ -71,15 +71,15 @@ def delay_plots(series: Mapping[str, Sequence[Named]], styles: Mapping[str, int]
     ]
 
 
-def episode_plots(episodes: Sequence[Shown], stimulus: int, rate_hz: float) -> list[Plot]:
+def episode_plots(episodes: Sequence[Shown], event: int, rate_hz: float) -> list[Plot]:
     """What was sent and what came of it, over the seconds from shortly before the stimulus on."""
-    action = _liveliest([shown.recording.group("action") for shown in episodes], stimulus, episodes)
-    plots = [_sent_plot(action, episodes, stimulus, rate_hz)] if action else []
-    position = _position(episodes, action, stimulus)
-    return [*plots, *([_measured_plot(position, episodes, stimulus, rate_hz)] if position else [])]
+    action = _liveliest([shown.recording.group("action") for shown in episodes], event, episodes)
+    plots = [_sent_plot(action, episodes, event, rate_hz)] if action else []
+    position = _position(episodes, action, event)
+    return [*plots, *([_measured_plot(position, episodes, event, rate_hz)] if position else [])]
 
 
-def _sent_plot(action: str, episodes: Sequence[Shown], stimulus: int, rate_hz: float) -> Plot:
+def _sent_plot(action: str, episodes: Sequence[Shown], event: int, rate_hz: float) -> Plot:
     def draw(axes: Axes, shown: Shown, time_s: NDArray[Any], window: slice) -> None:
         colour = SERIES[shown.style]
         sent = shown.recording.group("action")[action][window]
@@ -89,10 +89,10 @@ def _sent_plot(action: str, episodes: Sequence[Shown], stimulus: int, rate_hz: f
 
     measured = any(action in shown.recording.group("state") for shown in episodes)
     caption = "Steps: what was sent." + (" Dashed: what was measured." if measured else "")
-    return _against_time(f"Action {action}", episodes, stimulus, rate_hz, draw, caption)
+    return _against_time(f"Action {action}", episodes, event, rate_hz, draw, caption)
 
 
-def _measured_plot(position: str, episodes: Sequence[Shown], stimulus: int, rate_hz: float) -> Plot:
+def _measured_plot(position: str, episodes: Sequence[Shown], event: int, rate_hz: float) -> Plot:
     def draw(axes: Axes, shown: Shown, time_s: NDArray[Any], window: slice) -> None:
         for target in _targets(shown.recording, position):
             axes.step(time_s, target[window], where="post", color=MUTED, linewidth=1.4, linestyle=(0, (1, 1)), zorder=1)
@@ -100,7 +100,7 @@ def _measured_plot(position: str, episodes: Sequence[Shown], stimulus: int, rate
 
     seen = any(_targets(shown.recording, position) for shown in episodes)
     caption = "What was measured." + (" Dotted grey: where the object is." if seen else "")
-    return _against_time(f"State {position}", episodes, stimulus, rate_hz, draw, caption)
+    return _against_time(f"State {position}", episodes, event, rate_hz, draw, caption)
 
 
 def _against_delay(of: OverDelay, series: Mapping[str, Points], styles: Mapping[str, int], rate_hz: float) -> str:
@@ -124,7 +124,7 @@ def _against_delay(of: OverDelay, series: Mapping[str, Points], styles: Mapping[
 def _against_time(
     title: str,
     episodes: Sequence[Shown],
-    stimulus: int,
+    event: int,
     rate_hz: float,
     draw: Callable[[Axes, Shown, NDArray[Any], slice], None],
     caption: str,
@@ -132,8 +132,8 @@ def _against_time(
     figure, axes = blank(WIDE_IN)
     axes.axvline(0.0, color=INK, linewidth=1.1, linestyle=(0, (3, 2)))
     for shown in episodes:
-        window = _window(shown.recording, stimulus)
-        time_s = (shown.recording.ticks["tick"][window] - stimulus) / rate_hz
+        window = _window(shown.recording, event)
+        time_s = (shown.recording.ticks["tick"][window] - event) / rate_hz
         draw(axes, shown, time_s, window)
     axes.set_xlabel("seconds from the stimulus")
     axes.margins(x=0.01)
@@ -195,29 +195,29 @@ def _spread(series: Mapping[str, Points]) -> float:
     return max(delays) - min(delays)
 
 
-def _window(recording: Recording, stimulus: int) -> slice:
+def _window(recording: Recording, event: int) -> slice:
     ticks = recording.ticks["tick"]
-    return slice(int(np.searchsorted(ticks, stimulus - 10)), len(ticks))
+    return slice(int(np.searchsorted(ticks, event - 10)), len(ticks))
 
 
-def _liveliest(groups: Iterable[Mapping[str, NDArray[Any]]], stimulus: int, episodes: Sequence[Shown]) -> str | None:
+def _liveliest(groups: Iterable[Mapping[str, NDArray[Any]]], event: int, episodes: Sequence[Shown]) -> str | None:
     """The dimension that moves most after the stimulus."""
     moved: dict[str, float] = {}
     for group, shown in zip(groups, episodes, strict=True):
-        window = _window(shown.recording, stimulus)
+        window = _window(shown.recording, event)
         for name, values in group.items():
             moved[name] = max(moved.get(name, 0.0), float(np.ptp(values[window])) if len(values[window]) else 0.0)
     return max(moved, key=lambda name: moved[name], default=None)
 
 
-def _position(episodes: Sequence[Shown], action: str | None, stimulus: int) -> str | None:
+def _position(episodes: Sequence[Shown], action: str | None, event: int) -> str | None:
     """The state to draw beside `action`: the one along the same axis that has an object to reach, else the
     liveliest."""
     groups = [shown.recording.group("state") for shown in episodes]
     aimed = [name for name in groups[0] if _targets(episodes[0].recording, name)]
     along = [name for name in aimed if action and action.endswith(name)]
     others = [{name: values for name, values in group.items() if name != action} for group in groups]
-    return next(iter([*along, *aimed]), None) or _liveliest(others, stimulus, episodes)
+    return next(iter([*along, *aimed]), None) or _liveliest(others, event, episodes)
 
 
 def _targets(recording: Recording, axis: str) -> list[NDArray[Any]]:

@@ -56,41 +56,41 @@ class Lane:
 @dataclass(frozen=True, slots=True)
 class Picture:
     """The content of a timeline drawing for ticks `[start, stop)`. ended: the first tick after the episode; mark: the
-    label drawn at the tick `stimulus`."""
+    label drawn at the tick `event`."""
 
     start: int
     stop: int
-    stimulus: int
+    event: int
     ended: int
     lanes: tuple[Lane, ...]
     source: Mapping[int, int]  # tick to the request of the chunk that its action came from; holds have none
     holds: tuple[int, ...]
     skipped: tuple[int, ...]
     switches: tuple[int, ...]
-    mark: str = "stimulus"
+    mark: str = "event"
 
     @property
     def first_aware(self) -> int | None:
         """The first tick whose action was planned when the stimulus could be seen."""
-        return min((tick for tick, request in self.source.items() if request >= self.stimulus), default=None)
+        return min((tick for tick, request in self.source.items() if request >= self.event), default=None)
 
 
-def window(stimulus: int, recordings: Sequence[Recording]) -> tuple[int, int]:
+def window(event: int, recordings: Sequence[Recording]) -> tuple[int, int]:
     """The ticks `[start, stop)` to show of recordings of the same episode."""
-    start = max(stimulus - BEFORE, 0)
+    start = max(event - BEFORE, 0)
     last = max(int(recording.ticks["tick"][-1]) for recording in recordings)
     return start, min(start + SHOWN, last + 1)
 
 
-def picture(recording: Recording, strategy: str, stimulus: int, start: int, stop: int) -> Picture:
+def picture(recording: Recording, strategy: str, event: int, start: int, stop: int) -> Picture:
     """What is to be seen of `recording`, made with the strategy of that name, in ticks `[start, stop)`."""
     ticks = recording.ticks
     shown = (ticks["tick"] >= start) & (ticks["tick"] < stop)
-    lanes = _lanes(recording, strategy, stimulus)
+    lanes = _lanes(recording, strategy, event)
     return Picture(
         start=start,
         stop=stop,
-        stimulus=stimulus,
+        event=event,
         ended=int(ticks["tick"][-1]) + 1,
         lanes=tuple(lane for lane in lanes if _seen(lane, start, stop)),
         source=_sources(ticks, shown),
@@ -107,7 +107,7 @@ def last_picture(recording: Recording, strategy: str) -> Picture:
     return replace(picture(recording, strategy, ended, start, ended), mark="end")
 
 
-def _lanes(recording: Recording, strategy: str, stimulus: int) -> list[Lane]:
+def _lanes(recording: Recording, strategy: str, event: int) -> list[Lane]:
     records, ticks = recording.inferences, recording.ticks
     ran = ticks["status"] == TickStatus.OK
     source = dict(zip(ticks["tick"][ran].tolist(), ticks["chunk"][ran].tolist(), strict=True))
@@ -117,13 +117,13 @@ def _lanes(recording: Recording, strategy: str, stimulus: int) -> list[Lane]:
             request=record.request,
             accepted=record.accepted,
             given=_given(record, strategy),
-            aware=record.request >= stimulus,
+            aware=record.request >= event,
             rows=_rows(record, source, averaged=strategy in AVERAGED),
             committed=tuple(committed.get(record.request, ())),
         )
         for record in records
     ]
-    return sorted([*lanes, *_unanswered(recording, stimulus)], key=lambda lane: lane.request)
+    return sorted([*lanes, *_unanswered(recording, event)], key=lambda lane: lane.request)
 
 
 def _rows(record: InferenceRecord, source: Mapping[int, int], *, averaged: bool) -> dict[int, Row]:
@@ -158,11 +158,11 @@ def _committed(records: Sequence[InferenceRecord], source: Mapping[int, int]) ->
     return {request: sorted(ticks) for request, ticks in found.items()}
 
 
-def _unanswered(recording: Recording, stimulus: int) -> list[Lane]:
+def _unanswered(recording: Recording, event: int) -> list[Lane]:
     """Requests that were still open at the end."""
     answered = {record.request for record in recording.inferences}
     asked = {int(request) for request in np.unique(recording.ticks["request"]) if request >= 0}
-    return [Lane(tick, None, None, tick >= stimulus, {}) for tick in sorted(asked - answered)]
+    return [Lane(tick, None, None, tick >= event, {}) for tick in sorted(asked - answered)]
 
 
 def _seen(lane: Lane, start: int, stop: int) -> bool:

@@ -22,7 +22,7 @@ class Panel:
     """What one panel shows, from some ticks before the stimulus to the end of the episode.
 
     tool: (n, 2), objects: name to (n, 2), in metres, at the head of each tick; sent: (n,), what the action came from:
-    "hold", "before" or "after" (of a plan made when the stimulus could be seen); stimulus: its index; colour: by its
+    "hold", "before" or "after" (of a plan made when the stimulus could be seen); event: its index; colour: by its
     name in `theme`; window_s: how long the object stays, if that is known.
     """
 
@@ -31,7 +31,7 @@ class Panel:
     success: bool
     time_s: float
     rate_hz: float
-    stimulus: int
+    event: int
     tool: FloatArray
     objects: Mapping[str, FloatArray]
     sent: tuple[str, ...]
@@ -43,7 +43,7 @@ def panel(
 ) -> Panel | None:
     """The panel of a recorded episode; None if its task names no tool or no object that can be seen from above."""
     tick = recording.ticks["tick"]
-    first = max(result.stimulus_tick - BEFORE, int(tick[0]))
+    first = max(result.event_tick - BEFORE, int(tick[0]))
     shown = tick >= first
     tool = _points(recording.group("state"), shown).get("")
     objects = {name: points for name, points in _points(recording.group("environment"), shown).items() if name}
@@ -55,10 +55,10 @@ def panel(
         success=result.success,
         time_s=result.time_s,
         rate_hz=rate_hz,
-        stimulus=result.stimulus_tick - first,
+        event=result.event_tick - first,
         tool=tool,
         objects=objects,
-        sent=_sent(recording, shown, result.stimulus_tick),
+        sent=_sent(recording, shown, result.event_tick),
         window_s=window_s,
     )
 
@@ -73,8 +73,8 @@ def _points(dims: Mapping[str, FloatArray], shown: NDArray[np.bool_]) -> dict[st
     }
 
 
-def _sent(recording: Recording, shown: NDArray[np.bool_], stimulus: int) -> tuple[str, ...]:
+def _sent(recording: Recording, shown: NDArray[np.bool_], event: int) -> tuple[str, ...]:
     ticks = recording.ticks
     held = ticks["status"][shown] != TickStatus.OK
-    aware = ticks["chunk"][shown] >= stimulus
+    aware = ticks["chunk"][shown] >= event
     return tuple(np.where(held, "hold", np.where(aware, "after", "before")).tolist())

@@ -25,7 +25,7 @@ AIMS = ("offsets", "delay_input", "prefixes")  # options that say what a policy 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen after so many steps. cold_error: as `Lesson.cold_error` has it; success: of play, in percent; each
+    """What was seen after so many steps. cold_error: as `Trainer.cold_error` has it; success: of play, in percent; each
     None if it is not known. time_s: of the wall clock."""
 
     step: int

@@ -16,7 +16,7 @@ from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import Dim, RobotSpec
-from rollahead.sim.approach import follow
+from rollahead.sim.event import LEAD, NEVER, PHASE, draw_tick
 from rollahead.sim.gantry import (
     LONGEST_S,
     RATE_HZ,
@@ -29,7 +29,7 @@ from rollahead.sim.gantry import (
     anywhere,
     state_dims,
 )
-from rollahead.sim.stimulus import LEAD, NEVER, PHASE, draw_tick
+from rollahead.sim.servo_to import follow
 
 Object = tuple[float, float, float]  # x, y in m, vx in m/s
 
@@ -80,29 +80,29 @@ class Belt:
         self.model, self.data = self._gantry.model, self._gantry.data
         self.reset(0)
 
-    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+    def reset(self, seed: int, *, event: bool = True) -> None:
         """The tool at rest on an object that stands; everything random is drawn here."""
         rng = np.random.default_rng(seed)
         stands = _standing(rng)
         self._next = _incoming(rng)
-        self.stimulus_tick = draw_tick(rng)
+        self.event_tick = draw_tick(rng)
         self._changes = _draw_changes(rng, self._window)
         self._pushes = self._disturbance.draw(rng, self.max_ticks)
-        self._begin((*stands[:2], 0.0, 0.0), stands, stimulus=stimulus)
+        self._begin((*stands[:2], 0.0, 0.0), stands, event=event)
 
     def scatter(self, seed: int) -> None:
         """Begins a demonstration; see `Teachable`. In one case of four the tool is at rest and an object comes in."""
         rng = generator("scatter", seed)
-        self.stimulus_tick = NEVER
+        self.event_tick = NEVER
         self._pushes = self._disturbance.none()
         if rng.random() < 0.25:
             self._begin((*_standing(rng)[:2], 0.0, 0.0), _incoming(rng))
         else:
             self._begin(anywhere(rng), _on_the_belt(rng))
 
-    def _begin(self, tool: State, seen: Object, *, stimulus: bool = True) -> None:
+    def _begin(self, tool: State, seen: Object, *, event: bool = True) -> None:
         self._object = seen
-        self._stimulus = stimulus
+        self._event = event
         self._tick = self._dwell = 0
         self.done = self.success = False
         self._gantry.place(tool)
@@ -119,18 +119,18 @@ class Belt:
         """One tick under `action` (2,)."""
         self._gantry.step(action + next(self._pushes))
         self._tick += 1
-        shown = self._tick - self.stimulus_tick  # ticks that the object has been coming
+        shown = self._tick - self.event_tick  # ticks that the object has been coming
         self._object = self._moved(shown)
         self._dwell = self._dwell + 1 if shown > 0 and self._caught() else 0
-        self.success = self._stimulus and self._dwell >= DWELL
+        self.success = self._event and self._dwell >= DWELL
         self.done = self.success or shown >= self._window or (shown > 0 and self._object[0] >= END_M)
 
     def _moved(self, shown: int) -> Object:
         """The object, a tick later."""
-        if shown == 0 and self._stimulus:
+        if shown == 0 and self._event:
             return self._next
         x, y, vx = carried(self._object)
-        changed = self._changes.get(shown) if self._stimulus else None
+        changed = self._changes.get(shown) if self._event else None
         return x, y, vx if changed is None else changed
 
     def _caught(self) -> bool:

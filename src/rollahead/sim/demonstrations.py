@@ -48,21 +48,21 @@ class Demonstration:
 @dataclass(frozen=True, slots=True)
 class Recording:
     """What to record. ticks: of a `Teachable` task; any other is played until it is done; noise: its standard
-    deviation, as a share of half the range of each action; wander: the first ticks of a `Teachable` task, in which the
-    robot goes anywhere, so that what follows begins anywhere, and with it a past in which the scene was seen;
+    deviation, as a share of half the range of each action; exploration_ticks: the first ticks of a `Teachable` task, in
+    which the robot goes anywhere, so that what follows begins anywhere, and with it a past in which the scene was seen;
     cameras: of MuJoCo's, in the task."""
 
     task: Mapping[str, Any]
     ticks: int
     noise: float = 0.1
-    wander: int = 0
+    exploration_ticks: int = 0
     cameras: tuple[spec.Camera, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0 <= self.wander < self.ticks or not 0 <= self.noise <= 1:
+        if not 0 <= self.exploration_ticks < self.ticks or not 0 <= self.noise <= 1:
             raise ConfigError(
-                f"ticks is {self.ticks}, wander {self.wander} and noise {self.noise}; give at least 1 tick, fewer of "
-                "them to wander, and a noise from 0 to 1"
+                f"ticks is {self.ticks}, exploration_ticks {self.exploration_ticks} and noise {self.noise}; give "
+                "at least 1 tick, fewer of them to explore, and a noise from 0 to 1"
             )
 
 
@@ -73,7 +73,7 @@ def record(
     seed: int,
     noise: float = 0.1,
     *,
-    wander: int = 0,
+    exploration_ticks: int = 0,
     cameras: Sequence[spec.Camera] = (),
     workers: int = 1,
 ) -> Iterator[Demonstration]:
@@ -84,7 +84,7 @@ def record(
     """
     if count < 1 or workers < 1 or seed < 0:
         raise ConfigError(f"count is {count}, workers {workers} and seed {seed}; give at least 1, 1 and 0")
-    recording = Recording(task, ticks, noise, wander, tuple(cameras))
+    recording = Recording(task, ticks, noise, exploration_ticks, tuple(cameras))
     _check(recording, seed)
     seeds = range(seed, seed + count)
     batch = FILMED if cameras else BATCH
@@ -97,17 +97,21 @@ def record(
 def demonstrate(task: Task, recording: Recording, seed: int) -> Demonstration:
     """One demonstration of `task`, begun anew, without images."""
     plan, last = _begin(task, recording.ticks, seed)
-    scale, stray, intention = _scale(task.spec, recording.noise), generator("stray", seed), generator("expert", seed)
+    scale, negative, intention = (
+        _scale(task.spec, recording.noise),
+        generator("negative", seed),
+        generator("expert", seed),
+    )
     low, high = _range(task.spec)
-    wanderings = _wanderings(task, recording, seed)
+    explorations = _explorations(task, recording, seed)
     seen: list[Observation] = []
     actions: list[FloatArray] = []
     executed: list[FloatArray] = []
     while len(actions) < last and (isinstance(task, Teachable) or not task.done):
         seen.append(Observation(tick=len(actions), state=task.state(), environment=task.environment()))
         actions.append(plan(seen[-1], intention)[0])
-        wanted = next(wanderings, actions[-1])
-        executed.append(np.clip(wanted + scale * stray.standard_normal(len(scale)), low, high))
+        wanted = next(explorations, actions[-1])
+        executed.append(np.clip(wanted + scale * negative.standard_normal(len(scale)), low, high))
         task.advance(executed[-1])
     states, environments = ([getattr(each, part) for each in seen] for part in ("state", "environment"))
     return Demonstration(frozen(states), frozen(environments), frozen(actions), executed=frozen(executed))
@@ -176,12 +180,12 @@ def _begin(task: Task, ticks: int, seed: int) -> tuple[Plan, int]:
     return expert_of(task, 1), task.max_ticks
 
 
-def _wanderings(task: Task, recording: Recording, seed: int) -> Iterator[FloatArray]:
+def _explorations(task: Task, recording: Recording, seed: int) -> Iterator[FloatArray]:
     """What is sent in the first ticks instead of what the expert wants: anything within the actions' ranges, for some
     ticks each."""
-    rng = generator("wander", seed)
+    rng = generator("exploration_ticks", seed)
     low, high = _range(task.spec)
-    for tick in range(recording.wander if isinstance(task, Teachable) else 0):
+    for tick in range(recording.exploration_ticks if isinstance(task, Teachable) else 0):
         if tick % STRIDE == 0:
             wanted = rng.uniform(low, high)
         yield wanted

@@ -17,7 +17,6 @@ from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import Dim, RobotSpec
-from rollahead.sim.approach import approach
 from rollahead.sim.ball import (
     FAR_M,
     REACH_M,
@@ -31,6 +30,7 @@ from rollahead.sim.ball import (
     crossing_m,
     kept,
 )
+from rollahead.sim.event import LEAD, NEVER, PHASE, draw_tick
 from rollahead.sim.gantry import (
     LONGEST_S,
     RATE_HZ,
@@ -42,7 +42,7 @@ from rollahead.sim.gantry import (
     action_dims,
     state_dims,
 )
-from rollahead.sim.stimulus import LEAD, NEVER, PHASE, draw_tick
+from rollahead.sim.servo_to import servo_to
 
 LOST_M = -0.1  # x at which it has passed
 PAST_M = -0.03  # x at which the expert lets it go
@@ -126,20 +126,20 @@ class Interception:
         self.model, self.data = self._gantry.model, self._gantry.data
         self.reset(0)
 
-    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+    def reset(self, seed: int, *, event: bool = True) -> None:
         """The paddle at home, the ball waiting; everything random is drawn here."""
         rng = np.random.default_rng(seed)
         start = (START_M, float(rng.uniform(-0.3, 0.3)), 0.0, 0.0)
         flights = [self._draw_flight(rng) for _ in range(self._rally)]
-        self.stimulus_tick = draw_tick(rng)
+        self.event_tick = draw_tick(rng)
         self._pushes = self._disturbance.draw(rng, self.max_ticks)
-        self._begin((*HOME, 0.0, 0.0), start, iter(flights if stimulus else ()))
+        self._begin((*HOME, 0.0, 0.0), start, iter(flights if event else ()))
 
     def scatter(self, seed: int) -> None:
         """Begins a demonstration: the ball on its way, or waiting, or going, or past; see `Teachable`."""
         rng = generator("scatter", seed)
         tool, ball = self._anywhere(rng)
-        self.stimulus_tick = NEVER
+        self.event_tick = NEVER
         self._pushes = self._disturbance.none()
         self._begin(tool, ball, iter(()))
 
@@ -167,7 +167,7 @@ class Interception:
         self._play(as_state(self.environment()))
         lost = self._coming and bool(self.data.qpos[2] < LOST_M)
         self.success = self._returns >= self._rally
-        self.done = self.success or lost or self._tick >= self.stimulus_tick + self._window
+        self.done = self.success or lost or self._tick >= self.event_tick + self._window
 
     def _play(self, ball: Ball) -> None:
         """What happens to the ball besides physics."""
@@ -181,7 +181,7 @@ class Interception:
             self._kick = None
         elif kept(ball) != ball:
             self._put(kept(ball))
-        elif self._tick == self.stimulus_tick or (self._returns and not self._coming and x == START_M):
+        elif self._tick == self.event_tick or (self._returns and not self._coming and x == START_M):
             self._throw(y)
 
     def _throw(self, y: float) -> None:
@@ -210,7 +210,7 @@ class Interception:
             for i in range(horizon):
                 x, y, vx, vy = tool
                 to_x, to_y = aim(ball, y)
-                action = court.model.command(x, approach(x, vx, to_x)), court.model.command(y, approach(y, vy, to_y))
+                action = court.model.command(x, servo_to(x, vx, to_x)), court.model.command(y, servo_to(y, vy, to_y))
                 rows[i] = action
                 ball, tool = court.step(ball, tool, action)
             return rows

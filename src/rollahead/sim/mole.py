@@ -18,7 +18,7 @@ from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
-from rollahead.sim.approach import approach, coasted
+from rollahead.sim.event import LEAD, NEVER, PHASE, draw_tick
 from rollahead.sim.gantry import (
     LONGEST_S,
     RATE_HZ,
@@ -31,7 +31,7 @@ from rollahead.sim.gantry import (
     anywhere,
     state_dims,
 )
-from rollahead.sim.stimulus import LEAD, NEVER, PHASE, draw_tick
+from rollahead.sim.servo_to import coasted, servo_to
 
 RADIUS_M = 0.02
 SLOW = 0.25  # m/s
@@ -97,27 +97,27 @@ class WhackAMole:
         self.model, self.data = self._gantry.model, self._gantry.data
         self.reset(0)
 
-    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+    def reset(self, seed: int, *, event: bool = True) -> None:
         """The tool at rest on a mole; everything random is drawn here."""
         rng = np.random.default_rng(seed)
         jump = self._draw_jump(rng)
-        self.stimulus_tick = draw_tick(rng)
+        self.event_tick = draw_tick(rng)
         self._pushes = self._disturbance.draw(rng, self.max_ticks)
-        self._begin((*jump[0][0], 0.0, 0.0), jump, stimulus=stimulus)
+        self._begin((*jump[0][0], 0.0, 0.0), jump, event=event)
 
     def scatter(self, seed: int) -> None:
         """Begins a demonstration; see `Teachable`. In one case of four the mole has just jumped from under the tool."""
         rng = generator("scatter", seed)
         (first, *_), jumped = self._draw_jump(rng)
         tool, moles = ((*first, 0.0, 0.0), jumped) if rng.random() < 0.25 else self._anywhere(rng)
-        self.stimulus_tick = NEVER
+        self.event_tick = NEVER
         self._pushes = self._disturbance.none()
         self._begin(tool, (moles, moles))
         self._chosen = int(rng.integers(len(self._names)))
 
-    def _begin(self, tool: State, jump: tuple[Moles, Moles], *, stimulus: bool = True) -> None:
+    def _begin(self, tool: State, jump: tuple[Moles, Moles], *, event: bool = True) -> None:
         self._before, self._after = jump
-        self._stimulus = stimulus
+        self._event = event
         self._chosen = 0
         self._tick = self._dwell = 0
         self.done = self.success = self._spoiled = False
@@ -138,11 +138,11 @@ class WhackAMole:
         away = min(math.hypot(x - mole[0], y - mole[1]) for mole in self._moles())
         struck = not self._strike or bool(action[2] >= STRIKE.threshold)
         hit = away < RADIUS_M and math.hypot(vx, vy) < SLOW and struck
-        shown = self._tick - self.stimulus_tick + 1  # ticks that the mole has been there
+        shown = self._tick - self.event_tick + 1  # ticks that the mole has been there
         self._spoiled = self._spoiled or (self._strike and struck and away > VOID_M and shown > GRACE)
         self._tick += 1
         self._dwell = self._dwell + 1 if hit and shown > 0 else 0
-        reached = self._stimulus and self._dwell >= (1 if self._strike else DWELL)
+        reached = self._event and self._dwell >= (1 if self._strike else DWELL)
         self.success = reached and not self._spoiled
         self.done = reached or shown >= self._window
 
@@ -181,7 +181,7 @@ class WhackAMole:
         return np.column_stack([rows, (away < SURE * RADIUS_M) & (speed < SURE * SLOW)])
 
     def _moles(self) -> Moles:
-        return self._after if self._stimulus and self._tick >= self.stimulus_tick else self._before
+        return self._after if self._event and self._tick >= self.event_tick else self._before
 
     def _draw_jump(self, rng: np.random.Generator) -> tuple[Moles, Moles]:
         """Where the moles are before, the first of them under the tool, and after."""
@@ -210,8 +210,8 @@ def drive_to(
     x, y, vx, vy = map(float, state)
     states, rows = np.empty((horizon, 4)), np.empty((horizon, 2))
     for i in range(horizon):
-        ax = model.command(x, approach(x, vx, target[0], pace))
-        ay = model.command(y, approach(y, vy, target[1], pace))
+        ax = model.command(x, servo_to(x, vx, target[0], pace))
+        ay = model.command(y, servo_to(y, vy, target[1], pace))
         states[i], rows[i] = (x, y, vx, vy), (ax, ay)
         x, y, vx, vy = model.step((x, y, vx, vy), (ax, ay))
     return states, rows

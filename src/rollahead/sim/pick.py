@@ -24,7 +24,7 @@ from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import Dim, RobotSpec
-from rollahead.sim.approach import approach
+from rollahead.sim.event import LEAD, NEVER, PHASE, draw_tick
 from rollahead.sim.gantry import (
     LONGEST_S,
     RATE_HZ,
@@ -36,7 +36,7 @@ from rollahead.sim.gantry import (
     anywhere,
     state_dims,
 )
-from rollahead.sim.stimulus import LEAD, NEVER, PHASE, draw_tick
+from rollahead.sim.servo_to import servo_to
 
 Point = tuple[float, float]
 State = tuple[float, float, float, float, float]  # x, y in m, vx, vy in m/s, the jaws' opening in m
@@ -112,13 +112,13 @@ class Pick:
         self.model, self.data = self._gantry.model, self._gantry.data
         self.reset(0)
 
-    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+    def reset(self, seed: int, *, event: bool = True) -> None:
         """The gripper open above the last object, at rest; everything random is drawn here."""
         rng = np.random.default_rng(seed)
         last, self._job = _draw_job(rng)
-        self.stimulus_tick = draw_tick(rng)
+        self.event_tick = draw_tick(rng)
         self._pushes = self._disturbance.draw(rng, self.max_ticks)
-        self._begin((*last, 0.0, 0.0, OPEN_M), last, last, stimulus=stimulus)
+        self._begin((*last, 0.0, 0.0, OPEN_M), last, last, event=event)
 
     def scatter(self, seed: int) -> None:
         """Begins a demonstration; see `Teachable`. In one case of four as an object comes in, in half of all cases with
@@ -132,16 +132,16 @@ class Pick:
         if kind >= 0.5:
             off = GRIP_M * rng.uniform(-0.7, 0.7, 2)
             start, tool = (tool[0] + off[0], tool[1] + off[1]), (*tool[:4], float(rng.uniform(0.0, WIDTH_M)))
-        self.stimulus_tick = NEVER
+        self.event_tick = NEVER
         self._pushes = self._disturbance.none()
         self._begin(tool, start, job.goal)
         if kind >= 0.5:
             self._grip()
 
-    def _begin(self, tool: State, seen: Point, goal: Point, *, stimulus: bool = True) -> None:
+    def _begin(self, tool: State, seen: Point, goal: Point, *, event: bool = True) -> None:
         self._goal = goal
         self._opening = tool[4]
-        self._stimulus = stimulus
+        self._event = event
         self._tick = self._dwell = 0
         self.done = self.success = False
         self._gantry.place(tool[:4])
@@ -161,14 +161,14 @@ class Pick:
         self._gantry.step(action[:2] + next(self._pushes))
         self._move_jaws(float(action[2]))
         self._tick += 1
-        shown = self._tick - self.stimulus_tick  # ticks that the object has been there
-        if self._stimulus and shown == 0:
+        shown = self._tick - self.event_tick  # ticks that the object has been there
+        if self._event and shown == 0:
             self._put(self._job.start)
             self._goal = self._job.goal
-        if self._stimulus and shown == self._job.jump_tick:
+        if self._event and shown == self._job.jump_tick:
             self._goal = self._job.jumped
         self._dwell = self._dwell + 1 if shown > self._job.jump_tick and self._delivered() else 0
-        self.success = self._stimulus and self._dwell >= DWELL
+        self.success = self._event and self._dwell >= DWELL
         self.done = self.success or shown >= self._window
 
     def _move_jaws(self, target: float) -> None:
@@ -282,7 +282,7 @@ def decide(state: State, obj: Point, goal: Point) -> Action:
     else:
         to = obj
         closed = not arrived and math.hypot(*off) < SURE * GRIP_M and speed < SURE * GRIP_SPEED
-    return approach(x, vx, to[0]), approach(y, vy, to[1]), 0.0 if closed else OPEN_M
+    return servo_to(x, vx, to[0]), servo_to(y, vy, to[1]), 0.0 if closed else OPEN_M
 
 
 def _draw_job(rng: np.random.Generator) -> tuple[Point, Job]:

@@ -35,7 +35,7 @@ class Task(Protocol):
         ...
 
     @property
-    def stimulus_tick(self) -> int:
+    def event_tick(self) -> int:
         """The tick at whose head the event can first be seen in this episode."""
         ...
 
@@ -45,7 +45,7 @@ class Task(Protocol):
     @property
     def success(self) -> bool: ...
 
-    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+    def reset(self, seed: int, *, event: bool = True) -> None:
         """Begins an episode at tick 0."""
         ...
 

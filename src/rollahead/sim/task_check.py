@@ -27,7 +27,7 @@ from rollahead.sim.task_calls import check_takes, expert_of
 REAL = "biuf"  # kinds of numpy's types
 ROUNDING = 1e-9  # of a range: an action that is outside by less is inside
 CALLS: dict[str, tuple[Sequence[str], Sequence[str]]] = {  # how an episode calls the task: by position, by name
-    "reset": (["seed"], ["stimulus"]),
+    "reset": (["seed"], ["event"]),
     "state": ([], []),
     "environment": ([], []),
     "advance": (["action"], []),
@@ -39,13 +39,13 @@ Driver = Callable[[Task], Plan]
 @dataclass(frozen=True, slots=True, eq=False)
 class Played:
     """An episode of n ticks: states (n + 1, S) and environments (n + 1, E) at the head of each tick and at the end,
-    actions (n, A); stimulus_tick: as the task told it at the start; done, success: at the end."""
+    actions (n, A); event_tick: as the task told it at the start; done, success: at the end."""
 
     seed: int
     states: FloatArray
     environments: FloatArray
     actions: FloatArray
-    stimulus_tick: int
+    event_tick: int
     done: bool
     success: bool
 
@@ -90,17 +90,17 @@ def check_task(task: Task, name: str, seed: int, *, expert: bool = True, event: 
     try:
         played = play(task, seed, drive)
         check_begins_alike(task, played)
-        check_stimulus(played, task)
+        check_event_tick(played, task)
         if expert:
             check_limits(played, task.spec)
         if event:
-            check_event(played, play(task, seed, drive, stimulus=False))
+            check_event(played, play(task, seed, drive, event=False))
     except ConfigError as error:
         raise ConfigError(f"task {name!r}: {error}; rollahead doctor task={name} tries the rest of it") from error
     return played
 
 
-def play(task: Task, seed: int, drive: Driver = by_expert, *, stimulus: bool = True) -> Played:
+def play(task: Task, seed: int, drive: Driver = by_expert, *, event: bool = True) -> Played:
     """One episode of `task` as `drive` plays it, without executor, guard or delay, for `max_ticks` at most.
 
     Raises: ConfigError, if the task raises, or gives what is of another size than its spec, or not finite.
@@ -108,8 +108,8 @@ def play(task: Task, seed: int, drive: Driver = by_expert, *, stimulus: bool = T
     for method in CALLS:
         check_takes(task, method, *CALLS[method])
     with blamed(f"its episode of seed {seed}", task):
-        task.reset(seed, stimulus=stimulus)
-        stimulus_tick, most = (_whole(what, getattr(task, what)) for what in ("stimulus_tick", "max_ticks"))
+        task.reset(seed, event=event)
+        event_tick, most = (_whole(what, getattr(task, what)) for what in ("event_tick", "max_ticks"))
         plan, rng = drive(task), generator("expert", seed)
         seen = [look(task, 0)]
         actions: list[FloatArray] = []
@@ -122,7 +122,7 @@ def play(task: Task, seed: int, drive: Driver = by_expert, *, stimulus: bool = T
             states=frozen([one.state for one in seen]),
             environments=frozen([one.environment for one in seen]),
             actions=frozen(np.reshape(actions, (-1, len(task.spec.action)))),
-            stimulus_tick=stimulus_tick,
+            event_tick=event_tick,
             done=bool(task.done),
             success=bool(task.success),
         )
@@ -191,12 +191,12 @@ def _whole(what: str, value: Any) -> int:
     return int(value)
 
 
-def check_stimulus(played: Played, task: Task) -> None:
+def check_event_tick(played: Played, task: Task) -> None:
     """Raises: ConfigError, if the tick of the event is not one of the episode."""
-    at = played.stimulus_tick
+    at = played.event_tick
     if not 0 <= at < task.max_ticks:
         raise ConfigError(
-            f"stimulus_tick is {at} and max_ticks {task.max_ticks}, so the event does not come within an episode; give "
+            f"event_tick is {at} and max_ticks {task.max_ticks}, so the event does not come within an episode; give "
             "a tick from 0 to below max_ticks"
         )
     if at > played.ticks:
@@ -271,11 +271,11 @@ def _told(value: float, dim: Dim) -> str:
 def check_event(played: Played, without: Played) -> None:
     """Raises: ConfigError, if nothing tells the episode from that `without` the event, or something does too early, or
     later than the task says."""
-    at, n = played.stimulus_tick, min(played.ticks, without.ticks) + 1
+    at, n = played.event_tick, min(played.ticks, without.ticks) + 1
     differs = np.flatnonzero((played.seen[:n] != without.seen[:n]).any(axis=1))
-    if without.stimulus_tick != at:
+    if without.event_tick != at:
         raise ConfigError(
-            f"stimulus_tick is {at} with the event and {without.stimulus_tick} without it, both of seed {played.seed}; "
+            f"event_tick is {at} with the event and {without.event_tick} without it, both of seed {played.seed}; "
             "draw it in reset either way"
         )
     if not len(differs):
@@ -285,7 +285,7 @@ def check_event(played: Played, without: Played) -> None:
         )
     if differs[0] != at:
         raise ConfigError(
-            f"the event of seed {played.seed} is first seen in tick {differs[0]}, and stimulus_tick is {at}; let "
+            f"the event of seed {played.seed} is first seen in tick {differs[0]}, and event_tick is {at}; let "
             "both be the same, and draw all that is random whether stimulus is True or False"
         )
 
@@ -297,8 +297,8 @@ def check_begins_alike(task: Task, played: Played) -> None:
         first = look(task, 0)
     check_same(first.state, played.states[0], task.spec.state, played.seed, 0)
     check_same(first.environment, played.environments[0], task.spec.environment, played.seed, 0)
-    if task.stimulus_tick != played.stimulus_tick:
-        raise _other("stimulus_tick", played.seed, 0, played.stimulus_tick, task.stimulus_tick)
+    if task.event_tick != played.event_tick:
+        raise _other("event_tick", played.seed, 0, played.event_tick, task.event_tick)
 
 
 def check_same(now: FloatArray, before: FloatArray, dims: Sequence[Dim], seed: int, tick: int) -> None:

@@ -23,8 +23,8 @@ from rollahead.errors import RobotError
 from rollahead.runtime.robots.spec_limits import Limits, limited
 from rollahead.runtime.system.clock import Grid, MonotonicClock
 from rollahead.runtime.system.tuning import Tuning, tuned_thread
-from rollahead.runtime.transport.bell import Bell
 from rollahead.runtime.transport.shared import Fields, SharedMailbox
+from rollahead.runtime.transport.wake_event import WakeEvent
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.robot import Frame, Reading
 from rollahead.runtime.types.spec import RobotSpec
@@ -60,13 +60,13 @@ class World:
             ("stopped", "?"),
         ]
         self._scenes: Scenes = SharedMailbox(Fields(scene))
-        self._bell = Bell()
+        self._wake = WakeEvent()
         self._episode = 0
 
     def __enter__(self) -> "World":
         self._control, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
-            target=_live, args=(self._config, self._setpoints, self._scenes, self._bell, theirs), daemon=True
+            target=_live, args=(self._config, self._setpoints, self._scenes, self._wake, theirs), daemon=True
         )
         self._process.start()
         theirs.close()
@@ -76,7 +76,7 @@ class World:
         """Ends the process, and kills it if it hangs or is stopped (SIGSTOP): else the exit of the program would wait
         for it for ever."""
         self._control.close()
-        self._bell.ring()
+        self._wake.ring()
         try:
             self._process.join(LEAVING_S)
         finally:
@@ -86,21 +86,21 @@ class World:
     @property
     def make_robot(self) -> "partial[SimulatedRobot]":
         """Makes the robot of the episode that was reset last, also in another process."""
-        return partial(SimulatedRobot, self.spec, self._setpoints, self._scenes, self._bell, self._episode)
+        return partial(SimulatedRobot, self.spec, self._setpoints, self._scenes, self._wake, self._episode)
 
-    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+    def reset(self, seed: int, *, event: bool = True) -> None:
         """Begins an episode; it stands still until the robot is sent something. Raises: RobotError, if the process
         died, or does not answer."""
         self._episode += 1
         try:
-            self._control.send((self._episode, seed, stimulus))
-            self._bell.ring()
+            self._control.send((self._episode, seed, event))
+            self._wake.ring()
             if not self._control.poll(PATIENCE_S):
                 raise RobotError(f"the simulated world did not answer within {PATIENCE_S:g} s{_why(self.process)}")
             self._control.recv()
         except (EOFError, OSError) as error:
             raise RobotError(GONE) from error
-        self.task.reset(seed, stimulus=stimulus)
+        self.task.reset(seed, event=event)
 
     @property
     def done(self) -> bool:
@@ -140,11 +140,11 @@ class World:
 class SimulatedRobot:
     """The robot of a `World`, as the executor drives it."""
 
-    def __init__(self, spec: RobotSpec, setpoints: Setpoints, scenes: Scenes, bell: Bell, episode: int) -> None:
+    def __init__(self, spec: RobotSpec, setpoints: Setpoints, scenes: Scenes, wake: WakeEvent, episode: int) -> None:
         self.spec = spec
         self._setpoints = setpoints.reader()
         self._scenes = scenes.reader()
-        self._bell = bell
+        self._wake = wake
         self._episode = episode
         self._clock = MonotonicClock()
         self._moving = False
@@ -171,7 +171,7 @@ class SimulatedRobot:
         self._setpoints.put((False, setpoint, self._episode, self._clock.now_ns()))
         if not self._moving:
             self._moving = True
-            self._bell.ring()
+            self._wake.ring()
 
     def stop(self) -> None:
         """The world stands still until something is sent again."""
@@ -188,28 +188,28 @@ def _why(process: int) -> str:
     return f": its process is stopped (SIGSTOP); let it go on with kill -CONT {process}" if stopped else ""
 
 
-def _live(config: dict[str, Any], setpoints: Setpoints, scenes: Scenes, bell: Bell, control: Connection) -> None:
+def _live(config: dict[str, Any], setpoints: Setpoints, scenes: Scenes, wake: WakeEvent, control: Connection) -> None:
     """The process: plays one episode after the other until the pipe is closed. An interrupt from the terminal is the
     affair of whoever made the world."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     task = make_task(**config)
     while True:
         try:
-            episode, seed, stimulus = control.recv()
+            episode, seed, event = control.recv()
         except EOFError:
             return
-        task.reset(seed, stimulus=stimulus)
+        task.reset(seed, event=event)
         _show(task, scenes, episode, 0, MonotonicClock().now_ns())
         control.send(task.max_ticks)
         with tuned_thread(Tuning(fifo=None)):
-            _play(task, setpoints, scenes, bell, control, episode)
+            _play(task, setpoints, scenes, wake, control, episode)
 
 
-def _play(task: Task, setpoints: Setpoints, scenes: Scenes, bell: Bell, control: Connection, episode: int) -> None:
+def _play(task: Task, setpoints: Setpoints, scenes: Scenes, wake: WakeEvent, control: Connection, episode: int) -> None:
     """One episode, to its end or to the next order."""
     clock = MonotonicClock()
     while (first := setpoints.peek()) is None or first["episode"] != episode:
-        bell.wait(LOOK_S)
+        wake.wait(LOOK_S)
         if control.poll():
             return
     grid, begun, ticks = Grid(int(first["sent_ns"]), task.spec.rate_hz), 0, 0
@@ -218,7 +218,7 @@ def _play(task: Task, setpoints: Setpoints, scenes: Scenes, bell: Bell, control:
         newest: Any = setpoints.peek()
         if newest["stopped"]:
             _show(task, scenes, episode, ticks, clock.now_ns(), stopped=True)
-            newest = _stand_still(setpoints, bell, control)
+            newest = _stand_still(setpoints, wake, control)
             grid, begun = Grid(int(newest["sent_ns"]), task.spec.rate_hz), ticks
             continue
         task.advance(newest["action"])
@@ -226,13 +226,13 @@ def _play(task: Task, setpoints: Setpoints, scenes: Scenes, bell: Bell, control:
         _show(task, scenes, episode, ticks, clock.now_ns())
 
 
-def _stand_still(setpoints: Setpoints, bell: Bell, control: Connection) -> Any:
+def _stand_still(setpoints: Setpoints, wake: WakeEvent, control: Connection) -> Any:
     """Waits until the robot is sent something again, or there are other orders; the newest setpoint."""
     while True:
         newest: Any = setpoints.peek()
         if not newest["stopped"] or control.poll():
             return newest
-        bell.wait(LOOK_S)
+        wake.wait(LOOK_S)
 
 
 def _show(task: Task, scenes: Scenes, episode: int, ticks: int, now_ns: int, *, stopped: bool = False) -> None:

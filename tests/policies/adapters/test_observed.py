@@ -11,7 +11,7 @@ from rollahead.policies.adapters.observed import Numbers, Vision
 from rollahead.policies.lerobot.features import ENVIRONMENT, STATE, Features
 from rollahead.policies.lerobot.normalise import Normalisers, affine, identity
 from rollahead.policies.policy import Trained
-from rollahead.runtime.control.senses import Senses
+from rollahead.runtime.control.observation_buffer import ObservationBuffer
 from rollahead.runtime.planning.warm_up import following
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.safety.guard import Guard, GuardConfig
@@ -114,7 +114,7 @@ class Filming(LoopbackRobot):
 
 def test_the_first_images_features_are_not_used_again_when_the_camera_uses_its_memory_again() -> None:
     robot, (see, _) = Filming(), vision()
-    senses = Senses(robot, Guard(robot.spec, GuardConfig()), 1)
+    senses = ObservationBuffer(robot, Guard(robot.spec, GuardConfig()), 1)
     senses.look(0, None)
     made = [see([senses.window(k, "")[0].images])[0] for k in range(3)]
     assert [left[0, 0].item() for left, _ in made] == pytest.approx([0.4, 0.8, 1.2])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rollahead.errors import ConfigError
-from rollahead.policies.correctors.eye import SIDE, read_eye
+from rollahead.policies.correctors.image_encoder import SIDE, read_image_encoder
 from rollahead.policies.correctors.residual import HeadConfig, HeadTraining, Stored, stored_chunks
 from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
@@ -168,14 +168,14 @@ class Telling(Blind):
         return frozen([2.0 * float(context[0, 0]), 5.0])
 
 
-@pytest.mark.parametrize("strays", [0.0, 1.0])
-def test_the_features_of_an_example_are_of_the_chunk_that_its_row_is_of(strays: float) -> None:
+@pytest.mark.parametrize("negative_fraction", [0.0, 1.0])
+def test_the_features_of_an_example_are_of_the_chunk_that_its_row_is_of(negative_fraction: float) -> None:
     policy, config = Telling(trained=Trained()), HeadConfig(every=1, features=True)
     made = list(stored_chunks(policy, make_sampler({"name": "one_shot"}, policy), FRAMES, config, LEAD, seed=0))
     stored = Stored(*(np.array([one[i] for one in made]) for i in range(4)))
     np.testing.assert_allclose(stored.features, np.stack([2 * stored.rows[:, 0, 0], 5 + 0 * stored.frame], 1))
     training = HeadTraining(policy, FRAMES, stored, config, "telling", seed=0, held=0.1)
-    seen, _, _ = training._batch(training._pairs[:100], strays)
+    seen, _, _ = training._batch(training._pairs[:100], negative_fraction)
     np.testing.assert_allclose(seen[:, -2], 2 * seen[:, 2])
     head = training.head()
     assert (head.card.policy_features, head.card.seen) == (2, seen.shape[1])
@@ -241,8 +241,8 @@ def test_the_episodes_that_are_measured_are_not_learned_from() -> None:
         ({"lag": -1}, "policy.lag is -1; give at least 0"),
         ({"lag": 6}, "policy.lag is 6; give at most 5 ticks: what is older counts as stale"),
         ({"latent": 0}, "policy.latent is 0; give at least 1"),
-        ({"sight": -1}, "policy.sight is -1; give at least 0"),
-        ({"strays": 1.5}, "policy.strays is 1.5; give a share from 0 to 1"),
+        ({"image_age": -1}, "policy.image_age is -1; give at least 0"),
+        ({"negative_fraction": 1.5}, "policy.negative_fraction is 1.5; give a share from 0 to 1"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused_by_their_name(config: dict[str, int], words: str) -> None:
@@ -253,9 +253,11 @@ def test_numbers_that_cannot_be_are_refused_by_their_name(config: dict[str, int]
 # ---- heads that see images ------------------------------------------------------------------------------------------
 
 
-def filmed(sight: int, lag: int = 0) -> HeadTraining:
+def filmed(image_age: int, lag: int = 0) -> HeadTraining:
     """Of a base that sees the scene as it was, and a head that sees nothing of it but images, as bright as it is."""
-    config = HeadConfig(width=16, depth=1, every=3, fresh=False, lag=lag, cameras=["top"], latent=2, sight=sight)
+    config = HeadConfig(
+        width=16, depth=1, every=3, fresh=False, lag=lag, cameras=["top"], latent=2, image_age=image_age
+    )
     policy, stored = store(config)
     level = np.clip(128 + 40 * FRAMES.environment[:, 0], 0, 255).astype(np.uint8)
     pictures = torch.from_numpy(level)[:, None, None, None].expand(-1, 3, SIDE, SIDE)
@@ -263,35 +265,37 @@ def filmed(sight: int, lag: int = 0) -> HeadTraining:
 
 
 def test_a_head_learns_with_its_eye_what_only_images_show(tmp_path: Path) -> None:
-    training = filmed(sight=0)
+    training = filmed(image_age=0)
     for _ in training.run(150, 32, 3e-3):
         pass
     left, before = training.error()
     assert left < 0.4 * before  # as much as is left to one that sees only the state anew, and learns for longer
     training.save(tmp_path / "head.npz")
     card = read_head(tmp_path / "head.npz").card
-    assert (list(card.cameras), card.latent, card.sight) == (["top"], 2, 0)
+    assert (list(card.cameras), card.latent, card.image_age) == (["top"], 2, 0)
     shown = {"top": np.full((32, 48, 3), 128, np.uint8)}
     with torch.no_grad():
-        wanted = training._eye(torch.full((1, 3, SIDE, SIDE), 128 / 255))[0]
-    assert read_eye(tmp_path / "head.npz")(shown).tolist() == pytest.approx(wanted.tolist(), abs=1e-6)
+        wanted = training._image_encoder(torch.full((1, 3, SIDE, SIDE), 128 / 255))[0]
+    assert read_image_encoder(tmp_path / "head.npz")(shown).tolist() == pytest.approx(wanted.tolist(), abs=1e-6)
 
 
 @pytest.mark.parametrize("sight, lag", [(0, 0), (0, 2), (3, 0), (3, 2)])
-def test_images_are_as_old_as_said_and_a_bit_more_within_the_episode_and_the_head_is_told(sight: int, lag: int) -> None:
-    training = filmed(sight, lag)
+def test_images_are_as_old_as_said_and_a_bit_more_within_the_episode_and_the_head_is_told(
+    image_age: int, lag: int
+) -> None:
+    training = filmed(image_age, lag)
     pairs = training._pairs
     seen, _, images = training._batch(pairs)
     now = training._stored.frame[pairs[:, 0]] + pairs[:, 1]
     age = now - images
     start = FRAMES.bounds[np.searchsorted(FRAMES.bounds, now, side="right") - 1]
-    assert set(age[now - start >= lag + sight].tolist()) == set(range(lag, lag + sight + 1))
+    assert set(age[now - start >= lag + image_age].tolist()) == set(range(lag, lag + image_age + 1))
     assert (images >= start).all()
     np.testing.assert_allclose(seen[:, -1] * H, age)
 
 
 def test_how_old_images_are_is_given_as_it_is_even_if_it_never_varies() -> None:
-    head = filmed(sight=0).head()
+    head = filmed(image_age=0).head()
     assert (head.shift[-3:].tolist(), head.scale[-3:].tolist()) == ([0.0] * 3, [1.0] * 3)
 
 

@@ -15,9 +15,9 @@ from rollahead.policies.data.batches import Batch, Batches
 from rollahead.policies.data.frames import Frames
 from rollahead.policies.data.pictures import Pictures
 from rollahead.policies.policy import Trained
-from rollahead.policies.training.lesson import Making
+from rollahead.policies.training.trainer import Making
 
-from ..lessons import ACT, lesson_of
+from ..lessons import ACT, trainer_of
 from ..training.test_lesson import filmed as filmed
 
 STEPS = 4
@@ -149,18 +149,18 @@ def trained(frames: Frames, workers: int, cache_mb: float, resumed: int = 0, **o
     """Averaged weights after `STEPS` steps. resumed: after so many it is ended, and another goes on."""
     trained = Trained(offsets=options.pop("offsets", 0))
     making = Making("cpu", workers, cache_mb)
-    lesson = lesson_of(ACT, frames, trained, making=making, steps=STEPS, batch=3)
+    trainer = trainer_of(ACT, frames, trained, making=making, steps=STEPS, batch=3)
     for _ in range(resumed):
-        lesson.training.advance()
+        trainer.training.advance()
     if resumed:
         path = frames.folder.parent / "training.pt"
-        lesson.training.save(path)
-        lesson.close()
-        lesson = lesson_of(ACT, frames, trained, making=making, steps=STEPS, batch=3)
-        lesson.training.restore(path)
-    while lesson.training.step < STEPS:
-        lesson.training.advance()
-    return {**lesson.training.averaged.state_dict(), "error": torch.tensor(lesson.cold_error())}
+        trainer.training.save(path)
+        trainer.close()
+        trainer = trainer_of(ACT, frames, trained, making=making, steps=STEPS, batch=3)
+        trainer.training.restore(path)
+    while trainer.training.step < STEPS:
+        trainer.training.advance()
+    return {**trainer.training.averaged.state_dict(), "error": torch.tensor(trainer.cold_error())}
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -184,8 +184,8 @@ def test_a_training_is_the_same_to_the_bit_with_any_number_of_processes_any_cach
 
 def test_without_images_no_process_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
-    lesson = lesson_of(making=Making(workers=2))
-    lesson.training.advance()
+    trainer = trainer_of(making=Making(workers=2))
+    trainer.training.advance()
 
 
 @pytest.mark.parametrize("cache_mb, kept", [(0.0, 0), (1.0, 36), (0.25, 10), (64.0, 36)])

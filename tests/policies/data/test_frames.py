@@ -6,7 +6,7 @@ from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.data.frames import narrowed
 from rollahead.policies.lerobot.features import ACTION
 
-from ..lessons import ACT, DIFFUSION, FLOW, lesson_of, random_frames
+from ..lessons import ACT, DIFFUSION, FLOW, random_frames, trainer_of
 
 
 @pytest.mark.parametrize("policy", [FLOW, DIFFUSION, ACT], ids=lambda policy: policy["name"])
@@ -14,8 +14,8 @@ def test_an_action_takes_up_the_share_of_the_range_that_it_is_given(policy, tmp_
     frames = random_frames()
     made = {}
     for share in (1.0, 0.1):
-        lesson = lesson_of(policy, narrowed(frames, {"a1": share}))
-        lesson.save(tmp_path / f"{share}")
+        trainer = trainer_of(policy, narrowed(frames, {"a1": share}))
+        trainer.save(tmp_path / f"{share}")
         made[share] = load_policy(tmp_path / f"{share}")
     rows = np.stack([frames.action.min(axis=0), frames.action.max(axis=0), frames.action[5]]).astype(np.float64)
     whole, tenth = (made[share].normalised(rows).numpy() for share in (1.0, 0.1))

@@ -14,7 +14,7 @@ from rollahead.errors import ConfigError, InferenceError
 from rollahead.policies.denoising.chunking import VERIFIERS, BestOf, Guidance, Plain, Prefix, make_chunking
 from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.denoising.samplers.sampler import Free
-from rollahead.policies.denoising.steering import MASKS, Given, Guided, soft_mask
+from rollahead.policies.denoising.steering import MASKS, PrefixConditioning, RTCGuidance, soft_mask
 from rollahead.policies.policy import Trained
 from rollahead.policies.process import Flow
 from rollahead.runtime.config import build
@@ -66,7 +66,7 @@ def test_other_strategies_take_chunks_as_they_are(name: str) -> None:
 @pytest.mark.parametrize("n", range(1, T + 1))
 def test_a_plan_is_pulled_only_towards_rows_that_are_known(n: int, delay: int) -> None:
     steering = made("rtc", s=2, mask="linear").steering(asked(delay), KNOWN[:n])
-    assert isinstance(steering, Guided)
+    assert isinstance(steering, RTCGuidance)
     torch.testing.assert_close(steering.weights[:, 0], soft_mask("linear", min(delay, n), min(T - 2, n), T))
     assert not steering.weights[n:].any()
     assert torch.equal(steering.target[:n], KNOWN[:n])
@@ -75,9 +75,9 @@ def test_a_plan_is_pulled_only_towards_rows_that_are_known(n: int, delay: int) -
 @pytest.mark.parametrize("delay", range(T))
 @pytest.mark.parametrize("n", range(T + 1))
 def test_with_rolling_the_pull_is_towards_the_rows_from_the_switch_on(n: int, delay: int) -> None:
-    steering = made("vlash", pull=True, mask="linear", end=3).steering(asked(delay, ahead=delay), KNOWN[:n])
+    steering = made("vlash", guidance=True, mask="linear", end=3).steering(asked(delay, ahead=delay), KNOWN[:n])
     left = max(n - delay, 0)
-    assert isinstance(steering, Guided if left else Free)
+    assert isinstance(steering, RTCGuidance if left else Free)
     if left:
         assert torch.equal(steering.target[:left], KNOWN[delay:n])
         torch.testing.assert_close(steering.weights[:, 0], soft_mask("linear", 0, min(3, left), T))
@@ -113,7 +113,7 @@ def test_rows_before_the_observation_are_not_pulled() -> None:
 @pytest.mark.parametrize("delay", range(1, 4))
 def test_the_prefix_has_the_first_d_rows_or_as_many_as_are_known(n: int, delay: int) -> None:
     steering = made("tt_rtc").steering(asked(delay), KNOWN[:n])
-    assert isinstance(steering, Given)
+    assert isinstance(steering, PrefixConditioning)
     assert torch.equal(steering.prefix, KNOWN[: min(n, delay)])
 
 
@@ -222,7 +222,7 @@ REFUSED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "too strong a pull": (
         "vlash",
         None,
-        {"pull": True, "beta": 1e9},
+        {"guidance": True, "beta": 1e9},
         "strategy.beta is 1000000000.0; give more than 0",
     ),
     "one chunk, guided": (
@@ -231,7 +231,12 @@ REFUSED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
         {},
         "strategy=rtc needs a policy that denoises, and the fake policy makes its",
     ),
-    "one chunk, pulled": ("vlash", Once(), {"pull": True}, "strategy.pull=true needs a policy that denoises, and"),
+    "one chunk, pulled": (
+        "vlash",
+        Once(),
+        {"guidance": True},
+        "strategy.guidance=true needs a policy that denoises, and",
+    ),
     "diffusion, given": (
         "tt_rtc",
         Gaussian(process=cosine(), trained=Trained(prefixes=3)),

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from rollahead.errors import ConfigError
-from rollahead.policies.denoising.samplers import Draw, Guess, make_sampler
+from rollahead.policies.denoising.samplers import SampleRequest, WarmStart, make_sampler
 from rollahead.policies.denoising.samplers.rti import TENTH
 from rollahead.policies.process import Flow
-from rollahead.runtime.types.messages import Made
+from rollahead.runtime.types.messages import ResultFlags
 
 from ..fakes import DEVIATION, MEAN, SHAPE, Gaussian, Once, cosine, draws
 
@@ -25,7 +25,7 @@ WARM: list[tuple[Mapping[str, Any], Any, list[float]]] = [
     ({"base": "euler", "warm": [0.6, 0.3]}, FLOW, [0.6, 0.3]),
 ]
 NOWHERE, EVERYWHERE = torch.zeros(A, dtype=torch.bool), torch.ones(A, dtype=torch.bool)
-LAST = Guess(draws(*SHAPE, seed=5)(), NOWHERE, torch.zeros(A))
+LAST = WarmStart(draws(*SHAPE, seed=5)(), NOWHERE, torch.zeros(A))
 
 
 class Rti:
@@ -43,10 +43,10 @@ class Rti:
 
         self.policy.denoise = noting  # type: ignore[method-assign]
 
-    def __call__(self, guess: Guess | None = LAST, **draw: Any) -> Any:
+    def __call__(self, warm_start: WarmStart | None = LAST, **draw: Any) -> Any:
         self.policy.asked.clear()
         self.seen.clear()
-        return self.sampler(self.policy, None, draws(1, *SHAPE), Draw(guess=guess, **draw))
+        return self.sampler(self.policy, None, draws(1, *SHAPE), SampleRequest(warm_start=warm_start, **draw))
 
 
 @pytest.mark.parametrize(("config", "process", "levels"), WARM)
@@ -57,7 +57,7 @@ def test_a_guess_is_denoised_from_the_first_level_given_on_as_it_is(
     made = rti()
     assert rti.policy.asked == pytest.approx(levels)
     assert torch.equal(rti.seen[0][0], LAST.chunk)
-    assert (made.steps, made.made) == (len(levels), Made.WARM)
+    assert (made.steps, made.made) == (len(levels), ResultFlags.WARM)
 
 
 @pytest.mark.parametrize(("config", "process", "levels"), WARM)
@@ -93,9 +93,9 @@ def test_a_mixed_guess_is_at_its_level() -> None:
 def test_a_guess_that_is_off_comes_nearer_to_what_the_policy_says_as_one_step_has_it() -> None:
     rti, gain = Rti({"warm": [0.2]}), 0.8 * DEVIATION**2 / (0.8**2 * DEVIATION**2 + 0.2**2)
     for off in (0.5, -1.0, 3.0):
-        guess = torch.full(SHAPE, MEAN + off)
-        made = rti(Guess(guess, NOWHERE, torch.zeros(A))).chunks[0]
-        torch.testing.assert_close(made, MEAN + gain * (guess - 0.8 * MEAN))
+        warm_start = torch.full(SHAPE, MEAN + off)
+        made = rti(WarmStart(warm_start, NOWHERE, torch.zeros(A))).chunks[0]
+        torch.testing.assert_close(made, MEAN + gain * (warm_start - 0.8 * MEAN))
         assert float((made - MEAN).abs().max()) < abs(off)
 
 
@@ -107,7 +107,7 @@ def test_only_discrete_dimensions_of_a_guess_are_changed(way: str) -> None:
     middle = torch.tensor([0.25, 0.0])
     where = torch.tensor([True, False])
     rti = Rti({"discrete": way})
-    rti(Guess(LAST.chunk, where, middle))
+    rti(WarmStart(LAST.chunk, where, middle))
     start = rti.seen[0][0]
     assert torch.equal(start[:, 1], LAST.chunk[:, 1])
     wanted = {
@@ -130,8 +130,10 @@ def test_a_clipped_gripper_turns_in_one_chunk_where_one_that_is_kept_does_not() 
     for way in ("keep", "clip"):
         policy = Binary(process=FLOW)
         sampler = make_sampler({"name": "rti", "discrete": way, "warm": [0.5]}, policy)
-        guess = Guess(torch.full(SHAPE, -1.0), EVERYWHERE, torch.zeros(A))
-        turned[way] = bool((sampler(policy, None, draws(1, *SHAPE), Draw(guess=guess)).chunks > 0).all())
+        warm_start = WarmStart(torch.full(SHAPE, -1.0), EVERYWHERE, torch.zeros(A))
+        turned[way] = bool(
+            (sampler(policy, None, draws(1, *SHAPE), SampleRequest(warm_start=warm_start)).chunks > 0).all()
+        )
     assert turned == {"keep": False, "clip": True}
 
 
@@ -143,34 +145,34 @@ def test_a_chunk_too_far_off_its_guess_is_made_once_more_from_noise_and_both_are
     cold = Rti({})(None)
     made = far()
     assert torch.equal(made.chunks, cold.chunks)
-    assert (made.steps, made.made) == (1 + cold.steps, Made.REJECTED)
-    assert near().made == Made.WARM
+    assert (made.steps, made.made) == (1 + cold.steps, ResultFlags.REJECTED)
+    assert near().made == ResultFlags.WARM
 
 
 def test_one_that_was_rejected_is_a_cold_start_and_is_still_cut_where_time_is_up() -> None:
-    near, far = (Guess(torch.full(SHAPE, MEAN + off), NOWHERE, torch.zeros(A)) for off in (0.0, 9.0))
-    rti, warm = Rti({"reject": 2.0, "refresh": 3}), Made.WARM
-    guesses = (None, near, far, near, near, near)
-    assert [rti(guess).made for guess in guesses] == [0, warm, Made.REJECTED, warm, warm, 0]
+    near, far = (WarmStart(torch.full(SHAPE, MEAN + off), NOWHERE, torch.zeros(A)) for off in (0.0, 9.0))
+    rti, warm = Rti({"reject": 2.0, "refresh": 3}), ResultFlags.WARM
+    warm_starts = (None, near, far, near, near, near)
+    assert [rti(warm_start).made for warm_start in warm_starts] == [0, warm, ResultFlags.REJECTED, warm, warm, 0]
     cut = Rti({"reject": 0.01})(more=lambda to_come: False)
-    assert cut.made == Made.REJECTED | Made.CUT
+    assert cut.made == ResultFlags.REJECTED | ResultFlags.CUT
 
 
 def test_every_so_many_chunks_one_starts_from_noise() -> None:
     rti = Rti({"refresh": 3})
-    assert [rti(guess).made for guess in (None, *[LAST] * 6)] == [0, 1, 1, 0, 1, 1, 0]
+    assert [rti(warm_start).made for warm_start in (None, *[LAST] * 6)] == [0, 1, 1, 0, 1, 1, 0]
 
 
 def test_a_guess_that_has_stuck_gets_noise_and_one_that_moves_does_not() -> None:
     rti = Rti({"stall": 0.01, "stall_noise": 0.5})
-    moved = Guess(LAST.chunk + 1.0, NOWHERE, torch.zeros(A))
+    moved = WarmStart(LAST.chunk + 1.0, NOWHERE, torch.zeros(A))
     starts = []
-    for guess in (LAST, LAST, moved, None, moved):
-        rti(guess)
+    for warm_start in (LAST, LAST, moved, None, moved):
+        rti(warm_start)
         starts.append(rti.seen[0][0])
     torch.testing.assert_close(starts[1], LAST.chunk + 0.5 * draws(1, *SHAPE)()[0])
-    for start, guess in ((starts[0], LAST), (starts[2], moved), (starts[4], moved)):
-        assert torch.equal(start, guess.chunk)
+    for start, warm_start in ((starts[0], LAST), (starts[2], moved), (starts[4], moved)):
+        assert torch.equal(start, warm_start.chunk)
 
 
 def test_when_time_is_up_the_chunk_is_that_of_the_step_that_was_made() -> None:
@@ -178,7 +180,7 @@ def test_when_time_is_up_the_chunk_is_that_of_the_step_that_was_made() -> None:
     asked: list[int] = []
     made = rti(more=lambda to_come: asked.append(to_come) or len(rti.policy.asked) < 2)  # type: ignore[func-returns-value]
     assert asked == [2, 1]
-    assert (made.steps, made.made) == (2, Made.WARM | Made.CUT)
+    assert (made.steps, made.made) == (2, ResultFlags.WARM | ResultFlags.CUT)
     whole = Rti({"base": "ddim", "warm": [20, 10]}, DIFFUSION)()
     assert torch.equal(made.chunks, whole.chunks)
 
@@ -190,7 +192,7 @@ def test_it_says_whether_warm_starts_of_one_guess_differ() -> None:
         ({"base": "ddpm", "warm": [2, 0]}, True),
     ):
         rti = Rti(config, DIFFUSION)
-        several = rti.sampler(rti.policy, None, draws(3, *SHAPE), Draw(guess=LAST)).chunks
+        several = rti.sampler(rti.policy, None, draws(3, *SHAPE), SampleRequest(warm_start=LAST)).chunks
         assert rti.sampler.varies is varies
         assert bool((several[0] != several[1]).any()) is varies
 

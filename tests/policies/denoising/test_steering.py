@@ -9,8 +9,8 @@ import torch
 from benchmarks.denoise import rtc_processor, through_lerobot
 from benchmarks.references import rtc_difference
 
-from rollahead.policies.denoising.samplers import Draw, make_sampler
-from rollahead.policies.denoising.steering import MASKS, Given, Guided, guidance, soft_mask
+from rollahead.policies.denoising.samplers import SampleRequest, make_sampler
+from rollahead.policies.denoising.steering import MASKS, PrefixConditioning, RTCGuidance, guidance, soft_mask
 from rollahead.policies.process import Flow
 from rollahead.runtime.config import build
 
@@ -64,14 +64,16 @@ class Bent(Gaussian):
 
 def sampled(steps: int, **draw: Any) -> torch.Tensor:
     policy = Bent(process=Flow("velocity"))
-    return make_sampler({"name": "euler", "steps": steps}, policy)(policy, None, draws(1, *SHAPE), Draw(**draw)).chunks
+    return make_sampler({"name": "euler", "steps": steps}, policy)(
+        policy, None, draws(1, *SHAPE), SampleRequest(**draw)
+    ).chunks
 
 
 TARGET = draws(*SHAPE, seed=9)()
 
 
-def guided(weights: torch.Tensor, most: float = 5.0, *, full: bool = False) -> Guided:
-    return Guided(TARGET, weights[:, None], most, Flow("velocity"), full)
+def guided(weights: torch.Tensor, most: float = 5.0, *, full: bool = False) -> RTCGuidance:
+    return RTCGuidance(TARGET, weights[:, None], most, Flow("velocity"), full)
 
 
 @pytest.mark.parametrize("steps, most", [(5, 5.0), (10, 10.0), (3, 100.0)])
@@ -96,7 +98,7 @@ def test_the_full_pull_goes_back_through_the_network() -> None:
     """One step at t = 1: x0 = x - v(x), so x0' = x0 + w J^T W (target - x0), with J = d x0 / d x by differences."""
     x, weights, w = draws(1, *SHAPE)(), soft_mask("linear", 2, 5, T), 0.7
     policy = Bent(process=Flow("velocity"))
-    steering = Guided(TARGET, weights[:, None], w, policy.process, full=True)
+    steering = RTCGuidance(TARGET, weights[:, None], w, policy.process, full=True)
     into = torch.empty(1, T, A), torch.empty(1, T, A)
 
     def predict(x: torch.Tensor, times: torch.Tensor, into: Any) -> Any:
@@ -105,13 +107,13 @@ def test_the_full_pull_goes_back_through_the_network() -> None:
     made, _ = steering.predict(predict, x, torch.ones(1), 1.0, into)
     clean = (x - bent(x, torch.ones(1))).double()
     one = torch.ones(1).double()
-    pull, shift = (weights[:, None] * (TARGET - clean[0])).double(), 1e-6
+    guidance, shift = (weights[:, None] * (TARGET - clean[0])).double(), 1e-6
     wanted = clean.clone()
     for i, j in product(range(T), range(A)):
         moved = x.double()
         moved[0, i, j] += shift
         slope = (moved - bent(moved, one)) - (x.double() - bent(x.double(), one))
-        wanted[0, i, j] += w * float((slope[0] / shift * pull).sum())
+        wanted[0, i, j] += w * float((slope[0] / shift * guidance).sum())
     torch.testing.assert_close(made.double(), wanted, rtol=1e-3, atol=1e-3)
 
 
@@ -135,7 +137,7 @@ def test_the_prefix_stands_in_the_chunk_to_the_bit_and_the_network_sees_it_clean
 
     policy = Looking(process=Flow("velocity"))
     sampler = make_sampler({"name": "euler", "steps": steps}, policy)
-    made = sampler(policy, None, draws(1, *SHAPE), Draw(steering=Given(TARGET[:n]))).chunks
+    made = sampler(policy, None, draws(1, *SHAPE), SampleRequest(steering=PrefixConditioning(TARGET[:n]))).chunks
     assert torch.equal(made[0, :n], TARGET[:n])
     assert len(seen) == steps
     for i, (x, t) in enumerate(seen):

@@ -7,23 +7,23 @@ from rollahead.errors import ConfigError
 from rollahead.policies.lerobot import compat
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.policy import Trained
-from rollahead.policies.training.recipes import RECIPES, Trainee, make_trainee
+from rollahead.policies.training.recipes import RECIPES, TrainablePolicy, make_trainable
 
 from ..lessons import ACT, DIFFUSION, EACH, FLOW, POLICIES, sizes_of
 
 B, T, A = 3, 8, 2
 
 
-def trainee_of(name: str, **changed: Any) -> Trainee:
+def trainable_of(name: str, **changed: Any) -> TrainablePolicy:
     torch.manual_seed(0)
-    return make_trainee(POLICIES[name], sizes_of(**changed))
+    return make_trainable(POLICIES[name], sizes_of(**changed))
 
 
-def seen_by(trainee: Trainee) -> dict[str, torch.Tensor]:
+def seen_by(trainable: TrainablePolicy) -> dict[str, torch.Tensor]:
     """A normalised batch of what it sees."""
     generator = torch.Generator().manual_seed(0)
-    time = (trainee.n_obs,) if trainee.timed else ()
-    features = trainee.policy.config.input_features
+    time = (trainable.n_obs,) if trainable.timed else ()
+    features = trainable.policy.config.input_features
     return {key: torch.randn(B, *time, *feature.shape, generator=generator) for key, feature in features.items()}
 
 
@@ -37,20 +37,20 @@ def test_every_recipe_is_tested() -> None:
 
 @pytest.mark.parametrize("name", EACH)
 def test_a_trainee_is_lerobots_own_module_for_the_sizes_of_the_data(name: str) -> None:
-    trainee = trainee_of(name)
-    assert isinstance(trainee.policy, compat.PreTrainedPolicy)
-    inputs, outputs = trainee.policy.config.input_features, trainee.policy.config.output_features
+    trainable = trainable_of(name)
+    assert isinstance(trainable.policy, compat.PreTrainedPolicy)
+    inputs, outputs = trainable.policy.config.input_features, trainable.policy.config.output_features
     assert {key: feature.shape for key, feature in inputs.items()} == {STATE: (3,), ENVIRONMENT: (2,)}
     assert {key: feature.shape for key, feature in outputs.items()} == {ACTION: (2,)}
-    assert (trainee.rows, trainee.n_obs) == (T, 1)
+    assert (trainable.rows, trainable.n_obs) == (T, 1)
 
 
 @pytest.mark.parametrize("name, images", [("flow", 0), ("diffusion", 0), ("diffusion", 2), ("act", 0), ("act", 2)])
 def test_a_cold_step_makes_chunks_and_noise_counts_only_where_there_is_any(name: str, images: int) -> None:
-    trainee = trainee_of(name, images={f"camera_{i}": (64, 64) for i in range(images)})
-    policy, batch = trainee.policy.eval(), seen_by(trainee)
+    trainable = trainable_of(name, images={f"camera_{i}": (64, 64) for i in range(images)})
+    policy, batch = trainable.policy.eval(), seen_by(trainable)
     with torch.no_grad():
-        made, again, other = (trainee.cold(policy, batch, noise(seed)) for seed in (0, 0, 1))
+        made, again, other = (trainable.cold(policy, batch, noise(seed)) for seed in (0, 0, 1))
     assert made.shape == (B, T, A)
     assert torch.equal(made, again)
     if name == "act":
@@ -58,23 +58,23 @@ def test_a_cold_step_makes_chunks_and_noise_counts_only_where_there_is_any(name:
 
 
 def test_a_cold_step_of_flow_is_what_the_network_says_of_noise_alone() -> None:
-    trainee = trainee_of("flow")
-    batch = seen_by(trainee)
+    trainable = trainable_of("flow")
+    batch = seen_by(trainable)
     condition = torch.cat([batch[STATE], batch[ENVIRONMENT]], -1)
-    made = trainee.cold(trainee.policy, batch, noise(0))
-    torch.testing.assert_close(made, trainee.policy.net(noise(0), torch.ones(B, T), condition))
+    made = trainable.cold(trainable.policy, batch, noise(0))
+    torch.testing.assert_close(made, trainable.policy.net(noise(0), torch.ones(B, T), condition))
 
 
 @pytest.mark.parametrize("prediction", ["sample", "epsilon"])
 def test_a_cold_step_of_diffusion_is_the_clean_chunk_that_its_noisiest_step_says(prediction: str) -> None:
-    trainee = make_trainee({**DIFFUSION, "prediction": prediction}, sizes_of())
-    policy, batch = trainee.policy.eval(), seen_by(trainee)
+    trainable = make_trainable({**DIFFUSION, "prediction": prediction}, sizes_of())
+    policy, batch = trainable.policy.eval(), seen_by(trainable)
     model = policy.diffusion
     last = torch.full((B,), 9)
     condition = torch.cat([batch[STATE], batch[ENVIRONMENT]], -1).flatten(1)
     with torch.no_grad():
         said = model.unet(noise(0), last, global_cond=condition)
-        made = trainee.cold(policy, batch, noise(0))
+        made = trainable.cold(policy, batch, noise(0))
     abar = model.noise_scheduler.alphas_cumprod[9]
     clean = said if prediction == "sample" else (noise(0) - (1 - abar).sqrt() * said) / abar.sqrt()
     assert prediction == "sample" or (clean.abs() > 1).any()
@@ -82,18 +82,18 @@ def test_a_cold_step_of_diffusion_is_the_clean_chunk_that_its_noisiest_step_says
 
 
 def test_a_cold_step_of_diffusion_is_not_clipped_where_play_does_not() -> None:
-    trainee = trainee_of("diffusion")
-    trainee.policy.config.clip_sample = False
+    trainable = trainable_of("diffusion")
+    trainable.policy.config.clip_sample = False
     with torch.no_grad():
-        assert trainee.cold(trainee.policy, seen_by(trainee), 9 * noise(0)).abs().max() > 1
+        assert trainable.cold(trainable.policy, seen_by(trainable), 9 * noise(0)).abs().max() > 1
 
 
 def test_diffusion_does_not_learn_from_what_is_past_an_end() -> None:
-    trainee = trainee_of("diffusion")
+    trainable = trainable_of("diffusion")
     padded = torch.ones(B, T, dtype=torch.bool)
-    loss, *_ = trainee.policy({**seen_by(trainee), ACTION: noise(0), "action_is_pad": padded})
+    loss, *_ = trainable.policy({**seen_by(trainable), ACTION: noise(0), "action_is_pad": padded})
     assert loss == 0
-    loss, *_ = trainee.policy({**seen_by(trainee), ACTION: noise(0), "action_is_pad": ~padded})
+    loss, *_ = trainable.policy({**seen_by(trainable), ACTION: noise(0), "action_is_pad": ~padded})
     assert loss > 0
 
 
@@ -140,5 +140,5 @@ REFUSED = {
 def test_what_cannot_be_trained_is_refused_in_one_sentence(name: str) -> None:
     config, changed, words = REFUSED[name]
     with pytest.raises(ConfigError, match=words) as refused:
-        make_trainee(config, sizes_of(**changed))
+        make_trainable(config, sizes_of(**changed))
     assert "\n" not in str(refused.value)

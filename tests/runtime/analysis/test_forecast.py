@@ -124,9 +124,9 @@ def by_hand(found: np.ndarray) -> list[int]:
     """The reaction to a stimulus in each tick, as docs/design.md has it, looked for tick by tick."""
     first = found.tolist().index(next(one for one in found if one != HOLD))
     counted = []
-    for stimulus in range(first, len(found)):
-        seen = [k for k in range(stimulus, len(found)) if found[k] >= stimulus]
-        counted += [seen[0] - stimulus + 1] if seen else []
+    for event in range(first, len(found)):
+        seen = [k for k in range(event, len(found)) if found[k] >= event]
+        counted += [seen[0] - event + 1] if seen else []
     return counted
 
 

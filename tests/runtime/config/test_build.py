@@ -110,10 +110,10 @@ def test_each_trigger_is_made_with_the_numbers_of_the_configuration() -> None:
 
 
 def test_an_ensemble_spares_discrete_dimensions_and_rotations() -> None:
-    fold = make_strategy(StrategyConfig("ensemble", s=4, decay=0.3), SPEC, horizon=8, delay=2).fold
-    assert isinstance(fold, Mean)
-    assert fold.decay == 0.3
-    assert fold.exempt.tolist() == [kind in (Kind.DISCRETE, Kind.ROTATION) for kind in Kind]
+    blend = make_strategy(StrategyConfig("ensemble", s=4, decay=0.3), SPEC, horizon=8, delay=2).blend
+    assert isinstance(blend, Mean)
+    assert blend.decay == 0.3
+    assert blend.exempt.tolist() == [kind in (Kind.DISCRETE, Kind.ROTATION) for kind in Kind]
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -15,8 +15,8 @@ from rollahead.runtime.control.corrector import Head, HeadCard, HeadCorrector, f
 from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.speedup import SpeedUp
 from rollahead.runtime.control.trace import Trace
+from rollahead.runtime.drivers.encoder_worker import EncoderWorker, LockstepEncoder, MeanImageEncoder
 from rollahead.runtime.drivers.lockstep import Lockstep
-from rollahead.runtime.drivers.lookout import LateLookout, Lookout, MeanEye
 from rollahead.runtime.planning.inference import Inference
 from rollahead.runtime.planning.latency import Fixed
 from rollahead.runtime.planning.planner import ScriptedPlanner
@@ -24,7 +24,7 @@ from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.transport.mailbox import Mailbox
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.chunk import Chunk
-from rollahead.runtime.types.messages import Failure, Observation, Sight
+from rollahead.runtime.types.messages import Failure, ImageLatent, Observation
 from rollahead.runtime.types.robot import Frame, Reading
 from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
 
@@ -214,7 +214,7 @@ def test_a_file_from_before_heads_saw_images_is_read_as_it_was(tmp_path: Path) -
     with np.load(tmp_path / "head.npz") as file:
         arrays = {name: file[name] for name in file.files}
     card = json.loads(arrays["card"].tobytes())
-    for name in ("cameras", "latent", "sight"):
+    for name in ("cameras", "latent", "image_age"):
         del card[name]
     np.savez(tmp_path / "head.npz", **{**arrays, "card": np.frombuffer(json.dumps(card).encode(), np.uint8)})
     again = read_head(tmp_path / "head.npz")
@@ -225,7 +225,7 @@ def test_a_file_from_before_heads_saw_images_is_read_as_it_was(tmp_path: Path) -
 # ---- heads that see images ------------------------------------------------------------------------------------------
 
 FILMED = replace(SPEC, cameras=(Camera("top", 2, 2),))
-SEEING = replace(CARD, cameras=("top",), latent=2, lag=1, sight=4)
+SEEING = replace(CARD, cameras=("top",), latent=2, lag=1, image_age=4)
 
 
 def seeing(weights: dict[int, float]) -> Head:
@@ -236,28 +236,28 @@ def seeing(weights: dict[int, float]) -> Head:
     return Head(SEEING, [(matrix, np.zeros(2))], np.zeros(10), np.ones(10), np.ones(2))
 
 
-def by_sight(message: Sight | Failure | None, k: int = 12, chunk: Chunk = CHUNK) -> float:
+def by_sight(message: ImageLatent | Failure | None, k: int = 12, chunk: Chunk = CHUNK) -> float:
     """Action v of a row of 0.5, by a head that adds a hundredth of the second number and of the age as a share."""
-    sights: Mailbox[Sight | Failure] = Mailbox()
+    image_latents: Mailbox[ImageLatent | Failure] = Mailbox()
     if message is not None:
-        sights.put(message)
-    corrector = HeadCorrector(seeing({8: 0.01, 9: 0.01}), FILMED, H, sights=sights)
+        image_latents.put(message)
+    corrector = HeadCorrector(seeing({8: 0.01, 9: 0.01}), FILMED, H, image_latents=image_latents)
     return float(corrector(ROW, k, chunk, SEEN)[0])
 
 
 @pytest.mark.parametrize("age", range(1 + 4 + 1))
 def test_a_row_is_amended_by_the_newest_sight_and_how_old_it_is(age: int) -> None:
-    assert by_sight(Sight(12 - age, 0, frozen([7.0, 30.0]))) == pytest.approx(0.5 + 0.3 + 0.01 * age / H)
+    assert by_sight(ImageLatent(12 - age, 0, frozen([7.0, 30.0]))) == pytest.approx(0.5 + 0.3 + 0.01 * age / H)
 
 
 def test_without_a_sight_that_may_be_used_the_row_stays_as_it_is() -> None:
     values, later = frozen([7.0, 30.0]), replace(CHUNK, epoch=1)
     assert by_sight(None) == ROW[0]  # not yet
     assert by_sight(Failure("the eye broke")) == ROW[0]
-    assert by_sight(Sight(12 - 6, 0, values)) == ROW[0]  # older than any that it was trained on
-    assert by_sight(Sight(12, 0, values), chunk=later) == ROW[0]  # of an epoch that is over
-    assert by_sight(Sight(12, 1, values), chunk=later) > ROW[0]
-    assert by_sight(Sight(12, 1, values)) > ROW[0]  # another task: the chunk runs on, and the scene is the scene
+    assert by_sight(ImageLatent(12 - 6, 0, values)) == ROW[0]  # older than any that it was trained on
+    assert by_sight(ImageLatent(12, 0, values), chunk=later) == ROW[0]  # of an epoch that is over
+    assert by_sight(ImageLatent(12, 1, values), chunk=later) > ROW[0]
+    assert by_sight(ImageLatent(12, 1, values)) > ROW[0]  # another task: the chunk runs on, and the scene is the scene
 
 
 def test_a_head_that_sees_images_is_refused_where_nothing_encodes_them() -> None:
@@ -265,7 +265,7 @@ def test_a_head_that_sees_images_is_refused_where_nothing_encodes_them() -> None
         HeadCorrector(seeing({}), FILMED, H)
 
 
-@pytest.mark.parametrize("wrong", [{"latent": 0}, {"cameras": ()}, {"sight": -1}])
+@pytest.mark.parametrize("wrong", [{"latent": 0}, {"cameras": ()}, {"image_age": -1}])
 def test_a_card_with_cameras_and_no_numbers_or_the_other_way_round_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="give latent at least 1 where there are cameras"):
         replace(SEEING, **wrong)
@@ -275,7 +275,7 @@ def test_the_arrays_of_an_eye_in_its_file_change_nothing_for_the_head(tmp_path: 
     head, seen = seeing({8: 0.01}), np.arange(10.0)
     head.save(tmp_path / "head.npz", {"0.weight": np.ones((2, 2)), "layer9_w": np.ones(1)})
     again = read_head(tmp_path / "head.npz")
-    assert (list(again.card.cameras), again.card.latent, again.card.sight) == (["top"], 2, 4)
+    assert (list(again.card.cameras), again.card.latent, again.card.image_age) == (["top"], 2, 4)
     np.testing.assert_array_equal(again.residual(seen), head.residual(seen))
 
 
@@ -339,15 +339,17 @@ class Filmed(LoopbackRobot):
 
 def filmed(robot: Filmed, sight_ticks: int, folder: Path, reset_at: int = -1) -> list[float]:
     """What is sent in 20 ticks of rows of 4, each amended by the tick of the image that is seen, in hundredths."""
-    card = HeadCard(("x",), ("x",), (), H, cameras=("top",), latent=1, sight=5)
+    card = HeadCard(("x",), ("x",), (), H, cameras=("top",), latent=1, image_age=5)
     matrix = np.zeros((7, 1))
     matrix[5] = 255 / 100
     Head(card, [(matrix, np.zeros(1))], np.zeros(7), np.ones(7), np.ones(1)).save(folder / "head.npz")
-    sights: Mailbox[Sight | Failure] = Mailbox()
+    image_latents: Mailbox[ImageLatent | Failure] = Mailbox()
     drive = Drive(StrategyConfig("vlash", s=2, d=1, corrector=str(folder / "head.npz")), H)
-    executor = make_executor(drive, robot, DelayEstimator(fixed=1), Trace(AXIS, 50), sights=sights)
+    executor = make_executor(drive, robot, DelayEstimator(fixed=1), Trace(AXIS, 50), image_latents=image_latents)
     plan = ScriptedPlanner(lambda seen, rng: np.full((H, 1), 4.0))
-    lookout = LateLookout(Lookout(MeanEye(("top",)), ("top",), 1, executor.outbox, sights), sight_ticks)
+    encoder_worker = LockstepEncoder(
+        EncoderWorker(MeanImageEncoder(("top",)), ("top",), 1, executor.outbox, image_latents), sight_ticks
+    )
 
     def advance() -> None:
         robot.k += 1
@@ -355,7 +357,7 @@ def filmed(robot: Filmed, sight_ticks: int, folder: Path, reset_at: int = -1) ->
             executor.reset()
 
     inference = Inference(plan, SpeedUp(AXIS, 1), horizon=H, action_dim=1)
-    Lockstep(executor, inference, Fixed(1), advance, lookout=lookout).run(0, 20)
+    Lockstep(executor, inference, Fixed(1), advance, encoder_worker=encoder_worker).run(0, 20)
     return [float(row[0]) for row in robot.sent]
 
 
@@ -388,12 +390,12 @@ def test_when_the_eye_fails_a_hold_is_sent_and_the_error_raised(
 ) -> None:
     robot = Filmed()
 
-    def broken(eye: MeanEye, images: Any) -> FloatArray:
+    def broken(image_encoder: MeanImageEncoder, images: Any) -> FloatArray:
         if robot.k == 5:
             raise RuntimeError("out of memory")
         return np.zeros(1)
 
-    monkeypatch.setattr(MeanEye, "__call__", broken)
+    monkeypatch.setattr(MeanImageEncoder, "__call__", broken)
     with pytest.raises(InferenceError, match=r"the eye raised RuntimeError \(out of memory\) at the images of tick 5"):
         filmed(robot, 1, tmp_path)
     assert robot.stopped

@@ -13,7 +13,7 @@ from rollahead.runtime.control.trigger import AsSoonAsPossible
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.safety.guard import GuardConfig
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Failure, Made, Result, Snapshot
+from rollahead.runtime.types.messages import Failure, Result, ResultFlags, Snapshot
 from rollahead.runtime.types.robot import Frame, Reading
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
@@ -79,7 +79,7 @@ def test_an_eye_that_failed_ends_in_a_hold_in_the_same_tick_and_nothing_is_asked
     executor.observe(0)
     answer(executor, 5.0)
     assert executor.act(0) is TickStatus.OK
-    executor.sights.put(Failure("the eye broke"))
+    executor.image_latents.put(Failure("the eye broke"))
     assert executor.tick(1) is TickStatus.PAUSED
     assert executor.failure == Failure("the eye broke")
     assert published(executor).request is None
@@ -166,7 +166,7 @@ def test_rows_that_were_refused_leave_the_old_plan_running_and_the_next_is_asked
     request = published(executor).request
     assert request is not None and request.tick == 1
     nothing = frozen(np.zeros((4, 2)))
-    executor.inbox.put(Result(request, nothing, 1, frozen([0.0, 0.0]), 1.0, made=Made.REFUSED))
+    executor.inbox.put(Result(request, nothing, 1, frozen([0.0, 0.0]), 1.0, made=ResultFlags.REFUSED))
     executor.act(1)
     executor.observe(2)
     assert published(executor).request is not request

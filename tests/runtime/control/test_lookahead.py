@@ -108,9 +108,9 @@ def test_where_a_chunk_has_the_first_row_no_hold_is_asked_for() -> None:
 
 
 def test_under_a_mean_each_planned_tick_is_the_timeline_s_action() -> None:
-    fold = Mean(0.3, np.array([False, False, True]))
+    blend = Mean(0.3, np.array([False, False, True]))
     for timeline in [*timelines()][::15]:
-        mean = Timeline(timeline.chunks, fold)
+        mean = Timeline(timeline.chunks, blend)
         rows, _ = planned_rows(mean, 0, 7, HOLD, held)
         for k, row in enumerate(rows):
             action = mean.action(k)

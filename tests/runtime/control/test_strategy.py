@@ -131,15 +131,15 @@ def test_a_vlash_chunk_takes_over_at_just_its_origin_be_it_there_early_or_not() 
 
 def test_an_ensemble_averages_with_its_decay_and_spares_its_exempt_dimensions() -> None:
     exempt = np.array([True, False])
-    fold = Ensemble(TRIGGER, exempt, decay=0.7).fold
-    assert isinstance(fold, Mean)
-    assert fold.decay == 0.7
-    assert fold.exempt is exempt
+    blend = Ensemble(TRIGGER, exempt, decay=0.7).blend
+    assert isinstance(blend, Mean)
+    assert blend.decay == 0.7
+    assert blend.exempt is exempt
 
 
 @pytest.mark.parametrize("name", ["sync", "naive", "naive_arrival", "vlash"])
 def test_all_others_send_the_newest_chunk(name: str) -> None:
-    assert STRATEGIES[name].fold is newest
+    assert STRATEGIES[name].blend is newest
 
 
 def test_sync_asks_when_its_chunk_is_used_up_and_the_others_as_they_are_told() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rollahead.runtime.control.senses import Senses
+from rollahead.runtime.control.observation_buffer import ObservationBuffer
 from rollahead.runtime.control.whereabouts import DOUBTS, Whereabouts
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.safety.guard import Guard, GuardConfig
@@ -36,15 +36,15 @@ class Placed(LoopbackRobot):
 class Stage:
     def __init__(self) -> None:
         self.robot = Placed()
-        self.senses = Senses(self.robot, Guard(SPEC, GuardConfig()), 1)
-        self.whereabouts = Whereabouts(SPEC, Hold(SPEC), self.senses)
+        self.buffer = ObservationBuffer(self.robot, Guard(SPEC, GuardConfig()), 1)
+        self.whereabouts = Whereabouts(SPEC, Hold(SPEC), self.buffer)
         self.k = 0
-        self.senses.first_look()
+        self.buffer.first_look()
 
     def look(self, *at: float | None) -> bool:
         """A tick in which the robot is read there; whether something may be sent."""
         self.robot.at = None if None in at else frozen(at)
-        self.senses.look(self.k, LAST)
+        self.buffer.look(self.k, LAST)
         self.whereabouts.look(LAST)
         self.k += 1
         return self.whereabouts.known

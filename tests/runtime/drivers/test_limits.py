@@ -25,11 +25,11 @@ from rollahead.runtime.drivers.realtime import Realtime
 from rollahead.runtime.planning.latency import Fixed
 from rollahead.runtime.planning.planner import ScriptedPlanner
 from rollahead.runtime.system.clock import FakeClock, Grid
-from rollahead.runtime.transport.bell import Bell
 from rollahead.runtime.transport.latch import Latch
 from rollahead.runtime.transport.mailbox import Mailbox
+from rollahead.runtime.transport.wake_event import WakeEvent
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Observation, Orders, Result
+from rollahead.runtime.types.messages import Commands, Observation, Result
 from rollahead.runtime.types.robot import Reading
 from rollahead.runtime.types.spec import Dim, Kind
 
@@ -86,8 +86,8 @@ PUSHING = Wave("still", 1.9)
 def test_going_on_while_a_pause_still_brakes_changes_no_faster_than_the_limits(
     axis: Joint, gap: int, substeps: int
 ) -> None:
-    orders = ((25, "pause"), (25 + gap, "resume"))
-    assert play(Episode((axis,), rate_hz=50.0, substeps=substeps, orders=orders)) == []
+    commands = ((25, "pause"), (25 + gap, "resume"))
+    assert play(Episode((axis,), rate_hz=50.0, substeps=substeps, commands=commands)) == []
 
 
 @SUBSTEPS
@@ -96,12 +96,12 @@ def test_a_reset_in_motion_does_not_step_the_target_of_a_servo_that_lags(
     limits: dict[str, float], substeps: int
 ) -> None:
     axis = target(FULL_SPEED, "lag", **limits)
-    assert play(Episode((axis,), rate_hz=50.0, substeps=substeps, orders=((25, "reset"),))) == []
+    assert play(Episode((axis,), rate_hz=50.0, substeps=substeps, commands=((25, "reset"),))) == []
 
 
 def test_quick_pauses_do_not_let_the_target_of_a_loaded_joint_sag() -> None:
-    orders = tuple(order for n in range(8) for order in ((4 + 2 * n, "pause"), (5 + 2 * n, "resume")))
-    player = Player(Episode((target(PUSHING, "sag", start=1.0),), rate_hz=50.0, arrivals=(NEVER,), orders=orders))
+    commands = tuple(order for n in range(8) for order in ((4 + 2 * n, "pause"), (5 + 2 * n, "resume")))
+    player = Player(Episode((target(PUSHING, "sag", start=1.0),), rate_hz=50.0, arrivals=(NEVER,), commands=commands))
     assert player.play() == []
     assert {event.values for event in player.log if event.what == "write"} == {(1.0,)}
 
@@ -141,13 +141,15 @@ def test_a_step_with_a_limit_of_acceleration_comes_to_rest_within_it(arrival: in
 
 def test_a_target_does_not_begin_anew_long_after_a_reset() -> None:
     axis = target(Wave("steady", 1.0, 7), "lag", start=2.5, rate_limit=np.inf, accel_limit=5.0)
-    orders = ((6, "push"), (9, "reset"))
-    assert play(Episode((axis,), ages=(4,), orders=orders, skipped=(9,))) == []  # while it moves no two readings agree
+    commands = ((6, "push"), (9, "reset"))
+    assert (
+        play(Episode((axis,), ages=(4,), commands=commands, skipped=(9,))) == []
+    )  # while it moves no two readings agree
 
 
 @SUBSTEPS
 @pytest.mark.parametrize(
-    "orders",
+    "commands",
     [
         ((25, "estop"), (25, "reset")),
         ((25, "estop"), (26, "resume"), (27, "reset")),
@@ -157,9 +159,9 @@ def test_a_target_does_not_begin_anew_long_after_a_reset() -> None:
 )
 @pytest.mark.parametrize("axis", [speed(PUSHING, rate_limit=20.0), target(FULL_SPEED, accel_limit=20.0)])
 def test_after_an_estop_the_speed_of_before_does_not_come_back(
-    axis: Joint, orders: tuple[tuple[int, str], ...], substeps: int
+    axis: Joint, commands: tuple[tuple[int, str], ...], substeps: int
 ) -> None:
-    assert play(Episode((axis,), rate_hz=50.0, substeps=substeps, orders=orders)) == []
+    assert play(Episode((axis,), rate_hz=50.0, substeps=substeps, commands=commands)) == []
 
 
 @SUBSTEPS
@@ -182,7 +184,7 @@ def test_the_ramp_of_a_robot_found_outside_does_not_lead_out_again(substeps: int
 
 @pytest.mark.parametrize("glitch", ["big", "nan", "raise"])
 @pytest.mark.parametrize(
-    "orders",
+    "commands",
     [
         ((20, "pause"), (23, "resume")),  # found far from what was sent, it would begin anew
         ((20, "reset"), (23, "reset")),
@@ -193,10 +195,10 @@ def test_the_ramp_of_a_robot_found_outside_does_not_lead_out_again(substeps: int
 @pytest.mark.parametrize("late", [0, 1])
 @pytest.mark.parametrize("ages", [(0,), (2,), (4, 2, 0, 1, 3)])
 def test_one_wrong_reading_in_the_tick_that_goes_on_is_not_sent(
-    ages: tuple[int, ...], orders: tuple[tuple[int, str], ...], glitch: str, late: int
+    ages: tuple[int, ...], commands: tuple[tuple[int, str], ...], glitch: str, late: int
 ) -> None:
     axis = target(Wave("still", 1.0), jump_limit=0.2, accel_limit=100.0)
-    player = Player(Episode((axis,), rate_hz=50.0, ages=ages, orders=orders, glitches=((23 + late, glitch),)))
+    player = Player(Episode((axis,), rate_hz=50.0, ages=ages, commands=commands, glitches=((23 + late, glitch),)))
     assert player.play() == []
     assert max(abs(event.values[0]) for event in player.log if event.what == "write" and event.values) <= 1.0
 
@@ -284,8 +286,10 @@ def play_late(one: Episode, slow: dict[int, float]) -> list[Broken]:
 
     executor.warm()
     rig.answer = answer
-    orders: Mailbox[Orders] = Mailbox()
-    Loop(executor, clock, Latch(), orders, Bell(), lambda: True, one.substeps).run(Grid(0, one.rate_hz), one.ticks)
+    commands: Mailbox[Commands] = Mailbox()
+    Loop(executor, clock, Latch(), commands, WakeEvent(), lambda: True, one.substeps).run(
+        Grid(0, one.rate_hz), one.ticks
+    )
     return Checker(one.spec, one.substeps).check(log)
 
 
@@ -325,7 +329,7 @@ ORDERS = ("pause", "resume", "reset", "estop", "set_task")
 
 
 def drive(isolation: str, seed: int, seconds: float) -> list[Broken]:
-    """Orders at random moments, in real time; what the checker finds."""
+    """Commands at random moments, in real time; what the checker finds."""
     rng = np.random.default_rng(seed)
     glitches = tuple((int(k), "big") for k in rng.choice(np.arange(5, round(seconds * 50)), 5, replace=False))
     one = replace(LIVE, glitches=glitches)

@@ -16,10 +16,10 @@ from rollahead.runtime.drivers.lockstep import Lockstep
 from rollahead.runtime.planning.inference import Inference
 from rollahead.runtime.planning.latency import Fixed, Latency
 from rollahead.runtime.planning.planner import ScriptedPlanner
-from rollahead.runtime.planning.timer import UNHURRIED, Timer
+from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.types.arrays import FloatArray
-from rollahead.runtime.types.messages import Made, Observation, Request, Result, Snapshot
+from rollahead.runtime.types.messages import Observation, Request, Result, ResultFlags, Snapshot
 from rollahead.runtime.types.spec import Dim, RobotSpec
 
 SPEC = RobotSpec((Dim("x", drives="x"),), (Dim("x"),), rate_hz=50.0)
@@ -104,20 +104,20 @@ def test_interrupting_is_no_failure_of_the_planner() -> None:
 # ---- planners that hurry --------------------------------------------------------------------------------------------
 
 
-class Hurried:
+class Deadline:
     """A planner of `of` steps, which takes as many as its timer leaves time for."""
 
     def __init__(self, of: int) -> None:
         self._of = of
         self.steps: list[int] = []
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         step, steps = timer.left(0.0) - timer.left(1 / self._of), 1
         while steps < self._of and timer.left(steps / self._of) >= step - 1e-9:
             steps += 1
         timer.left(steps / self._of)
         self.steps.append(steps)
-        made = Made.CUT if steps < self._of else 0
+        made = ResultFlags.CUT if steps < self._of else 0
         return Result(request, np.full((12, 1), 4.0), newest().tick, np.zeros(1), 0.0, steps, steps, made)
 
 
@@ -125,7 +125,7 @@ class Hurried:
 @pytest.mark.parametrize("done", range(3, 13))
 def test_a_planner_that_hurries_is_there_by_its_deadline_if_one_step_is(bind: int, done: int) -> None:
     planned, of = 4, 5
-    planner, delay = Hurried(of), DelayEstimator(fixed=planned)
+    planner, delay = Deadline(of), DelayEstimator(fixed=planned)
     executor = Executor(LoopbackRobot(SPEC), Vlash(Every(8)), delay, Trace(SPEC, 50), horizon=12)
     inference = Inference(planner, SpeedUp(SPEC, 1), horizon=12, action_dim=1)
 
@@ -138,6 +138,6 @@ def test_a_planner_that_hurries_is_there_by_its_deadline_if_one_step_is(bind: in
     fits = max(min(int((planned - bind) / step + 1e-9), of), 1)
     for record, steps in zip(executor.trace.inferences, planner.steps, strict=False):
         assert (record.steps, steps) == (fits, fits)
-        assert record.made == (Made.CUT if fits < of else 0)
+        assert record.made == (ResultFlags.CUT if fits < of else 0)
         assert record.delay == (done if fits == of else max(math.ceil(bind + fits * step - 1e-9), bind))
     assert executor.trace.inferences

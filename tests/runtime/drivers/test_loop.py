@@ -15,11 +15,11 @@ from rollahead.runtime.drivers.loop import DEAD, Loop
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.safety.guard import Flag, GuardConfig
 from rollahead.runtime.system.clock import FakeClock, Grid
-from rollahead.runtime.transport.bell import Bell
 from rollahead.runtime.transport.latch import Latch
 from rollahead.runtime.transport.mailbox import Mailbox
+from rollahead.runtime.transport.wake_event import WakeEvent
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Failure, Orders, Result
+from rollahead.runtime.types.messages import Commands, Failure, Result
 from rollahead.runtime.types.robot import Reading
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
@@ -70,7 +70,7 @@ class Stage:
         self.clock = FakeClock()
         self.robot = ClockedRobot(self.clock, spec)
         self.latch = Latch()
-        self.orders: Mailbox[Orders] = Mailbox()
+        self.commands: Mailbox[Commands] = Mailbox()
         self.alive = True
         self.value = value
         self.latency = 0
@@ -79,8 +79,8 @@ class Stage:
         config = StrategyConfig(strategy, s=4, d=2)
         drive = Drive(config, horizon=8, substeps=substeps, guard=guard, rest_pose=rest_pose or {})
         self.executor = make_executor(drive, self.robot, DelayEstimator(fixed=2), self.trace)
-        self.bell = Bell()
-        self.loop = Loop(self.executor, self.clock, self.latch, self.orders, self.bell, lambda: self.alive, substeps)
+        self.wake = WakeEvent()
+        self.loop = Loop(self.executor, self.clock, self.latch, self.commands, self.wake, lambda: self.alive, substeps)
         self.before: dict[int, Callable[[], object]] = {}  # tick -> what happens before it
         looked = self.executor.look
 
@@ -103,8 +103,8 @@ class Stage:
             rows = frozen(np.full((8, 2), self.value))
             self.executor.inbox.put(Result(snapshot.request, rows, snapshot.tick, frozen([0.0, 0.0]), 1.0))
 
-    def order(self, **orders: object) -> Callable[[], None]:
-        return lambda: self.orders.put(Orders(**orders))  # type: ignore[arg-type]
+    def order(self, **commands: object) -> Callable[[], None]:
+        return lambda: self.commands.put(Commands(**commands))  # type: ignore[arg-type]
 
     def run(self, ticks: int = 20) -> list[TickStatus]:
         self.loop.run(Grid(START_NS, RATE_HZ), ticks)
@@ -160,7 +160,7 @@ def test_a_tick_whose_whole_period_has_passed_is_skipped_and_nothing_is_caught_u
 def test_the_worker_is_woken_only_when_something_is_asked() -> None:
     stage = Stage()
     rung = []
-    stage.bell.ring = lambda: rung.append(len(stage.robot.sent) - 1)  # type: ignore[method-assign]
+    stage.wake.ring = lambda: rung.append(len(stage.robot.sent) - 1)  # type: ignore[method-assign]
     stage.run(12)
     asked = sorted({int(tick) for tick in stage.trace.ticks["request"] if tick >= 0})
     assert rung == asked  # once the setpoint of the tick is out
@@ -369,8 +369,8 @@ def test_an_estop_in_every_state_stops_the_robot_once_and_no_setpoint_follows(st
     sent: list[int] = []
 
     def estop() -> None:
-        now = stage.orders.peek() or Orders()
-        stage.orders.put(replace(now, estops=1, latched=True))
+        now = stage.commands.peek() or Commands()
+        stage.commands.put(replace(now, estops=1, latched=True))
         sent.append(len(stage.robot.sent))
 
     stage.before[at] = estop

@@ -38,7 +38,7 @@ from rollahead.runtime.control.corrector import Head, HeadCard
 from rollahead.runtime.control.trace import TickStatus
 from rollahead.runtime.drivers import isolation as isolations
 from rollahead.runtime.drivers import realtime, watchdog
-from rollahead.runtime.drivers.lookout import Eye, MeanEye
+from rollahead.runtime.drivers.encoder_worker import ImageEncoder, MeanImageEncoder
 from rollahead.runtime.drivers.realtime import WARM_UPS, Phase, Realtime
 from rollahead.runtime.planning.latency import Fixed
 from rollahead.runtime.planning.planner import ScriptedPlanner
@@ -294,9 +294,9 @@ def test_no_estop_is_lost_beside_orders_of_another_thread(isolation: str) -> Non
             teller.start()
         for teller in tellers:
             teller.join()
-        orders = runtime._side.links.orders.peek()
-        assert orders is not None
-        assert (orders.estops, orders.latched, orders.task) == (20_000, True, "go on")
+        commands = runtime._side.links.commands.peek()
+        assert commands is not None
+        assert (commands.estops, commands.latched, commands.task) == (20_000, True, "go on")
 
 
 @BOTH
@@ -392,16 +392,18 @@ def test_a_planner_that_hung_is_told_also_after_an_interrupt(isolation: str) -> 
 # ---- an eye ---------------------------------------------------------------------------------------------------------
 
 
-def filmed(isolation: str, eye: Eye | None, folder: Path) -> Run:
+def filmed(isolation: str, image_encoder: ImageEncoder | None, folder: Path) -> Run:
     """A run whose rows a head amends by how bright the second of the robot's cameras sees it."""
-    card = HeadCard(("x",), ("x",), (), H, cameras=("wrist",), latent=1, sight=10)
+    card = HeadCard(("x",), ("x",), (), H, cameras=("wrist",), latent=1, image_latent=10)
     matrix = np.zeros((7, 1))
     matrix[5] = 1.0
     Head(card, [(matrix, np.zeros(1))], np.zeros(7), np.ones(7), np.ones(1)).save(folder / "head.npz")
     run = Run(isolation)
     strategy = StrategyConfig("vlash", s=4, d=2, corrector=str(folder / "head.npz"))
     make_robot, planner = partial(FilmedRobot, run.notes.ring), ScriptedPlanner(run.planner)
-    run.runtime = Realtime(Drive(strategy, H), make_robot, planner, isolation=isolation, stall_s=STALL_S, eye=eye)
+    run.runtime = Realtime(
+        Drive(strategy, H), make_robot, planner, isolation=isolation, stall_s=STALL_S, image_encoder=image_encoder
+    )
     return run
 
 
@@ -409,11 +411,11 @@ def filmed(isolation: str, eye: Eye | None, folder: Path) -> Run:
 def test_rows_are_amended_by_what_an_eye_sees_that_was_warmed_up_before(isolation: str, tmp_path: Path) -> None:
     looks: list[int] = []
 
-    def eye(images: Images) -> FloatArray:
+    def image_encoder(images: Images) -> FloatArray:
         looks.append(run.notes.count(WRITE))
-        return MeanEye(("wrist",))(images)
+        return MeanImageEncoder(("wrist",))(images)
 
-    run = filmed(isolation, eye, tmp_path)
+    run = filmed(isolation, image_encoder, tmp_path)
     with run.runtime as runtime:
         assert looks == [0] * WARM_UPS
         assert run.notes.order == [CONNECT]
@@ -425,12 +427,12 @@ def test_rows_are_amended_by_what_an_eye_sees_that_was_warmed_up_before(isolatio
 
 @BOTH
 def test_an_eye_that_fails_ends_in_a_hold_a_stop_and_its_own_words(isolation: str, tmp_path: Path) -> None:
-    def eye(images: Images) -> FloatArray:
+    def image_encoder(images: Images) -> FloatArray:
         if run.notes.count(WRITE) > 3:
             raise RuntimeError("out of memory")
         return np.zeros(1)
 
-    run = filmed(isolation, eye, tmp_path)
+    run = filmed(isolation, image_encoder, tmp_path)
     with pytest.raises(InferenceError, match=r"the eye raised RuntimeError \(out of memory\)"), run.runtime as runtime:
         runtime.run(5.0)
     assert len(run.notes.sent) < 100
@@ -438,10 +440,10 @@ def test_an_eye_that_fails_ends_in_a_hold_a_stop_and_its_own_words(isolation: st
 
 
 def test_an_eye_that_fails_while_warming_up_moves_nothing(tmp_path: Path) -> None:
-    def eye(images: Images) -> FloatArray:
+    def image_encoder(images: Images) -> FloatArray:
         raise RuntimeError("no weights")
 
-    run = filmed("thread", eye, tmp_path)
+    run = filmed("thread", image_encoder, tmp_path)
     with pytest.raises(InferenceError, match=r"the eye could not be warmed up .*no weights.*; nothing was sent"):
         run.runtime.__enter__()
     assert run.notes.order == [CONNECT, STOP, DISCONNECT]
@@ -450,12 +452,12 @@ def test_an_eye_that_fails_while_warming_up_moves_nothing(tmp_path: Path) -> Non
 def test_an_eye_that_hangs_leaves_rows_as_they_are_and_is_told_at_the_end(tmp_path: Path) -> None:
     released = threading.Event()
 
-    def eye(images: Images) -> FloatArray:
+    def image_encoder(images: Images) -> FloatArray:
         if run.notes.count(WRITE):
             released.wait()
         return np.zeros(1)
 
-    run = filmed("thread", eye, tmp_path)
+    run = filmed("thread", image_encoder, tmp_path)
     with pytest.raises(InferenceError, match="the eye did not return within"), run.runtime as runtime:
         runtime.run(0.3)
     released.set()

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.signal_trials import trial
 
 from rollahead.runtime.drivers import watchdog
-from rollahead.runtime.drivers.host import Ended, Ready, Rested
+from rollahead.runtime.drivers.executor_main import Ended, Ready, Rested
 from rollahead.runtime.drivers.watchdog import LOOK_S, PATIENCE_S, Watchdog
 
 STALL_S, CONNECT_S = 1.0, 30.0

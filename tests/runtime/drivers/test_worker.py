@@ -16,13 +16,13 @@ from rollahead.runtime.planning.inference import Inference
 from rollahead.runtime.planning.latency import Fixed, LatencyModel
 from rollahead.runtime.planning.planner import ScriptedPlanner
 from rollahead.runtime.planning.timed_latency import Scheduled
-from rollahead.runtime.planning.timer import EARLY, UNHURRIED, Timer
+from rollahead.runtime.planning.timer import EARLY, NO_DEADLINE, Timer
 from rollahead.runtime.system.clock import FakeClock, Grid
-from rollahead.runtime.transport.bell import Bell
-from rollahead.runtime.transport.mailbox import Box, Mailbox
+from rollahead.runtime.transport.mailbox import Channel, Mailbox
+from rollahead.runtime.transport.wake_event import WakeEvent
 from rollahead.runtime.transport.wire import SharedInbox, SharedOutbox
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Failure, Made, Observation, Request, Result, Snapshot
+from rollahead.runtime.types.messages import Failure, Observation, Request, Result, ResultFlags, Snapshot
 from rollahead.runtime.types.spec import Dim, RobotSpec
 
 RATE_HZ = 10.0
@@ -121,20 +121,20 @@ def test_with_a_late_binding_the_state_is_that_of_the_tick_it_is_bound_in() -> N
     assert seen == [9]
 
 
-class Hurried:
+class Deadline:
     """A planner that looks at its timer, and ends after 2 of 4 steps, which saves it 3 ticks."""
 
     def __init__(self) -> None:
         self.left: list[float] = []
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         self.left = [timer.left(0.0), timer.left(0.5)]
         rows = frozen(np.zeros((H, 1)))
-        return Result(request, rows, newest().tick, frozen([0.0]), 3.0, 2, 2, Made.CUT)
+        return Result(request, rows, newest().tick, frozen([0.0]), 3.0, 2, 2, ResultFlags.CUT)
 
 
-def hurried(latency: LatencyModel | None) -> tuple[Desk, Hurried]:
-    desk, planner = Desk(latency), Hurried()
+def hurried(latency: LatencyModel | None) -> tuple[Desk, Deadline]:
+    desk, planner = Desk(latency), Deadline()
     inference = Inference(planner, SpeedUp(SPEC, 1), horizon=H, action_dim=1)
     desk.worker = Worker(inference, desk.outbox, desk.inbox, desk.clock, latency)
     desk.publish(3, ask=True)
@@ -191,7 +191,7 @@ def test_rows_that_cannot_be_used_end_it_with_words_for_the_executor(broken: Flo
     desk.plan = lambda seen, rng: broken  # type: ignore[method-assign]
     desk.worker._inference = Inference(ScriptedPlanner(desk.plan), SpeedUp(SPEC, 1), horizon=H, action_dim=1)
     desk.publish(0, ask=True)
-    desk.worker.run(Bell(), GRID)
+    desk.worker.run(WakeEvent(), GRID)
     failure = desk.inbox.peek()
     assert isinstance(failure, Failure)
     assert desk.worker.error is not None
@@ -207,7 +207,7 @@ def test_whatever_a_planner_raises_ends_it_with_words_for_the_executor() -> None
 
     desk.worker._inference = Inference(ScriptedPlanner(broken), SpeedUp(SPEC, 1), horizon=H, action_dim=1)
     desk.publish(0, ask=True)
-    desk.worker.run(Bell(), GRID)
+    desk.worker.run(WakeEvent(), GRID)
     failure = desk.inbox.peek()
     assert isinstance(failure, Failure)
     assert "by the policy" in failure.words
@@ -242,7 +242,7 @@ class UnspeakableOfOurs(InferenceError):
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_an_error_of_any_text_is_told_to_the_executor(error: BaseException, words: str, isolation: str) -> None:
     desk = Desk()
-    inbox: Box[Result | Failure] = (
+    inbox: Channel[Result | Failure] = (
         SharedInbox(SPEC, H, SharedOutbox(SPEC, H, 1)) if isolation == "process" else Mailbox()
     )
 
@@ -252,7 +252,7 @@ def test_an_error_of_any_text_is_told_to_the_executor(error: BaseException, word
     inference = Inference(ScriptedPlanner(broken), SpeedUp(SPEC, 1), horizon=H, action_dim=1)
     worker = Worker(inference, desk.outbox, inbox, desk.clock)
     desk.publish(0, ask=True)
-    worker.run(Bell(), GRID)
+    worker.run(WakeEvent(), GRID)
     failure = inbox.peek()
     assert isinstance(failure, Failure)
     assert words in failure.words
@@ -260,14 +260,14 @@ def test_an_error_of_any_text_is_told_to_the_executor(error: BaseException, word
 
 
 def test_it_sleeps_until_the_bell_and_ends_when_told() -> None:
-    desk, bell = Desk(), Bell()
-    thread = threading.Thread(target=desk.worker.run, args=(bell, GRID))
+    desk, wake = Desk(), WakeEvent()
+    thread = threading.Thread(target=desk.worker.run, args=(wake, GRID))
     thread.start()
     asked = desk.publish(1, ask=True)
-    bell.ring()
+    wake.ring()
     while desk.inbox.peek() is None:
         assert thread.is_alive()
-    desk.worker.end(bell)
+    desk.worker.end(wake)
     thread.join(30)
     assert not thread.is_alive()
     assert desk.result().request is asked
@@ -279,7 +279,7 @@ class Faulty:
     def __init__(self, fault: str) -> None:
         self._fault, self._calls = fault, 0
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         self._calls += 1
         broken = self._calls > WARM_UPS
         if broken and self._fault == "text":

@@ -3,14 +3,14 @@ from itertools import product
 import pytest
 
 from rollahead.runtime.planning.latency import Latency
-from rollahead.runtime.planning.timer import EARLY, UNHURRIED, ClockTimer, LatencyTimer
+from rollahead.runtime.planning.timer import EARLY, NO_DEADLINE, ClockTimer, LatencyTimer
 from rollahead.runtime.system.clock import FakeClock, Grid
 
 STEPS = 10
 
 
 def test_without_a_timer_there_is_time_for_everything() -> None:
-    assert UNHURRIED.left(0.0) == UNHURRIED.left(1.0) == float("inf")
+    assert NO_DEADLINE.left(0.0) == NO_DEADLINE.left(1.0) == float("inf")
 
 
 def test_by_the_clock_it_is_the_time_to_a_little_before_the_head_of_the_deadline() -> None:

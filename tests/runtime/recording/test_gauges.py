@@ -17,7 +17,7 @@ SPEC = RobotSpec((Dim("x", drives="x"),), (Dim("x"),), RATE_HZ)
 ONE, NONE = np.zeros(1), np.zeros(0)
 
 
-class Made:
+class ResultFlags:
     """A trace, and gauges that follow it. late_ns: of each tick; None for one that was skipped."""
 
     def __init__(self, capacity: int = 500, start_ns: int = 7_000) -> None:
@@ -41,7 +41,7 @@ class Made:
 
 
 def test_lateness_is_from_the_deadline_and_jitter_from_tick_to_tick() -> None:
-    made = Made()
+    made = ResultFlags()
     made.ticks([1000, 3000, 2000, 2000])
     made.follow()
     figures = made.gauges.figures()
@@ -53,7 +53,7 @@ def test_lateness_is_from_the_deadline_and_jitter_from_tick_to_tick() -> None:
 
 @pytest.mark.parametrize("parts", [[9], [1] * 9, [4, 5], [8, 1]])
 def test_however_often_it_looks_it_counts_everything_once(parts: list[int]) -> None:
-    made, whole = Made(), Made()
+    made, whole = ResultFlags(), ResultFlags()
     late: list[int | None] = [100 * k for k in range(9)]
     whole.ticks(late)
     whole.follow()
@@ -66,7 +66,7 @@ def test_however_often_it_looks_it_counts_everything_once(parts: list[int]) -> N
 
 
 def test_skipped_ticks_count_and_have_no_lateness() -> None:
-    made = Made()
+    made = ResultFlags()
     made.ticks([0, None, None, 500])
     made.follow()
     figures = made.gauges.figures()
@@ -76,7 +76,7 @@ def test_skipped_ticks_count_and_have_no_lateness() -> None:
 
 
 def test_a_window_is_of_the_newest_ticks_and_counts_are_of_all() -> None:
-    made = Made()
+    made = ResultFlags()
     made.ticks([9000] * 100 + [1000] * 100)
     made.follow()
     figures = made.gauges.figures(last_s=1.0)
@@ -85,7 +85,7 @@ def test_a_window_is_of_the_newest_ticks_and_counts_are_of_all() -> None:
 
 
 def test_what_the_guard_did_is_counted_by_name() -> None:
-    made = Made()
+    made = ResultFlags()
     made.ticks([0, 0], guard=Flag.RATE | Flag.RANGE)
     made.ticks([0], first=2, guard=Flag.RATE)
     made.follow()
@@ -96,7 +96,7 @@ def test_what_the_guard_did_is_counted_by_name() -> None:
 
 
 def test_delays_are_of_the_results_of_this_epoch_and_outcomes_of_all() -> None:
-    made = Made()
+    made = ResultFlags()
     for delay, outcome in ((4, "placed"), (6, "late"), (90, "dropped")):
         made.inference(delay, outcome, lost=2)
     made.follow()
@@ -107,10 +107,10 @@ def test_delays_are_of_the_results_of_this_epoch_and_outcomes_of_all() -> None:
 
 
 def test_one_run_after_another_adds_up_and_the_time_between_is_no_jitter() -> None:
-    made = Made()
+    made = ResultFlags()
     made.ticks([0, 0])
     made.follow()
-    second = Made(start_ns=9_000_000_000)
+    second = ResultFlags(start_ns=9_000_000_000)
     second.ticks([0, 0])
     made.gauges.follow(second.trace, second.start_ns)
     figures = made.gauges.figures()
@@ -119,7 +119,7 @@ def test_one_run_after_another_adds_up_and_the_time_between_is_no_jitter() -> No
 
 
 def test_nothing_yet_is_none_and_no_number() -> None:
-    made = Made()
+    made = ResultFlags()
     made.follow()
     figures = made.gauges.figures()
     assert (figures["ticks"], figures["status"], figures["rate_hz"]) == (0, "none", None)
@@ -133,7 +133,7 @@ def held_bytes(gauges: Gauges) -> int:
 
 
 def test_what_gauges_hold_does_not_grow_with_the_run() -> None:
-    made, held = Made(capacity=2000), []
+    made, held = ResultFlags(capacity=2000), []
     for n in range(12):
         made.ticks([1000 + 7 * k for k in range(1500)], first=1500 * n)
         for _ in range(1500):
@@ -149,7 +149,7 @@ def test_what_gauges_hold_does_not_grow_with_the_run() -> None:
 def test_figures_over_everything_are_those_of_numpy_within_a_hundredth_and_of_a_window_exactly(seed: int) -> None:
     rng = np.random.default_rng(seed)
     late_ns = [int(value) for value in rng.lognormal(11, 2, 3000)]
-    made = Made(capacity=5000)
+    made = ResultFlags(capacity=5000)
     for first in range(0, 3000, 100):
         made.ticks(late_ns[first : first + 100], first)
         made.inference(int(rng.integers(200)))
@@ -165,7 +165,7 @@ def test_figures_over_everything_are_those_of_numpy_within_a_hundredth_and_of_a_
 
 
 def test_more_seconds_than_are_kept_are_those_that_are_kept() -> None:
-    made = Made(capacity=5000)
+    made = ResultFlags(capacity=5000)
     made.ticks([9000] * 1000 + [1000] * round(KEPT_S * RATE_HZ))
     made.follow()
     assert made.gauges.figures(last_s=1000.0)["late_us"]["max"] == pytest.approx(1.0)

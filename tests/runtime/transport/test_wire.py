@@ -11,9 +11,16 @@ import pytest
 import other_process
 from rollahead.errors import ConfigError
 from rollahead.runtime.transport.shared import SharedMailbox
-from rollahead.runtime.transport.wire import MOST_TEXT, OrdersCodec, SharedInbox, SharedOutbox, SightCodec, check_task
+from rollahead.runtime.transport.wire import (
+    MOST_TEXT,
+    CommandsCodec,
+    ImageLatentCodec,
+    SharedInbox,
+    SharedOutbox,
+    check_task,
+)
 from rollahead.runtime.types.arrays import frozen
-from rollahead.runtime.types.messages import Failure, Observation, Orders, Request, Result, Sight, Snapshot
+from rollahead.runtime.types.messages import Commands, Failure, ImageLatent, Observation, Request, Result, Snapshot
 from rollahead.runtime.types.spec import Camera, Dim, RobotSpec
 
 SPEC = RobotSpec(
@@ -184,9 +191,9 @@ def test_a_failure_is_told_whatever_its_text_is(words: str, told: str) -> None:
     _, inbox = boxes()
     inbox.put(Failure(words))
     assert inbox.peek() == Failure(told)
-    sights = SharedMailbox(SightCodec(3))
-    sights.put(Failure(words))
-    assert sights.peek() == Failure(told)
+    image_latents = SharedMailbox(ImageLatentCodec(3))
+    image_latents.put(Failure(words))
+    assert image_latents.peek() == Failure(told)
 
 
 def test_a_lookout_gets_the_newest_images_of_its_cameras_and_no_request() -> None:
@@ -216,24 +223,24 @@ def test_images_are_put_once_in_each_epoch_and_not_before_all_are_there() -> Non
 
 
 def test_a_sight_comes_out_as_it_went_in_and_so_does_the_failure_that_follows() -> None:
-    box = SharedMailbox(SightCodec(3))
+    box = SharedMailbox(ImageLatentCodec(3))
     for tick in range(5):
-        box.put(Sight(tick, 2, frozen([tick, 0.25, -1.0])))
+        box.put(ImageLatent(tick, 2, frozen([tick, 0.25, -1.0])))
         got = box.peek()
-        assert isinstance(got, Sight)
+        assert isinstance(got, ImageLatent)
         assert (got.tick, got.epoch, got.values.tolist()) == (tick, 2, [tick, 0.25, -1.0])
         assert not got.values.flags.writeable
     box.put(Failure("the eye broke"))
     assert box.peek() == Failure("the eye broke")
 
 
-@pytest.mark.parametrize("orders", [Orders(), Orders(paused=True, estops=2, resets=1, latched=True, task="ü")])
-def test_orders_come_out_as_they_went_in(orders: Orders) -> None:
-    box = SharedMailbox(OrdersCodec())
-    box.put(orders)
+@pytest.mark.parametrize("commands", [Commands(), Commands(paused=True, estops=2, resets=1, latched=True, task="ü")])
+def test_orders_come_out_as_they_went_in(commands: Commands) -> None:
+    box = SharedMailbox(CommandsCodec())
+    box.put(commands)
     got = box.peek()
     assert got is not None
-    assert asdict(got) == asdict(orders)
+    assert asdict(got) == asdict(commands)
 
 
 def test_a_task_that_is_too_long_for_a_message_is_refused() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.chunk import MOST_DECAY, Chunk, Fold, Mean, Timeline, newest
+from rollahead.runtime.types.chunk import MOST_DECAY, Blend, Chunk, Mean, Timeline, newest
 from rollahead.runtime.types.messages import NEVER
 
 
@@ -61,7 +61,7 @@ def test_a_timeline_stops_where_its_last_chunk_does() -> None:
         assert Timeline(chunks).stop == max(made.origin + 3 for made in chunks) >= max(covered) + 1
 
 
-def folds() -> list[Fold]:
+def blends() -> list[Blend]:
     return [newest, Mean(0.5, np.array([False, False]))]
 
 
@@ -76,12 +76,12 @@ def test_stretches_tile_the_ticks_and_each_is_covered_alike_all_along() -> None:
                 assert all(timeline.covering(k) == covering for k in range(begin, end))
 
 
-@pytest.mark.parametrize("fold", folds(), ids=["newest", "mean"])
-def test_a_stretch_folds_to_the_actions_of_its_ticks(fold: Fold) -> None:
+@pytest.mark.parametrize("blend", blends(), ids=["newest", "mean"])
+def test_a_stretch_folds_to_the_actions_of_its_ticks(blend: Blend) -> None:
     for chunks in product(some_chunks()[::3], repeat=2):
-        timeline = Timeline(chunks, fold)
+        timeline = Timeline(chunks, blend)
         for begin, end, covering in timeline.stretches(-2, 7):
-            rows = list(fold(covering, begin, end)) if covering else [None] * (end - begin)
+            rows = list(blend(covering, begin, end)) if covering else [None] * (end - begin)
             assert [told(row) for row in rows] == [told(timeline.action(k)) for k in range(begin, end)]
 
 
@@ -89,18 +89,18 @@ def told(action: FloatArray | None) -> list[float] | None:
     return None if action is None else action.tolist()
 
 
-@pytest.mark.parametrize("fold", folds(), ids=["newest", "mean"])
-def test_what_adding_drops_changes_no_action_from_acceptance_on(fold: Fold) -> None:
+@pytest.mark.parametrize("blend", blends(), ids=["newest", "mean"])
+def test_what_adding_drops_changes_no_action_from_acceptance_on(blend: Blend) -> None:
     for old, added, k in product(product(some_chunks()[::3], repeat=2), some_chunks()[1::3], range(-1, 5)):
         accepted = chunk(added.origin, max(added.start, k), 3, name=99, accepted=k)
-        timeline, undropped = Timeline(old, fold).add(accepted), Timeline((*old, accepted), fold)
+        timeline, undropped = Timeline(old, blend).add(accepted), Timeline((*old, accepted), blend)
         for later in range(k, 7):
             assert told(timeline.action(later)) == told(undropped.action(later))
 
 
-@pytest.mark.parametrize("fold", folds(), ids=["newest", "mean"])
-def test_adding_keeps_the_order_drops_what_is_over_and_changes_no_other_timeline(fold: Fold) -> None:
-    old = Timeline(tuple(some_chunks()), fold)
+@pytest.mark.parametrize("blend", blends(), ids=["newest", "mean"])
+def test_adding_keeps_the_order_drops_what_is_over_and_changes_no_other_timeline(blend: Blend) -> None:
+    old = Timeline(tuple(some_chunks()), blend)
     before = old.chunks
     for k in range(-2, 9):
         added = chunk(k, k, 2, name=99, accepted=k)
@@ -113,8 +113,8 @@ def test_adding_keeps_the_order_drops_what_is_over_and_changes_no_other_timeline
 
 @pytest.mark.parametrize("horizon", range(1, 6))
 def test_a_timeline_of_chunks_that_come_every_tick_does_not_grow(horizon: int) -> None:
-    for fold, most in zip(folds(), (1, horizon), strict=True):
-        timeline = Timeline(fold=fold)
+    for blend, most in zip(blends(), (1, horizon), strict=True):
+        timeline = Timeline(blend=blend)
         for k in range(4 * horizon):
             timeline = timeline.add(chunk(k, k, horizon, accepted=k))
             assert len(timeline.chunks) <= most
@@ -174,9 +174,9 @@ def test_exempt_dimensions_take_the_newest_row_to_the_bit(exempt: tuple[bool, ..
 
 
 def test_a_timeline_folds_over_just_the_chunks_that_cover_a_tick() -> None:
-    fold = Mean(0.5, np.array([False, False]))
+    blend = Mean(0.5, np.array([False, False]))
     for accepted in product(some_chunks()[::3], repeat=3):
-        timeline = Timeline(accepted, fold)
+        timeline = Timeline(accepted, blend)
         for k in range(-2, 7):
             names = [made.request for made in accepted if made.start <= k < made.stop]
             if names:

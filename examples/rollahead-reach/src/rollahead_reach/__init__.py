@@ -37,14 +37,14 @@ class Reach:
         self.max_ticks = LEAD + PHASE + self._window  # no episode is longer
         self.reset(0)
 
-    def reset(self, seed: int, *, stimulus: bool = True) -> None:
+    def reset(self, seed: int, *, event: bool = True) -> None:
         """Everything random is drawn here, so that an episode is the same whatever the cart does."""
         rng = np.random.default_rng(seed)
         jump = rng.uniform(0.1, 0.25, 2) * rng.choice([-1.0, 1.0], 2)
-        self._goals = np.zeros(2), jump if stimulus else np.zeros(2)
-        self.stimulus_tick = LEAD + int(rng.integers(PHASE))
+        self._goals = np.zeros(2), jump if event else np.zeros(2)
+        self.event_tick = LEAD + int(rng.integers(PHASE))
         self._grip = 1.0 + self._slip * rng.standard_normal((self.max_ticks, 2))
-        self._stimulus = stimulus
+        self._event = event
         self._cart = np.zeros(2)
         self._tick = self._dwell = 0
         self.done = self.success = False
@@ -55,16 +55,16 @@ class Reach:
 
     def environment(self) -> FloatArray:
         """(2,): where the goal is."""
-        return frozen(self._goals[self._tick >= self.stimulus_tick])
+        return frozen(self._goals[self._tick >= self.event_tick])
 
     def advance(self, action: FloatArray) -> None:
         """One tick under `action` (2,)."""
         self._cart = self._cart + np.clip(action, -STEP_M, STEP_M) * self._grip[self._tick]
-        shown = self._tick - self.stimulus_tick + 1  # ticks that the goal has been there
+        shown = self._tick - self.event_tick + 1  # ticks that the goal has been there
         there = shown > 0 and np.linalg.norm(self._cart - self.environment()) < RADIUS_M
         self._tick += 1
         self._dwell = self._dwell + 1 if there else 0
-        self.success = self._stimulus and self._dwell >= DWELL
+        self.success = self._event and self._dwell >= DWELL
         self.done = self.success or shown >= self._window
 
     def expert(self, horizon: int) -> Plan:

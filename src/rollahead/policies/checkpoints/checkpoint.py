@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from rollahead.errors import ConfigError, unknown_name, words_of
+from rollahead.errors import ConfigError, one_line, unknown_name
 from rollahead.policies.checkpoints.card import Card, read_card
 from rollahead.policies.checkpoints.names import named
 from rollahead.policies.denoising.contraction import read_levels
@@ -149,7 +149,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{path} is damaged or was not written to its end ({words_of(error)}); copy it again, or take an "
+            f"{path} is damaged or was not written to its end ({one_line(error)}); copy it again, or take an "
             "earlier checkpoint"
         ) from error
     if not isinstance(config, dict):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rollahead.errors import ConfigError, words_of
+from rollahead.errors import ConfigError, one_line
 from rollahead.policies.data.stored import VERSION
 from rollahead.policies.lerobot import compat
 
@@ -118,7 +118,7 @@ def _reason(error: Exception) -> str:
         return "HF_HUB_OFFLINE is set, and the {what} is not in the cache"
     if isinstance(error, LocalEntryNotFoundError):
         return "it cannot be reached, and the {what} is not in the cache"
-    return words_of(error).removesuffix(".").replace("{", "{{").replace("}", "}}")
+    return one_line(error).removesuffix(".").replace("{", "{{").replace("}", "}}")
 
 
 REFUSALS = {

@@ -8,9 +8,9 @@
 Chunks of demonstrations are mostly right, and a head that has seen no others believes them. So the rows of a share of
 the examples, the strays, are of any other chunk: as when something has happened since, or the robot is elsewhere.
 
-A head that sees images learns together with its eye (`policies.correctors.eye`). The images of an example are of frame
-t + i - lag or up to `sight` frames before it, drawn anew each time: how old they will be depends on the machine, and
-the head is told.
+A head that sees images learns together with its eye (`policies.correctors.image_encoder`). The images of an example are
+of frame t + i - lag or up to `image_age` frames before it, drawn anew each time: how old they will be depends on the
+machine, and the head is told.
 
 Threads: the caller's. Everything random is drawn from a seed.
 """
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rollahead.errors import ConfigError
-from rollahead.policies.correctors.eye import arrays_of, make_net
+from rollahead.policies.correctors.image_encoder import arrays_of, make_net
 from rollahead.policies.data.frames import Frames
 from rollahead.policies.denoising.samplers import Sampler
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
@@ -48,28 +48,28 @@ Ints = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class HeadConfig:
-    """width, depth: of the hidden layers; every: frames from chunk to chunk; strays: the share of the examples whose
-    row is of another chunk, with the features of that chunk; features: whether it takes the base's; fresh, lag,
-    cameras, latent, sight: as of `HeadCard`, the last two of no use without cameras."""
+    """width, depth: of the hidden layers; every: frames from chunk to chunk; negative_fraction: the share of the
+    examples whose row is of another chunk, with the features of that chunk; features: whether it takes the base's;
+    fresh, lag, cameras, latent, image_age: as of `HeadCard`, the last two of no use without cameras."""
 
     width: int = 256
     depth: int = 3
     every: int = 4
-    strays: float = 0.75
+    negative_fraction: float = 0.75
     features: bool = False
     fresh: bool = True
     lag: int = 0
     cameras: Sequence[str] = ()
     latent: int = 16
-    sight: int = 12
+    image_age: int = 12
 
     def __post_init__(self) -> None:
-        least = {"width": 1, "depth": 1, "every": 1, "latent": 1, "lag": 0, "sight": 0}
+        least = {"width": 1, "depth": 1, "every": 1, "latent": 1, "lag": 0, "image_age": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ConfigError(f"policy.{name} is {getattr(self, name)}; give at least {bound}")
-        if not 0 <= self.strays <= 1:
-            raise ConfigError(f"policy.strays is {self.strays}; give a share from 0 to 1")
+        if not 0 <= self.negative_fraction <= 1:
+            raise ConfigError(f"policy.negative_fraction is {self.negative_fraction}; give a share from 0 to 1")
         if self.lag > MOST_LAG:
             raise ConfigError(f"policy.lag is {self.lag}; give at most {MOST_LAG} ticks: what is older counts as stale")
 
@@ -159,7 +159,7 @@ class HeadTraining:
             lag=config.lag,
             cameras=tuple(config.cameras),
             latent=config.latent if seeing else 0,
-            sight=config.sight if seeing else 0,
+            image_age=config.image_age if seeing else 0,
             policy_features=stored.features.shape[1],
         )
         self._frames, self._stored = frames, stored
@@ -176,14 +176,14 @@ class HeadTraining:
         self._pairs, self._held = pairs[~apart], pairs[apart]
         if not len(self._pairs):
             raise ConfigError(f"{frames.episodes} demonstrations are too few to train a head and measure it; give more")
-        self._strays = config.strays
-        seen, residual, _ = self._batch(self._rng.permutation(self._pairs)[:20_000], self._strays)
+        self._negative_fraction = config.negative_fraction
+        seen, residual, _ = self._batch(self._rng.permutation(self._pairs)[:20_000], self._negative_fraction)
         self._shift, self._scale = seen.mean(axis=0), np.maximum(seen.std(axis=0), LEAST)
         if stored.features.shape[1]:  # a unit that hardly ever fires in demonstrations may elsewhere
             spread = self._scale[self._features]
             self._scale[self._features] = np.maximum(spread, QUIET * spread.max())
         if seeing:  # what images come to and their age are of the order of 1 already, and the age may never vary
-            self._shift[self._sight], self._scale[self._sight] = 0.0, 1.0
+            self._shift[self._image_age], self._scale[self._image_age] = 0.0, 1.0
         self._gain = np.maximum(residual.std(axis=0), LEAST)
         torch.manual_seed(seed)
         sizes = [seen.shape[1], *[config.width] * config.depth, residual.shape[1]]
@@ -194,22 +194,26 @@ class HeadTraining:
         nn.init.zeros_(self._skip.weight)
         self._net = nn.Sequential(*[part for layer in self._layers for part in (layer, nn.ReLU())][:-1])
         self._pictures = pictures
-        self._eye = make_net(len(config.cameras), config.latent) if seeing else None
+        self._image_encoder = make_net(len(config.cameras), config.latent) if seeing else None
         self._device = torch.device(device)
-        for part in (self._net, self._skip, self._eye):
+        for part in (self._net, self._skip, self._image_encoder):
             if part is not None:
                 part.to(self._device)
 
     def run(self, steps: int, batch: int, learning_rate: float) -> Iterator[int]:
         """Trains; gives each step once it is done."""
-        weights = [*self._net.parameters(), *self._skip.parameters(), *(self._eye.parameters() if self._eye else ())]
+        weights = [
+            *self._net.parameters(),
+            *self._skip.parameters(),
+            *(self._image_encoder.parameters() if self._image_encoder else ()),
+        ]
         optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=1e-5)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for step in range(steps):
             picked = self._pairs[self._rng.integers(len(self._pairs), size=batch)]
-            seen, residual, images = self._batch(picked, self._strays)
+            seen, residual, images = self._batch(picked, self._negative_fraction)
             normalised = self._put(((seen - self._shift) / self._scale).astype(np.float32))
-            x = self._with_sight(normalised, images)
+            x = self._with_latent(normalised, images)
             made = self._net(x) + self._skip(x)
             wanted = self._put((residual / self._gain).astype(np.float32))
             loss = (made - wanted).square().mean()
@@ -224,7 +228,7 @@ class HeadTraining:
         seen, residual, images = self._batch(self._held)
         with torch.no_grad():
             parts = [
-                self._with_sight(torch.from_numpy(seen[at : at + BLOCK]), images[at : at + BLOCK]).numpy()
+                self._with_latent(torch.from_numpy(seen[at : at + BLOCK]), images[at : at + BLOCK]).numpy()
                 for at in range(0, len(seen), BLOCK)
             ]
         left = (residual - self.head().residual(np.concatenate(parts))) / self._gain
@@ -239,7 +243,7 @@ class HeadTraining:
 
     def save(self, path: Path) -> None:
         """The head as it is now, with its eye, if it has one."""
-        self.head().save(path, None if self._eye is None else arrays_of(self._eye))
+        self.head().save(path, None if self._image_encoder is None else arrays_of(self._image_encoder))
 
     @property
     def _features(self) -> slice:
@@ -248,30 +252,30 @@ class HeadTraining:
         return slice(start, start + self._card.policy_features)
 
     @property
-    def _sight(self) -> slice:
+    def _image_age(self) -> slice:
         """Where in the features what is of images stands: Z numbers, and their age."""
         return slice(-self._card.latent - 1, None)
 
-    def _with_sight(self, seen: torch.Tensor, images: Ints) -> torch.Tensor:
+    def _with_latent(self, seen: torch.Tensor, images: Ints) -> torch.Tensor:
         """`seen` (B, F), with what the images of frames `images` (B,) come to in its place, if the head sees any."""
-        if self._eye is None:
+        if self._image_encoder is None:
             return seen
         assert self._pictures is not None, "given with cameras"
-        latent = self._eye(self._pictures[images].to(self._device).float() / 255)
-        others, age = seen[:, : self._sight.start], seen[:, -1:]
+        latent = self._image_encoder(self._pictures[images].to(self._device).float() / 255)
+        others, age = seen[:, : self._image_age.start], seen[:, -1:]
         return torch.cat([others, latent.to(seen), age], dim=1)
 
     def _put(self, values: NDArray[np.float32]) -> torch.Tensor:
         return torch.from_numpy(values).to(self._device)
 
-    def _batch(self, pairs: Ints, strays: float = 0.0) -> tuple[FloatArray, FloatArray, Ints]:
+    def _batch(self, pairs: Ints, negative_fraction: float = 0.0) -> tuple[FloatArray, FloatArray, Ints]:
         """Features (B, F) and residuals (B, A) of (chunk, place) pairs (B, 2), and the frames (B,) of their images:
-        what these come to is still 0 among the features. strays: the share whose row is of another chunk."""
+        what these come to is still 0 among the features. negative_fraction: the share whose row is of another chunk."""
         frames, stored, chunk, place = self._frames, self._stored, pairs[:, 0], pairs[:, 1]
         now = stored.frame[chunk] + place
         fresh = self._before(now, self._card.lag)
-        stray = self._rng.random(len(pairs)) < strays
-        source = np.where(stray, self._rng.integers(len(stored.rows), size=len(pairs)), chunk)
+        negative = self._rng.random(len(pairs)) < negative_fraction
+        source = np.where(negative, self._rng.integers(len(stored.rows), size=len(pairs)), chunk)
         rows = stored.rows[source, place]
         scene = fresh if self._card.fresh else stored.seen[chunk]
         state = frames.state[fresh][:, self._columns[STATE]].astype(np.float64)
@@ -286,7 +290,7 @@ class HeadTraining:
         """(B,), the frames of the images that are seen at frames `now` (B,), in the same episode."""
         if not self._card.cameras:
             return now
-        return self._before(now, self._card.lag + self._rng.integers(self._card.sight + 1, size=len(now)))
+        return self._before(now, self._card.lag + self._rng.integers(self._card.image_age + 1, size=len(now)))
 
     def _before(self, now: Ints, ticks: Ints | int) -> Ints:
         """(B,), the frames so many `ticks` before frames `now` (B,), in the same episode."""

@@ -20,7 +20,7 @@ from itertools import count
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from rollahead.errors import ControlError, words_of
+from rollahead.errors import ControlError, one_line
 from rollahead.runtime.system.interrupts import ENDING
 
 Batch = Mapping[str, torch.Tensor]
@@ -60,7 +60,7 @@ class Batches:
             if not self._workers or str(error).startswith(RAISED):
                 raise
             raise ControlError(
-                f"a process that makes batches was killed, or made none in {PATIENCE_S} s ({words_of(error)}); look "
+                f"a process that makes batches was killed, or made none in {PATIENCE_S} s ({one_line(error)}); look "
                 "for the reason in the system's log, and give the training workers=1 if memory is short"
             ) from error
         except BaseException:

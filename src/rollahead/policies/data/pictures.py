@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rollahead.errors import ConfigError, words_of
+from rollahead.errors import ConfigError, one_line
 from rollahead.policies.data.frames import Frames
 from rollahead.policies.lerobot import compat
 
@@ -62,7 +62,7 @@ class Pictures:
             return [_bytes(item[key]) for key in self._frames.cameras.values()]
         except Exception as error:  # whatever the decoders refuse
             episode, place = self._frames.place(frame)
-            words = words_of(error).removesuffix(".") or type(error).__name__
+            words = one_line(error).removesuffix(".") or type(error).__name__
             raise ConfigError(
                 f"the images of frame {place} of episode {episode} of data set {self._frames.folder} cannot be decoded "
                 f"({words}); copy the data set again, or delete the episode (lerobot-edit-dataset)"
@@ -82,7 +82,7 @@ def scaled(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def _shared(*shape: int) -> Bytes:
-    """Zeros that processes forked later share. Memory is taken when it is written."""
+    """Zeros that processes forked later share. WarmStartCache is taken when it is written."""
     size = int(np.prod(shape))
     return np.frombuffer(mmap.mmap(-1, max(size, 1)), np.uint8)[:size].reshape(shape)
 

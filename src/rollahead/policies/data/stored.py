@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rollahead.errors import ConfigError, words_of
+from rollahead.errors import ConfigError, one_line
 from rollahead.policies.data.frames import Floats, Stats
 from rollahead.runtime.types.arrays import FloatArray
 
@@ -168,7 +168,7 @@ def _figures(folder: Path, name: str, told: Any) -> dict[str, FloatArray]:
         return {figure: np.asarray(value, np.float64) for figure, value in told.items()}
     except (AttributeError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"data set {folder} has statistics of {name} in meta/stats.json that are no numbers ({words_of(error)}); "
+            f"data set {folder} has statistics of {name} in meta/stats.json that are no numbers ({one_line(error)}); "
             "let LeRobot recompute them, or record it again"
         ) from error
 
@@ -177,7 +177,7 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read ({words_of(error)}); copy the data set again") from error
+        raise ConfigError(f"{path} cannot be read ({one_line(error)}); copy the data set again") from error
     if not isinstance(content, Mapping):
         raise ConfigError(f"{path} has no names in it; copy the data set again")
     return content

@@ -5,8 +5,8 @@
     bid      chosen among several (Bidirectional Decoding, arXiv 2408.17355, section 4)
 
 Row 0 is for the tick of the observation; the first d rows run from the last plan, whatever the new one says. With
-`vlash` row 0 is for the switch, and what is pulled (`strategy.pull`) are the rows from there on. What is known of the
-last plan are its rows without holds, as many as there are: nothing is ever pulled towards zeros.
+`vlash` row 0 is for the switch, and what is pulled (`strategy.guidance`) are the rows from there on. What is known of
+the last plan are its rows without holds, as many as there are: nothing is ever pulled towards zeros.
 
 Threads: the worker's alone.
 """
@@ -22,7 +22,7 @@ from rollahead.errors import ConfigError, InferenceError
 from rollahead.policies.denoising.samplers import Sampler
 from rollahead.policies.denoising.samplers.rti import Rti
 from rollahead.policies.denoising.samplers.sampler import Free, Steering
-from rollahead.policies.denoising.steering import Given, Guided, soft_mask
+from rollahead.policies.denoising.steering import PrefixConditioning, RTCGuidance, soft_mask
 from rollahead.policies.policy import Policy
 from rollahead.policies.process import Flow, Process
 from rollahead.runtime.config.build import StrategyConfig
@@ -73,7 +73,7 @@ class Guidance(Plain):
     """Pulls a chunk towards the last plan while it is denoised (RTC, arXiv 2506.07339).
 
     process: what is denoised; rows: H; past: T - H, rows for ticks before the first of these, which are not pulled;
-    end: the row from which on nothing is pulled; most, full: as in `Guided`.
+    end: the row from which on nothing is pulled; most, full: as in `RTCGuidance`.
     """
 
     process: Process
@@ -94,7 +94,7 @@ class Guidance(Plain):
         weights = soft_mask(self.mask, min(request.delay - ahead, n), min(self.end, n), self.rows).to(known.device)
         target = torch.nn.functional.pad(known[:n], (0, 0, self.past, self.rows - n))
         weights = torch.nn.functional.pad(weights, (self.past, 0))[:, None]
-        return Guided(target, weights, self.most, self.process, self.full)
+        return RTCGuidance(target, weights, self.most, self.process, self.full)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Prefix(Plain):
                 f"{self.most}; nothing of it was sent: set strategy.d, or use vlash or rtc"
             )
         n = min(request.delay, len(known))
-        return Given(known[:n]) if n else Free()
+        return PrefixConditioning(known[:n]) if n else Free()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +180,13 @@ VERIFIERS: Mapping[str, Verifier] = {"agreement": agreement, "smoothness": smoot
 def make_chunking(strategy: StrategyConfig, policy: Policy, sampler: Sampler, weak: Policy | None = None) -> Chunking:
     """What `strategy` does with the chunks of `policy`. weak: a weaker policy, for `bid`. Raises: ConfigError, if the
     policies cannot serve it."""
-    make = _guidance if strategy.pull else CHUNKINGS.get(strategy.name)
+    make = _guidance if strategy.guidance else CHUNKINGS.get(strategy.name)
     if weak is not None and make is not _best_of:
         raise ConfigError(f"strategy.weak is for strategy=bid, and the strategy is {strategy.name}; leave it out")
     if make is None:
         return Plain()
     if not hasattr(policy, "denoise"):
-        what = "strategy.pull=true" if strategy.pull else f"strategy={strategy.name}"
+        what = "strategy.guidance=true" if strategy.guidance else f"strategy={strategy.name}"
         raise ConfigError(f"{what} needs a policy that denoises, and {policy.name} makes its chunk at once; use vlash")
     return make(strategy, policy, sampler, weak)
 

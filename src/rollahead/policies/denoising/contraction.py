@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from rollahead.errors import ConfigError
-from rollahead.policies.denoising.samplers.sampler import COLD, Draw, Noise, Sampled, Steps
+from rollahead.policies.denoising.samplers.sampler import COLD, Noise, SampleRequest, SampleResult, Steps
 from rollahead.policies.policy import Context, Denoiser
 from rollahead.policies.process import Flow, Process
 from rollahead.runtime.types.seeds import generator
@@ -79,10 +79,10 @@ class Noting:
         """Whether it has as many as wanted."""
         return len(self.asked) >= self._most
 
-    def __call__(self, policy: Any, context: Context, noise: Noise, draw: Draw = COLD) -> Sampled:
+    def __call__(self, policy: Any, context: Context, noise: Noise, draw: SampleRequest = COLD) -> SampleResult:
         """As the cold one. Phase: hot."""
-        if draw.guess is not None and not self.full:
-            self.asked.append((context, draw.guess.chunk.clone()))
+        if draw.warm_start is not None and not self.full:
+            self.asked.append((context, draw.warm_start.chunk.clone()))
         return self._cold(policy, context, noise, draw)
 
 
@@ -117,12 +117,12 @@ def measured(policy: Denoiser, cold: Steps, asked: Sequence[tuple[Context, torch
         warm = cold.at(levels)
 
         def made(context: Context, start: torch.Tensor, warm: Steps = warm) -> torch.Tensor:
-            return warm(policy, context, noise, Draw(start=start)).chunks
+            return warm(policy, context, noise, SampleRequest(start=start)).chunks
 
         rho, error = [], []
-        for (context, guess), (first, _), eta in zip(asked, full, off, strict=True):
-            plain = made(context, guess[None])
-            rho.append(_rms(made(context, guess[None] + eta) - plain) / _rms(eta))
+        for (context, warm_start), (first, _), eta in zip(asked, full, off, strict=True):
+            plain = made(context, warm_start[None])
+            rho.append(_rms(made(context, warm_start[None] + eta) - plain) / _rms(eta))
             error.append(_rms(plain - first))
         tried.append(Tried(levels, *(float(np.quantile(each, WORST)) for each in (rho, error))))
     enough = AS_GOOD * max(spread, min(one.error for one in tried))

@@ -1,10 +1,11 @@
 """Steering: what holds a chunk to the rows of the last one while it is denoised.
 
-    Guided   real-time chunking (RTC, arXiv 2506.07339): the clean chunk is pulled towards a target, softly
-    Given    training-time RTC (arXiv 2512.05964): the first rows are the prefix, clean from the first step on
+    RTCGuidance          real-time chunking (RTC, arXiv 2506.07339): the clean chunk is pulled towards a target, softly
+    PrefixConditioning   training-time RTC (arXiv 2512.05964): the first rows are the prefix, clean from the start on
 
-Row 0 is for the tick of the observation. `Given` is for flow policies; `Guided` also for diffusion policies: their
-mixture at a step is that of a flow at some time, times a factor. T: rows of the network; n: rows that are known.
+Row 0 is for the tick of the observation. `PrefixConditioning` is for flow policies; `RTCGuidance` also for diffusion
+policies: their mixture at a step is that of a flow at some time, times a factor. T: rows of the network; n: rows that
+are known.
 
 Hot path: all of it, in the worker.
 """
@@ -40,17 +41,16 @@ MASKS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Guided:
+class RTCGuidance:
     """Guidance of a denoising towards the rows of the last chunk (RTC, arXiv 2506.07339).
 
-    target: (T, A), normalised; weights: (T, 1), 0 where there is no target; most: the greatest weight of the pull
-    (beta); process: what is denoised; full: the pull goes back through the network (a vector-Jacobian product, as
-    published), else its Jacobian is taken to be the identity, as LeRobot 0.6.1 does.
-    """
+    target: (T, A), normalised; weights: (T, 1), 0 where there is no target; max_guidance_weight: the greatest weight of
+    the pull (beta); process: what is denoised; full: the pull goes back through the network (a vector-Jacobian product,
+    as published), else its Jacobian is taken to be the identity, as LeRobot 0.6.1 does."""
 
     target: torch.Tensor
     weights: torch.Tensor
-    most: float
+    max_guidance_weight: float
     process: Process
     full: bool = True
 
@@ -68,21 +68,21 @@ class Guided:
         else:
             x0, e = predict(x, times, into)
             pull = self.weights * (self.target - x0)
-        w = guidance(u, self.most)
+        w = guidance_weight(u, self.max_guidance_weight)
         return x0.add_(pull, alpha=u * w), e.sub_(pull, alpha=(1 - u) * w)
 
 
-def guidance(t: float, most: float) -> float:
+def guidance_weight(t: float, max_guidance_weight: float) -> float:
     """The weight of the pull at time `t`, at most `most`: ((1 - t)^2 + t^2) / (t (1 - t)) (arXiv 2506.07339, eq. 3 with
     tau = 1 - t)."""
-    return most if t >= 1 else min(most, ((1 - t) ** 2 + t**2) / (t * (1 - t)))
+    return max_guidance_weight if t >= 1 else min(max_guidance_weight, ((1 - t) ** 2 + t**2) / (t * (1 - t)))
 
 
 # ---- prefixes -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given:
+class PrefixConditioning:
     """prefix: (n, A), normalised, the first rows of the chunk."""
 
     prefix: torch.Tensor

@@ -16,7 +16,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from rollahead.errors import ConfigError, words_of
+from rollahead.errors import ConfigError, one_line
 from rollahead.runtime.robots.lerobot.version import check_version
 from rollahead.runtime.robots.lerobot.version import version as version
 
@@ -63,7 +63,7 @@ def _part(name: str) -> Any:
         try:
             return getattr(importlib.import_module(home), OTHERWISE.get(name, name))
         except (ImportError, AttributeError) as error:
-            failed.append(words_of(error))
+            failed.append(one_line(error))
     raise ConfigError(
         f"{name} of LeRobot {version()} cannot be imported ({'; '.join(failed)}); add what it needs, e.g. with "
         "pip install 'lerobot[diffusion,dataset]'"
@@ -114,7 +114,7 @@ def config_of(name: str, written: Mapping[str, Any], **changed: Any) -> Any:
 
 
 def _words(error: BaseException) -> str:
-    return words_of(error).removesuffix(".")
+    return one_line(error).removesuffix(".")
 
 
 WRITERS = ("lerobot.datasets.dataset_writer", "lerobot.datasets.lerobot_dataset")  # the first that there is writes

@@ -21,7 +21,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from rollahead.errors import ConfigError, words_of
+from rollahead.errors import ConfigError, one_line
 from rollahead.policies.lerobot.features import ACTION, STATE
 from rollahead.policies.lerobot.normalise import EPS, IDENTITY, Affine, Normalisers, Stats, affine
 from rollahead.policies.lerobot.weights import INPUTS, OUTPUTS, WEIGHTS, saved_statistics
@@ -83,7 +83,7 @@ def _legible(folder: Path) -> Iterator[None]:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"the processors in {folder} are not as LeRobot writes them ({words_of(error)}); {REMEDY}"
+            f"the processors in {folder} are not as LeRobot writes them ({one_line(error)}); {REMEDY}"
         ) from error
 
 
@@ -161,7 +161,7 @@ def _steps(path: Path) -> Sequence[dict[str, Any]]:
             f"the checkpoint has no {path}, which says how its numbers are normalised; {REMEDY}"
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ConfigError(f"{path} cannot be read ({words_of(error, repr)}); {REMEDY}") from error
+        raise ConfigError(f"{path} cannot be read ({one_line(error, repr)}); {REMEDY}") from error
 
 
 def _check_harmless(step: Mapping[str, Any], path: Path, wanted: set[str]) -> None:
@@ -181,7 +181,7 @@ def _read_stats(folder: Path, file: str | None, path: Path) -> dict[str, dict[st
         flat = load_file(folder / file)
     except (OSError, SafetensorError) as error:
         raise ConfigError(
-            f"{folder / file}, the statistics that {path} names, cannot be read ({words_of(error)}); copy it again "
+            f"{folder / file}, the statistics that {path} names, cannot be read ({one_line(error)}); copy it again "
             "from where the policy was trained"
         ) from error
     stats: dict[str, dict[str, torch.Tensor]] = {}

@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from rollahead.errors import ConfigError, words_of
+from rollahead.errors import ConfigError, one_line
 
 WEIGHTS = "model.safetensors"
 INPUTS, OUTPUTS = "normalize_inputs.", "unnormalize_outputs."  # statistics, as LeRobot before 0.4 kept them
@@ -63,7 +63,7 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
     except (OSError, SafetensorError) as error:
         raise ConfigError(
-            f"{path} is damaged or was not written to its end ({words_of(error)}); copy it again, or take an "
+            f"{path} is damaged or was not written to its end ({one_line(error)}); copy it again, or take an "
             "earlier one"
         ) from error
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from rollahead.errors import ConfigError, unknown_name, words_of
+from rollahead.errors import ConfigError, one_line, unknown_name
 from rollahead.policies.adapters.diffusion import process_of
 from rollahead.policies.lerobot import compat
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, IMAGES, STATE
@@ -50,7 +50,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Trainee:
+class TrainablePolicy:
     """A policy to train. rows: T, that it makes; n_obs: observations that it is given; cold: of the policy, a
     normalised batch and noise (B, T, A), the chunks (B, T, A) that one step makes of noise alone; timed: whether it
     takes what is observed with an axis for time, be it one observation only; encoder: of its images, None if it sees
@@ -65,7 +65,7 @@ class Trainee:
     images: int = 1
 
 
-def make_trainee(config: Mapping[str, Any], sizes: Sizes, device: str = "cpu") -> Trainee:
+def make_trainable(config: Mapping[str, Any], sizes: Sizes, device: str = "cpu") -> TrainablePolicy:
     """The policy of `config`, a `name` and options, untrained, on `device`; its weights are the same on any device.
 
     Raises: ConfigError, if there is none such, it takes no such option, or it cannot be trained so.
@@ -76,15 +76,15 @@ def make_trainee(config: Mapping[str, Any], sizes: Sizes, device: str = "cpu") -
     if name not in RECIPES:
         raise unknown_name("policy", name, RECIPES)
     try:
-        trainee: Trainee = call(RECIPES[name], options, "policy", sizes=sizes)
+        trainable: TrainablePolicy = call(RECIPES[name], options, "policy", sizes=sizes)
     except ValueError as error:  # what LeRobot's configurations refuse
-        words = words_of(error).removesuffix(".")
+        words = one_line(error).removesuffix(".")
         raise ConfigError(
             f"policy={name} cannot be made so ({words}); see the options of policy.* in rollahead train --help"
         ) from error
-    trainee.policy.config.device = device  # LeRobot's pipelines bring batches there
-    trainee.policy.to(device)
-    return trainee
+    trainable.policy.config.device = device  # LeRobot's pipelines bring batches there
+    trainable.policy.to(device)
+    return trainable
 
 
 def _flow(
@@ -95,7 +95,7 @@ def _flow(
     depth: int,
     prediction: str,
     loss_average: str = "rows",
-) -> Trainee:
+) -> TrainablePolicy:
     from rollahead.policies.adapters.flow.configuration_flow import FlowConfig
     from rollahead.policies.adapters.flow.modeling_flow import FlowPolicy
 
@@ -117,12 +117,12 @@ def _flow(
         loss_average=loss_average,
         **COMMON,
     )
-    return Trainee(FlowPolicy(config), horizon, 1, _cold_flow)
+    return TrainablePolicy(FlowPolicy(config), horizon, 1, _cold_flow)
 
 
 def _diffusion(
     sizes: Sizes, horizon: int, n_obs: int, down_dims: Sequence[int], kernel: int, prediction: str, train_steps: int
-) -> Trainee:
+) -> TrainablePolicy:
     _check_taken("diffusion", sizes)
     if small := [name for name, size in sizes.images.items() if max(size) <= SHRUNK]:
         raise ConfigError(
@@ -150,10 +150,10 @@ def _diffusion(
     )
     policy, images = compat.made("DiffusionPolicy", config), n_obs * len(sizes.images)
     encoder = policy.diffusion.rgb_encoder if images else None
-    return Trainee(policy, horizon, n_obs, _cold_diffusion, timed=True, encoder=encoder, images=images)
+    return TrainablePolicy(policy, horizon, n_obs, _cold_diffusion, timed=True, encoder=encoder, images=images)
 
 
-def _act(sizes: Sizes, horizon: int, width: int, heads: int, depth: int) -> Trainee:
+def _act(sizes: Sizes, horizon: int, width: int, heads: int, depth: int) -> TrainablePolicy:
     _check_taken("act", sizes)
     config = compat.ACTConfig(
         input_features=sizes.inputs,
@@ -170,7 +170,7 @@ def _act(sizes: Sizes, horizon: int, width: int, heads: int, depth: int) -> Trai
         **COMMON,
     )
     policy = compat.made("ACTPolicy", config)
-    return Trainee(policy, horizon, 1, _cold_act, encoder=policy.model.backbone if sizes.images else None)
+    return TrainablePolicy(policy, horizon, 1, _cold_act, encoder=policy.model.backbone if sizes.images else None)
 
 
 def _cold_flow(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch.Tensor) -> torch.Tensor:
@@ -214,4 +214,4 @@ def _normalisation(numbers: str) -> dict[str, Any]:
 
 SHRUNK = 32  # by LeRobot's backbone
 COMMON: Mapping[str, Any] = {"push_to_hub": False, "device": "cpu"}  # made there, and moved when whole
-RECIPES: Mapping[str, Callable[..., Trainee]] = {"flow": _flow, "diffusion": _diffusion, "act": _act}
+RECIPES: Mapping[str, Callable[..., TrainablePolicy]] = {"flow": _flow, "diffusion": _diffusion, "act": _act}

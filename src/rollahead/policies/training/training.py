@@ -21,12 +21,12 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from rollahead.errors import ConfigError, InferenceError, words_of
+from rollahead.errors import ConfigError, InferenceError, one_line
 from rollahead.runtime.recording.run_folder import written_whole
 from rollahead.runtime.types.seeds import generator
 
 Batch = Mapping[str, torch.Tensor]
-Draw = Callable[[int], Batch]  # of a step
+MakeBatch = Callable[[int], Batch]  # of a step
 
 BATCH, SEEN_BATCH = 256, 8  # the latter is LeRobot's
 FUSED = ("cpu", "cuda")  # devices where AdamW has one kernel for all of its step, which takes a third of the time
@@ -71,7 +71,7 @@ class Training:
     draw: the normalised batch of a step, which depends on nothing else.
     """
 
-    def __init__(self, policy: torch.nn.Module, draw: Draw, config: TrainingConfig) -> None:
+    def __init__(self, policy: torch.nn.Module, draw: MakeBatch, config: TrainingConfig) -> None:
         self.step = 0
         self.loss = math.nan  # a running mean
         self._policy = policy.train()
@@ -122,7 +122,7 @@ class Training:
                 part.load_state_dict(saved[name])
         except (KeyError, RuntimeError, ValueError) as error:
             raise ConfigError(
-                f"{path} is of another policy ({words_of(error)}); resume with the configuration that it was begun with"
+                f"{path} is of another policy ({one_line(error)}); resume with the configuration that it was begun with"
             ) from error
         self.step, self.loss = saved["step"], saved["loss"]
 

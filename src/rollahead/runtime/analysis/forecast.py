@@ -146,8 +146,8 @@ def reaction_ticks(sources: IntArray) -> IntArray:
     from a chunk that was asked for then or later (docs/design.md, section 10); as long as there is one."""
     newest = np.maximum.accumulate(sources)  # a chunk that has seen a stimulus is used after it came
     begun = int(np.searchsorted(newest, HOLD, side="right"))
-    stimuli = np.arange(begun, max(int(newest[-1]) + 1, begun))
-    return np.searchsorted(newest, stimuli) - stimuli + 1
+    events = np.arange(begun, max(int(newest[-1]) + 1, begun))
+    return np.searchsorted(newest, events) - events + 1
 
 
 def _rank(values: IntArray, share: float) -> float:

@@ -29,8 +29,8 @@ from rollahead.runtime.planning.latency import (
 from rollahead.runtime.planning.timed_latency import Scheduled, recorded_at_rate
 from rollahead.runtime.safety.guard import GuardConfig
 from rollahead.runtime.safety.rest_pose import RestPose
-from rollahead.runtime.transport.mailbox import Box
-from rollahead.runtime.types.messages import Failure, Result, Sight, Snapshot
+from rollahead.runtime.transport.mailbox import Channel
+from rollahead.runtime.types.messages import Failure, ImageLatent, Result, Snapshot
 from rollahead.runtime.types.options import call, check_kind
 from rollahead.runtime.types.robot import Robot
 from rollahead.runtime.types.spec import Kind, RobotSpec, mask
@@ -53,7 +53,7 @@ class StrategyConfig:
     the row that what was sent instead has `moved` the robot to, and one of `tt_rtc` may be `discarded`; options: those
     of another package's strategy alone.
 
-    Of `rtc`, and of `vlash` if it is to `pull` as well, mask: how the pull towards the last plan falls off from the
+    Of `rtc`, and of `vlash` if it is to `guidance` as well, mask: how the pull towards the last plan falls off from the
     switch on; end: the row at which it ends, None for H - s; jacobian: of that pull, `full` (as published) or
     `identity` (as LeRobot 0.6.1 has it); beta: its greatest weight, None for the number of denoising steps.
 
@@ -74,7 +74,7 @@ class StrategyConfig:
     decay: float = 0.01
     quantile: float = 0.5
     late: str = "tick"
-    pull: bool = False
+    guidance: bool = False
     mask: str = "exp"
     end: int | None = None
     jacobian: str = "full"
@@ -107,7 +107,7 @@ class StrategyConfig:
     @property
     def steers(self) -> bool:
         """Whether it needs a policy that denoises, to make its chunks agree."""
-        return self.pull or self.name in STEERED
+        return self.guidance or self.name in STEERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
         raise unknown_name(f"way with a late plan of {config.name}", config.late, ways)
     techniques = {TECHNIQUES[config.name]} if config.name in TECHNIQUES else set()
     techniques |= {"speed-up"} if config.q > 1 else set()
-    techniques |= {"guidance"} if config.pull else set()
+    techniques |= {"guidance"} if config.guidance else set()
     check_techniques(techniques | ({"correction"} if config.corrector is not None else set()))
     rows, s = _schedule(config, SpeedUp(spec, config.q).horizon(horizon), delay)
     try:
@@ -214,11 +214,11 @@ def make_executor(
     robot: Robot,
     delay: DelayEstimator,
     trace: Trace,
-    inbox: Box[Result | Failure] | None = None,
-    outbox: Box[Snapshot] | None = None,
-    sights: Box[Sight | Failure] | None = None,
+    inbox: Channel[Result | Failure] | None = None,
+    outbox: Channel[Snapshot] | None = None,
+    image_latents: Channel[ImageLatent | Failure] | None = None,
 ) -> Executor:
-    """The executor of `drive` for `robot`. sights: if there is an eye, where what images come to is put. Raises:
+    """The executor of `drive` for `robot`. image_latents: if there is an eye, where what images come to is put. Raises:
     ConfigError, if the numbers do not go together."""
     config = drive.strategy
     return Executor(
@@ -232,23 +232,23 @@ def make_executor(
         task=drive.task,
         guard=drive.guard,
         servo=Servo(robot.spec, drive.substeps, drive.shape),
-        corrector=make_corrector(config, robot.spec, drive.horizon, sights),
+        corrector=make_corrector(config, robot.spec, drive.horizon, image_latents),
         inbox=inbox,
         outbox=outbox,
-        sights=sights,
+        image_latents=image_latents,
         cameras=drive.cameras,
         rest_pose=RestPose(robot.spec, drive.rest_pose) if drive.rest_pose else None,
     )
 
 
 def make_corrector(
-    config: StrategyConfig, spec: RobotSpec, horizon: int, sights: Box[Sight | Failure] | None = None
+    config: StrategyConfig, spec: RobotSpec, horizon: int, image_latents: Channel[ImageLatent | Failure] | None = None
 ) -> Corrector | None:
-    """What amends each row, if anything does. sights: as of `HeadCorrector`. Raises: ConfigError, if its file is none,
-    or of another robot, or it sees images and has no eye."""
+    """What amends each row, if anything does. image_latents: as of `HeadCorrector`. Raises: ConfigError, if its file is
+    none, or of another robot, or it sees images and has no eye."""
     if config.corrector is None:
         return None
-    return HeadCorrector(read_head(config.corrector), spec, horizon, config.most, sights)
+    return HeadCorrector(read_head(config.corrector), spec, horizon, config.most, image_latents)
 
 
 def seeing_head(config: StrategyConfig) -> HeadCard | None:

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
 
-from rollahead.errors import ConfigError, unknown_name, words_of
+from rollahead.errors import ConfigError, one_line, unknown_name
 from rollahead.runtime.types.options import check_kind
 
 Maker = Callable[..., Any]
@@ -31,16 +31,16 @@ def load(group: str, what: str, name: str, remedy: str, ours: Mapping[str, Maker
     try:
         make: Maker = found[name].load()
     except ImportError as error:
-        raise ConfigError(f"{what} {name!r} cannot be imported ({words_of(error)}); {remedy}") from error
+        raise ConfigError(f"{what} {name!r} cannot be imported ({one_line(error)}); {remedy}") from error
     except AttributeError as error:
         raise ConfigError(
-            f"{what} {name!r} cannot be found ({words_of(error)}); make its entry point in {group}, "
+            f"{what} {name!r} cannot be found ({one_line(error)}); make its entry point in {group}, "
             f"{found[name].value}, name what there is"
         ) from error
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         raise ConfigError(
-            f"{what} {name!r} cannot be imported: {type(error).__name__} ({words_of(error)}) in {last.filename}, line "
+            f"{what} {name!r} cannot be imported: {type(error).__name__} ({one_line(error)}) in {last.filename}, line "
             f"{last.lineno}; make it importable"
         ) from error
     return make

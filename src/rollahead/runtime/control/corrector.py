@@ -5,7 +5,8 @@
 
 It is a multilayer perceptron in NumPy, a few dozen microseconds, so that it runs in every tick of the executor. What is
 planned stays uncorrected; what was sent, and so rolling, has the correction in it. Images come to a few numbers in a
-second worker (`rollahead.runtime.drivers.lookout`); where there are none that it may use, the row stays as it is.
+second worker (`rollahead.runtime.drivers.encoder_worker`); where there are none that it may use, the row stays as it
+is.
 
 Threads: the executor's alone. Hot path: `Head.residual` and `HeadCorrector.__call__`.
 """
@@ -22,15 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.transport.mailbox import Box
+from rollahead.runtime.transport.mailbox import Channel
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.chunk import Chunk
-from rollahead.runtime.types.messages import Failure, Sight
+from rollahead.runtime.types.messages import Failure, ImageLatent
 from rollahead.runtime.types.options import call
 from rollahead.runtime.types.robot import Reading
 from rollahead.runtime.types.spec import RobotSpec, indices_of, names_of
 
-EYE = "eye."  # in a head's file, before the names of the arrays of its eye
+ENCODER = "eye."  # in a head's file, before the names of the arrays of its eye
 REMEDY = "make one for this robot with rollahead train policy=a2c2"
 
 
@@ -47,8 +48,9 @@ class HeadCard:
     """What a head is for. action, state, environment: names, in its own order; horizon: H of its base's chunks; fresh:
     whether it sees the environment as it is now, else as its chunk saw it; base: the policy that it was trained on;
     lag: ticks by which what it sees was old when it was trained; cameras: whose images it sees; latent: Z, the numbers
-    that these come to; sight: ticks by which they were older than the rest, at most; policy_features: Z', the numbers
-    of its base's network that come with each chunk (the paper's z), which mean something with that base alone."""
+    that these come to; image_age: ticks by which they were older than the rest, at most; policy_features: Z', the
+    numbers of its base's network that come with each chunk (the paper's z), which mean something with that base
+    alone."""
 
     action: Sequence[str]
     state: Sequence[str]
@@ -59,16 +61,16 @@ class HeadCard:
     lag: int = 0
     cameras: Sequence[str] = ()
     latent: int = 0
-    sight: int = 0
+    image_age: int = 0
     policy_features: int = 0
 
     def __post_init__(self) -> None:
         if self.policy_features < 0:
             raise ConfigError(f"a head takes {self.policy_features} policy features; give 0 or more")
-        if bool(self.cameras) != (self.latent > 0) or self.sight < 0:
+        if bool(self.cameras) != (self.latent > 0) or self.image_age < 0:
             raise ConfigError(
-                f"a head of {len(self.cameras)} cameras has latent {self.latent} and sight {self.sight}; give latent "
-                "at least 1 where there are cameras, 0 where there are none, and no negative sight"
+                f"a head of {len(self.cameras)} cameras has latent {self.latent} and image_age {self.image_age}; give "
+                "latent at least 1 where there are cameras, 0 where there are none, and no negative image_age"
             )
 
     @property
@@ -94,8 +96,8 @@ def features(
     share = np.asarray(place, np.float64)[..., None] / horizon
     angle = 2 * math.pi * share
     base = [] if policy_features is None else [policy_features]
-    sight = [] if latent is None else [latent, np.asarray(age, np.float64)[..., None] / horizon]
-    return np.concatenate([state, environment, row, np.sin(angle), np.cos(angle), share, *base, *sight], axis=-1)
+    from_images = [] if latent is None else [latent, np.asarray(age, np.float64)[..., None] / horizon]
+    return np.concatenate([state, environment, row, np.sin(angle), np.cos(angle), share, *base, *from_images], axis=-1)
 
 
 class Head:
@@ -125,13 +127,13 @@ class Head:
         made: FloatArray = x @ weights + bias
         return (made if self.skip is None else made + first @ self.skip) * self.gain
 
-    def save(self, path: Path, eye: Mapping[str, NDArray[Any]] | None = None) -> None:
-        """As one file. eye: the arrays of the eye that it was trained with."""
+    def save(self, path: Path, image_encoder: Mapping[str, NDArray[Any]] | None = None) -> None:
+        """As one file. image_encoder: the arrays of the eye that it was trained with."""
         named: dict[str, Any] = {"shift": self.shift, "scale": self.scale, "gain": self.gain}
         for i, (weights, bias) in enumerate(self.layers):
             named |= {f"layer{i}_w": weights, f"layer{i}_b": bias}
         named |= {} if self.skip is None else {"skip": self.skip}
-        named |= {f"{EYE}{name}": array for name, array in (eye or {}).items()}
+        named |= {f"{ENCODER}{name}": array for name, array in (image_encoder or {}).items()}
         named["card"] = np.frombuffer(json.dumps(asdict(self.card)).encode(), np.uint8)
         np.savez(path, **named)
 
@@ -140,7 +142,7 @@ def read_head(path: str | Path) -> Head:
     """The head in the file `path`. Raises: ConfigError, if there is none, or it is damaged."""
     try:
         with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if not name.startswith(EYE)}
+            arrays = {name: file[name] for name in file.files if not name.startswith(ENCODER)}
         card = call(HeadCard, json.loads(arrays.pop("card").tobytes()), "card")
         count = sum(name.endswith("_w") for name in arrays)
         layers = [(arrays[f"layer{i}_w"], arrays[f"layer{i}_b"]) for i in range(count)]
@@ -157,7 +159,7 @@ def read_head(path: str | Path) -> Head:
 
 class HeadCorrector:
     """`head` on a robot of `spec`. most: of each action, the share of half its range by which a row may be amended;
-    sights: where an eye puts what the images of the head's cameras come to."""
+    image_latents: where an eye puts what the images of the head's cameras come to."""
 
     def __init__(
         self,
@@ -165,7 +167,7 @@ class HeadCorrector:
         spec: RobotSpec,
         horizon: int,
         most: float = 1.0,
-        sights: Box[Sight | Failure] | None = None,
+        image_latents: Channel[ImageLatent | Failure] | None = None,
     ) -> None:
         """Raises: ConfigError, if the head is of another robot, or of other chunks, or sees images and has no eye."""
         if not 0 < most <= 2:
@@ -176,13 +178,13 @@ class HeadCorrector:
                 f"the corrector was trained on chunks of {card.horizon} rows, and these have {horizon}; {REMEDY}"
             )
         indices_of("camera", card.cameras, [camera.name for camera in spec.cameras], "robot", REMEDY)
-        if card.cameras and sights is None:
+        if card.cameras and image_latents is None:
             raise ConfigError(
                 f"the corrector sees images of {', '.join(card.cameras)}, and nothing encodes them here; drive the "
                 "robot with rollahead run, or take a head without cameras"
             )
         self._head = head
-        self._sights = sights if card.cameras else None
+        self._image_latents = image_latents if card.cameras else None
         self._action = indices_of("action", card.action, names_of(spec.action), "robot", REMEDY)
         self._state = indices_of("state", card.state, names_of(spec.state), "robot", REMEDY)
         self._environment = indices_of("environment", card.environment, names_of(spec.environment), "robot", REMEDY)
@@ -194,11 +196,11 @@ class HeadCorrector:
     def __call__(self, row: FloatArray, k: int, chunk: Chunk, seen: Reading) -> FloatArray:
         """(A,). Phase: hot."""
         latent, age = None, 0
-        if self._sights is not None:
-            sight = self._sights.peek()
-            if not isinstance(sight, Sight) or not self._usable(sight, k, chunk):
+        if self._image_latents is not None:
+            image_latent = self._image_latents.peek()
+            if not isinstance(image_latent, ImageLatent) or not self._usable(image_latent, k, chunk):
                 return row
-            latent, age = sight.values, k - sight.tick
+            latent, age = image_latent.values, k - image_latent.tick
         environment = seen.environment if self._head.card.fresh else chunk.environment
         own = row[self._action]
         place = k - chunk.origin
@@ -210,7 +212,7 @@ class HeadCorrector:
         amended[self._action] = np.clip(own + residual, self._low, self._high)
         return amended
 
-    def _usable(self, sight: Sight, k: int, chunk: Chunk) -> bool:
+    def _usable(self, image_latent: ImageLatent, k: int, chunk: Chunk) -> bool:
         """Whether it is of no epoch before that of `chunk`, and no older than what the head has learned from."""
         card = self._head.card
-        return sight.epoch >= chunk.epoch and k - sight.tick <= card.lag + card.sight
+        return image_latent.epoch >= chunk.epoch and k - image_latent.tick <= card.lag + card.image_age

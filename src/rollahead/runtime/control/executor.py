@@ -9,10 +9,9 @@ real time the first setpoint does, since it is what is due. Either way the snaps
 
 Where the servo rate is above the policy rate, the action is sent as several setpoints, each at its time in the tick.
 
-Threads: everything belongs to the executor thread, but `inbox` is written and `outbox` read by the worker, and `sights`
-written by the lookout, if there is one.
-Hot path: `tick` and `skip` take no lock, read no clock, log nothing and never call torch.
-"""
+Threads: everything belongs to the executor thread, but `inbox` is written and `outbox` read by the worker, and
+`image_latents` written by the lookout, if there is one. Hot path: `tick` and `skip` take no lock, read no clock, log
+nothing and never call torch."""
 
 from collections.abc import Callable, Collection, Iterator
 
@@ -24,7 +23,7 @@ from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.discrete import Discrete
 from rollahead.runtime.control.history import History
 from rollahead.runtime.control.lookahead import planned_rows
-from rollahead.runtime.control.senses import Senses
+from rollahead.runtime.control.observation_buffer import ObservationBuffer
 from rollahead.runtime.control.servo import Servo
 from rollahead.runtime.control.strategy import Strategy
 from rollahead.runtime.control.trace import Outcome, TickStatus, Trace, inference_record
@@ -33,10 +32,10 @@ from rollahead.runtime.safety.guard import STALE, Guard, GuardConfig
 from rollahead.runtime.safety.hold import Hold
 from rollahead.runtime.safety.rest_pose import Homing, RestPose
 from rollahead.runtime.system.patience import told
-from rollahead.runtime.transport.mailbox import Box, Mailbox
+from rollahead.runtime.transport.mailbox import Channel, Mailbox
 from rollahead.runtime.types.arrays import FloatArray, unknown
 from rollahead.runtime.types.chunk import Chunk, Timeline
-from rollahead.runtime.types.messages import Failure, Made, Observation, Request, Result, Sight, Snapshot
+from rollahead.runtime.types.messages import Failure, ImageLatent, Observation, Request, Result, ResultFlags, Snapshot
 from rollahead.runtime.types.robot import Robot
 from rollahead.runtime.types.spec import Kind, mask
 
@@ -76,17 +75,17 @@ class Executor:
         guard: GuardConfig | None = None,
         servo: Servo | None = None,
         corrector: Corrector | None = None,
-        inbox: Box[Result | Failure] | None = None,
-        outbox: Box[Snapshot] | None = None,
-        sights: Box[Sight | Failure] | None = None,
+        inbox: Channel[Result | Failure] | None = None,
+        outbox: Channel[Snapshot] | None = None,
+        image_latents: Channel[ImageLatent | Failure] | None = None,
         cameras: Collection[str] | None = None,
         rest_pose: RestPose | None = None,
     ) -> None:
         spec = robot.spec
-        self.inbox: Box[Result | Failure] = Mailbox() if inbox is None else inbox
-        self.outbox: Box[Snapshot] = Mailbox() if outbox is None else outbox
+        self.inbox: Channel[Result | Failure] = Mailbox() if inbox is None else inbox
+        self.outbox: Channel[Snapshot] = Mailbox() if outbox is None else outbox
         self.trace = trace
-        self.sights: Box[Sight | Failure] = Mailbox() if sights is None else sights
+        self.image_latents: Channel[ImageLatent | Failure] = Mailbox() if image_latents is None else image_latents
         self.failure: Failure | None = None  # why the planner gives no more results, or the lookout no more sights
         self._robot = robot
         self._strategy = strategy
@@ -102,9 +101,9 @@ class Executor:
         self._horizon = horizon
         self._history = History(2 * horizon, len(spec.action))
         self._no_rows = self._history.tail(0)
-        self._senses = Senses(robot, self._guard, n_obs, cameras)
-        self._whereabouts = Whereabouts(spec, self._hold, self._senses)
-        self._timeline = Timeline(fold=strategy.fold)
+        self._buffer = ObservationBuffer(robot, self._guard, n_obs, cameras)
+        self._whereabouts = Whereabouts(spec, self._hold, self._buffer)
+        self._timeline = Timeline(blend=strategy.blend)
         self._observations: tuple[Observation, ...] = ()  # of the tick published last
         self._seed = seed
         self._task = task
@@ -151,22 +150,22 @@ class Executor:
         """Reads the robot, and takes a result that is there. Phase: hot."""
         self.trace.begin()
         self._guard.tick()
-        self._senses.look(k, self._history.last)
+        self._buffer.look(k, self._history.last)
         self._whereabouts.look(self._history.last)
-        if self._senses.blind_ticks >= self._give_up_ticks:
+        if self._buffer.blind_ticks >= self._give_up_ticks:
             ticks = f"{self._give_up_ticks} ticks in a row"
-            self._halt(f"{self._senses.why}, after {ticks} without a usable state and images")
+            self._halt(f"{self._buffer.why}, after {ticks} without a usable state and images")
         if self._whereabouts.unsettled_ticks >= self._give_up_ticks:
             self._halt(f"no two readings in a row agreed on where it is for {self._give_up_ticks} ticks")
-        sight = self.sights.peek()
-        if isinstance(sight, Failure) and self.failure is None:
-            self._give_up(sight)
+        image_latent = self.image_latents.peek()
+        if isinstance(image_latent, Failure) and self.failure is None:
+            self._give_up(image_latent)
         self._accept(k)
 
     def publish(self, k: int) -> None:
         """Puts the snapshot of tick `k` into the outbox, with a request if one is due. Called after `look`, before or
         within `act`. Phase: hot."""
-        self._observations = self._senses.window(k, self._task)
+        self._observations = self._buffer.window(k, self._task)
         self.outbox.put(self._ask(k))
 
     def act(self, k: int, pace: Pace = at_once, sent: Sent = nothing) -> TickStatus:
@@ -191,7 +190,7 @@ class Executor:
         """Tick `k` is not sent: its deadline has passed. History gets what the robot in effect did. Phase: hot."""
         self.trace.begin()
         self._guard.tick()
-        self._senses.skip(k)
+        self._buffer.skip(k)
         self._overrun(k)
 
     def _overrun(self, k: int) -> TickStatus:
@@ -208,12 +207,12 @@ class Executor:
         """Reads the robot before the first tick and publishes a snapshot with a typical request, on which the planner
         warms up; the result is discarded. Phase: warm. Raises: RobotError, if no usable state can be read, or if state
         or images do not fit the spec."""
-        self._senses.first_look()
-        self._observations = self._senses.window(0, self._task)
+        self._buffer.first_look()
+        self._observations = self._buffer.window(0, self._task)
         asked = self._snapshot(0, None, ahead=self._horizon)
         self.outbox.put(asked.with_request(self._strategy.plan(asked, min(self._delay.delay, self._horizon))))
-        self._senses.forget()
-        self._senses.forget_images()
+        self._buffer.forget()
+        self._buffer.forget_images()
 
     def estop(self) -> None:
         """Calls `Robot.stop`, once, and sends nothing until `reset`. After that, motion starts at rest from the
@@ -236,7 +235,7 @@ class Executor:
         last = self._history.last
         if self._rest_pose is None or self._stopped or last is None:
             return None
-        if self._senses.trouble:
+        if self._buffer.trouble:
             return 0
         self._homing = self._rest_pose.way(last)
         return self._homing.ticks + self._give_up_ticks
@@ -273,8 +272,8 @@ class Executor:
 
     def _drop(self) -> None:
         self._new_epoch()
-        self._timeline = Timeline(fold=self._strategy.fold)
-        self._senses.forget()
+        self._timeline = Timeline(blend=self._strategy.blend)
+        self._buffer.forget()
         self._discrete.forget()
         self._ramp = True
 
@@ -295,12 +294,12 @@ class Executor:
 
     def _decide(self, k: int) -> tuple[Chunk | None, FloatArray]:
         """Returns the chunk used in tick `k` (None if there is none) and the action (A,): its row, or a hold."""
-        covering = () if self._paused or self._senses.trouble else self._timeline.covering(k)
+        covering = () if self._paused or self._buffer.trouble else self._timeline.covering(k)
         if not covering:
             return None, self._homeward(self._discrete.hold(self._next_hold()))
-        row = self._timeline.fold(covering, k, k + 1)[0]
+        row = self._timeline.blend(covering, k, k + 1)[0]
         if self._corrector is not None:
-            row = self._corrector(row, k, covering[-1], self._senses.seen)
+            row = self._corrector(row, k, covering[-1], self._buffer.seen)
         return covering[-1], self._discrete(row, self._history.last)
 
     def _homeward(self, held: FloatArray) -> FloatArray:
@@ -308,7 +307,7 @@ class Executor:
         which state or images are not usable."""
         if self._homing is not None and self._homing.over:
             self._homing = None
-        return held if self._homing is None or self._senses.trouble else self._homing.step()
+        return held if self._homing is None or self._buffer.trouble else self._homing.step()
 
     def _join(self, chunk: Chunk | None, row: FloatArray) -> None:
         """Prepares the guard for the action of this tick: restarts dimensions that begin from the measured state, and
@@ -337,7 +336,7 @@ class Executor:
         holds = chunk is None and self._homing is None
         went: list[FloatArray] = []
         flags, other, left_out = 0, False, 0
-        trusted = self._senses.trusted
+        trusted = self._buffer.trusted
         for j, setpoint in enumerate(self._setpoints(k, row)):
             if not pace(j):
                 left_out += 1
@@ -356,13 +355,13 @@ class Executor:
         if left_out:
             self._guard.left_out(left_out)
         effect = self._servo.effect(row, np.stack(went)) if flags or other or left_out else row
-        return effect, flags | self._senses.trouble
+        return effect, flags | self._buffer.trouble
 
     def _setpoints(self, k: int, row: FloatArray) -> Iterator[FloatArray]:
         """(A,) each: the first of `row`, then those between it and the next row, as far as that is known."""
         yield self._servo.first(row)
         if self._servo.substeps > 1:
-            waits = self._ramp or self._paused or self._senses.trouble  # the next tick will not use the timeline
+            waits = self._ramp or self._paused or self._buffer.trouble  # the next tick will not use the timeline
             after = None if waits else self._timeline.action(k + 1)
             last, after = self._history.last, self._hold.rows(row, 1)[0] if after is None else after
             yield from self._servo.setpoints(last, row, after)[1:]
@@ -374,11 +373,11 @@ class Executor:
         if last is not None:
             self._history.append(k, action)
         status = TickStatus.ESTOP if self._stopped else TickStatus.STALE
-        self._record(k, status, action, None, self._senses.trouble or (0 if self._stopped else STALE))
+        self._record(k, status, action, None, self._buffer.trouble or (0 if self._stopped else STALE))
         return status
 
     def _status(self, chunk: Chunk | None) -> TickStatus:
-        if self._senses.trouble:
+        if self._buffer.trouble:
             return TickStatus.STALE
         if self._paused:
             return TickStatus.PAUSED
@@ -398,7 +397,7 @@ class Executor:
         outcome = Outcome.DROPPED
         if result.request.epoch == self._epoch:
             self._open = None
-            refused = result.made & Made.REFUSED
+            refused = result.made & ResultFlags.REFUSED
             chunk = None if refused else self._strategy.place(result, k)
             missed = Outcome.REFUSED if refused else Outcome.EXPIRED
             late = chunk is not None and chunk.lost > result.request.rows_passed
@@ -425,7 +424,7 @@ class Executor:
 
     @property
     def _may_ask(self) -> bool:
-        return not (self._paused or self._stopped or self._senses.trouble)
+        return not (self._paused or self._stopped or self._buffer.trouble)
 
     def _snapshot(self, k: int, request: Request | None, ahead: int) -> Snapshot:
         """What is known at the head of tick `k`, with `ahead` planned rows."""
@@ -439,5 +438,5 @@ class Executor:
 
     def _record(self, k: int, status: TickStatus, action: FloatArray, chunk: Chunk | None, guard: int = 0) -> None:
         asked = -1 if self._open is None else self._open.tick
-        seen = self._senses.seen
+        seen = self._buffer.seen
         self.trace.tick(k, self._epoch, status, chunk, asked, action, seen.state, seen.environment, guard, seen.age)

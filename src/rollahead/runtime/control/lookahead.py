@@ -23,7 +23,7 @@ def planned_rows(
         if covering and covering[-1].epoch == epoch and covered == start:
             covered = stop
         if covering:
-            blocks.append(timeline.fold(covering, start, stop))
+            blocks.append(timeline.blend(covering, start, stop))
             continue
         if not blocks:
             blocks.append(held()[None])

@@ -20,20 +20,20 @@ from numpy.typing import NDArray
 from rollahead.errors import ConfigError
 from rollahead.runtime.control.trigger import Overlap, Trigger
 from rollahead.runtime.types.arrays import FloatArray
-from rollahead.runtime.types.chunk import Chunk, Fold, Mean, newest
+from rollahead.runtime.types.chunk import Blend, Chunk, Mean, newest
 from rollahead.runtime.types.messages import Request, Result, Snapshot
 from rollahead.runtime.types.spec import Kind, RobotSpec, mask
 
 
 class Strategy(Protocol):
-    """The seam: `trigger` says when to ask, `plan` what, `place` addresses the answer, and `fold` says how chunks that
+    """The seam: `trigger` says when to ask, `plan` what, `place` addresses the answer, and `blend` says how chunks that
     cover one tick are joined."""
 
     @property
     def trigger(self) -> Trigger: ...
 
     @property
-    def fold(self) -> Fold: ...
+    def blend(self) -> Blend: ...
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:
         """The request to make at the head of `snapshot.tick`, planning `delay` ticks for it. Phase: hot."""
@@ -74,7 +74,7 @@ class Sync:
 
     s: int
     trigger: Trigger = field(default_factory=lambda: Overlap(0))
-    fold: Fold = newest
+    blend: Blend = newest
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:
         """Phase: hot."""
@@ -95,7 +95,7 @@ class Naive:
 
     trigger: Trigger
     arrival: bool = False
-    fold: Fold = newest
+    blend: Blend = newest
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:
         """Phase: hot."""
@@ -117,10 +117,10 @@ class Ensemble:
     trigger: Trigger
     exempt: NDArray[bool_]
     decay: float = 0.01
-    fold: Fold = field(init=False)
+    blend: Blend = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fold", Mean(self.decay, self.exempt))
+        object.__setattr__(self, "blend", Mean(self.decay, self.exempt))
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:
         """Phase: hot."""
@@ -140,7 +140,7 @@ class Vlash:
     """
 
     trigger: Trigger
-    fold: Fold = newest
+    blend: Blend = newest
     moving: FloatArray | None = None
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:
@@ -163,7 +163,7 @@ class Chunked:
     the new plan was conditioned on (LeRobot's rule for training-time RTC)."""
 
     trigger: Trigger
-    fold: Fold = newest
+    blend: Blend = newest
     discards: bool = False
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:

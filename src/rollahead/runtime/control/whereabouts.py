@@ -15,7 +15,7 @@ Threads: the executor's alone. Hot path: all but the constructor.
 import numpy as np
 from numpy.typing import NDArray
 
-from rollahead.runtime.control.senses import Senses
+from rollahead.runtime.control.observation_buffer import ObservationBuffer
 from rollahead.runtime.safety.hold import Hold
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.spec import RobotSpec
@@ -24,11 +24,11 @@ DOUBTS = 3  # ticks after a resume or a reset within which two successive readin
 
 
 class Whereabouts:
-    """Decides where the next setpoint of a robot with `spec` starts, from the readings in `senses`."""
+    """Decides where the next setpoint of a robot with `spec` starts, from the readings in `buffer`."""
 
-    def __init__(self, spec: RobotSpec, hold: Hold, senses: Senses) -> None:
+    def __init__(self, spec: RobotSpec, hold: Hold, buffer: ObservationBuffer) -> None:
         self._hold = hold
-        self._senses = senses
+        self._buffer = buffer
         self._everywhere = np.ones(len(spec.action), np.bool_)
         self._doubts = 0  # ticks left in which the robot may be found far from its target
         self._looked = False  # whether the robot was read since it was lost
@@ -50,32 +50,32 @@ class Whereabouts:
         was read. last: (A,), the last action."""
         self._looked = True
         if self.anew is self._everywhere:
-            self.unsettled_ticks = 0 if self._senses.steady or self._senses.trouble else self.unsettled_ticks + 1
+            self.unsettled_ticks = 0 if self._buffer.steady or self._buffer.trouble else self.unsettled_ticks + 1
             return
         self.anew = None  # what the last tick found and did not use
         if not self._doubts:
             return
         self._doubts -= 1
-        if last is not None and self._senses.steady and not self._senses.trouble:
+        if last is not None and self._buffer.steady and not self._buffer.trouble:
             self._doubts = 0
-            self.anew = self._hold.far(self._senses.seen.state, last)
+            self.anew = self._hold.far(self._buffer.seen.state, last)
 
     @property
     def known(self) -> bool:
         """Whether the starting point of the next setpoint is known; until then nothing may be sent."""
-        senses = self._senses
-        settled = self._looked and senses.steady and not senses.trouble
-        return senses.ever and (settled or self.anew is not self._everywhere)
+        buffer = self._buffer
+        settled = self._looked and buffer.steady and not buffer.trouble
+        return buffer.ever and (settled or self.anew is not self._everywhere)
 
     def hold(self, last: FloatArray | None) -> FloatArray:
         """(A,), the action of a hold after the action `last` (A,): measured positions in dimensions that start anew,
         the hold of `last` in the others."""
         if last is None:
-            return self._hold.first(self._senses.seen.state, None)
+            return self._hold.first(self._buffer.seen.state, None)
         held = self._hold.rows(last, 1)[0]
         if self.anew is None:
             return held
-        return np.where(self.anew, self._hold.first(self._senses.seen.state, last), held)
+        return np.where(self.anew, self._hold.first(self._buffer.seen.state, last), held)
 
     def sent(self) -> None:
         """Makes the next setpoint continue from the last one. Called when a setpoint was sent."""

@@ -1,7 +1,7 @@
 """Where the executor runs: in a thread, or in a process of its own.
 
-A side makes what the executor shares with the others, launches a `Host`, and can tell whether it lives. With a process,
-the mailboxes and the trace lie in shared memory, and the worker's Python never keeps the executor waiting.
+A side makes what the executor shares with the others, launches a `ExecutorMain`, and can tell whether it lives. With a
+process, the mailboxes and the trace lie in shared memory, and the worker's Python never keeps the executor waiting.
 
 Threads: whoever made the runtime.
 """
@@ -16,33 +16,33 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from rollahead.errors import ConfigError, RobotError, words_of
+from rollahead.errors import ConfigError, RobotError, one_line
 from rollahead.runtime.config.build import Drive, features_taken, seeing_head
 from rollahead.runtime.control.speedup import SpeedUp
 from rollahead.runtime.control.trace import Trace
-from rollahead.runtime.drivers.host import Host, Links
+from rollahead.runtime.drivers.executor_main import ExecutorMain, Links
 from rollahead.runtime.system.clock import MonotonicClock
 from rollahead.runtime.system.interrupts import ENDING
 from rollahead.runtime.system.patience import within
 from rollahead.runtime.system.tuning import Tuning
-from rollahead.runtime.transport.bell import Bell
 from rollahead.runtime.transport.latch import Latch
 from rollahead.runtime.transport.mailbox import Mailbox
 from rollahead.runtime.transport.shared import SharedMailbox
-from rollahead.runtime.transport.wire import OrdersCodec, SharedInbox, SharedOutbox, SightCodec
+from rollahead.runtime.transport.wake_event import WakeEvent
+from rollahead.runtime.transport.wire import CommandsCodec, ImageLatentCodec, SharedInbox, SharedOutbox
 from rollahead.runtime.types.messages import Snapshot
 from rollahead.runtime.types.robot import Robot
 from rollahead.runtime.types.spec import RobotSpec
 
 PATIENCE_S = 5.0  # for a thread or process that shall end
 TRACE_S = 120.0  # of ticks that the trace holds, if nobody wants more
-UNBEGUN = 1  # exit status of a process that failed before `Host.run_alone`, which itself raises nothing
+UNBEGUN = 1  # exit status of a process that failed before `ExecutorMain.run_alone`, which itself raises nothing
 UNWATCHED = "the robot keeps the last setpoint until its own watchdog stops it"
 
 MakeRobot = Callable[[], Robot]
 
 
-class Side(Protocol):
+class Isolation(Protocol):
     """What the runtime knows of where the executor is."""
 
     links: Links
@@ -80,10 +80,10 @@ class ThreadSide:
     def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning, trace_s: float) -> None:
         outbox: Mailbox[Snapshot] = Mailbox()
         trace = _trace(spec, trace_s, shared=False)
-        self.links = Links(outbox, Mailbox(), Latch(), Mailbox(), trace, Bell(), outbox, Mailbox())
+        self.links = Links(outbox, Mailbox(), Latch(), Mailbox(), trace, WakeEvent(), outbox, Mailbox())
         self.control, theirs = multiprocessing.Pipe()
         normal = replace(tuning, fifo=None)  # it waits for Python's lock, whose owner would wait for it
-        self._host = Host(drive, make_robot, spec, self.links, theirs, MonotonicClock(), normal)
+        self._host = ExecutorMain(drive, make_robot, spec, self.links, theirs, MonotonicClock(), normal)
         run = self._host.run
         self._thread = threading.Thread(target=run, args=(lambda: True,), name="rollahead executor", daemon=True)
 
@@ -134,11 +134,11 @@ class ProcessSide:
         watched = [camera for camera in spec.cameras if card is not None and camera.name in card.cameras]
         outbox = SharedOutbox(spec, horizon, drive.n_obs, watched)
         inbox = SharedInbox(spec, horizon, outbox, features_taken(drive.strategy))
-        sights = SharedMailbox(SightCodec(0 if card is None else card.latent))
-        orders, trace = SharedMailbox(OrdersCodec()), _trace(spec, trace_s, shared=True)
-        self.links = Links(outbox, inbox, Latch(), orders, trace, Bell(), outbox.watched, sights)
+        image_latents = SharedMailbox(ImageLatentCodec(0 if card is None else card.latent))
+        commands, trace = SharedMailbox(CommandsCodec()), _trace(spec, trace_s, shared=True)
+        self.links = Links(outbox, inbox, Latch(), commands, trace, WakeEvent(), outbox.watched, image_latents)
         self.control, self._theirs = multiprocessing.Pipe()
-        host = Host(drive, make_robot, spec, self.links, self._theirs, MonotonicClock(tuning.spin_ns), tuning)
+        host = ExecutorMain(drive, make_robot, spec, self.links, self._theirs, MonotonicClock(tuning.spin_ns), tuning)
         context = multiprocessing.get_context("spawn")
         self._process = context.Process(target=host.run_alone, name="rollahead executor", daemon=True)
 
@@ -155,7 +155,7 @@ class ProcessSide:
             self._process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ConfigError(
-                f"what makes the robot cannot be sent to another process ({words_of(error)}); give a function of a "
+                f"what makes the robot cannot be sent to another process ({one_line(error)}); give a function of a "
                 "module, or a functools.partial of one, or use isolation=thread"
             ) from error
         finally:
@@ -194,7 +194,7 @@ def _trace(spec: RobotSpec, seconds: float, *, shared: bool) -> Trace:
     return Trace(spec, round(seconds * spec.rate_hz), MonotonicClock(), shared=shared)
 
 
-SIDES: Mapping[str, Callable[[Drive, MakeRobot, RobotSpec, Tuning, float], Side]] = {
+SIDES: Mapping[str, Callable[[Drive, MakeRobot, RobotSpec, Tuning, float], Isolation]] = {
     "thread": ThreadSide,
     "process": ProcessSide,
 }

@@ -13,11 +13,11 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 
 from rollahead.runtime.control.executor import Executor
-from rollahead.runtime.drivers.lookout import LateLookout
+from rollahead.runtime.drivers.encoder_worker import LockstepEncoder
 from rollahead.runtime.planning.inference import Inference
 from rollahead.runtime.planning.latency import Latency, LatencyModel
 from rollahead.runtime.planning.timer import LatencyTimer
-from rollahead.runtime.types.messages import Made, Request, Result, Snapshot
+from rollahead.runtime.types.messages import Request, Result, ResultFlags, Snapshot
 
 
 @dataclass(slots=True)
@@ -43,16 +43,16 @@ class Lockstep:
         *,
         seed: int = 0,
         skipped: Container[int] = (),
-        lookout: LateLookout | None = None,
+        encoder_worker: LockstepEncoder | None = None,
     ) -> None:
-        """skipped: ticks whose deadline is taken to have passed; lookout: of a corrector that sees images."""
+        """skipped: ticks whose deadline is taken to have passed; encoder_worker: of a corrector that sees images."""
         self._executor = executor
         self._inference = inference
         self._latency = latency
         self._advance = advance
         self._seed = seed
         self._skipped = skipped
-        self._lookout = lookout
+        self._encoder_worker = encoder_worker
         self._flight: _Flight | None = None
         self._taken: Request | None = None  # the request last begun
         self._begun = 0
@@ -80,8 +80,8 @@ class Lockstep:
             self._executor.observe(k)
             try:
                 self._think(k)
-                if self._lookout is not None:
-                    self._lookout.tick(k)
+                if self._encoder_worker is not None:
+                    self._encoder_worker.tick(k)
             except Exception:
                 self._executor.fail(k)
                 raise
@@ -99,7 +99,7 @@ class Lockstep:
             timer = LatencyTimer(flight.latency, flight.request.deadline - flight.begun)
             result = self._inference(flight.request, self._snapshot, timer)
             flight.result = replace(result, cost=flight.latency.done)
-            flight.done_at = flight.begun + (timer.done if result.made & Made.CUT else flight.latency.done)
+            flight.done_at = flight.begun + (timer.done if result.made & ResultFlags.CUT else flight.latency.done)
 
     def _begin(self, request: Request, k: int) -> _Flight:
         latency = self._latency.sample(self._seed, self._begun, k)

@@ -17,10 +17,10 @@ from rollahead.errors import ControlError, RobotError
 from rollahead.runtime.control.executor import Executor
 from rollahead.runtime.system.clock import Clock, Grid
 from rollahead.runtime.system.patience import told
-from rollahead.runtime.transport.bell import Bell
 from rollahead.runtime.transport.latch import Latch
-from rollahead.runtime.transport.mailbox import Box
-from rollahead.runtime.types.messages import Failure, Orders
+from rollahead.runtime.transport.mailbox import Channel
+from rollahead.runtime.transport.wake_event import WakeEvent
+from rollahead.runtime.types.messages import Commands, Failure
 
 REST_S = 1.0  # time for coming to rest; more if the robot's limits need more
 MOST_REST_S = 4.0  # upper bound of that time
@@ -30,19 +30,18 @@ DEAD = Failure("the worker is gone, or the executor was told to end")
 class Loop:
     """Runs the ticks of `executor` on the time of `clock`.
 
-    latch: once it is on, the robot is brought to rest and the loop ends; orders: read once before and once after each
-    reading of the robot; bell: wakes the worker; alive: returns whether the worker's process is there; substeps:
-    setpoints per tick; task: the task that the executor was made with. Orders that are given before the first tick are
-    obeyed in it.
-    """
+    latch: once it is on, the robot is brought to rest and the loop ends; commands: read once before and once after each
+    reading of the robot; wake: wakes the worker; alive: returns whether the worker's process is there; substeps:
+    setpoints per tick; task: the task that the executor was made with. Commands that are given before the first tick
+    are obeyed in it."""
 
     def __init__(
         self,
         executor: Executor,
         clock: Clock,
         latch: Latch,
-        orders: Box[Orders],
-        bell: Bell,
+        commands: Channel[Commands],
+        wake: WakeEvent,
         alive: Callable[[], bool],
         substeps: int = 1,
         task: str = "",
@@ -50,11 +49,11 @@ class Loop:
         self._executor = executor
         self._clock = clock
         self._latch = latch
-        self._orders = orders
-        self._bell = bell
+        self._commands = commands
+        self._wake = wake
         self._alive = alive
         self._substeps = substeps
-        self._obeyed = Orders(task=task)
+        self._obeyed = Commands(task=task)
         self._ends_at: int | None = None  # while coming to rest: the tick at which the loop ends in any case
         self._went_home = False  # the move to the rest pose was begun, or was not possible
 
@@ -120,7 +119,7 @@ class Loop:
     def _publish(self, k: int) -> None:
         self._executor.publish(k)
         if self._executor.asked(k):
-            self._bell.ring()
+            self._wake.ring()
 
     def _fail(self, k: int, error: BaseException) -> None:
         what = str(error) if isinstance(error, ControlError) else told(error)
@@ -134,18 +133,18 @@ class Loop:
         """Carries out the orders that are new since the last call."""
         if self._latch.is_set:
             self._come_to_rest(k, grid)
-        executor, orders, old = self._executor, self._orders.peek() or self._obeyed, self._obeyed
-        if orders is old:
+        executor, commands, old = self._executor, self._commands.peek() or self._obeyed, self._obeyed
+        if commands is old:
             return
-        self._obeyed = orders
-        if orders.estops != old.estops:
+        self._obeyed = commands
+        if commands.estops != old.estops:
             executor.estop()
-        if orders.resets != old.resets and not orders.latched:
+        if commands.resets != old.resets and not commands.latched:
             executor.reset()
-        if orders.task != old.task:
-            executor.set_task(orders.task)
-        if orders.paused != old.paused and self._ends_at is None:
-            (executor.pause if orders.paused else executor.resume)()
+        if commands.task != old.task:
+            executor.set_task(commands.task)
+        if commands.paused != old.paused and self._ends_at is None:
+            (executor.pause if commands.paused else executor.resume)()
 
     def _end(self, k: int, grid: Grid, ticks: int | None) -> None:
         """Begins to come to rest in tick `k` after a failure, after the executor's own e-stop, or after `ticks`."""

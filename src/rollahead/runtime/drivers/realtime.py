@@ -6,7 +6,7 @@
                                                              -> STOPPED: robot at rest, stopped, disconnected
 
 An executor drives the robot, in a thread or in a process of its own (`isolation`); a worker thread runs the planner,
-and another one the eye of a corrector that sees images (`runtime.drivers.lookout`). They share the mailboxes of
+and another one the eye of a corrector that sees images (`runtime.drivers.encoder_worker`). They share the mailboxes of
 `rollahead.runtime.types.messages` and nothing else. What fails in any is raised by `wait`, `stop` or at the end of the
 `with`, the first failure only, and the robot has been held and stopped by then.
 
@@ -14,9 +14,9 @@ An interrupt, the end of the `with` block and the end of the program all turn th
 brings the robot to rest, stops and disconnects it by itself; this module only waits for that, and raises what failed.
 
 Threads: whoever made it enters, starts, waits and stops; the orders may come from any thread, and from a signal
-handler. `Worker.run`, `Lookout.run`, `Host.run` and the `Watchdog` are the other threads. Nobody but the executor's
-thread touches the robot, unless that thread hangs: then the watchdog calls `robot.stop()`, or kills its process.
-"""
+handler. `Worker.run`, `EncoderWorker.run`, `ExecutorMain.run` and the `Watchdog` are the other threads. Nobody but the
+executor's thread touches the robot, unless that thread hangs: then the watchdog calls `robot.stop()`, or kills its
+process."""
 
 import atexit
 import enum
@@ -30,7 +30,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import util
 
-from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError, unknown_name, words_of
+from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError, one_line, unknown_name
 from rollahead.runtime.config.build import (
     Drive,
     estimator,
@@ -42,9 +42,9 @@ from rollahead.runtime.config.build import (
 )
 from rollahead.runtime.control.speedup import SpeedUp
 from rollahead.runtime.control.trace import Trace
-from rollahead.runtime.drivers.host import Go
-from rollahead.runtime.drivers.isolation import PATIENCE_S, SIDES, TRACE_S, Side
-from rollahead.runtime.drivers.lookout import Eye, Lookout
+from rollahead.runtime.drivers.encoder_worker import EncoderWorker, ImageEncoder
+from rollahead.runtime.drivers.executor_main import Go
+from rollahead.runtime.drivers.isolation import PATIENCE_S, SIDES, TRACE_S, Isolation
 from rollahead.runtime.drivers.stages import Stage, unsaid
 from rollahead.runtime.drivers.watchdog import Watchdog
 from rollahead.runtime.drivers.worker import Worker
@@ -55,9 +55,9 @@ from rollahead.runtime.safety.rest_pose import RestPose
 from rollahead.runtime.system.clock import Clock, Grid, MonotonicClock
 from rollahead.runtime.system.interrupts import Interrupts, uninterrupted
 from rollahead.runtime.system.tuning import Tuning, tuned_process
-from rollahead.runtime.transport.orders import Change, OrderWriter
+from rollahead.runtime.transport.commands import Change, CommandsWriter
 from rollahead.runtime.transport.wire import check_task
-from rollahead.runtime.types.messages import Orders
+from rollahead.runtime.types.messages import Commands
 from rollahead.runtime.types.robot import Robot
 from rollahead.runtime.types.spec import RobotSpec
 
@@ -83,13 +83,12 @@ class Phase(enum.Enum):
 class Realtime:
     """Drives the robot that `make_robot` makes, as `drive` says, with plans of `planner`.
 
-    make_robot: makes a robot without touching its hardware, which `connect` does; it is called once here, for the
-    spec, and once where the executor is, for which it is pickled if `isolation` is `process`. latency: makes every
-    inference last as long as it says, to try a policy's latency out; eye: of a corrector that sees images, and of no
+    make_robot: makes a robot without touching its hardware, which `connect` does; it is called once here, for the spec,
+    and once where the executor is, for which it is pickled if `isolation` is `process`. latency: makes every inference
+    last as long as it says, to try a policy's latency out; image_encoder: of a corrector that sees images, and of no
     other; connect_s: how long the robot may take to connect, and to be let go; stall_s: how much longer than two
-    periods no tick may end before the executor counts as hung; trace_s: of ticks that `trace` holds, the newest;
-    stage: shows what goes on before the first tick.
-    """
+    periods no tick may end before the executor counts as hung; trace_s: of ticks that `trace` holds, the newest; stage:
+    shows what goes on before the first tick."""
 
     def __init__(
         self,
@@ -99,7 +98,7 @@ class Realtime:
         *,
         isolation: str = "thread",
         latency: LatencyModel | None = None,
-        eye: Eye | None = None,
+        image_encoder: ImageEncoder | None = None,
         tuning: Tuning | None = None,
         connect_s: float = 30.0,
         stall_s: float = 1.0,
@@ -119,9 +118,9 @@ class Realtime:
         self._connect_s = connect_s
         self._stage = stage
         self._clock: Clock = MonotonicClock()
-        self._side: Side = SIDES[isolation](drive, make_robot, self.spec, self._tuning, trace_s)
+        self._side: Isolation = SIDES[isolation](drive, make_robot, self.spec, self._tuning, trace_s)
         links = self._side.links
-        self._orders = OrderWriter(links.orders, Orders(task=drive.task))
+        self._commands = CommandsWriter(links.commands, Commands(task=drive.task))
         self._interrupts = Interrupts(links.latch.signal)
         limit_s = stall_s + 2 * self.spec.period_s
         self._watchdog = Watchdog(self._side, stall_s=limit_s, connect_s=connect_s, give_up=self._give_up)
@@ -142,8 +141,8 @@ class Realtime:
         self._worker = Worker(inference, links.outbox, links.inbox, self._clock, latency, drive.seed)
         make_strategy(drive.strategy, self.spec, drive.horizon, drive.strategy.d or 0)
         RestPose(self.spec, drive.rest_pose)
-        make_corrector(drive.strategy, self.spec, drive.horizon, None if eye is None else links.sights)
-        self._lookout = None if eye is None else self._lookout_of(eye)
+        make_corrector(drive.strategy, self.spec, drive.horizon, None if image_encoder is None else links.image_latents)
+        self._encoder_worker = None if image_encoder is None else self._encoder_worker_of(image_encoder)
         self._warn(isolation)
 
     @property
@@ -184,12 +183,12 @@ class Realtime:
         self._expect("started", Phase.WARM)
         self.start_ns = self._clock.now_ns() + int(1e9 / self.spec.rate_hz)
         grid = Grid(self.start_ns, self.spec.rate_hz)
-        bell = self._side.links.bell
+        wake = self._side.links.wake
         self._threads = [
-            threading.Thread(target=self._worker.run, args=(bell, grid), name="rollahead worker", daemon=True)
+            threading.Thread(target=self._worker.run, args=(wake, grid), name="rollahead worker", daemon=True)
         ]
-        if self._lookout is not None:
-            look, own = self._lookout.run, (self._clock, grid)
+        if self._encoder_worker is not None:
+            look, own = self._encoder_worker.run, (self._clock, grid)
             self._threads.append(threading.Thread(target=look, args=own, name="rollahead lookout", daemon=True))
         for thread in self._threads:
             thread.start()
@@ -236,55 +235,55 @@ class Realtime:
 
     def pause(self) -> None:
         """The robot holds, in a new hard epoch, until `resume`. From any thread."""
-        self._order(lambda orders: replace(orders, paused=True))
+        self._command(lambda commands: replace(commands, paused=True))
 
     def resume(self) -> None:
         """Ends a pause. From any thread."""
-        self._order(lambda orders: replace(orders, paused=False))
+        self._command(lambda commands: replace(commands, paused=False))
 
     @property
     def paused(self) -> bool:
         """Whether a pause was ordered and not ended yet."""
-        return self._orders.orders.paused
+        return self._commands.commands.paused
 
     def estop(self) -> None:
         """Stops the robot within a tick; nothing is sent until `reset`. From any thread; each call counts."""
-        self._order(_estopped)
+        self._command(_estopped)
 
     def reset(self) -> None:
         """A hard epoch: what was planned is dropped. It ends an e-stop. From any thread."""
-        self._order(lambda orders: replace(orders, resets=orders.resets + 1, latched=False))
+        self._command(lambda commands: replace(commands, resets=commands.resets + 1, latched=False))
 
     def set_task(self, task: str) -> None:
         """Tells the policy to do something else; what is planned runs on until the new chunk. From any thread."""
         check_task(task)
-        self._order(lambda orders: replace(orders, task=task))
+        self._command(lambda commands: replace(commands, task=task))
 
     @uninterrupted
-    def _order(self, change: Change) -> None:
+    def _command(self, change: Change) -> None:
         self._expect("given orders", Phase.WARM, Phase.RUNNING)
-        self._orders.give(change)
+        self._commands.give(change)
         self._interrupts.raise_taken()
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
-    def _lookout_of(self, eye: Eye) -> Lookout:
+    def _encoder_worker_of(self, image_encoder: ImageEncoder) -> EncoderWorker:
         card, links = seeing_head(self.drive.strategy), self._side.links
         if card is None:
             raise ConfigError(
                 "an eye was given, and no corrector that sees images; give the file of a head with cameras as "
                 "strategy.corrector, or no eye"
             )
-        return Lookout(eye, card.cameras, card.latent, links.watched, links.sights)
+        return EncoderWorker(image_encoder, card.cameras, card.latent, links.watched, links.image_latents)
 
     def _warm(self) -> tuple[float, ...]:
         """Warms up the planner and the corrector's image encoder. Returns the costs of inferences in ticks, against
         which the strategy is checked."""
         with _warming("planner"):
             costs = self._worker.warm(WARM_UPS, self.spec.rate_hz, self._stage)[COLD:]
-        if self._lookout is not None:
-            with _warming("eye"), self._stage("warming up the image encoder"):
-                self._lookout.warm(WARM_UPS)
+        if self._encoder_worker is not None:
+            with _warming("image_encoder"), self._stage("warming up the image encoder"):
+                self._encoder_worker.warm(WARM_UPS)
         config = self.drive.strategy
         if self._latency is not None:
             delay = make_delay(config, self._latency, self.drive.seed)
@@ -330,13 +329,13 @@ class Realtime:
         """Turns the stop latch on and orders an e-stop, so that an executor that hung sends nothing if it goes on.
         Called by the watchdog."""
         self._side.links.latch.set()
-        self._orders.give(_estopped)
+        self._commands.give(_estopped)
 
     def _failed(self) -> Exception | None:
         """The first failure, if any. If the run was to end anyway, it is no failure that a signal told the executor's
         process to end: a signal to the whole process group reaches both."""
         if self._failure is None:
-            seen, ended = self._lookout.error if self._lookout else None, self._watchdog.ended
+            seen, ended = self._encoder_worker.error if self._encoder_worker else None, self._watchdog.ended
             if ended is not None and ended.told and self._side.links.latch.is_set:
                 ended = None
             self._failure = self._worker.error or seen or (ended.error() if ended else None)
@@ -393,10 +392,10 @@ class Realtime:
 
     def _end_workers(self) -> None:
         """Ends the worker and the lookout, and keeps a failure if one does not return within `PATIENCE_S`."""
-        self._worker.end(self._side.links.bell)
-        if self._lookout is not None:
-            self._lookout.end()
-        for what, thread in zip(("planner", "eye"), self._threads, strict=False):
+        self._worker.end(self._side.links.wake)
+        if self._encoder_worker is not None:
+            self._encoder_worker.end()
+        for what, thread in zip(("planner", "image_encoder"), self._threads, strict=False):
             thread.join(PATIENCE_S)
             if thread.is_alive() and self._failed() is None:
                 self._failure = InferenceError(
@@ -447,8 +446,8 @@ def _waited(event: threading.Event, timeout_s: float | None) -> bool:
     return True
 
 
-def _estopped(orders: Orders) -> Orders:
-    return replace(orders, estops=orders.estops + 1, latched=True)
+def _estopped(commands: Commands) -> Commands:
+    return replace(commands, estops=commands.estops + 1, latched=True)
 
 
 @contextmanager
@@ -458,5 +457,5 @@ def _warming(what: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise InferenceError(
-            f"the {what} could not be warmed up ({words_of(error)}); nothing was sent to the robot"
+            f"the {what} could not be warmed up ({one_line(error)}); nothing was sent to the robot"
         ) from error

@@ -1,6 +1,6 @@
 """The watchdog: a thread that receives the executor's messages, and stops the robot if the executor hangs.
 
-    no tick for `stall_s`, or not disconnected for `connect_s` --> give_up() --> Side.stop_hung() --> over
+    no tick for `stall_s`, or not disconnected for `connect_s` --> give_up() --> Isolation.stop_hung() --> over
 
 The user's thread may sleep or hang itself, so the executor is watched in a thread of its own. Only time in which this
 thread ran counts: after Ctrl-Z and `fg` the executor does not count as hung, nor while a planner holds Python's lock
@@ -15,8 +15,8 @@ import time
 import traceback
 from collections.abc import Callable
 
-from rollahead.runtime.drivers.host import Ended, Ready, Rested
-from rollahead.runtime.drivers.isolation import PATIENCE_S, Side
+from rollahead.runtime.drivers.executor_main import Ended, Ready, Rested
+from rollahead.runtime.drivers.isolation import PATIENCE_S, Isolation
 from rollahead.runtime.system.patience import told
 
 LOOK_S = 0.05  # time between two checks; each takes Python's lock, for which an executor in a thread waits
@@ -27,7 +27,7 @@ class Watchdog:
     longest time for stopping and disconnecting the robot; give_up: called once the executor counts as hung, before the
     robot is stopped from outside: it must keep the executor from sending anything if that goes on after all."""
 
-    def __init__(self, side: Side, *, stall_s: float, connect_s: float, give_up: Callable[[], None]) -> None:
+    def __init__(self, side: Isolation, *, stall_s: float, connect_s: float, give_up: Callable[[], None]) -> None:
         self.heard = threading.Event()  # set when the robot is ready, or will never be
         self.over = threading.Event()  # set when the robot is disconnected, or will never be
         self.ready: Ready | None = None

@@ -7,16 +7,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from rollahead.errors import ControlError, InferenceError, words_of
+from rollahead.errors import ControlError, InferenceError, one_line
 from rollahead.runtime.drivers.stages import Stage, unsaid
 from rollahead.runtime.planning.inference import Inference
 from rollahead.runtime.planning.latency import LatencyModel
 from rollahead.runtime.planning.timer import ClockTimer, LatencyTimer
 from rollahead.runtime.planning.warm_up import following
 from rollahead.runtime.system.clock import Clock, Grid
-from rollahead.runtime.transport.bell import Bell
-from rollahead.runtime.transport.mailbox import Box
-from rollahead.runtime.types.messages import Failure, Made, Request, Result, Snapshot
+from rollahead.runtime.transport.mailbox import Channel
+from rollahead.runtime.transport.wake_event import WakeEvent
+from rollahead.runtime.types.messages import Failure, Request, Result, ResultFlags, Snapshot
 
 WAIT_S = 0.1  # how often it looks whether it shall end
 AFTER_HEAD = 0.25  # of a tick: its snapshot is out by then
@@ -30,8 +30,8 @@ class Worker:
     def __init__(
         self,
         inference: Inference,
-        outbox: Box[Snapshot],
-        inbox: Box[Result | Failure],
+        outbox: Channel[Snapshot],
+        inbox: Channel[Result | Failure],
         clock: Clock,
         latency: LatencyModel | None = None,
         seed: int = 0,
@@ -63,22 +63,22 @@ class Worker:
         self._taken = first
         return costs
 
-    def run(self, bell: Bell, grid: Grid) -> None:
+    def run(self, wake: WakeEvent, grid: Grid) -> None:
         """Answers until `end`, or until the planner fails: then the executor is told, and `error` is why."""
         try:
             while not self._ending.is_set():
                 if not self.step(grid):
-                    bell.wait(WAIT_S)
+                    wake.wait(WAIT_S)
         except BaseException as error:  # a planner's library may raise SystemExit
-            kind, words = type(error).__name__, words_of(error)
-            told = InferenceError(f"the planner ended with {words_of(error, repr)}")
+            kind, words = type(error).__name__, one_line(error)
+            told = InferenceError(f"the planner ended with {one_line(error, repr)}")
             self.error = error if isinstance(error, Exception) else told
             self._inbox.put(Failure(words if isinstance(error, ControlError) else f"{kind}: {words}"))
 
-    def end(self, bell: Bell) -> None:
+    def end(self, wake: WakeEvent) -> None:
         """Asks `run` to return after the inference that is under way."""
         self._ending.set()
-        bell.ring()
+        wake.ring()
 
     def step(self, grid: Grid) -> bool:
         """Answers the open request, if there is a new one. Phase: hot."""
@@ -100,7 +100,7 @@ class Worker:
             self._clock.sleep_until_ns(grid.due_ns(begun + latency.bind + AFTER_HEAD))
         timer = LatencyTimer(latency, request.deadline - begun)
         result = self._inference(request, self._newest, timer)
-        done = timer.done if result.made & Made.CUT else latency.done
+        done = timer.done if result.made & ResultFlags.CUT else latency.done
         self._clock.sleep_until_ns(grid.due_ns(begun + done - BEFORE_HEAD))
         return replace(result, cost=latency.done)
 

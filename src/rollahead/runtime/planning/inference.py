@@ -12,10 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from rollahead.errors import ControlError, InferenceError, words_of
+from rollahead.errors import ControlError, InferenceError, one_line
 from rollahead.runtime.control.speedup import SpeedUp
 from rollahead.runtime.planning.planner import Planner
-from rollahead.runtime.planning.timer import UNHURRIED, Timer
+from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Request, Result, Snapshot, nothing
 
@@ -34,7 +34,7 @@ class Inference:
         self._shape = (horizon, action_dim)
         self._features = features
 
-    def __call__(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+    def __call__(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """The answer to `request`, with (H // q, A) rows, one per tick. Phase: hot, in the worker.
 
         Raises: InferenceError, if the planner raises, if its rows have another shape or are not finite, or if another
@@ -46,7 +46,7 @@ class Inference:
             raise
         except Exception as error:
             raise InferenceError(
-                f"the planner raised {type(error).__name__} ({words_of(error)}) at the request of tick {request.tick}; "
+                f"the planner raised {type(error).__name__} ({one_line(error)}) at the request of tick {request.tick}; "
                 "nothing of it was sent"
             ) from error
         if not isinstance(result, Result):

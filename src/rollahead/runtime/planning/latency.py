@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rollahead.errors import ConfigError, words_of
+from rollahead.errors import ConfigError, one_line
 from rollahead.runtime.planning import recordings
 from rollahead.runtime.recording.records import rate_of, read_parquet, source_of
 from rollahead.runtime.recording.run_folder import SUMMARY
@@ -294,7 +294,7 @@ class Recorded:
             ticks, apart = _of_run(path, rate_hz) if parquet else (_ticks(path, rate_hz), [])
         except (OSError, ValueError, OverflowError, LookupError, AttributeError, TypeError) as error:
             raise ConfigError(
-                f"{path} holds no latencies ({words_of(error)}); give one in seconds per line, or a run's "
+                f"{path} holds no latencies ({one_line(error)}); give one in seconds per line, or a run's "
                 "inferences.parquet"
             ) from error
         return cls([split(done, bind_fraction) for done in ticks], apart)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rollahead.runtime.planning.timer import UNHURRIED, Timer
+from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.rolling.binding import bind
 from rollahead.runtime.rolling.roll import SceneRoller, StateRoller, still
 from rollahead.runtime.types.arrays import FloatArray, frozen
@@ -23,10 +23,10 @@ Plan = Callable[[Observation, np.random.Generator], FloatArray]
 class Planner(Protocol):
     """The seam of everything that makes rows for a request."""
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """The rows for `request`. newest: gives the executor's newest snapshot; timer: says how much time is left. Who
-        takes fewer steps for it says so (`Made.CUT`), and as cost the ticks that this has saved. Phase: hot, in the
-        worker."""
+        takes fewer steps for it says so (`ResultFlags.CUT`), and as cost the ticks that this has saved. Phase: hot, in
+        the worker."""
         ...
 
 
@@ -48,7 +48,7 @@ class ScriptedPlanner:
         self._roller = roller
         self._scene = scene
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = UNHURRIED) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """Binds at once and calls the function."""
         observation = bind(request, newest(), self._roller, self._scene)[-1]
         rows = self._plan(observation, generator("planner", *request.seed))

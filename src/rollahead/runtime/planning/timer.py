@@ -22,7 +22,7 @@ class Timer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Unhurried:
+class NoDeadline:
     """There is time for everything."""
 
     def left(self, share: float) -> float:
@@ -30,7 +30,7 @@ class Unhurried:
         return math.inf
 
 
-UNHURRIED = Unhurried()
+NO_DEADLINE = NoDeadline()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from rollahead.errors import RobotError, words_of
+from rollahead.errors import RobotError, one_line
 
 PATIENCE_S = 1.0
 STOP_S = 0.3  # for a stop: well within what an executor may take before it counts as hung itself
@@ -48,4 +48,4 @@ def within(seconds: float, what: str, do: Callable[[], object]) -> None:
 
 def told(error: BaseException) -> str:
     """Formats an error of a driver as one line: its class and its text. Never raises."""
-    return f"{type(error).__name__}: {words_of(error).removesuffix('.')}"
+    return f"{type(error).__name__}: {one_line(error).removesuffix('.')}"

@@ -1,6 +1,6 @@
 """The stop latch: two integers in shared memory that say whether the run shall end, and whether at once.
 
-Orders are messages, and only one thread at a time may put a message; a signal handler may interrupt the very thread
+Commands are messages, and only one thread at a time may put a message; a signal handler may interrupt the very thread
 that is putting one. So the order to end is not a message but a store to memory, which any thread or signal
 handler can make at any time, and repeat.
 

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 T = TypeVar("T")
 
 
-class Box(Protocol[T]):
+class Channel(Protocol[T]):
     """A mailbox, wherever it lies: here, or in memory that another process shares (`runtime.transport.wire`)."""
 
     def put(self, message: T) -> None:

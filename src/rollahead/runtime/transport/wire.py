@@ -21,7 +21,17 @@ from numpy.typing import NDArray
 from rollahead.errors import ConfigError
 from rollahead.runtime.transport.shared import SharedMailbox
 from rollahead.runtime.types.arrays import FloatArray
-from rollahead.runtime.types.messages import NEVER, Failure, Observation, Orders, Request, Result, Sight, Snapshot, news
+from rollahead.runtime.types.messages import (
+    NEVER,
+    Commands,
+    Failure,
+    ImageLatent,
+    Observation,
+    Request,
+    Result,
+    Snapshot,
+    news,
+)
 from rollahead.runtime.types.spec import Camera, RobotSpec
 
 MOST_TEXT = 1000  # bytes of a task or a failure
@@ -302,7 +312,7 @@ class SharedInbox:
 
 
 @dataclass(frozen=True, slots=True)
-class SightCodec:
+class ImageLatentCodec:
     """What images came to, as `latent` numbers, or a failure."""
 
     latent: int
@@ -312,24 +322,24 @@ class SightCodec:
         """One field each."""
         return np.dtype([("failure", f"S{MOST_TEXT}"), ("tick", "i8"), ("epoch", "i8"), ("values", "f8", self.latent)])
 
-    def write(self, slot: NDArray[Any], message: Sight | Failure) -> None:
+    def write(self, slot: NDArray[Any], message: ImageLatent | Failure) -> None:
         """Phase: hot, in the lookout."""
         if isinstance(message, Failure):
             slot["failure"] = encoded(message.words or SILENT)
         else:
             slot["tick"], slot["epoch"], slot["values"] = message.tick, message.epoch, message.values
 
-    def read(self, slot: NDArray[Any]) -> Sight | Failure:
+    def read(self, slot: NDArray[Any]) -> ImageLatent | Failure:
         """Phase: hot."""
         slot.flags.writeable = False
         if failure := slot["failure"].item():
             return Failure(failure.decode())
-        return Sight(int(slot["tick"]), int(slot["epoch"]), slot["values"])
+        return ImageLatent(int(slot["tick"]), int(slot["epoch"]), slot["values"])
 
 
 @dataclass(frozen=True, slots=True)
-class OrdersCodec:
-    """Orders, as numbers and a text."""
+class CommandsCodec:
+    """Commands, as numbers and a text."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -337,12 +347,12 @@ class OrdersCodec:
         numbers = [("paused", "?"), ("estops", "i8"), ("resets", "i8"), ("latched", "?")]
         return np.dtype([*numbers, ("task", f"S{MOST_TEXT}")])
 
-    def write(self, slot: NDArray[Any], message: Orders) -> None:
+    def write(self, slot: NDArray[Any], message: Commands) -> None:
         """Phase: hot."""
         *numbers, task = astuple(message)
         slot[...] = (*numbers, task.encode())
 
-    def read(self, slot: NDArray[Any]) -> Orders:
+    def read(self, slot: NDArray[Any]) -> Commands:
         """Phase: hot."""
         paused, estops, resets, latched, task = slot.item()
-        return Orders(paused, estops, resets, latched, task.decode())
+        return Commands(paused, estops, resets, latched, task.decode())

@@ -51,7 +51,9 @@ class Chunk:
 
 MOST_DECAY = 100.0
 
-Fold = Callable[[Sequence[Chunk], int, int], FloatArray]  # those that cover ticks [start, stop), oldest first -> (n, A)
+Blend = Callable[
+    [Sequence[Chunk], int, int], FloatArray
+]  # those that cover ticks [start, stop), oldest first -> (n, A)
 
 
 def newest(chunks: Sequence[Chunk], start: int, stop: int) -> FloatArray:
@@ -89,7 +91,7 @@ class Timeline:
     """The live chunks, in the order in which they were accepted. Immutable: `add` gives a new one."""
 
     chunks: tuple[Chunk, ...] = ()
-    fold: Fold = newest
+    blend: Blend = newest
 
     @property
     def stop(self) -> int:
@@ -98,10 +100,10 @@ class Timeline:
 
     def add(self, chunk: Chunk) -> "Timeline":
         """With `chunk` as the newest; chunks that no tick from its acceptance on can need are dropped."""
-        replaces = self.fold is newest and chunk.start <= chunk.accepted
+        replaces = self.blend is newest and chunk.start <= chunk.accepted
         needed_to = max(chunk.accepted, chunk.stop) if replaces else chunk.accepted
         live = tuple(old for old in self.chunks if old.stop > needed_to)
-        return Timeline((*live, chunk), self.fold)
+        return Timeline((*live, chunk), self.blend)
 
     def covering(self, k: int) -> tuple[Chunk, ...]:
         """The chunks with a usable row for tick `k`, oldest first. Phase: hot."""
@@ -110,7 +112,7 @@ class Timeline:
     def action(self, k: int) -> FloatArray | None:
         """(A,), the action of tick `k`, or None if no chunk has one. Phase: hot."""
         covering = self.covering(k)
-        return self.fold(covering, k, k + 1)[0] if covering else None
+        return self.blend(covering, k, k + 1)[0] if covering else None
 
     def stretches(self, start: int, stop: int) -> Iterator[tuple[int, int, tuple[Chunk, ...]]]:
         """Ticks `[start, stop)` in pieces that the same chunks cover: where each begins and ends, and the chunks.

@@ -2,8 +2,8 @@
 
     executor  -- Snapshot (every tick; with the open Request, if any) -->  worker
     executor  <-- Result (the rows made for a Request), or Failure -----  worker
-    executor  <-- Sight (what images came to), or Failure --------------  lookout
-    executor  <-- Orders (pause, e-stop, task) -------------------------  whoever started it
+    executor  <-- ImageLatent (what images came to), or Failure --------------  lookout
+    executor  <-- Commands (pause, e-stop, task) -------------------------  whoever started it
 
 All are frozen, their arrays read-only: they are shared by reference and never written again. Only plain arrays and
 numbers are in them, so that the mailboxes can move to shared memory.
@@ -174,7 +174,7 @@ class Result:
     policy_features: FloatArray = field(default_factory=nothing)
 
 
-class Made(enum.IntFlag):
+class ResultFlags(enum.IntFlag):
     """How rows were made, where it was not from noise, in all steps, and to use."""
 
     WARM = 1  # from the last plan
@@ -184,7 +184,7 @@ class Made(enum.IntFlag):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sight:
+class ImageLatent:
     """What images came to. tick: when the oldest of them was captured; epoch: in which they were seen; values: (Z,)."""
 
     tick: int
@@ -200,7 +200,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class Commands:
     """What the executor is told from outside, as it shall be from now on: reading only the newest misses nothing.
 
     paused: hold until it is false again, in a new hard epoch; estops, resets: how often each was ordered so far;

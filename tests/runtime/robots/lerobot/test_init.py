@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError, RobotError
-from rollahead.runtime.robots.lerobot import apart as aparts
+from rollahead.runtime.robots.lerobot import direct_bus as aparts
 from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
-from rollahead.runtime.robots.lerobot.apart import Apart
-from rollahead.runtime.robots.lerobot.pump import Pump
+from rollahead.runtime.robots.lerobot.buffered_device import BufferedDevice
+from rollahead.runtime.robots.lerobot.direct_bus import DirectBus
 from rollahead.runtime.robots.registry import make_robot
 from rollahead.runtime.types.arrays import frozen
 from rollahead.runtime.types.spec import Camera, Kind, names_of
@@ -223,7 +223,7 @@ def test_what_makes_it_can_be_sent_to_another_process(tmp_path: Path) -> None:
 
 
 def test_an_arm_with_a_bus_and_cameras_is_read_apart_and_a_robot_without_as_a_whole(make: Make) -> None:
-    for kind, link in (("arm_of_tests", Apart), ("rover_of_tests", Pump)):
+    for kind, link in (("arm_of_tests", DirectBus), ("rover_of_tests", BufferedDevice)):
         robot = make(kind)
         robot.connect()
         assert isinstance(robot._link, link)
@@ -234,13 +234,13 @@ def test_an_arm_with_a_bus_and_cameras_is_read_apart_and_a_robot_without_as_a_wh
     [
         ({"idle_bus": True}, {}),  # as LeRobot's own mock robot
         ({"offset": 45.0}, {}),
-        ({}, {"apart": False}),
+        ({}, {"direct_bus": False}),
     ],
 )
 def test_a_bus_that_does_not_say_what_the_robot_observes_is_not_read(make: Make, options: Any, others: Any) -> None:
     robot = make("arm_of_tests", options, **others)
     robot.connect()
-    assert isinstance(robot._link, Pump)
+    assert isinstance(robot._link, BufferedDevice)
     assert robot.read().state.tolist() == [10.0 + options.get("offset", 0.0), 20.0 + options.get("offset", 0.0)]
 
 
@@ -381,11 +381,11 @@ def test_what_a_camera_raises_to_who_waits_is_raised_by_the_next_look(make: Make
 # ---- stopping -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("apart", [True, False])
-def test_a_stop_holds_and_a_limp_one_switches_the_torque_off(make: Make, apart: bool) -> None:
+@pytest.mark.parametrize("direct_bus", [True, False])
+def test_a_stop_holds_and_a_limp_one_switches_the_torque_off(make: Make, direct_bus: bool) -> None:
     held = "write elbow=-30 gripper=55"
     for on_stop, then in (("hold", [held]), ("limp", [held, "torque off"])):
-        robot = make("arm_of_tests", apart=apart, on_stop=on_stop)
+        robot = make("arm_of_tests", direct_bus=direct_bus, on_stop=on_stop)
         robot.connect()
         robot.write(frozen([55.0, -30.0]))
         until(lambda notes=robot.device.bus.notes: notes == [held])
@@ -421,7 +421,7 @@ def test_a_robot_that_hangs_while_it_observes_is_stopped_and_let_go(
     shut, inside = threading.Event(), threading.Event()
     robot.device.slow = lambda: (inside.set(), shut.wait(LONG_S))
     until(inside.is_set)
-    monkeypatch.setattr("rollahead.runtime.robots.lerobot.pump.STOP_S", 0.05)
+    monkeypatch.setattr("rollahead.runtime.robots.lerobot.buffered_device.STOP_S", 0.05)
     robot.stop()
     assert robot.device.sent[-1]["x.vel"] == 0.0
     robot.disconnect()

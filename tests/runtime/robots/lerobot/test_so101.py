@@ -19,7 +19,7 @@ ARM = (
     f"robot.config={{port: {PORT}, id: {ID}}}",
     "robot.limits={default: {rate_limit: 120, accel_limit: 1200}, gripper.pos: {rate_limit: 300}}",
 )
-WAVE = ("planner=wave", "planner.share=0.05", "name=mine")
+WAVE = ("planner=sine", "planner.share=0.05", "name=mine")
 
 
 def rollahead(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

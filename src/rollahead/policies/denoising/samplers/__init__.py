@@ -21,7 +21,15 @@ from rollahead.policies.denoising.samplers.ddpm import make_ddpm
 from rollahead.policies.denoising.samplers.euler import integrate, make_euler
 from rollahead.policies.denoising.samplers.one_shot import make_one_shot
 from rollahead.policies.denoising.samplers.rti import make_rti
-from rollahead.policies.denoising.samplers.sampler import COLD, Draw, Guess, Noise, Sampled, Sampler, Steps
+from rollahead.policies.denoising.samplers.sampler import (
+    COLD,
+    Noise,
+    Sampler,
+    SampleRequest,
+    SampleResult,
+    Steps,
+    WarmStart,
+)
 from rollahead.policies.policy import Policy
 from rollahead.policies.process import Diffusion, Flow
 from rollahead.runtime.types.options import call, check_kind
@@ -30,12 +38,12 @@ __all__ = [
     "AUTO",
     "COLD",
     "SAMPLERS",
-    "Draw",
-    "Guess",
     "Noise",
-    "Sampled",
+    "SampleRequest",
+    "SampleResult",
     "Sampler",
     "Steps",
+    "WarmStart",
     "integrate",
     "make_sampler",
 ]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rollahead.policies.denoising.samplers.sampler import COLD, Draw, Noise, Sampled
+from rollahead.policies.denoising.samplers.sampler import COLD, Noise, SampleRequest, SampleResult
 from rollahead.policies.policy import Context, OneShot
 
 
@@ -15,9 +15,9 @@ class Once:
         """Of the network, per chunk."""
         return 1
 
-    def __call__(self, policy: OneShot, context: Context, noise: Noise, draw: Draw = COLD) -> Sampled:
+    def __call__(self, policy: OneShot, context: Context, noise: Noise, draw: SampleRequest = COLD) -> SampleResult:
         """(1, T, A), without noise. Phase: hot."""
-        return Sampled(policy.act(context)[None], 1)
+        return SampleResult(policy.act(context)[None], 1)
 
 
 def make_one_shot(process: None) -> Once:

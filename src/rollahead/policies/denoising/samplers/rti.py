@@ -18,11 +18,11 @@ import torch
 
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.policies.denoising.samplers.ddpm import ancestral
-from rollahead.policies.denoising.samplers.sampler import COLD, Draw, Guess, Noise, Sampled, Steps
+from rollahead.policies.denoising.samplers.sampler import COLD, Noise, SampleRequest, SampleResult, Steps, WarmStart
 from rollahead.policies.denoising.samplers.timesteps import checked
 from rollahead.policies.policy import Context, Denoiser
 from rollahead.policies.process import Diffusion, Flow
-from rollahead.runtime.types.messages import Made
+from rollahead.runtime.types.messages import ResultFlags
 
 TENTH = 0.1  # of the range, that a clipped discrete dimension is off the middle: a few small steps can turn it
 SHARES = (0.2, 0.1, 0.0)  # of the diffusion's steps: the levels of a warm start, if none are given
@@ -76,43 +76,43 @@ class Rti:
         """Whether warm starts of the same guess differ, by their noise."""
         return self._forward or self._warm.advance is ancestral
 
-    def __call__(self, policy: Denoiser, context: Context, noise: Noise, draw: Draw = COLD) -> Sampled:
+    def __call__(self, policy: Denoiser, context: Context, noise: Noise, draw: SampleRequest = COLD) -> SampleResult:
         """Phase: hot."""
-        guess = draw.guess
-        if guess is None or self._since_cold + 1 == self._guards.refresh:
+        warm_start = draw.warm_start
+        if warm_start is None or self._since_cold + 1 == self._guards.refresh:
             self._since_cold, self._before = 0, None
             made = self._cold(policy, context, noise, draw)
             self._try_once(policy, context, noise, made.chunks)
             return made
         e = noise()
-        made = self._warm(policy, context, noise, replace(draw, start=self._start(guess, e)))
-        if self._guards.reject is not None and _apart(made.chunks, guess.chunk) > self._guards.reject:
+        made = self._warm(policy, context, noise, replace(draw, start=self._start(warm_start, e)))
+        if self._guards.reject is not None and _apart(made.chunks, warm_start.chunk) > self._guards.reject:
             self._since_cold = 0
             again = self._cold(policy, context, noise, replace(draw, start=e))
-            return Sampled(again.chunks, made.steps + again.steps, again.made | int(Made.REJECTED))
+            return SampleResult(again.chunks, made.steps + again.steps, again.made | int(ResultFlags.REJECTED))
         self._since_cold += 1
-        return replace(made, made=made.made | int(Made.WARM))
+        return replace(made, made=made.made | int(ResultFlags.WARM))
 
     def _try_once(self, policy: Denoiser, context: Context, noise: Noise, chunks: torch.Tensor) -> None:
         """Makes a warm start for nothing at the first chunk, which a runtime makes before its first tick: what it
         allocates is there when it counts."""
         if not self._tried:
             self._tried = True
-            self._warm(policy, context, noise, Draw(start=chunks))
+            self._warm(policy, context, noise, SampleRequest(start=chunks))
 
-    def _start(self, guess: Guess, e: torch.Tensor) -> torch.Tensor:
+    def _start(self, warm_start: WarmStart, e: torch.Tensor) -> torch.Tensor:
         """(B, T, A), where the denoising starts. e: noise, (B, T, A)."""
-        start = guess.chunk.expand_as(e).clone()
-        if self._stalled(guess):
+        start = warm_start.chunk.expand_as(e).clone()
+        if self._stalled(warm_start):
             start.add_(e, alpha=self._guards.stall_noise)
         if self._forward:
             start = self.process.mix(start, e, self._warm.levels[0])
-        self._before = guess.chunk
-        return torch.where(guess.discrete, self._discrete(start, e, guess.middle), start)
+        self._before = warm_start.chunk
+        return torch.where(warm_start.discrete, self._discrete(start, e, warm_start.middle), start)
 
-    def _stalled(self, guess: Guess) -> bool:
+    def _stalled(self, warm_start: WarmStart) -> bool:
         before, least = self._before, self._guards.stall
-        return least is not None and before is not None and _apart(guess.chunk, before) < least
+        return least is not None and before is not None and _apart(warm_start.chunk, before) < least
 
 
 def _apart(chunks: torch.Tensor, other: torch.Tensor) -> float:

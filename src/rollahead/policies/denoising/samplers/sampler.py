@@ -3,7 +3,8 @@
     x_t  -- network -->  x0, e  -- advance -->  x_s  -- network -->  ...  -->  x0, the chunk
 
 Every step has a whole chunk to show, its x0: so the loop can end after any of them, as when time is up. Where it starts
-(noise, or what is known of the chunk), what holds it to rows that are given, and when it ends is the `Draw`'s affair.
+(noise, or what is known of the chunk), what holds it to rows that are given, and when it ends is the `SampleRequest`'s
+affair.
 
 Hot path: all of it, in the worker. After the first call a step allocates nothing, but for what the network and a
 steering do, and all shapes are the same at each call.
@@ -18,7 +19,7 @@ import torch
 
 from rollahead.policies.policy import Context, Denoiser
 from rollahead.policies.process import Pair, Process
-from rollahead.runtime.types.messages import Made
+from rollahead.runtime.types.messages import ResultFlags
 
 Noise = Callable[[], torch.Tensor]  # (B, T, A), standard normal, on the policy's device; new at each call
 Predict = Callable[[torch.Tensor, torch.Tensor, Pair | None], Pair]  # x (B, T, A), times (B,) or (B, T) -> x0 and e
@@ -46,7 +47,7 @@ def always(to_come: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Guess:
+class WarmStart:
     """What the last plan says of a chunk. chunk: (T, A), normalised; discrete: (A,), which dimensions are; middle:
     (A,), where these turn from one value to the other, normalised."""
 
@@ -56,23 +57,23 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draw:
+class SampleRequest:
     """How a chunk is drawn. start: (B, T, A), to begin from at the sampler's first level, None for noise alone; guess:
     for samplers that start from it; more: asked before every step but the first, with how many are to come, whether
     there is time for one."""
 
     start: torch.Tensor | None = None
-    guess: Guess | None = None
+    warm_start: WarmStart | None = None
     steering: Steering = field(default_factory=Free)
     more: Callable[[int], bool] = always
 
 
-COLD = Draw()
+COLD = SampleRequest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sampled:
-    """chunks: (B, T, A), normalised; steps: that were taken; made: how, beside that, as `Made`."""
+class SampleResult:
+    """chunks: (B, T, A), normalised; steps: that were taken; made: how, beside that, as `ResultFlags`."""
 
     chunks: torch.Tensor
     steps: int
@@ -87,7 +88,7 @@ class Sampler(Protocol):
         """Of the network, per chunk, if there is time for all."""
         ...
 
-    def __call__(self, policy: Any, context: Context, noise: Noise, draw: Draw = COLD) -> Sampled:
+    def __call__(self, policy: Any, context: Context, noise: Noise, draw: SampleRequest = COLD) -> SampleResult:
         """Chunks for the `context` that `policy` has bound, as many as `noise` has. Phase: hot, in the worker."""
         ...
 
@@ -116,7 +117,7 @@ class Steps:
         """Of the network, per chunk, if there is time for all."""
         return len(self.levels)
 
-    def __call__(self, policy: Denoiser, context: Context, noise: Noise, draw: Draw = COLD) -> Sampled:
+    def __call__(self, policy: Denoiser, context: Context, noise: Noise, draw: SampleRequest = COLD) -> SampleResult:
         """See the module. Phase: hot."""
         start = noise() if draw.start is None else draw.start
         if self._scratch is None or not self._scratch.fits(start):
@@ -130,7 +131,7 @@ class Steps:
             if i == last or (cut := not draw.more(last - i)):
                 break
             self.advance(self.process, x, *pair, t, self.levels[i + 1], noise)
-        return Sampled(pair[0].clone(), i + 1, int(Made.CUT) if cut else 0)
+        return SampleResult(pair[0].clone(), i + 1, int(ResultFlags.CUT) if cut else 0)
 
     def at(self, levels: Sequence[float]) -> "Steps":
         """The same at other levels."""

@@ -2,8 +2,8 @@
 
     make_lerobot("so101_follower", rate_hz=30.0, config={"port": "/dev/ttyACM0", "id": "black"})
 
-Its features become the spec (`features`). Where it has a motor bus and cameras apart, they are read apart (`apart`);
-else one thread has the robot, and nothing waits for it (`pump`). Which, `connect` finds out.
+Its features become the spec (`features`). Where it has a motor bus and cameras apart, they are read apart
+(`direct_bus`); else one thread has the robot, and nothing waits for it (`pump`). Which, `connect` finds out.
 
 What to know of LeRobot:
 - It has no stop: `on_stop=hold` sends the last targets again, `limp` then switches the torque off. By default LeRobot
@@ -28,7 +28,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from rollahead.errors import ConfigError, unknown_name, words_of
+from rollahead.errors import ConfigError, one_line, unknown_name
 from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
 from rollahead.runtime.robots.lerobot.features import Features, ranges_of, spec_of
 from rollahead.runtime.robots.lerobot.version import check_version
@@ -44,10 +44,10 @@ def make_lerobot(
     config: Mapping[str, Any] | None = None,
     limits: Mapping[str, Any] | None = None,
     on_stop: str = "hold",
-    apart: bool = True,
+    direct_bus: bool = True,
 ) -> LeRobotRobot:
     """The robot that LeRobot calls `type`, driven at `rate_hz`. config: LeRobot's own options; limits: see `features`;
-    apart: False never reads the bus past the robot.
+    direct_bus: False never reads the bus past the robot.
 
     Raises: ConfigError, if there is no such robot, or it cannot be made so.
     """
@@ -55,7 +55,7 @@ def make_lerobot(
     bus = getattr(device, "bus", None)
     _check_calibrated(type, device, bus)
     features = Features(device.observation_features, device.action_features, ranges_of(bus))
-    return LeRobotRobot(device, spec_of(features, rate_hz, limits or {}), type, on_stop, apart=apart)
+    return LeRobotRobot(device, spec_of(features, rate_hz, limits or {}), type, on_stop, direct_bus=direct_bus)
 
 
 def _make_device(name: str, config: dict[str, Any]) -> Any:
@@ -66,7 +66,7 @@ def _make_device(name: str, config: dict[str, Any]) -> Any:
         from lerobot.utils.import_utils import register_third_party_plugins
     except ImportError as error:
         raise ConfigError(
-            f"LeRobot cannot be imported ({words_of(error)}); add it with pip install 'rollahead[policies]'"
+            f"LeRobot cannot be imported ({one_line(error)}); add it with pip install 'rollahead[policies]'"
         ) from error
     with _quiet():  # of a plug-in that cannot be imported LeRobot logs the traceback, whichever robot is asked for
         register_third_party_plugins()

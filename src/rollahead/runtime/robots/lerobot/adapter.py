@@ -1,7 +1,7 @@
 """The adapter: a robot of LeRobot behind our protocol. It knows LeRobot's classes by what they have, and imports none.
 
-Which link it takes to the robot, `connect` finds out: by its bus and its cameras, each on its own (`apart`), where it
-has both and they say what the robot observes; else one thread has the robot as a whole (`pump`).
+Which link it takes to the robot, `connect` finds out: by its bus and its cameras, each on its own (`direct_bus`), where
+it has both and they say what the robot observes; else one thread has the robot as a whole (`pump`).
 
 Threads: the executor's; `stop` may be called from another one. Hot path: `read`, `frames`, `write`.
 """
@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from rollahead.errors import RobotError
-from rollahead.runtime.robots.lerobot.apart import Apart, readable
-from rollahead.runtime.robots.lerobot.eyes import eye_of
-from rollahead.runtime.robots.lerobot.hand import Hand
-from rollahead.runtime.robots.lerobot.pump import Pump
+from rollahead.runtime.robots.lerobot.buffered_device import BufferedDevice
+from rollahead.runtime.robots.lerobot.cameras import camera_reader_of
+from rollahead.runtime.robots.lerobot.command_writer import CommandWriter
+from rollahead.runtime.robots.lerobot.direct_bus import DirectBus, readable
 from rollahead.runtime.system.patience import LETTING_GO_S, within
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.robot import Frame, Reading
@@ -38,15 +38,17 @@ class Link(Protocol):
 
 
 class LeRobotRobot:
-    """Drives `device`, which has `spec`, and which LeRobot calls `name`. on_stop: `hold` or `limp`; apart: False takes
-    it as a whole in any case."""
+    """Drives `device`, which has `spec`, and which LeRobot calls `name`. on_stop: `hold` or `limp`; direct_bus: False
+    takes it as a whole in any case."""
 
-    def __init__(self, device: Any, spec: RobotSpec, name: str, on_stop: str = "hold", *, apart: bool = True) -> None:
+    def __init__(
+        self, device: Any, spec: RobotSpec, name: str, on_stop: str = "hold", *, direct_bus: bool = True
+    ) -> None:
         self.spec = spec
         self.device = device
         self._name = name
-        self._apart = apart
-        self._hand = Hand(device, spec, on_stop)
+        self._direct_bus = direct_bus
+        self._hand = CommandWriter(device, spec, on_stop)
         self._link: Link | None = None
 
     def connect(self) -> None:
@@ -105,10 +107,10 @@ class LeRobotRobot:
             )
         observed = device.get_observation()
         cameras = {camera.name: _cameras(device).get(camera.name) for camera in self.spec.cameras}
-        if self._apart and None not in cameras.values() and readable(device, self.spec, observed):
-            eyes = {name: eye_of(camera, observed[name]) for name, camera in cameras.items()}
-            return Apart(device, self.spec, self._hand, eyes)
-        return Pump(device, self.spec, self._hand, observed)
+        if self._direct_bus and None not in cameras.values() and readable(device, self.spec, observed):
+            readers = {name: camera_reader_of(camera, observed[name]) for name, camera in cameras.items()}
+            return DirectBus(device, self.spec, self._hand, readers)
+        return BufferedDevice(device, self.spec, self._hand, observed)
 
 
 def let_go(device: Any) -> None:

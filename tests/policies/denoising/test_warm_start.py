@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rollahead.policies.denoising.memory import Memory
+from rollahead.policies.denoising.warm_start import WarmStartCache
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation, Request, Snapshot
 from rollahead.runtime.types.spec import Dim, Kind, PolicySpec, RobotSpec, map_by_name
@@ -44,8 +44,8 @@ class Scaled(Fake):
         return frozen((chunk * SCALE + SHIFT)[PAST:].double().numpy())
 
 
-def memory(q: int = 1) -> Memory:
-    return Memory(Scaled(), SPEC, map_by_name(ROBOT, SPEC), ROBOT, q)
+def warm_starts(q: int = 1) -> WarmStartCache:
+    return WarmStartCache(Scaled(), SPEC, map_by_name(ROBOT, SPEC), ROBOT, q)
 
 
 CHUNK = torch.arange((H + PAST) * 4).view(H + PAST, 4) / 8 + 10  # exact in every arithmetic
@@ -72,10 +72,10 @@ def planned_from(tick: int, origin: int) -> tuple[FloatArray, int]:
     return ROWS[np.clip(at, 0, H - 1)][:, ORDER], int((at < H).sum())
 
 
-def guess(first: Request, second: Request, q: int = 1) -> Any:
-    made = memory(q)
+def warm_start(first: Request, second: Request, q: int = 1) -> Any:
+    made = warm_starts(q)
     made.keep(first, CHUNK, ROWS)
-    return made.guess(second)
+    return made.warm_start(second)
 
 
 @pytest.mark.parametrize("shift", range(1, H))
@@ -84,7 +84,7 @@ def test_a_guess_is_the_last_chunk_shifted_by_the_difference_of_the_origins(shif
     """ahead: of the origin to the tick of the request, as with vlash."""
     tick, origin = 10 + shift, 10 + shift + ahead
     planned, covered = planned_from(tick, 10 + ahead)
-    made = guess(asked(10, 10 + ahead), asked(tick, origin, planned, covered))
+    made = warm_start(asked(10, 10 + ahead), asked(tick, origin, planned, covered))
     inside = H + PAST - shift
     assert torch.equal(made.chunk[:inside], CHUNK[shift:])
     tail = made.chunk[inside:]
@@ -94,12 +94,12 @@ def test_a_guess_is_the_last_chunk_shifted_by_the_difference_of_the_origins(shif
 
 @pytest.mark.parametrize("q", [1, 2, 3])
 def test_with_a_speed_up_it_is_shifted_by_as_many_rows_as_have_been_sent(q: int) -> None:
-    made = guess(asked(10, 10), asked(11, 11, *planned_from(11, 10)), q)
+    made = warm_start(asked(10, 10), asked(11, 11, *planned_from(11, 10)), q)
     assert torch.equal(made.chunk[: H + PAST - q], CHUNK[q:])
 
 
 def test_where_the_origin_is_not_known_before_the_arrival_requests_tell_the_shift() -> None:
-    made = guess(asked(10, None), asked(13, None))
+    made = warm_start(asked(10, None), asked(13, None))
     assert torch.equal(made.chunk[: H + PAST - 3], CHUNK[3:])
 
 
@@ -107,7 +107,7 @@ def test_what_will_be_sent_otherwise_than_planned_is_in_the_guess() -> None:
     planned, covered = planned_from(12, 10)
     held = np.array(planned)
     held[1] = [7.0, 1.0, 3.0]
-    made = guess(asked(10, 10), asked(12, 12, frozen(held), covered))
+    made = warm_start(asked(10, 10), asked(12, 12, frozen(held), covered))
     wanted = CHUNK[2:].clone()
     wanted[1 + PAST, :3] = (torch.tensor([3.0, 7.0, 1.0]) - SHIFT[:3]) / SCALE[:3]
     assert torch.equal(made.chunk[: len(wanted)], wanted)  # and what the robot does not take stays
@@ -115,7 +115,7 @@ def test_what_will_be_sent_otherwise_than_planned_is_in_the_guess() -> None:
 
 @pytest.mark.parametrize("tick", range(11, 11 + H))
 def test_what_the_robot_does_not_take_is_known_as_the_last_chunk_has_it(tick: int) -> None:
-    made = memory()
+    made = warm_starts()
     made.keep(asked(10, 10), CHUNK, ROWS)
     planned, covered = planned_from(tick, 10)
     known = made.known(asked(tick, tick, planned, covered))
@@ -125,7 +125,7 @@ def test_what_the_robot_does_not_take_is_known_as_the_last_chunk_has_it(tick: in
 
 @pytest.mark.parametrize("last", [None, asked(10, 10, seed=1), asked(20, 20)])
 def test_without_a_last_chunk_of_the_run_what_the_robot_does_not_take_is_known_as_zero(last: Request | None) -> None:
-    made = memory()
+    made = warm_starts()
     if last is not None:
         made.keep(last, CHUNK, ROWS)
     assert torch.equal(made.known(asked(12, 12))[:, 3], ZERO[3].expand(H))
@@ -148,14 +148,14 @@ UNKNOWN = {
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_nothing_is_known(name: str) -> None:
     first, second = UNKNOWN[name]
-    made = memory()
+    made = warm_starts()
     if first is not None:
         made.keep(first, CHUNK, ROWS)
-    assert made.guess(second) is None
+    assert made.warm_start(second) is None
 
 
 def test_which_dimensions_are_discrete_and_where_they_turn_is_told_in_the_policys_own_order() -> None:
-    made = guess(FIRST, asked(12, 12))
+    made = warm_start(FIRST, asked(12, 12))
     assert made.discrete.tolist() == [False, False, True, False]
     assert float(made.middle[2]) == 0.0  # a threshold of 0.5, normalised
 
@@ -163,22 +163,22 @@ def test_which_dimensions_are_discrete_and_where_they_turn_is_told_in_the_policy
 @pytest.mark.parametrize("covered", range(H + 1))
 def test_what_is_known_are_the_rows_of_chunks_without_holds(covered: int) -> None:
     planned = np.arange(3.0 * H).reshape(H, 3)
-    known = memory().known(asked(10, 10, planned, covered))
+    known = warm_starts().known(asked(10, 10, planned, covered))
     assert known.shape == (covered, 4)
     for row, (own, theirs) in product(range(covered), ((0, 2), (1, 0), (2, 1))):
         assert float(known[row, own] * SCALE[own] + SHIFT[own]) == pytest.approx(planned[row, theirs])
 
 
 def test_a_chunk_that_was_kept_is_its_own() -> None:
-    made, chunk = memory(), CHUNK.clone()
+    made, chunk = warm_starts(), CHUNK.clone()
     made.keep(FIRST, chunk, ROWS)
-    first = made.guess(asked(12, 12, *planned_from(12, 10)))
+    first = made.warm_start(asked(12, 12, *planned_from(12, 10)))
     assert first is not None
     first.chunk.zero_()
-    again = made.guess(asked(12, 12, *planned_from(12, 10)))
+    again = made.warm_start(asked(12, 12, *planned_from(12, 10)))
     assert again is not None and torch.equal(again.chunk[: H + PAST - 2], CHUNK[2:])
 
 
 def test_requests_without_an_origin_are_not_held_to_what_is_planned() -> None:
     other = replace(asked(13, None), asked=asked(13, None, np.full((H, 3), 99.0)).asked)
-    assert not (guess(asked(10, None), other).chunk > 90).any()
+    assert not (warm_start(asked(10, None), other).chunk > 90).any()

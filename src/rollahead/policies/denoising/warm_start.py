@@ -1,4 +1,4 @@
-"""Memory: the last plan, as what is known of the next one before it is made.
+"""WarmStartCache: the last plan, as what is known of the next one before it is made.
 
     last chunk    | 0 1 2 3 4 5 6 7 |            for ticks 10 .. 17
     next one             | 3 4 5 6 7 . . . |     for ticks 13 .. 20: shifted by the difference of the origins
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from rollahead.policies.denoising.samplers import Guess
+from rollahead.policies.denoising.samplers import WarmStart
 from rollahead.policies.policy import Policy
 from rollahead.policies.snap import middle_of
 from rollahead.runtime.safety.hold import MOVING
@@ -32,7 +32,7 @@ class _Kept:
     rows: FloatArray
 
 
-class Memory:
+class WarmStartCache:
     """Of the plans of `policy` for `robot`. q: policy rows per action."""
 
     def __init__(self, policy: Policy, spec: PolicySpec, mapping: NameMap, robot: RobotSpec, q: int = 1) -> None:
@@ -54,7 +54,7 @@ class Memory:
         """What was made for `request`: a chunk (T, A), which is its own, and its rows (H, A). Phase: hot."""
         self._kept = _Kept(request, chunk, rows)
 
-    def guess(self, request: Request) -> Guess | None:
+    def warm_start(self, request: Request) -> WarmStart | None:
         """Of the chunk for `request`; None, if nothing is known: at the start of an epoch, or where the last plan is
         over by then. Phase: hot."""
         kept = self._kept
@@ -67,7 +67,7 @@ class Memory:
         chunk = kept.chunk[wanted.clamp(max=len(kept.chunk) - 1)]
         over = (wanted >= len(kept.chunk))[:, None]
         chunk = torch.where(over & self._moving, self._zero, chunk)
-        return Guess(self._as_planned(request, kept, chunk), self._discrete, self._middle)
+        return WarmStart(self._as_planned(request, kept, chunk), self._discrete, self._middle)
 
     def known(self, request: Request) -> torch.Tensor:
         """(n, A), normalised: what chunks have planned from the tick of `request` on, without holds; dimensions that

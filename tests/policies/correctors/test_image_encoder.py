@@ -7,12 +7,19 @@ import pytest
 import torch
 
 from rollahead.errors import ConfigError
-from rollahead.policies.correctors.eye import SIDE, NetEye, arrays_of, make_net, read_eye, shrunk
+from rollahead.policies.correctors.image_encoder import (
+    SIDE,
+    TrainedImageEncoder,
+    arrays_of,
+    make_net,
+    read_image_encoder,
+    shrunk,
+)
 from rollahead.runtime.control.corrector import Head, HeadCard
 from rollahead.runtime.types.messages import Images
 
 CAMERAS = ("top", "wrist")
-CARD = HeadCard(("x",), ("x",), (), 8, cameras=CAMERAS, latent=3, sight=4)
+CARD = HeadCard(("x",), ("x",), (), 8, cameras=CAMERAS, latent=3, image_age=4)
 
 
 def images(seed: int = 0) -> Images:
@@ -37,15 +44,15 @@ def saved(folder: Path, card: HeadCard = CARD, latent: int = 3) -> Path:
 
 
 def test_it_makes_as_many_numbers_as_the_head_takes() -> None:
-    values = NetEye(net(), CAMERAS)(images())
+    values = TrainedImageEncoder(net(), CAMERAS)(images())
     assert (values.shape, values.dtype) == ((3,), np.float64)
-    assert values.tolist() != NetEye(net(), CAMERAS)(images(1)).tolist()
+    assert values.tolist() != TrainedImageEncoder(net(), CAMERAS)(images(1)).tolist()
 
 
 def test_cameras_are_told_apart_by_name_and_not_by_the_order_they_come_in() -> None:
-    eye, seen = NetEye(net(), CAMERAS), images()
-    assert eye(seen).tolist() == eye(dict(reversed(seen.items()))).tolist()
-    assert eye(seen).tolist() != NetEye(net(), CAMERAS[::-1])(seen).tolist()
+    image_encoder, seen = TrainedImageEncoder(net(), CAMERAS), images()
+    assert image_encoder(seen).tolist() == image_encoder(dict(reversed(seen.items()))).tolist()
+    assert image_encoder(seen).tolist() != TrainedImageEncoder(net(), CAMERAS[::-1])(seen).tolist()
 
 
 def test_each_pixel_is_the_mean_of_its_area_and_colours_stay_apart() -> None:
@@ -58,7 +65,9 @@ def test_each_pixel_is_the_mean_of_its_area_and_colours_stay_apart() -> None:
 
 
 def test_one_that_was_saved_with_its_head_is_the_same_to_the_bit(tmp_path: Path) -> None:
-    assert read_eye(saved(tmp_path))(images()).tolist() == NetEye(net(), CAMERAS)(images()).tolist()
+    assert (
+        read_image_encoder(saved(tmp_path))(images()).tolist() == TrainedImageEncoder(net(), CAMERAS)(images()).tolist()
+    )
 
 
 def test_it_makes_of_a_robots_image_what_it_made_of_it_in_training() -> None:
@@ -66,7 +75,7 @@ def test_it_makes_of_a_robots_image_what_it_made_of_it_in_training() -> None:
     pictures = [torch.from_numpy(seen[name].copy()).permute(2, 0, 1)[None].float() / 255 for name in CAMERAS]
     with torch.no_grad():
         trained_on = net()(shrunk(pictures).float() / 255)[0]
-    assert NetEye(net(), CAMERAS)(seen).tolist() == trained_on.tolist()
+    assert TrainedImageEncoder(net(), CAMERAS)(seen).tolist() == trained_on.tolist()
 
 
 @pytest.mark.parametrize("how", ["blind", "without", "of another size", "gone"])
@@ -80,6 +89,6 @@ def test_a_file_without_the_eye_of_its_head_is_refused_by_its_path_with_what_to_
     elif how == "gone":
         path.unlink()
     with pytest.raises(ConfigError, match=r"rollahead train policy=a2c2") as caught:
-        read_eye(path)
+        read_image_encoder(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

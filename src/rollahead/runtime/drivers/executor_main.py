@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from rollahead import errors
-from rollahead.errors import ControlError, InferenceError, RobotError, words_of
+from rollahead.errors import ControlError, InferenceError, RobotError, one_line
 from rollahead.runtime.config.build import Drive, estimator, make_executor
 from rollahead.runtime.control.trace import Trace
 from rollahead.runtime.drivers.loop import DEAD, Loop
@@ -29,10 +29,10 @@ from rollahead.runtime.system.clock import Clock, Grid
 from rollahead.runtime.system.interrupts import ENDING
 from rollahead.runtime.system.patience import told
 from rollahead.runtime.system.tuning import Tuning, tuned_process, tuned_thread
-from rollahead.runtime.transport.bell import Bell
 from rollahead.runtime.transport.latch import Latch
-from rollahead.runtime.transport.mailbox import Box
-from rollahead.runtime.types.messages import Failure, Orders, Result, Sight, Snapshot
+from rollahead.runtime.transport.mailbox import Channel
+from rollahead.runtime.transport.wake_event import WakeEvent
+from rollahead.runtime.types.messages import Commands, Failure, ImageLatent, Result, Snapshot
 from rollahead.runtime.types.robot import Robot
 from rollahead.runtime.types.spec import RobotSpec, check_same
 
@@ -43,18 +43,18 @@ LOOK_S = 0.05  # time between two checks of the latch while the planner warms up
 class Links:
     """The mailboxes, the trace and the signals that the executor shares with the other threads or processes.
 
-    outbox, inbox: snapshots to the worker, results from it; latch: on once the run shall end; orders: from the user;
-    bell: wakes the worker; watched, sights: snapshots to the lookout and sights from it, if there is one.
+    outbox, inbox: snapshots to the worker, results from it; latch: on once the run shall end; commands: from the user;
+    wake: wakes the worker; watched, image_latents: snapshots to the lookout and sights from it, if there is one.
     """
 
-    outbox: Box[Snapshot]
-    inbox: Box[Result | Failure]
+    outbox: Channel[Snapshot]
+    inbox: Channel[Result | Failure]
     latch: Latch
-    orders: Box[Orders]
+    commands: Channel[Commands]
     trace: Trace
-    bell: Bell
-    watched: Box[Snapshot]
-    sights: Box[Sight | Failure]
+    wake: WakeEvent
+    watched: Channel[Snapshot]
+    image_latents: Channel[ImageLatent | Failure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class _ToldToEnd(RobotError):
 
 
 @dataclass(slots=True)
-class Host:
+class ExecutorMain:
     """Runs the executor's side, from connecting the robot to disconnecting it.
 
     spec: the robot's spec as made in the user's process, which that of the robot made here must equal; robot: the
@@ -140,7 +140,7 @@ class Host:
         except _ToldToEnd as error:
             ended = Ended("RobotError", str(error), traceback.format_exc(), told=True)
         except BaseException as error:  # a driver may raise SystemExit
-            ended = Ended(type(error).__name__, words_of(error), traceback.format_exc())
+            ended = Ended(type(error).__name__, one_line(error), traceback.format_exc())
         self._say(ended)
 
     def run_alone(self) -> None:
@@ -174,7 +174,9 @@ class Host:
         self.robot = robot
         try:
             delay, links = estimator(self.drive.strategy), self.links
-            executor = make_executor(self.drive, robot, delay, links.trace, links.inbox, links.outbox, links.sights)
+            executor = make_executor(
+                self.drive, robot, delay, links.trace, links.inbox, links.outbox, links.image_latents
+            )
             _call("read", executor.warm)
             self._say(Ready(said))
             go = self._go(alive)
@@ -183,7 +185,9 @@ class Host:
             for cost in go.costs:
                 delay.add(cost)
             drive = self.drive
-            loop = Loop(executor, self.clock, links.latch, links.orders, links.bell, alive, drive.substeps, drive.task)
+            loop = Loop(
+                executor, self.clock, links.latch, links.commands, links.wake, alive, drive.substeps, drive.task
+            )
             loop.run(Grid(go.start_ns, robot.spec.rate_hz), go.ticks)
             if executor.failure is DEAD:
                 raise _ToldToEnd("the robot was held, brought to rest and stopped")

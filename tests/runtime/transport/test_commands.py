@@ -7,33 +7,36 @@ from dataclasses import replace
 
 import pytest
 
-from rollahead.runtime.transport.mailbox import Box, Mailbox
-from rollahead.runtime.transport.orders import OrderWriter
+from rollahead.runtime.transport.commands import CommandsWriter
+from rollahead.runtime.transport.mailbox import Channel, Mailbox
 from rollahead.runtime.transport.shared import SharedMailbox
-from rollahead.runtime.transport.wire import OrdersCodec
-from rollahead.runtime.types.messages import Orders
+from rollahead.runtime.transport.wire import CommandsCodec
+from rollahead.runtime.types.messages import Commands
 
-BOXES: dict[str, Callable[[], Box[Orders]]] = {"thread": Mailbox, "process": lambda: SharedMailbox(OrdersCodec())}
+BOXES: dict[str, Callable[[], Channel[Commands]]] = {
+    "thread": Mailbox,
+    "process": lambda: SharedMailbox(CommandsCodec()),
+}
 MANY = 5_000
 
 
-def estop(orders: Orders) -> Orders:
-    return replace(orders, estops=orders.estops + 1, latched=True)
+def estop(commands: Commands) -> Commands:
+    return replace(commands, estops=commands.estops + 1, latched=True)
 
 
-def set_task(orders: Orders) -> Orders:
-    return replace(orders, task=orders.task[:1] + "x")
+def set_task(commands: Commands) -> Commands:
+    return replace(commands, task=commands.task[:1] + "x")
 
 
 @pytest.fixture(params=BOXES)
-def box(request: pytest.FixtureRequest) -> Box[Orders]:
+def box(request: pytest.FixtureRequest) -> Channel[Commands]:
     return BOXES[request.param]()
 
 
-def test_no_order_of_several_threads_is_lost(box: Box[Orders]) -> None:
-    writer, begin = OrderWriter(box, Orders()), threading.Barrier(3)
+def test_no_order_of_several_threads_is_lost(box: Channel[Commands]) -> None:
+    writer, begin = CommandsWriter(box, Commands()), threading.Barrier(3)
 
-    def give(change: Callable[[Orders], Orders]) -> None:
+    def give(change: Callable[[Commands], Commands]) -> None:
         begin.wait()
         for _ in range(MANY):
             writer.give(change)
@@ -43,9 +46,9 @@ def test_no_order_of_several_threads_is_lost(box: Box[Orders]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    orders = box.peek()
-    assert orders is not None
-    assert (orders.estops, orders.latched, orders.task[-1]) == (2 * MANY, True, "x")
+    commands = box.peek()
+    assert commands is not None
+    assert (commands.estops, commands.latched, commands.task[-1]) == (2 * MANY, True, "x")
 
 
 @pytest.fixture
@@ -63,9 +66,9 @@ def alarms() -> Iterator[Callable[[Callable[[], None]], None]]:
 
 
 def test_an_order_of_a_handler_that_interrupts_another_order_is_neither_lost_nor_does_it_wait(
-    box: Box[Orders], alarms: Callable[[Callable[[], None]], None]
+    box: Channel[Commands], alarms: Callable[[Callable[[], None]], None]
 ) -> None:
-    writer, given = OrderWriter(box, Orders()), []
+    writer, given = CommandsWriter(box, Commands()), []
 
     def handler() -> None:
         given.append(None)
@@ -75,50 +78,50 @@ def test_an_order_of_a_handler_that_interrupts_another_order_is_neither_lost_nor
     while len(given) < 300:
         writer.give(set_task)
     signal.setitimer(signal.ITIMER_REAL, 0.0)
-    orders = box.peek()
-    assert orders is not None
-    assert (orders.estops, orders.task) == (len(given), "xx")
+    commands = box.peek()
+    assert commands is not None
+    assert (commands.estops, commands.task) == (len(given), "xx")
 
 
 def test_an_order_that_comes_while_others_are_applied_is_in_what_is_put() -> None:
-    box: Mailbox[Orders] = Mailbox()
-    writer = OrderWriter(box, Orders())
+    box: Mailbox[Commands] = Mailbox()
+    writer = CommandsWriter(box, Commands())
 
-    def interrupted(orders: Orders) -> Orders:
+    def interrupted(commands: Commands) -> Commands:
         writer.give(estop)  # as a handler does in the middle of it
-        return replace(orders, paused=True)
+        return replace(commands, paused=True)
 
     writer.give(interrupted)
-    assert box.peek() == Orders(paused=True, estops=1, latched=True)
+    assert box.peek() == Commands(paused=True, estops=1, latched=True)
 
 
 def test_an_order_that_an_exception_interrupts_is_given_with_the_next() -> None:
-    box: Mailbox[Orders] = Mailbox()
-    writer, broken = OrderWriter(box, Orders()), [True]
+    box: Mailbox[Commands] = Mailbox()
+    writer, broken = CommandsWriter(box, Commands()), [True]
 
-    def interrupted(orders: Orders) -> Orders:
+    def interrupted(commands: Commands) -> Commands:
         if broken.pop() if broken else False:
             raise KeyboardInterrupt
-        return estop(orders)
+        return estop(commands)
 
     with pytest.raises(KeyboardInterrupt):
         writer.give(interrupted)
     writer.give(set_task)
-    assert box.peek() == Orders(estops=1, latched=True, task="x")
+    assert box.peek() == Commands(estops=1, latched=True, task="x")
 
 
 def test_an_order_that_comes_while_another_is_put_is_put_as_well() -> None:
     """As one of a signal handler that interrupts the very thread that puts."""
 
-    class Interrupted(Mailbox[Orders]):
-        def put(self, message: Orders) -> None:
+    class Interrupted(Mailbox[Commands]):
+        def put(self, message: Commands) -> None:
             if message.estops == 1:
                 writer.give(estop)
             super().put(message)
 
     box = Interrupted()
-    writer = OrderWriter(box, Orders())
+    writer = CommandsWriter(box, Commands())
     writer.give(estop)
-    orders = box.peek()
-    assert orders is not None
-    assert orders.estops == 2
+    commands = box.peek()
+    assert commands is not None
+    assert commands.estops == 2

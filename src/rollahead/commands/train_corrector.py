@@ -16,14 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
 from rollahead.commands.app import console, group, run_folder
-from rollahead.commands.course import Course, course_of
 from rollahead.commands.progress import steps
 from rollahead.commands.results import describe, table, write_records
+from rollahead.commands.train_plan import TrainPlan, train_plan_of
 from rollahead.errors import ConfigError
 from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
 from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.checkpoints.shipped import find
-from rollahead.policies.correctors.eye import BLOCK, shrunk_frames
+from rollahead.policies.correctors.image_encoder import BLOCK, shrunk_frames
 from rollahead.policies.correctors.residual import HeadConfig, HeadTraining, Stored, featured_by, stored_chunks
 from rollahead.policies.data.frames import CAMERA, Frames
 from rollahead.policies.denoising.samplers import make_sampler
@@ -53,40 +53,40 @@ def main(config: DictConfig) -> None:
         )
     if own.features:
         featured_by(policy)
-    course = replace(course_of(config), policy={"horizon": policy.spec.horizon})
-    cells = [replace(cell, lag=own.lag) for cell in course.cells(find(base))]
-    _check_cameras(course, own.cameras)
+    plan = replace(train_plan_of(config), policy={"horizon": policy.spec.horizon})
+    cells = [replace(cell, lag=own.lag) for cell in plan.cells(find(base))]
+    _check_cameras(plan, own.cameras)
     sampler = make_sampler(group(config, "sampler"), policy)
     folder = run_folder(config)
-    frames = course.frames(folder.path / "dataset")
-    torch.set_num_threads(course.options.threads or 1)
+    frames = plan.frames(folder.path / "dataset")
+    torch.set_num_threads(plan.options.threads or 1)
     pictures = _pictures(frames, own.cameras) if own.cameras else None
     with torch.inference_mode():
-        made = stored_chunks(policy, sampler, frames, own, course.lead, course.options.seed)
-        total = sum(-(-(int(length) - course.lead) // own.every) for length in frames.lengths)
+        made = stored_chunks(policy, sampler, frames, own, plan.lead, plan.options.seed)
+        total = sum(-(-(int(length) - plan.lead) // own.every) for length in frames.lengths)
         chunks = list(track(made, "storing chunks", total, console=console()))
     stored = Stored(*(np.array([one[i] for one in chunks]) for i in range(4)))
-    seed = course.options.seed
+    seed = plan.options.seed
     training = HeadTraining(
-        policy, frames, stored, own, base, seed=seed, held=HELD, pictures=pictures, device=course.making.device
+        policy, frames, stored, own, base, seed=seed, held=HELD, pictures=pictures, device=plan.making.device
     )
-    wanted = course.training
+    wanted = plan.training
     with steps(console(), 0, wanted.steps) as shown:
         for step in training.run(wanted.steps, wanted.examples(False), wanted.learning_rate):
             shown.at(step)
     left, before = training.error()
     training.save(folder.path / FILE)
     console().print(f"of the residuals of demonstrations held out {100 * left / before:.0f} % are left")
-    _evaluate(course, cells, folder, {"left": left / before})
+    _evaluate(plan, cells, folder, {"left": left / before})
 
 
-def _check_cameras(course: Course, cameras: Sequence[str]) -> None:
+def _check_cameras(plan: TrainPlan, cameras: Sequence[str]) -> None:
     """Raises: ConfigError, if there are no images of `cameras` to learn from."""
-    if cameras and course.task is not None:
+    if cameras and plan.task is not None:
         raise ConfigError(
             "policy.cameras is for a data set with images, and simulated tasks have none; give dataset=..., and no task"
         )
-    given = tuple(course.frames(Path(), quiet=True).cameras) if cameras else ()
+    given = tuple(plan.frames(Path(), quiet=True).cameras) if cameras else ()
     indices_of(CAMERA, cameras, given, "data set", "give one that it has in policy.cameras")
 
 
@@ -96,17 +96,17 @@ def _pictures(frames: Frames, cameras: Sequence[str]) -> torch.Tensor:
     return torch.cat(list(track(blocks, "shrinking images", -(-len(frames) // BLOCK), console=console())))
 
 
-def _evaluate(course: Course, plain: Sequence[Cell], folder: RunFolder, said: Mapping[str, Any]) -> None:
+def _evaluate(plan: TrainPlan, plain: Sequence[Cell], folder: RunFolder, said: Mapping[str, Any]) -> None:
     """Plays the cells `plain` as they are, without the head, and with it."""
     corrector = str(folder.path / FILE)
     headed = [replace(cell, strategy=replace(cell.strategy, corrector=corrector)) for cell in plain]
     cells = [cell for pair in zip(plain, headed, strict=True) for cell in pair]
-    ran = evaluate_all(cells, workers=course.options.workers) if cells else iter(())
+    ran = evaluate_all(cells, workers=plan.options.workers) if cells else iter(())
     played = list(track(ran, "evaluating", len(cells), console=console()))
     if played:
         write_records(folder, played)
     described = [describe(cell, summarise(episodes)) for cell, episodes in zip(cells, played, strict=True)]
-    summary = {"command": "train", "cells": described, "head": said, **provenance(course.options.seed)}
+    summary = {"command": "train", "cells": described, "head": said, **provenance(plan.options.seed)}
     folder.write_json(SUMMARY, summary)
     if described:
         console().print(table(described))

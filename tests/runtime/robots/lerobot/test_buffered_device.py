@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError, RobotError
-from rollahead.runtime.robots.lerobot import pump as pumps
-from rollahead.runtime.robots.lerobot.hand import Hand
-from rollahead.runtime.robots.lerobot.pump import Pump
+from rollahead.runtime.robots.lerobot import buffered_device as pumps
+from rollahead.runtime.robots.lerobot.buffered_device import BufferedDevice
+from rollahead.runtime.robots.lerobot.command_writer import CommandWriter
 from rollahead.runtime.system.clock import FakeClock
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
@@ -67,7 +67,7 @@ class Rig:
         self.device = Device()
         self.clock = FakeClock()
         observed = self.device.get_observation()
-        self.pump = Pump(self.device, SPEC, Hand(self.device, SPEC), observed, self.clock)
+        self.pump = BufferedDevice(self.device, SPEC, CommandWriter(self.device, SPEC), observed, self.clock)
 
     def hang(self) -> None:
         """From now on it hangs in get_observation."""
@@ -278,7 +278,7 @@ class Limp(Device):
 
 def test_limp_rests_with_the_torque_off_once_until_something_is_sent_again() -> None:
     device = Limp()
-    hand = Hand(device, SPEC, "limp")
+    hand = CommandWriter(device, SPEC, "limp")
     hand.send(setpoint(1.0, 7.0))
     hand.rest()
     hand.rest()
@@ -290,7 +290,7 @@ def test_limp_rests_with_the_torque_off_once_until_something_is_sent_again() -> 
 
 def test_limp_switches_the_torque_off_also_where_holding_fails_or_nothing_was_sent() -> None:
     device = Limp()
-    hand = Hand(device, SPEC, "limp")
+    hand = CommandWriter(device, SPEC, "limp")
     hand.rest()
     assert device.calls == ["torque off"]
     hand.send(setpoint(1.0, 7.0))
@@ -302,6 +302,6 @@ def test_limp_switches_the_torque_off_also_where_holding_fails_or_nothing_was_se
 
 def test_a_way_to_stop_that_there_is_not_is_refused() -> None:
     with pytest.raises(ConfigError, match="no way to stop 'hlod'; did you mean 'hold'"):
-        Hand(Limp(), SPEC, "hlod")
+        CommandWriter(Limp(), SPEC, "hlod")
     with pytest.raises(ConfigError, match="'limp', and the robot has no bus"):
-        Hand(Device(), SPEC, "limp")
+        CommandWriter(Device(), SPEC, "limp")

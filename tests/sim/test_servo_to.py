@@ -2,8 +2,8 @@ from itertools import product
 
 import numpy as np
 
-from rollahead.sim.approach import approach, coasted, follow
 from rollahead.sim.gantry import SPEED, Model
+from rollahead.sim.servo_to import coasted, follow, servo_to
 
 PLACES = np.linspace(-0.6, 0.6, 13).tolist()
 SPEEDS = np.linspace(-1.2, 1.2, 7).tolist()
@@ -11,7 +11,7 @@ SPEEDS = np.linspace(-1.2, 1.2, 7).tolist()
 
 def test_to_follow_what_stands_is_to_approach_it() -> None:
     for x, v in product(PLACES, SPEEDS):
-        assert follow(x, v, 0.1, 0.0) == approach(x, v, 0.1)
+        assert follow(x, v, 0.1, 0.0) == servo_to(x, v, 0.1)
 
 
 def test_it_is_never_asked_for_more_than_its_speed() -> None:

@@ -18,13 +18,13 @@ from rollahead.policies.data.windows import held_out
 from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, IMAGES, STATE
 from rollahead.policies.policy import Trained
-from rollahead.policies.training.lesson import WATCHED, WATCHED_SEEN, Lesson
+from rollahead.policies.training.trainer import WATCHED, WATCHED_SEEN, Trainer
 from rollahead.runtime.types.arrays import frozen
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.sim.demonstrations import Demonstration
 
-from ..lessons import DIFFUSION, EACH, NAMES, POLICIES, lesson_of, random_frames
+from ..lessons import DIFFUSION, EACH, NAMES, POLICIES, random_frames, trainer_of
 
 SIDE = 64
 ALL = Trained(offsets=3, delay_input=True, prefixes=2)
@@ -58,16 +58,16 @@ def filmed(tmp_path_factory: pytest.TempPathFactory) -> Frames:
 @pytest.mark.parametrize("name", EACH)
 def test_a_checkpoint_is_what_was_learned_and_says_for_what(name: str, tmp_path: Path) -> None:
     trained = ALL if name == "flow" else replace(ALL, prefixes=0)
-    lesson = lesson_of(POLICIES[name], trained=trained)
+    trainer = trainer_of(POLICIES[name], trained=trained)
     for _ in range(2):
-        lesson.training.advance()
-    lesson.save(tmp_path / "checkpoint")
+        trainer.training.advance()
+    trainer.save(tmp_path / "checkpoint")
     card = read_card(tmp_path / "checkpoint")
     assert card is not None
     assert (card.state, card.action) == (NAMES[STATE], NAMES[ACTION])
     assert card.environment == (*NAMES[ENVIRONMENT], "delay")
     assert (card.rate_hz, card.trained, card.task) == (50.0, trained, {"name": "none"})
-    kept = lesson.training.averaged.state_dict()
+    kept = trainer.training.averaged.state_dict()
     saved = load_file(tmp_path / "checkpoint/model.safetensors")
     assert all(torch.equal(saved[key], kept[key]) for key in saved)
     policy = load_policy(tmp_path / "checkpoint")
@@ -78,9 +78,9 @@ def test_a_checkpoint_is_what_was_learned_and_says_for_what(name: str, tmp_path:
 def test_images_are_normalised_by_imagenets_statistics_whatever_lerobot_wrote_of_them(
     name: str, filmed: Frames, tmp_path: Path
 ) -> None:
-    lesson = lesson_of(POLICIES[name], filmed)
-    lesson.training.advance()
-    lesson.save(tmp_path)
+    trainer = trainer_of(POLICIES[name], filmed)
+    trainer.training.advance()
+    trainer.save(tmp_path)
     load_policy(tmp_path)
     (path,) = tmp_path.glob("policy_preprocessor_step_*_normalizer_processor.safetensors")
     saved = load_file(path)
@@ -95,25 +95,25 @@ def test_images_are_normalised_by_imagenets_statistics_whatever_lerobot_wrote_of
 
 @pytest.mark.parametrize("name", EACH)
 def test_a_killed_and_resumed_lesson_ends_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
-    whole, begun, resumed = (lesson_of(POLICIES[name], steps=4) for _ in range(3))
-    for lesson, steps in ((whole, 4), (begun, 2)):
+    whole, begun, resumed = (trainer_of(POLICIES[name], steps=4) for _ in range(3))
+    for trainer, steps in ((whole, 4), (begun, 2)):
         for _ in range(steps):
-            lesson.training.advance()
+            trainer.training.advance()
     whole.cold_error()  # to look changes nothing
     begun.cold_error()
     begun.training.save(tmp_path / "training.pt")
     resumed.training.restore(tmp_path / "training.pt")
     for _ in range(2):
         resumed.training.advance()
-    for lesson, folder in ((whole, "whole"), (resumed, "resumed")):
-        lesson.save(tmp_path / folder)
+    for trainer, folder in ((whole, "whole"), (resumed, "resumed")):
+        trainer.save(tmp_path / folder)
     assert _contents(tmp_path / "whole") == _contents(tmp_path / "resumed")
     assert whole.training.loss == resumed.training.loss
 
 
 @pytest.mark.parametrize("name", EACH)
 def test_the_cold_error_is_a_share_of_half_the_range_of_each_action(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    lesson = lesson_of(POLICIES[name])
+    trainer = trainer_of(POLICIES[name])
     frames = random_frames()
     half = np.ptp(frames.action, axis=0) / 2
     scale = frames.action.std(axis=0) if name == "act" else half  # what a normalised 1 is
@@ -121,19 +121,19 @@ def test_the_cold_error_is_a_share_of_half_the_range_of_each_action(name: str, m
     def off(policy: Any, batch: Any, noise: torch.Tensor) -> torch.Tensor:
         return batch[ACTION] + 0.1
 
-    monkeypatch.setattr(lesson, "_trainee", replace(lesson._trainee, cold=off))
+    monkeypatch.setattr(trainer, "_trainable", replace(trainer._trainable, cold=off))
     expected = np.sqrt(np.square(0.1 * scale / half).mean())
-    assert lesson.cold_error() == pytest.approx(expected, rel=1e-4)
+    assert trainer.cold_error() == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_cold_error_does_not_count_what_is_past_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    lesson = lesson_of()
+    trainer = trainer_of()
 
     def off(policy: Any, batch: Any, noise: torch.Tensor) -> torch.Tensor:
         return batch[ACTION] + torch.where(batch["action_is_pad"], 9.0, 0.1)[..., None]
 
-    monkeypatch.setattr(lesson, "_trainee", replace(lesson._trainee, cold=off))
-    assert lesson.cold_error() == pytest.approx(0.1, rel=1e-4)
+    monkeypatch.setattr(trainer, "_trainable", replace(trainer._trainable, cold=off))
+    assert trainer.cold_error() == pytest.approx(0.1, rel=1e-4)
 
 
 def test_an_action_that_never_changes_has_no_range_and_does_not_count() -> None:
@@ -141,30 +141,30 @@ def test_an_action_that_never_changes_has_no_range_and_does_not_count() -> None:
     still = np.hstack([frames.action[:, :1], np.full((len(frames), 1), 0.3, np.float32)])
     stats = {**frames.stats, ACTION: {key: values.copy() for key, values in frames.stats[ACTION].items()}}
     stats[ACTION].update(mean=still.mean(0), std=still.std(0), min=still.min(0), max=still.max(0))
-    lesson = lesson_of(frames=replace(frames, action=still, stats=stats))
-    lesson.training.advance()
-    assert np.isfinite(lesson.cold_error())
+    trainer = trainer_of(frames=replace(frames, action=still, stats=stats))
+    trainer.training.advance()
+    assert np.isfinite(trainer.cold_error())
 
 
 def test_what_is_watched_was_held_out_and_what_is_learned_was_not() -> None:
     frames = random_frames(count=5)
-    lesson = lesson_of(frames=frames)
+    trainer = trainer_of(frames=frames)
     learn, keep = held_out(frames)
     places = {tuple(state): frames.place(i)[0] for i, state in enumerate(frames.state.tolist())}
-    assert {places[tuple(state)] for state in lesson._watched[STATE].tolist()} == set(keep.tolist())
-    drawn = lesson._windows.draw(np.random.default_rng(0), 500)
+    assert {places[tuple(state)] for state in trainer._watched[STATE].tolist()} == set(keep.tolist())
+    drawn = trainer._windows.draw(np.random.default_rng(0), 500)
     assert {places[tuple(state)] for state in drawn[STATE].tolist()} == set(learn.tolist())
-    assert len(lesson._watched[STATE]) == WATCHED
+    assert len(trainer._watched[STATE]) == WATCHED
 
 
 def test_of_a_single_episode_what_is_learned_is_watched() -> None:
-    assert np.isfinite(lesson_of(frames=random_frames(count=1)).cold_error())
+    assert np.isfinite(trainer_of(frames=random_frames(count=1)).cold_error())
 
 
 @pytest.mark.parametrize("n_obs", [1, 2])
 def test_lerobots_diffusion_gets_its_axis_of_time_whatever_n_obs_is(n_obs: int, filmed: Frames) -> None:
-    lesson = lesson_of({**DIFFUSION, "n_obs": n_obs}, filmed, batch=3)
-    batch = lesson._normalised(lesson._draw(np.random.default_rng(0), 3))
+    trainer = trainer_of({**DIFFUSION, "n_obs": n_obs}, filmed, batch=3)
+    batch = trainer._normalised(trainer._draw(np.random.default_rng(0), 3))
     assert batch[STATE].shape == (3, n_obs, 3)
     assert batch[ENVIRONMENT].shape == (3, n_obs, 2)
     assert batch[IMAGES + "top"].shape == (3, n_obs, 3, SIDE, SIDE)
@@ -172,11 +172,11 @@ def test_lerobots_diffusion_gets_its_axis_of_time_whatever_n_obs_is(n_obs: int, 
 
 @pytest.mark.parametrize("name", EACH[1:])
 def test_a_policy_learns_from_images_and_its_checkpoint_sees_them(name: str, filmed: Frames, tmp_path: Path) -> None:
-    lesson = lesson_of(POLICIES[name], filmed, batch=2)
-    lesson.training.advance()
-    assert np.isfinite(lesson.cold_error())
-    assert len(lesson._watched[STATE]) == WATCHED_SEEN
-    lesson.save(tmp_path / "checkpoint")
+    trainer = trainer_of(POLICIES[name], filmed, batch=2)
+    trainer.training.advance()
+    assert np.isfinite(trainer.cold_error())
+    assert len(trainer._watched[STATE]) == WATCHED_SEEN
+    trainer.save(tmp_path / "checkpoint")
     policy = load_policy(tmp_path / "checkpoint")
     assert policy.spec.cameras == ("top", "side")
     left, right = np.zeros((2, SIDE, SIDE, 3), np.uint8)
@@ -195,15 +195,15 @@ def _rows(policy: Any, images: dict[str, Any]) -> Any:
 
 def test_images_that_flow_would_not_see_are_refused_and_may_be_left_out(filmed: Frames) -> None:
     with pytest.raises(ConfigError, match=r"sees no images, and the data has top, side.*cameras=\[\]"):
-        lesson_of(frames=filmed)
-    lesson_of(frames=read_dataset(filmed.folder, cameras=[])).training.advance()
+        trainer_of(frames=filmed)
+    trainer_of(frames=read_dataset(filmed.folder, cameras=[])).training.advance()
 
 
 def test_a_camera_that_is_left_out_is_no_input(filmed: Frames) -> None:
-    lesson = lesson_of(POLICIES["act"], read_dataset(filmed.folder, cameras=["side"]), batch=2)
-    batch = lesson._normalised(lesson._draw(np.random.default_rng(0), 2))
+    trainer = trainer_of(POLICIES["act"], read_dataset(filmed.folder, cameras=["side"]), batch=2)
+    batch = trainer._normalised(trainer._draw(np.random.default_rng(0), 2))
     assert [key for key in batch if key.startswith(IMAGES)] == [IMAGES + "side"]
-    lesson.training.advance()
+    trainer.training.advance()
 
 
 FAILURES = {
@@ -217,20 +217,20 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error, words = FAILURES[name]
-    lesson, before = _saved(tmp_path)
-    monkeypatch.setattr(type(lesson._after), "save_pretrained", _raising(error))
+    trainer, before = _saved(tmp_path)
+    monkeypatch.setattr(type(trainer._after), "save_pretrained", _raising(error))
     with pytest.raises(ControlError, match=rf"checkpoint .*{words}.*; free some space, and resume the training"):
-        lesson.save(tmp_path / "checkpoint")
+        trainer.save(tmp_path / "checkpoint")
     assert _contents(tmp_path) == before
 
 
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lesson, before = _saved(tmp_path)
-    monkeypatch.setattr("rollahead.policies.training.lesson.write_card", _raising(KeyboardInterrupt()))
+    trainer, before = _saved(tmp_path)
+    monkeypatch.setattr("rollahead.policies.training.trainer.write_card", _raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        lesson.save(tmp_path / "checkpoint")
+        trainer.save(tmp_path / "checkpoint")
     assert _contents(tmp_path) == before
 
 
@@ -238,7 +238,7 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
 def test_an_interrupt_while_a_checkpoint_is_replaced_leaves_the_one_before(
     moved: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lesson, before = _saved(tmp_path)
+    trainer, before = _saved(tmp_path)
     rename = Path.rename
 
     def interrupted(path: Path, target: Path) -> Path:
@@ -248,16 +248,16 @@ def test_an_interrupt_while_a_checkpoint_is_replaced_leaves_the_one_before(
 
     monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        lesson.save(tmp_path / "checkpoint")
+        trainer.save(tmp_path / "checkpoint")
     assert _contents(tmp_path) == before
 
 
 def test_a_checkpoint_that_a_kill_has_left_aside_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lesson, before = _saved(tmp_path)
+    trainer, before = _saved(tmp_path)
     (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.before")
-    monkeypatch.setattr("rollahead.policies.training.lesson.write_card", _raising(KeyboardInterrupt()))
+    monkeypatch.setattr("rollahead.policies.training.trainer.write_card", _raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        lesson.save(tmp_path / "checkpoint")
+        trainer.save(tmp_path / "checkpoint")
     assert _contents(tmp_path) == before
 
 
@@ -269,13 +269,13 @@ def test_what_a_kill_has_left_unfinished_is_in_nobodys_way(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
-def _saved(folder: Path) -> tuple[Lesson, dict[str, bytes]]:
+def _saved(folder: Path) -> tuple[Trainer, dict[str, bytes]]:
     """A lesson that has saved once and learned since, and what it saved."""
-    lesson = lesson_of()
-    lesson.save(folder / "checkpoint")
+    trainer = trainer_of()
+    trainer.save(folder / "checkpoint")
     before = _contents(folder)
-    lesson.training.advance()
-    return lesson, before
+    trainer.training.advance()
+    return trainer, before
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -291,12 +291,12 @@ def _raising(error: BaseException) -> Any:
 
 def test_offsets_longer_than_an_episode_are_refused_before_the_first_step() -> None:
     with pytest.raises(ConfigError, match="has 20 frames, and training with offsets=20 needs 21"):
-        lesson_of(trained=Trained(offsets=20))
+        trainer_of(trained=Trained(offsets=20))
 
 
 def test_its_weights_are_those_that_learn() -> None:
-    lesson = lesson_of()
-    assert lesson.weights == sum(weight.numel() for weight in lesson.training.averaged.parameters())
+    trainer = trainer_of()
+    assert trainer.weights == sum(weight.numel() for weight in trainer.training.averaged.parameters())
 
 
 # ---- one encoding for several offsets -------------------------------------------------------------------------------
@@ -319,9 +319,9 @@ def test_losses_and_gradients_with_one_encoding_are_those_of_an_encoding_for_eac
     name: str, n_obs: int, shared: int, filmed: Frames
 ) -> None:
     options = {**POLICIES[name], "n_obs": n_obs} if name == "diffusion" else POLICIES[name]
-    lesson = lesson_of(options, filmed, Trained(offsets=3, delay_input=True), shared, batch=8)
-    batch = lesson._normalised(lesson._draw(np.random.default_rng(0), 8))
-    policy, encoder = lesson._trainee.policy, lesson._trainee.encoder
+    trainer = trainer_of(options, filmed, Trained(offsets=3, delay_input=True), shared, batch=8)
+    batch = trainer._normalised(trainer._draw(np.random.default_rng(0), 8))
+    policy, encoder = trainer._trainable.policy, trainer._trainable.encoder
     assert encoder is not None
     for module in policy.modules():
         if isinstance(module, torch.nn.Dropout | torch.nn.MultiheadAttention):
@@ -341,33 +341,33 @@ def test_losses_and_gradients_with_one_encoding_are_those_of_an_encoding_for_eac
 
 
 def test_a_policy_trained_with_one_encoding_is_watched_and_saved_as_any_other(filmed: Frames, tmp_path: Path) -> None:
-    lesson = lesson_of(POLICIES["act"], filmed, Trained(offsets=3, delay_input=True), 4, batch=8)
-    lesson.training.advance()
-    assert lesson.cold_error() > 0
-    lesson.save(tmp_path / "checkpoint")
+    trainer = trainer_of(POLICIES["act"], filmed, Trained(offsets=3, delay_input=True), 4, batch=8)
+    trainer.training.advance()
+    assert trainer.cold_error() > 0
+    trainer.save(tmp_path / "checkpoint")
     assert load_policy(tmp_path / "checkpoint").trained == Trained(offsets=3, delay_input=True)
 
 
 @pytest.mark.parametrize("shared", [0, 5])
 def test_more_offsets_than_there_are_or_none_are_refused(shared: int, filmed: Frames) -> None:
     with pytest.raises(ConfigError, match=f"shared_offsets is {shared} and offsets 3; give from 1 to 4"):
-        lesson_of(POLICIES["act"], filmed, Trained(offsets=3), shared)
+        trainer_of(POLICIES["act"], filmed, Trained(offsets=3), shared)
 
 
 @pytest.mark.parametrize("batch, wanted", [(3, 4), (4, 4), (11, 8)])
 def test_where_there_are_images_all_offsets_share_an_encoding_if_nothing_is_said(
     batch: int, wanted: int, filmed: Frames
 ) -> None:
-    lesson = lesson_of(POLICIES["act"], filmed, Trained(offsets=3), batch=batch)
-    drawn = lesson._normalised(lesson._draw(np.random.default_rng(0), batch))
+    trainer = trainer_of(POLICIES["act"], filmed, Trained(offsets=3), batch=batch)
+    drawn = trainer._normalised(trainer._draw(np.random.default_rng(0), batch))
     assert len(drawn[ACTION]) == wanted
     assert drawn["delay"].reshape(-1, 4).sort(dim=1).values[0].tolist() <= [0, 1, 2, 3]
     encoded: list[int] = []
-    assert lesson._trainee.encoder is not None
-    lesson._trainee.encoder.register_forward_hook(
+    assert trainer._trainable.encoder is not None
+    trainer._trainable.encoder.register_forward_hook(
         lambda module, given, made: encoded.append(len(given[0])), prepend=True
     )
-    lesson.training.advance()
+    trainer.training.advance()
     assert encoded == [wanted // 4] * 2  # cameras
 
 
@@ -375,4 +375,4 @@ def test_without_images_there_is_no_encoding_to_share() -> None:
     with pytest.raises(
         ConfigError, match="shared_offsets is 2, and there are no images whose encoding could be shared"
     ):
-        lesson_of(trained=Trained(offsets=3), shared=2)
+        trainer_of(trained=Trained(offsets=3), shared=2)

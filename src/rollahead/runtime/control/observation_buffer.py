@@ -39,7 +39,7 @@ class Trusted:
         return Trusted(np.where(agrees, newest.state, self.state), np.where(agrees, newest.age, self.age))
 
 
-class Senses:
+class ObservationBuffer:
     """Reads `robot` and judges what it reads with `guard`. n_obs: observations in a window; cameras: names of the
     cameras whose images must not be too old, None for all."""
 

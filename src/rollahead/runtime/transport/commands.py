@@ -1,4 +1,4 @@
-"""The writer of orders: changes them and puts them where the executor reads them.
+"""The writer of commands: changes them and puts them where the executor reads them.
 
     estop() in one thread      -- waiting -->  applied one after the other -->  one message
     set_task() in another      -- waiting -->
@@ -14,18 +14,18 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from rollahead.runtime.transport.mailbox import Box
-from rollahead.runtime.types.messages import Orders
+from rollahead.runtime.transport.mailbox import Channel
+from rollahead.runtime.types.messages import Commands
 
-Change = Callable[[Orders], Orders]
+Change = Callable[[Commands], Commands]
 
 
-class OrderWriter:
-    """Applies changes to orders and puts the result into `box`. orders: the first orders, which the executor has
+class CommandsWriter:
+    """Applies changes to orders and puts the result into `box`. commands: the first orders, which the executor has
     already."""
 
-    def __init__(self, box: Box[Orders], orders: Orders) -> None:
-        self.orders = orders  # as they are now
+    def __init__(self, box: Channel[Commands], commands: Commands) -> None:
+        self.commands = commands  # as they are now
         self._box = box
         self._waiting: deque[Change] = deque()
         self._lock = threading.RLock()
@@ -45,6 +45,6 @@ class OrderWriter:
 
     def _apply(self) -> None:
         while self._waiting:
-            self.orders = self._waiting[0](self.orders)
+            self.commands = self._waiting[0](self.commands)
             self._waiting.popleft()
-        self._box.put(self.orders)
+        self._box.put(self.commands)

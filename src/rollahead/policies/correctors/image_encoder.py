@@ -20,7 +20,7 @@ from torch import nn
 from rollahead.errors import ConfigError
 from rollahead.policies.data.frames import Frames
 from rollahead.policies.data.pictures import Pictures, scaled
-from rollahead.runtime.control.corrector import EYE, REMEDY, read_head
+from rollahead.runtime.control.corrector import ENCODER, REMEDY, read_head
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.messages import Images
 
@@ -58,7 +58,7 @@ def shrunk_frames(frames: Frames, cameras: Sequence[str]) -> Iterator[torch.Tens
         yield shrunk([scaled(block[name]) for name in cameras])
 
 
-class NetEye:
+class TrainedImageEncoder:
     """`net`, as `make_net` makes it, on the images of `cameras`."""
 
     def __init__(self, net: nn.Module, cameras: Sequence[str]) -> None:
@@ -78,7 +78,7 @@ def arrays_of(net: nn.Module) -> Mapping[str, NDArray[Any]]:
     return {name: weight.cpu().numpy() for name, weight in net.state_dict().items()}
 
 
-def read_eye(path: str | Path) -> NetEye:
+def read_image_encoder(path: str | Path) -> TrainedImageEncoder:
     """The eye of the head in the file `path`. Raises: ConfigError, if it is no head, or damaged, or has no eye."""
     card = read_head(path).card
     try:
@@ -86,8 +86,8 @@ def read_eye(path: str | Path) -> NetEye:
             raise KeyError("cameras")
         net = make_net(len(card.cameras), card.latent)
         with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            named = [name for name in file.files if name.startswith(EYE)]
-            net.load_state_dict({name.removeprefix(EYE): torch.from_numpy(file[name]) for name in named})
+            named = [name for name in file.files if name.startswith(ENCODER)]
+            net.load_state_dict({name.removeprefix(ENCODER): torch.from_numpy(file[name]) for name in named})
     except (OSError, BadZipFile, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ConfigError(f"{path} has no eye, or a damaged one; {REMEDY}, policy.cameras=[...]") from error
-    return NetEye(net, card.cameras)
+    return TrainedImageEncoder(net, card.cameras)

@@ -1,4 +1,4 @@
-"""A bell: one thread or process wakes another. Rung while nobody waits, it is heard by the next who does.
+"""A wake: one thread or process wakes another. Rung while nobody waits, it is heard by the next who does.
 
 Threads: any may ring and any may wait, also in two processes. Hot path: `ring`, one system call that never waits.
 """
@@ -9,7 +9,7 @@ from multiprocessing.reduction import DupFd
 from typing import Any
 
 
-class Bell:
+class WakeEvent:
     """It may be given to a process that is started with it among its arguments."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from rollahead.runtime.types.spec import RobotSpec, names_of
 ON_STOP = ("hold", "limp")
 
 
-class Hand:
+class CommandWriter:
     """Sends to `device`, a robot of LeRobot with `spec`. on_stop: `hold` or `limp`."""
 
     def __init__(self, device: Any, spec: RobotSpec, on_stop: str = "hold") -> None:

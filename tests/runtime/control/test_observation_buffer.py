@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rollahead.errors import RobotError
-from rollahead.runtime.control.senses import Senses
+from rollahead.runtime.control.observation_buffer import ObservationBuffer
 from rollahead.runtime.safety.guard import Flag, Guard, GuardConfig
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.robot import Frame, Reading
@@ -47,32 +47,32 @@ class Told:
     def disconnect(self) -> None: ...
 
 
-def sensed(robot: Told, n_obs: int = 1, cameras: tuple[str, ...] | None = None, **config: int) -> Senses:
-    return Senses(robot, Guard(robot.spec, GuardConfig(**config)), n_obs, cameras)
+def sensed(robot: Told, n_obs: int = 1, cameras: tuple[str, ...] | None = None, **config: int) -> ObservationBuffer:
+    return ObservationBuffer(robot, Guard(robot.spec, GuardConfig(**config)), n_obs, cameras)
 
 
 def test_a_state_that_is_not_usable_leaves_the_last_one_a_tick_older() -> None:
-    senses = sensed(Told(1.0, NAN, NAN, 4.0))
+    buffer = sensed(Told(1.0, NAN, NAN, 4.0))
     found = []
     for k in range(4):
-        senses.look(k, None)
-        found.append((senses.seen.state[0], senses.seen.age, senses.trouble, senses.blind_ticks))
+        buffer.look(k, None)
+        found.append((buffer.seen.state[0], buffer.seen.age, buffer.trouble, buffer.blind_ticks))
     assert found == [(1.0, 0, 0, 0), (1.0, 1, Flag.NAN, 1), (1.0, 2, Flag.NAN, 2), (4.0, 0, 0, 0)]
 
 
 def test_before_the_first_usable_state_nothing_was_ever_seen() -> None:
-    senses = sensed(Told(NAN, 2.0))
-    senses.look(0, None)
-    assert not senses.ever
-    assert np.isnan(senses.seen.state).all()
-    senses.look(0, None)
-    assert senses.ever
+    buffer = sensed(Told(NAN, 2.0))
+    buffer.look(0, None)
+    assert not buffer.ever
+    assert np.isnan(buffer.seen.state).all()
+    buffer.look(0, None)
+    assert buffer.ever
 
 
 def test_a_state_that_is_too_old_is_stale() -> None:
-    senses = sensed(Told(1.0, age=4), stale_ticks=3)
-    senses.look(0, None)
-    assert senses.trouble == Flag.STALE
+    buffer = sensed(Told(1.0, age=4), stale_ticks=3)
+    buffer.look(0, None)
+    assert buffer.trouble == Flag.STALE
 
 
 def test_a_first_look_at_no_usable_state_is_refused_and_says_why() -> None:
@@ -100,10 +100,10 @@ def test_a_reading_of_another_size_than_the_spec_says_is_refused_with_both_numbe
 
 @pytest.mark.parametrize("n_obs", [1, 2, 3])
 def test_the_window_has_the_newest_observations_one_tick_apart(n_obs: int) -> None:
-    senses = sensed(Told(*map(float, range(10))), n_obs)
+    buffer = sensed(Told(*map(float, range(10))), n_obs)
     for k in range(10):
-        senses.look(k, None)
-        window = senses.window(k, "task")
+        buffer.look(k, None)
+        window = buffer.window(k, "task")
         wanted = [max(k - back, 0) for back in range(n_obs - 1, -1, -1)]
         assert [old.tick for old in window] == wanted
         assert [old.state[0] for old in window] == wanted
@@ -114,41 +114,41 @@ def test_the_window_has_the_newest_observations_one_tick_apart(n_obs: int) -> No
 
 
 def test_a_tick_that_was_skipped_is_filled_with_the_nearest_older_one() -> None:
-    senses = sensed(Told(*map(float, range(10))), 3)
+    buffer = sensed(Told(*map(float, range(10))), 3)
     for k in (0, 1, 4):
-        senses.look(k, None)
-        window = senses.window(k, "")
+        buffer.look(k, None)
+        window = buffer.window(k, "")
     assert [old.tick for old in window] == [1, 1, 4]
 
 
 def test_forgetting_begins_the_window_anew() -> None:
-    senses = sensed(Told(*map(float, range(10))), 3)
+    buffer = sensed(Told(*map(float, range(10))), 3)
     for k in range(4):
-        senses.look(k, None)
-        senses.window(k, "")
-    senses.forget()
-    assert [old.tick for old in senses.window(4, "")] == [4, 4, 4]
+        buffer.look(k, None)
+        buffer.window(k, "")
+    buffer.forget()
+    assert [old.tick for old in buffer.window(4, "")] == [4, 4, 4]
 
 
 # ---- reads that fail, readings that are wrong, images that are old --------------------------------------------------
 
 
 def test_a_read_that_raises_is_a_stale_tick_and_is_tried_again_in_the_next() -> None:
-    senses = sensed(Told(1.0, BROKEN, BROKEN, 4.0))
+    buffer = sensed(Told(1.0, BROKEN, BROKEN, 4.0))
     found = []
     for k in range(4):
-        senses.look(k, None)
-        found.append((senses.seen.state[0], senses.seen.age, senses.trouble, senses.blind_ticks))
+        buffer.look(k, None)
+        found.append((buffer.seen.state[0], buffer.seen.age, buffer.trouble, buffer.blind_ticks))
     assert found == [(1.0, 0, 0, 0), (1.0, 1, Flag.STALE, 1), (1.0, 2, Flag.STALE, 2), (4.0, 0, 0, 0)]
 
 
 def test_why_there_is_no_usable_state_names_what_was_read_and_the_limit() -> None:
-    senses = sensed(Told(1.0, BROKEN, NAN))
-    senses.look(0, None)
-    senses.look(1, None)
-    assert senses.why == "the state could not be read (ConnectionError: corrupted packet)"
-    senses.look(2, None)
-    assert senses.why == "the state had NaN or infinity, or another size"
+    buffer = sensed(Told(1.0, BROKEN, NAN))
+    buffer.look(0, None)
+    buffer.look(1, None)
+    assert buffer.why == "the state could not be read (ConnectionError: corrupted packet)"
+    buffer.look(2, None)
+    assert buffer.why == "the state had NaN or infinity, or another size"
     old = sensed(Told(1.0, age=9), stale_ticks=3)
     old.look(0, None)
     assert old.why == "the state was 9 ticks old, and the limit is 3 (guard.stale_ticks)"
@@ -157,74 +157,74 @@ def test_why_there_is_no_usable_state_names_what_was_read_and_the_limit() -> Non
 @pytest.mark.parametrize("skipped", range(5))
 @pytest.mark.parametrize("bad", [NAN, BROKEN])
 def test_after_skipped_ticks_and_an_unusable_reading_the_state_is_as_old_as_it_is(skipped: int, bad: float) -> None:
-    senses = sensed(Told(1.0, bad, bad))
-    senses.look(0, None)
-    senses.look(1 + skipped, None)
-    assert senses.seen.age == 1 + skipped
-    assert senses.window(1 + skipped, "")[-1].state_tick == 0
-    senses.look(2 + skipped, None)
-    assert senses.seen.age == 2 + skipped
+    buffer = sensed(Told(1.0, bad, bad))
+    buffer.look(0, None)
+    buffer.look(1 + skipped, None)
+    assert buffer.seen.age == 1 + skipped
+    assert buffer.window(1 + skipped, "")[-1].state_tick == 0
+    buffer.look(2 + skipped, None)
+    assert buffer.seen.age == 2 + skipped
 
 
 LIMITED = replace(SPEC, action=(Dim("x", low=-2.0, high=2.0, rate_limit=3.0, drives="x"),))  # 0.3 a tick
 
 
 def test_a_reading_that_no_other_agrees_with_is_not_trusted() -> None:
-    senses = sensed(Told(1.0, 1.1, 10.0, 1.2, 1.3, spec=LIMITED))
+    buffer = sensed(Told(1.0, 1.1, 10.0, 1.2, 1.3, spec=LIMITED))
     found = []
     for k in range(5):
-        senses.look(k, None)
-        found.append((senses.steady, senses.trusted.state[0], int(np.max(senses.trusted.age))))
+        buffer.look(k, None)
+        found.append((buffer.steady, buffer.trusted.state[0], int(np.max(buffer.trusted.age))))
     assert found == [(True, 1.0, 0), (True, 1.1, 0), (False, 1.1, 1), (False, 1.1, 2), (True, 1.3, 0)]
 
 
 def test_a_reading_that_was_given_before_does_not_agree_with_itself() -> None:
     robot = Told(1.0, 10.0, 10.0, 10.0, spec=LIMITED)
-    senses = sensed(robot)
+    buffer = sensed(robot)
     for k, age in enumerate((0, 0, 1, 0)):  # the third is the second once more, a tick older
         robot._age = age
-        senses.look(k, None)
-        assert senses.steady == (k in (0, 3))
+        buffer.look(k, None)
+        assert buffer.steady == (k in (0, 3))
 
 
 def test_an_angle_that_turns_past_its_end_is_no_wrong_reading() -> None:
     turn = Dim("x", "rad", low=-np.pi, high=np.pi)
     spec = replace(SPEC, state=(turn,), action=(replace(turn, rate_limit=1.0, drives="x"),))
-    senses = sensed(Told(3.1, -3.1, spec=spec))
-    senses.look(0, None)
-    senses.look(1, None)
-    assert senses.steady
+    buffer = sensed(Told(3.1, -3.1, spec=spec))
+    buffer.look(0, None)
+    buffer.look(1, None)
+    assert buffer.steady
 
 
 @pytest.mark.parametrize("limit", [1, 3, 8])
 def test_an_image_that_grows_too_old_is_trouble_and_says_which_camera_and_limit(limit: int) -> None:
-    senses = sensed(Told(*[1.0] * 20, shots=2), image_stale_ticks=limit)
+    buffer = sensed(Told(*[1.0] * 20, shots=2), image_stale_ticks=limit)
     troubles = []
     for k in range(20):
-        senses.look(k, None)
-        senses.window(k, "")
-        troubles.append(senses.trouble)
+        buffer.look(k, None)
+        buffer.window(k, "")
+        troubles.append(buffer.trouble)
     first = 2 + limit  # the last image was captured in tick 0, and is that of tick 1 + limit
     assert troubles == [0] * first + [Flag.IMAGE] * (20 - first)
     error = "(OSError: the camera is gone)"
     limited = f"and the limit is {limit} (guard.image_stale_ticks)"
-    assert senses.why == f"the image of top was 18 ticks old {error}, {limited}"
-    assert senses.blind_ticks == 20 - first
+    assert buffer.why == f"the image of top was 18 ticks old {error}, {limited}"
+    assert buffer.blind_ticks == 20 - first
 
 
 @pytest.mark.parametrize("config", [{"image_stale_ticks": None}, {"cameras": ()}, {"cameras": ("side",)}])
 def test_an_image_that_nobody_sees_or_has_no_limit_may_be_old(config: dict[str, Any]) -> None:
-    senses = sensed(Told(*[1.0] * 60, shots=2), **config)
+    buffer = sensed(Told(*[1.0] * 60, shots=2), **config)
     for k in range(60):
-        senses.look(k, None)
-        senses.window(k, "")
-        assert not senses.trouble
+        buffer.look(k, None)
+        buffer.window(k, "")
+        assert not buffer.trouble
 
 
 def test_a_camera_that_fails_leaves_its_last_image_which_grows_older() -> None:
-    senses = sensed(Told(*[1.0] * 9, shots=3))
+    buffer = sensed(Told(*[1.0] * 9, shots=3))
     for k in range(9):
-        senses.look(k, None)
-        newest = senses.window(k, "")[-1]
+        buffer.look(k, None)
+        newest = buffer.window(k, "")[-1]
     assert newest.images["top"][0, 0, 0] == 3
     assert newest.image_ticks["top"] == 1

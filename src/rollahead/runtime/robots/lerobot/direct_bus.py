@@ -1,4 +1,4 @@
-"""Apart: the motors and the cameras of a robot of LeRobot, each read on its own.
+"""DirectBus: the motors and the cameras of a robot of LeRobot, each read on its own.
 
 LeRobot's `get_observation` reads the motors and then every camera. Where a robot has both apart, as the arms of Feetech
 and Dynamixel motors do, a tick costs one transfer on the bus, and the cameras keep their own time.
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from rollahead.runtime.robots.lerobot.eyes import Eye
-from rollahead.runtime.robots.lerobot.hand import Hand
+from rollahead.runtime.robots.lerobot.cameras import CameraReader
+from rollahead.runtime.robots.lerobot.command_writer import CommandWriter
 from rollahead.runtime.system.patience import STOP_S, within
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.robot import Frame, Reading
@@ -48,15 +48,15 @@ def reader(device: Any) -> "partial[Mapping[str, float]]":
     return partial(device.bus.sync_read, REGISTER, **({"num_retry": max(told or 0, RETRIES)} if takes else {}))
 
 
-class Apart:
+class DirectBus:
     """A link to `device` by its bus, and by an eye for each camera of `spec`."""
 
-    def __init__(self, device: Any, spec: RobotSpec, hand: Hand, eyes: Mapping[str, Eye]) -> None:
+    def __init__(self, device: Any, spec: RobotSpec, hand: CommandWriter, readers: Mapping[str, CameraReader]) -> None:
         self._positions = reader(device)
         self._motors = [name.removesuffix(".pos") for name in names_of(spec.state)]
         self._rate_hz = spec.rate_hz
         self._hand = hand
-        self._eyes = eyes
+        self._readers = readers
         self._free = True  # False from an order to rest on that may not have returned
 
     def read(self) -> Reading:
@@ -69,7 +69,7 @@ class Apart:
         have failed."""
         frames: dict[str, Frame] = {}
         failure: Exception | None = None
-        for name, eye in self._eyes.items():
+        for name, eye in self._readers.items():
             try:
                 image, at_s = eye.look()
             except Exception as error:
@@ -92,6 +92,6 @@ class Apart:
 
     def close(self) -> bool:
         """Whether nobody is left in a call of the robot."""
-        for eye in self._eyes.values():
+        for eye in self._readers.values():
             eye.close()
         return self._free

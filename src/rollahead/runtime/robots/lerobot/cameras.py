@@ -1,14 +1,13 @@
 """Eyes: the cameras of a robot of LeRobot, looked at without waiting for the next picture.
 
-    Peek     a camera that keeps its newest image itself, and when it was taken
-    Watch    one that can only be waited for: a thread waits, and keeps what comes
+    LatestFrame     a camera that keeps its newest image itself, and when it was taken
+    PollingCamera    one that can only be waited for: a thread waits, and keeps what comes
 
 What is there is given again and again, older each time, until there is a newer one.
 
-Threads: `look` and `close` are the executor's; each `Watch` has a thread of its own.
-Assumes: nothing about the arrays that a camera returns; it may reuse its memory. A `Watch` copies each image in its own
-thread; an image of a `Peek` is copied when it goes into a message.
-"""
+Threads: `look` and `close` are the executor's; each `PollingCamera` has a thread of its own. Assumes: nothing about the
+arrays that a camera returns; it may reuse its memory. A `PollingCamera` copies each image in its own thread; an image
+of a `LatestFrame` is copied when it goes into a message."""
 
 import inspect
 import threading
@@ -30,7 +29,7 @@ Image = NDArray[np.uint8]
 Look = tuple[Image, float]  # an image, and when it was taken, on the clock of `time.perf_counter`
 
 
-class Eye(Protocol):
+class CameraReader(Protocol):
     """One camera."""
 
     def look(self) -> Look:
@@ -42,9 +41,9 @@ class Eye(Protocol):
         ...
 
 
-def eye_of(camera: Any, first: Image) -> Eye:
+def camera_reader_of(camera: Any, first: Image) -> CameraReader:
     """The eye for `camera`; first: an image of it."""
-    return Peek(camera) if _keeps_newest(camera) else Watch(camera, first)
+    return LatestFrame(camera) if _keeps_newest(camera) else PollingCamera(camera, first)
 
 
 def _keeps_newest(camera: Any) -> bool:
@@ -53,7 +52,7 @@ def _keeps_newest(camera: Any) -> bool:
     return bool(owners) and not inspect.isabstract(owners[0]) and hasattr(camera, "latest_timestamp")
 
 
-class Peek:
+class LatestFrame:
     """`camera` has a `read_latest` that does not wait, and `latest_timestamp`."""
 
     def __init__(self, camera: Any) -> None:
@@ -68,7 +67,7 @@ class Peek:
         """Nothing to do."""
 
 
-class Watch:
+class PollingCamera:
     """`camera` has an `async_read` that waits for the next image; first: the one to begin with."""
 
     def __init__(self, camera: Any, first: Image) -> None:

@@ -5,7 +5,7 @@ import math
 from rollahead.sim.gantry import FORCE_N, KV, SPEED
 
 
-def approach(x: float, v: float, target: float, pace: float = 1.0) -> float:
+def servo_to(x: float, v: float, target: float, pace: float = 1.0) -> float:
     """The velocity that brings an axis to rest at `target`: proportional near it, and no more than the servo can brake
     from, all of it times `pace`. Looks ahead by most of the servo's lag."""
     error = target - coasted(x, v)
@@ -16,7 +16,7 @@ def approach(x: float, v: float, target: float, pace: float = 1.0) -> float:
 
 def follow(x: float, v: float, target: float, target_v: float) -> float:
     """The velocity that brings an axis onto a `target` that moves at `target_v`: the same, seen from the target."""
-    return min(max(target_v + approach(x, v - target_v, target), -SPEED), SPEED)
+    return min(max(target_v + servo_to(x, v - target_v, target), -SPEED), SPEED)
 
 
 def coasted(x: float, v: float) -> float:

@@ -11,7 +11,7 @@ from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import Kind, RobotSpec
 
 
-class Wave:
+class Sine:
     """A plan: every position on a sine about where it was first seen, every velocity on a cosine, each `share` of half
     its range; what is neither is held."""
 

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.errors import RobotError
-from rollahead.runtime.robots.lerobot.hand import Hand
+from rollahead.runtime.robots.lerobot.command_writer import CommandWriter
 from rollahead.runtime.system.clock import Clock, MonotonicClock
 from rollahead.runtime.system.patience import PATIENCE_S, STOP_S, told, within
-from rollahead.runtime.transport.bell import Bell
 from rollahead.runtime.transport.mailbox import Mailbox
+from rollahead.runtime.transport.wake_event import WakeEvent
 from rollahead.runtime.types.arrays import FloatArray, frozen, unchanging
 from rollahead.runtime.types.robot import Frame, Reading
 from rollahead.runtime.types.spec import RobotSpec, names_of
@@ -54,11 +54,11 @@ class Failure:
     error: BaseException
 
 
-class Pump:
+class BufferedDevice:
     """A link to `device`. observed: what `get_observation` gave just now."""
 
     def __init__(
-        self, device: Any, spec: RobotSpec, hand: Hand, observed: Mapping[str, Any], clock: Clock | None = None
+        self, device: Any, spec: RobotSpec, hand: CommandWriter, observed: Mapping[str, Any], clock: Clock | None = None
     ) -> None:
         self._device = device
         self._spec = spec
@@ -74,7 +74,7 @@ class Pump:
         self._obeyed: Rest | None = None
         self._call = ""
         self._ending = False
-        self._bell = Bell()
+        self._wake = WakeEvent()
         self._keep(observed, self._clock.now_ns())
         self._thread = threading.Thread(target=self._run, name="rollahead pump", daemon=True)
         self._thread.start()
@@ -95,7 +95,7 @@ class Pump:
     def write(self, setpoint: FloatArray) -> None:
         """Phase: hot."""
         self._setpoints.put(setpoint)
-        self._bell.ring()
+        self._wake.ring()
         self._check(SEND)
 
     def rest(self) -> None:
@@ -105,7 +105,7 @@ class Pump:
         """
         order = Rest()
         self._rests.put(order)
-        self._bell.ring()
+        self._wake.ring()
         if not order.done.wait(STOP_S):
             within(STOP_S, f"stop (it hangs in {self._call})", self._hand.rest)
         elif order.error is not None:
@@ -114,7 +114,7 @@ class Pump:
     def close(self) -> bool:
         """Ends the pump; whether it is gone, else it hangs in a call of the robot."""
         self._ending = True
-        self._bell.ring()
+        self._wake.ring()
         self._thread.join(PATIENCE_S)
         return not self._thread.is_alive()
 
@@ -141,7 +141,7 @@ class Pump:
             self._obey()
             self._try(SEND, self._send)
             self._try(LOOK, self._look)
-            self._bell.wait(self._spec.period_s)
+            self._wake.wait(self._spec.period_s)
 
     def _try(self, call: str, do: Callable[[], None]) -> None:
         self._call = call

@@ -1,6 +1,7 @@
-"""The lookout: a second worker, that makes a few numbers of the newest images, for a head that corrects every tick.
+"""The encoder_worker: a second worker, that makes a few numbers of the newest images, for a head that corrects every
+tick.
 
-    executor -- Snapshot (with images) --> lookout: eye -- Sight (Z,) --> corrector, in the executor
+    executor -- Snapshot (with images) --> encoder_worker: eye -- ImageLatent (Z,) --> corrector, in the executor
 
 A convolutional network is too slow for a tick, and torch is not for the executor. So images are seen apart, the newest
 only; what they came to is read in every tick, and how old they are is part of it.
@@ -15,16 +16,16 @@ from typing import Protocol
 
 import numpy as np
 
-from rollahead.errors import ConfigError, InferenceError, words_of
+from rollahead.errors import ConfigError, InferenceError, one_line
 from rollahead.runtime.system.clock import Clock, Grid
-from rollahead.runtime.transport.mailbox import Box
+from rollahead.runtime.transport.mailbox import Channel
 from rollahead.runtime.types.arrays import FloatArray, finite, frozen
-from rollahead.runtime.types.messages import Failure, Images, Sight, Snapshot, news
+from rollahead.runtime.types.messages import Failure, ImageLatent, Images, Snapshot, news
 
 AFTER_HEAD = 0.25  # of a tick: its snapshot is out by then
 
 
-class Eye(Protocol):
+class ImageEncoder(Protocol):
     """The seam."""
 
     def __call__(self, images: Images) -> FloatArray:
@@ -32,7 +33,7 @@ class Eye(Protocol):
         ...
 
 
-class MeanEye:
+class MeanImageEncoder:
     """The fake: of each of `cameras` the mean brightness, from 0 to 1."""
 
     def __init__(self, cameras: Sequence[str]) -> None:
@@ -43,21 +44,21 @@ class MeanEye:
         return np.array([images[name].mean() / 255 for name in self._cameras])
 
 
-class Lookout:
-    """Looks at what `cameras` have seen in the snapshots of `outbox`, and puts the `latent` numbers that `eye` makes of
-    it into `sights`. It takes nothing out of the outbox, and rings no bell."""
+class EncoderWorker:
+    """Looks at what `cameras` have seen in the snapshots of `outbox`, and puts the `latent` numbers that
+    `image_encoder` makes of it into `image_latents`. It takes nothing out of the outbox, and rings no bell."""
 
     def __init__(
         self,
-        eye: Eye,
+        image_encoder: ImageEncoder,
         cameras: Sequence[str],
         latent: int,
-        outbox: Box[Snapshot],
-        sights: Box[Sight | Failure],
+        outbox: Channel[Snapshot],
+        image_latents: Channel[ImageLatent | Failure],
     ) -> None:
         self.error: Exception | None = None
-        self.sights = sights
-        self._eye = eye
+        self.image_latents = image_latents
+        self._image_encoder = image_encoder
         self._cameras = cameras
         self._latent = latent
         self._outbox = outbox
@@ -82,9 +83,9 @@ class Lookout:
                 if not self.step():
                     clock.sleep_until_ns(_next_ns(clock.now_ns(), grid))
         except BaseException as error:  # a library may raise SystemExit
-            told = InferenceError(f"the eye ended with {words_of(error, repr)}")
+            told = InferenceError(f"the eye ended with {one_line(error, repr)}")
             self.error = error if isinstance(error, Exception) else told
-            self.sights.put(Failure(words_of(self.error)))
+            self.image_latents.put(Failure(one_line(self.error)))
 
     def end(self) -> None:
         """Asks `run` to return, within a tick or after the look that is under way."""
@@ -92,12 +93,12 @@ class Lookout:
 
     def step(self) -> bool:
         """Looks, if there is something new; whether there was. Phase: hot."""
-        sight = self.look()
-        if sight is not None:
-            self.sights.put(sight)
-        return sight is not None
+        image_latent = self.look()
+        if image_latent is not None:
+            self.image_latents.put(image_latent)
+        return image_latent is not None
 
-    def look(self) -> Sight | None:
+    def look(self) -> ImageLatent | None:
         """What the newest images come to; None if they were seen before, or are not all there. Phase: hot."""
         snapshot = self._outbox.peek()
         if snapshot is None or not news(snapshot, self._before, self._cameras):
@@ -105,20 +106,20 @@ class Lookout:
         self._before = snapshot
         return self._seen(snapshot)
 
-    def _seen(self, snapshot: Snapshot) -> Sight:
+    def _seen(self, snapshot: Snapshot) -> ImageLatent:
         seen = snapshot.observation
         try:
-            values = np.asarray(self._eye({name: seen.images[name] for name in self._cameras}), np.float64)
+            values = np.asarray(self._image_encoder({name: seen.images[name] for name in self._cameras}), np.float64)
         except Exception as error:
             raise InferenceError(
-                f"the eye raised {type(error).__name__} ({words_of(error)}) at the images of tick {snapshot.tick}"
+                f"the eye raised {type(error).__name__} ({one_line(error)}) at the images of tick {snapshot.tick}"
             ) from error
         if values.shape != (self._latent,) or not finite(values):
             raise InferenceError(
                 f"the eye gave numbers of shape {values.shape}, or NaN, and the head takes {self._latent} finite ones; "
                 "give it the eye that it was trained with"
             )
-        return Sight(min(seen.image_ticks[name] for name in self._cameras), snapshot.epoch, frozen(values))
+        return ImageLatent(min(seen.image_ticks[name] for name in self._cameras), snapshot.epoch, frozen(values))
 
 
 def _next_ns(now_ns: int, grid: Grid) -> int:
@@ -127,26 +128,26 @@ def _next_ns(now_ns: int, grid: Grid) -> int:
     return grid.due_ns(math.floor(ticks - AFTER_HEAD) + 1 + AFTER_HEAD)
 
 
-class LateLookout:
+class LockstepEncoder:
     """A lookout in simulated time: what the images of tick k come to is there at `k + ticks`, and then it looks
     again."""
 
-    def __init__(self, lookout: Lookout, ticks: int) -> None:
+    def __init__(self, encoder_worker: EncoderWorker, ticks: int) -> None:
         if ticks < 0:
             raise ConfigError(f"sight_ticks is {ticks}; give 0 or more ticks from images to what they come to")
-        self._lookout = lookout
+        self._encoder_worker = encoder_worker
         self._ticks = ticks
-        self._made: Sight | None = None
+        self._made: ImageLatent | None = None
         self._due = 0
 
     def tick(self, k: int) -> None:
         """What is due in tick `k`, once its snapshot is out and before its action."""
         self._deliver(k)
         if self._made is None:
-            self._made, self._due = self._lookout.look(), k + self._ticks
+            self._made, self._due = self._encoder_worker.look(), k + self._ticks
             self._deliver(k)
 
     def _deliver(self, k: int) -> None:
         if self._made is not None and k >= self._due:
-            self._lookout.sights.put(self._made)
+            self._encoder_worker.image_latents.put(self._made)
             self._made = None

@@ -1,4 +1,4 @@
-"""The lookout: which images it looks at, what it tells the executor, and that it disturbs nobody."""
+"""The encoder_worker: which images it looks at, what it tells the executor, and that it disturbs nobody."""
 
 import threading
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from rollahead.errors import InferenceError
-from rollahead.runtime.drivers.lookout import AFTER_HEAD, Lookout, MeanEye
+from rollahead.runtime.drivers.encoder_worker import AFTER_HEAD, EncoderWorker, MeanImageEncoder
 from rollahead.runtime.system.clock import FakeClock, Grid, MonotonicClock
 from rollahead.runtime.transport.mailbox import Mailbox
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Failure, Images, Observation, Request, Sight, Snapshot
+from rollahead.runtime.types.messages import Failure, ImageLatent, Images, Observation, Request, Snapshot
 
 CAMERAS = ("top", "wrist")
 PERIOD_NS = 100_000_000
@@ -31,47 +31,49 @@ def snapshot(tick: int, images: Images, ages: Sequence[int] = (0, 0), epoch: int
 class Desk:
     """A lookout between two mailboxes."""
 
-    def __init__(self, eye: object = None, latent: int = 2) -> None:
+    def __init__(self, image_encoder: object = None, latent: int = 2) -> None:
         self.outbox: Mailbox[Snapshot] = Mailbox()
-        self.sights: Mailbox[Sight | Failure] = Mailbox()
-        self.lookout = Lookout(eye or MeanEye(CAMERAS), CAMERAS, latent, self.outbox, self.sights)  # type: ignore[arg-type]
+        self.image_latents: Mailbox[ImageLatent | Failure] = Mailbox()
+        self.encoder_worker = EncoderWorker(
+            image_encoder or MeanImageEncoder(CAMERAS), CAMERAS, latent, self.outbox, self.image_latents
+        )  # type: ignore[arg-type]
 
-    def sight(self) -> Sight:
-        sight = self.sights.peek()
-        assert isinstance(sight, Sight)
-        return sight
+    def image_latent(self) -> ImageLatent:
+        image_latent = self.image_latents.peek()
+        assert isinstance(image_latent, ImageLatent)
+        return image_latent
 
 
 def test_it_makes_numbers_of_the_newest_images_as_old_as_the_oldest_of_them() -> None:
     desk = Desk()
-    assert not desk.lookout.step()
+    assert not desk.encoder_worker.step()
     for tick in (3, 4):
         desk.outbox.put(snapshot(tick, {"top": image(51 * (tick - 3)), "wrist": image(255)}, ages=(1, 2), epoch=5))
-    assert desk.lookout.step()
-    sight = desk.sight()
-    assert (sight.tick, sight.epoch, sight.values.tolist()) == (2, 5, pytest.approx([0.2, 1.0]))
-    assert not sight.values.flags.writeable
+    assert desk.encoder_worker.step()
+    image_latent = desk.image_latent()
+    assert (image_latent.tick, image_latent.epoch, image_latent.values.tolist()) == (2, 5, pytest.approx([0.2, 1.0]))
+    assert not image_latent.values.flags.writeable
 
 
 def test_images_are_looked_at_once_in_each_epoch() -> None:
     desk, images = Desk(), {"top": image(1), "wrist": image(2)}
     desk.outbox.put(snapshot(3, images))
-    assert desk.lookout.step()
-    assert not desk.lookout.step()
+    assert desk.encoder_worker.step()
+    assert not desk.encoder_worker.step()
     desk.outbox.put(snapshot(4, images, ages=(1, 1)))  # the same ones, a tick older
-    assert not desk.lookout.step()
+    assert not desk.encoder_worker.step()
     desk.outbox.put(snapshot(5, images, ages=(2, 2), epoch=1))
-    assert desk.lookout.step()
-    assert (desk.sight().tick, desk.sight().epoch) == (3, 1)
+    assert desk.encoder_worker.step()
+    assert (desk.image_latent().tick, desk.image_latent().epoch) == (3, 1)
     desk.outbox.put(snapshot(6, {**images, "wrist": image(9)}, ages=(3, 0), epoch=1))  # one of them is new
-    assert desk.lookout.step()
+    assert desk.encoder_worker.step()
 
 
 def test_without_an_image_of_each_camera_it_waits() -> None:
     desk = Desk()
     desk.outbox.put(snapshot(3, {"top": image(1)}))
-    assert not desk.lookout.step()
-    assert desk.sights.peek() is None
+    assert not desk.encoder_worker.step()
+    assert desk.image_latents.peek() is None
 
 
 def test_a_request_that_it_has_seen_is_still_there_for_the_worker() -> None:
@@ -79,30 +81,30 @@ def test_a_request_that_it_has_seen_is_still_there_for_the_worker() -> None:
     asked = snapshot(3, {"top": image(1), "wrist": image(2)})
     asked = asked.with_request(Request(asked, 5, 5, None, 2))
     desk.outbox.put(asked)
-    assert desk.lookout.step()
+    assert desk.encoder_worker.step()
     assert desk.outbox.peek() is asked
 
 
 def test_warming_up_tells_nobody_and_what_it_looked_at_is_not_looked_at_again() -> None:
     seen: list[Images] = []
 
-    def eye(images: Images) -> FloatArray:
+    def image_encoder(images: Images) -> FloatArray:
         seen.append(images)
         return np.zeros(2)
 
-    desk = Desk(eye)
+    desk = Desk(image_encoder)
     desk.outbox.put(snapshot(0, {"top": image(1), "wrist": image(2)}))
-    desk.lookout.warm(3)
+    desk.encoder_worker.warm(3)
     assert len(seen) == 3
-    assert not desk.lookout.step()  # it may be seconds old by now, and says tick 0
-    assert desk.sights.peek() is None
+    assert not desk.encoder_worker.step()  # it may be seconds old by now, and says tick 0
+    assert desk.image_latents.peek() is None
 
 
 def test_without_an_image_it_cannot_be_warmed_up_and_says_what_to_look_at() -> None:
     desk = Desk()
     desk.outbox.put(snapshot(0, {"top": image(1)}))
     with pytest.raises(InferenceError, match="there is no image of top, wrist yet; look at the cameras"):
-        desk.lookout.warm(1)
+        desk.encoder_worker.warm(1)
 
 
 def broken(images: Images) -> FloatArray:
@@ -139,11 +141,11 @@ def leaving(images: Images) -> FloatArray:
         (lambda images: np.array([0.0, np.nan]), r"or NaN, and the head takes 2 finite ones"),
     ],
 )
-def test_an_eye_that_fails_ends_it_with_words_for_the_executor(eye: object, words: str) -> None:
-    desk = Desk(eye)
+def test_an_eye_that_fails_ends_it_with_words_for_the_executor(image_encoder: object, words: str) -> None:
+    desk = Desk(image_encoder)
     desk.outbox.put(snapshot(3, {"top": image(1), "wrist": image(2)}))
-    desk.lookout.run(FakeClock(GRID.start_ns), GRID)
-    failure, error = desk.sights.peek(), desk.lookout.error
+    desk.encoder_worker.run(FakeClock(GRID.start_ns), GRID)
+    failure, error = desk.image_latents.peek(), desk.encoder_worker.error
     assert isinstance(failure, Failure)
     assert failure.words == str(error)
     with pytest.raises(InferenceError, match=words):
@@ -158,10 +160,10 @@ def test_while_there_is_nothing_new_it_sleeps_until_the_next_snapshot_is_out(beg
         woke.append((deadline_ns - GRID.start_ns) / PERIOD_NS)
         clock._now_ns = deadline_ns
         if len(woke) == 3:
-            desk.lookout.end()
+            desk.encoder_worker.end()
 
     clock.sleep_until_ns = sleep  # type: ignore[method-assign]
-    desk.lookout.run(clock, GRID)
+    desk.encoder_worker.run(clock, GRID)
     first = np.floor(began - AFTER_HEAD) + 1 + AFTER_HEAD
     assert woke == pytest.approx([first, first + 1, first + 2])
     assert first > began
@@ -169,12 +171,12 @@ def test_while_there_is_nothing_new_it_sleeps_until_the_next_snapshot_is_out(beg
 
 def test_in_a_thread_it_sees_what_is_published_and_ends_when_told() -> None:
     desk, clock = Desk(), MonotonicClock()
-    thread = threading.Thread(target=desk.lookout.run, args=(clock, Grid(clock.now_ns(), 1000.0)))
+    thread = threading.Thread(target=desk.encoder_worker.run, args=(clock, Grid(clock.now_ns(), 1000.0)))
     thread.start()
     desk.outbox.put(snapshot(3, {"top": image(0), "wrist": image(255)}))
-    while desk.sights.peek() is None:
+    while desk.image_latents.peek() is None:
         assert thread.is_alive()
-    desk.lookout.end()
+    desk.encoder_worker.end()
     thread.join(30)
     assert not thread.is_alive()
-    assert desk.sight().values.tolist() == [0.0, 1.0]
+    assert desk.image_latent().values.tolist() == [0.0, 1.0]

@@ -1,4 +1,4 @@
-"""A lesson: a policy, the data that it learns from, what is watched meanwhile, and the checkpoint that comes of it.
+"""A trainer: a policy, the data that it learns from, what is watched meanwhile, and the checkpoint that comes of it.
 
 Threads: whoever trains.
 """
@@ -24,7 +24,7 @@ from rollahead.policies.data.windows import Windows, held_out, statistics
 from rollahead.policies.lerobot import compat
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, IMAGES, STATE
 from rollahead.policies.policy import Trained
-from rollahead.policies.training.recipes import Sizes, make_trainee
+from rollahead.policies.training.recipes import Sizes, make_trainable
 from rollahead.policies.training.shared_encoding import share_encoding
 from rollahead.policies.training.training import Batch, Training, TrainingConfig, seed_torch
 from rollahead.runtime.rolling.roll import SceneRoller
@@ -47,7 +47,7 @@ class Making:
     image_cache_mb: float = MOST_MB
 
 
-class Lesson:
+class Trainer:
     """policy: a `name` and options (`policies.training.recipes`); trained: for what, beside imitation; task: what the
     data is of, for the card; lead: frames at the start of each demonstration that are seen, but not learned from;
     demonstrated: for the card, see there; robot: as of `Windows`; scene: what rolls the scene in the run, if something
@@ -72,9 +72,9 @@ class Lesson:
         making = making or Making()
         self._shared = _sharing(shared, frames, trained)
         seed_torch(int(generator("weights", config.seed).integers(2**62)))
-        self._trainee = make_trainee(policy, sizes_of(frames, trained), making.device)
+        self._trainable = make_trainable(policy, sizes_of(frames, trained), making.device)
         learn, keep = held_out(frames)
-        rows, n_obs = self._trainee.rows, self._trainee.n_obs
+        rows, n_obs = self._trainable.rows, self._trainable.n_obs
         rolled = rolled_scenes(frames, scene, trained.offsets) if scene is not None and trained.offsets else None
         pictures = Pictures(frames, making.image_cache_mb) if frames.cameras else None
         kept = keep if len(keep) else learn
@@ -86,7 +86,7 @@ class Lesson:
         workers = making.workers if frames.cameras else 0
         self._batches = Batches(self._made, workers, config.steps, pinned=making.device.startswith("cuda"))
         self._before, self._after = compat.normalising_pipelines(
-            self._trainee.policy.config, with_imagenet(statistics(frames, trained))
+            self._trainable.policy.config, with_imagenet(statistics(frames, trained))
         )
         self._half = torch.from_numpy(np.ptp(frames.action, axis=0) / 2)
         self._card = Card(
@@ -98,16 +98,16 @@ class Lesson:
             task=task,
             demonstrated=demonstrated,
         )
-        self.training = Training(self._trainee.policy, lambda step: self._normalised(self._batches.of(step)), config)
+        self.training = Training(self._trainable.policy, lambda step: self._normalised(self._batches.of(step)), config)
         if self._shared > 1:  # the averaged copy, which plays and is saved, encodes each example
-            assert self._trainee.encoder is not None, "checked"
-            share_encoding(self._trainee.encoder, self._shared, self._trainee.images)
+            assert self._trainable.encoder is not None, "checked"
+            share_encoding(self._trainable.encoder, self._shared, self._trainable.images)
         self._watched = dict(self._batches.of(WATCHED_STEP))  # last: it starts processes
 
     @property
     def weights(self) -> int:
         """How many there are to learn."""
-        return sum(weight.numel() for weight in self._trainee.policy.parameters())
+        return sum(weight.numel() for weight in self._trainable.policy.parameters())
 
     @torch.no_grad()
     def cold_error(self) -> float:
@@ -116,7 +116,7 @@ class Lesson:
         say."""
         policy, batch = self.training.averaged, self._normalised(self._watched)
         start = generator("cold").standard_normal(self._watched[ACTION].shape, dtype=np.float32)
-        made = self._trainee.cold(policy, batch, torch.from_numpy(start).to(batch[ACTION].device))
+        made = self._trainable.cold(policy, batch, torch.from_numpy(start).to(batch[ACTION].device))
         wrong = ((self._after(made) - self._watched[ACTION]) / self._half)[..., self._half > 0]
         counted = ~self._watched["action_is_pad"]
         return float(wrong[counted].square().mean()) ** 0.5
@@ -159,12 +159,12 @@ class Lesson:
         return windows.draw(rng, n) if shared == 1 else windows.draw_shared(rng, n, shared)
 
     def _normalised(self, batch: Batch) -> dict[str, torch.Tensor]:
-        device = self._trainee.policy.config.device
+        device = self._trainable.policy.config.device
         moved = {key: values.to(device, non_blocking=True) for key, values in batch.items()}
         images = {key: scaled(values) for key, values in moved.items() if key.startswith(IMAGES)}
         made: dict[str, torch.Tensor] = self._before({**moved, **images})
-        if self._trainee.timed and self._trainee.n_obs == 1:
-            made |= {key: made[key][:, None] for key in self._trainee.policy.config.input_features}
+        if self._trainable.timed and self._trainable.n_obs == 1:
+            made |= {key: made[key][:, None] for key in self._trainable.policy.config.input_features}
         return {**made, **{key: moved[key] for key in OURS}}
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rollahead.commands import head
-from rollahead.policies.correctors.eye import arrays_of, make_net, read_eye
+from rollahead.commands import train_corrector
+from rollahead.policies.correctors.image_encoder import arrays_of, make_net, read_image_encoder
 from rollahead.runtime.control.corrector import Head, HeadCard, read_head
 
 from .conftest import Ran, refusal
@@ -40,7 +40,7 @@ REFUSED = {
     "a horizon": (["policy.horizon=8"], "policy.horizon"),
     "what a base is trained for": (["offsets=3"], "offsets is of no use with policy=a2c2; leave it out"),
     "a scale": (["scale={vx: 0.5}"], "scale is of no use with policy=a2c2"),
-    "images": (["policy.sight=3"], "policy.sight is of no use without policy.cameras"),
+    "images": (["policy.image_age=3"], "policy.image_age is of no use without policy.cameras"),
     "a sampler of others": (["sampler=ddim"], "sampler=ddim needs a policy that denoises by diffusion"),
 }
 
@@ -55,14 +55,14 @@ def test_a_head_does_not_learn_from_the_ticks_in_which_the_robot_wandered(
     rollahead: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leads: list[int] = []
-    stored = head.stored_chunks
+    stored = train_corrector.stored_chunks
 
     def noting(policy: Any, sampler: Any, frames: Any, config: Any, lead: int, seed: int) -> Any:
         leads.append(lead)
         return stored(policy, sampler, frames, config, lead, seed)
 
-    monkeypatch.setattr(head, "stored_chunks", noting)
-    assert rollahead("train", *SMALL, "demonstrations.wander=9").status == 0
+    monkeypatch.setattr(train_corrector, "stored_chunks", noting)
+    assert rollahead("train", *SMALL, "demonstrations.exploration_ticks=9").status == 0
     assert leads == [9]
 
 
@@ -83,7 +83,7 @@ def test_a_head_is_trained_evaluated_beside_its_base_and_taken_by_eval(rollahead
 def test_a_head_that_takes_the_features_of_its_base_is_trained_and_played_with_it_and_with_no_other(
     rollahead: Command,
 ) -> None:
-    ran = rollahead("train", *SMALL, "policy.features=true", "policy.strays=0")
+    ran = rollahead("train", *SMALL, "policy.features=true", "policy.negative_fraction=0")
     assert (ran.status, ran.err) == (0, "")
     assert read_head("runs/mine/head.npz").card.policy_features == 384
     headed = ("eval", "strategy.corrector=runs/mine/head.npz", "episodes=1", "reactions=false", "name=played")
@@ -139,8 +139,8 @@ def test_a_head_with_its_eye_is_trained_on_a_data_set_with_images_and_a_base_wit
     ran = rollahead("train", *FILMED, *FEW, "policy.base=runs/base/checkpoint", "policy.latent=4", "name=mine")
     assert (ran.status, ran.err) == (0, "")
     card = read_head("runs/mine/head.npz").card
-    assert (list(card.cameras), card.latent, card.sight, card.horizon) == (["camera_1"], 4, 12, 8)
-    assert read_eye("runs/mine/head.npz")({"camera_1": np.zeros((SIDE, SIDE, 3), np.uint8)}).shape == (4,)
+    assert (list(card.cameras), card.latent, card.image_age, card.horizon) == (["camera_1"], 4, 12, 8)
+    assert read_image_encoder("runs/mine/head.npz")({"camera_1": np.zeros((SIDE, SIDE, 3), np.uint8)}).shape == (4,)
     assert json.loads(Path("runs/mine/summary.json").read_text())["cells"] == []
 
 
@@ -172,7 +172,7 @@ def test_a_head_that_sees_images_is_for_a_robot_with_cameras_and_not_for_a_simul
     card = HeadCard((), (), (), 32, cameras=("top",), latent=2)
     corrector = Head(card, [(np.zeros((6, 0)), np.zeros(0))], np.zeros(6), np.ones(6), np.ones(0))
     corrector.save(Path("head.npz"), arrays_of(make_net(1, 2)))
-    for command in (("eval",), ("run", "robot=loopback", "planner=wave", "planner.horizon=32")):
+    for command in (("eval",), ("run", "robot=loopback", "planner=sine", "planner.horizon=32")):
         said = refusal(rollahead(*command, "strategy.corrector=head.npz", "name=mine"), command[0])
         assert "there is no camera 'top'; Known: none" in said
 

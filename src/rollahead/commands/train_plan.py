@@ -1,4 +1,4 @@
-"""A course: what a training is to be, all its options checked, and rehearsed before anything is made."""
+"""A plan: what a training is to be, all its options checked, and rehearsed before anything is made."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from rich.progress import track
 from rollahead.assembly.rollers import Scene, check_offset_state, leaves_behind, make_rollers
 from rollahead.commands.app import console, group, options
 from rollahead.commands.train_options import HELD, Demonstrations, Evaluation, TrainOptions, Watch
-from rollahead.errors import ConfigError, words_of
+from rollahead.errors import ConfigError, one_line
 from rollahead.evaluation.evaluation import Cell, check
 from rollahead.policies.checkpoints.hub import dataset_folder
 from rollahead.policies.data.dataset import read_dataset, write_dataset
@@ -22,7 +22,7 @@ from rollahead.policies.data.frames import Frames, check_robot, narrowed
 from rollahead.policies.data.statistics import with_own_statistics
 from rollahead.policies.device import device_of
 from rollahead.policies.policy import Trained
-from rollahead.policies.training.lesson import Lesson, Making
+from rollahead.policies.training.trainer import Making, Trainer
 from rollahead.policies.training.training import TrainingConfig
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.rolling.roll import SceneRoller
@@ -40,7 +40,7 @@ SHOWN = 5  # episodes of each cell that the report can show
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrainPlan:
     """task: None where there is none to record or to play; rename: names in the data set to those of the robot; roller:
     that of the run, which the task is played with."""
 
@@ -63,8 +63,8 @@ class Course:
         ticks, least = self.demonstrations.ticks, max(self.trained.offsets, self.lead) + 1
         if self.options.dataset is None and ticks < least:
             raise ConfigError(
-                f"demonstrations.ticks is {ticks}, demonstrations.wander {self.demonstrations.wander} and offsets "
-                f"{self.trained.offsets}; give at least {least} ticks, or less of these"
+                f"demonstrations.ticks is {ticks}, demonstrations.exploration_ticks "
+                f"{self.demonstrations.exploration_ticks} and offsets {self.trained.offsets}; give at least {least} ticks, or less of these"
             )
 
     def frames(self, folder: Path, *, quiet: bool = False) -> Frames:
@@ -93,17 +93,17 @@ class Course:
             wanted.ticks,
             self.options.seed,
             wanted.noise,
-            wander=wanted.wander,
+            exploration_ticks=wanted.exploration_ticks,
             workers=self.options.workers,
         )
         shown = track(shown, "recording demonstrations", wanted.count, console=console(), disable=quiet)
         write_dataset(folder, spec, shown, text=str(self.task["name"]), fps=spec.rate_hz)
 
-    def lesson(self, frames: Frames) -> Lesson:
+    def trainer(self, frames: Frames) -> Trainer:
         """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
         robot = None if self.task is None else make_task(**self.task).spec
         task, seeds = self.task or {}, self.demonstrated
-        lesson = Lesson(
+        trainer = Trainer(
             frames,
             self.policy,
             self.trained,
@@ -118,7 +118,7 @@ class Course:
         )
         if self.task is not None:
             check_offset_state(self.trained.offset_state, self.roller, self._rolled)
-        return lesson
+        return trainer
 
     def threads(self, frames: Frames) -> int:
         """How many torch takes: one is fastest for small networks, all for images."""
@@ -143,7 +143,7 @@ class Course:
     @property
     def lead(self) -> int:
         """Ticks at the start of each demonstration that are not learned from: those in which the robot wanders."""
-        return self.demonstrations.wander if self.options.dataset is None and self._teachable else 0
+        return self.demonstrations.exploration_ticks if self.options.dataset is None and self._teachable else 0
 
     @property
     def demonstrated(self) -> tuple[int, int] | None:
@@ -181,7 +181,7 @@ class Course:
         return [replace(cell, traces=SHOWN) for cell in cells]
 
 
-def course_of(config: DictConfig) -> Course:
+def train_plan_of(config: DictConfig) -> TrainPlan:
     """What `config` describes. Raises: ConfigError, if an option is unknown, or of another kind."""
     chosen = options(config, TrainOptions, GROUPS)
     if chosen.dataset is not None:
@@ -189,7 +189,7 @@ def course_of(config: DictConfig) -> Course:
     delay_input = chosen.delay_input
     if delay_input is None:  # LeRobot's programs could not tell a policy its delay
         delay_input = chosen.dataset is None and chosen.offsets > 0
-    return Course(
+    return TrainPlan(
         options=chosen,
         task=None if config.get("task") is None else group(config, "task"),
         policy=group(config, "policy"),
@@ -219,31 +219,31 @@ def _names(rename: Any) -> dict[str, str]:
     return {str(name): str(other) for name, other in rename.items()}
 
 
-def rehearse(course: Course) -> None:
+def rehearse(plan: TrainPlan) -> None:
     """Does all that the training will do, small and elsewhere: a few demonstrations, one step, no episode.
 
     Raises: ConfigError, if something cannot be.
     """
-    few = replace(course.demonstrations, count=min(FEW, course.demonstrations.count))
-    making = replace(course.making, workers=0, image_cache_mb=0)
-    small = replace(course, demonstrations=few, options=replace(course.options, workers=1), making=making)
+    few = replace(plan.demonstrations, count=min(FEW, plan.demonstrations.count))
+    making = replace(plan.making, workers=0, image_cache_mb=0)
+    small = replace(plan, demonstrations=few, options=replace(plan.options, workers=1), making=making)
     with TemporaryDirectory() as scratch:
         checkpoint = Path(scratch) / "checkpoint"
         _learn(small, small.frames(Path(scratch) / "dataset", quiet=True), checkpoint)
-        for cell in course.cells(checkpoint):
-            check(cell, workers=course.options.workers)
+        for cell in plan.cells(checkpoint):
+            check(cell, workers=plan.options.workers)
 
 
-def _learn(course: Course, frames: Frames, checkpoint: Path) -> None:
+def _learn(plan: TrainPlan, frames: Frames, checkpoint: Path) -> None:
     """One step, looked at and saved. Raises: ConfigError, if the policy cannot take it."""
     try:
-        lesson = course.lesson(frames)
-        lesson.training.advance()
-        lesson.cold_error()
-        lesson.save(checkpoint)
+        trainer = plan.trainer(frames)
+        trainer.training.advance()
+        trainer.cold_error()
+        trainer.save(checkpoint)
     except FOREIGN as error:
-        words = words_of(error).removesuffix(".") or type(error).__name__
+        words = one_line(error).removesuffix(".") or type(error).__name__
         raise ConfigError(
-            f"policy={course.policy['name']} cannot be trained so ({words}); see the options of policy.* and "
+            f"policy={plan.policy['name']} cannot be trained so ({words}); see the options of policy.* and "
             "training.* in rollahead train --help"
         ) from error

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from rollahead import __version__ as rollahead_version
 from rollahead.assembly.planners import Planning
-from rollahead.commands import again
+from rollahead.commands import resume
 from rollahead.evaluation import evaluation
 from rollahead.evaluation.evaluation import Cell, Episode
 from rollahead.sim.task import Task
@@ -215,7 +215,7 @@ def test_a_sweep_whose_recording_has_changed_goes_on_with_the_other_runs(rollahe
 
 def test_a_run_of_another_version_is_not_gone_on_with(rollahead: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rollahead("eval", *SMALL, "episodes=1").status == 0
-    monkeypatch.setattr(again, "__version__", "9.9")
+    monkeypatch.setattr(resume, "__version__", "9.9")
     said = refusal(rollahead("eval", *SMALL, "episodes=1", "resume=true"), "eval")
     assert said.startswith(f"runs/mine was begun with rollahead {rollahead_version}, and it is 9.9 now; ")
 
@@ -230,7 +230,7 @@ def test_what_is_read_is_told_by_names_and_contents_of_files_wherever_they_are(
 ) -> None:
     def told() -> dict[str, str]:
         planner = {"name": "mine", "checkpoint": str(tmp_path / "net"), "dataset": str(tmp_path / "data")}
-        return again._inputs(OmegaConf.create({"planner": planner, "name": "runs", "seed": 0, "note": ""}))
+        return resume._inputs(OmegaConf.create({"planner": planner, "name": "runs", "seed": 0, "note": ""}))
 
     monkeypatch.chdir(tmp_path)
     for file in (

@@ -1,0 +1,35 @@
+"""Options that had another name."""
+
+from collections.abc import Callable
+
+import pytest
+
+from rollahead.commands.offered import members, options
+from rollahead.commands.renamed import CHOICES, OPTIONS
+
+from .conftest import Ran, refusal
+
+Command = Callable[..., Ran]
+WHERE = {"text": ["run"], "demonstrations.wander": ["train"], "policy.sight": ["train", "policy=a2c2"]}
+WHERE |= {"policy.strays": ["train", "policy=a2c2"], "planner.hurries": ["eval", "planner=flow"]}
+WHERE |= {"strategy.pull": ["eval", "strategy=vlash"]}
+
+
+@pytest.mark.parametrize("old", OPTIONS)
+def test_an_option_with_its_old_name_is_refused_with_its_new_one_which_there_is(old: str, rollahead: Command) -> None:
+    command, *arguments = WHERE[old]
+    new = OPTIONS[old]
+    said = refusal(rollahead(command, *arguments, f"{old}=1"), command)
+    assert said == f"the option {old} is called {new} now; write {new}=1"
+    assert new in options(command, arguments)[0]
+
+
+@pytest.mark.parametrize("group, old", [(group, old) for group, names in CHOICES.items() for old in names])
+def test_a_choice_with_its_old_name_is_refused_with_its_new_one_which_there_is(
+    group: str, old: str, rollahead: Command
+) -> None:
+    new = CHOICES[group][old]
+    assert (
+        refusal(rollahead("run", f"{group}={old}"), "run") == f"{group}={old} is called {group}={new} now; write that"
+    )
+    assert new in members(group)
