@@ -64,7 +64,8 @@ class TrainPlan:
         if self.options.dataset is None and ticks < least:
             raise ConfigError(
                 f"demonstrations.ticks is {ticks}, demonstrations.exploration_ticks "
-                f"{self.demonstrations.exploration_ticks} and offsets {self.trained.offsets}; give at least {least} ticks, or less of these"
+                f"{self.demonstrations.exploration_ticks} and offsets {self.trained.offsets}; give at least {least} "
+                "ticks, or less of these"
             )
 
     def frames(self, folder: Path, *, quiet: bool = False) -> Frames:
