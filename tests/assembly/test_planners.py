@@ -37,8 +37,8 @@ def test_a_scripted_planner_is_a_tasks_expert_and_refused_without_one() -> None:
 
 
 def test_an_unknown_name_is_refused_with_a_near_miss() -> None:
-    with pytest.raises(ConfigError, match=r"there is no planner 'wav'; did you mean 'wave'"):
-        make_planning({"name": "wav"}, REAL, UNROLLED)
+    with pytest.raises(ConfigError, match=r"there is no planner 'sin'; did you mean 'sine'"):
+        make_planning({"name": "sin"}, REAL, UNROLLED)
 
 
 @pytest.mark.parametrize("horizon", [0, 10_001])

@@ -41,7 +41,7 @@ MISTAKES = {  # arguments, and what the sentence says
         "latency.path=x.txt",
     ): "latency.path is an option of latency=recorded, and latency is fixed; add latency=rec",
     ("run", "latency.ticks=8"): "latency.ticks is an option of latency=fixed, and latency is none; add latency=fixed",
-    ("eval", "task_text=Pick up"): "text is an option of rollahead run, and not of eval",
+    ("eval", "task_text=Pick up"): "task_text is an option of rollahead run, and not of eval",
     ("eval", "planner=./x"): "a checkpoint is planner=policy planner.checkpoint=./x",
     ("eval", "planner=mole_flow"): "a checkpoint is planner=policy planner.checkpoint=mole_flow",
     ("eval", "task=pick up the cube"): 'what a policy is told to do is "task_text=pick up the cube" of rollahead run',

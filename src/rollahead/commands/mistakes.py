@@ -48,8 +48,10 @@ def check(command: str, arguments: Sequence[str]) -> None:
             )
     if any(argument.split("=", 1)[0] in INSPECTING for argument in arguments):
         return
-    if old := next(filter(None, map(renamed, arguments)), None):
-        raise ConfigError(old)
+    for i, argument in enumerate(arguments):
+        more = takewhile(lambda each: not _begins(each), arguments[i + 1 :])  # of a text that was not quoted
+        if old := renamed(" ".join([argument, *more])):
+            raise ConfigError(old)
     if flags := list(_flags(arguments)):
         raise ConfigError(_without_dashes(command, arguments, flags))
     for i, argument in enumerate(arguments):
@@ -183,9 +185,9 @@ def _unknown(command: str, arguments: Sequence[str], key: str, known: Sequence[s
                 theirs[name] = value
         theirs = theirs or {key: ""}
         return lerobot_flags.in_our_words(command, theirs, [shell(f"{name}={theirs[name]}") for name in theirs])
-    said = str(unknown_name("option", key, nearby(key, known)))
-    others = [other for other in lerobot_flags.FOLDERS if "did you mean" not in said and key in keys("", other)]
-    return f"{key} is an option of rollahead {' and '.join(others)}, and not of {command}" if others else said
+    if others := [other for other in lerobot_flags.FOLDERS if key in keys("", other)]:
+        return f"{key} is an option of rollahead {' and '.join(others)}, and not of {command}"
+    return str(unknown_name("option", key, nearby(key, known)))
 
 
 def _no_member(command: str, missing: str, options: Sequence[str] | None) -> str:
