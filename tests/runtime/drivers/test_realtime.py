@@ -433,7 +433,10 @@ def test_an_eye_that_fails_ends_in_a_hold_a_stop_and_its_own_words(isolation: st
         return np.zeros(1)
 
     run = filmed(isolation, image_encoder, tmp_path)
-    with pytest.raises(InferenceError, match=r"the eye raised RuntimeError \(out of memory\)"), run.runtime as runtime:
+    with (
+        pytest.raises(InferenceError, match=r"the image encoder raised RuntimeError \(out of memory\)"),
+        run.runtime as runtime,
+    ):
         runtime.run(5.0)
     assert len(run.notes.sent) < 100
     run.at_rest()
@@ -444,7 +447,9 @@ def test_an_eye_that_fails_while_warming_up_moves_nothing(tmp_path: Path) -> Non
         raise RuntimeError("no weights")
 
     run = filmed("thread", image_encoder, tmp_path)
-    with pytest.raises(InferenceError, match=r"the eye could not be warmed up .*no weights.*; nothing was sent"):
+    with pytest.raises(
+        InferenceError, match=r"the image encoder could not be warmed up .*no weights.*; nothing was sent"
+    ):
         run.runtime.__enter__()
     assert run.notes.order == [CONNECT, STOP, DISCONNECT]
 
@@ -458,7 +463,7 @@ def test_an_eye_that_hangs_leaves_rows_as_they_are_and_is_told_at_the_end(tmp_pa
         return np.zeros(1)
 
     run = filmed("thread", image_encoder, tmp_path)
-    with pytest.raises(InferenceError, match="the eye did not return within"), run.runtime as runtime:
+    with pytest.raises(InferenceError, match="the image encoder did not return within"), run.runtime as runtime:
         runtime.run(0.3)
     released.set()
     assert [1.0, 1.0] in run.notes.sent

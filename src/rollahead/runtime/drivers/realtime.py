@@ -189,7 +189,7 @@ class Realtime:
         ]
         if self._encoder_worker is not None:
             look, own = self._encoder_worker.run, (self._clock, grid)
-            self._threads.append(threading.Thread(target=look, args=own, name="rollahead lookout", daemon=True))
+            self._threads.append(threading.Thread(target=look, args=own, name="rollahead encoder", daemon=True))
         for thread in self._threads:
             thread.start()
         self.phase = Phase.RUNNING
@@ -271,8 +271,8 @@ class Realtime:
         card, links = seeing_head(self.drive.strategy), self._side.links
         if card is None:
             raise ConfigError(
-                "an eye was given, and no corrector that sees images; give the file of a head with cameras as "
-                "strategy.corrector, or no eye"
+                "an image_encoder was given, and the strategy has no corrector that sees images; give the file of one "
+                "with cameras as strategy.corrector, or no image_encoder"
             )
         return EncoderWorker(image_encoder, card.cameras, card.latent, links.watched, links.image_latents)
 
@@ -282,7 +282,7 @@ class Realtime:
         with _warming("planner"):
             costs = self._worker.warm(WARM_UPS, self.spec.rate_hz, self._stage)[COLD:]
         if self._encoder_worker is not None:
-            with _warming("image_encoder"), self._stage("warming up the image encoder"):
+            with _warming("image encoder"), self._stage("warming up the image encoder"):
                 self._encoder_worker.warm(WARM_UPS)
         config = self.drive.strategy
         if self._latency is not None:
@@ -395,7 +395,7 @@ class Realtime:
         self._worker.end(self._side.links.wake)
         if self._encoder_worker is not None:
             self._encoder_worker.end()
-        for what, thread in zip(("planner", "image_encoder"), self._threads, strict=False):
+        for what, thread in zip(("planner", "image encoder"), self._threads, strict=False):
             thread.join(PATIENCE_S)
             if thread.is_alive() and self._failed() is None:
                 self._failure = InferenceError(
