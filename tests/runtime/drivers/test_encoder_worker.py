@@ -137,8 +137,8 @@ def leaving(images: Images) -> FloatArray:
         (unspeakable, r"the image encoder raised Unspeakable \(it cannot be put into words\) at the images of tick 3"),
         (unwritable, r"the image encoder raised OSError \(no file \\udcff\) at the images of tick 3"),
         (leaving, r"the image encoder ended with SystemExit\(3\)"),
-        (lambda images: np.zeros(3), r"shape \(3,\), or NaN, and the head takes 2 finite ones"),
-        (lambda images: np.array([0.0, np.nan]), r"or NaN, and the head takes 2 finite ones"),
+        (lambda images: np.zeros(3), r"shape \(3,\), or NaN, and the corrector takes 2 finite ones"),
+        (lambda images: np.array([0.0, np.nan]), r"or NaN, and the corrector takes 2 finite ones"),
     ],
 )
 def test_an_eye_that_fails_ends_it_with_words_for_the_executor(image_encoder: object, words: str) -> None:
