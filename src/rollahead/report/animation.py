@@ -203,7 +203,7 @@ def _style() -> str:
         " .lamp,{root} .hold": "fill:var(--hold)",
         " .before": "fill:var(--before)",
         " .after": "fill:var(--after)",
-        " .stimulus": "stroke:var(--ink);stroke-width:2;stroke-dasharray:3 2",
+        " .event": "stroke:var(--ink);stroke-width:2;stroke-dasharray:3 2",
         " .head": "fill:var(--ink)",
         " .hit,{root} .missed": "font-size:26px;font-weight:700",
         " .hit": "fill:var(--good)",

@@ -64,7 +64,7 @@ class Scene:
 
     @property
     def event_tick(self) -> int:
-        """The tick at which the stimulus could first be seen."""
+        """The tick at which the event could first be seen."""
         return self.cells[0].cell.episodes[self.episode].event_tick
 
     @property

@@ -11,7 +11,7 @@ from zlib import crc32
 from rollahead.report.theme import element, text
 from rollahead.report.timeline import Lane, Picture, Row
 
-TOP = 22  # px above the strip, for the stimulus' word
+TOP = 22  # px above the strip, for the event' word
 STRIP = 18  # px
 AXIS = 34  # px
 MINUS = "\N{MINUS SIGN}"

@@ -50,7 +50,7 @@ ENTRIES: tuple[tuple[str | None, tuple[str, ...], str], ...] = (
     (
         "event",
         (element("path", d="M23 0V18", class_="event"),),
-        "The stimulus: something happens that the robot must react to. Ticks are counted from here.",
+        "The event: something happens that the robot must react to. Ticks are counted from here.",
     ),
     (
         None,
@@ -65,13 +65,13 @@ ENTRIES: tuple[tuple[str | None, tuple[str, ...], str], ...] = (
     (
         "event",
         _cells("used"),
-        "Rows that were used, of a plan asked for before the stimulus: the robot does not know of it.",
+        "Rows that were used, of a plan asked for before the event: the robot does not know of it.",
     ),
     ("end", _cells("used"), "Rows that were used."),
     (
         "event",
         _cells("used aware"),
-        "Rows that were used, of a plan asked for after the stimulus: the robot knows of it.",
+        "Rows that were used, of a plan asked for after the event: the robot knows of it.",
     ),
     (
         None,

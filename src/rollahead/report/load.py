@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class EpisodeResult:
-    """One episode. time_s: from the stimulus to its end."""
+    """One episode. time_s: from the event to its end."""
 
     episode: int
     success: bool

@@ -234,7 +234,7 @@ def _facts(drawn: Picture, rate_hz: float, strategy: str) -> tuple[str, ...]:
     late = _count(drawn, Row.LATE)
     more = drawn.ended - drawn.stop
     return (
-        f"first action that knows of the stimulus: {after}",
+        f"first action that knows of the event: {after}",
         f"the robot holds in {len(drawn.holds)} of {min(drawn.ended, drawn.stop) - drawn.start} ticks",
         f"{late} rows come too late{BY_DESIGN.get(strategy, '')}" if late else "no row comes too late",
         *([f"ends {more} ticks after what is shown"] if more > 0 else []),

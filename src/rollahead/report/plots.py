@@ -72,7 +72,7 @@ def delay_plots(series: Mapping[str, Sequence[Named]], styles: Mapping[str, int]
 
 
 def episode_plots(episodes: Sequence[Shown], event: int, rate_hz: float) -> list[Plot]:
-    """What was sent and what came of it, over the seconds from shortly before the stimulus on."""
+    """What was sent and what came of it, over the seconds from shortly before the event on."""
     action = _liveliest([shown.recording.group("action") for shown in episodes], event, episodes)
     plots = [_sent_plot(action, episodes, event, rate_hz)] if action else []
     position = _position(episodes, action, event)
@@ -135,7 +135,7 @@ def _against_time(
         window = _window(shown.recording, event)
         time_s = (shown.recording.ticks["tick"][window] - event) / rate_hz
         draw(axes, shown, time_s, window)
-    axes.set_xlabel("seconds from the stimulus")
+    axes.set_xlabel("seconds from the event")
     axes.margins(x=0.01)
     return Plot(title, svg_of(figure, title), caption)
 
@@ -201,7 +201,7 @@ def _window(recording: Recording, event: int) -> slice:
 
 
 def _liveliest(groups: Iterable[Mapping[str, NDArray[Any]]], event: int, episodes: Sequence[Shown]) -> str | None:
-    """The dimension that moves most after the stimulus."""
+    """The dimension that moves most after the event."""
     moved: dict[str, float] = {}
     for group, shown in zip(groups, episodes, strict=True):
         window = _window(shown.recording, event)

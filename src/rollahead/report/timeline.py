@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rollahead.report.load import Recording
 from rollahead.runtime.control.trace import InferenceRecord, TickStatus
 
-BEFORE = 12  # ticks shown before the stimulus
+BEFORE = 12  # ticks shown before the event
 SHOWN = 60  # ticks shown in all
 AS_OBSERVED = ("sync", "naive", "naive_arrival", "ensemble")  # these take no row of the running chunk as given
 ROLLED = ("vlash",)  # the policy is given the state of the tick that row 0 is for
@@ -38,7 +38,7 @@ class Row(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class Lane:
     """One chunk. request, accepted: ticks; accepted is None while the policy still thinks; given: the tick whose state
-    the policy was given, if that is known; aware: whether it was asked for when the stimulus could be seen; rows: tick
+    the policy was given, if that is known; aware: whether it was asked for when the event could be seen; rows: tick
     to what became of that tick's row; committed: ticks whose rows a later request took as given."""
 
     request: int
@@ -71,7 +71,7 @@ class Picture:
 
     @property
     def first_aware(self) -> int | None:
-        """The first tick whose action was planned when the stimulus could be seen."""
+        """The first tick whose action was planned when the event could be seen."""
         return min((tick for tick, request in self.source.items() if request >= self.event), default=None)
 
 

@@ -14,15 +14,15 @@ from rollahead.report.load import EpisodeResult, Recording
 from rollahead.runtime.control.trace import TickStatus
 from rollahead.runtime.types.arrays import FloatArray
 
-BEFORE = 10  # ticks shown before the stimulus
+BEFORE = 10  # ticks shown before the event
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """What one panel shows, from some ticks before the stimulus to the end of the episode.
+    """What one panel shows, from some ticks before the event to the end of the episode.
 
     tool: (n, 2), objects: name to (n, 2), in metres, at the head of each tick; sent: (n,), what the action came from:
-    "hold", "before" or "after" (of a plan made when the stimulus could be seen); event: its index; colour: by its
+    "hold", "before" or "after" (of a plan made when the event could be seen); event: its index; colour: by its
     name in `theme`; window_s: how long the object stays, if that is known.
     """
 

@@ -44,7 +44,7 @@ ROLLERS = {
     "scene": "with what moves in the scene rolled ahead too",
     "told": "with its state rolled ahead to what it was told last",
     "attached": "with what its gripper holds rolled ahead too",
-    "still": "with the state as it was measured",
+    "none": "with the state as it was measured",
     "identified": "with its state rolled ahead by the lags that were found",
 }
 
@@ -52,20 +52,20 @@ _MEASURES = (
     ("success", "The share of episodes that succeeded, with its Wilson 95 % interval."),
     (
         "task time",
-        "Simulated seconds from the stimulus to the end, waiting included: the mean over the episodes that succeeded, "
+        "Simulated seconds from the event to the end, waiting included: the mean over the episodes that succeeded, "
         "with its bootstrap 95 % interval.",
     ),
     (
         "reaction",
-        "From the stimulus to the end of the first tick whose action differs from that of the same episode without the "
-        "stimulus: by more than 5 % of the action's range, towards what the expert would do, for at least 2 ticks. "
+        "From the event to the end of the first tick whose action differs from that of the same episode without the "
+        "event: by more than 5 % of the action's range, towards what the expert would do, for at least 2 ticks. "
         "Median, 95th percentile and maximum over the episodes; “never” where there was no such tick.",
     ),
     ("age", "Ticks from the observation behind an action to the tick at which it was sent; holds have none."),
-    ("idle", "The share of ticks, from the stimulus on, in which the robot held because no plan had an action."),
+    ("idle", "The share of ticks, from the event on, in which the robot held because no plan had an action."),
     (
         "guard hits",
-        "The share of ticks, from the stimulus on, in which the guard changed what was asked, to keep the limits.",
+        "The share of ticks, from the event on, in which the guard changed what was asked, to keep the limits.",
     ),
     (
         "jump at switches",

@@ -43,7 +43,7 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What a schedule comes to. underruns: the share of ticks without an action, from the first one with an action on;
-    reaction: from a stimulus, that comes in any tick, to the end of the first tick whose action has seen it, in ticks;
+    reaction: from a event, that comes in any tick, to the end of the first tick whose action has seen it, in ticks;
     age: of the actions sent, in ticks, from the observation; late: the share of inferences that cost rows; lost: the
     rows that an inference costs, in the mean; calls: inferences per tick."""
 
@@ -142,9 +142,9 @@ def measured(trace: Trace) -> Forecast:
 
 
 def reaction_ticks(sources: IntArray) -> IntArray:
-    """Of a stimulus at the head of each tick from the first action on, to the end of the first tick whose action comes
+    """Of a event at the head of each tick from the first action on, to the end of the first tick whose action comes
     from a chunk that was asked for then or later (docs/design.md, section 10); as long as there is one."""
-    newest = np.maximum.accumulate(sources)  # a chunk that has seen a stimulus is used after it came
+    newest = np.maximum.accumulate(sources)  # a chunk that has seen a event is used after it came
     begun = int(np.searchsorted(newest, HOLD, side="right"))
     events = np.arange(begun, max(int(newest[-1]) + 1, begun))
     return np.searchsorted(newest, events) - events + 1
