@@ -20,7 +20,8 @@ SUITE = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow",
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """In the file `module` of the package `part`, `old` becomes `new`. fault: what it does; tests: of the part, those that are run."""
+    """In the file `module` of the package `part`, `old` becomes `new`. fault: what it does; tests: of the part, those
+    that are run."""
 
     fault: str
     module: str
