@@ -14,7 +14,7 @@ SHORT = {
     "eval": "eval episodes=1 workers=1 reactions=false",
     "calibrate": "calibrate latency=fixed episodes=0",
 }
-LOST = "rollahead: not all could be printed (No space left on device); give standard output more room\n"
+LOST = "rollahead: some output could not be printed (No space left on device); free some space for standard output\n"
 
 
 def shell(line: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Blame: an exception from a task's code becomes one sentence that names the place in that code.
+"""Conversion of an exception from a task's code into one sentence that names the line in that code.
 
 with blamed("its episode of seed 0", task):
     task.reset(0)
@@ -16,26 +16,32 @@ from types import TracebackType
 from rollahead.errors import ConfigError, ControlError, one_line
 
 OURS = __name__.partition(".")[0]
-LIBRARIES = sys.stdlib_module_names | {"numpy"}  # which raise for what others give them
+LIBRARIES = sys.stdlib_module_names | {"numpy"}  # they raise because of arguments that others pass
 
 
 @contextmanager
 def blamed(what: str, owner: object) -> Iterator[None]:
-    """Turns an exception from the code of `owner` into a ConfigError. what: its first words; owner: the task, or the
-    class or function that makes it. A `ControlError` is passed on as it is."""
+    """Converts an exception from the code of `owner` into a ConfigError. A `ControlError` is passed on unchanged.
+
+    `what`: the first words of the message; `owner`: the task, or the class or function that makes it.
+    """
     try:
         yield
     except ControlError:
         raise
     except Exception as error:
-        words = one_line(error) or "no words"
+        words = one_line(error) or "no message"
         place = _place(error.__traceback__, owner)
         raise ConfigError(f"{what} raised {type(error).__name__} ({words}){place}") from error
 
 
 def _place(trace: TracebackType | None, owner: object) -> str:
-    """The last line in the package of `owner`, else in any that is neither rollahead nor a library; where the trace
-    has none, the class and the method that was called, for no line of rollahead is to be mended."""
+    """The place of the error, as the end of a sentence: file and line, or class and method.
+
+    It is the last line of the traceback in the package of `owner`, else the last in any package that is neither
+    rollahead nor a library. If there is none, it is the class and the method that was called, because no line of
+    rollahead is to be mended.
+    """
     frames = [(frame, line, _package(frame.f_globals.get("__name__"))) for frame, line in traceback.walk_tb(trace)]
     theirs = [each for each in frames if each[2] != OURS and each[2] not in LIBRARIES]
     if theirs:

@@ -1,4 +1,4 @@
-"""The command line: finds the command, and only then imports what it needs."""
+"""The command line: selects the command, and only then imports the modules that it needs."""
 
 import sys
 from contextlib import nullcontext
@@ -27,7 +27,7 @@ rollahead --version          prints the version
 rollahead --completion       completes all this in bash: eval "$(rollahead --completion)"
 """
 
-# Hydra completes the options of one application; here the words before them are taken off its line.
+# Hydra completes the options of one application, so the words before them are removed from its line.
 COMPLETION = """_rollahead() {{
     local word="${{COMP_WORDS[COMP_CWORD]}}" choices="{commands}"
     if [ "$COMP_CWORD" -gt 1 ]; then
@@ -51,14 +51,16 @@ def main() -> None:
         out.flush()
     if out.lost:
         if sys.stderr is not None:
-            sys.stderr.write(f"rollahead: not all could be printed ({out.lost}); give standard output more room\n")
+            sys.stderr.write(
+                f"rollahead: some output could not be printed ({out.lost}); free some space for standard output\n"
+            )
         status = status or 2
     if status is not None:
         sys.exit(status)
 
 
 def _run(arguments: list[str]) -> int | str | None:
-    """Does what `arguments` say; the exit status of a command."""
+    """Runs the command that `arguments` name, and returns its exit status."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         commands = "\n".join(f"  {name:<9} {words}" for name, words in COMMANDS.items())
         sys.stdout.write(USAGE.format(commands=commands))

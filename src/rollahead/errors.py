@@ -1,10 +1,12 @@
-"""What can go wrong, outside a tick. (Inside a tick trouble is a value: `rollahead.runtime.control.trace.TickStatus`.)
+"""Exceptions that rollahead raises outside a tick.
 
     ControlError
-      ConfigError      what was asked for cannot be: found when the configuration is read, before anything moves
-      LifecycleError   a call in the wrong phase
-      InferenceError   a planner raised, or gave rows that no robot may be sent
+      ConfigError      the configuration is impossible: found when it is read, before anything moves
+      LifecycleError   a method was called in the wrong phase
+      InferenceError   a planner raised, or returned rows that must not be sent to a robot
       RobotError       a robot could not be read or written
+
+Inside a tick nothing is raised: trouble is a value there, `rollahead.runtime.control.trace.TickStatus`.
 
 Every message is one sentence that says what is wrong, with both numbers or names, and what to do:
 
@@ -17,7 +19,7 @@ Every message is one sentence that says what is wrong, with both numbers or name
 import difflib
 from collections.abc import Callable, Iterable
 
-MOST_WORDS = 400  # characters that are kept of the text of another library's error
+MOST_WORDS = 400  # characters kept of the text of another library's error
 
 
 class ControlError(Exception):
@@ -25,15 +27,15 @@ class ControlError(Exception):
 
 
 class ConfigError(ControlError):
-    """The configuration asks for what cannot be."""
+    """The configuration asks for something impossible."""
 
 
 class LifecycleError(ControlError):
-    """A call came in the wrong phase."""
+    """A method was called in the wrong phase."""
 
 
 class InferenceError(ControlError):
-    """A planner raised, or gave rows that no robot may be sent."""
+    """A planner raised, or returned rows that must not be sent to a robot."""
 
 
 class RobotError(ControlError):
@@ -41,9 +43,13 @@ class RobotError(ControlError):
 
 
 def one_line(error: BaseException, text: Callable[[object], str] = str) -> str:
-    """Returns the text of `error` on one line: its lines joined, and, if it is not one of ours, cut after `MOST_WORDS`
-    characters. Characters that UTF-8 cannot encode are escaped. Never raises, even if the error's own `__str__` does.
-    text: `str` or `repr`."""
+    """The text of `error` on one line.
+
+    Its lines are joined. If the error is not a `ControlError`, the text is cut after `MOST_WORDS` characters.
+    Characters that UTF-8 cannot encode are escaped. Never raises, even if the error's own `__str__` does.
+
+    `text`: `str` or `repr`, the function that gives the text.
+    """
     try:
         words = " ".join(text(error).encode(errors="backslashreplace").decode().split())
     except Exception:
@@ -52,7 +58,7 @@ def one_line(error: BaseException, text: Callable[[object], str] = str) -> str:
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> ConfigError:
-    """The error for a `name` that is none of the `known` ones; near misses are offered.
+    """The error for a `name` that is not among the `known` ones. Similar known names are offered.
 
     >>> str(unknown_name("strategy", "vlahs", ["sync", "vlash"]))
     "there is no strategy 'vlahs'; did you mean 'vlash'? Known: sync, vlash"
@@ -64,7 +70,7 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> ConfigError:
 
 
 def counted(n: int, noun: str) -> str:
-    """`n` and the noun, in the plural unless `n` is 1.
+    """A count with its noun, which is in the plural unless `n` is 1.
 
     >>> counted(1, "action"), counted(3, "action")
     ('1 action', '3 actions')

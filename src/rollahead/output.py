@@ -1,7 +1,7 @@
-"""Standard output that cannot end a run: once it cannot be written to, what is printed is lost and the work goes on.
+"""Standard output whose failure does not end a run: once it cannot be written, further text is dropped.
 
-A robot is not let go of because a reader (`| head -1`) has gone or a disk is full. `whole` says afterwards whether all
-was written.
+A robot must not be let go of because a reader (`| head -1`) has gone or a disk is full. `Output.lost` says afterwards
+whether anything was dropped.
 """
 
 import errno
@@ -12,18 +12,21 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import IO, Any, cast
 
-GONE = (errno.EPIPE, errno.EIO)  # a reader that has gone, or a terminal that was closed: nobody to tell
+GONE = (errno.EPIPE, errno.EIO)  # the reader has gone, or the terminal was closed
 
 
 class Output:
-    """A file that discards what is written once that has failed. lost: why, empty if it has not, or nobody reads."""
+    """A text file that drops everything written to it once a write has failed.
+
+    `lost`: the reason, empty if no write failed or the reader has gone.
+    """
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
         self.lost = ""
 
     def write(self, text: str) -> int:
-        """Writes `text`, or drops it."""
+        """Writes `text`, or drops it, and returns its length."""
         try:
             return self._file.write(text)
         except OSError as error:
@@ -31,7 +34,7 @@ class Output:
             return len(text)
 
     def flush(self) -> None:
-        """Writes what is held back, or drops it."""
+        """Writes buffered text, or drops it."""
         try:
             self._file.flush()
         except OSError as error:
@@ -50,9 +53,12 @@ class Output:
 
 @contextmanager
 def output() -> Iterator[Output]:
-    """Puts an `Output` in the place of `sys.stdout`, with escapes for characters that its encoding does not have."""
+    """Replaces `sys.stdout` by an `Output` while the context is open.
+
+    Characters that its encoding does not have are escaped.
+    """
     before = sys.stdout
-    if before is None:  # it was closed before Python began
+    if before is None:  # it was closed before Python started
         before = open(os.devnull, "w")  # noqa: SIM115  it lasts as long as the process
     if isinstance(before, TextIOWrapper):
         before.reconfigure(errors="backslashreplace")

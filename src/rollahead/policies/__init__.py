@@ -1,1 +1,1 @@
-"""Policies: the seam to LeRobot checkpoints, samplers and token caching. Empty until the first policy is written."""
+"""Policies: LeRobot checkpoints, data sets, samplers, training and correctors."""

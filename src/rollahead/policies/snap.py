@@ -1,7 +1,7 @@
-"""Snapping: discrete actions of a plan, set to the end of their range that they are nearer to.
+"""Snapping: discrete actions of a plan are set to the nearer end of their range.
 
 RTI-DP (arXiv 2508.05396) sends a discrete action of its low-dimensional tasks as -1 or 1, whatever the size of the
-number that the policy made. Where a robot's dimension has a threshold, the executor does the same, with hysteresis.
+number that the policy made. Where a robot's dimension has a threshold, the executor does this too, with hysteresis.
 
 Threads: the worker's alone.
 """
@@ -19,8 +19,10 @@ class Snap:
     """Sets the discrete dimensions of rows to the low or the high end of their range."""
 
     def __init__(self, names: Sequence[str], robot: RobotSpec) -> None:
-        """names: the actions of the rows, by the robot's names, in order. Raises: ConfigError, if a discrete one has no
-        range, or none is discrete."""
+        """Selects the discrete dimensions. `names`: the actions of the rows, by the robot's names, in order.
+
+        Raises: ConfigError, if a discrete action has no range, or no action is discrete.
+        """
         known = {dim.name: dim for dim in robot.action if dim.kind is Kind.DISCRETE}
         dims = [(i, known[name]) for i, name in enumerate(names) if name in known]
         if not dims:
@@ -35,7 +37,7 @@ class Snap:
         self._low, self._high, self._middle = np.array([(d.low, d.high, middle_of(d)) for _, d in dims]).T
 
     def __call__(self, rows: FloatArray) -> FloatArray:
-        """(H, A), `rows` (H, A) with their discrete dimensions snapped; NaN stays. Phase: hot."""
+        """A copy of `rows` (H, A) with discrete dimensions snapped. NaN stays. Phase: hot."""
         made: FloatArray = rows.copy()
         discrete = rows[:, self._at]
         ends = np.where(discrete > self._middle, self._high, self._low)
@@ -44,8 +46,10 @@ class Snap:
 
 
 def middle_of(dim: Dim) -> float:
-    """Where a discrete dimension turns from one value to the other: its threshold, or the middle of its range; 0 if it
-    has neither."""
+    """The value at which a discrete dimension turns from one end of its range to the other.
+
+    It is the dimension's threshold, else the middle of its range, else 0.
+    """
     if dim.threshold is not None:
         return dim.threshold
     return (dim.low + dim.high) / 2 if np.isfinite([dim.low, dim.high]).all() else 0.0

@@ -25,7 +25,7 @@ def test_every_part_of_lerobot_is_found_in_this_version(name: str) -> None:
 
 
 def test_a_part_that_is_not_listed_is_none() -> None:
-    with pytest.raises(AttributeError, match="knows no 'PI0Policy' of LeRobot"):
+    with pytest.raises(AttributeError, match="has no name 'PI0Policy' of LeRobot"):
         _ = compat.PI0Policy
 
 

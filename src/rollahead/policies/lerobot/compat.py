@@ -1,9 +1,10 @@
-"""LeRobot, wherever a version keeps its parts: the only module of this package that knows what moved.
+"""Imports of LeRobot's classes and functions, wherever the installed version keeps them.
 
-    compat.DiffusionPolicy, compat.make_pre_post_processors, ...     the names in `HOMES`, imported when first asked for
+    compat.DiffusionPolicy, compat.make_pre_post_processors, ...     the names in `HOMES`, imported on first access
 
-What differs between 0.4.4 and 0.6.1 beside imports: configurations have fields that the other does not know
-(`config_of`); diffusers and datasets are no part of a plain install any more, but of the extras `diffusion`, `dataset`.
+This is the only module of the package that knows which names moved between LeRobot 0.4.4 and 0.6.1. Two other
+differences are handled here: a configuration may have fields that the other version does not know (`config_of`), and
+diffusers and datasets are no longer part of a plain install, but of the extras `diffusion` and `dataset`.
 
 Threads: setup only. Importing LeRobot takes seconds.
 """
@@ -20,7 +21,7 @@ from rollahead.errors import ConfigError, one_line
 from rollahead.runtime.robots.lerobot.version import check_version
 from rollahead.runtime.robots.lerobot.version import version as version
 
-HOMES: Mapping[str, tuple[str, ...]] = {  # where a name is: the first of these that can be imported
+HOMES: Mapping[str, tuple[str, ...]] = {  # modules that may have a name; the first that can be imported is used
     "FeatureType": ("lerobot.configs.types",),
     "NormalizationMode": ("lerobot.configs.types",),
     "PolicyFeature": ("lerobot.configs.types",),
@@ -42,16 +43,19 @@ HOMES: Mapping[str, tuple[str, ...]] = {  # where a name is: the first of these 
     "LeRobotDataset": ("lerobot.datasets.lerobot_dataset",),
     "HF_LEROBOT_HOME": ("lerobot.utils.constants",),
 }
-OTHERWISE: Mapping[str, str] = {  # what LeRobot itself calls it
+OTHERWISE: Mapping[str, str] = {  # LeRobot's own name, where it differs
     "normalising_pipelines": "make_act_pre_post_processors",  # rename, batch, device, normalise; unnormalise, CPU
 }
-IGNORED = frozenset({"gradient_checkpointing", "pretrained_revision"})  # of training
+IGNORED = frozenset({"gradient_checkpointing", "pretrained_revision"})  # used by training only
 
 
 def __getattr__(name: str) -> Any:
-    """A part of LeRobot. Raises: ConfigError, if LeRobot is not there, or of a version that is not known here."""
+    """The class, function or constant `name` of the installed LeRobot, imported on first access.
+
+    Raises: ConfigError, if LeRobot is not installed, or its version is not supported.
+    """
     if name not in HOMES:
-        raise AttributeError(f"rollahead.policies.lerobot.compat knows no {name!r} of LeRobot")
+        raise AttributeError(f"rollahead.policies.lerobot.compat has no name {name!r} of LeRobot")
     check_version()
     return _part(name)
 
@@ -71,16 +75,20 @@ def _part(name: str) -> Any:
 
 
 def made(name: str, config: Any) -> Any:
-    """The policy `name`, such as `DiffusionPolicy`, of its configuration, with new weights.
+    """A policy with new weights.
 
-    Raises: ConfigError, if LeRobot cannot make it.
+    Args:
+        name: Name of the policy's class, such as `DiffusionPolicy`.
+        config: LeRobot's configuration of that policy.
+
+    Raises: ConfigError, if LeRobot cannot construct it.
     """
     make = __getattr__(name)
     try:
         return make(config)
     except ImportError as error:
         raise ConfigError(f"{name} of LeRobot {version()} cannot be made ({_words(error)})") from error
-    except Exception as error:  # whatever its networks refuse
+    except Exception as error:  # its networks may raise anything
         raise ConfigError(
             f"LeRobot {version()} cannot make a {name} of this configuration ({_words(error)}); give one that it has "
             "written"
@@ -88,10 +96,16 @@ def made(name: str, config: Any) -> Any:
 
 
 def config_of(name: str, written: Mapping[str, Any], **changed: Any) -> Any:
-    """The configuration `name` of a policy, such as `DiffusionConfig`, of what its config.json has `written`, but for
-    what is `changed`. Of fields that this version does not know those are left out that say nothing about inference.
+    """The configuration of a policy, decoded from the contents of a config.json.
 
-    Raises: ConfigError, if this version cannot read it.
+    Fields in `IGNORED` that this version does not know are left out: they do not matter for inference.
+
+    Args:
+        name: Name of the configuration's class, such as `DiffusionConfig`.
+        written: Contents of config.json.
+        **changed: Fields that replace those in `written`.
+
+    Raises: ConfigError, if this version of LeRobot cannot read it.
     """
     from draccus.parsers.decoding import decode
 
@@ -101,12 +115,12 @@ def config_of(name: str, written: Mapping[str, Any], **changed: Any) -> Any:
     wanted.pop("type", None)
     if unknown := sorted(set(wanted) - known):
         raise ConfigError(
-            f"LeRobot {version()} does not know {', '.join(unknown)} of this {name}; it was written by another "
-            "version, so install that one"
+            f"LeRobot {version()} does not know {', '.join(unknown)} of this {name}; it was written by "
+            "another version, so install that one"
         )
     try:
         return decode(config, wanted)
-    except Exception as error:  # whatever the configuration itself refuses
+    except Exception as error:  # the configuration may raise anything
         raise ConfigError(
             f"LeRobot {version()} refuses this {name} ({_words(error.__cause__ or error)}); give one that it has "
             "written"
@@ -117,13 +131,20 @@ def _words(error: BaseException) -> str:
     return one_line(error).removesuffix(".")
 
 
-WRITERS = ("lerobot.datasets.dataset_writer", "lerobot.datasets.lerobot_dataset")  # the first that there is writes
+# Modules with the writer of a data set; the first that exists is patched.
+WRITERS = (
+    "lerobot.datasets.dataset_writer",
+    "lerobot.datasets.lerobot_dataset",
+)
 
 
 @contextmanager
 def no_images() -> Iterator[None]:
-    """While a data set without images is written: LeRobot would go through it frame by frame, to put images into it
-    that it does not have, which takes more than half of the time."""
+    """Speeds up writing a data set without images, while the context is open.
+
+    LeRobot would go through the data set frame by frame to embed images that are not there, which takes more than half
+    of the time.
+    """
     found = next((home for home in WRITERS if find_spec(home) is not None), None)
     writer: Any = importlib.import_module(found) if found else None
     if not hasattr(writer, "embed_images"):

@@ -1,4 +1,4 @@
-"""Features: what a LeRobot policy takes and gives, of its config.json."""
+"""Features: the inputs and outputs of a LeRobot policy, read from its config.json."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +8,21 @@ from rollahead.errors import ConfigError
 
 STATE, ENVIRONMENT, ACTION = "observation.state", "observation.environment_state", "action"
 PARTS = {STATE: "state", ENVIRONMENT: "environment", ACTION: "action"}
-EXECUTED = "executed"  # of our own demonstrations: what the robot did, where the action is what it should have done
+EXECUTED = "executed"  # in our own demonstrations: the action that was sent; `action` is the one that the expert wanted
 IMAGES = "observation.images."
 IMAGE_PREFIXES = (IMAGES, "observation.")
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """state, environment, action: how many numbers each has, 0 for none; cameras: by feature (C, H, W), in the
-    policy's order."""
+    """Inputs and outputs of a policy.
+
+    Attributes:
+        state: Number of state dimensions, 0 for none.
+        action: Number of action dimensions, 0 for none.
+        environment: Number of environment dimensions, 0 for none.
+        cameras: Image shape (C, H, W) by feature, in the policy's order.
+    """
 
     state: int
     action: int
@@ -25,18 +31,21 @@ class Features:
 
     @property
     def camera_names(self) -> tuple[str, ...]:
-        """As a robot calls them: without the prefix."""
+        """Names of the cameras without LeRobot's prefix, as a robot calls them."""
         return tuple(camera_name(key) for key in self.cameras)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """By feature, of those that there are: numbers, or colours."""
+        """Size of each feature that the policy has: the number of dimensions, or of colour channels for an image."""
         vectors = {STATE: self.state, ENVIRONMENT: self.environment, ACTION: self.action}
         return {key: n for key, n in vectors.items() if n} | {key: shape[0] for key, shape in self.cameras.items()}
 
 
 def camera_name(key: str) -> str:
-    """`top` of `observation.images.top`, `image` of `observation.image`."""
+    """The name of a camera without LeRobot's prefix.
+
+    Examples: `top` for `observation.images.top`, `image` for `observation.image`.
+    """
     for prefix in IMAGE_PREFIXES:
         if key.startswith(prefix):
             return key.removeprefix(prefix)
@@ -44,7 +53,10 @@ def camera_name(key: str) -> str:
 
 
 def features_of(config: Mapping[str, Any]) -> Features:
-    """What config.json says. Raises: ConfigError, if there is no state or action, or a feature is none of ours."""
+    """The features that a config.json lists.
+
+    Raises: ConfigError, if there is no state or no action, or a feature is of a kind that is not supported.
+    """
     inputs, outputs = _typed(config, "input_features"), _typed(config, "output_features")
     for key, (kind, _) in inputs.items():
         if kind != "VISUAL" and (kind, key) not in (("STATE", STATE), ("ENV", ENVIRONMENT)):
@@ -64,7 +76,7 @@ def features_of(config: Mapping[str, Any]) -> Features:
 
 
 def _typed(config: Mapping[str, Any], group: str) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """By feature its type and its shape."""
+    """The type and the shape of each feature in `group`, which is `input_features` or `output_features`."""
     try:
         features = (config.get(group) or {}).items()
         typed = {key: (str(each["type"]), tuple(int(n) for n in each["shape"])) for key, each in features}

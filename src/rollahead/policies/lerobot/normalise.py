@@ -1,4 +1,4 @@
-"""Normalisation: LeRobot's modes as one affine map per feature, made of the data's statistics."""
+"""Normalisation: LeRobot's modes as one affine map per feature, computed from the statistics of the data set."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,15 +13,16 @@ from rollahead.errors import ConfigError, unknown_name
 EPS = 1e-8
 REMEDY = "save the processors again with the statistics of the data set"
 
-Stats = Mapping[str, ArrayLike | torch.Tensor]  # of one feature, by name: mean, std, min, max, q01, ...
+Stats = Mapping[str, ArrayLike | torch.Tensor]  # statistics of one feature: mean, std, min, ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Affine:
-    """y = (x - shift) / scale + base, and back x = (y - base) * gain + shift.
+    """An affine map: y = (x - shift) / scale + base, and its inverse x = (y - base) * gain + shift.
 
-    scale is gain but for what LeRobot adds to a standard deviation before it divides by it. All float32, and of the
-    feature's shape (D,), or (C, 1, 1) for images, so that any (..., D) or (..., C, H, W) is done at once.
+    `scale` equals `gain`, except for the small number that LeRobot adds to a standard deviation before it divides by
+    it. All tensors are float32. Their shape is that of the feature, (D,), or (C, 1, 1) for images, so that any (..., D)
+    or (..., C, H, W) is mapped at once.
     """
 
     shift: torch.Tensor
@@ -30,20 +31,20 @@ class Affine:
     base: float
 
     def normalise(self, x: torch.Tensor) -> torch.Tensor:
-        """Phase: hot."""
+        """The normalised `x`. Phase: hot."""
         return (x - self.shift) / self.scale + self.base
 
     def unnormalise(self, y: torch.Tensor) -> torch.Tensor:
-        """Phase: hot."""
+        """The values in original units of the normalised `y`. Phase: hot."""
         return (y - self.base) * self.gain + self.shift
 
     def to(self, device: torch.device | str) -> "Affine":
-        """The same on `device`."""
+        """A copy of this map on `device`."""
         return replace(self, **{name: getattr(self, name).to(device) for name in ("shift", "scale", "gain")})
 
 
 def identity() -> Affine:
-    """Changes nothing."""
+    """A map that changes nothing."""
     one = torch.ones(())
     return Affine(torch.zeros(()), one, one, 0.0)
 
@@ -53,7 +54,7 @@ def _deviation(mean: torch.Tensor, std: torch.Tensor, eps: float) -> Affine:
 
 
 def _range(low: torch.Tensor, high: torch.Tensor, eps: float) -> Affine:
-    """[low, high] to [-1, 1]; where they are the same, that value to -1."""
+    """Maps [low, high] to [-1, 1]. Where both are equal, maps that value to -1."""
     half = torch.where(high == low, eps, high - low) / 2
     return Affine(low, half, half, -1.0)
 
@@ -68,9 +69,16 @@ IDENTITY = "IDENTITY"
 
 
 def affine(mode: str, stats: Stats, feature: str, *, visual: bool = False, eps: float = EPS) -> Affine:
-    """What LeRobot's `mode` does with `stats`. feature: their name, for what is refused; visual: images, (C, H, W).
+    """The map that LeRobot's normalisation `mode` makes of `stats`.
 
-    Raises: ConfigError, if there is no such mode, or a statistic that it needs is missing or no number.
+    Args:
+        mode: Name of a mode, a key of `MODES` or `IDENTITY`.
+        stats: Statistics of the feature, by name.
+        feature: Name of the feature, for error messages.
+        visual: Whether the feature is an image, (C, H, W).
+        eps: LeRobot's small number against division by zero.
+
+    Raises: ConfigError, if there is no such mode, or a statistic that it needs is missing or not a finite number.
     """
     if mode == IDENTITY:
         return identity()
@@ -92,8 +100,10 @@ def affine(mode: str, stats: Stats, feature: str, *, visual: bool = False, eps: 
 def _check_possible(
     names: tuple[str, str], first: torch.Tensor, second: torch.Tensor, still: torch.Tensor, feature: str
 ) -> None:
-    """Checks that data can have the two statistics called `names`. still: where the data never varied, and a standard
-    deviation of zero is right."""
+    """Checks that data can have the two statistics `first` and `second`, called `names`.
+
+    `still`: where the data never varied, so that a standard deviation of zero is right.
+    """
     if first.shape != second.shape:
         words = f"the {names[0]} of {feature} has {first.numel()} numbers and the {names[1]} {second.numel()}"
         raise ConfigError(f"{words}; {REMEDY}")
@@ -107,8 +117,10 @@ def _check_possible(
 
 
 def _still(stats: Stats, like: torch.Tensor) -> torch.Tensor:
-    """Where the data never varied, as its `stats` say by min and max; nowhere, if they do not say. Of the shape of
-    `like`."""
+    """Mask of the dimensions in which the data never varied, according to min and max in `stats`.
+
+    False everywhere if `stats` has no min and max. Its shape is that of `like`.
+    """
     low, high = (np.asarray(stats.get(name, np.nan), np.float32).ravel() for name in ("min", "max"))
     same = torch.from_numpy(low == high) if len(low) == len(high) == like.numel() else torch.zeros(like.numel()) > 0
     return same.reshape(like.shape)
@@ -126,11 +138,16 @@ def _tensor(values: Any, what: str, visual: bool) -> torch.Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Normalisers:
-    """inputs: by feature, such as `observation.state`; action: of the chunk."""
+    """The normalisation of a policy.
+
+    Attributes:
+        inputs: Map of each input, by feature, such as `observation.state`.
+        action: Map of the action chunk.
+    """
 
     inputs: Mapping[str, Affine]
     action: Affine
 
     def to(self, device: torch.device | str) -> "Normalisers":
-        """The same on `device`."""
+        """A copy of these maps on `device`."""
         return Normalisers({key: each.to(device) for key, each in self.inputs.items()}, self.action.to(device))

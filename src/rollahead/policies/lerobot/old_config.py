@@ -1,11 +1,11 @@
-"""Configurations of policies as LeRobot wrote them before 0.2, in today's words.
+"""Conversion of policy configurations that LeRobot wrote before 0.2 to today's keys.
 
     input_shapes, output_shapes                                 -> input_features, output_features
     input_normalization_modes, output_normalization_modes      -> normalization_mapping
     no type                                                     -> type
 
-The statistics of such checkpoints are among the weights (`policies.lerobot.weights.saved_statistics`), as they are in
-those that LeRobot 0.2 and 0.3 wrote.
+The statistics of such checkpoints are stored among the weights, as LeRobot 0.2 and 0.3 do
+(`policies.lerobot.weights.saved_statistics`).
 
 Threads: setup only.
 """
@@ -17,17 +17,21 @@ from rollahead.errors import ConfigError
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
 
 GROUPS = ("input", "output")
-KINDS: Mapping[str, str] = {STATE: "STATE", ENVIRONMENT: "ENV", ACTION: "ACTION"}  # of features; others are images
-TYPES: Mapping[str, str] = {"down_dims": "diffusion", "chunk_size": "act"}  # what only a policy of the type has
-BEFORE: Mapping[str, Mapping[str, Any]] = {  # values where nothing is written, which later versions have otherwise
+KINDS: Mapping[str, str] = {
+    STATE: "STATE",
+    ENVIRONMENT: "ENV",
+    ACTION: "ACTION",
+}  # kind of each feature; all others are images
+TYPES: Mapping[str, str] = {"down_dims": "diffusion", "chunk_size": "act"}  # a key that only this type of policy has
+BEFORE: Mapping[str, Mapping[str, Any]] = {  # defaults that later versions changed
     "diffusion": {"use_separate_rgb_encoder_per_camera": False, "use_group_norm": True},
 }
 
 
 def modern(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` with today's keys; one that has them already is returned as it is.
+    """`config` with today's keys. A configuration that has them already is returned unchanged.
 
-    Raises: ConfigError, if features of one kind are normalised in different ways, which no later version can say.
+    Raises: ConfigError, if features of one kind are normalised in different ways, which today's format cannot express.
     """
     made = dict(config)
     if "type" not in made and (found := next((TYPES[key] for key in TYPES if key in made), None)):
@@ -47,7 +51,7 @@ def _kind(key: str) -> str:
 
 
 def _mapping(modes: Mapping[str, str]) -> dict[str, str]:
-    """Returns the normalisation mode of each kind of feature, from `modes` by feature."""
+    """The normalisation mode of each kind of feature, from `modes` by feature."""
     made: dict[str, str] = {}
     for key, mode in modes.items():
         kind, upper = _kind(key), str(mode).upper()

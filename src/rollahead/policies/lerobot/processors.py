@@ -1,11 +1,11 @@
-"""Processors that a checkpoint was saved with, as normalisation: each feature in one call.
+"""Normalisation read from the processors that a checkpoint was saved with.
 
-    policy_preprocessor.json    normalises what is seen     (LeRobot's NormalizerProcessorStep)
-    policy_postprocessor.json   un-normalises the action    (UnnormalizerProcessorStep)
+    policy_preprocessor.json    normalises observations      (LeRobot's NormalizerProcessorStep)
+    policy_postprocessor.json   un-normalises the action     (UnnormalizerProcessorStep)
 
-each with the statistics in a .safetensors file that it names. The files are read, not run: no LeRobot is needed, and a
-step that would change numbers in another way is refused. A LeRobot before 0.4 wrote neither: the statistics are among
-the weights then, and config.json says how they are used.
+Each names a .safetensors file with its statistics. The files are read but not run, so LeRobot is not needed, and each
+feature is normalised in one call. A step that would change numbers in another way is refused. LeRobot before 0.4 wrote
+neither file: there the statistics are among the weights, and config.json has the normalisation modes.
 
 Threads: setup only.
 """
@@ -30,9 +30,9 @@ PREPROCESSOR, POSTPROCESSOR = "policy_preprocessor.json", "policy_postprocessor.
 NORMALISER, UNNORMALISER = "normalizer_processor", "unnormalizer_processor"
 REMEDY = "copy them from where the policy was trained, or write them with LeRobot's make_pre_post_processors"
 RENAMER = "rename_observations_processor"
-HARMLESS = frozenset(  # names, shapes, devices and words: no number becomes another
+HARMLESS = frozenset(  # steps for names, shapes, devices and text: no number changes
     {
-        RENAMER,  # used by `renamed_features`
+        RENAMER,  # read by `renamed_features`
         "to_batch_processor",
         "device_processor",
         "tokenizer_processor",
@@ -40,34 +40,39 @@ HARMLESS = frozenset(  # names, shapes, devices and words: no number becomes ano
         "pi0_new_line_processor",
     }
 )
-SWITCHED = frozenset({"relative_actions_processor", "absolute_actions_processor"})  # harmless unless `enabled`
+SWITCHED = frozenset({"relative_actions_processor", "absolute_actions_processor"})  # harmless unless enabled
 
 
 def read_normalisers(folder: Path, sizes: Mapping[str, int], config: Mapping[str, Any]) -> Normalisers:
-    """The normalisers of the checkpoint in `folder`. sizes: by feature, D or C, of what the policy takes and of its
-    `action`; config: its config.json, in today's words.
+    """The normalisation of the checkpoint in `folder`.
 
-    Raises: ConfigError, if a file, a step or a statistic is missing, or is not one that is known here.
+    Args:
+        folder: Folder of the checkpoint.
+        sizes: Number of dimensions, or of colour channels, of each input of the policy and of its `action`.
+        config: Contents of its config.json, with today's keys.
+
+    Raises: ConfigError, if a file, a step or a statistic is missing or not supported.
     """
     with _legible(folder):
-        seen = _inputs(folder, config)
-        made = _Step.among_weights(folder, OUTPUTS, config) or _Step.read(folder, POSTPROCESSOR, UNNORMALISER)
-        inputs = {key: seen.affine(key, size) for key, size in sizes.items() if key != ACTION}
-        return Normalisers(inputs, made.affine(ACTION, sizes[ACTION]))
+        inputs = _inputs(folder, config)
+        outputs = _Step.among_weights(folder, OUTPUTS, config) or _Step.read(folder, POSTPROCESSOR, UNNORMALISER)
+        maps = {key: inputs.affine(key, size) for key, size in sizes.items() if key != ACTION}
+        return Normalisers(maps, outputs.affine(ACTION, sizes[ACTION]))
 
 
 def state_statistics(folder: Path, config: Mapping[str, Any]) -> Stats:
-    """The statistics of the state in the checkpoint in `folder`, by name; none if it keeps none. config: as of
-    `read_normalisers`. Raises: ConfigError, as `read_normalisers` does."""
+    """The statistics of the state in the checkpoint in `folder`, by name. Empty if it has none.
+
+    `config`: contents of its config.json, with today's keys. Raises: ConfigError, as `read_normalisers` does.
+    """
     with _legible(folder):
         return _inputs(folder, config).stats.get(STATE, {})
 
 
 def renamed_features(folder: Path) -> dict[str, str]:
-    """Returns the policy's name of each feature that LeRobot's training renamed, by the data set's name (`rename_map`
-    of the checkpoint in `folder`).
+    """The features that LeRobot's training renamed: the policy's name by the data set's name.
 
-    Raises: ConfigError, if its preprocessor cannot be read.
+    They are the `rename_map` of the checkpoint in `folder`. Raises: ConfigError, if its preprocessor cannot be read.
     """
     path = folder / PREPROCESSOR
     steps = _steps(path) if path.is_file() else []
@@ -78,7 +83,7 @@ def renamed_features(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def _legible(folder: Path) -> Iterator[None]:
-    """Turns what malformed processors in `folder` raise into a ConfigError."""
+    """Converts the errors that malformed processors in `folder` cause into a ConfigError."""
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -93,7 +98,7 @@ def _inputs(folder: Path, config: Mapping[str, Any]) -> "_Step":
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A normalising step as it was saved. path: of the file that names it."""
+    """A normalising step as it was saved. `path`: the file that names it."""
 
     path: Path
     config: Mapping[str, Any]
@@ -101,6 +106,7 @@ class _Step:
 
     @classmethod
     def read(cls, folder: Path, file: str, wanted: str) -> "_Step":
+        """The step `wanted` in `file` of the checkpoint in `folder`."""
         path = folder / file
         steps = _steps(path)
         found = [step for step in steps if step["registry_name"] == wanted]
@@ -112,8 +118,11 @@ class _Step:
 
     @classmethod
     def among_weights(cls, folder: Path, prefix: str, config: Mapping[str, Any]) -> "_Step | None":
-        """The step of a LeRobot before 0.4: statistics with `prefix` among the weights, and how they are used in
-        `config`; None if there are processors, or no such statistics."""
+        """The normalising step of a checkpoint of LeRobot before 0.4, or None if it is not one.
+
+        The statistics are among the weights, under `prefix`; `config` has the normalisation modes. None if there are
+        processors, or no such statistics.
+        """
         if (folder / PREPROCESSOR).exists() or (folder / POSTPROCESSOR).exists():
             return None
         features = {**(config.get("input_features") or {}), **(config.get("output_features") or {})}
@@ -127,7 +136,7 @@ class _Step:
         return cls(folder / WEIGHTS, step, stats) if stats else None
 
     def affine(self, key: str, size: int) -> Affine:
-        """Returns the normalisation of feature `key`, which has `size` numbers or colours."""
+        """The normalisation of feature `key`, which has `size` dimensions or colour channels."""
         kind = self.config.get("features", {}).get(key, {}).get("type")
         if kind is None:
             raise ConfigError(f"{self.path} has no feature {key!r}, and the policy has; save the processors again")

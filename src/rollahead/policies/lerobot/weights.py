@@ -1,4 +1,4 @@
-"""Weights: a checkpoint's model.safetensors into a network that fits, or one sentence why not."""
+"""Loading of a checkpoint's model.safetensors into a network."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,27 +11,37 @@ from safetensors.torch import load_file
 from rollahead.errors import ConfigError, one_line
 
 WEIGHTS = "model.safetensors"
-INPUTS, OUTPUTS = "normalize_inputs.", "unnormalize_outputs."  # statistics, as LeRobot before 0.4 kept them
+INPUTS, OUTPUTS = (
+    "normalize_inputs.",
+    "unnormalize_outputs.",
+)  # prefixes of the statistics in weights of LeRobot before 0.4
 OLD = (INPUTS, OUTPUTS, "normalize_targets.")
-COMPILED = "_orig_mod."  # what torch.compile puts into the names
+COMPILED = "_orig_mod."  # prefix that torch.compile adds to the names
 MOST_NAMED = 3
 
 
 def check_weights(folder: Path) -> None:
-    """Reads the names of the weights in `folder`. Raises: ConfigError, if they are missing or damaged."""
+    """Checks that the weights in `folder` can be read. Raises: ConfigError, if they are missing or damaged."""
     path = folder / WEIGHTS
     with _reading(path), safe_open(path, framework="pt") as weights:
         weights.keys()
 
 
 def saved_statistics(folder: Path, prefix: str, features: Iterable[str]) -> dict[str, dict[str, torch.Tensor]]:
-    """The statistics that a LeRobot before 0.4 kept among the weights in `folder`, by feature and name (mean, std, min,
-    max). prefix: `INPUTS` or `OUTPUTS`. Raises: ConfigError, if the weights are missing or damaged."""
+    """The statistics that LeRobot before 0.4 kept among the weights, by feature and name (mean, std, min, max).
+
+    Args:
+        folder: Folder of the checkpoint.
+        prefix: `INPUTS` or `OUTPUTS`.
+        features: Features to look for.
+
+    Raises: ConfigError, if the weights are missing or damaged.
+    """
     path = folder / WEIGHTS
     starts = {f"{prefix}buffer_{key.replace('.', '_')}.": key for key in features}
     made: dict[str, dict[str, torch.Tensor]] = {}
     with _reading(path), safe_open(path, framework="pt") as weights:
-        for name in weights.keys():  # noqa: SIM118, it is no mapping
+        for name in weights.keys():  # noqa: SIM118, it is not a mapping
             start, _, statistic = name.rpartition(".")
             if key := starts.get(f"{start}."):
                 made.setdefault(key, {})[statistic] = weights.get_tensor(name)
@@ -39,9 +49,10 @@ def saved_statistics(folder: Path, prefix: str, features: Iterable[str]) -> dict
 
 
 def load_weights(network: torch.nn.Module, folder: Path) -> None:
-    """Loads `network` with the weights in `folder`, all of them but old statistics, and leaves it ready for inference.
+    """Loads the weights in `folder` into `network`, and leaves it in evaluation mode without gradients.
 
-    Raises: ConfigError, if they are missing, damaged, or another network's.
+    Statistics that LeRobot before 0.4 kept among the weights are skipped. Raises: ConfigError, if the weights are
+    missing or damaged, or do not fit the network.
     """
     path = folder / WEIGHTS
     with _reading(path):
