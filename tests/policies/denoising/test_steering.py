@@ -107,13 +107,13 @@ def test_the_full_pull_goes_back_through_the_network() -> None:
     made, _ = steering.predict(predict, x, torch.ones(1), 1.0, into)
     clean = (x - bent(x, torch.ones(1))).double()
     one = torch.ones(1).double()
-    guidance, shift = (weights[:, None] * (TARGET - clean[0])).double(), 1e-6
+    pull, shift = (weights[:, None] * (TARGET - clean[0])).double(), 1e-6
     wanted = clean.clone()
     for i, j in product(range(T), range(A)):
         moved = x.double()
         moved[0, i, j] += shift
         slope = (moved - bent(moved, one)) - (x.double() - bent(x.double(), one))
-        wanted[0, i, j] += w * float((slope[0] / shift * guidance).sum())
+        wanted[0, i, j] += w * float((slope[0] / shift * pull).sum())
     torch.testing.assert_close(made.double(), wanted, rtol=1e-3, atol=1e-3)
 
 
