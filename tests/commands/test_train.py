@@ -296,7 +296,7 @@ REFUSED = {
     ),
     "targets of a robot that takes velocities": (
         ["offset_state=told"],
-        "action 'vx' is a velocity, no absolute position; use offset_state=recorded",
+        "action 'vx' is a velocity, not an absolute position; use offset_state=recorded",
     ),
     "a roller that gives another state": (
         ["task.mode=absolute", "offset_state=told"],

@@ -218,7 +218,7 @@ def test_a_data_set_of_other_sizes_is_refused_with_both(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", ["sr", 3, [["s"], ["r"]], {"s": "first", "r": "second"}, {"s": None}])
 def test_names_that_cannot_be_read_are_refused_and_not_taken_from_the_robot(names: Any, tmp_path: Path) -> None:
     said = refused(dataset=dataset(tmp_path, state=names), robot=robot())
-    assert said.startswith(f"{tmp_path}/meta/info.json cannot be read (") and "is no list of names" in said
+    assert said.startswith(f"{tmp_path}/meta/info.json cannot be read (") and "is neither a list of names" in said
 
 
 def test_what_nobody_names_is_said(tmp_path: Path) -> None:

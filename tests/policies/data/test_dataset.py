@@ -369,9 +369,9 @@ def test_a_broken_info_is_refused(copied):
     (copied / "meta/info.json").write_text("{")
     assert "info.json cannot be read" in refusal(copied)
     (copied / "meta/info.json").write_text("[]")
-    assert "no names in it" in refusal(copied)
+    assert "is not a JSON object" in refusal(copied)
     (copied / "meta/info.json").write_text('{"codebase_version": "v3.0", "features": {}}')
-    assert "says no fps, total_frames" in refusal(copied)
+    assert "has no fps, total_frames" in refusal(copied)
 
 
 def older(folder, place):
@@ -485,7 +485,7 @@ def test_an_info_with_a_damaged_key_is_refused(copied, keys):
         (STATE, {"dtype": "float32", "shape": None}, "NoneType"),
         (STATE, None, "NoneType"),
         (ACTION, {"dtype": "float32", "shape": [3], "names": ["vx", "vy"]}, "action has shape (3,), and 2 names"),
-        (ACTION, {"dtype": "float32", "shape": [2], "names": {"vx": 0, "vy": "1"}}, "no list of names"),
+        (ACTION, {"dtype": "float32", "shape": [2], "names": {"vx": 0, "vy": "1"}}, "neither a list of names"),
         (IMAGES + "top", {"dtype": "image", "shape": [6, 8]}, "images have shape (6, 8)"),
     ],
 )
@@ -514,7 +514,7 @@ def test_statistics_that_are_none_are_refused_by_name(copied, feature, figure, v
 def test_statistics_that_are_no_numbers_are_refused(copied, told):
     path = copied / "meta/stats.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), STATE: told}))
-    assert "statistics of observation.state in meta/stats.json that are no numbers" in refusal(copied)
+    assert "statistics of observation.state in meta/stats.json that are not numbers" in refusal(copied)
 
 
 def test_names_that_are_there_twice_are_refused(written):
@@ -611,7 +611,7 @@ def test_what_was_executed_is_kept_where_it_was_something_else_and_is_the_action
     made = [replace(one, images={}, executed=2 * one.action) for one in shown(spec)]
     write_dataset(tmp_path / "strayed", spec, made, text="", fps=50)
     frames = read_dataset(tmp_path / "strayed")
-    np.testing.assert_allclose(frames.done, 2 * frames.action, rtol=1e-6)
+    np.testing.assert_allclose(frames.sent, 2 * frames.action, rtol=1e-6)
     write_dataset(tmp_path / "kept", spec, [replace(one, images={}) for one in shown(spec)], text="", fps=50)
     kept = read_dataset(tmp_path / "kept")
-    np.testing.assert_array_equal(kept.done, kept.action)
+    np.testing.assert_array_equal(kept.sent, kept.action)

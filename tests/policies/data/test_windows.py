@@ -172,7 +172,7 @@ def test_the_told_state_is_that_of_the_roller_told_at_run_time():
     roll = for_spec(arm(Kind.POSITION))
     for now, delay in every_place((9,), 3):
         state = windows.at(np.array([now]), np.array([delay]), np.array([0]))[STATE][0].numpy()
-        assert state.tolist() == roll(frames.state[now - delay], frames.done[now - delay : now]).tolist()
+        assert state.tolist() == roll(frames.state[now - delay], frames.sent[now - delay : now]).tolist()
 
 
 def test_of_a_data_set_alone_an_action_is_the_target_of_the_state_of_its_name():
@@ -258,11 +258,11 @@ def test_without_the_delay_the_statistics_are_the_data_sets():
         ({"trained": Trained(0, offset_state="told")}, "has no state .v. for action 'v' .only a, b.*offset_state=rec"),
         (
             {"trained": Trained(0, offset_state="told"), "robot": arm(Kind.VELOCITY)},
-            "action 'v' is a velocity, no absolute position; use offset_state=recorded",
+            "action 'v' is a velocity, not an absolute position; use offset_state=recorded",
         ),
         (
             {"trained": Trained(0, offset_state="told"), "robot": arm(Kind.DELTA)},
-            "action 'v' is a delta, no absolute position; use offset_state=recorded",
+            "action 'v' is a delta, not an absolute position; use offset_state=recorded",
         ),
         ({"trained": Trained(prefix_lengths="unifrom")}, "no distribution of prefix lengths .*'unifrom'.*uniform"),
     ],

@@ -18,7 +18,7 @@ from rollahead.errors import ConfigError
 from rollahead.policies.checkpoints.card import CARD, Card
 from rollahead.policies.checkpoints.hub import INFO, described_folder
 from rollahead.policies.checkpoints.train_config import TRAIN_CONFIG, TrainedOn, trained_on
-from rollahead.policies.data.schema import told_names
+from rollahead.policies.data.schema import dimension_names
 from rollahead.policies.lerobot import features as known
 from rollahead.policies.lerobot.features import Features
 from rollahead.runtime.types.spec import RobotSpec, names_of
@@ -145,7 +145,7 @@ def _of_dataset(folder: Path, rename: Mapping[str, str]) -> _Said:
     try:
         info: Mapping[str, Any] = json.loads(path.read_text())
         features, rate_hz = {rename.get(key, key): each for key, each in info["features"].items()}, float(info["fps"])
-        found = {key: told_names(features[key]) for key in PARTS.values() if key in features}
+        found = {key: dimension_names(features[key]) for key in PARTS.values() if key in features}
         if not 0 < rate_hz < math.inf:
             raise ValueError(f"fps is {info['fps']}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

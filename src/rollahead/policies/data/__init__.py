@@ -1,1 +1,1 @@
-"""Data sets: episodes read from LeRobot data sets, decoded images, training windows."""
+"""Data sets: episodes read from LeRobot data sets, decoded images and training windows."""

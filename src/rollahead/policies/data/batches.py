@@ -1,12 +1,14 @@
-"""Batches of a training by step, made ahead by processes where that takes long: images have to be decoded.
+"""Training batches by step, prepared ahead by worker processes where images have to be decoded.
 
-A batch depends on its step alone, so it is the same to the bit whoever makes it, and whenever a training was resumed.
+A batch depends on its step alone. So it is the same to the bit whichever process makes it, and also after a training is
+resumed.
 
-A signal that is sent to all processes, as `timeout`, Slurm and systemd do, is for the training alone: it ends its step
-and then the processes. Torch would make a page of a process that ends before it is told to.
+A signal that is sent to all processes of a group, as `timeout`, Slurm and systemd do, is handled by the training alone:
+it ends its step and then its worker processes. A worker process that ended before the training asked for it would make
+torch print a long traceback.
 
-Threads: the caller's, and that of pinning where there is CUDA; in each process one that waits to be told to end. The
-processes are forked, and end with their iterator.
+Threads: the caller's, and torch's pinning thread where there is CUDA. Each worker process has a thread that waits for
+the signal to end. The processes are forked, and end with their iterator.
 """
 
 import os
@@ -27,14 +29,20 @@ Batch = Mapping[str, torch.Tensor]
 Make = Callable[[int], Batch]
 
 FORKED = "(?s).*multi-threaded.*fork"  # Python's warning; the processes touch nothing that another thread locks
-RAISED = "Caught "  # torch's, before what a process raised
-PATIENCE_S = 300  # for a batch
-MANY = "This DataLoader will create"  # torch's, of more processes than cores: it is the user's choice
+RAISED = "Caught "  # torch's words before the error of a worker process
+PATIENCE_S = 300  # the longest wait for a batch
+MANY = "This DataLoader will create"  # torch's warning of more processes than cores: the user chose so
 
 
 class Batches:
-    """make: the batch of a step; workers: processes that make them ahead, 0 for none; stop: the step after the last;
-    pinned: the batches are to be moved to CUDA."""
+    """The batches of a training, in order of their steps.
+
+    Args:
+        make: Function that makes the batch of a step.
+        workers: Number of processes that make batches ahead, 0 for none.
+        stop: The step after the last one.
+        pinned: Whether the batches are to be moved to CUDA.
+    """
 
     def __init__(self, make: Make, workers: int = 0, stop: int = 0, *, pinned: bool = False) -> None:
         self._made = _Made(make)
@@ -43,19 +51,18 @@ class Batches:
         self._ahead: Iterator[Batch | ControlError] = iter(())
 
     def of(self, step: int) -> Batch:
-        """The batch of `step`; fast if that is the one after the last asked for. Raises: what `make` raises
-        of ours; ControlError, if a process was killed, or hangs."""
+        """The batch of `step`. It is fast if `step` follows the last one asked for.
+
+        Raises: ControlError, if `make` raises one, or a worker process was killed or hangs.
+        """
         if step != self._next:
             self.close()
             self._ahead = self._from(step)
         self._next = step + 1
         try:
             batch = next(self._ahead)
-        except (
-            RuntimeError,
-            OSError,
-            EOFError,
-        ) as error:  # EOFError, ConnectionResetError: it died as it handed one over
+        # EOFError and ConnectionResetError: the process died while it handed over a batch.
+        except (RuntimeError, OSError, EOFError) as error:
             self.close()
             if not self._workers or str(error).startswith(RAISED):
                 raise
@@ -73,9 +80,9 @@ class Batches:
         return batch
 
     def close(self) -> None:
-        """Ends the processes."""
+        """Ends the worker processes."""
         ended = getattr(self._ahead, "_shutdown_workers", None)
-        if ended is not None:  # torch has no public way, and the garbage collector comes late and takes ten seconds
+        if ended is not None:  # torch has no public method, and the garbage collector needs seconds
             ended()
         self._ahead, self._next = iter(()), None
 
@@ -95,13 +102,13 @@ class Batches:
                     multiprocessing_context="fork",
                     pin_memory=self._pinned,
                     worker_init_fn=_own_signals,
-                    generator=torch.Generator(),  # else it draws from torch's, as the training does
+                    generator=torch.Generator(),  # else it draws from the generator that the training uses
                 )
             )
 
 
 class _Made(Dataset[Batch | ControlError]):
-    """What the processes work on."""
+    """The data set that the worker processes read: item i is the batch of step i."""
 
     def __init__(self, make: Make) -> None:
         self._make = make
@@ -109,13 +116,16 @@ class _Made(Dataset[Batch | ControlError]):
     def __getitem__(self, step: int) -> Batch | ControlError:
         try:
             return self._make(step)
-        except ControlError as error:  # else torch makes a page of it
+        except ControlError as error:  # returned, because torch would wrap a raised one in a long traceback
             return error
 
 
 @contextmanager
 def _blocked_signals() -> Iterator[None]:
-    """Blocks the `ENDING` signals in this thread, and from the start in the processes that are forked meanwhile."""
+    """Blocks the `ENDING` signals in this thread while the context is open.
+
+    Processes that are forked meanwhile have them blocked from the start.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
@@ -124,12 +134,12 @@ def _blocked_signals() -> Iterator[None]:
 
 
 def _own_signals(worker: int) -> None:
-    """Keeps the `ENDING` signals blocked in this process, except for `terminate` of the training, which ends it."""
+    """Starts a thread that ends this process at a SIGTERM of the training; all other `ENDING` signals stay blocked."""
     threading.Thread(target=_end_when_told, args=(os.getppid(),), name="rollahead batches", daemon=True).start()
 
 
 def _end_when_told(parent: int) -> None:
-    """Ends the process at a SIGTERM that comes from `parent`."""
+    """Ends the process at a SIGTERM that comes from the process `parent`."""
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
         pass
     os._exit(0)

@@ -1,7 +1,7 @@
-"""Data sets: demonstrations written as a LeRobotDataset (v3.0), and any LeRobotDataset read back, whole.
+"""Writing demonstrations as a LeRobotDataset (v3.0), and reading any LeRobotDataset into memory.
 
-Written by LeRobot itself, beside the folder asked for, and moved there when it is finalised: what has the name is
-whole. Read by pyarrow, all frames in one go: LeRobot's own way, frame by frame, takes minutes.
+LeRobot itself writes, into a folder beside the one asked for, which is renamed when it is finalised. So a folder with
+the final name is complete. pyarrow reads all frames at once: LeRobot's own way, frame by frame, takes minutes.
 """
 
 import shutil
@@ -22,39 +22,61 @@ from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, EXECUTED, I
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.spec import RobotSpec, names_of
 
-BUFFERED = 100  # episodes of which LeRobot writes the metadata at a time
+BUFFERED = 100  # episodes whose metadata LeRobot writes at a time
 
 
 class Demonstration(Protocol):
-    """One episode, tick by tick: state (n, S), environment (n, E), action (n, A); executed: (n, A), if it was something
-    else; images: of each camera (n, height, width, 3)."""
+    """One episode of n ticks.
+
+    Attributes:
+        state: (n, S), the state at each tick.
+        environment: (n, E), the environment at each tick.
+        action: (n, A), the action to learn.
+        executed: (n, A), the action that was sent, None if it is the same.
+        images: (n, height, width, 3) of each camera.
+    """
 
     @property
-    def state(self) -> FloatArray: ...
+    def state(self) -> FloatArray:
+        """(n, S), the state at each tick."""
+        ...
 
     @property
-    def environment(self) -> FloatArray: ...
+    def environment(self) -> FloatArray:
+        """(n, E), the environment at each tick."""
+        ...
 
     @property
-    def action(self) -> FloatArray: ...
+    def action(self) -> FloatArray:
+        """(n, A), the action to learn."""
+        ...
 
     @property
-    def executed(self) -> FloatArray | None: ...
+    def executed(self) -> FloatArray | None:
+        """(n, A), the action that was sent, None if it is the same."""
+        ...
 
     @property
-    def images(self) -> Mapping[str, NDArray[np.uint8]]: ...
+    def images(self) -> Mapping[str, NDArray[np.uint8]]:
+        """(n, height, width, 3) of each camera."""
+        ...
 
 
 def read_dataset(folder: Path, rename: Mapping[str, str] | None = None, cameras: Sequence[str] | None = None) -> Frames:
-    """The data set in `folder`. rename: what in it is to be called otherwise: features, dimensions or cameras; cameras:
-    which to keep, as they are called then; None for all.
+    """The data set in `folder`.
 
-    Raises: ConfigError, if there is none, or none that a policy can be trained on; it says which feature and why.
+    Args:
+        folder: Root of a LeRobotDataset.
+        rename: New names of features, dimensions or cameras, by those in the data set.
+        cameras: Cameras to keep, by their new names; None for all.
+
+    Raises: ConfigError, if there is no data set, or no policy can be trained on it. The message names the feature and
+    the reason.
     """
     info = read_info(folder)
     schema = read_schema(folder, info["features"], rename or {}, cameras)
-    told = info["features"].get(EXECUTED, {}).get("shape") == info["features"][schema.columns[ACTION]]["shape"]
-    table = read_table(folder, info["total_frames"], [*schema.columns.values(), *([EXECUTED] if told else [])])
+    has_executed = info["features"].get(EXECUTED, {}).get("shape") == info["features"][schema.columns[ACTION]]["shape"]
+    table = read_table(folder, info["total_frames"], [*schema.columns.values(), *([EXECUTED] if has_executed else [])])
     parts = {
         part: vectors_of(folder, table, schema.columns[feature], len(schema.names[feature]))
         for feature, part in PARTS.items()
@@ -70,32 +92,38 @@ def read_dataset(folder: Path, rename: Mapping[str, str] | None = None, cameras:
         cameras=schema.cameras,
         sizes=schema.sizes,
         stats=read_stats(folder, _sources(schema)),
-        executed=vectors_of(folder, table, EXECUTED, len(schema.names[ACTION])) if told else None,
+        executed=vectors_of(folder, table, EXECUTED, len(schema.names[ACTION])) if has_executed else None,
     )
     check_finite(frames)
     return frames
 
 
 def _sources(schema: Schema) -> dict[str, str]:
-    """What each feature that is read is called in the data set."""
+    """The name in the data set of each feature that is read."""
     return {**schema.columns, **{IMAGES + name: key for name, key in schema.cameras.items()}}
 
 
 def write_dataset(
     folder: Path, spec: RobotSpec, demonstrations: Iterable[Demonstration], *, text: str, fps: float
 ) -> None:
-    """Writes `demonstrations` of a robot of `spec`, with images of its cameras. text: what it is told to do; fps: ticks
-    per second.
+    """Writes demonstrations as a LeRobotDataset.
 
-    Raises: ConfigError, if the folder exists, there are no demonstrations, or LeRobot has no such rate; ControlError,
-    if the disk does not take it. Nothing is left then.
+    Args:
+        folder: Folder to create.
+        spec: Robot of the demonstrations. The images of its cameras are written too.
+        demonstrations: Episodes to write, at least one.
+        text: Instruction of the task.
+        fps: Ticks per second, an integer.
+
+    Raises: ConfigError, if the folder exists, there are no demonstrations, or LeRobot cannot store the rate;
+    ControlError, if the disk is full or not writable. Nothing is left in these cases.
     """
     if folder.exists():
         raise ConfigError(f"the data set {folder} exists already; give another folder, or remove it")
     if fps != round(fps):
         raise ConfigError(f"the rate is {fps:g} Hz, and LeRobot's data sets have whole numbers; record at {fps:.0f} Hz")
     unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _write(unfinished, spec, demonstrations, text, round(fps))
@@ -116,7 +144,7 @@ def _write(folder: Path, spec: RobotSpec, demonstrations: Iterable[Demonstration
         _features(spec),
         root=folder,
         use_videos=False,
-        video_backend="pyav",  # none is used, and looking for another says much
+        video_backend="pyav",  # no video is written, and looking for another backend prints warnings
         metadata_buffer_size=BUFFERED,
     )
     plain = nullcontext() if spec.cameras else compat.no_images()
@@ -129,7 +157,7 @@ def _write(folder: Path, spec: RobotSpec, demonstrations: Iterable[Demonstration
 
 
 def _features(spec: RobotSpec) -> dict[str, dict[str, Any]]:
-    """As LeRobot has them."""
+    """The features of a robot in LeRobot's format."""
     dims = {STATE: spec.state, ENVIRONMENT: spec.environment, ACTION: spec.action, EXECUTED: spec.action}
     vectors: dict[str, dict[str, Any]] = {
         feature: {"dtype": "float32", "shape": (len(these),), "names": list(names_of(these))}
@@ -147,7 +175,7 @@ def _features(spec: RobotSpec) -> dict[str, dict[str, Any]]:
 def _episode(
     dataset: Any, index: int, demonstration: Demonstration, images: Mapping[str, list[str]], text: str
 ) -> dict[str, Any]:
-    """A whole episode as LeRobot's own buffer holds it; frame by frame, each is checked anew."""
+    """An episode in the format of LeRobot's own buffer. Adding it frame by frame would check each frame anew."""
     n = len(demonstration.action)
     values = {
         feature: np.asarray(getattr(demonstration, part), np.float32)
@@ -162,7 +190,7 @@ def _episode(
         "episode_index": index,
         "timestamp": np.arange(n, dtype=np.float32) / dataset.fps,
         "frame_index": np.arange(n),
-        "index": [],  # these two it fills
+        "index": [],  # LeRobot fills these two
         "task_index": [],
         **{feature: rows[:, 0] if rows.shape[1] == 1 else rows for feature, rows in values.items()},
         **images,
@@ -171,8 +199,10 @@ def _episode(
 
 @contextmanager
 def _stored(folder: Path, images: Mapping[str, NDArray[np.uint8]]) -> Iterator[dict[str, list[str]]]:
-    """The files of an episode's images, by feature: LeRobot takes them from there. Its own writer would go on where the
-    disk is full."""
+    """Writes the images of an episode as PNG files, and gives their paths by feature while the context is open.
+
+    LeRobot takes the images from these files. Its own writer would go on where the disk is full.
+    """
     from PIL import Image
 
     paths: dict[str, list[str]] = {}
@@ -187,7 +217,10 @@ def _stored(folder: Path, images: Mapping[str, NDArray[np.uint8]]) -> Iterator[d
 
 @contextmanager
 def _finalised(dataset: Any) -> Iterator[None]:
-    """Ends `dataset`; after an error too, as its destructor would try it where nobody catches."""
+    """Finalises `dataset` when the context is left, also after an error.
+
+    Otherwise its destructor would finalise it, where an exception cannot be caught.
+    """
     try:
         yield
         dataset.finalize()
@@ -199,7 +232,7 @@ def _finalised(dataset: Any) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without a progress bar for each episode."""
+    """Hides the progress bar of each episode while the context is open."""
     import datasets
 
     shown = not datasets.are_progress_bars_disabled()

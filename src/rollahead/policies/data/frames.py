@@ -1,4 +1,4 @@
-"""Frames: what a policy is trained on, whole in memory, and whether it is what a robot or a policy takes.
+"""Frames: the numbers of a data set in memory, and checks that they fit a robot or a policy.
 
 N: frames of all episodes, one after the other; S, E, A: dimensions of state, environment and action. Images stay on
 disk (`rollahead.policies.data.pictures`).
@@ -18,21 +18,30 @@ from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.spec import RobotSpec, names_of
 
 Floats = NDArray[np.float32]
-Stats = dict[str, dict[str, FloatArray]]  # by feature, then by figure: mean, std, min, max, q01, ...
+Stats = dict[str, dict[str, FloatArray]]  # by feature, then by statistic: mean, std, min, max, q01, ...
 
 CAMERA = "camera"
-FIGURES = ("mean", "std", "min", "max")  # by which a policy's numbers are normalised
+FIGURES = ("mean", "std", "min", "max")  # statistics that normalisation may use
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
-    """A data set without its images.
-
-    state: (N, S), environment: (N, E), action: (N, A), read-only; bounds: (M + 1,): episode k is the frames
-    `[bounds[k], bounds[k + 1])`; names: of every dimension, by LeRobot's feature; cameras: of each camera what the data
-    set calls it; sizes: of each (height, width); stats: LeRobot's, by feature; executed: (N, A), if it is told.
+    """A data set without its images. All arrays are read-only.
 
     Dimensions that the data set does not name are called state_0, state_1, ...
+
+    Attributes:
+        folder: Root of the data set.
+        fps: Frames per second.
+        state: (N, S).
+        environment: (N, E).
+        action: (N, A), the action to learn.
+        bounds: (M + 1,): episode k is the frames `[bounds[k], bounds[k + 1])`.
+        names: Names of all dimensions, by LeRobot's feature.
+        cameras: Name in the data set of each camera.
+        sizes: (height, width) of each camera's images.
+        stats: LeRobot's statistics, by feature.
+        executed: (N, A), the action that was sent, None if the data set has none.
     """
 
     folder: Path
@@ -48,35 +57,38 @@ class Frames:
     executed: Floats | None = None
 
     def __post_init__(self) -> None:
-        for array in (self.state, self.environment, self.action, self.bounds, self.done):
+        for array in (self.state, self.environment, self.action, self.bounds, self.sent):
             array.flags.writeable = False
 
     def __len__(self) -> int:
         return len(self.state)
 
     @property
-    def done(self) -> Floats:
-        """(N, A), what the robot did: what was executed, where the data set says it, else the action."""
+    def sent(self) -> Floats:
+        """(N, A), the action that was sent: `executed`, or `action` if the data set has no `executed`."""
         return self.action if self.executed is None else self.executed
 
     @property
     def episodes(self) -> int:
-        """M."""
+        """M, the number of episodes."""
         return len(self.bounds) - 1
 
     @property
     def lengths(self) -> NDArray[np.intp]:
-        """(M,), frames per episode."""
+        """(M,), the number of frames of each episode."""
         return np.diff(self.bounds)
 
     def place(self, frame: int) -> tuple[int, int]:
-        """The episode of `frame`, and its place in it."""
+        """The episode of `frame`, and the frame's index within it."""
         episode = int(np.searchsorted(self.bounds, frame, side="right")) - 1
         return episode, frame - int(self.bounds[episode])
 
 
 def check_finite(frames: Frames) -> None:
-    """Raises: ConfigError, if a number is NaN or infinite, or a statistic, or there is none; it says which."""
+    """Checks that all numbers and statistics are finite.
+
+    Raises: ConfigError, if a number or a statistic is NaN or infinite, or a statistic is missing. The message names it.
+    """
     for feature, part in PARTS.items():
         values = getattr(frames, part)
         bad = np.argwhere(~np.isfinite(values))
@@ -103,10 +115,12 @@ def _check_stats(frames: Frames, feature: str) -> None:
 
 
 def narrowed(frames: Frames, shares: Mapping[str, float]) -> Frames:
-    """The same, with statistics by which each action of `shares` takes up only that share of the range that others
-    have: a discrete one turns in a few small steps then (RTI-DP, arXiv 2508.05396, its `scale`).
+    """A copy of `frames` with statistics that shrink some actions to a share of the normalised range.
 
-    Raises: ConfigError, if there is no such action, or a share is not above 0 and up to 1.
+    `shares`: by action, its share of the range that other actions have, above 0 and up to 1. A discrete action then
+    changes its value within a few small denoising steps (RTI-DP, arXiv 2508.05396, its `scale`).
+
+    Raises: ConfigError, if there is no such action, or a share is out of range.
     """
     stats = {figure: np.array(values, np.float64) for figure, values in frames.stats.get(ACTION, {}).items()}
     names = frames.names[ACTION]
@@ -124,7 +138,10 @@ def narrowed(frames: Frames, shares: Mapping[str, float]) -> Frames:
 
 
 def check_lengths(frames: Frames, least: int, why: str) -> None:
-    """Raises: ConfigError, if an episode has fewer than `least` frames. why: what needs as many."""
+    """Checks that every episode has at least `least` frames. `why`: the use that needs as many, for the message.
+
+    Raises: ConfigError, if an episode is shorter.
+    """
     shortest = int(frames.lengths.argmin())
     if frames.lengths[shortest] < least:
         raise ConfigError(
@@ -134,7 +151,10 @@ def check_lengths(frames: Frames, least: int, why: str) -> None:
 
 
 def check_rate(frames: Frames, rate_hz: float, who: str = "robot") -> None:
-    """Raises: ConfigError, if the data set was not recorded at `rate_hz`."""
+    """Checks that the data set was recorded at `rate_hz`. `who`: the user of that rate, for the message.
+
+    Raises: ConfigError, if it was not.
+    """
     if frames.fps != rate_hz:
         raise ConfigError(
             f"data set {frames.folder} was recorded at {frames.fps:g} Hz and the {who} runs at {rate_hz:g} Hz; drive "
@@ -143,9 +163,10 @@ def check_rate(frames: Frames, rate_hz: float, who: str = "robot") -> None:
 
 
 def check_robot(frames: Frames, robot: RobotSpec) -> None:
-    """Whether a policy of these frames could drive `robot`: all that it would see is there, all that is sent is made.
+    """Checks that a policy trained on these frames could drive `robot`.
 
-    Raises: ConfigError, if the rates differ, or a name has no partner.
+    The robot must give every state, environment and camera of the frames, and the frames must have every action of the
+    robot. Raises: ConfigError, if a name is missing, or the rates differ.
     """
     check_rate(frames, robot.rate_hz)
     _check_all_in(frames, STATE, names_of(robot.state), "robot")
@@ -182,5 +203,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _near(name: str, names: Sequence[str]) -> str:
-    """Which of `names` is most like `name`."""
+    """The name in `names` that is most similar to `name`."""
     return (*difflib.get_close_matches(name, names, n=1, cutoff=0.0), "its name")[0]

@@ -1,10 +1,10 @@
-"""Images of a data set, by frame, decoded by LeRobot and kept in a bounded cache.
+"""Images of a data set by frame, decoded by LeRobot and kept in a bounded cache.
 
-The cache holds the first frames of the data set, as many as fit: frames are drawn with equal chances, so that any other
-choice would be hit as often. Its memory is shared with processes that are forked later, and what one of them has
-decoded is there for all. Two that decode the same frame write the same bytes.
+The cache holds as many of the data set's first frames as fit. Frames are drawn with equal chances, so any other choice
+would be hit as often. The cache is shared with processes that are forked later: an image that one of them has decoded
+is there for all. Two processes that decode the same frame write the same bytes.
 
-Threads: one per process. Each process opens the files itself: decoders do not survive a fork.
+Threads: one per process. Each process opens the files itself, because decoders do not survive a fork.
 """
 
 import mmap
@@ -26,7 +26,7 @@ Bytes = NDArray[np.uint8]
 
 
 class Pictures:
-    """Images of all cameras of `frames`. most_mb: the most memory that decoded images take, in MiB."""
+    """The images of all cameras of `frames`. `most_mb`: limit of the memory for decoded images, in MiB."""
 
     def __init__(self, frames: Frames, most_mb: float = MOST_MB) -> None:
         self._frames = frames
@@ -34,11 +34,13 @@ class Pictures:
         self.kept = min(len(frames), int(most_mb * 2**20) // (3 * pixels)) if pixels else 0
         self._cache = {name: _shared(self.kept, 3, *size) for name, size in frames.sizes.items()}
         self._known = _shared(self.kept)
-        self._opened: tuple[int, Any] = (0, None)  # by which process
+        self._opened: tuple[int, Any] = (0, None)  # the id of the process that opened it
 
     def of(self, frames: NDArray[np.intp]) -> dict[str, torch.Tensor]:
-        """Returns the images of `frames` (*) by camera, (*, 3, height, width) uint8. Raises: ConfigError, if one cannot
-        be decoded."""
+        """The images of `frames` (*) by camera, (*, 3, height, width) uint8.
+
+        Raises: ConfigError, if one cannot be decoded.
+        """
         wanted, places = np.unique(frames, return_inverse=True)
         found = [self._of(int(frame)) for frame in wanted]
         return {
@@ -47,7 +49,7 @@ class Pictures:
         }
 
     def _of(self, frame: int) -> Sequence[Bytes]:
-        """Returns the image of `frame` from each camera, in their order, (3, height, width)."""
+        """The image of `frame` from each camera, in their order, (3, height, width)."""
         if frame >= self.kept:
             return self._decoded(frame)
         if not self._known[frame]:
@@ -60,7 +62,7 @@ class Pictures:
         try:
             item = self._dataset()[frame]
             return [_bytes(item[key]) for key in self._frames.cameras.values()]
-        except Exception as error:  # whatever the decoders refuse
+        except Exception as error:  # decoders may raise anything
             episode, place = self._frames.place(frame)
             words = one_line(error).removesuffix(".") or type(error).__name__
             raise ConfigError(
@@ -77,23 +79,23 @@ class Pictures:
 
 
 def scaled(pictures: torch.Tensor) -> torch.Tensor:
-    """float32 in [0, 1], as LeRobot gives them, of uint8."""
+    """Images as float32 in [0, 1], as LeRobot's data sets give them. `pictures`: uint8."""
     return pictures.to(torch.float32) / 255
 
 
 def _shared(*shape: int) -> Bytes:
-    """Zeros that processes forked later share. WarmStartCache is taken when it is written."""
+    """An array of zeros that processes forked later share. Memory is allocated when it is first written."""
     size = int(np.prod(shape))
     return np.frombuffer(mmap.mmap(-1, max(size, 1)), np.uint8)[:size].reshape(shape)
 
 
 def _bytes(picture: torch.Tensor) -> Bytes:
-    """(3, height, width) of a picture that is float32 in [0, 1]."""
+    """An image as uint8 (3, height, width). `picture`: float32 in [0, 1]."""
     return (picture * 255).round().to(torch.uint8).numpy()
 
 
 def _backend() -> str:
-    """The decoder of videos: torchcodec, where it finds its libraries (LeRobot looks only for the package)."""
+    """The video decoder: torchcodec if its libraries are found, else pyav. LeRobot looks only for the package."""
     try:
         import_module("torchcodec")
     except (ImportError, RuntimeError, OSError):

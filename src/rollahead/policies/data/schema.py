@@ -1,4 +1,4 @@
-"""Schemas: which columns of a LeRobotDataset are read, and what their dimensions and cameras are called."""
+"""Schemas: the columns of a LeRobotDataset that are read, and the names of their dimensions and cameras."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,15 +10,20 @@ from rollahead.errors import ConfigError, unknown_name
 from rollahead.policies.data.stored import damaged
 from rollahead.policies.lerobot.features import ACTION, PARTS, STATE, camera_name
 
-Features = Mapping[str, Mapping[str, Any]]  # as in LeRobot's info.json
-COLOURS = 4  # the most that an image has
+Features = Mapping[str, Mapping[str, Any]]  # the features in LeRobot's info.json
+COLOURS = 4  # the most colour channels of an image
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """columns: of state, action and, if there is one, environment the column; names: of their dimensions, none where
-    there is no column; cameras: of each the column, or what its videos are called; sizes: of each (height, width) of
-    its images."""
+    """The parts of a data set that are read.
+
+    Attributes:
+        columns: Column of the state, the action and, if there is one, the environment.
+        names: Names of the dimensions of each, empty where there is no column.
+        cameras: Column, or feature of the videos, of each camera.
+        sizes: (height, width) of each camera's images.
+    """
 
     columns: Mapping[str, str]
     names: Mapping[str, tuple[str, ...]]
@@ -29,10 +34,16 @@ class Schema:
 def read_schema(
     folder: Path, features: Features, rename: Mapping[str, str], cameras: Sequence[str] | None = None
 ) -> Schema:
-    """The schema of the data set in `folder`. rename: what is to be called otherwise: columns, dimensions, cameras;
-    cameras: which to keep, as they are called then; None for all.
+    """The schema of the data set in `folder`.
 
-    Raises: ConfigError, if it has no state or action, one that is no vector, not what is named here, or is damaged.
+    Args:
+        folder: Root of the data set.
+        features: The features in its info.json.
+        rename: New names of columns, dimensions or cameras, by those in the data set.
+        cameras: Cameras to keep, by their new names; None for all.
+
+    Raises: ConfigError, if state or action is missing, one of them is not a vector, a name in `rename` or `cameras` is
+    unknown, or info.json is damaged.
     """
     try:
         return _read(folder, features, rename, cameras)
@@ -54,9 +65,12 @@ def _read(folder: Path, features: Features, rename: Mapping[str, str], cameras: 
     )
 
 
-def told_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of a feature's dimensions, none if it does not say them. LeRobot has a list, lists by title or group,
-    or a place by each name. Raises: ValueError, if they are none of these."""
+def dimension_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of a feature's dimensions, empty if it has none.
+
+    LeRobot stores a list of names, lists of names by title or group, or an index by name. Raises: ValueError, if
+    `feature` has none of these forms.
+    """
     return _flat(feature.get("names") or ())
 
 
@@ -66,7 +80,7 @@ def _flat(names: Any) -> tuple[str, ...]:
             return _flat(sorted(names, key=names.__getitem__))
         return tuple(name for group in names.values() for name in _flat(group))
     if not (isinstance(names, list | tuple) and all(isinstance(name, str | int) for name in names)):
-        raise ValueError(f"{names!r} is no list of names, no lists by group, and no place by each name")
+        raise ValueError(f"{names!r} is neither a list of names, nor lists by group, nor an index by name")
     return tuple(map(str, names))
 
 
@@ -82,21 +96,21 @@ def _columns(folder: Path, features: Features, rename: Mapping[str, str]) -> dic
 
 
 def _names(folder: Path, feature: str, column: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """Of a feature's dimensions; state_0, state_1, ... if it says none."""
+    """The names of a feature's dimensions; state_0, state_1, ... if the data set has none."""
     shape = entry["shape"]
     if len(shape) != 1:
         raise ConfigError(
             f"data set {folder} has {column} of shape {tuple(shape)}, and a vector is needed; write it as one of "
             f"{math.prod(shape)} numbers"
         )
-    names = told_names(entry) or tuple(f"{PARTS[feature]}_{i}" for i in range(shape[0]))
+    names = dimension_names(entry) or tuple(f"{PARTS[feature]}_{i}" for i in range(shape[0]))
     if len(names) != shape[0]:
         raise ValueError(f"{column} has shape {tuple(shape)}, and {len(names)} names")
     return names
 
 
 def _size(shape: Sequence[int]) -> tuple[int, int]:
-    """(height, width) of images (height, width, C) or (C, height, width)."""
+    """(height, width) of images whose shape is (height, width, C) or (C, height, width)."""
     if len(shape) != 3:
         raise ValueError(f"images have shape {tuple(shape)}")
     height, width = shape[:2] if shape[2] <= COLOURS else shape[1:]

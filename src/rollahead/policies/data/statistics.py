@@ -1,7 +1,8 @@
-"""Statistics of a data set, held against its numbers.
+"""Comparison of a data set's stored statistics with its numbers.
 
-A policy's numbers are normalised by meta/stats.json. Where that file is of other data, such as of a part of it or in
-another unit, a policy learns from numbers that are hardly there, or far out of range, and nothing else shows it.
+A policy's inputs and outputs are normalised by meta/stats.json. If that file belongs to other data, such as to a part
+of the data set, or is in another unit, the normalised numbers are nearly constant or far out of range, and nothing else
+shows it.
 """
 
 from collections.abc import Mapping
@@ -13,18 +14,20 @@ from rollahead.policies.data.frames import FIGURES, Floats, Frames, Stats
 from rollahead.policies.lerobot.features import IMAGES, PARTS
 from rollahead.runtime.types.arrays import FloatArray
 
-CLOSE = 0.05  # of the range of a dimension: by how much a statistic may differ from the data's own
-ROUNDED = 1e-3  # of its size: the file may be in float32
+CLOSE = 0.05  # allowed difference of a statistic, as a share of the dimension's range
+ROUNDED = 1e-3  # allowed difference, as a share of the statistic: the file may be in float32
 LEAST = 1e-6
-IMAGENET: Mapping[str, FloatArray] = {  # of each channel, as LeRobot's training normalises images
+IMAGENET: Mapping[str, FloatArray] = {  # per channel, as LeRobot's training normalises images
     "mean": np.array([0.485, 0.456, 0.406]).reshape(3, 1, 1),
     "std": np.array([0.229, 0.224, 0.225]).reshape(3, 1, 1),
 }
 
 
 def with_own_statistics(frames: Frames) -> tuple[Frames, str | None]:
-    """`frames` with statistics that are its own data's, and one sentence on what meta/stats.json says instead; as they
-    are, and None, where the file is right. Images are not looked at."""
+    """`frames` with statistics that match its numbers, and one sentence about the difference.
+
+    If meta/stats.json is right, returns `frames` unchanged and None. Images are not checked.
+    """
     own = {feature: _measured(getattr(frames, part)) for feature, part in PARTS.items() if frames.names[feature]}
     places = [(feature, figure) for feature in own for figure in FIGURES]
     far = [_furthest(frames.stats[feature][figure], own[feature], figure) for feature, figure in places]
@@ -42,9 +45,11 @@ def with_own_statistics(frames: Frames) -> tuple[Frames, str | None]:
 
 
 def with_imagenet(stats: Stats) -> Stats:
-    """Returns `stats` with the mean and the standard deviation of ImageNet for all images, like LeRobot's training with
-    its default `dataset.use_imagenet_stats`. The standard deviation of images in a file that LeRobot 0.4.4 wrote is
-    wrong: it squares them as uint8, which overflows."""
+    """`stats` with the mean and the standard deviation of ImageNet for all images.
+
+    LeRobot's training does this by default (`dataset.use_imagenet_stats`). The standard deviation of images in a file
+    that LeRobot 0.4.4 wrote is wrong: it squares them as uint8, which overflows.
+    """
     return {key: {**each, **IMAGENET} if key.startswith(IMAGES) else each for key, each in stats.items()}
 
 
@@ -54,7 +59,7 @@ def _measured(values: Floats) -> dict[str, FloatArray]:
 
 
 def _furthest(told: FloatArray, own: dict[str, FloatArray], figure: str) -> tuple[float, int]:
-    """How far the worst dimension of `told` is from the data's own, 1 being just close enough; and which it is."""
+    """The largest difference of a stored statistic from the data's `own`, and its dimension; 1 is just allowed."""
     allowed = CLOSE * (own["max"] - own["min"]) + ROUNDED * np.abs(own[figure]) + LEAST
     distance = np.abs(told - own[figure]) / allowed
     return float(distance.max()), int(distance.argmax())

@@ -1,4 +1,4 @@
-"""Stored data sets: what the files of a LeRobotDataset (v3.0) say, checked whole.
+"""The files of a LeRobotDataset (v3.0), read and checked.
 
 meta/info.json                        version, rate, features
 meta/stats.json                       statistics of each feature
@@ -25,15 +25,15 @@ from rollahead.policies.data.frames import Floats, Stats
 from rollahead.runtime.types.arrays import FloatArray
 
 VERSION = "v3.0"
-CONVERTED = "v2.1"  # from which LeRobot converts
-CONVERTER = "lerobot.scripts.convert_dataset_v21_to_v30"  # takes the folder as its root
-OLD_CONVERTER = "lerobot.datasets.v30.convert_dataset_v21_to_v30"  # before LeRobot 0.5: the folder that it is in
+CONVERTED = "v2.1"  # the version that LeRobot converts
+CONVERTER = "lerobot.scripts.convert_dataset_v21_to_v30"  # its --root is the folder itself
+OLD_CONVERTER = "lerobot.datasets.v30.convert_dataset_v21_to_v30"  # before LeRobot 0.5; its --root is the parent folder
 FETCHED = re.compile(r"datasets--(.+)--(.+)/snapshots/[^/]+$")  # where huggingface_hub keeps a data set
 INDICES = ["index", "episode_index"]
 
 
 def read_info(folder: Path) -> Mapping[str, Any]:
-    """info.json. Raises: ConfigError, if `folder` is no data set, or one of another version."""
+    """The contents of info.json. Raises: ConfigError, if `folder` is not a data set, or one of another version."""
     path = folder / "meta/info.json"
     if not path.is_file():
         raise ConfigError(
@@ -47,7 +47,7 @@ def read_info(folder: Path) -> Mapping[str, Any]:
             f"data set {folder} is of LeRobot's format {version}, and {VERSION} is read; {_converted(folder, version)}"
         )
     if missing := [key for key in ("features", "fps", "total_frames") if key not in info]:
-        raise ConfigError(f"{path} says no {', '.join(missing)}; record the data set again, or copy it whole")
+        raise ConfigError(f"{path} has no {', '.join(missing)}; record the data set again, or copy it whole")
     features, fps = info["features"], info["fps"]
     if not isinstance(features, Mapping):
         raise damaged(folder, f"features is {features!r}")
@@ -57,14 +57,14 @@ def read_info(folder: Path) -> Mapping[str, Any]:
 
 
 def damaged(folder: Path, reason: str) -> ConfigError:
-    """The error for an info.json that says what cannot be."""
+    """The error for an info.json whose contents are impossible."""
     return ConfigError(
         f"meta/info.json of data set {folder} is damaged ({reason}); copy the data set again, or record it again"
     )
 
 
 def _converted(folder: Path, version: str | None) -> str:
-    """Returns the command that converts a data set of an older format."""
+    """The command that converts a data set of an older format, as part of a sentence."""
     if version != CONVERTED:
         return f"convert it to {CONVERTED} with the LeRobot of its time, and then from there"
     place = folder.resolve()
@@ -77,17 +77,17 @@ def _converted(folder: Path, version: str | None) -> str:
 
 
 def _command(*options: str) -> str:
-    """The whole command; LeRobot would push to the Hub if not told otherwise."""
+    """The command line of LeRobot's converter. Without --push-to-hub=false it would upload the result."""
     return shlex.join(["python", "-m", _converter(), *options, "--push-to-hub=false"])
 
 
 def _converter() -> str:
-    """The installed LeRobot's: it moved between versions."""
+    """The module of the installed LeRobot's converter. It moved between versions."""
     return OLD_CONVERTER if _found(OLD_CONVERTER) else CONVERTER
 
 
 def _found(module: str) -> bool:
-    """Whether LeRobot has it."""
+    """Whether the installed LeRobot has `module`."""
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:
@@ -95,20 +95,20 @@ def _found(module: str) -> bool:
 
 
 def read_table(folder: Path, frames: int, columns: Sequence[str]) -> pa.Table:
-    """A row per frame, in order, of `columns` and `INDICES`. frames: how many there should be.
+    """The `columns` and `INDICES` of all frames, a row per frame, in order. `frames`: the expected number of frames.
 
-    Raises: ConfigError, if the data set is not whole.
+    Raises: ConfigError, if the data set is incomplete.
     """
-    told = sum(
+    recorded = sum(
         sum(_read_parquet(folder, path, ["length"])["length"].to_pylist())
         for path in sorted(folder.glob("meta/episodes/*/*.parquet"))
     )
     paths = sorted(folder.glob("data/*/*.parquet"))
     tables = [_read_parquet(folder, path, [*columns, *INDICES]) for path in paths]
     found = sum(table.num_rows for table in tables)
-    if not found == told == frames:
+    if not found == recorded == frames:
         raise ConfigError(
-            f"data set {folder} says it has {frames} frames, its episodes {told} and its files {found}; it was not "
+            f"data set {folder} says it has {frames} frames, its episodes {recorded} and its files {found}; it was not "
             "finalised, or not copied whole"
         )
     if not frames:
@@ -134,7 +134,7 @@ def _read_parquet(folder: Path, path: Path, columns: list[str]) -> pa.Table:
 
 
 def vectors_of(folder: Path, table: pa.Table, column: str, dims: int) -> Floats:
-    """(N, dims), of `column`. Raises: ConfigError, if it has not as many numbers."""
+    """The vectors in `column`, (N, dims). Raises: ConfigError, if a row does not have `dims` numbers."""
     values = table[column].combine_chunks()
     flat = values.flatten() if pa.types.is_nested(values.type) else values
     if len(flat) != table.num_rows * dims:
@@ -146,13 +146,16 @@ def vectors_of(folder: Path, table: pa.Table, column: str, dims: int) -> Floats:
 
 
 def bounds_of(table: pa.Table) -> NDArray[np.intp]:
-    """(M + 1,): episode k is the frames `[bounds[k], bounds[k + 1])`."""
+    """The bounds of the episodes, (M + 1,): episode k is the frames `[bounds[k], bounds[k + 1])`."""
     episode = table["episode_index"].to_numpy()
     return np.concatenate([[0], np.flatnonzero(np.diff(episode)) + 1, [len(episode)]]).astype(np.intp)
 
 
 def read_stats(folder: Path, features: Mapping[str, str]) -> Stats:
-    """Of `features`, by each the name that it has in the data set. Raises: ConfigError, if there are none of one."""
+    """The statistics of `features`, each given with its name in the data set.
+
+    Raises: ConfigError, if the statistics of a feature are missing.
+    """
     path = folder / "meta/stats.json"
     told = _read_json(path) if path.is_file() else {}
     if missing := [name for name in features.values() if name not in told]:
@@ -168,7 +171,7 @@ def _figures(folder: Path, name: str, told: Any) -> dict[str, FloatArray]:
         return {figure: np.asarray(value, np.float64) for figure, value in told.items()}
     except (AttributeError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"data set {folder} has statistics of {name} in meta/stats.json that are no numbers ({one_line(error)}); "
+            f"data set {folder} has statistics of {name} in meta/stats.json that are not numbers ({one_line(error)}); "
             "let LeRobot recompute them, or record it again"
         ) from error
 
@@ -179,5 +182,5 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read ({one_line(error)}); copy the data set again") from error
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{path} has no names in it; copy the data set again")
+        raise ConfigError(f"{path} is not a JSON object; copy the data set again")
     return content

@@ -1,8 +1,8 @@
-"""Position targets as a policy's state: what the robot was told to reach (VLASH, arXiv 2512.01031, section 4.2).
+"""Position targets as a policy's state (VLASH, arXiv 2512.01031, section 4.2).
 
-With an offset a policy is trained on a state from ahead of what else it sees. Of a robot that is driven by position
-targets this may be the recorded state, or the target of the tick before (the authors' default), which is what the
-roller `told` gives at run time.
+With temporal offsets, a policy is trained on a state from a later time than its other inputs. For a robot that is
+driven by position targets, this may be the recorded state, or the target sent in the tick before (the authors'
+default). The roller `told` gives the latter in a run.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,13 @@ Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 def told_pairs(frames: Frames, robot: RobotSpec | None) -> Pairs:
-    """The indices (n,) of actions of `frames`, and those (n,) of the state dimensions that they drive. robot: says what
-    drives what; without one each action drives the state of its own name, and is taken to be absolute.
+    """Indices (n,) of the actions in `frames`, and indices (n,) of the state dimensions that they drive.
 
-    Raises: ConfigError, if an action that moves the robot is no absolute position, or drives no state of `frames`.
+    `robot`: says which action drives which state. Without one, each action drives the state of the same name, and is
+    taken to be an absolute position.
+
+    Raises: ConfigError, if an action that moves the robot is not an absolute position, or the state that it drives is
+    not in `frames`.
     """
     action, state = frames.names[ACTION], frames.names[STATE]
     drives = {name: name for name in action} if robot is None else _absolute(robot)
@@ -39,12 +42,12 @@ def told_pairs(frames: Frames, robot: RobotSpec | None) -> Pairs:
 
 
 def _absolute(robot: RobotSpec) -> dict[str, str]:
-    """By the name of each action that drives a state, that state's."""
+    """The state dimension that each action drives, by the action's name."""
     for dim in robot.action:
         if dim.kind not in ABSOLUTE:
             raise ConfigError(
                 f"offset_state=told gives the targets sent as the state, and action {dim.name!r} is a "
-                f"{dim.kind.value}, no absolute position; {REMEDY}"
+                f"{dim.kind.value}, not an absolute position; {REMEDY}"
             )
     return {dim.name: dim.drives for dim in robot.action if dim.drives is not None}
 

@@ -1,27 +1,31 @@
-"""Windows: the examples that a policy is trained on, drawn from the frames of a data set in batches.
+"""Windows: training examples, drawn in batches from the frames of a data set.
 
-    now    a frame of an episode: the state is of now, and the action rows are from now on
-    seen   `delay` frames before it: all else that is seen, environment and images, is of then
+    now    a frame of an episode: the state is that of `now`, and the action rows start at `now`
+    seen   the frame `delay` frames earlier: environment and images are those of `seen`
 
-The delay is drawn anew for each example, uniform over 0 .. offsets, and `now` then uniform over the frames that have as
-many before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2). With `offset_state` told and
-a delay above 0 the state is not that recorded, but what the robot was told in the tick before; what no target drives is
-as measured when the rest was seen, which is what the roller `told` gives. Where the run rolls the
-scene as well, the environment is rolled from `seen` to now, and the policy is told a delay of 0. Drawn anew is also the
-prefix, how many action rows from now on are given, from 0 to `prefixes` (training-time RTC, arXiv 2512.05964), as
-`prefix_lengths` says:
+The delay is drawn for each example, uniformly from 0 to `offsets`. `now` is then drawn uniformly from the frames that
+have as many frames before them in their episode (temporal offsets: VLASH, arXiv 2512.01031, section 4.2).
 
-    half          none in half of the examples, uniform in the others
-    uniform       every number as often (LeRobot's)
-    exponential   n with a weight of exp(-n) (the authors', in simulation)
+With `offset_state` told and a delay above 0, the state is the target sent in the tick before instead of the recorded
+state. Dimensions that no target drives keep the value measured at `seen`. The roller `told` does the same in a run. If
+the run rolls the environment as well, the environment is rolled from `seen` to `now`, and the delay given to the policy
+is 0.
 
-What is given is what the robot did, not what it should have done: else the state would tell it all, and
-the rows given nothing. So an example with a prefix may begin as many frames before the first that is learned from.
+The length of the prefix, the number of first action rows that are given, is also drawn for each example, from 0 to
+`prefixes` (training-time RTC, arXiv 2512.05964), with the distribution `prefix_lengths`:
 
-`draw_shared` draws several delays for what was seen at one frame, so that its images need to be encoded only once; a
-delay that leads out of the demonstration has no row to learn from (as in VLASH's shared observation).
+    half          0 in half of the examples, uniform in the others
+    uniform       uniform (LeRobot)
+    exponential   n with weight exp(-n) (the authors, in simulation)
 
-B: batch, T: rows, of which the first n_obs - 1 are before now, as in LeRobot; S, E, A: dimensions.
+The prefix holds the actions that were sent, not those to learn: the state shows what was sent, so that the given rows
+would otherwise carry no information. So an example with a prefix may begin as many frames before the first frame that
+is learned from.
+
+`draw_shared` draws several delays for one `seen` frame, so that its images are encoded only once. A delay that leads
+out of the demonstration has no row to learn from, as in VLASH's shared observation.
+
+B: batch; T: rows, of which the first n_obs - 1 are before `now`, as in LeRobot; S, E, A: dimensions.
 """
 
 import math
@@ -39,15 +43,24 @@ from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, IMAGES, STA
 from rollahead.policies.policy import Trained
 from rollahead.runtime.types.spec import RobotSpec
 
-NO_PREFIX = 0.5  # of the draws
+NO_PREFIX = 0.5  # share of the examples of `half` that have no prefix
 Batch = dict[str, torch.Tensor]
 
 
 class Windows:
-    """rows: T; n_obs: observations per example, one frame apart; trained: what is drawn; episodes: which ones, all of
-    them if not said; lead: frames at the start of each that are seen, but are never now; robot: says what drives what,
-    if it is known; rolled: (N, offsets + 1, E), the environment as the run rolls it to now (`rolled_scenes`), if it
-    does; pictures: of `frames`, if others use them as well."""
+    """Training examples of a data set.
+
+    Args:
+        frames: The data set.
+        rows: T, rows per example.
+        n_obs: Observations per example, one frame apart.
+        trained: Delays and prefixes to draw.
+        episodes: Episodes to draw from, None for all.
+        lead: Frames at the start of each episode that are seen, but are never `now`.
+        robot: Robot of the data, which says which action drives which state, if known.
+        rolled: (N, offsets + 1, E), the environment rolled to `now` (`rolled_scenes`), if the run rolls it.
+        pictures: Images of `frames`, if others use them as well.
+    """
 
     def __init__(
         self,
@@ -61,8 +74,11 @@ class Windows:
         rolled: Floats | None = None,
         pictures: Pictures | None = None,
     ) -> None:
-        """Raises: ConfigError, if an episode is too short for the offsets, or the prefixes too long for the rows, or
-        what the robot was told is no state of its."""
+        """Prepares the frames that can be drawn.
+
+        Raises: ConfigError, if an episode is too short for the offsets, the prefixes are too long for the rows, or a
+        target drives no state.
+        """
         self._frames = frames
         self._rolled = rolled
         self._trained = trained = trained or Trained()
@@ -76,7 +92,7 @@ class Windows:
         self._lead, self._seen = lead, _seen(frames, trained.offsets, self._order)
 
     def draw(self, rng: np.random.Generator, n: int) -> Batch:
-        """A batch of `n` examples: see `at`."""
+        """A batch of `n` examples, in the format of `at`."""
         delay = rng.integers(self._trained.offsets + 1, size=n)
         now = self._order[(rng.random(n) * self._counts[delay]).astype(np.intp)]
         prefix = PREFIX_LENGTHS[self._trained.prefix_lengths](rng, self._trained.prefixes, n)
@@ -86,9 +102,11 @@ class Windows:
         return self.at(now, delay, prefix)
 
     def draw_shared(self, rng: np.random.Generator, n: int, delays: int) -> Batch:
-        """A batch in which as many examples in a row as `delays`, from 1 to offsets + 1, were seen at one frame, each
-        with a delay of its own: n examples, or the next multiple of `delays` below, but at least `delays`. No rows are
-        given."""
+        """A batch in which `delays` examples in a row share the frame `seen`, each with a delay of its own.
+
+        It has n examples, rounded down to a multiple of `delays`, but at least `delays`. `delays` is from 1 to offsets
+        + 1. No prefix is given.
+        """
         count = max(n // delays, 1)
         offsets = self._trained.offsets
         seen = np.repeat(self._seen[rng.integers(len(self._seen), size=count)], delays)
@@ -101,12 +119,12 @@ class Windows:
         return batch
 
     def at(self, now: NDArray[np.intp], delay: NDArray[np.int64], prefix: NDArray[np.int64]) -> Batch:
-        """The batch of the frames `now` (B,), seen `delay` (B,) frames before, `prefix` (B,) rows given.
+        """The batch of the frames `now` (B,), seen `delay` (B,) frames earlier, with prefixes of `prefix` (B,) rows.
 
-        By LeRobot's keys: state (B, S) and environment (B, E), (B, n_obs, .) if n_obs > 1; action (B, T, A), float32,
-        the end's row repeated past an end of the episode, and marked there in action_is_pad (B, T); and delay and
-        prefix (B,), int64. The delay is the environment's last dimension too, if the policy is told. Images are uint8,
-        to be `scaled`.
+        Keys are LeRobot's: state (B, S) and environment (B, E), or (B, n_obs, .) if n_obs > 1; action (B, T, A),
+        float32. Past an end of the episode its last row is repeated, and marked in action_is_pad (B, T). Further keys
+        are delay and prefix (B,), int64. The delay is also the last dimension of the environment if the policy takes it
+        as an input. Images are uint8, to be converted with `scaled`.
         """
         seen = now - delay
         wanted = now[:, None] + self._ahead
@@ -114,10 +132,10 @@ class Windows:
         state = self._state(now, delay)
         environment = self._scene(self._past(seen), delay)
         given = self._ahead < prefix[:, None]
-        action = np.where(given[..., None], self._frames.done[rows], self._frames.action[rows])
+        action = np.where(given[..., None], self._frames.sent[rows], self._frames.action[rows])
         if self._trained.delay_input:
-            told = delay if self._rolled is None else np.zeros_like(delay)  # as `LocalPlanner` tells it
-            environment = np.concatenate([environment, _spread(told, environment)], axis=-1)
+            given_delay = delay if self._rolled is None else np.zeros_like(delay)  # as `LocalPlanner` gives it in a run
+            environment = np.concatenate([environment, _spread(given_delay, environment)], axis=-1)
         batch = {STATE: state, ACTION: action, "action_is_pad": wanted != rows}
         if environment.shape[-1]:
             batch[ENVIRONMENT] = environment
@@ -128,30 +146,30 @@ class Windows:
         return tensors | {IMAGES + name: each for name, each in self._pictures.of(self._past(seen)).items()}
 
     def _state(self, now: NDArray[np.intp], delay: NDArray[np.int64]) -> Floats:
-        """(B, S), or (B, n_obs, S): the state of `now`, as it was recorded or as the robot was told it."""
+        """(B, S) or (B, n_obs, S): the state at `now`, as recorded, or as the targets sent."""
         if self._told is None:
             return self._frames.state[self._past(now)]
         action, state = self._told
         measured, past = self._frames.state[self._past(now - delay)], self._past(now)
         told = measured.copy()
-        told[..., state] = self._frames.done[np.maximum(past - 1, self._first[past])][..., action]
+        told[..., state] = self._frames.sent[np.maximum(past - 1, self._first[past])][..., action]
         return np.where((delay > 0).reshape(-1, *(1,) * (told.ndim - 1)), told, measured)
 
     def _scene(self, seen: NDArray[np.intp], delay: NDArray[np.int64]) -> Floats:
-        """(B, E) or (B, n_obs, E), the environment of the frames `seen`, as it is given `delay` (B,) frames later."""
+        """(B, E) or (B, n_obs, E): the environment of frames `seen`, as it is given `delay` (B,) frames later."""
         if self._rolled is None:
             return self._frames.environment[seen]
         ahead = delay.reshape(-1, *(1,) * (seen.ndim - 1))
         return self._rolled[seen + ahead, ahead]
 
     def _past(self, newest: NDArray[np.intp]) -> NDArray[np.intp]:
-        """(B, n_obs) frames up to `newest`, (B,) if n_obs is 1."""
+        """(B, n_obs): the frames up to `newest` (B,). (B,) if n_obs is 1."""
         if len(self._history) == 1:
             return newest
         return self._inside(newest, newest[:, None] + self._history)
 
     def _inside(self, now: NDArray[np.intp], wanted: NDArray[np.intp]) -> NDArray[np.intp]:
-        """`wanted` (B, .), kept within the episode of `now` (B,)."""
+        """`wanted` (B, .), clipped to the episode of `now` (B,)."""
         return np.clip(wanted, self._first[now, None], self._last[now, None])
 
 
@@ -176,8 +194,11 @@ PREFIX_LENGTHS: Mapping[str, Callable[[np.random.Generator, int, int], NDArray[n
 
 
 def held_out(frames: Frames, share: float = 0.05) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The episodes to train on, and those kept to measure with: `share` of them, spread evenly; always the same, at
-    least one, and none of a single one."""
+    """The episodes to train on, and the episodes to measure on.
+
+    `share` of the episodes, spread evenly, are held out: at least one, but none if there is only one. The choice is
+    always the same.
+    """
     episodes = np.arange(frames.episodes)
     count = min(max(round(share * len(episodes)), 1), len(episodes) - 1)
     kept = np.floor((np.arange(count) + 0.5) * len(episodes) / max(count, 1)).astype(np.intp)
@@ -185,7 +206,11 @@ def held_out(frames: Frames, share: float = 0.05) -> tuple[NDArray[np.intp], NDA
 
 
 def statistics(frames: Frames, trained: Trained | None = None) -> Stats:
-    """The data set's, by LeRobot's keys, with those of the delay if the policy is told it: uniform, 0 to offsets."""
+    """The statistics of a data set, by LeRobot's keys.
+
+    If the policy takes the delay as an input, those of the delay are appended to the environment's: uniform from 0 to
+    offsets.
+    """
     stats = {feature: dict(figures) for feature, figures in frames.stats.items()}
     if trained is None or not trained.delay_input:
         return stats
@@ -207,7 +232,7 @@ def _delay_stats(offsets: int) -> dict[str, float]:
 
 
 def _spread(delay: NDArray[np.int64], environment: Floats) -> Floats:
-    """`delay` (B,) as one more dimension of `environment` (B, E) or (B, n_obs, E)."""
+    """`delay` (B,) as an additional dimension for `environment` (B, E) or (B, n_obs, E)."""
     shape = (len(delay), *(1,) * (environment.ndim - 1))
     return np.broadcast_to(delay.reshape(shape), (*environment.shape[:-1], 1)).astype(np.float32)
 
@@ -233,15 +258,17 @@ def _check(frames: Frames, rows: int, n_obs: int, trained: Trained, lead: int) -
 
 
 def _ends(frames: Frames) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """(N,) and (N,): of each frame the first and the last of its episode."""
+    """(N,) and (N,): the first and the last frame of the episode of each frame."""
     return np.repeat(frames.bounds[:-1], frames.lengths), np.repeat(frames.bounds[1:] - 1, frames.lengths)
 
 
 def _eligible(
     frames: Frames, offsets: int, episodes: Sequence[int] | NDArray[np.intp] | None, lead: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The frames that may be drawn, those with the most frames before them first, so that a delay of k is for the first
-    counts[k] (offsets + 1,) of them."""
+    """The frames that may be drawn, ordered by the number of frames before them, and how many of them allow each delay.
+
+    A delay of k may be drawn for the first counts[k] of them; counts has the shape (offsets + 1,).
+    """
     chosen = np.arange(frames.episodes) if episodes is None else np.asarray(episodes, np.intp)
     now = np.concatenate([np.arange(frames.bounds[k], frames.bounds[k + 1]) for k in chosen])
     before = now - _ends(frames)[0][now]
@@ -251,7 +278,7 @@ def _eligible(
 
 
 def _seen(frames: Frames, offsets: int, now: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The frames from which one of those in `now` is at most `offsets` away in the same episode, in their order."""
+    """The sorted frames from which a frame in `now` is at most `offsets` away in the same episode."""
     first = _ends(frames)[0][now]
     reached = np.maximum(now - np.arange(offsets + 1)[:, None], first)
     return np.unique(reached)
