@@ -79,7 +79,7 @@ def test_the_delay_is_nothing_that_a_robot_gives() -> None:
         ({"trained": {"offsets": 2.5}}, "trained.offsets is 2.5; give a whole number"),
         ({"trained": {"offsets": -1}}, "a card's offsets is -1 and prefixes 0; give 0 or more ticks"),
         ({"trained": {"prefixes": -2}}, "a card's offsets is 0 and prefixes -2; give 0 or more ticks"),
-        ({"trained": [3]}, "is no card ("),
+        ({"trained": [3]}, "is not a valid card ("),
         ({"demonstrated": [5, 5]}, "a card's demonstrated goes from 5 to before 5; give the first seed, 0 or more"),
         ({"demonstrated": [-1, 5]}, "a card's demonstrated goes from -1 to before 5; give the first seed, 0 or more"),
         ({"demonstrated": [5]}, "demonstrated has 1 values; give 2"),
@@ -88,7 +88,10 @@ def test_the_delay_is_nothing_that_a_robot_gives() -> None:
             {"trained": {"delay_input": True}, "environment": ["x"]},
             "a card has delay_input and the environment x, which does not end with 'delay'; add it",
         ),
-        ({"trained": {"delay_input": True}}, "a card has delay_input and the environment of nothing, which does not"),
+        (
+            {"trained": {"delay_input": True}},
+            "a card has delay_input and the environment without names, which does not",
+        ),
     ],
 )
 def test_what_is_no_card_is_refused_with_the_reason(change: dict[str, Any], words: str, tmp_path: Path) -> None:
@@ -96,13 +99,13 @@ def test_what_is_no_card_is_refused_with_the_reason(change: dict[str, Any], word
     (tmp_path / CARD).write_text(json.dumps(written))
     with pytest.raises(ConfigError) as caught:
         read_card(tmp_path)
-    assert str(caught.value).startswith(f"{tmp_path / CARD} is no card (") and words in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / CARD} is not a valid card (") and words in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"state": ["s"], "action": ["a"], "rate_hz": 50.0}'])
 def test_a_damaged_card_is_refused_as_one(text: str, tmp_path: Path) -> None:
     (tmp_path / CARD).write_text(text)
-    with pytest.raises(ConfigError, match=r"is no card \(.*\); write it again with write_card"):
+    with pytest.raises(ConfigError, match=r"is not a valid card \(.*\); write it again with write_card"):
         read_card(tmp_path)
 
 

@@ -72,21 +72,21 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_configuration_is_no_checkpoint(tmp_path: Path) -> None:
-    assert f"{tmp_path} has no config.json, so it is no checkpoint; give the folder" in refused(tmp_path)
+    assert f"{tmp_path} has no config.json, so it is not a checkpoint; give the folder" in refused(tmp_path)
 
 
 def test_the_folder_of_a_run_of_ours_leads_to_its_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").mkdir()
     assert refused(tmp_path).endswith("give the folder of a checkpoint")
     (tmp_path / "checkpoint" / "config.json").touch()
-    assert refused(tmp_path).endswith(f"so it is no checkpoint; give {tmp_path / 'checkpoint'}")
+    assert refused(tmp_path).endswith(f"so it is not a checkpoint; give {tmp_path / 'checkpoint'}")
 
 
 def test_the_folder_above_a_checkpoint_of_lerobots_training_leads_to_it(tmp_path: Path) -> None:
     inner = tmp_path / "checkpoints" / "000500" / "pretrained_model"
     inner.mkdir(parents=True)
     (inner / "config.json").touch()
-    assert refused(tmp_path).endswith(f"so it is no checkpoint; give {inner}")
+    assert refused(tmp_path).endswith(f"so it is not a checkpoint; give {inner}")
 
 
 @pytest.mark.parametrize("text", ["", '{"type": "diffusion", "input_', "\x00"])
@@ -97,7 +97,7 @@ def test_a_configuration_that_ends_too_soon_is_said_so(text: str, folder: Path) 
 
 def test_a_configuration_that_is_a_list_is_none(folder: Path) -> None:
     (folder / "config.json").write_text("[]")
-    assert "is no configuration of a policy" in refused(folder)
+    assert "is not the configuration of a policy" in refused(folder)
 
 
 @pytest.mark.parametrize("kind", ["difusion", "smolvla", None, 3])
@@ -155,7 +155,10 @@ BREAKS: Mapping[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: configure(folder, use_peft=True),
         "holds a PEFT adapter (use_peft), which is not read here; merge it into its base policy",
     ),
-    "a card that ends too soon": (lambda folder: (folder / CARD).write_text("{"), "rollahead.json is no card ("),
+    "a card that ends too soon": (
+        lambda folder: (folder / CARD).write_text("{"),
+        "rollahead.json is not a valid card (",
+    ),
     "only a configuration": (
         lambda folder: [path.unlink() for path in folder.iterdir() if path.name != "config.json"],
         "the checkpoint has no ",

@@ -162,8 +162,8 @@ UNREACHABLE = {
 def test_what_is_neither_here_nor_reachable_is_one_sentence(why: str, tmp_path: Path) -> None:
     environment, words = UNREACHABLE[why]
     assert asked("user/repo", tmp_path, **environment) == (
-        "ConfigError: user/repo is no folder here, and the data set user/repo cannot be fetched from the Hugging Face "
-        f"Hub ({words}); give a folder, or fix the id or the connection"
+        "ConfigError: user/repo is not a local folder, and the data set user/repo cannot be fetched from the Hugging "
+        f"Face Hub ({words}); give a folder, or fix the id or the connection"
     )
 
 

@@ -54,7 +54,7 @@ def test_a_checkpoint_that_cannot_be_fetched_is_refused_in_one_sentence(cache: P
     with pytest.raises(ConfigError) as caught:
         find("user/pick")
     assert str(caught.value) == (
-        "user/pick is no folder here, and the checkpoint user/pick cannot be fetched from the Hugging Face Hub "
+        "user/pick is not a local folder, and the checkpoint user/pick cannot be fetched from the Hugging Face Hub "
         "(HF_HUB_OFFLINE is set, and the checkpoint is not in the cache); give a folder, or fix the id or the "
         "connection"
     )
@@ -74,7 +74,7 @@ def test_the_names_of_a_data_set_are_found_in_the_cache_of_lerobot(cache: Path, 
 
 def test_a_data_set_that_cannot_be_fetched_is_refused_in_one_sentence(cache: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"^user/data is no folder here, and the data set user/data cannot be fetched"
+        ConfigError, match=r"^user/data is not a local folder, and the data set user/data cannot be fetched"
     ):
         described_folder("user/data")
 
@@ -134,6 +134,7 @@ def test_a_checkpoint_that_the_hub_does_not_give_is_refused_in_one_sentence(
         refused = ran(FIND, address, tmp_path, name)
     repo = name.partition("@")[0]
     assert refused.stderr == (
-        f"{repo} is no folder here, and the checkpoint {repo} cannot be fetched from the Hugging Face Hub ({words}); "
+        f"{repo} is not a local folder, and the checkpoint {repo} cannot be fetched from the Hugging Face Hub "
+        f"({words}); "
         "give a folder, or fix the id or the connection\n"
     )

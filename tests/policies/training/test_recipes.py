@@ -123,7 +123,11 @@ REFUSED = {
         "needs images or.*and is given neither; use policy=flow",
     ),
     "act of a state alone": (ACT, {"environment": 0}, "policy=act needs images or"),
-    "a horizon that does not halve": ({**DIFFUSION, "horizon": 9}, {}, "policy=diffusion cannot be made so.*9"),
+    "a horizon that does not halve": (
+        {**DIFFUSION, "horizon": 9},
+        {},
+        "policy=diffusion cannot be built with these options.*9",
+    ),
     "no list of widths": (
         {**DIFFUSION, "down_dims": 32},
         {},

@@ -1,1 +1,1 @@
-"""Checkpoints: where they are found, what is read from them, and the card beside the weights."""
+"""Checkpoints: finding and reading trained policies, and the card beside the weights."""

@@ -1,8 +1,8 @@
-"""A card says of a checkpoint what LeRobot's own files do not: names, rate, and what it was trained for.
+"""The card of a checkpoint: names, rate and training options that LeRobot's own files do not contain.
 
-rollahead.json   {"format": 1, "state": ["a", "b"], "environment": ["x", "delay"], "action": ["a", "b"], "rate_hz": 50,
-                  "trained": {"offsets": 12, "delay_input": true, "prefixes": 0, "prefix_lengths": "half",
-                  "offset_state": "recorded"}, "task": {...}, "demonstrated": [0, 3000]}
+rollahead.json   {"format": 1, "state": ["a", "b"], "environment": ["x", "delay"], "action": ["a", "b"],
+                  "rate_hz": 50, "trained": {"offsets": 12, "delay_input": true, "prefixes": 0,
+                  "prefix_lengths": "half", "offset_state": "recorded"}, "task": {...}, "demonstrated": [0, 3000]}
 """
 
 import json
@@ -25,10 +25,19 @@ NAMES = ("state", "environment", "action")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """state, environment, action: names, in the order of the network's; with `trained.delay_input` the last of the
-    environment is `delay`, the ticks that the state is ahead, which no robot gives. task: what it was trained on;
-    demonstrated: the seeds of the task's episodes that it has learned from, the second not included; None where it
-    learned from no such episodes (from a data set, or from demonstrations that begin anywhere)."""
+    """Names, rate and training options of a policy.
+
+    Attributes:
+        state: Names of the state dimensions, in the network's order.
+        action: Names of the action dimensions, in the network's order.
+        rate_hz: Ticks per second.
+        environment: Names of the environment dimensions, in the network's order. With `trained.delay_input` the last
+            one is `delay`, the ticks by which the state is ahead, which no robot gives.
+        trained: Delays and prefixes that the policy was trained for.
+        task: `name` and options of the task that it was trained on.
+        demonstrated: First seed, and the seed after the last, of the task's episodes that it learned from. None if it
+            learned from a data set, or from demonstrations that begin anywhere.
+    """
 
     state: tuple[str, ...]
     action: tuple[str, ...]
@@ -57,27 +66,30 @@ class Card:
             )
         if self.trained.delay_input and self.environment[-1:] != (DELAY,):
             raise ConfigError(
-                f"a card has delay_input and the environment {', '.join(self.environment) or 'of nothing'}, which does "
-                f"not end with {DELAY!r}; add it"
+                f"a card has delay_input and the environment {', '.join(self.environment) or 'without names'}, which "
+                f"does not end with {DELAY!r}; add it"
             )
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """The names of the environment that the robot gives."""
+        """The names of the environment dimensions that the robot gives, without the delay."""
         return self.environment[:-1] if self.trained.delay_input else self.environment
 
 
 def write_card(folder: Path, card: Card) -> None:
-    """Into the checkpoint in `folder`."""
+    """Writes `card` into the checkpoint in `folder`."""
     content = {"format": FORMAT, **asdict(card)}
     if card.demonstrated is None:
-        del content["demonstrated"]  # versions that do not know it read the card too
+        del content["demonstrated"]  # so that versions without this field can read the card
     with written_whole(folder / CARD) as unfinished:
         unfinished.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def read_card(folder: Path) -> Card | None:
-    """Of the checkpoint in `folder`; None if it has none. Raises: ConfigError, if it is not one."""
+    """The card of the checkpoint in `folder`, None if it has none.
+
+    Raises: ConfigError, if the file is not a valid card.
+    """
     path = folder / CARD
     if not path.exists():
         return None
@@ -92,7 +104,7 @@ def read_card(folder: Path) -> Card | None:
         return call(Card, made)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
         reason = error if isinstance(error, ConfigError) else told(error)
-        raise ConfigError(f"{path} is no card ({reason}); write it again with write_card") from error
+        raise ConfigError(f"{path} is not a valid card ({reason}); write it again with write_card") from error
 
 
 def _names(written: Mapping[str, Any], what: str) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
-"""A checkpoint: the folder of a trained policy, LeRobot's or ours, and the policy that is made of it.
+"""Checkpoints: the folder of a trained policy, LeRobot's or ours, and loading the policy from it.
 
-    config.json                   its `type` says which adapter makes it
+    config.json                   its `type` selects the adapter
     model.safetensors             the weights
-    policy_preprocessor.json      how numbers are normalised, with their statistics
-    policy_postprocessor.json
-    rollahead.json                names, rate, what it was trained for (`card`); not in those that LeRobot has written
-    train_config.json             LeRobot's, which names the data set (`train_config`)
+    policy_preprocessor.json      normalisation of inputs, with their statistics
+    policy_postprocessor.json     normalisation of the action
+    rollahead.json                names, rate, training options (`card`); not written by LeRobot
+    train_config.json             LeRobot's training options, which name the data set (`train_config`)
 
-Those of LeRobot before 0.4 are read as well: their statistics are among the weights (`processors`).
+Checkpoints of LeRobot before 0.4 are read as well: their statistics are among the weights (`processors`).
 
 Threads: setup only.
 """
@@ -35,21 +35,28 @@ from rollahead.policies.policy import Policy
 from rollahead.runtime.types.spec import RobotSpec
 
 CONFIG = "config.json"
-INSIDE = ("checkpoint", "**/pretrained_model")  # where a run of our training has one, and one of LeRobot's
-ADAPTERS: Mapping[str, str] = {  # by `type`: what makes the policy of a `Checkpoint` on a device
+INSIDE = ("checkpoint", "**/pretrained_model")  # where a checkpoint is in our training runs, and in LeRobot's
+ADAPTERS: Mapping[str, str] = {  # by `type`: function (Checkpoint, device) -> Policy
     "act": "rollahead.policies.adapters.act:load",
     "diffusion": "rollahead.policies.adapters.diffusion:load",
     "rollahead_flow": "rollahead.policies.adapters.flow.adapter:load",
 }
 ROWS = ("horizon", "chunk_size", "n_obs_steps")  # of config.json
-MOST_ROWS = 10_000  # of a chunk
+MOST_ROWS = 10_000  # the most rows of a chunk
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What the files in `folder` say, but for the weights. config: config.json, in today's words; card: names and rate;
-    notes: lines for the user on what was assumed; rename: by the policy's camera what the data set calls it, if that is
-    another name."""
+    """The contents of a checkpoint's files, without the weights.
+
+    Attributes:
+        folder: Folder of the checkpoint.
+        config: Contents of config.json, with today's keys.
+        features: Inputs and outputs of the policy.
+        card: Names, rate and training options.
+        notes: Lines for the user about what was assumed.
+        rename: The data set's name of each of the policy's cameras that has another name there.
+    """
 
     folder: Path
     config: Mapping[str, Any]
@@ -59,37 +66,41 @@ class Checkpoint:
     rename: Mapping[str, str] = field(default_factory=dict)
 
     def policy(self, device: torch.device) -> Policy:
-        """The policy on `device`. Raises: ConfigError, if the weights or the processors are not whole, or are not this
-        policy's."""
+        """The policy, loaded onto `device`.
+
+        Raises: ConfigError, if the weights or the processors are incomplete, or belong to another policy.
+        """
         module, function = ADAPTERS[self.config["type"]].split(":")
         policy: Policy = getattr(importlib.import_module(module), function)(self, device)
         policy.warm = read_levels(self.folder)
         return policy
 
     def normalisers(self) -> Normalisers:
-        """The normalisers of the saved processors. Raises: ConfigError, if they are missing, or not known here."""
+        """The normalisation of the saved processors. Raises: ConfigError, if they are missing or not supported."""
         return read_normalisers(self.folder, self.features.sizes, self.config)
 
     def state_statistics(self) -> Stats:
-        """The statistics of the state, by name. Raises: ConfigError, as `normalisers` does."""
+        """The statistics of the state, by name. Raises: ConfigError, if the processors are missing or not supported."""
         return state_statistics(self.folder, self.config)
 
     @property
     def camera_sizes(self) -> dict[str, tuple[int, int]]:
-        """The (height, width) of the images that the policy takes from each camera, by its own names."""
+        """The (height, width) of the images that the policy takes from each camera, by the policy's names."""
         sizes = [(height, width) for _, height, width in self.features.cameras.values()]
         return dict(zip(self.features.camera_names, sizes, strict=True))
 
     @property
     def ensemble_decay(self) -> float | None:
-        """LeRobot's `temporal_ensemble_coeff`, None if it is not used."""
+        """LeRobot's `temporal_ensemble_coeff`, None if the policy does not use it."""
         decay = self.config.get("temporal_ensemble_coeff")
         return decay if type(decay) in (int, float) else None
 
     @property
     def action_steps(self) -> int | None:
-        """LeRobot's `n_action_steps`: rows of a chunk that it sends before it asks again. None if nothing says it, or
-        if it ensembles, when it is 1 whatever the policy."""
+        """LeRobot's `n_action_steps`: rows of a chunk that it sends before it asks for the next one.
+
+        None if config.json does not have it, or if the policy uses temporal ensembling, which always has 1.
+        """
         steps = self.config.get("n_action_steps")
         return steps if type(steps) is int and steps > 0 and self.ensemble_decay is None else None
 
@@ -97,9 +108,9 @@ class Checkpoint:
 def read_checkpoint(
     folder: Path, *, dataset: str | Path | None = None, robot: RobotSpec | None = None, trust_order: bool = False
 ) -> Checkpoint:
-    """The checkpoint in `folder`. dataset, robot, trust_order: as of `load_policy`.
+    """The checkpoint in `folder`. `dataset`, `robot`, `trust_order`: see `load_policy`.
 
-    Raises: ConfigError, if a file cannot be read, it is of no type that is known here, or nothing gives the names.
+    Raises: ConfigError, if a file cannot be read, the policy's type is not supported, or the names cannot be found.
     """
     config = modern(_read_config(folder))
     kind = str(config.get("type"))
@@ -123,11 +134,15 @@ def load_policy(
 ) -> Policy:
     """The policy in `folder`.
 
-    dataset: the LeRobotDataset that it was trained on, a folder or an id on the Hub, for its names and rate; None for
-    the one that the checkpoint names; robot: that is to be driven; trust_order: where no file gives them, the order of
-    dimensions and the rate are the robot's; device: cpu, cuda, mps, None for cuda if there is one.
+    Args:
+        folder: Folder of a checkpoint.
+        dataset: LeRobotDataset that the policy was trained on, a folder or an id on the Hub, for names and rate. None
+            for the one that the checkpoint names.
+        robot: The robot to drive.
+        trust_order: Whether to take the robot's order of dimensions, and its rate, where no file has them.
+        device: cpu, cuda or mps; None for cuda if there is one.
 
-    Raises: ConfigError, if it cannot be read whole, or is of no type that is known here, or nothing gives the names.
+    Raises: ConfigError, if a file cannot be read, the policy's type is not supported, or the names cannot be found.
     """
     made = read_checkpoint(Path(folder), dataset=dataset, robot=robot, trust_order=trust_order)
     return made.policy(torch.device(device_of(device)))
@@ -142,7 +157,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         inner = next((path for where in INSIDE for path in folder.glob(f"{where}/{CONFIG}")), None)
         hint = f"give {inner.parent}" if inner else "give the folder of a checkpoint"
-        raise ConfigError(f"{folder} has no {CONFIG}, so it is no checkpoint; {hint}") from error
+        raise ConfigError(f"{folder} has no {CONFIG}, so it is not a checkpoint; {hint}") from error
     except RecursionError as error:
         raise ConfigError(
             f"{path} is nested too deeply to be a policy's; copy it again, or take another one"
@@ -153,12 +168,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
             "earlier checkpoint"
         ) from error
     if not isinstance(config, dict):
-        raise ConfigError(f"{path} is no configuration of a policy; give the folder of a checkpoint")
+        raise ConfigError(f"{path} is not the configuration of a policy; give the folder of a checkpoint")
     return config
 
 
 def _check_config(config: Mapping[str, Any], path: Path) -> None:
-    """Raises: ConfigError, if `config`, read from `path`, is of a policy that cannot be made here."""
+    """Checks that the policy of `config`, read from `path`, is supported. Raises: ConfigError, if it is not."""
     for key in ROWS:
         rows = config.get(key)
         if type(rows) is int and not 1 <= rows <= MOST_ROWS:

@@ -1,4 +1,4 @@
-"""Compares the first state that a robot measures with those that its policy was trained on."""
+"""Comparison of the first state that a robot measures with the states that its policy was trained on."""
 
 import math
 
@@ -12,13 +12,16 @@ MOST_NAMED = 3
 
 
 def unlike(stats: Stats, names: tuple[str, ...], state: FloatArray) -> str:
-    """A line that names the numbers of `state` (S,) that are more than `FAR` standard deviations off the mean of their
-    `stats`; empty if there are none. Without a mean, the middle of the range is taken, and the deviation of an even
-    spread over it; without a range nothing is compared."""
+    """A line that names the dimensions of `state` (S,) that are far from the training data, empty if none is.
+
+    Far means more than `FAR` standard deviations from the mean in `stats`. Without mean and standard deviation, the
+    middle of the range and the deviation of a uniform distribution over it are taken. Without a range, nothing is
+    compared.
+    """
     if (moments := _moments(stats)) is None or any(len(each) != len(state) for each in moments):
         return ""
     mean, std = moments
-    off = np.abs(state.astype(np.float32) - mean)  # as the policy is given it
+    off = np.abs(state.astype(np.float32) - mean)  # in the precision that the policy takes
     far = [i for i in range(len(state)) if off[i] > FAR * std[i]]
     if not far:
         return ""
@@ -31,7 +34,7 @@ def unlike(stats: Stats, names: tuple[str, ...], state: FloatArray) -> str:
 
 
 def _moments(stats: Stats) -> tuple[FloatArray, FloatArray] | None:
-    """Mean and standard deviation, (S,) each."""
+    """The mean and the standard deviation, (S,) each; None if `stats` has neither them nor a range."""
     known = {name: np.asarray(value, np.float64).ravel() for name, value in stats.items()}
     if "mean" in known and "std" in known:
         return known["mean"], known["std"]

@@ -1,11 +1,11 @@
-"""Folders of data sets and checkpoints, fetched from the Hugging Face Hub where a name is no folder here.
+"""Folders of data sets and checkpoints, downloaded from the Hugging Face Hub if a name is not a local folder.
 
-    dataset_folder("recordings/pick")       a folder that exists is taken as it is
-    dataset_folder("user/repo")             LeRobot's own folder of it, else fetched into LeRobot's cache
-    dataset_folder("user/repo@main")        at a branch, a tag or a commit
+    dataset_folder("recordings/pick")       an existing folder is used as it is
+    dataset_folder("user/repo")             LeRobot's own copy of it, else downloaded into LeRobot's cache
+    dataset_folder("user/repo@main")        a branch, a tag or a commit
     checkpoint_folder("user/repo")          a checkpoint, in the same way
 
-Threads: setup only. huggingface_hub shows the progress of a download, and keeps what it has fetched.
+Threads: setup only. huggingface_hub shows the progress of a download, and keeps the files.
 """
 
 import re
@@ -18,17 +18,19 @@ from rollahead.errors import ConfigError, one_line
 from rollahead.policies.data.stored import VERSION
 from rollahead.policies.lerobot import compat
 
-INFO = "meta/info.json"  # of a data set: names and rate
+INFO = "meta/info.json"  # the file with a data set's names and rate
 ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w.][\w./-]*))?", re.ASCII)  # user/repo@revision
 
 
 def dataset_folder(name: str | Path) -> Path:
-    """The folder of the data set `name`: a folder, or the id `user/repo` or `user/repo@revision` of one on the Hub.
+    """The folder of a data set, downloaded if needed.
 
-    Without a revision it is LeRobot's own copy (`HF_LEROBOT_HOME/user/repo`) if there is one, else what is tagged
-    v3.0 on the Hub, else its main branch. A name that is neither a folder nor an id is returned as it is.
+    `name`: a local folder, or the id `user/repo` or `user/repo@revision` of a data set on the Hub.
 
-    Raises: ConfigError, if it has to be fetched and cannot be.
+    Without a revision it is LeRobot's own copy (`HF_LEROBOT_HOME/user/repo`) if there is one, else the revision with
+    the tag v3.0 on the Hub, else its main branch. A name that is neither a folder nor an id is returned as it is.
+
+    Raises: ConfigError, if the download fails.
     """
     folder, found = Path(name).expanduser(), ID.fullmatch(str(name))
     if folder.exists() or found is None:
@@ -42,9 +44,9 @@ def dataset_folder(name: str | Path) -> Path:
 
 
 def described_folder(name: str | Path) -> Path:
-    """The folder of the data set `name`, as `dataset_folder` has it, of which no more than `INFO` is fetched.
+    """The folder of the data set `name`, of which only `INFO` is downloaded if it is not on this machine.
 
-    Raises: ConfigError, if it has to be fetched and cannot be.
+    `name`: see `dataset_folder`. Raises: ConfigError, if the download fails.
     """
     folder, found = Path(name).expanduser(), ID.fullmatch(str(name))
     if folder.exists() or found is None:
@@ -58,7 +60,7 @@ def described_folder(name: str | Path) -> Path:
 
 
 def local_dataset(repo: str, revision: str | None = None) -> Path | None:
-    """The folder of the data set `repo` in one of LeRobot's caches, None if it is in neither. Nothing is fetched."""
+    """The folder of the data set `repo` in one of LeRobot's caches, None if it is in neither. Nothing is downloaded."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -66,7 +68,7 @@ def local_dataset(repo: str, revision: str | None = None) -> Path | None:
     if revision is None and (home / repo / INFO).is_file():
         return home / repo
     for each in [VERSION, "main"] if revision is None else [revision]:
-        with suppress(HFValidationError):  # no id at all
+        with suppress(HFValidationError):  # not a valid id
             found = try_to_load_from_cache(repo, INFO, home / "hub", each, "dataset")
             if isinstance(found, str):
                 return Path(found).parent.parent
@@ -74,10 +76,11 @@ def local_dataset(repo: str, revision: str | None = None) -> Path | None:
 
 
 def checkpoint_folder(name: str | Path) -> Path:
-    """The folder of the checkpoint `name`: a folder, or the id `user/repo` or `user/repo@revision` of one on the Hub. A
-    name that is neither is returned as it is.
+    """The folder of a checkpoint, downloaded if needed.
 
-    Raises: ConfigError, if it has to be fetched and cannot be.
+    `name`: a local folder, or the id `user/repo` or `user/repo@revision` of a checkpoint on the Hub.
+
+    A name that is neither is returned as it is. Raises: ConfigError, if the download fails.
     """
     folder, found = Path(name).expanduser(), ID.fullmatch(str(name))
     if folder.exists() or found is None:
@@ -87,8 +90,11 @@ def checkpoint_folder(name: str | Path) -> Path:
 
 
 def _fetched(what: str, repo: str, revisions: Sequence[str], **options: Any) -> Path:
-    """The folder of `repo` at the first of `revisions` that the Hub has, or that the cache has where the Hub cannot
-    be reached. options: for `snapshot_download`. Raises: ConfigError, if there is none."""
+    """The folder of `repo` at the first of `revisions` that the Hub has, or the cache if the Hub cannot be reached.
+
+    `what`: `data set` or `checkpoint`, for the message; `options`: arguments of `snapshot_download`. Raises:
+    ConfigError, if the download fails.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError, RevisionNotFoundError
 
@@ -96,19 +102,19 @@ def _fetched(what: str, repo: str, revisions: Sequence[str], **options: Any) -> 
         try:
             return Path(snapshot_download(repo, revision=revision, **options))
         except (RevisionNotFoundError, LocalEntryNotFoundError) as error:
-            missed: Exception = error  # the next may be there, or in the cache
-        except Exception as error:  # of its HTTP library, the disk, and itself
+            missed: Exception = error  # the next revision may be on the Hub or in the cache
+        except Exception as error:  # errors of its HTTP library, of the disk, and its own
             missed = error
             break
     reason = _reason(missed).format(what=what, revision=" or ".join(revisions))
     raise ConfigError(
-        f"{repo} is no folder here, and the {what} {repo} cannot be fetched from the Hugging Face Hub ({reason}); give "
-        "a folder, or fix the id or the connection"
+        f"{repo} is not a local folder, and the {what} {repo} cannot be fetched from the Hugging Face Hub ({reason}); "
+        "give a folder, or fix the id or the connection"
     ) from missed
 
 
 def _reason(error: Exception) -> str:
-    """Why huggingface_hub could not fetch, in plain words, with {what} and {revision} to fill in."""
+    """The reason why huggingface_hub could not download, with {what} and {revision} to fill in."""
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
     status = getattr(getattr(error, "response", None), "status_code", None)

@@ -1,8 +1,8 @@
-"""Names of a policy's dimensions and its rate, from whoever knows them.
+"""Names of a policy's dimensions, and its rate, from the first source that has them.
 
     1. the checkpoint's own card                 rollahead.json
-    2. the data set that it was trained on       as it is given, or as train_config.json beside the weights names it
-    3. the robot                                 taken on trust, and said: the order of dimensions, and the rate
+    2. the data set that it was trained on       as given, or as train_config.json beside the weights names it
+    3. the robot                                 assumed, with a note: the order of dimensions, and the rate
 
 Threads: setup only.
 """
@@ -38,13 +38,19 @@ def named(
     trust_order: bool = False,
     rename: Mapping[str, str] = NOTHING,
 ) -> tuple[Card, tuple[str, ...]]:
-    """The card of the checkpoint in `folder`, or, if it has none, one made of what its data set and `robot` say; and
-    lines that say what was assumed. dataset: a folder, or an id on the Hub, None for what train_config.json names;
-    trust_order: whether the robot may give what no file says; rename: names of features in the data set to the
-    policy's.
+    """The card of a checkpoint, or one made from its data set and the robot, and lines about what was assumed.
 
-    Raises: ConfigError, if a number of names is not the policy's, nobody gives the names or the rate, only the robot
-    does without `trust_order`, or the data set cannot be read, whether it is needed or not.
+    Args:
+        folder: Folder of the checkpoint.
+        features: Inputs and outputs of the policy.
+        card: The checkpoint's own card, None if it has none.
+        dataset: Data set that it was trained on, a folder or an id on the Hub; None for the one in train_config.json.
+        robot: The robot to drive.
+        trust_order: Whether the robot may give names and rate that no file has.
+        rename: The policy's names of features, by the data set's.
+
+    Raises: ConfigError, if a number of names differs from the policy's, no source has the names or the rate, only the
+    robot has them and `trust_order` is false, or the data set cannot be read, whether it is needed or not.
     """
     said = _Said() if dataset is None else _of_dataset(described_folder(dataset), rename)
     if card is not None:
@@ -66,7 +72,10 @@ def named(
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """Names and rate that a data set gives. names: by feature, of those that it names."""
+    """Names and rate of a data set.
+
+    `who`: the data set, for messages; `names`: by feature, where the data set has them.
+    """
 
     who: str = ""
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -74,7 +83,7 @@ class _Said:
 
 
 def _joined(folder: Path, features: Features, said: _Said, robot: RobotSpec | None) -> Card:
-    """The card of what the data set has `said`, and of the robot's names and rate where it says none."""
+    """A card with the names and the rate of the data set, and the robot's where the data set has none."""
     rate_hz = said.rate_hz if said.rate_hz is not None else (robot.rate_hz if robot is not None else None)
     if rate_hz is None:
         raise ConfigError(f"nothing says at what rate {folder} was trained; {REMEDY}")
@@ -101,17 +110,19 @@ def _check_size(who: str, part: str, names: tuple[str, ...], size: int, remedy: 
     return names
 
 
-# ---- taken on trust -------------------------------------------------------------------------------------------------
+# ---- assumptions ----------------------------------------------------------------------------------------------------
 
 
 def _assumed(card: Card, said: _Said) -> dict[str, tuple[str, ...]]:
-    """Returns the robot's names, in its order, for each part whose names no file gives."""
+    """The robot's names, in its order, for each part whose names no file has."""
     return {part: names for part in PARTS if (names := getattr(card, part)) and PARTS[part] not in said.names}
 
 
 def _lines(folder: Path, assumed: Mapping[str, Sequence[str]], rate_hz: float | None) -> list[str]:
-    """Returns a line for each assumption about the checkpoint in `folder`. rate_hz: the robot's, unless a file gives
-    one."""
+    """A line for each assumption about the checkpoint in `folder`.
+
+    `rate_hz`: the robot's rate, None if a file has the rate.
+    """
     lines = [
         f"assumed: the {part} of {folder} is in the robot's order, {', '.join(names)}; no file names it"
         for part, names in assumed.items()
@@ -122,7 +133,7 @@ def _lines(folder: Path, assumed: Mapping[str, Sequence[str]], rate_hz: float | 
 
 
 def _untrusted(folder: Path, unordered: Sequence[str], rate_hz: float | None, trained: TrainedOn) -> str:
-    """The error for a checkpoint of which no file gives the order of the parts `unordered`, or the rate."""
+    """The error for a checkpoint if no file has the order of the parts `unordered`, or the rate."""
     *some, last = unordered or [""]
     parts = f"{', '.join(some)}{' and ' if some else ''}{last}"
     told = {f"in which order {folder} has its {parts}": "order"} if unordered else {}

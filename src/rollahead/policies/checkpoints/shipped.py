@@ -1,6 +1,6 @@
-"""The checkpoints that come with rollahead: a flow and a diffusion policy for each task, by names such as `mole_flow`.
+"""The checkpoints that are part of rollahead: a flow and a diffusion policy for each task, such as `mole_flow`.
 
-Each is made again by one command (docs/train.md).
+Each can be trained again with one command (docs/train.md).
 """
 
 from pathlib import Path
@@ -12,13 +12,15 @@ FOLDER = Path(__file__).parent / "trained"
 
 
 def names() -> list[str]:
-    """Of all that there are."""
+    """The names of all shipped checkpoints, sorted."""
     return sorted(path.name for path in FOLDER.glob("*") if path.is_dir())
 
 
 def find(checkpoint: str) -> Path:
-    """The folder that `checkpoint` names: a path, an id on the Hub, or one of `names`. Raises: ConfigError, if it is a
-    plain name and none of these, or cannot be fetched."""
+    """The folder of `checkpoint`: a path, an id on the Hub, or one of `names`.
+
+    Raises: ConfigError, if it is a plain name and not one of `names`, or the download fails.
+    """
     path = Path(checkpoint)
     if path.is_dir() or path.name != checkpoint:
         return checkpoint_folder(checkpoint)

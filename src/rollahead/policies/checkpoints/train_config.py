@@ -1,4 +1,4 @@
-"""The data set that a checkpoint was trained on, as LeRobot's train_config.json beside the weights names it.
+"""The data set that a checkpoint was trained on, from LeRobot's train_config.json beside the weights.
 
     train_config.json   {"dataset": {"repo_id": "user/pick", "root": "data/pick", "revision": null, ...}, ...}
 
@@ -17,20 +17,26 @@ TRAIN_CONFIG = "train_config.json"
 
 @dataclass(frozen=True, slots=True)
 class TrainedOn:
-    """repo: id of the data set, None if nothing says it; folder: where it is on this machine, None if it is not."""
+    """The data set of a training.
+
+    `repo`: its id, None if unknown; `folder`: its local folder, None if there is none.
+    """
 
     repo: str | None = None
     folder: Path | None = None
 
 
 def trained_on(folder: Path) -> TrainedOn:
-    """The data set that the checkpoint in `folder` was trained on. It is looked for in the folder that the training
-    read it from, if that is an absolute path, and then in LeRobot's caches; nothing is fetched."""
+    """The data set that the checkpoint in `folder` was trained on.
+
+    It is looked for in the folder that the training read, if that is an absolute path, and then in LeRobot's caches.
+    Nothing is downloaded.
+    """
     try:
         told = json.loads((folder / TRAIN_CONFIG).read_text())["dataset"]
         repo, root, revision = told["repo_id"], told.get("root"), told.get("revision")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return TrainedOn()  # not LeRobot's, or of a training on several
+        return TrainedOn()  # not LeRobot's file, or a training on several data sets
     if not isinstance(repo, str):
         return TrainedOn()
     if isinstance(root, str) and Path(root).is_absolute() and (Path(root) / INFO).is_file():

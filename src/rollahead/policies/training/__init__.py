@@ -1,1 +1,1 @@
-"""Training: recipes, the training loop, and all that one training needs."""
+"""Training: policies to train by name, the training loop, and checkpoints."""

@@ -1,10 +1,10 @@
-"""Recipes: a policy to train, by name, for the data that it is to learn from.
+"""Recipes: untrained policies by name, with sizes that fit the data.
 
-    flow        ours (`rollahead.policies.adapters.flow`)
+    flow        our flow-matching policy (`rollahead.policies.adapters.flow`)
     diffusion   LeRobot's Diffusion Policy
     act         LeRobot's ACT
 
-Each gives LeRobot's own module, so that what is trained is what LeRobot loads.
+Each recipe gives a policy module of LeRobot's interface, so that LeRobot can load what was trained.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +25,15 @@ Cold = Callable[[Any, Mapping[str, torch.Tensor], torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What a policy is made for. state, action: S and A; environment: E, and the delay if it is told; images: of each
-    camera (height, width); trained: beside imitation."""
+    """Sizes of a policy's inputs and outputs, and what it is trained for.
+
+    Attributes:
+        state: S, dimensions of the state.
+        action: A, dimensions of the action.
+        environment: E, dimensions of the environment, including the delay if the policy takes it as an input.
+        images: (height, width) of each camera's images.
+        trained: Delays and prefixes that the policy is trained for.
+    """
 
     state: int
     action: int
@@ -36,7 +43,7 @@ class Sizes:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """As LeRobot's features."""
+        """The inputs as LeRobot's features."""
         kinds, feature = compat.FeatureType, compat.PolicyFeature
         found = {STATE: feature(kinds.STATE, (self.state,))}
         if self.environment:
@@ -45,16 +52,24 @@ class Sizes:
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """As LeRobot's features."""
+        """The outputs as LeRobot's features."""
         return {ACTION: compat.PolicyFeature(compat.FeatureType.ACTION, (self.action,))}
 
 
 @dataclass(frozen=True, slots=True)
 class TrainablePolicy:
-    """A policy to train. rows: T, that it makes; n_obs: observations that it is given; cold: of the policy, a
-    normalised batch and noise (B, T, A), the chunks (B, T, A) that one step makes of noise alone; timed: whether it
-    takes what is observed with an axis for time, be it one observation only; encoder: of its images, None if it sees
-    none, which is given `images` of each example in a row."""
+    """A policy to train, and what the training loop needs to know about it.
+
+    Attributes:
+        policy: LeRobot's policy module.
+        rows: T, rows of the chunks that it makes.
+        n_obs: Observations that it takes.
+        cold: Function (policy, normalised batch, noise (B, T, A)) -> chunks (B, T, A) of one denoising step from pure
+            noise.
+        timed: Whether its inputs have a time axis even for a single observation.
+        encoder: Image encoder, None if it takes no images.
+        images: Number of images of each example that the encoder takes in a row.
+    """
 
     policy: Any
     rows: int
@@ -66,9 +81,14 @@ class TrainablePolicy:
 
 
 def make_trainable(config: Mapping[str, Any], sizes: Sizes, device: str = "cpu") -> TrainablePolicy:
-    """The policy of `config`, a `name` and options, untrained, on `device`; its weights are the same on any device.
+    """An untrained policy.
 
-    Raises: ConfigError, if there is none such, it takes no such option, or it cannot be trained so.
+    Args:
+        config: `name` of a recipe, and its options.
+        sizes: Sizes of the data.
+        device: Device of the policy. The weights are the same on every device.
+
+    Raises: ConfigError, if there is no such recipe or option, or the policy cannot be trained on such data.
     """
     options = dict(config)
     name = options.pop("name", None)
@@ -77,10 +97,11 @@ def make_trainable(config: Mapping[str, Any], sizes: Sizes, device: str = "cpu")
         raise unknown_name("policy", name, RECIPES)
     try:
         trainable: TrainablePolicy = call(RECIPES[name], options, "policy", sizes=sizes)
-    except ValueError as error:  # what LeRobot's configurations refuse
+    except ValueError as error:  # LeRobot's configurations check their values
         words = one_line(error).removesuffix(".")
         raise ConfigError(
-            f"policy={name} cannot be made so ({words}); see the options of policy.* in rollahead train --help"
+            f"policy={name} cannot be built with these options ({words}); see the options of policy.* in rollahead "
+            "train --help"
         ) from error
     trainable.policy.config.device = device  # LeRobot's pipelines bring batches there
     trainable.policy.to(device)
@@ -126,8 +147,8 @@ def _diffusion(
     _check_taken("diffusion", sizes)
     if small := [name for name, size in sizes.images.items() if max(size) <= SHRUNK]:
         raise ConfigError(
-            f"policy=diffusion sees where things are in images {SHRUNK} times smaller, of which nothing is left for "
-            f"{', '.join(small)} of {sizes.images[small[0]]} pixels; record larger ones, or use policy=act"
+            f"policy=diffusion shrinks images {SHRUNK} times, and nothing is left of {', '.join(small)} with "
+            f"{sizes.images[small[0]]} pixels; record larger images, or use policy=act"
         )
     config = compat.DiffusionConfig(
         input_features=sizes.inputs,
@@ -194,7 +215,7 @@ def _cold_act(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch.Tenso
 
 
 def _check_taken(name: str, sizes: Sizes) -> None:
-    """Whether LeRobot's policy `name` can be trained for these."""
+    """Checks that LeRobot's policy `name` can be trained on data of these `sizes`."""
     if not (sizes.images or sizes.environment):
         raise ConfigError(
             f"policy={name} needs images or {ENVIRONMENT} beside {STATE}, and is given neither; use policy=flow"
@@ -212,6 +233,6 @@ def _normalisation(numbers: str) -> dict[str, Any]:
     return {"VISUAL": modes.MEAN_STD, **same}
 
 
-SHRUNK = 32  # by LeRobot's backbone
-COMMON: Mapping[str, Any] = {"push_to_hub": False, "device": "cpu"}  # made there, and moved when whole
+SHRUNK = 32  # factor by which LeRobot's backbone shrinks images
+COMMON: Mapping[str, Any] = {"push_to_hub": False, "device": "cpu"}  # built on the CPU, and moved when complete
 RECIPES: Mapping[str, Callable[..., TrainablePolicy]] = {"flow": _flow, "diffusion": _diffusion, "act": _act}

@@ -1,9 +1,9 @@
-"""One encoding of images for several examples of a batch (VLASH, arXiv 2512.01031, its shared observation).
+"""One image encoding for several examples of a batch (VLASH, arXiv 2512.01031, shared observation).
 
-    batch      k examples in a row share their images, each with a state, a delay and action rows of its own
-    encoder    sees the images of the first of each k, and what it makes of them is repeated k times
+    batch      k examples in a row share their images; each has its own state, delay and action rows
+    encoder    encodes the images of the first of every k examples; its output is repeated k times
 
-Losses and gradients are those of the same batch encoded example by example, up to rounding.
+Losses and gradients equal those of encoding every example, up to rounding.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from torch import nn
 
 
 def share_encoding(encoder: nn.Module, examples: int, images: int) -> None:
-    """Makes `encoder` encode once what is the same for `examples` k examples in a row. images: how many images of one
-    example come in a row, all in one call.
+    """Makes `encoder` encode the images that `examples` examples in a row share only once.
 
-    These are hooks of this very module: a copy that was made before, and what is saved, know nothing of them.
+    `images`: number of images of one example, which come in a row in one call. The hooks belong to this module object:
+    a copy made before, and a saved policy, do not have them.
     """
 
     def first(module: nn.Module, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:

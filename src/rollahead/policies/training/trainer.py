@@ -1,6 +1,6 @@
-"""A trainer: a policy, the data that it learns from, what is watched meanwhile, and the checkpoint that comes of it.
+"""The training of one policy on one data set: batches, the error that is reported, and the checkpoint.
 
-Threads: whoever trains.
+Threads: the caller's.
 """
 
 import shutil
@@ -31,16 +31,21 @@ from rollahead.runtime.rolling.roll import SceneRoller
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import RobotSpec
 
-WATCHED = 512  # examples whose error is watched
-WATCHED_SEEN = 64  # with images, which are large
-WATCHED_STEP = -1  # before the first
-OURS = ("delay", "prefix")  # keys of a batch that LeRobot's pipelines do not know
+WATCHED = 512  # held-out examples whose error is reported
+WATCHED_SEEN = 64  # the same with images, which are large
+WATCHED_STEP = -1  # stands for the held-out examples; steps begin at 0
+OURS = ("delay", "prefix")  # keys of a batch that LeRobot's pipelines do not have
 
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """device: torch's, where the network and its batches are; workers: processes that decode images, 0 for none;
-    image_cache_mb: of decoded images, in MiB."""
+    """How batches and steps are computed. It changes no result except for rounding.
+
+    Attributes:
+        device: Torch device of the network and its batches.
+        workers: Processes that decode images, 0 for none.
+        image_cache_mb: Limit of the memory for decoded images, in MiB.
+    """
 
     device: str = "cpu"
     workers: int = 0
@@ -48,11 +53,21 @@ class Making:
 
 
 class Trainer:
-    """policy: a `name` and options (`policies.training.recipes`); trained: for what, beside imitation; task: what the
-    data is of, for the card; lead: frames at the start of each demonstration that are seen, but not learned from;
-    demonstrated: for the card, see there; robot: as of `Windows`; scene: what rolls the scene in the run, if something
-    does; shared: how many delays share what was seen at one frame, whose images are encoded once; None for all
-    delays; making: where and how batches and steps are made, which changes no result but rounding."""
+    """A policy in training on a data set.
+
+    Args:
+        frames: The data set.
+        policy: `name` of a recipe and its options (`policies.training.recipes`).
+        trained: Delays and prefixes to train for.
+        config: Steps, batch size, learning rate, seed.
+        task: Task that the data is of, for the card.
+        lead: Frames at the start of each demonstration that are seen, but not learned from.
+        demonstrated: Seeds of the demonstrations, for the card.
+        robot: Robot of the data, as in `Windows`.
+        scene: Roller of the environment in a run, if there is one.
+        shared: Number of delays that share one image encoding, None for all delays.
+        making: How batches and steps are computed.
+    """
 
     def __init__(
         self,
@@ -68,7 +83,7 @@ class Trainer:
         shared: int | None = None,
         making: Making | None = None,
     ) -> None:
-        """Raises: ConfigError, if they do not go together."""
+        """Builds the policy and its batches. Raises: ConfigError, if the arguments do not fit together."""
         making = making or Making()
         self._shared = _sharing(shared, frames, trained)
         seed_torch(int(generator("weights", config.seed).integers(2**62)))
@@ -99,21 +114,23 @@ class Trainer:
             demonstrated=demonstrated,
         )
         self.training = Training(self._trainable.policy, lambda step: self._normalised(self._batches.of(step)), config)
-        if self._shared > 1:  # the averaged copy, which plays and is saved, encodes each example
+        if self._shared > 1:  # the averaged copy, which is evaluated and saved, encodes each example
             assert self._trainable.encoder is not None, "checked"
             share_encoding(self._trainable.encoder, self._shared, self._trainable.images)
-        self._watched = dict(self._batches.of(WATCHED_STEP))  # last: it starts processes
+        self._watched = dict(self._batches.of(WATCHED_STEP))  # last, because it starts processes
 
     @property
     def weights(self) -> int:
-        """How many there are to learn."""
+        """Number of trainable weights."""
         return sum(weight.numel() for weight in self._trainable.policy.parameters())
 
     @torch.no_grad()
     def cold_error(self) -> float:
-        """The root mean square error of one cold step, from nothing but noise, on demonstrations that were held out,
-        as a share of half the range of each action in the data. Without noise of its own it is the policy's whole
-        say."""
+        """Error of one denoising step from pure noise, on demonstrations that were held out.
+
+        It is the root mean square error, as a share of half the range of each action in the data. A chunk made in one
+        step shows what the policy has learned without the effect of further sampling steps.
+        """
         policy, batch = self.training.averaged, self._normalised(self._watched)
         start = generator("cold").standard_normal(self._watched[ACTION].shape, dtype=np.float32)
         made = self._trainable.cold(policy, batch, torch.from_numpy(start).to(batch[ACTION].device))
@@ -122,13 +139,15 @@ class Trainer:
         return float(wrong[counted].square().mean()) ** 0.5
 
     def close(self) -> None:
-        """Ends the processes that decode images, if the training has not come to its end."""
+        """Ends the processes that decode images, if the training stops before its last step."""
         self._batches.close()
 
     def save(self, folder: Path) -> None:
-        """Writes the checkpoint, with the averaged weights, in place of one that is there; whole or not at all.
+        """Writes the checkpoint with the averaged weights, in place of an existing one.
 
-        Raises: ControlError, if the disk does not take it.
+        It is complete, or not written at all.
+
+        Raises: ControlError, if it cannot be written.
         """
         unfinished, before = (folder.with_name(folder.name + end) for end in (".unfinished", ".before"))
         _tidy(folder, unfinished, before)
@@ -149,7 +168,7 @@ class Trainer:
             _tidy(folder, unfinished, before)
 
     def _made(self, step: int) -> Batch:
-        """The batch of `step` as it is drawn, or the examples that are watched. Called in any process."""
+        """The batch of `step` before normalisation, or the held-out examples. Called in any process."""
         if step == WATCHED_STEP:
             return self._kept.draw(generator("watched"), self._examples)
         return self._draw(generator("batches", self._seed, step), self._batch)
@@ -169,7 +188,10 @@ class Trainer:
 
 
 def _sharing(shared: int | None, frames: Frames, trained: Trained) -> int:
-    """`shared`, or as many as there are. Raises: ConfigError, if it cannot be."""
+    """The number of delays that share one encoding: `shared`, or as many as possible.
+
+    Raises: ConfigError, if it is invalid.
+    """
     most = trained.offsets + 1 if frames.cameras else 1
     if shared is None:
         return most
@@ -183,7 +205,10 @@ def _sharing(shared: int | None, frames: Frames, trained: Trained) -> int:
 
 
 def _tidy(folder: Path, unfinished: Path, before: Path) -> None:
-    """Leaves a whole checkpoint at most: the one `before`, put aside, goes back if the new one has not come."""
+    """Leaves a complete checkpoint at most.
+
+    The previous one, renamed to `before`, goes back if the new one is missing. Unfinished ones are deleted.
+    """
     if before.exists() and not folder.exists():
         before.rename(folder)
     for path in (unfinished, before):
@@ -191,7 +216,7 @@ def _tidy(folder: Path, unfinished: Path, before: Path) -> None:
 
 
 def sizes_of(frames: Frames, trained: Trained) -> Sizes:
-    """What a policy for `frames` is made for."""
+    """The sizes of a policy for `frames`."""
     return Sizes(
         state=frames.state.shape[1],
         action=frames.action.shape[1],
@@ -202,6 +227,6 @@ def sizes_of(frames: Frames, trained: Trained) -> Sizes:
 
 
 def environment_of(frames: Frames, trained: Trained) -> tuple[str, ...]:
-    """The names of the environment that the policy is given: the data's, and the delay if it is told."""
+    """The names of the policy's environment: those of the data, and the delay if it is an input."""
     told = (DELAY,) if trained.delay_input else ()
     return (*frames.names.get(ENVIRONMENT, ()), *told)

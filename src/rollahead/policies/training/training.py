@@ -1,13 +1,15 @@
-"""Training: one step after the other on batches of windows, an average of the weights kept, resumed where it was.
+"""The training loop: optimizer steps on batches, averaged weights, and resuming.
 
     training = Training(policy, draw, config)
     while training.step < config.steps:
         training.advance()
 
-Every step has a batch and noise of its own, so a training that was killed and resumed is the one that was not.
+Each step has its own batch and noise, drawn from a seed and the step. So a training that was killed and resumed gives
+the same weights as one that was not.
 
-What is watched is not the mean loss, which low noise dominates and which says little about play: it is the error of one
-cold step, from nothing but noise, on demonstrations that were held out, and the play itself, by whoever trains.
+The mean loss says little about a policy's success, because low noise levels dominate it. So the caller reports two
+other figures: the error of one denoising step from pure noise on held-out demonstrations, and the success in played
+episodes.
 """
 
 import io
@@ -26,18 +28,26 @@ from rollahead.runtime.recording.run_folder import written_whole
 from rollahead.runtime.types.seeds import generator
 
 Batch = Mapping[str, torch.Tensor]
-MakeBatch = Callable[[int], Batch]  # of a step
+MakeBatch = Callable[[int], Batch]  # from a step to its batch
 
-BATCH, SEEN_BATCH = 256, 8  # the latter is LeRobot's
-FUSED = ("cpu", "cuda")  # devices where AdamW has one kernel for all of its step, which takes a third of the time
+BATCH, SEEN_BATCH = 256, 8  # examples per step, without and with images; the latter is LeRobot's default
+FUSED = ("cpu", "cuda")  # devices with a fused AdamW, which takes a third of the time
 WARM_UP = 100  # steps over which the learning rate rises
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """steps: how many; batch: examples in each, None for `BATCH`, or `SEEN_BATCH` with images; learning_rate: at its
-    highest, falling to nothing along a cosine; average: decay of the averaged weights, which are what is kept; clip:
-    of the gradient's norm."""
+    """Options of a training.
+
+    Attributes:
+        steps: Number of optimizer steps.
+        batch: Examples per step, None for `BATCH`, or `SEEN_BATCH` with images.
+        learning_rate: Peak learning rate. It falls to 0 along a cosine.
+        weight_decay: AdamW's weight decay.
+        average: Decay of the averaged weights, which are saved.
+        clip: Limit of the gradient's norm.
+        seed: Seed of the weights, batches and noise.
+    """
 
     steps: int = 20_000
     batch: int | None = None
@@ -61,14 +71,17 @@ class TrainingConfig:
             )
 
     def examples(self, seeing: bool) -> int:
-        """How many each step has. seeing: with images, which are large."""
+        """Examples per step. `seeing`: whether the policy takes images, which are large."""
         return self.batch or (SEEN_BATCH if seeing else BATCH)
 
 
 class Training:
-    """The training of `policy`, a network whose `forward(batch)` gives a loss first.
+    """The training of a network whose `forward(batch)` returns a loss first.
 
-    draw: the normalised batch of a step, which depends on nothing else.
+    Args:
+        policy: The network.
+        draw: Function that gives the normalised batch of a step. It must depend on the step alone.
+        config: Options of the training.
     """
 
     def __init__(self, policy: torch.nn.Module, draw: MakeBatch, config: TrainingConfig) -> None:
@@ -86,11 +99,14 @@ class Training:
 
     @property
     def averaged(self) -> Any:
-        """The policy with the averaged weights."""
+        """The policy with the averaged weights, in evaluation mode."""
         return self._average.module.eval()
 
     def advance(self) -> None:
-        """One step. Raises: InferenceError, if the loss is not a number, or its gradient; no weight is changed then."""
+        """Does one optimizer step.
+
+        Raises: InferenceError, if the loss or the gradient is NaN or infinite. No weight is changed then.
+        """
         config = self._config
         batch = self._draw(self.step)
         seed_torch(int(generator("training", config.seed, self.step).integers(2**62)))
@@ -107,7 +123,7 @@ class Training:
         self.loss = loss.item() if self.step == 1 else 0.99 * self.loss + 0.01 * loss.item()
 
     def save(self, path: Path) -> None:
-        """Writes all that `restore` needs, whole or not at all."""
+        """Writes everything that `restore` needs. The file is complete, or not written at all."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         content = io.BytesIO()  # torch's own writer does not say why a disk refuses
         torch.save({"step": self.step, "loss": self.loss, **parts}, content)
@@ -115,7 +131,10 @@ class Training:
             unfinished.write_bytes(content.getvalue())  # not a view of it: kept by an error, it crashes Python 3.12.1
 
     def restore(self, path: Path) -> None:
-        """Goes on where `save` was. Raises: ConfigError, if what is there is damaged, or of another policy."""
+        """Resumes at the step at which `save` was called.
+
+        Raises: ConfigError, if the file is damaged, or belongs to another policy.
+        """
         saved = _read(path)
         try:
             for name, part in self._parts().items():
@@ -136,18 +155,21 @@ class Training:
         return {"policy": self._policy, "average": self._average, "optimizer": self._optimizer}
 
     def _pace(self) -> float:
-        """Of the learning rate: up over `WARM_UP` steps, then down along a cosine."""
+        """Factor of the learning rate: rises over `WARM_UP` steps, then falls along a cosine."""
         rising = min((self.step + 1) / WARM_UP, 1.0)
         return rising * 0.5 * (1.0 + math.cos(math.pi * self.step / self._config.steps))
 
     def _averaged(self, average: Any, current: Any, seen: Any) -> None:
-        """The average moves by little once it has seen many."""
+        """Updates the averaged weights in place. The decay is smaller in the first steps."""
         decay = min(self._config.average, (1.0 + float(seen)) / (10.0 + float(seen)))
         torch._foreach_lerp_(average, current, 1.0 - decay)
 
 
 def seed_torch(seed: int) -> None:
-    """As `torch.manual_seed`, which each time notes its whole stack for a CUDA that may never be used."""
+    """Seeds torch's generators, as `torch.manual_seed` does, but without its cost.
+
+    `torch.manual_seed` records the whole call stack each time, for a CUDA that may never be used.
+    """
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
