@@ -241,7 +241,7 @@ REFUSED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
         "tt_rtc",
         Gaussian(process=cosine(), trained=Trained(prefixes=3)),
         {},
-        "strategy=tt_rtc gives rows a time of their own, as flow policies can have it, and the fake policy is none",
+        "strategy=tt_rtc needs a flow policy, whose rows can have a time of their own, and the fake policy is not one",
     ),
     "no prefixes": ("tt_rtc", Gaussian(process=Flow("sample")), {}, "was not trained for it; train one with prefixes"),
     "a policy of one chunk": (

@@ -1,1 +1,1 @@
-"""Denoising: samplers, warm starts, prefix conditioning, guidance, and how contracting a policy is."""
+"""Denoising: samplers, warm starts, prefix conditioning, guidance, and the contraction test."""

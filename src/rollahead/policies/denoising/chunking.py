@@ -1,12 +1,12 @@
-"""The real-time chunking family: how a new chunk is made to go on from the rows that will run meanwhile.
+"""The real-time chunking family: methods by which a new chunk continues the actions that run meanwhile.
 
-    rtc      pulled towards the last plan while it is denoised (arXiv 2506.07339)
-    tt_rtc   told the rows that will run, by a policy that was trained for it (arXiv 2512.05964)
+    rtc      guided towards the last plan while it is denoised (arXiv 2506.07339)
+    tt_rtc   given the rows that will run, by a policy trained for it (arXiv 2512.05964)
     bid      chosen among several (Bidirectional Decoding, arXiv 2408.17355, section 4)
 
-Row 0 is for the tick of the observation; the first d rows run from the last plan, whatever the new one says. With
-`vlash` row 0 is for the switch, and what is pulled (`strategy.guidance`) are the rows from there on. What is known of
-the last plan are its rows without holds, as many as there are: nothing is ever pulled towards zeros.
+Row 0 is for the tick of the observation. The first d rows run from the last plan, whatever the new chunk has there.
+With `vlash`, row 0 is for the switch, and guidance (`strategy.guidance`) acts on the rows from there on. The last plan
+is known as far as chunks cover it: holds are left out, so nothing is ever guided towards zeros.
 
 Threads: the worker's alone.
 """
@@ -30,50 +30,66 @@ from rollahead.runtime.config.extensions import load
 from rollahead.runtime.types.messages import Request
 from rollahead.runtime.types.spec import PolicySpec
 
-GROUP = "rollahead.verifiers"  # of other packages
+GROUP = "rollahead.verifiers"  # entry points of other packages
 Verifier = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Chunking(Protocol):
-    """What is done so that a chunk goes on from `known` (n, A), normalised: the rows of the last plan from the tick of
-    the observation on."""
+    """A method that makes a chunk continue the last plan.
+
+    `known` (n, A) in its methods: the normalised rows of the last plan from the tick of the observation on.
+    """
 
     @property
     def candidates(self) -> int:
-        """Chunks to draw."""
+        """Number of chunks to sample."""
         ...
 
     def steering(self, request: Request, known: torch.Tensor) -> Steering:
-        """Phase: hot."""
+        """The steering of the denoising. Phase: hot."""
         ...
 
     def choose(self, chunks: torch.Tensor, request: Request, known: torch.Tensor, weak: torch.Tensor) -> int:
-        """The index of the chunk to send, among `chunks` (B, T, A); weak: (B, H, A), the weaker policy's, rows from the
-        tick of the observation on; (0, H, A) without one. Phase: hot."""
+        """The index of the chunk to send.
+
+        Args:
+            chunks: Sampled chunks, (B, T, A), normalised.
+            request: The request that they answer.
+            known: (n, A), see the class.
+            weak: Chunks of the weaker policy from the tick of the observation on, (B, H, A); (0, H, A) without one.
+
+        Phase: hot.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A chunk is what the policy says."""
+    """No continuation: the chunk is used as the policy makes it."""
 
     candidates: int = 1
 
     def steering(self, request: Request, known: torch.Tensor) -> Steering:
-        """None. Phase: hot."""
+        """No steering. Phase: hot."""
         return Free()
 
     def choose(self, chunks: torch.Tensor, request: Request, known: torch.Tensor, weak: torch.Tensor) -> int:
-        """The only one. Phase: hot."""
+        """Index 0: there is one chunk only. Phase: hot."""
         return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guidance(Plain):
-    """Pulls a chunk towards the last plan while it is denoised (RTC, arXiv 2506.07339).
+    """Guides a chunk towards the last plan while it is denoised (RTC, arXiv 2506.07339).
 
-    process: what is denoised; rows: H; past: T - H, rows for ticks before the first of these, which are not pulled;
-    end: the row from which on nothing is pulled; most, full: as in `RTCGuidance`.
+    Attributes:
+        process: Noise process of the policy.
+        rows: H.
+        past: T - H, rows for ticks before the observation, which are not guided.
+        mask: Name of the soft mask, a key of `steering.MASKS`.
+        end: The first row that is not guided.
+        most: Greatest weight of the guidance, see `RTCGuidance`.
+        full: Whether the gradient goes through the network, see `RTCGuidance`.
     """
 
     process: Process
@@ -85,7 +101,7 @@ class Guidance(Plain):
     full: bool = True
 
     def steering(self, request: Request, known: torch.Tensor) -> Steering:
-        """Towards the last plan: wholly in the rows before the switch, then less and less. Phase: hot."""
+        """Guidance towards the last plan: at full weight in the rows before the switch, then decreasing. Phase: hot."""
         ahead = 0 if request.origin is None else request.origin - request.tick
         known = known[ahead:]
         n = min(len(known), self.rows)
@@ -99,13 +115,18 @@ class Guidance(Plain):
 
 @dataclass(frozen=True, slots=True)
 class Prefix(Plain):
-    """most: the longest prefix that the policy was trained for."""
+    """Gives the policy the rows that will run (training-time RTC).
+
+    `most`: the longest prefix that it was trained for.
+    """
 
     most: int = 0
 
     def steering(self, request: Request, known: torch.Tensor) -> Steering:
-        """The first d rows, as many as are known. Raises: InferenceError, if d is more than the policy knows of. Phase:
-        hot."""
+        """A prefix of the first d rows, or of as many as are known.
+
+        Raises: InferenceError, if d is longer than the policy was trained for. Phase: hot.
+        """
         if request.delay > self.most:
             raise InferenceError(
                 f"a delay of {request.delay} ticks is planned, and the policy was trained for prefixes of at most "
@@ -117,12 +138,16 @@ class Prefix(Plain):
 
 @dataclass(frozen=True, slots=True)
 class BestOf(Plain):
-    """Chooses the chunk that agrees with the last plan and is near other good chunks, far from a weaker policy's
-    (Bidirectional Decoding, arXiv 2408.17355, eq. 4 to 6).
+    """Chooses the chunk that agrees with the last plan and is near other good chunks, but far from a weaker policy's.
 
-    verifier: the cost of each chunk (B, H, A), given the rows known (n, A) and their weights (n,), which sum to 1; rho:
-    the factor by which the weight falls from row to row after the first d; modes: the B / modes chunks that cost least
-    are contrasted, None for no contrast; past: T - H.
+    This is Bidirectional Decoding (arXiv 2408.17355, eq. 4 to 6).
+
+    Attributes:
+        candidates: Number of chunks to sample.
+        verifier: Cost of each chunk (B, H, A), given the known rows (n, A) and their weights (n,), which sum to 1.
+        rho: Factor by which the weight decreases from row to row after the first d.
+        modes: The B / modes chunks of the lowest cost are contrasted, None for no contrast.
+        past: T - H.
     """
 
     verifier: Verifier = lambda chunks, known, weights: chunks.new_zeros(len(chunks))
@@ -131,7 +156,10 @@ class BestOf(Plain):
     past: int = 0
 
     def choose(self, chunks: torch.Tensor, request: Request, known: torch.Tensor, weak: torch.Tensor) -> int:
-        """The index of the cheapest; a chunk with NaN or infinite values is not chosen. Phase: hot."""
+        """The index of the chunk with the lowest cost.
+
+        A chunk with NaN or infinite values is not chosen. Phase: hot.
+        """
         chunks = chunks[:, self.past :]
         backward = self._backward(chunks, request, known)
         if self.modes is None:
@@ -143,7 +171,7 @@ class BestOf(Plain):
         return int(best[cost.nan_to_num(nan=math.inf).argmin()])
 
     def _backward(self, chunks: torch.Tensor, request: Request, known: torch.Tensor) -> torch.Tensor:
-        """(B,), what each of `chunks` (B, H, A) costs beside the last plan."""
+        """(B,), the cost of each of `chunks` (B, H, A) compared with the last plan."""
         n = min(len(known), chunks.shape[1])
         weights = self.rho ** (torch.arange(n, device=chunks.device) - request.delay).clamp(min=0).float()
         cost = self.verifier(chunks, known[:n], weights / weights.sum())
@@ -151,26 +179,29 @@ class BestOf(Plain):
 
 
 def _contrast(good: torch.Tensor, weak: torch.Tensor) -> torch.Tensor:
-    """(K,), how far each of the chunks `good` (K, H, A) is from the nearest half of the others, less how far it is from
-    the nearest half of `weak` (K, H, A), if there are any (forward contrast: arXiv 2408.17355, eq. 5 and 6)."""
+    """(K,), the forward contrast of the chunks `good` (K, H, A) (arXiv 2408.17355, eq. 5 and 6).
+
+    It is the mean distance of each chunk from the nearest half of the other good ones, minus that from the nearest half
+    of `weak` (K, H, A), if there are any.
+    """
     half = len(good) // 2
-    near = _distances(good, good).topk(half + 1, largest=False).values[:, 1:].mean(1)  # the nearest is itself
+    near = _distances(good, good).topk(half + 1, largest=False).values[:, 1:].mean(1)  # without the chunk itself
     return near - _distances(good, weak).topk(half, largest=False).values.mean(1) if len(weak) else near
 
 
 def _distances(chunks: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """(K, L), the mean distance of their rows."""
+    """(K, L), the mean distance between the rows of each of `chunks` and each of `others`."""
     return (chunks[:, None] - others[None]).norm(dim=-1).mean(-1)
 
 
 def agreement(chunks: torch.Tensor, known: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """(B,), how far each chunk is off the last plan, row by row (backward coherence: arXiv 2408.17355, eq. 4)."""
+    """(B,), the distance of each chunk from the last plan, row by row (backward coherence: arXiv 2408.17355, eq. 4)."""
     apart: torch.Tensor = (chunks[:, : len(known)] - known).norm(dim=-1)
     return (weights * apart).sum(1)
 
 
 def smoothness(chunks: torch.Tensor, known: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """(B,), how much each chunk bends: the sum of its squared second differences."""
+    """(B,), the sum of the squared second differences of each chunk, which is large if it bends."""
     return chunks.diff(n=2, dim=1).square().sum((1, 2))
 
 
@@ -178,8 +209,10 @@ VERIFIERS: Mapping[str, Verifier] = {"agreement": agreement, "smoothness": smoot
 
 
 def make_chunking(strategy: StrategyConfig, policy: Policy, sampler: Sampler, weak: Policy | None = None) -> Chunking:
-    """What `strategy` does with the chunks of `policy`. weak: a weaker policy, for `bid`. Raises: ConfigError, if the
-    policies cannot serve it."""
+    """The method by which `strategy` continues the chunks of `policy`. `weak`: a weaker policy, for `bid`.
+
+    Raises: ConfigError, if a policy or the sampler does not fit the strategy.
+    """
     make = _guidance if strategy.guidance else CHUNKINGS.get(strategy.name)
     if weak is not None and make is not _best_of:
         raise ConfigError(f"strategy.weak is for strategy=bid, and the strategy is {strategy.name}; leave it out")
@@ -205,8 +238,8 @@ def _prefix(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Polic
     most = policy.trained.prefixes
     if not isinstance(policy.process, Flow):
         raise ConfigError(
-            f"strategy=tt_rtc gives rows a time of their own, as flow policies can have it, and {policy.name} is none; "
-            "use rtc, or vlash"
+            f"strategy=tt_rtc needs a flow policy, whose rows can have a time of their own, and {policy.name} is not "
+            "one; use rtc, or vlash"
         )
     if not most:
         raise ConfigError(
@@ -243,14 +276,18 @@ def _check_contrast(strategy: StrategyConfig, policy: Policy, weak: Policy | Non
 
 
 def _check_weak(policy: Policy, weak: Policy) -> None:
-    """Checks that the chunks of both policies can be compared. Their processes may differ, as of a flow and a diffusion
-    policy: the weaker one has a sampler of its own, and its chunks are normalised as the policy's."""
+    """Checks that the chunks of both policies can be compared.
+
+    Their noise processes may differ, as those of a flow and a diffusion policy do: the weaker policy has its own
+    sampler, and its chunks are normalised like the policy's.
+    """
     if not hasattr(weak, "denoise"):
         raise ConfigError(
             f"strategy.weak is {weak.name}, which makes its chunk at once, and as many different ones are needed as "
             "there are candidates; give the checkpoint of a policy that denoises"
         )
-    compared = [field.name for field in fields(PolicySpec) if field.name != "state_in"]  # which says what binding costs
+    # `state_in` concerns the cost of binding only.
+    compared = [field.name for field in fields(PolicySpec) if field.name != "state_in"]
     differing = [name for name in compared if _said(weak, name) != _said(policy, name)]
     if differing:
         own, other = (", ".join(f"{name} = {_said(one, name)}" for name in differing) for one in (policy, weak))
@@ -260,7 +297,7 @@ def _check_weak(policy: Policy, weak: Policy) -> None:
 
 
 def _said(policy: Policy, name: str) -> str:
-    """A field of the spec in words: '7', or '[x, y]'."""
+    """The value of the field `name` of a policy's spec, as text: '7', or '[x, y]'."""
     value = getattr(policy.spec, name)
     return f"[{', '.join(value)}]" if isinstance(value, tuple) else str(value)
 

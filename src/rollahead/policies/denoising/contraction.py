@@ -1,15 +1,16 @@
-"""How few steps a warm start takes with a policy: an empirical test of contraction.
+"""An empirical test of contraction: the number of denoising steps that a warm start needs with a policy.
 
-A warm start is right if what it makes of a guess does not depend on what is wrong with the guess, and is what a cold
-one makes. RTI-DP (arXiv 2508.05396, section IV) bounds the first by a product of Lipschitz terms, each of which, as
-printed, is above 1; whether it is below is measured here. Of requests in episodes, with the guess G that there was and
-noise eta:
+A warm start is right if its result does not depend on the error of the chunk that it starts from, and is what a cold
+start gives. RTI-DP (arXiv 2508.05396, section IV) bounds the first by a product of Lipschitz terms, each of which, as
+printed, is above 1. Here it is measured whether errors shrink. For requests in episodes, with the warm start G that
+there was and noise eta:
 
-    rho = |RTI(G + eta) - RTI(G)| / |eta|        the share of an error that is left
-    e   = |RTI(G) - cold|                        root mean square, normalised
-    spread = |cold - cold'|                      of two cold ones, with other noise: what the policy itself leaves open
+    rho    = |RTI(G + eta) - RTI(G)| / |eta|     the share of an error that is left
+    e      = |RTI(G) - cold|                     root mean square, normalised
+    spread = |cold - cold'|                      of two cold starts with different noise: the policy's own variation
 
-Of each the value that one request of ten exceeds: the guess is at its worst in the few in which something has happened.
+Each figure is the value that one request of ten exceeds, because a warm start is worst in the few requests in which
+something has happened.
 
 Threads: the caller's.
 """
@@ -29,17 +30,23 @@ from rollahead.policies.policy import Context, Denoiser
 from rollahead.policies.process import Flow, Process
 from rollahead.runtime.types.seeds import generator
 
-FILE = "rti.json"  # beside a checkpoint
-CONTRACTS = 0.7  # of rho
-SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6)  # of the noise, at which warm starts begin
-MOST = 3  # steps of a warm start
-WORST = 0.9  # the quantile of requests
-AS_GOOD = 1.5  # times the spread, or the least error that any warm start has, whichever is more
+FILE = "rti.json"  # file beside a checkpoint's weights
+CONTRACTS = 0.7  # the largest rho of a warm start that contracts
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6)  # noise levels at which warm starts begin, as shares of the whole
+MOST = 3  # the most steps of a warm start
+WORST = 0.9  # quantile over the requests
+AS_GOOD = 1.5  # largest error, as a multiple of the spread or of the least error, whichever is more
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of a list of levels: what one request of ten exceeds."""
+    """The result of one list of noise levels: figures that one request of ten exceeds.
+
+    Attributes:
+        levels: Noise levels of the warm start.
+        rho: Share of an error that is left.
+        error: Root mean square distance from a cold start, normalised.
+    """
 
     levels: tuple[float, ...]
     rho: float
@@ -47,14 +54,21 @@ class Tried:
 
     @property
     def calls(self) -> int:
-        """Of the network."""
+        """Number of network calls per chunk."""
         return len(self.levels)
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """tried: the fewest calls first; chosen: the list that contracts and is as good as a cold start with the fewest
-    calls, of equals the one with the least error; None if none is. spread: of cold starts."""
+    """The results of all lists of noise levels.
+
+    Attributes:
+        spread: Variation between cold starts.
+        requests: Number of requests measured.
+        tried: Results, the fewest calls first.
+        chosen: The result that contracts and is as good as a cold start with the fewest calls; among equals, the one
+            with the least error. None if there is none.
+    """
 
     spread: float
     requests: int
@@ -63,7 +77,7 @@ class Curve:
 
 
 class Noting:
-    """A sampler that keeps what it was asked, where there was a guess."""
+    """A cold sampler that also records the requests that have a warm start, up to `most` of them."""
 
     def __init__(self, cold: Steps, most: int) -> None:
         self._cold, self._most = cold, most
@@ -71,23 +85,23 @@ class Noting:
 
     @property
     def calls(self) -> int:
-        """Of the network, per chunk."""
+        """Number of network calls per chunk."""
         return self._cold.calls
 
     @property
     def full(self) -> bool:
-        """Whether it has as many as wanted."""
+        """Whether as many requests as wanted are recorded."""
         return len(self.asked) >= self._most
 
     def __call__(self, policy: Any, context: Context, noise: Noise, draw: SampleRequest = COLD) -> SampleResult:
-        """As the cold one. Phase: hot."""
+        """The chunks of the cold sampler. Phase: hot."""
         if draw.warm_start is not None and not self.full:
             self.asked.append((context, draw.warm_start.chunk.clone()))
         return self._cold(policy, context, noise, draw)
 
 
 def lists(process: Process) -> Iterator[tuple[float, ...]]:
-    """Of levels that are tried, the shortest first."""
+    """The lists of noise levels to try, the shortest first."""
     for n in range(1, MOST + 1):
         for share in SHARES:
             if isinstance(process, Flow):
@@ -100,7 +114,16 @@ def lists(process: Process) -> Iterator[tuple[float, ...]]:
 
 
 def measured(policy: Denoiser, cold: Steps, asked: Sequence[tuple[Context, torch.Tensor]], seed: int = 0) -> Curve:
-    """What warm starts come to on the requests `asked`. Raises: ConfigError, if there are none."""
+    """Measures warm starts on the recorded requests.
+
+    Args:
+        policy: The policy.
+        cold: Its sampler for cold starts.
+        asked: (bound context, warm start (T, A)) of each request.
+        seed: Seed of the noise.
+
+    Raises: ConfigError, if there are no requests.
+    """
     if not asked:
         raise ConfigError("no request had a last plan to start from, so nothing can be measured")
     rng = generator("contraction", seed)
@@ -136,15 +159,17 @@ def _rms(x: torch.Tensor) -> float:
 
 
 def write_curve(folder: Path, curve: Curve) -> Path:
-    """Puts it beside the checkpoint in `folder`."""
+    """Writes `curve` beside the checkpoint in `folder`, and returns the path of the file."""
     path = folder / FILE
     path.write_text(json.dumps(asdict(curve), indent=1) + "\n")
     return path
 
 
 def read_levels(folder: Path) -> tuple[float, ...] | None:
-    """The levels that a warm start of the checkpoint in `folder` takes, if that was found. Raises: ConfigError, if the
-    file is damaged."""
+    """The noise levels of a warm start with the checkpoint in `folder`, None if they were not found.
+
+    Raises: ConfigError, if the file is damaged.
+    """
     path = folder / FILE
     if not path.exists():
         return None

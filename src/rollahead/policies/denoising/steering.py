@@ -1,11 +1,11 @@
-"""Steering: what holds a chunk to the rows of the last one while it is denoised.
+"""Steering: methods that hold a chunk to the rows of the last one while it is denoised.
 
-    RTCGuidance          real-time chunking (RTC, arXiv 2506.07339): the clean chunk is pulled towards a target, softly
-    PrefixConditioning   training-time RTC (arXiv 2512.05964): the first rows are the prefix, clean from the start on
+    RTCGuidance          real-time chunking (RTC, arXiv 2506.07339): the clean chunk is guided towards a target
+    PrefixConditioning   training-time RTC (arXiv 2512.05964): the first rows are the prefix, clean from the start
 
-Row 0 is for the tick of the observation. `PrefixConditioning` is for flow policies; `RTCGuidance` also for diffusion
-policies: their mixture at a step is that of a flow at some time, times a factor. T: rows of the network; n: rows that
-are known.
+Row 0 is for the tick of the observation. `PrefixConditioning` is for flow policies. `RTCGuidance` is also for diffusion
+policies: their mixture at a step equals that of a flow at some time, times a factor. T: rows of the network; n: rows
+that are known.
 
 Hot path: all of it, in the worker.
 """
@@ -22,8 +22,10 @@ from rollahead.policies.process import Pair, Process
 
 
 def soft_mask(kind: str, start: int, end: int, rows: int) -> torch.Tensor:
-    """(rows,), how much each row is held to the target (arXiv 2506.07339, eq. 5): 1 before `start`, falling to nothing
-    at `end`, 0 from there on. kind: one of `MASKS`."""
+    """(rows,), the weight of the guidance in each row (arXiv 2506.07339, eq. 5).
+
+    It is 1 before row `start`, decreases to 0 at row `end`, and is 0 from there on. `kind`: a key of `MASKS`.
+    """
     start = min(start, end)
     falling = 1 - (torch.arange(rows) - start + 1) / (end - start + 1)
     return torch.where(torch.arange(rows) < end, MASKS[kind](falling.clamp(0, 1)), 0.0)
@@ -44,9 +46,14 @@ MASKS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
 class RTCGuidance:
     """Guidance of a denoising towards the rows of the last chunk (RTC, arXiv 2506.07339).
 
-    target: (T, A), normalised; weights: (T, 1), 0 where there is no target; max_guidance_weight: the greatest weight of
-    the pull (beta); process: what is denoised; full: the pull goes back through the network (a vector-Jacobian product,
-    as published), else its Jacobian is taken to be the identity, as LeRobot 0.6.1 does."""
+    Attributes:
+        target: (T, A), normalised rows of the last chunk.
+        weights: (T, 1), weight of each row, 0 where there is no target.
+        max_guidance_weight: Greatest weight of the guidance (beta).
+        process: Noise process of the policy.
+        full: Whether the gradient goes back through the network (a vector-Jacobian product, as published). If not, the
+            network's Jacobian is taken to be the identity, as LeRobot 0.6.1 does.
+    """
 
     target: torch.Tensor
     weights: torch.Tensor
@@ -55,8 +62,10 @@ class RTCGuidance:
     full: bool = True
 
     def predict(self, predict: Predict, x: torch.Tensor, times: torch.Tensor, t: float, into: Pair) -> Pair:
-        """x0 and e with v' = v - w g, where g = (d x0 / d x)^T (weights (target - x0)) (arXiv 2506.07339, eq. 2 to 4,
-        here with a time u of the flow that is 1 for noise). Phase: hot."""
+        """Guided x0 and e, of the guided velocity v' = v - w g with g = (d x0 / d x)^T (weights (target - x0)).
+
+        Source: arXiv 2506.07339, eq. 2 to 4, here with a flow time u that is 1 for noise. Phase: hot.
+        """
         u, factor = self.process.as_flow(t)
         if self.full:
             with torch.enable_grad():
@@ -73,8 +82,10 @@ class RTCGuidance:
 
 
 def guidance_weight(t: float, max_guidance_weight: float) -> float:
-    """The weight of the pull at time `t`, at most `most`: ((1 - t)^2 + t^2) / (t (1 - t)) (arXiv 2506.07339, eq. 3 with
-    tau = 1 - t)."""
+    """The weight of the guidance at time `t`, at most `max_guidance_weight`.
+
+    It is ((1 - t)^2 + t^2) / (t (1 - t)) (arXiv 2506.07339, eq. 3 with tau = 1 - t).
+    """
     return max_guidance_weight if t >= 1 else min(max_guidance_weight, ((1 - t) ** 2 + t**2) / (t * (1 - t)))
 
 
@@ -83,13 +94,18 @@ def guidance_weight(t: float, max_guidance_weight: float) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PrefixConditioning:
-    """prefix: (n, A), normalised, the first rows of the chunk."""
+    """Denoising with given first rows (training-time RTC).
+
+    `prefix`: (n, A), normalised, the first rows of the chunk.
+    """
 
     prefix: torch.Tensor
 
     def predict(self, predict: Predict, x: torch.Tensor, times: torch.Tensor, t: float, into: Pair) -> Pair:
-        """The network sees the prefix clean, at time 0; it stands in x0 to the bit (arXiv 2512.05964, algorithm 1).
-        Phase: hot."""
+        """x0 and e of a chunk whose prefix the network sees clean, at time 0 (arXiv 2512.05964, algorithm 1).
+
+        The prefix is in x0 to the bit. Phase: hot.
+        """
         n = len(self.prefix)
         x[:, :n] = self.prefix
         own = times[:, None].expand(x.shape[:2]).clone()

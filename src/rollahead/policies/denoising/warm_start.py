@@ -1,10 +1,10 @@
-"""WarmStartCache: the last plan, as what is known of the next one before it is made.
+"""Warm starts: the last plan, shifted to the ticks of the next one, as the start of its denoising.
 
     last chunk    | 0 1 2 3 4 5 6 7 |            for ticks 10 .. 17
-    next one             | 3 4 5 6 7 . . . |     for ticks 13 .. 20: shifted by the difference of the origins
+    next chunk           | 3 4 5 6 7 . . . |     for ticks 13 .. 20: shifted by the difference of the origins
 
-Past the end of the last plan a dimension that moves the robot stands still, any other repeats. Where something else
-will be sent than was planned (a hold, a mean), that is what counts.
+Past the end of the last plan, a dimension that moves the robot gets the row of no motion, and any other repeats its
+last value. Where something else will be sent than was planned (a hold, a mean of plans), that is used.
 
 Threads: the worker's alone.
 """
@@ -25,7 +25,7 @@ from rollahead.runtime.types.spec import Kind, NameMap, PolicySpec, RobotSpec
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Kept:
-    """The last chunk (T, A), normalised, its rows (H, A) in the policy's order of names, and what it was made for."""
+    """The last chunk (T, A), normalised, its rows (H, A) in the policy's order of names, and its request."""
 
     request: Request
     chunk: torch.Tensor
@@ -33,12 +33,23 @@ class _Kept:
 
 
 class WarmStartCache:
-    """Of the plans of `policy` for `robot`. q: policy rows per action."""
+    """The last plan of a policy, kept as the warm start of its next one.
+
+    Args:
+        policy: The policy.
+        spec: Its spec, with the robot's names.
+        mapping: Map between the policy's and the robot's dimensions.
+        robot: The robot.
+        q: Policy rows per action.
+    """
 
     def __init__(self, policy: Policy, spec: PolicySpec, mapping: NameMap, robot: RobotSpec, q: int = 1) -> None:
-        """spec: the policy's, with the robot's names."""
+        """Computes the dimensions that the robot takes, and the rows of no motion.
+
+        `spec`: the policy's, with the robot's names.
+        """
         self._policy, self._q = policy, q
-        self._past = policy.shape[0] - spec.horizon  # rows for ticks before the origin
+        self._past = policy.shape[0] - spec.horizon  # number of rows for ticks before the origin
         dims = {dim.name: dim for dim in robot.action}
         kinds = [dims[name].kind if name in dims else None for name in spec.action]
         self._taken = [(i, mapping.action.tolist().index(i)) for i, kind in enumerate(kinds) if kind is not None]
@@ -51,12 +62,15 @@ class WarmStartCache:
         self._kept: _Kept | None = None
 
     def keep(self, request: Request, chunk: torch.Tensor, rows: FloatArray) -> None:
-        """What was made for `request`: a chunk (T, A), which is its own, and its rows (H, A). Phase: hot."""
+        """Stores the chunk (T, A) made for `request`, without copying it, and its rows (H, A). Phase: hot."""
         self._kept = _Kept(request, chunk, rows)
 
     def warm_start(self, request: Request) -> WarmStart | None:
-        """Of the chunk for `request`; None, if nothing is known: at the start of an epoch, or where the last plan is
-        over by then. Phase: hot."""
+        """The warm start of the chunk for `request`.
+
+        None if nothing is known: at the start of an epoch, or if the last plan ends before the new one begins. Phase:
+        hot.
+        """
         kept = self._kept
         if kept is None or not request.asked.covered or not _follows(request, kept.request):
             return None
@@ -70,17 +84,19 @@ class WarmStartCache:
         return WarmStart(self._as_planned(request, kept, chunk), self._discrete, self._middle)
 
     def known(self, request: Request) -> torch.Tensor:
-        """(n, A), normalised: what chunks have planned from the tick of `request` on, without holds; dimensions that
-        the robot does not take are as the last chunk has them. Only for q = 1: what steers or chooses chunks by it goes
-        with no speed-up. Phase: hot."""
+        """(n, A), normalised: the planned rows from the tick of `request` on, without holds.
+
+        Dimensions that the robot does not take have the last chunk's values. Only for q = 1: guidance and choice of
+        chunks, which use these rows, do not work with a speed-up. Phase: hot.
+        """
         planned = request.asked.planned[: request.asked.covered]
         return self._policy.normalised(self._mapped(planned, self._own(request, len(planned))))
 
     def _as_planned(self, request: Request, kept: _Kept, chunk: torch.Tensor) -> torch.Tensor:
-        """`chunk` with those rows that will be sent otherwise than `kept` has them."""
+        """`chunk`, with the rows replaced in which something else will be sent than `kept` has."""
         planned, origin = request.asked.planned[: request.asked.covered], kept.request.origin
         if self._q > 1 or request.origin is None or origin is None:
-            return chunk  # rows are groups, or the origin is not known before the arrival
+            return chunk  # a row is several ticks, or the origin is known only at arrival
         rows = self._mapped(planned, np.zeros((len(planned), len(self._moving))))
         ticks = np.arange(request.tick, request.tick + len(rows))
         at, own = ticks - request.origin + self._past, ticks - origin
@@ -96,8 +112,10 @@ class WarmStartCache:
         return chunk
 
     def _own(self, request: Request, n: int) -> FloatArray:
-        """(n, A), the rows of the last chunk from the tick of `request` on, its last one repeated past its end; zeros
-        if there is none of this run."""
+        """(n, A), the rows of the last chunk from the tick of `request` on, its last one repeated past its end.
+
+        Zeros if there is no chunk of this run.
+        """
         kept = self._kept
         if kept is None or kept.request.seed[0] != request.seed[0] or kept.request.tick > request.tick:
             return np.zeros((n, len(self._moving)))
@@ -106,17 +124,21 @@ class WarmStartCache:
         return own
 
     def _mapped(self, rows: FloatArray, into: FloatArray) -> FloatArray:
-        """`into` (n, A), in the policy's order of names, with what the robot takes as `rows` (n, A) have it."""
+        """`into` (n, A), in the policy's order of names, with the robot's dimensions set to those of `rows` (n, A)."""
         for own, theirs in self._taken:
             into[:, own] = rows[:, theirs]
         return into
 
 
 def _base(request: Request) -> int:
-    """The tick that a chunk is counted from; where only the arrival tells it, what takes as long each time."""
+    """The tick that a chunk is counted from.
+
+    It is the origin, or the tick of the observation where the origin is known only at arrival; shifts are right then if
+    inferences take equally long.
+    """
     return request.tick if request.origin is None else request.origin
 
 
 def _follows(request: Request, last: Request) -> bool:
-    """Whether `request` is a later one of the same run and epoch."""
+    """Whether `request` is later than `last`, in the same run and epoch."""
     return request.seed[:2] == last.seed[:2] and request.tick > last.tick

@@ -1,13 +1,13 @@
-"""Samplers: how a chunk is made of a policy's predictions, by name.
+"""Samplers: algorithms that make a chunk from a policy's predictions, by name.
 
-    auto       what serves the policy best
+    auto       the sampler that suits the policy best
     ddpm       diffusion, ancestral: every step that the policy was trained with, or `steps` of them
     ddim       diffusion, deterministic: a few `steps`
     euler      flow matching: a few `steps`
-    rti        any of these three, from the last plan on
-    one_shot   a policy that makes its chunk at once
+    rti        one of these three, started from the last plan
+    one_shot   a policy that makes its chunk in one call
 
-A sampler draws no random number of its own: all noise is what it is given, the first of it the start.
+A sampler draws no random numbers itself. It gets all noise from its caller; the first noise is the start.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,14 +50,19 @@ __all__ = [
 
 AUTO, RTI = "auto", "rti"
 BASES = (AUTO, "ddim", "ddpm", "euler")  # samplers that RTI starts cold with
-OF_COLD = ("steps", "spacing")  # options of these
+OF_COLD = ("steps", "spacing")  # options of these samplers
 OF_RTI = signature(make_rti).parameters.keys() - {"cold"} | {"base"}
-FEW_DIFFUSION, FEW_FLOW = 10, 5  # steps of `auto`
+FEW_DIFFUSION, FEW_FLOW = 10, 5  # denoising steps of `auto`
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """make: of a process and options; needs: the kind of process that it is for, `NoneType` for none."""
+    """A sampler in the table `SAMPLERS`.
+
+    Attributes:
+        make: Function (process, **options) -> sampler.
+        needs: Class of the noise process that it is for, `NoneType` for none.
+    """
 
     make: Callable[..., Sampler]
     needs: type
@@ -69,7 +74,7 @@ SAMPLERS: Mapping[str, Entry] = {
     "euler": Entry(make_euler, Flow),
     "one_shot": Entry(make_one_shot, type(None)),
 }
-KINDS: Mapping[type, tuple[str, str]] = {  # what a policy with such a process is called, and what serves it
+KINDS: Mapping[type, tuple[str, str]] = {  # what a policy with such a process does, and its sampler
     Diffusion: ("denoises by diffusion", "ddim"),
     Flow: ("denoises by flow matching", "euler"),
     type(None): ("makes its chunk at once", "one_shot"),
@@ -79,7 +84,7 @@ KINDS: Mapping[type, tuple[str, str]] = {  # what a policy with such a process i
 def make_sampler(config: Mapping[str, Any], policy: Policy) -> Sampler:
     """The sampler of `config`, a `name` and options, for `policy`.
 
-    Raises: ConfigError, if there is none such, or the policy cannot serve it.
+    Raises: ConfigError, if there is no such sampler, or it does not fit the policy.
     """
     process = getattr(policy, "process", None)
     options = dict(config)
@@ -97,7 +102,7 @@ def make_sampler(config: Mapping[str, Any], policy: Policy) -> Sampler:
 
 
 def _rti(options: Mapping[str, Any], policy: Policy) -> Sampler:
-    """Warm starts of a base. The options of its cold starts are given beside RTI's own."""
+    """A sampler that starts from the last plan. `options`: RTI's own, and those of its cold starts."""
     own = {"base": AUTO, **options}
     check_kind("sampler.base", own["base"], str)
     if own["base"] not in BASES:
@@ -117,11 +122,11 @@ def _rti(options: Mapping[str, Any], policy: Policy) -> Sampler:
 
 
 def _best(process: Diffusion | Flow | None) -> dict[str, Any]:
-    """Options of the sampler that serves a `process` best.
+    """Options of the sampler that `auto` selects for a noise process.
 
-    Diffusion that predicts e has next to no say about x0 at the noisiest step, where sqrt(abar) is nearly 0: `leading`
-    starts below it, as diffusers does. With x0 predicted every step is sound, and `trailing` starts where noise is all
-    there is (arXiv 2305.08891, section 3.3).
+    A diffusion network that predicts e determines x0 badly at the noisiest step, where sqrt(abar) is nearly 0:
+    `leading` starts below it, as diffusers does. If x0 is predicted, every step is sound, and `trailing` starts at pure
+    noise (arXiv 2305.08891, section 3.3).
     """
     if isinstance(process, Diffusion):
         spacing = "leading" if process.prediction == "epsilon" else "trailing"

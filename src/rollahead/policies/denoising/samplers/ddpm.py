@@ -15,8 +15,10 @@ LEAST_VARIANCE = 1e-20
 def ancestral(
     process: Diffusion, x: torch.Tensor, x0: torch.Tensor, e: torch.Tensor, t: float, s: float, noise: Noise
 ) -> None:
-    """x_s drawn from q(x_s | x_t, x0) at the x0 that is predicted (eq. 6 and 7; the variance is beta tilde, "fixed
-    small"). Phase: hot."""
+    """Replaces `x` by x_s, drawn from q(x_s | x_t, x0) with the predicted x0 (eq. 6 and 7).
+
+    The variance is beta tilde ("fixed small"). Phase: hot.
+    """
     abar_t, abar_s = process.bars[int(t)], process.bars[int(s)]
     alpha = abar_t / abar_s
     beta = 1 - alpha
@@ -25,8 +27,16 @@ def ancestral(
 
 
 def make_ddpm(process: Diffusion, steps: int | None = None, timesteps: Sequence[int] | None = None) -> Steps:
-    """steps: how many, spaced as LeRobot does (`leading`); None for all that the policy was trained with; timesteps:
-    these instead."""
+    """A DDPM sampler.
+
+    Args:
+        process: Noise process of the policy.
+        steps: Number of denoising steps, spaced as in LeRobot (`leading`); None for all that the policy was trained
+            with.
+        timesteps: The steps themselves, instead of `steps`.
+
+    Raises: ConfigError, if the policy was not trained with such steps.
+    """
     if timesteps is not None:
         return Steps(process, checked(process.steps, timesteps), ancestral)
     return Steps(process, spaced(process.steps, process.steps if steps is None else steps, "leading"), ancestral)

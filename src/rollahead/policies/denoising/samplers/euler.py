@@ -1,4 +1,4 @@
-"""Euler's method for a flow-matching policy (arXiv 2210.02747; LeRobot's direction of time)."""
+"""Euler's method for a flow-matching policy (arXiv 2210.02747; time runs in LeRobot's direction)."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,7 +13,7 @@ MOST_STEPS = 1000
 
 
 def make_euler(process: Flow, steps: int = 5) -> Steps:
-    """steps: how many, all of the same length."""
+    """A sampler with `steps` steps of equal length. Raises: ConfigError, if the number is out of range."""
     if not 1 <= steps <= MOST_STEPS:
         raise ConfigError(f"sampler.steps is {steps}; give 1 to {MOST_STEPS}")
     return Steps(process, [1 - i / steps for i in range(steps)], deterministic)
@@ -22,8 +22,16 @@ def make_euler(process: Flow, steps: int = 5) -> Steps:
 def integrate(
     denoise: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], process: Flow, x: torch.Tensor, steps: int
 ) -> torch.Tensor:
-    """(B, T, A), the clean chunks that dx/dt = v leads the noise `x` to, from t = 1 to 0. denoise: what `process` says,
-    of chunks (B, T, A) and times (B,). Gradients flow. Phase: hot."""
+    """The clean chunks (B, T, A) at the end of dx/dt = v from the noise `x` at t = 1 to t = 0.
+
+    Args:
+        denoise: The network: a prediction for chunks (B, T, A) and times (B,).
+        process: Noise process of the policy.
+        x: Noise, (B, T, A).
+        steps: Number of steps of equal length.
+
+    Gradients flow through the result. Phase: hot.
+    """
     for t, s in pairwise([1 - i / steps for i in range(steps + 1)]):
         x = process.mix(*process.split(denoise(x, process.times(x, t)), x, t), s)
     return x

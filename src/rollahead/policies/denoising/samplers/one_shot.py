@@ -1,4 +1,4 @@
-"""No sampling: a policy that makes its chunk at once."""
+"""The sampler for policies that make a chunk in one call."""
 
 from dataclasses import dataclass
 
@@ -8,18 +8,18 @@ from rollahead.policies.policy import Context, OneShot
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """Asks the policy, and that is it."""
+    """Calls the policy once."""
 
     @property
     def calls(self) -> int:
-        """Of the network, per chunk."""
+        """Number of network calls per chunk."""
         return 1
 
     def __call__(self, policy: OneShot, context: Context, noise: Noise, draw: SampleRequest = COLD) -> SampleResult:
-        """(1, T, A), without noise. Phase: hot."""
+        """One chunk, (1, T, A). No noise is used. Phase: hot."""
         return SampleResult(policy.act(context)[None], 1)
 
 
 def make_one_shot(process: None) -> Once:
-    """Of a policy that has no process."""
+    """A sampler for a policy without a noise process."""
     return Once()

@@ -1,12 +1,12 @@
 """Real-time iteration: each denoising starts from the last plan (RTI-DP, arXiv 2508.05396, algorithm 1).
 
-    the last chunk, shifted (the guess)  -- a few levels of noise, from a low one on -->  the chunk
-    noise                                -- all levels ------------------------------->  the chunk, if there is no guess
+    the last chunk, shifted (the warm start)  -- a few noise levels, from a low one on -->  the chunk
+    noise                                     -- all levels ----------------------------->  the chunk, if there is none
 
-Deterministic jumps from level to level are ours (`ddim`, `euler`); with `ddpm` the levels are the paper's. A guess is
-left alone where the mode that it is in has been left: see `Guards`.
+Deterministic steps between levels are our addition (`ddim`, `euler`). With `ddpm` the levels are the paper's. `Guards`
+decide when a warm start is not used, because the policy has changed to another plan.
 
-Threads: the worker's alone; it counts from chunk to chunk, and begins anew where there is no guess.
+Threads: the worker's alone. The sampler counts chunks, and restarts the count at each cold start.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,17 +24,23 @@ from rollahead.policies.policy import Context, Denoiser
 from rollahead.policies.process import Diffusion, Flow
 from rollahead.runtime.types.messages import ResultFlags
 
-TENTH = 0.1  # of the range, that a clipped discrete dimension is off the middle: a few small steps can turn it
-SHARES = (0.2, 0.1, 0.0)  # of the diffusion's steps: the levels of a warm start, if none are given
-TIMES = (0.3,)  # the same of a flow
+TENTH = 0.1  # normalised distance from the middle to which `clip` brings a discrete dimension: a few steps can turn it
+SHARES = (0.2, 0.1, 0.0)  # default levels of a warm start, as shares of the diffusion's steps
+TIMES = (0.3,)  # default levels of a warm start with a flow
 
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """When a guess is no good. reject: the root mean square by which a chunk may be off its guess, normalised; farther
-    off, it is made once more, from noise. stall: a guess that is off the one before by less has stuck, and noise of
-    `stall_noise` is put on it (STEP, arXiv 2602.08245, section 3.3). refresh: every so many chunks one starts from
-    noise. None: never."""
+    """Rules for not using a warm start, each None to switch it off.
+
+    Attributes:
+        reject: Largest root mean square distance of a chunk from its warm start, normalised. A chunk beyond it is made
+            again from noise.
+        stall: A warm start that is closer than this to the one before is stuck, and noise is added to it (STEP, arXiv
+            2602.08245, section 3.3).
+        stall_noise: Standard deviation of that noise.
+        refresh: One chunk in so many starts from noise.
+    """
 
     reject: float | None = None
     stall: float | None = None
@@ -50,34 +56,41 @@ class Guards:
 
 
 class Rti:
-    """cold: from noise; warm: from a guess, at its first level; forward: the guess is mixed with noise to that level
-    (SDEdit), else taken as a chunk of that level as it is; discrete: what is done with the discrete dimensions of a
-    guess."""
+    """A sampler that starts from the last plan where there is one.
+
+    Args:
+        cold: Sampler for starts from noise.
+        warm: Sampler for warm starts, at the first of its levels.
+        guards: Rules for not using a warm start.
+        discrete: What is done with the discrete dimensions of a warm start, a key of `DISCRETE`.
+        forward: Whether the warm start is mixed with noise to the first level (SDEdit). If not, it is used as a chunk
+            of that level.
+    """
 
     def __init__(self, cold: Steps, warm: Steps, guards: Guards, discrete: str, *, forward: bool) -> None:
         self._cold, self._warm, self._guards, self._forward = cold, warm, guards, forward
         self._discrete = DISCRETE[discrete]
         self._since_cold = 0
-        self._before: torch.Tensor | None = None  # the last guess
-        self._tried = False  # whether a warm start was made before one is wanted
+        self._before: torch.Tensor | None = None  # the last warm start
+        self._tried = False  # whether the first, unused warm start was made
 
     @property
     def process(self) -> Diffusion | Flow:
-        """What it denoises."""
+        """The noise process of the policy."""
         return self._cold.process
 
     @property
     def calls(self) -> int:
-        """Of the network, per chunk from noise."""
+        """Number of network calls per chunk that starts from noise."""
         return self._cold.calls
 
     @property
     def varies(self) -> bool:
-        """Whether warm starts of the same guess differ, by their noise."""
+        """Whether chunks from the same warm start differ, because of noise."""
         return self._forward or self._warm.advance is ancestral
 
     def __call__(self, policy: Denoiser, context: Context, noise: Noise, draw: SampleRequest = COLD) -> SampleResult:
-        """Phase: hot."""
+        """Chunks for a bound `context`, from the warm start of `draw` or from noise. Phase: hot."""
         warm_start = draw.warm_start
         if warm_start is None or self._since_cold + 1 == self._guards.refresh:
             self._since_cold, self._before = 0, None
@@ -94,14 +107,16 @@ class Rti:
         return replace(made, made=made.made | int(ResultFlags.WARM))
 
     def _try_once(self, policy: Denoiser, context: Context, noise: Noise, chunks: torch.Tensor) -> None:
-        """Makes a warm start for nothing at the first chunk, which a runtime makes before its first tick: what it
-        allocates is there when it counts."""
+        """Runs one unused warm start at the first chunk, so that later ones find their tensors allocated.
+
+        A runtime makes its first chunk before its first tick.
+        """
         if not self._tried:
             self._tried = True
             self._warm(policy, context, noise, SampleRequest(start=chunks))
 
     def _start(self, warm_start: WarmStart, e: torch.Tensor) -> torch.Tensor:
-        """(B, T, A), where the denoising starts. e: noise, (B, T, A)."""
+        """The chunks at which the denoising starts, (B, T, A). `e`: noise, (B, T, A)."""
         start = warm_start.chunk.expand_as(e).clone()
         if self._stalled(warm_start):
             start.add_(e, alpha=self._guards.stall_noise)
@@ -120,7 +135,7 @@ def _apart(chunks: torch.Tensor, other: torch.Tensor) -> float:
 
 
 DISCRETE: Mapping[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    # of a start and its noise (B, T, A), and where a dimension turns (A,)
+    # from a start and its noise (B, T, A), and the middle of each dimension (A,)
     "keep": lambda start, e, middle: start,
     "clip": lambda start, e, middle: middle + TENTH * torch.sign(start - middle),
     "cold": lambda start, e, middle: e,
@@ -137,9 +152,19 @@ def make_rti(
     stall_noise: float = 0.1,
     refresh: int | None = None,
 ) -> Rti:
-    """cold: the sampler of cold starts; warm: levels of noise, steps of a diffusion or times of a flow, falling.
+    """A sampler that starts from the last plan.
 
-    Raises: ConfigError, if the levels are none of the policy's, or there is no such way.
+    Args:
+        cold: Sampler for starts from noise.
+        warm: Noise levels of a warm start, decreasing: steps of a diffusion, or times of a flow. None for a default.
+        renoise: How a warm start is brought to the first level, a key of `RENOISE`.
+        discrete: What is done with discrete dimensions, a key of `DISCRETE`.
+        reject: See `Guards`.
+        stall: See `Guards`.
+        stall_noise: See `Guards`.
+        refresh: See `Guards`.
+
+    Raises: ConfigError, if a value is unknown or out of range.
     """
     if renoise not in RENOISE:
         raise unknown_name("renoise", renoise, RENOISE)

@@ -1,13 +1,12 @@
-"""The loop in which a chunk is made of a policy's predictions, step by step.
+"""The loop that makes a chunk from a policy's predictions, step by step.
 
     x_t  -- network -->  x0, e  -- advance -->  x_s  -- network -->  ...  -->  x0, the chunk
 
-Every step has a whole chunk to show, its x0: so the loop can end after any of them, as when time is up. Where it starts
-(noise, or what is known of the chunk), what holds it to rows that are given, and when it ends is the `SampleRequest`'s
-affair.
+Every step gives a complete chunk, its x0. So the loop can end after any step, for example when time is up. The
+`SampleRequest` decides where it starts (noise, or a warm start), which rows are given, and when it ends.
 
-Hot path: all of it, in the worker. After the first call a step allocates nothing, but for what the network and a
-steering do, and all shapes are the same at each call.
+Hot path: all of it, in the worker. After the first call a step allocates nothing, except for what the network and a
+steering allocate, and all shapes are the same in each call.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,30 +25,43 @@ Predict = Callable[[torch.Tensor, torch.Tensor, Pair | None], Pair]  # x (B, T, 
 
 
 class Steering(Protocol):
-    """What holds a chunk to rows that are known."""
+    """A method that holds a chunk to known rows while it is denoised."""
 
     def predict(self, predict: Predict, x: torch.Tensor, times: torch.Tensor, t: float, into: Pair) -> Pair:
-        """x0 and e of `x` at time `t`, `times` (B,), as they shall be."""
+        """The steered x0 and e of `x` (B, T, A) at time `t`.
+
+        Args:
+            predict: The network's prediction, without steering.
+            x: The noisy chunks, (B, T, A).
+            times: `t` as the network takes it, (B,).
+            t: Noise level.
+            into: Tensors to write x0 and e into.
+        """
         ...
 
 
 class Free:
-    """Nothing is known."""
+    """No steering: no rows are known."""
 
     def predict(self, predict: Predict, x: torch.Tensor, times: torch.Tensor, t: float, into: Pair) -> Pair:
-        """As the network says. Phase: hot."""
+        """x0 and e as the network predicts them. Phase: hot."""
         return predict(x, times, into)
 
 
 def always(to_come: int) -> bool:
-    """There is time for every step."""
+    """True: there is time for every step."""
     return True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WarmStart:
-    """What the last plan says of a chunk. chunk: (T, A), normalised; discrete: (A,), which dimensions are; middle:
-    (A,), where these turn from one value to the other, normalised."""
+    """The last plan, as the start of a denoising.
+
+    Attributes:
+        chunk: (T, A), normalised.
+        discrete: (A,), mask of the discrete dimensions.
+        middle: (A,), the value at which these turn from one end to the other, normalised.
+    """
 
     chunk: torch.Tensor
     discrete: torch.Tensor
@@ -58,9 +70,15 @@ class WarmStart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleRequest:
-    """How a chunk is drawn. start: (B, T, A), to begin from at the sampler's first level, None for noise alone; guess:
-    for samplers that start from it; more: asked before every step but the first, with how many are to come, whether
-    there is time for one."""
+    """How chunks are sampled.
+
+    Attributes:
+        start: (B, T, A), chunks at the sampler's first level to start from, None for noise.
+        warm_start: The last plan, for samplers that start from it.
+        steering: Known rows that the chunks are held to.
+        more: Function that says whether there is time for another step, given the number of steps to come. Called
+            before every step but the first.
+    """
 
     start: torch.Tensor | None = None
     warm_start: WarmStart | None = None
@@ -73,7 +91,13 @@ COLD = SampleRequest()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleResult:
-    """chunks: (B, T, A), normalised; steps: that were taken; made: how, beside that, as `ResultFlags`."""
+    """Sampled chunks.
+
+    Attributes:
+        chunks: (B, T, A), normalised.
+        steps: Number of denoising steps taken.
+        made: How they were made, `ResultFlags` as an integer.
+    """
 
     chunks: torch.Tensor
     steps: int
@@ -81,11 +105,11 @@ class SampleResult:
 
 
 class Sampler(Protocol):
-    """One way to make a chunk."""
+    """An algorithm that makes chunks from a policy's predictions."""
 
     @property
     def calls(self) -> int:
-        """Of the network, per chunk, if there is time for all."""
+        """Number of network calls per chunk, if there is time for all steps."""
         ...
 
     def __call__(self, policy: Any, context: Context, noise: Noise, draw: SampleRequest = COLD) -> SampleResult:
@@ -94,17 +118,23 @@ class Sampler(Protocol):
 
 
 class Advance(Protocol):
-    """From one level of noise to the next."""
+    """The step from one noise level to the next."""
 
     def __call__(
         self, process: Any, x: torch.Tensor, x0: torch.Tensor, e: torch.Tensor, t: float, s: float, noise: Noise
     ) -> None:
-        """Makes x_s of `x`, which is x_t, in place; x0 and e: as they are predicted of it."""
+        """Replaces `x`, which is x_t, by x_s in place. `x0`, `e`: the predictions for x_t."""
         ...
 
 
 class Steps:
-    """levels: of noise, at which the network is asked, falling: steps of diffusion, or times of a flow."""
+    """A sampler with fixed noise levels.
+
+    Args:
+        process: Noise process of the policy.
+        levels: Noise levels at which the network is called, decreasing: steps of a diffusion, or times of a flow.
+        advance: Step from one level to the next.
+    """
 
     def __init__(self, process: Process, levels: Sequence[float], advance: Advance) -> None:
         self.process = process
@@ -114,11 +144,11 @@ class Steps:
 
     @property
     def calls(self) -> int:
-        """Of the network, per chunk, if there is time for all."""
+        """Number of network calls per chunk, if there is time for all steps."""
         return len(self.levels)
 
     def __call__(self, policy: Denoiser, context: Context, noise: Noise, draw: SampleRequest = COLD) -> SampleResult:
-        """See the module. Phase: hot."""
+        """Chunks for a bound `context`, made by the loop of this module. Phase: hot."""
         start = noise() if draw.start is None else draw.start
         if self._scratch is None or not self._scratch.fits(start):
             self._scratch = _Scratch(self.process, self.levels, start)
@@ -134,7 +164,7 @@ class Steps:
         return SampleResult(pair[0].clone(), i + 1, int(ResultFlags.CUT) if cut else 0)
 
     def at(self, levels: Sequence[float]) -> "Steps":
-        """The same at other levels."""
+        """A copy of this sampler with other noise levels."""
         return Steps(self.process, levels, self.advance)
 
     def _predict(
@@ -150,7 +180,7 @@ class Steps:
 
 
 class _Scratch:
-    """Tensors for chunks as `like`, which are written again and again."""
+    """Tensors for chunks with the shape of `like`, which are overwritten in each call."""
 
     def __init__(self, process: Process, levels: Sequence[float], like: torch.Tensor) -> None:
         self.x = torch.empty_like(like)
@@ -158,12 +188,16 @@ class _Scratch:
         self.times = [process.times(like, t) for t in levels]
 
     def fits(self, like: torch.Tensor) -> bool:
+        """Whether the tensors have the shape and the device of `like`."""
         return self.x.shape == like.shape and self.x.device == like.device
 
 
 def deterministic(
     process: Process, x: torch.Tensor, x0: torch.Tensor, e: torch.Tensor, t: float, s: float, noise: Noise
 ) -> None:
-    """x_s with the x0 and e that are predicted: DDIM with eta = 0 (arXiv 2010.02502, eq. 12); of a flow, Euler's method
-    (x_s = x + (s - t) v). Phase: hot."""
+    """Replaces `x` by x_s with the predicted x0 and e.
+
+    This is DDIM with eta = 0 (arXiv 2010.02502, eq. 12), and Euler's method for a flow (x_s = x + (s - t) v). Phase:
+    hot.
+    """
     process.mix(x0, e, s, x)

@@ -1,6 +1,6 @@
-"""The steps of a diffusion that are taken: which of the K that a policy was trained with, from noise to action.
+"""Selection of diffusion steps, out of the K that a policy was trained with, from noise to action.
 
-K = 100, 5 steps     leading    80 60 40 20  0     diffusers' default, and so LeRobot's
+K = 100, 5 steps     leading    80 60 40 20  0     the default of diffusers, and so of LeRobot
                      trailing   99 79 59 39 19
                      linspace   99 74 50 25  0     (arXiv 2305.08891, table 2)
 """
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError, unknown_name
 
-Spacing = Callable[[int, int], NDArray[Any]]  # n steps out of K, whole numbers
+Spacing = Callable[[int, int], NDArray[Any]]  # from n and K to n of the K steps, integers
 
-SPACINGS: Mapping[str, Spacing] = {  # in the floating-point arithmetic of diffusers, which decides where halves go
+SPACINGS: Mapping[str, Spacing] = {  # in the floating-point arithmetic of diffusers, for equal rounding
     "leading": lambda n, k: (np.arange(n) * (k // n))[::-1],
     "trailing": lambda n, k: np.round(np.arange(k, 0, -k / n))[:n] - 1,
     "linspace": lambda n, k: np.linspace(0, k - 1, n).round()[::-1],
@@ -24,9 +24,9 @@ SPACINGS: Mapping[str, Spacing] = {  # in the floating-point arithmetic of diffu
 
 
 def spaced(trained: int, steps: int, spacing: str) -> tuple[int, ...]:
-    """(steps,) of the `trained` K, falling.
+    """(steps,), the selected steps, decreasing. `trained`: K; `spacing`: a key of `SPACINGS`.
 
-    Raises: ConfigError, if there is no such spacing, or there are not as many.
+    Raises: ConfigError, if there is no such spacing, or `steps` is out of range.
     """
     if spacing not in SPACINGS:
         raise unknown_name("spacing", spacing, SPACINGS)
@@ -42,7 +42,10 @@ def spaced(trained: int, steps: int, spacing: str) -> tuple[int, ...]:
 
 
 def checked(trained: int, timesteps: Sequence[int], option: str = "timesteps") -> tuple[int, ...]:
-    """`timesteps` as they are. Raises: ConfigError, if they do not fall, or are none of the `trained` K."""
+    """`timesteps` as a tuple. `trained`: K; `option`: name of the option, for the message.
+
+    Raises: ConfigError, if they do not decrease, or are not among the `trained` steps.
+    """
     times = tuple(timesteps)
     if not times or not all(0 <= t < trained for t in times) or any(later >= t for t, later in pairwise(times)):
         raise ConfigError(
