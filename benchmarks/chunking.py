@@ -35,7 +35,7 @@ from rollahead.evaluation.evaluation import Cell, Episode, evaluate_all, summari
 from rollahead.evaluation.search import Search, candidates, find_best
 from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.checkpoints.shipped import find
-from rollahead.policies.correctors.residual import HeadConfig, HeadTraining, Stored
+from rollahead.policies.correctors.residual import CorrectorConfig, CorrectorTraining, Stored
 from rollahead.policies.data.dataset import read_dataset
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.recording.run_folder import finite
@@ -165,14 +165,14 @@ def _train_reactive(task: str) -> None:
         return
     torch.set_num_threads(1)
     policy, frames = load_policy(find(f"{task}_flow")), read_dataset(TRAINED / f"{task}_fresh" / "dataset")
-    at = np.arange(0, len(frames), HeadConfig().every)
+    at = np.arange(0, len(frames), CorrectorConfig().every)
     rows = np.zeros((len(at), policy.spec.horizon, len(policy.spec.action)))
     stored = Stored(at, at, rows, np.zeros((len(at), 0)))
-    training = HeadTraining(policy, frames, stored, HeadConfig(), "none", seed=10_000_000, held=0.05)
+    training = CorrectorTraining(policy, frames, stored, CorrectorConfig(), "none", seed=10_000_000, held=0.05)
     for _ in training.run(STEPS, 256, 1e-3):
         pass
     path.parent.mkdir(parents=True, exist_ok=True)
-    training.head().save(path)
+    training.corrector().save(path)
 
 
 def head_of(task: str, name: str) -> Path:

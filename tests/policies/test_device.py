@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rollahead.errors import ConfigError
 from rollahead.policies.checkpoints.checkpoint import load_policy
-from rollahead.policies.correctors.residual import HeadConfig, HeadTraining, Stored, stored_chunks
+from rollahead.policies.correctors.residual import CorrectorConfig, CorrectorTraining, Stored, stored_chunks
 from rollahead.policies.data.frames import Frames
 from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.device import device_of
@@ -95,12 +95,14 @@ def test_a_head_that_corrects_is_trained_on_the_device_as_well(
     cameras: tuple[str, ...], filmed: Frames, tmp_path: Path
 ) -> None:
     policy = load_policy(save_flow(tmp_path / "base"))
-    config = HeadConfig(width=8, depth=1, cameras=cameras)
+    config = CorrectorConfig(width=8, depth=1, cameras=cameras)
     sampler = make_sampler({"name": "auto"}, policy)
     chunks = list(stored_chunks(policy, sampler, filmed, config, 0, 0))
     stored = Stored(*(np.array([one[i] for one in chunks]) for i in range(4)))
     pictures = torch.zeros(len(filmed), 6, 64, 64, dtype=torch.uint8) if cameras else None
-    training = HeadTraining(policy, filmed, stored, config, "base", seed=0, held=0.1, pictures=pictures, device="meta")
+    training = CorrectorTraining(
+        policy, filmed, stored, config, "base", seed=0, held=0.1, pictures=pictures, device="meta"
+    )
     with Readable():
         assert list(training.run(2, 4, 0.001)) == [1, 2]
         training.error()

@@ -24,7 +24,13 @@ from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
 from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.checkpoints.shipped import find
 from rollahead.policies.correctors.image_encoder import BLOCK, shrunk_frames
-from rollahead.policies.correctors.residual import HeadConfig, HeadTraining, Stored, featured_by, stored_chunks
+from rollahead.policies.correctors.residual import (
+    CorrectorConfig,
+    CorrectorTraining,
+    Stored,
+    featured_by,
+    stored_chunks,
+)
 from rollahead.policies.data.frames import CAMERA, Frames
 from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.runtime.recording.run_folder import SUMMARY, RunFolder, provenance
@@ -42,7 +48,7 @@ def main(config: DictConfig) -> None:
     given = group(config, "policy")
     del given["name"]
     check_kind("policy.base", base := given.pop("base"), str)
-    own = call(HeadConfig, given, "policy")
+    own = call(CorrectorConfig, given, "policy")
     policy = load_policy(find(base))
     if policy.spec.cameras:
         raise ConfigError(f"{base} sees images, and chunks are stored without; give a base without cameras")
@@ -67,7 +73,7 @@ def main(config: DictConfig) -> None:
         chunks = list(track(made, "storing chunks", total, console=console()))
     stored = Stored(*(np.array([one[i] for one in chunks]) for i in range(4)))
     seed = plan.options.seed
-    training = HeadTraining(
+    training = CorrectorTraining(
         policy, frames, stored, own, base, seed=seed, held=HELD, pictures=pictures, device=plan.making.device
     )
     wanted = plan.training

@@ -1,1 +1,1 @@
-"""Correctors: small networks that correct the actions of a base policy at every tick."""
+"""Correctors: small networks that correct the actions of a policy at every tick."""

@@ -1,18 +1,19 @@
-"""Training a head that corrects the rows of a policy tick by tick (A2C2, arXiv 2509.23224, section 4; base frozen).
+"""Training of a corrector for the rows of a policy (A2C2, arXiv 2509.23224, section 4; the policy is frozen).
 
-    chunks   the base's, made at frames of a data set, from what was seen up to `offsets` frames before, and stored
-    example  row i of a chunk made at frame t, the state and environment of frame t + i - lag, and, if it takes them,
-             the features of the base with which the chunk was made
-    target   the action of frame t + i less that row
+    chunks   made by the policy at frames of a data set, from inputs seen up to `offsets` frames earlier, and stored
+    example  row i of a chunk made at frame t, the state and environment of frame t + i - lag, and, if used, the
+             policy's features of that chunk
+    target   the action of frame t + i minus that row
 
-Chunks of demonstrations are mostly right, and a head that has seen no others believes them. So the rows of a share of
-the examples, the strays, are of any other chunk: as when something has happened since, or the robot is elsewhere.
+Chunks on demonstrations are mostly right, and a corrector that was trained on them alone learns to correct nothing. So
+in a share of the examples, the negatives, the row is taken from another chunk: as if an event had happened since, or
+the robot were elsewhere.
 
-A head that sees images learns together with its eye (`policies.correctors.image_encoder`). The images of an example are
-of frame t + i - lag or up to `image_age` frames before it, drawn anew each time: how old they will be depends on the
-machine, and the head is told.
+A corrector that takes images learns together with its image encoder (`policies.correctors.image_encoder`). The images
+of an example are those of frame t + i - lag, or up to `image_age` frames earlier, drawn each time: their age in a run
+depends on the machine, and the corrector gets it as an input.
 
-Threads: the caller's. Everything random is drawn from a seed.
+Threads: the caller's. All random numbers are drawn from a seed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -39,18 +40,29 @@ from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import indices_of
 
 REMEDY = "give a data set that has it"
-LEAST = 1e-6  # of a scale
-QUIET = 0.1  # the least scale of a feature of the base, as a share of the largest
+LEAST = 1e-6  # the least scale of an input or a residual
+QUIET = 0.1  # the least scale of a policy feature, as a share of the largest
 MOST_LAG = GuardConfig().stale_ticks
-BLOCK = 512  # of images that are measured at a time
+BLOCK = 512  # examples whose images are encoded at a time when the error is measured
 Ints = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class HeadConfig:
-    """width, depth: of the hidden layers; every: frames from chunk to chunk; negative_fraction: the share of the
-    examples whose row is of another chunk, with the features of that chunk; features: whether it takes the base's;
-    fresh, lag, cameras, latent, image_age: as of `HeadCard`, the last two of no use without cameras."""
+class CorrectorConfig:
+    """Options of a corrector and its training.
+
+    Attributes:
+        width: Units of each hidden layer.
+        depth: Number of hidden layers.
+        every: Frames between the stored chunks.
+        negative_fraction: Share of the examples whose row, with its features, is from another chunk.
+        features: Whether the corrector takes the policy's features.
+        fresh: Whether it takes the newest environment; if not, the one that the chunk was made from.
+        lag: Age of its inputs, in ticks.
+        cameras: Cameras whose images it takes.
+        latent: Z, latent features of the images. Used with cameras only.
+        image_age: Largest additional age of the images, in ticks. Used with cameras only.
+    """
 
     width: int = 256
     depth: int = 3
@@ -76,8 +88,14 @@ class HeadConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """Chunks of a base. frame: (n,), where each was made; seen: (n,), the frame of what it saw of the scene; rows:
-    (n, H, A), in the policy's order of names; features: (n, Z) of the base, (n, 0) if they are not taken."""
+    """Chunks that the policy made on a data set.
+
+    Attributes:
+        frame: (n,), the frame at which each chunk was made.
+        seen: (n,), the frame of the environment that it was made from.
+        rows: (n, H, A), in the policy's order of names.
+        features: (n, Z), the policy's features; (n, 0) if they are not used.
+    """
 
     frame: Ints
     seen: Ints
@@ -86,12 +104,19 @@ class Stored:
 
 
 def stored_chunks(
-    policy: Policy, sampler: Sampler, frames: Frames, config: HeadConfig, lead: int, seed: int
+    policy: Policy, sampler: Sampler, frames: Frames, config: CorrectorConfig, lead: int, seed: int
 ) -> Iterator[tuple[int, int, FloatArray, FloatArray]]:
-    """Frame, frame seen, rows (H, A) and features (Z,) of each chunk of `policy`. lead: frames at the start of each
-    episode at which none is made.
+    """Yields the chunks of a policy on a data set: frame, frame seen, rows (H, A) and features (Z,).
 
-    Raises: ConfigError, if the data set does not have what the policy sees, or the policy gives no features.
+    Args:
+        policy: The policy.
+        sampler: Its sampler.
+        frames: The data set.
+        config: Options of the corrector.
+        lead: Frames at the start of each episode at which no chunk is made.
+        seed: Seed of delays and noise.
+
+    Raises: ConfigError, if the data set lacks an input of the policy, or the policy gives no features.
     """
     featured = featured_by(policy) if config.features else None
     state, environment = (
@@ -118,7 +143,7 @@ def stored_chunks(
 
 
 def featured_by(policy: Policy) -> Featured:
-    """`policy`, which gives features. Raises: ConfigError, if it gives none."""
+    """The `policy`, if it gives features. Raises: ConfigError, if it does not."""
     if not isinstance(policy, Featured):
         raise ConfigError(
             f"policy.features is true, and {policy.name} gives none; use a flow policy, or set it to false"
@@ -131,16 +156,27 @@ def _noise(policy: Policy, rng: np.random.Generator) -> Callable[[], torch.Tenso
     return lambda: torch.from_numpy(rng.standard_normal((1, *policy.shape), dtype=np.float32)).to(device)
 
 
-class HeadTraining:
-    """A head that learns to correct `stored`. held: the share of episodes that is kept to measure with; pictures: of a
-    head that sees images, those of all frames (N, ...), as `shrunk` makes them; device: where it is trained."""
+class CorrectorTraining:
+    """A corrector in training on stored chunks.
+
+    Args:
+        policy: The policy to correct.
+        frames: The data set.
+        stored: Chunks of the policy on the data set.
+        config: Options of the corrector.
+        base: Name of the policy, for the corrector's card.
+        seed: Seed of weights and examples.
+        held: Share of the episodes that is held out to measure on.
+        pictures: Images of all frames (N, ...), as `shrunk` makes them, if the corrector takes images.
+        device: Torch device of the training.
+    """
 
     def __init__(
         self,
         policy: Policy,
         frames: Frames,
         stored: Stored,
-        config: HeadConfig,
+        config: CorrectorConfig,
         base: str,
         *,
         seed: int,
@@ -175,22 +211,25 @@ class HeadTraining:
         apart = episode < max(round(held * frames.episodes), 1)
         self._pairs, self._held = pairs[~apart], pairs[apart]
         if not len(self._pairs):
-            raise ConfigError(f"{frames.episodes} demonstrations are too few to train a head and measure it; give more")
+            raise ConfigError(
+                f"{frames.episodes} demonstrations are too few to train a corrector and measure it; give more"
+            )
         self._negative_fraction = config.negative_fraction
         seen, residual, _ = self._batch(self._rng.permutation(self._pairs)[:20_000], self._negative_fraction)
         self._shift, self._scale = seen.mean(axis=0), np.maximum(seen.std(axis=0), LEAST)
-        if stored.features.shape[1]:  # a unit that hardly ever fires in demonstrations may elsewhere
+        if stored.features.shape[1]:  # a feature that hardly varies in demonstrations may vary in a run
             spread = self._scale[self._features]
             self._scale[self._features] = np.maximum(spread, QUIET * spread.max())
-        if seeing:  # what images come to and their age are of the order of 1 already, and the age may never vary
+        if seeing:  # latent features and age are near 1 already, and the age may be constant
             self._shift[self._image_age], self._scale[self._image_age] = 0.0, 1.0
         self._gain = np.maximum(residual.std(axis=0), LEAST)
         torch.manual_seed(seed)
         sizes = [seen.shape[1], *[config.width] * config.depth, residual.shape[1]]
         self._layers = [nn.Linear(i, o) for i, o in pairwise(sizes)]
-        nn.init.zeros_(self._layers[-1].weight)  # at first it corrects nothing
+        nn.init.zeros_(self._layers[-1].weight)  # so that it corrects nothing at first
         nn.init.zeros_(self._layers[-1].bias)
-        self._skip = nn.Linear(seen.shape[1], residual.shape[1], bias=False)  # so that a wrong row is easily taken back
+        # A linear path past the layers, so that a wrong row is easily undone.
+        self._skip = nn.Linear(seen.shape[1], residual.shape[1], bias=False)
         nn.init.zeros_(self._skip.weight)
         self._net = nn.Sequential(*[part for layer in self._layers for part in (layer, nn.ReLU())][:-1])
         self._pictures = pictures
@@ -201,7 +240,7 @@ class HeadTraining:
                 part.to(self._device)
 
     def run(self, steps: int, batch: int, learning_rate: float) -> Iterator[int]:
-        """Trains; gives each step once it is done."""
+        """Trains, and yields the number of each step when it is done."""
         weights = [
             *self._net.parameters(),
             *self._skip.parameters(),
@@ -224,43 +263,43 @@ class HeadTraining:
             yield step + 1
 
     def error(self) -> tuple[float, float]:
-        """The root mean square of what is left of the residuals held out, with the head and without, normalised."""
+        """Root mean square residual on the held-out episodes, with the corrector and without, normalised."""
         seen, residual, images = self._batch(self._held)
         with torch.no_grad():
             parts = [
                 self._with_latent(torch.from_numpy(seen[at : at + BLOCK]), images[at : at + BLOCK]).numpy()
                 for at in range(0, len(seen), BLOCK)
             ]
-        left = (residual - self.head().residual(np.concatenate(parts))) / self._gain
+        left = (residual - self.corrector().residual(np.concatenate(parts))) / self._gain
         return float(np.sqrt(np.square(left).mean())), float(np.sqrt(np.square(residual / self._gain).mean()))
 
-    def head(self) -> Head:
-        """As it is now."""
+    def corrector(self) -> Head:
+        """The corrector with its current weights."""
         parts = [(layer.weight.detach().cpu().T, layer.bias.detach().cpu()) for layer in self._layers]
         copied = [(weights.double().numpy().copy(), bias.double().numpy().copy()) for weights, bias in parts]
         skip = self._skip.weight.detach().cpu().T.double().numpy().copy()
         return Head(self._card, copied, self._shift, self._scale, self._gain, skip)
 
     def save(self, path: Path) -> None:
-        """The head as it is now, with its eye, if it has one."""
-        self.head().save(path, None if self._image_encoder is None else arrays_of(self._image_encoder))
+        """Writes the corrector with its current weights, and its image encoder if it has one."""
+        self.corrector().save(path, None if self._image_encoder is None else arrays_of(self._image_encoder))
 
     @property
     def _features(self) -> slice:
-        """Where in what the head sees the features of its base stand."""
+        """The policy's features within the corrector's input."""
         start = self._card.seen - self._card.policy_features - (self._card.latent + 1 if self._card.latent else 0)
         return slice(start, start + self._card.policy_features)
 
     @property
     def _image_age(self) -> slice:
-        """Where in the features what is of images stands: Z numbers, and their age."""
+        """The latent features of the images, and their age, within the corrector's input: the last Z + 1 numbers."""
         return slice(-self._card.latent - 1, None)
 
     def _with_latent(self, seen: torch.Tensor, images: Ints) -> torch.Tensor:
-        """`seen` (B, F), with what the images of frames `images` (B,) come to in its place, if the head sees any."""
+        """`seen` (B, F) with the latent features of the images of frames `images` (B,), if images are used."""
         if self._image_encoder is None:
             return seen
-        assert self._pictures is not None, "given with cameras"
+        assert self._pictures is not None, "they are given if there are cameras"
         latent = self._image_encoder(self._pictures[images].to(self._device).float() / 255)
         others, age = seen[:, : self._image_age.start], seen[:, -1:]
         return torch.cat([others, latent.to(seen), age], dim=1)
@@ -269,8 +308,11 @@ class HeadTraining:
         return torch.from_numpy(values).to(self._device)
 
     def _batch(self, pairs: Ints, negative_fraction: float = 0.0) -> tuple[FloatArray, FloatArray, Ints]:
-        """Features (B, F) and residuals (B, A) of (chunk, place) pairs (B, 2), and the frames (B,) of their images:
-        what these come to is still 0 among the features. negative_fraction: the share whose row is of another chunk."""
+        """Inputs (B, F), residuals (B, A) and frames of the images (B,) for (chunk, row) pairs (B, 2).
+
+        The latent features of the images are still 0 in the inputs. `negative_fraction`: share whose row is from
+        another chunk.
+        """
         frames, stored, chunk, place = self._frames, self._stored, pairs[:, 0], pairs[:, 1]
         now = stored.frame[chunk] + place
         fresh = self._before(now, self._card.lag)
@@ -287,20 +329,20 @@ class HeadTraining:
         return seen, frames.action[now][:, self._columns[ACTION]].astype(np.float64) - rows, images
 
     def _images(self, now: Ints) -> Ints:
-        """(B,), the frames of the images that are seen at frames `now` (B,), in the same episode."""
+        """(B,), the frames of the images that are used at frames `now` (B,), in the same episode."""
         if not self._card.cameras:
             return now
         return self._before(now, self._card.lag + self._rng.integers(self._card.image_age + 1, size=len(now)))
 
     def _before(self, now: Ints, ticks: Ints | int) -> Ints:
-        """(B,), the frames so many `ticks` before frames `now` (B,), in the same episode."""
+        """(B,), the frames `ticks` before frames `now` (B,), in the same episode."""
         start = self._frames.bounds[np.searchsorted(self._frames.bounds, now, side="right") - 1]
         made: Ints = np.maximum(now - ticks, start)
         return made
 
 
 def _pairs(frames: Frames, stored: Stored, horizon: int) -> Ints:
-    """(n, 2): each chunk with each of its places that is within the episode."""
+    """(n, 2), each chunk with each of its rows that is within the episode."""
     stop = frames.bounds[np.searchsorted(frames.bounds, stored.frame, side="right")]
     chunks, places = np.meshgrid(np.arange(len(stored.frame)), np.arange(horizon), indexing="ij")
     inside = stored.frame[:, None] + places < stop[:, None]
