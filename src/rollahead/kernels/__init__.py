@@ -1,1 +1,4 @@
-"""Hand-written operators: a PyTorch reference, Triton and CUDA forms of each. Empty until the kernels are written."""
+"""Hand-written operators, each with a PyTorch reference and Triton and CUDA versions.
+
+Empty until the kernels are written.
+"""

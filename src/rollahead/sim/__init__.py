@@ -1,0 +1,1 @@
+"""Simulation: tasks in MuJoCo, simulated robots, experts, demonstrations and rendering."""

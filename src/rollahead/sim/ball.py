@@ -1,8 +1,8 @@
-"""A ball in a court, in plain floats, as MuJoCo has it: for the expert of `interception` and its scene roller.
+"""The ball of `interception` in plain floats, with the same physics as in MuJoCo, for its expert and scene roller.
 
-Positions are those of the ball's middle. What it hits pushes it back like a spring without damping, so stiff that depth
-and speed change places in a physics step: after two of them the ball leaves as fast as it came, however deep the first
-one found it. A bounce so takes 10 ms longer than that of a point at a hard wall.
+Positions are those of the ball's centre. A wall or the paddle pushes the ball back like a spring without damping. The
+spring is so stiff that depth and speed change places in one physics step: after two steps the ball leaves as fast as it
+came, however deep it was in the first step. So a bounce takes 10 ms longer than that of a point at a hard wall.
 """
 
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ Ball = tuple[float, float, float, float]  # x, y in m, vx, vy in m/s
 SIDE_M = 0.35  # half the distance between the side walls
 FAR_M = 1.0  # x of the far wall
 START_M = 0.99  # x of a ball that waits to be thrown
-TRAP_M = -0.3  # x of a ball that has passed and stays there
-AWAY_M = -1.0  # x of a paddle that is not there
+TRAP_M = -0.3  # x at which a ball that has passed is held
+AWAY_M = -1.0  # x of a paddle that is out of reach
 STIFFNESS = 2.0 / PHYSICS_S**2  # N / m per kg
 BOUNCE_S = 2 * PHYSICS_S
-REACH_M = 0.03  # how far off the paddle's middle a ball is met
-DEPTH_M = 0.007  # a ball that is farther behind its front has passed it
+REACH_M = 0.03  # distance along y from the paddle's centre up to which it hits a ball
+DEPTH_M = 0.007  # a ball deeper behind the paddle's front has passed it
 
 
 def fly(ball: Ball, tool: State, ahead: State) -> Ball:
-    """A tick later, with the paddle at `tool` at its beginning and `ahead` at its end."""
+    """The ball one tick later, with the paddle at `tool` at the beginning of the tick and at `ahead` at its end."""
     for i in range(SUBSTEPS):
         share = i / SUBSTEPS
         ball = _substep(ball, tool[0] + share * (ahead[0] - tool[0]), tool[1] + share * (ahead[1] - tool[1]))
@@ -34,8 +34,10 @@ def fly(ball: Ball, tool: State, ahead: State) -> Ball:
 
 
 def kept(ball: Ball) -> Ball:
-    """`ball`, but for one that has flown back to the far end, which is caught there, a tick early, and waits to be
-    thrown anew; and one that has passed, which stays where it is."""
+    """`ball`, held at the far end if it has flown back there, or where it is if it has passed the paddle.
+
+    At the far end it is held one tick early, and waits to be thrown again.
+    """
     x, y, vx, _ = ball
     if vx > 0 and x + vx * SUBSTEPS * PHYSICS_S >= START_M:
         return START_M, min(max(y, -SIDE_M), SIDE_M), 0.0, 0.0
@@ -43,7 +45,7 @@ def kept(ball: Ball) -> Ball:
 
 
 def _substep(ball: Ball, front: float = AWAY_M, middle: float = 0.0) -> Ball:
-    """A physics step later, with the paddle's front at x = `front` and its middle at y = `middle`."""
+    """The ball one physics step later, with the paddle's front at x = `front` and its centre at y = `middle`."""
     x, y, vx, vy = ball
     met = 0.0 < front - x < DEPTH_M and abs(y - middle) < REACH_M
     vx += PHYSICS_S * STIFFNESS * (front - x if met else min(FAR_M - x, 0.0))
@@ -52,8 +54,8 @@ def _substep(ball: Ball, front: float = AWAY_M, middle: float = 0.0) -> Ball:
 
 
 def crossing_m(ball: Ball) -> float:
-    """The y at which a ball that comes (vx < 0) will be at x = 0."""
-    while abs(ball[1]) > SIDE_M:  # its speed is another one while it bounces
+    """The y in m at which an approaching ball (vx < 0) will cross x = 0."""
+    while abs(ball[1]) > SIDE_M:  # within a wall its velocity changes
         ball = _substep(ball)
     x, y, vx, vy = ball
     left_s = x / -vx
@@ -65,12 +67,12 @@ def crossing_m(ball: Ball) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Court:
-    """The ball and the paddle that may meet it, as a scene roller. model: of the paddle."""
+    """The ball and the paddle as a scene roller. `model`: the model of the paddle."""
 
     model: Model
 
     def step(self, ball: Ball, tool: State, action: tuple[float, float]) -> tuple[Ball, State]:
-        """Both, a tick later."""
+        """The ball and the paddle one tick later."""
         ahead = self.model.step(tool, action)
         return fly(ball, tool, ahead), ahead
 
@@ -83,6 +85,6 @@ class Court:
 
 
 def as_state(numbers: FloatArray) -> State:
-    """x, y, vx, vy as plain floats, of (4,)."""
+    """x, y, vx, vy as floats, from an array (4,)."""
     x, y, vx, vy = numbers.tolist()
     return x, y, vx, vy

@@ -1,8 +1,8 @@
-"""Belt: an object comes in on a conveyor, and the tool must catch up with it and go along.
+"""Belt: an object arrives on a conveyor, and the tool must catch up with it and follow it.
 
-An episode is one object. The tool rests on the last one, the belt standing, until the next comes in, at a tick that
-falls anywhere in a strategy's cycle. The belt changes its speed when it likes. Caught: within 2 cm and slower than
-0.2 m/s as seen from the object for 5 ticks, inside `window_s` and before it leaves.
+An episode is one object. The tool rests on the previous one, with the belt standing, until the next object arrives at a
+random tick. The belt changes its speed at random times. The object is caught when the tool is within 2 cm of it, with a
+relative speed below 0.2 m/s, for 5 ticks, within `window_s` and before the object leaves.
 """
 
 import math
@@ -36,8 +36,8 @@ Object = tuple[float, float, float]  # x, y in m, vx in m/s
 RADIUS_M = 0.02
 SLOW = 0.2  # m/s
 DWELL = 5  # ticks
-START_M = -0.35  # x at which an object comes in
-END_M = 0.5  # x at which it leaves; in a demonstration it stays there
+START_M = -0.35  # x at which an object arrives
+END_M = 0.5  # x at which it leaves; in a demonstration it stops there
 SIDE_M = 0.25  # objects are within this of the belt's middle
 SPEEDS = (0.15, 0.45)  # m/s
 CHANGES_PER_S = 0.3
@@ -60,8 +60,13 @@ SCENE = Scene(
 
 
 class Belt:
-    """mode: `velocity` or `absolute`; window_s: how long there is to catch the object; noise: of the servos' input,
-    m/s."""
+    """The conveyor task.
+
+    Args:
+        mode: Kind of action, `velocity` or `absolute`.
+        window_s: Time to catch the object, in seconds.
+        noise: Standard deviation of the noise on the servos' input, in m/s.
+    """
 
     def __init__(self, mode: str = "velocity", window_s: float = 1.6, noise: float = 0.02) -> None:
         if not 1 <= window_s * RATE_HZ <= LONGEST_S * RATE_HZ:
@@ -81,7 +86,7 @@ class Belt:
         self.reset(0)
 
     def reset(self, seed: int, *, event: bool = True) -> None:
-        """The tool at rest on an object that stands; everything random is drawn here."""
+        """Begins an episode, with the tool at rest on an object that stands. All random numbers are drawn here."""
         rng = np.random.default_rng(seed)
         stands = _standing(rng)
         self._next = _incoming(rng)
@@ -91,7 +96,10 @@ class Belt:
         self._begin((*stands[:2], 0.0, 0.0), stands, event=event)
 
     def scatter(self, seed: int) -> None:
-        """Begins a demonstration; see `Teachable`. In one case of four the tool is at rest and an object comes in."""
+        """Begins a demonstration, as `Teachable` says.
+
+        In a quarter of them the tool is at rest and an object arrives.
+        """
         rng = generator("scatter", seed)
         self.event_tick = NEVER
         self._pushes = self._disturbance.none()
@@ -108,25 +116,25 @@ class Belt:
         self._gantry.place(tool)
 
     def state(self) -> FloatArray:
-        """(4,): x, y, vx, vy."""
+        """(4,): x, y in m, vx, vy in m/s."""
         return frozen(self._gantry.state())
 
     def environment(self) -> FloatArray:
-        """(3,), of the object: x, y, vx."""
+        """(3,): x, y in m and vx in m/s of the object."""
         return frozen(np.array(self._object))
 
     def advance(self, action: FloatArray) -> None:
-        """One tick under `action` (2,)."""
+        """Simulates one tick under `action` (2,)."""
         self._gantry.step(action + next(self._pushes))
         self._tick += 1
-        shown = self._tick - self.event_tick  # ticks that the object has been coming
+        shown = self._tick - self.event_tick  # ticks since the object arrived
         self._object = self._moved(shown)
         self._dwell = self._dwell + 1 if shown > 0 and self._caught() else 0
         self.success = self._event and self._dwell >= DWELL
         self.done = self.success or shown >= self._window or (shown > 0 and self._object[0] >= END_M)
 
     def _moved(self, shown: int) -> Object:
-        """The object, a tick later."""
+        """The object one tick later."""
         if shown == 0 and self._event:
             return self._next
         x, y, vx = carried(self._object)
@@ -139,13 +147,16 @@ class Belt:
         return math.hypot(x - obj_x, y - obj_y) < RADIUS_M and math.hypot(vx - obj_vx, vy) < SLOW
 
     def show(self, state: FloatArray, environment: FloatArray) -> None:
-        """Puts the tool and the object where a trace has them."""
+        """Puts the tool and the object where a recorded state and environment have them."""
         self._gantry.reset(*state[:2].tolist())
         x, y, _ = environment.tolist()
         self._gantry.show({"obj": (x, y)})
 
     def expert(self, horizon: int) -> Plan:
-        """Catches up with the object, as fast as it can still brake to the belt's speed, and goes along."""
+        """An expert that catches up with the object, and then follows it.
+
+        It is as fast as the tool can still brake to the belt's speed.
+        """
 
         def plan(observation: Observation, rng: np.random.Generator) -> FloatArray:
             x, y, vx, vy = observation.state.tolist()
@@ -162,7 +173,7 @@ class Belt:
         return plan
 
     def demonstrator(self) -> Plan:
-        """The expert: there is one thing to do."""
+        """The expert with chunks of one row."""
         return self.expert(1)
 
     def roller(self) -> StateRoller:
@@ -170,12 +181,12 @@ class Belt:
         return self._model
 
     def scene_roller(self) -> SceneRoller:
-        """The object at the speed that it has."""
+        """A roller that moves the object at its current speed."""
         return _roll
 
 
 def carried(seen: Object, ticks: int = 1) -> Object:
-    """The object so many ticks later, if the belt keeps its speed; at the end of the belt it stays."""
+    """The object `ticks` ticks later, if the belt keeps its speed. It stops at the end of the belt."""
     x, y, vx = seen
     ahead = x + vx * ticks / RATE_HZ
     return (ahead, y, vx) if ahead < END_M else (END_M, y, 0.0)
@@ -195,12 +206,12 @@ def _incoming(rng: np.random.Generator) -> Object:
 
 
 def _on_the_belt(rng: np.random.Generator) -> Object:
-    """Anywhere on it; in one case of four it stands."""
+    """A random object anywhere on the belt, which stands in a quarter of the cases."""
     _, y, vx = _incoming(rng)
     return float(rng.uniform(START_M, 0.95 * END_M)), y, vx * float(rng.random() < 0.75)
 
 
 def _draw_changes(rng: np.random.Generator, ticks: int) -> dict[int, float]:
-    """What the belt's speed becomes, by the ticks since the object came in."""
+    """Random changes of the belt's speed: the new speed, by the ticks since the object arrived."""
     when = np.flatnonzero(rng.random(ticks) < CHANGES_PER_S / RATE_HZ) + 1
     return {int(tick): float(speed) for tick, speed in zip(when, rng.uniform(*SPEEDS, len(when)), strict=True)}

@@ -1,7 +1,7 @@
-"""Demonstrations: a task's expert, tick by tick, for a policy to learn from.
+"""Demonstrations: episodes in which a task's expert acts, recorded tick by tick.
 
-What is recorded is what the expert wants; what is executed is that and some noise: so the demonstrations stray from
-where the expert would keep to, and show how to come back (DART, arXiv 1703.09327).
+The recorded action is the one that the expert wants. The executed action has noise added, so the demonstrations leave
+the expert's path and show how to return to it (DART, arXiv 1703.09327).
 """
 
 from collections import deque
@@ -28,15 +28,22 @@ from rollahead.sim.task_calls import demonstrator_of, expert_of
 from rollahead.sim.task_check import check_task, checked_rows, look
 
 BATCH = 10  # demonstrations that one process records at a time
-FILMED = 2  # as many with images, which are large
-AHEAD = 2  # batches that each process may be ahead of whoever takes them
-STRIDE = 4  # ticks for which a wandering robot keeps its course
+FILMED = 2  # the same with images, which are large
+AHEAD = 2  # batches per process that may wait to be taken
+STRIDE = 4  # ticks for which an exploring robot keeps its action
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Demonstration:
-    """Of n ticks: state (n, S) and environment (n, E) at the head of each, action (n, A): what the expert wants then;
-    executed (n, A): what is sent instead, None for the same. images: of each camera (n, height, width, 3)."""
+    """One demonstration of n ticks.
+
+    Attributes:
+        state: (n, S), the state at the head of each tick.
+        environment: (n, E), the environment at the head of each tick.
+        action: (n, A), the action that the expert wants.
+        images: (n, height, width, 3) of each camera.
+        executed: (n, A), the action that is sent instead, None if it is the same.
+    """
 
     state: FloatArray
     environment: FloatArray
@@ -47,10 +54,16 @@ class Demonstration:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What to record. ticks: of a `Teachable` task; any other is played until it is done; noise: its standard
-    deviation, as a share of half the range of each action; exploration_ticks: the first ticks of a `Teachable` task, in
-    which the robot goes anywhere, so that what follows begins anywhere, and with it a past in which the scene was seen;
-    cameras: of MuJoCo's, in the task."""
+    """Options of demonstrations.
+
+    Attributes:
+        task: `name` and options of the task.
+        ticks: Ticks per demonstration of a `Teachable` task. Any other task is played until it is done.
+        noise: Standard deviation of the added noise, as a share of half the range of each action.
+        exploration_ticks: First ticks of a demonstration of a `Teachable` task in which the robot moves at random. So
+            the expert begins anywhere, with a past in which the environment was observed.
+        cameras: Cameras to record, by the names in the task's MuJoCo model.
+    """
 
     task: Mapping[str, Any]
     ticks: int
@@ -77,10 +90,22 @@ def record(
     cameras: Sequence[spec.Camera] = (),
     workers: int = 1,
 ) -> Iterator[Demonstration]:
-    """`count` demonstrations of `task`, a `name` and options; the k-th depends on seed + k and on nothing else. With
-    cameras they are made in other processes, for one worker too: MuJoCo must find its GL backend set.
+    """Records demonstrations of a task.
 
-    Raises: ConfigError, if there is no such task or camera, nothing renders, or an action has no range for the noise.
+    With cameras they are made in other processes, even for one worker, because MuJoCo must find its GL backend set.
+
+    Args:
+        task: `name` and options of the task.
+        count: Number of demonstrations.
+        ticks: See `Recording`.
+        seed: Seed of the first demonstration. The k-th one depends on seed + k alone.
+        noise: See `Recording`.
+        exploration_ticks: See `Recording`.
+        cameras: See `Recording`.
+        workers: Number of processes.
+
+    Raises: ConfigError, if there is no such task or camera, nothing can be rendered, or an action has no range for the
+    noise.
     """
     if count < 1 or workers < 1 or seed < 0:
         raise ConfigError(f"count is {count}, workers {workers} and seed {seed}; give at least 1, 1 and 0")
@@ -95,7 +120,7 @@ def record(
 
 
 def demonstrate(task: Task, recording: Recording, seed: int) -> Demonstration:
-    """One demonstration of `task`, begun anew, without images."""
+    """Plays one demonstration of `task` without images. The episode is begun here."""
     plan, last = _begin(task, recording.ticks, seed)
     scale, negative, intention = (
         _scale(task.spec, recording.noise),
@@ -172,7 +197,7 @@ def _filmed(task: Any, lenses: Mapping[str, render.Camera], shown: Demonstration
 
 
 def _begin(task: Task, ticks: int, seed: int) -> tuple[Plan, int]:
-    """The expert of a demonstration that has just begun, and how many ticks it lasts at most."""
+    """Begins a demonstration. Returns the expert, and the number of ticks that the demonstration lasts at most."""
     if isinstance(task, Teachable):
         task.scatter(seed)
         return demonstrator_of(task), ticks
@@ -181,8 +206,7 @@ def _begin(task: Task, ticks: int, seed: int) -> tuple[Plan, int]:
 
 
 def _explorations(task: Task, recording: Recording, seed: int) -> Iterator[FloatArray]:
-    """What is sent in the first ticks instead of what the expert wants: anything within the actions' ranges, for some
-    ticks each."""
+    """Random actions for the first ticks, uniform over the actions' ranges and constant for `STRIDE` ticks each."""
     rng = generator("exploration_ticks", seed)
     low, high = _range(task.spec)
     for tick in range(recording.exploration_ticks if isinstance(task, Teachable) else 0):
@@ -192,12 +216,12 @@ def _explorations(task: Task, recording: Recording, seed: int) -> Iterator[Float
 
 
 def _range(robot: RobotSpec) -> tuple[FloatArray, FloatArray]:
-    """(A,) and (A,), the least and the most of each action."""
+    """(A,) and (A,), the low and the high end of each action's range."""
     return np.array([dim.low for dim in robot.action]), np.array([dim.high for dim in robot.action])
 
 
 def _scale(robot: RobotSpec, noise: float) -> FloatArray:
-    """(A,), the standard deviation of what is added to each action. Raises: ConfigError, if one has no range."""
+    """(A,), the standard deviation of the noise on each action. Raises: ConfigError, if an action has no range."""
     low, high = _range(robot)
     half = (high - low) / 2
     noisy = ~mask(robot.action, Kind.DISCRETE) & (noise > 0)

@@ -1,8 +1,8 @@
 """A planar gantry in MuJoCo: a tool of 1 kg on two slide joints, driven by velocity or position servos.
 
-Ticks of 20 ms, physics steps of 5 ms. A servo pulls with kv (u - v), at most 12 N, so the tool follows a velocity with
-a lag of 1 / kv = 70 ms. In absolute mode the target a stands for the velocity (a - x) / 0.1 s.
-`Model` is the same in plain floats, for experts and rollers; a test holds it to MuJoCo.
+Ticks are 20 ms, physics steps 5 ms. A servo's force is kv (u - v), at most 12 N, so the tool follows a velocity command
+with a lag of 1 / kv = 70 ms. In absolute mode, a target position a acts like the velocity (a - x) / 0.1 s. `Model` is
+the same dynamics in plain floats, for experts and rollers; a test compares it with MuJoCo.
 """
 
 import math
@@ -25,9 +25,9 @@ MASS_KG = 1.0
 KV = 14.0  # N s / m
 KP = 140.0  # N / m, in absolute mode
 FORCE_N = 12.0
-SPEED = 1.5  # m/s, the most that an expert asks for
-REACH_M = 0.5  # of the workspace, from the middle
-LONGEST_S = 3600.0  # of an episode: what is drawn for it is held in memory
+SPEED = 1.5  # m/s, the largest velocity that an expert commands
+REACH_M = 0.5  # half the width of the workspace
+LONGEST_S = 3600.0  # the longest episode, because its random numbers are held in memory
 
 State = tuple[float, float, float, float]  # x, y in m, vx, vy in m/s
 NOWHERE: Mapping[str, tuple[float, float]] = MappingProxyType({})
@@ -83,11 +83,16 @@ PEG = """
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What stands about the gantry and on it, as MJCF.
+    """The bodies around the gantry and on it, as MJCF.
 
-    bodies: of the task; those that are only shown are mocap bodies, those that move by themselves have joints. tool,
-    beam: their geoms, which change nothing of the tool's mass; table: what it all stands on; camera: where `top` is;
-    equality: constraints between the joints of bodies and those of the tool, `x` and `y`.
+    Attributes:
+        bodies: Bodies of the task. Those that are only shown are mocap bodies, those that move in the simulation have
+            joints.
+        tool: Geoms of the tool, which do not change its mass.
+        beam: Geoms of the beam.
+        table: Geoms of the table.
+        camera: Position of the camera `top`.
+        equality: Constraints between joints of bodies and the tool's joints, `x` and `y`.
     """
 
     bodies: str = ""
@@ -102,7 +107,12 @@ BARE = Scene()
 
 
 class Gantry:
-    """The simulated machine. mode: `velocity` or `absolute`; scene: what is about it."""
+    """The simulated gantry.
+
+    Args:
+        mode: Kind of action, `velocity` or `absolute`.
+        scene: Bodies around it.
+    """
 
     def __init__(self, mode: str, scene: Scene = BARE) -> None:
         if mode not in _SERVO:
@@ -124,67 +134,68 @@ class Gantry:
         self.data = mujoco.MjData(self.model)
 
     def reset(self, x: float, y: float) -> None:
-        """The tool at rest at (x, y), all else as the scene has it."""
+        """Puts the tool at rest at (x, y) in m, and all bodies where the scene has them."""
         self.place((x, y, 0.0, 0.0))
 
     def place(self, state: Sequence[float]) -> None:
-        """The tool at `state` (4,), all else as the scene has it."""
+        """Puts the tool at `state` (4,), and all bodies where the scene has them."""
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:2], self.data.qvel[:2] = state[:2], state[2:]
         mujoco.mj_forward(self.model, self.data)
 
     def step(self, action: FloatArray) -> None:
-        """One tick under `action` (2,): velocities in m/s, or targets in m."""
+        """Simulates one tick under `action` (2,): velocities in m/s, or targets in m."""
         self.data.ctrl[:] = action
         mujoco.mj_step(self.model, self.data, SUBSTEPS)
 
     def state(self) -> FloatArray:
-        """(4,), of the tool: x, y, vx, vy."""
+        """The state of the tool, (4,): x, y in m, vx, vy in m/s."""
         return np.concatenate([self.data.qpos[:2], self.data.qvel[:2]])
 
     def show(self, places: Mapping[str, tuple[float, float]] = NOWHERE) -> None:
-        """Puts what is only seen where it belongs: the mocap bodies of the scene by their names, and the beam above the
-        tool."""
+        """Places the bodies that are only shown: the mocap bodies in `places`, by name, and the beam above the tool."""
         for name, place in {**places, "beam": (self.data.qpos[0], 0.0)}.items():
             self.data.mocap_pos[self.model.body(name).mocapid[0], :2] = place
         mujoco.mj_kinematics(self.model, self.data)
 
 
 def action_dims(mode: str) -> tuple[Dim, ...]:
-    """What the gantry is sent in `mode`."""
+    """The gantry's action dimensions in `mode`."""
     if mode == "velocity":
         return tuple(Dim(f"v{axis}", "m/s", Kind.VELOCITY, -SPEED, SPEED, drives=axis) for axis in "xy")
     return tuple(Dim(axis, "m", Kind.POSITION, -REACH_M, REACH_M, drives=axis) for axis in "xy")
 
 
 def state_dims() -> tuple[Dim, ...]:
-    """What it measures."""
+    """The gantry's state dimensions."""
     rates = tuple(Dim(f"v{axis}", "m/s", Kind.VELOCITY, rate_of=axis) for axis in "xy")
     return (Dim("x", "m"), Dim("y", "m"), *rates)
 
 
 def anywhere(rng: np.random.Generator) -> State:
-    """Where a tool may come to be: within 35 cm of the middle along each axis, at rest in one case of four, else at
-    some 0.4 m/s."""
+    """A random state of the tool, for the beginning of a demonstration.
+
+    It is within 35 cm of the middle along each axis, at rest in a quarter of the cases, else at some 0.4 m/s.
+    """
     x, y = rng.uniform(-0.35, 0.35, 2).tolist()
     vx, vy = (0.4 * rng.standard_normal(2) * (rng.random() < 0.75)).tolist()
     return x, y, vx, vy
 
 
 class Disturbance:
-    """Noise on what the servos are sent, as a random velocity of standard deviation `noise`, in m/s, in either mode."""
+    """Noise on the servos' input: a random velocity with the standard deviation `noise`, in m/s, in either mode."""
 
     def __init__(self, model: "Model", noise: float) -> None:
         if not 0 <= noise < math.inf:
-            raise ConfigError(f"noise is {noise}; give no negative noise (0 for none), and a finite one")
+            raise ConfigError(f"noise is {noise}; give a finite number of at least 0")
         self._scale = noise * (1.0 if model.mode == "velocity" else abs(model.command(0.0, 1.0)))
 
     def draw(self, rng: np.random.Generator, ticks: int) -> Iterator[FloatArray]:
-        """(2,) for each of so many ticks, and none after them."""
+        """Noise (2,) for each of `ticks` ticks, and zeros after them."""
         return chain(self._scale * rng.standard_normal((ticks, 2)), self.none())
 
     def none(self) -> Iterator[FloatArray]:
-        """(2,), zeros without end."""
+        """Zeros (2,) without end."""
         return repeat(np.zeros(2))
 
 
@@ -192,7 +203,9 @@ class Disturbance:
 class Model:
     """The gantry in plain floats: MuJoCo's implicit step of a servo with a force limit, per axis.
 
-    scale: all its forces times this; a model that is wrong on purpose, for tests of what model error costs.
+    Attributes:
+        mode: Kind of action, `velocity` or `absolute`.
+        scale: Factor of all forces. Other values than 1 give a wrong model, to measure the cost of model errors.
     """
 
     mode: str
@@ -205,11 +218,11 @@ class Model:
             raise ConfigError(f"the model's scale is {self.scale}; give a positive one (1 is exact)")
 
     def axis(self, x: float, v: float, action: float) -> tuple[float, float]:
-        """Position and velocity a tick later."""
+        """The position and the velocity of an axis one tick later."""
         h = PHYSICS_S
         for _ in range(SUBSTEPS):
             pull = KV * (action - v) if self.mode == "velocity" else KP * (action - x) - KV * v
-            if abs(pull) < FORCE_N:  # MuJoCo takes the damping implicitly, unless the force is at its limit
+            if abs(pull) < FORCE_N:  # MuJoCo treats the damping implicitly, unless the force is at its limit
                 v += h * self.scale * pull / (MASS_KG + h * self.scale * KV)
             else:
                 v += h * self.scale * (FORCE_N if pull > 0 else -FORCE_N) / MASS_KG
@@ -217,20 +230,22 @@ class Model:
         return x, v
 
     def step(self, state: State, action: tuple[float, float]) -> State:
-        """The state a tick later."""
+        """The state one tick later."""
         x, y, vx, vy = state
         x, vx = self.axis(x, vx, action[0])
         y, vy = self.axis(y, vy, action[1])
         return x, y, vx, vy
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
-        """The model as a roller: the state (4,) after `rows` (n, 2 or more), of which it is
-        the first two columns that move it."""
+        """The state (4,) after `rows` (n, 2 or more), whose first two columns move the tool.
+
+        This makes the model a roller.
+        """
         x, y, vx, vy = map(float, state)
         for ax, ay in rows[:, :2].tolist():
             x, y, vx, vy = self.step((x, y, vx, vy), (ax, ay))
         return np.array([x, y, vx, vy])
 
     def command(self, x: float, velocity: float) -> float:
-        """The action that asks for `velocity` at position `x`."""
+        """The action that asks for `velocity` in m/s at position `x` in m."""
         return velocity if self.mode == "velocity" else x + velocity * KV / KP

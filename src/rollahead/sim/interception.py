@@ -1,8 +1,8 @@
-"""Interception: a ball comes flying, and the paddle must meet it.
+"""Interception: a ball flies towards the paddle, which must hit it.
 
-The ball waits at the far end of a court until it is thrown, at a tick that falls anywhere in a strategy's cycle; once
-in its flight it is kicked sideways, which nobody can foresee. Met: it flies back from the paddle, in MuJoCo's own
-contact. In a rally it must be met so many times in a row, thrown anew each time from the far wall.
+The ball waits at the far end of a court until it is thrown, at a random tick. Once in its flight it gets a random
+sideways kick, which cannot be foreseen. It is hit when it flies back from the paddle, by MuJoCo's contact. In a rally
+it must be hit several times in a row, and is thrown again from the far wall each time.
 """
 
 from collections.abc import Iterator
@@ -44,18 +44,18 @@ from rollahead.sim.gantry import (
 )
 from rollahead.sim.servo_to import servo_to
 
-LOST_M = -0.1  # x at which it has passed
-PAST_M = -0.03  # x at which the expert lets it go
-NEAR_M = 0.3  # x up to which a ball that was met, or missed, keeps the paddle where it is
-COMING = -0.05  # m/s along x; a slower ball does not come
-SIDEWAYS = 0.8  # m/s, the most
-SPEEDS = (0.85, 1.15)  # along x, of the mean
-KICK_M = (0.45, 0.8)  # x at which it is kicked
-HOME = (0.0, 0.0)  # where the paddle waits
-LIMIT = (1.35, 2.0)  # an episode's length, in mean flights: for each to the paddle, and for each back
-AT_FIRST = {"waiting": 0.4, "thrown": 0.6}  # balls of a demonstration, by their shares
+LOST_M = -0.1  # x at which the ball has passed
+PAST_M = -0.03  # x at which the expert gives up the ball
+NEAR_M = 0.3  # x up to which the paddle stays where it is after a hit or a miss
+COMING = -0.05  # m/s along x; a slower ball is not approaching
+SIDEWAYS = 0.8  # m/s, the largest sideways velocity
+SPEEDS = (0.85, 1.15)  # range of the velocity along x, as multiples of its mean
+KICK_M = (0.45, 0.8)  # range of x at which the ball is kicked
+HOME = (0.0, 0.0)  # x, y in m at which the paddle waits
+LIMIT = (1.35, 2.0)  # an episode's length in mean flights: per flight to the paddle, and per flight back
+AT_FIRST = {"waiting": 0.4, "thrown": 0.6}  # shares of the balls at the beginning of a demonstration
 LATER = {"waiting": 0.05, "thrown": 0.1, "coming": 0.5, "going": 0.25, "past": 0.1}
-FASTEST_S = 0.4  # a ball faster than that would go through the paddle
+FASTEST_S = 0.4  # the shortest mean flight; a faster ball would go through the paddle
 
 SCENE = Scene(
     camera='pos="-0.68 0 0.94" xyaxes="0 -1 0 0.7 0 0.714" fovy="45"',
@@ -85,7 +85,14 @@ SCENE = Scene(
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """What is drawn of one flight: speeds in m/s, and where along x in m it gets the sideways speed `kick`."""
+    """The random numbers of one flight.
+
+    Attributes:
+        vx: Velocity along x, in m/s.
+        vy: Sideways velocity before the kick, in m/s.
+        kick_m: x at which the ball is kicked, in m.
+        kick: Sideways velocity after the kick, in m/s.
+    """
 
     vx: float
     vy: float
@@ -94,8 +101,14 @@ class Flight:
 
 
 class Interception:
-    """mode: `velocity` or `absolute`; flight_s: how long a ball takes from end to end, on average; rally: how many
-    returns in a row make a success; noise: of the servos' input, m/s."""
+    """The interception task.
+
+    Args:
+        mode: Kind of action, `velocity` or `absolute`.
+        flight_s: Mean time of a ball from end to end, in seconds.
+        rally: Number of returns in a row that are a success.
+        noise: Standard deviation of the noise on the servos' input, in m/s.
+    """
 
     def __init__(self, mode: str = "velocity", flight_s: float = 1.2, rally: int = 1, noise: float = 0.02) -> None:
         if not flight_s >= FASTEST_S or rally < 1:
@@ -127,7 +140,7 @@ class Interception:
         self.reset(0)
 
     def reset(self, seed: int, *, event: bool = True) -> None:
-        """The paddle at home, the ball waiting; everything random is drawn here."""
+        """Begins an episode, with the paddle at home and the ball waiting. All random numbers are drawn here."""
         rng = np.random.default_rng(seed)
         start = (START_M, float(rng.uniform(-0.3, 0.3)), 0.0, 0.0)
         flights = [self._draw_flight(rng) for _ in range(self._rally)]
@@ -136,7 +149,10 @@ class Interception:
         self._begin((*HOME, 0.0, 0.0), start, iter(flights if event else ()))
 
     def scatter(self, seed: int) -> None:
-        """Begins a demonstration: the ball on its way, or waiting, or going, or past; see `Teachable`."""
+        """Begins a demonstration, as `Teachable` says.
+
+        The ball is approaching, waiting, returning, or past the paddle.
+        """
         rng = generator("scatter", seed)
         tool, ball = self._anywhere(rng)
         self.event_tick = NEVER
@@ -145,7 +161,7 @@ class Interception:
 
     def _begin(self, tool: State, ball: Ball, flights: Iterator[Flight]) -> None:
         self._flights = flights
-        self._kick: Flight | None = None  # that is still to come
+        self._kick: Flight | None = None  # the kick that is still to come
         self._coming = False
         self._tick = self._returns = 0
         self.done = self.success = False
@@ -153,15 +169,15 @@ class Interception:
         self._put(ball)
 
     def state(self) -> FloatArray:
-        """(4,), of the paddle: x, y, vx, vy."""
+        """(4,), the paddle: x, y in m, vx, vy in m/s."""
         return frozen(self._gantry.state())
 
     def environment(self) -> FloatArray:
-        """(4,), of the ball: x, y, vx, vy."""
+        """(4,), the ball: x, y in m, vx, vy in m/s."""
         return frozen(np.concatenate([self.data.qpos[2:], self.data.qvel[2:]]))
 
     def advance(self, action: FloatArray) -> None:
-        """One tick under `action` (2,)."""
+        """Simulates one tick under `action` (2,)."""
         self._gantry.step(action + next(self._pushes))
         self._tick += 1
         self._play(as_state(self.environment()))
@@ -170,9 +186,9 @@ class Interception:
         self.done = self.success or lost or self._tick >= self.event_tick + self._window
 
     def _play(self, ball: Ball) -> None:
-        """What happens to the ball besides physics."""
+        """Applies the changes of the ball that are not physics: counting, the kick, holding, the throw."""
         x, y, vx, _ = ball
-        free = x < FAR_M and abs(y) < SIDE_M  # a wall that it touches would push it as if it were still as fast
+        free = x < FAR_M and abs(y) < SIDE_M  # a wall in contact would push the ball with its old velocity
         if self._coming and vx > 0:
             self._coming = False
             self._returns += 1
@@ -185,7 +201,7 @@ class Interception:
             self._throw(y)
 
     def _throw(self, y: float) -> None:
-        """The next flight begins, if there is one."""
+        """Begins the next flight, if there is one."""
         self._kick = next(self._flights, None)
         if self._kick is not None:
             self._put((START_M, y, self._kick.vx, self._kick.vy))
@@ -195,13 +211,16 @@ class Interception:
         self.data.qpos[2:], self.data.qvel[2:] = ball[:2], ball[2:]
 
     def show(self, state: FloatArray, environment: FloatArray) -> None:
-        """Puts the paddle and the ball where a trace has them."""
+        """Puts the paddle and the ball where a recorded state and environment have them."""
         self._gantry.place(as_state(state))
         self._put(as_state(environment))
         self._gantry.show()
 
     def expert(self, horizon: int) -> Plan:
-        """Goes where the ball will cross x = 0, bounces foreseen; to the middle while none comes."""
+        """An expert that moves to where the ball will cross x = 0, bounces included.
+
+        It moves to the middle while no ball approaches.
+        """
         court = self._court
 
         def plan(observation: Observation, rng: np.random.Generator) -> FloatArray:
@@ -218,15 +237,15 @@ class Interception:
         return plan
 
     def demonstrator(self) -> Plan:
-        """The expert: there is one thing to do."""
+        """The expert with chunks of one row."""
         return self.expert(1)
 
     def roller(self) -> StateRoller:
-        """The exact model of the gantry; what the ball gives it is not in it."""
+        """The exact model of the gantry, without the push of the ball."""
         return self._court.model
 
     def scene_roller(self) -> SceneRoller:
-        """The ball, its bounces, and the paddle that meets it."""
+        """A roller of the ball, with its bounces and the paddle's hits."""
         return self._court
 
     def _draw_flight(self, rng: np.random.Generator) -> Flight:
@@ -235,7 +254,10 @@ class Interception:
         return Flight(vx=-speed, vy=vy, kick_m=rng.uniform(*KICK_M), kick=kick)
 
     def _anywhere(self, rng: np.random.Generator) -> tuple[State, Ball]:
-        """Paddle and ball; in one case of four as an episode begins, the paddle at rest."""
+        """A random paddle and ball.
+
+        In a quarter of the cases they are as at the beginning of an episode, with the paddle at rest.
+        """
         kinds = AT_FIRST if (rests := rng.random() < 0.25) else LATER
         ball = self._ball_that_is(str(rng.choice(list(kinds), p=list(kinds.values()))), rng)
         if rests:
@@ -259,15 +281,18 @@ class Interception:
 
 
 def aim(ball: Ball, y: float) -> tuple[float, float]:
-    """Where the paddle belongs, which is at `y`. Around the moment of contact it stays: so it matters little when that
-    is, to the tick, and a policy can learn it."""
+    """The target of the paddle, which is at `y`.
+
+    Around the moment of contact it stays where it is. So the exact tick of the contact matters little, and a policy can
+    learn it.
+    """
     if ball[2] < COMING and ball[0] > PAST_M:
         return 0.0, crossing_m(ball)
     return (0.0, y) if ball[0] < NEAR_M else HOME
 
 
 def _about_home(rng: np.random.Generator) -> State:
-    """The paddle in a match: near its line, under way along it."""
+    """A random state of the paddle as in a match: near its line, and moving along it."""
     x, vx, vy = (np.array([0.05, 0.1, 0.5]) * rng.standard_normal(3)).tolist()
     return x, float(rng.uniform(-SIDE_M, SIDE_M)), vx, vy
 

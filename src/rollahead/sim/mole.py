@@ -1,10 +1,11 @@
 """Whack-a-mole: the mole jumps, and the tool must come to rest on it before it is gone.
 
-An episode is one jump. The tool rests on the mole when it jumps, 15 to 50 cm, at a tick that falls anywhere in a
-strategy's cycle. Hit: within 2 cm and slower than 0.25 m/s for 3 ticks, inside `window_s`.
+An episode is one jump. The tool rests on the mole when it jumps, by 15 to 50 cm, at a random tick. The mole is hit when
+the tool is within 2 cm of it and slower than 0.25 m/s for 3 ticks, within `window_s`.
 
-With two moles both jump, equally far and to different sides, and either may be hit. With a strike one tick is enough,
-in which a third action is sent; sent into the void, some time after the jump, it spoils the episode.
+With two moles both jump, equally far and in different directions, and either may be hit. With a strike, one tick is
+enough, in which a third action is sent. A strike far from the moles, some time after the jump, makes the episode a
+failure.
 """
 
 import math
@@ -38,12 +39,12 @@ SLOW = 0.25  # m/s
 DWELL = 3  # ticks
 FIELD_M = 0.3  # moles are within this of the middle
 JUMP_M = (0.15, 0.5)
-PAIR_FIELD_M = 0.4  # the same of two moles
+PAIR_FIELD_M = 0.4  # the same for two moles
 PAIR_JUMP_M = (0.2, 0.4)
-APART = (0.6 * math.pi, 1.4 * math.pi)  # between the ways to them
+APART = (0.6 * math.pi, 1.4 * math.pi)  # angle between the directions to two moles
 STRIKE = Dim("strike", "", Kind.DISCRETE, 0.0, 1.0, threshold=0.5, hysteresis=0.2)
-VOID_M = 0.05  # a strike farther from the mole than this is a false one
-GRACE = 12  # ticks after the jump in which it is forgiven
+VOID_M = 0.05  # a strike farther from every mole than this is a failure
+GRACE = 12  # ticks after the jump in which such a strike is ignored
 SURE = 0.85  # the expert strikes within this share of the radius and of the speed
 
 Point = tuple[float, float]
@@ -59,9 +60,16 @@ MOLE = """
 
 
 class WhackAMole:
-    """mode: `velocity` or `absolute`; window_s: how long the mole stays; noise: of the servos' input, m/s; pace: of the
-    expert, 1 as fast as the robot can, less as demonstrations are; targets: how many moles, 1 or 2; strike: whether
-    they must be struck."""
+    """The whack-a-mole task.
+
+    Args:
+        mode: Kind of action, `velocity` or `absolute`.
+        window_s: Time for which the mole stays, in seconds.
+        noise: Standard deviation of the noise on the servos' input, in m/s.
+        pace: Speed of the expert: 1 for as fast as the robot can, less for slower demonstrations.
+        targets: Number of moles, 1 or 2.
+        strike: Whether a strike must be sent to hit a mole.
+    """
 
     def __init__(
         self,
@@ -98,7 +106,7 @@ class WhackAMole:
         self.reset(0)
 
     def reset(self, seed: int, *, event: bool = True) -> None:
-        """The tool at rest on a mole; everything random is drawn here."""
+        """Begins an episode, with the tool at rest on a mole. All random numbers are drawn here."""
         rng = np.random.default_rng(seed)
         jump = self._draw_jump(rng)
         self.event_tick = draw_tick(rng)
@@ -106,7 +114,10 @@ class WhackAMole:
         self._begin((*jump[0][0], 0.0, 0.0), jump, event=event)
 
     def scatter(self, seed: int) -> None:
-        """Begins a demonstration; see `Teachable`. In one case of four the mole has just jumped from under the tool."""
+        """Begins a demonstration, as `Teachable` says.
+
+        In a quarter of them the mole has just jumped from under the tool.
+        """
         rng = generator("scatter", seed)
         (first, *_), jumped = self._draw_jump(rng)
         tool, moles = ((*first, 0.0, 0.0), jumped) if rng.random() < 0.25 else self._anywhere(rng)
@@ -124,21 +135,21 @@ class WhackAMole:
         self._gantry.place(tool)
 
     def state(self) -> FloatArray:
-        """(4,): x, y, vx, vy."""
+        """(4,): x, y in m, vx, vy in m/s."""
         return frozen(self._gantry.state())
 
     def environment(self) -> FloatArray:
-        """(2,) or (4,): where the moles are."""
+        """(2,) or (4,): x, y in m of each mole."""
         return frozen(np.array(self._moles()).ravel())
 
     def advance(self, action: FloatArray) -> None:
-        """One tick under `action` (2,), or (3,) with a strike."""
+        """Simulates one tick under `action` (2,), or (3,) with a strike."""
         self._gantry.step(action[:2] + next(self._pushes))
         x, y, vx, vy = self._gantry.state().tolist()
         away = min(math.hypot(x - mole[0], y - mole[1]) for mole in self._moles())
         struck = not self._strike or bool(action[2] >= STRIKE.threshold)
         hit = away < RADIUS_M and math.hypot(vx, vy) < SLOW and struck
-        shown = self._tick - self.event_tick + 1  # ticks that the mole has been there
+        shown = self._tick - self.event_tick + 1  # ticks since the mole jumped
         self._spoiled = self._spoiled or (self._strike and struck and away > VOID_M and shown > GRACE)
         self._tick += 1
         self._dwell = self._dwell + 1 if hit and shown > 0 else 0
@@ -147,13 +158,16 @@ class WhackAMole:
         self.done = reached or shown >= self._window
 
     def show(self, state: FloatArray, environment: FloatArray) -> None:
-        """Puts the tool and the moles where a trace has them."""
+        """Puts the tool and the moles where a recorded state and environment have them."""
         self._gantry.reset(*state[:2].tolist())
         self._gantry.show(dict(zip(self._names, _points(environment), strict=True)))
 
     def expert(self, horizon: int) -> Plan:
-        """Brakes onto the mole, of two onto the one that is nearer to where it would come to rest, predicted exactly;
-        see `drive_to`. Strikes when it is there."""
+        """An expert that brakes onto the mole, and strikes when it is there.
+
+        Of two moles it chooses the one that is nearer to the point where the tool would come to rest. Its rows are
+        predicted with the exact model; see `drive_to`.
+        """
 
         def plan(observation: Observation, rng: np.random.Generator) -> FloatArray:
             return self._drive(observation.state, _nearest(observation), horizon)
@@ -161,7 +175,7 @@ class WhackAMole:
         return plan
 
     def demonstrator(self) -> Plan:
-        """The expert, keeping to the mole that was chosen when the demonstration began."""
+        """The expert, which keeps to the mole that was chosen when the demonstration began."""
         chosen = self._chosen
 
         def plan(observation: Observation, rng: np.random.Generator) -> FloatArray:
@@ -184,7 +198,7 @@ class WhackAMole:
         return self._after if self._event and self._tick >= self.event_tick else self._before
 
     def _draw_jump(self, rng: np.random.Generator) -> tuple[Moles, Moles]:
-        """Where the moles are before, the first of them under the tool, and after."""
+        """Random positions of the moles before the jump, the first of them under the tool, and after it."""
         if len(self._names) == 1:
             return _draw_jump(rng)
         while True:
@@ -205,8 +219,17 @@ class WhackAMole:
 def drive_to(
     model: Model, state: FloatArray, target: Point, horizon: int, pace: float = 1.0
 ) -> tuple[FloatArray, FloatArray]:
-    """What a servo would send that brings the tool from `state` to rest at `target`: the states (horizon, 4) at the
-    head of each tick, and the actions (horizon, 2)."""
+    """The rollout of a servo that brings the tool from `state` to rest at `target`.
+
+    Returns the states (horizon, 4) at the head of each tick, and the actions (horizon, 2).
+
+    Args:
+        model: Model of the gantry.
+        state: (4,).
+        target: x, y in m.
+        horizon: Number of ticks.
+        pace: Factor of the velocity.
+    """
     x, y, vx, vy = map(float, state)
     states, rows = np.empty((horizon, 4)), np.empty((horizon, 2))
     for i in range(horizon):
@@ -232,7 +255,7 @@ def _draw_jump(rng: np.random.Generator) -> tuple[Moles, Moles]:
 
 
 def _pair_about(place: Point, rng: np.random.Generator) -> tuple[Point, Point]:
-    """Two moles equally far from `place`, on different sides of it."""
+    """Two random moles equally far from `place`, in different directions."""
     far, way = rng.uniform(*PAIR_JUMP_M), rng.uniform(0.0, 2 * math.pi)
     one, other = (
         (place[0] + far * math.cos(angle), place[1] + far * math.sin(angle))
@@ -246,7 +269,7 @@ def _inside(*places: Point) -> bool:
 
 
 def _points(environment: FloatArray) -> Moles:
-    """The moles, of `environment` (2,) or (4,)."""
+    """The positions of the moles, from `environment` (2,) or (4,)."""
     return tuple(map(_point, environment.reshape(-1, 2)))
 
 

@@ -1,15 +1,14 @@
-"""Pick: an object comes in, and the gripper must grasp it, carry it to its goal, and let it go there.
+"""Pick: an object appears, and the gripper must grasp it, carry it to its goal, and release it there.
 
-An episode is one object. The gripper rests, open, above the last one, which lies at its goal, until the next comes in
-elsewhere, with a goal of its own, at a tick that falls anywhere in a strategy's cycle. Some time later the goal jumps,
-in most episodes while the object is carried. Delivered: let go, within 2 cm of the goal and slower than 0.05 m/s for 5
-ticks, inside `window_s`.
+An episode is one object. The gripper rests, open, above the previous object, which lies at its goal, until the next one
+appears elsewhere with a new goal, at a random tick. Some time later the goal jumps, in most episodes while the object
+is carried. The object is delivered when it is released within 2 cm of the goal and slower than 0.05 m/s for 5 ticks,
+within `window_s`.
 
-Jaws that close grip an object within 1.5 cm of the tool's middle, unless it is faster than 0.3 m/s as seen from the
-tool. It then moves with the tool, by a constraint between their joints, until the jaws are opened; then it slides to
-rest. The jaws move at 0.45 m/s towards the target that they are sent, an opening in metres: arms of the field (ALOHA,
-SO-101, Franka) take a continuous one too. Their reading is of the motor: it does not say whether something is between
-them.
+Closing jaws grip an object within 1.5 cm of the tool's centre, unless its speed relative to the tool is above 0.3 m/s.
+The object then moves with the tool, by a constraint between their joints, until the jaws open; then it slides to rest.
+The jaws move at 0.45 m/s towards the commanded opening in metres: real arms (ALOHA, SO-101, Franka) take a continuous
+command too. The measured opening is that of the motor, which does not show whether something is between the jaws.
 """
 
 import math
@@ -40,23 +39,23 @@ from rollahead.sim.servo_to import servo_to
 
 Point = tuple[float, float]
 State = tuple[float, float, float, float, float]  # x, y in m, vx, vy in m/s, the jaws' opening in m
-Action = tuple[float, float, float]  # vx, vy in m/s, where the jaws shall be in m
+Action = tuple[float, float, float]  # vx, vy in m/s, the commanded opening in m
 
 OPEN_M = 0.08  # between the jaws, at most
-WIDTH_M = 0.04  # of the object: jaws closed to this hold it
+WIDTH_M = 0.04  # width of the object: jaws closed to this hold it
 JAW_SPEED = 0.45  # m/s
-GRIP_M = 0.015  # from the tool's middle to the object's
+GRIP_M = 0.015  # the largest distance of a gripped object from the tool's centre
 GRIP_SPEED = 0.3  # m/s
-RADIUS_M = 0.02  # of the goal
-REST = 0.05  # m/s
+RADIUS_M = 0.02  # the largest distance of a delivered object from its goal
+REST = 0.05  # m/s, the largest speed of a delivered object
 DWELL = 5  # ticks
 FIELD_M = 0.3  # objects and goals are within this of the middle
-AWAY_M = (0.15, 0.45)  # from the tool to a new object, from there to its goal, and from that to where it jumps
-JUMPS = (25, 55)  # ticks from the object's coming in to the goal's jump
-SURE = 0.6  # the expert closes and lets go within this share of the distances and of the speed
+AWAY_M = (0.15, 0.45)  # range of the distances from the tool to a new object, to its goal, and to where that jumps
+JUMPS = (25, 55)  # range of the ticks from the object's appearance to the goal's jump
+SURE = 0.6  # the expert closes and opens within this share of the distances and of the speed
 
 MASS_KG = 0.05
-FRICTION_N = 0.15  # of an object that lies on the table; one that is held is lifted
+FRICTION_N = 0.15  # friction of an object on the table; a held one is lifted
 JAW = """
     <body name="{name}" mocap="true" pos="0 0 0.03">
       <geom type="box" size="0.008 0.02 0.022" rgba="0.12 0.35 0.75 1"/>
@@ -84,7 +83,14 @@ SCENE = Scene(
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An object at its `start`, its `goal`, and where that jumps to so many ticks after the object came in."""
+    """The random numbers of one object.
+
+    Attributes:
+        start: Where it appears.
+        goal: Its goal.
+        jumped: Where its goal jumps to.
+        jump_tick: Ticks from its appearance to the jump.
+    """
 
     start: Point
     goal: Point
@@ -93,7 +99,12 @@ class Job:
 
 
 class Pick:
-    """window_s: how long there is to deliver the object; noise: of the servos' input, m/s."""
+    """The pick-and-place task.
+
+    Args:
+        window_s: Time to deliver the object, in seconds.
+        noise: Standard deviation of the noise on the servos' input, in m/s.
+    """
 
     def __init__(self, window_s: float = 2.6, noise: float = 0.02) -> None:
         if not 1 <= window_s * RATE_HZ <= LONGEST_S * RATE_HZ:
@@ -113,7 +124,10 @@ class Pick:
         self.reset(0)
 
     def reset(self, seed: int, *, event: bool = True) -> None:
-        """The gripper open above the last object, at rest; everything random is drawn here."""
+        """Begins an episode, with the gripper open and at rest above the previous object.
+
+        All random numbers are drawn here.
+        """
         rng = np.random.default_rng(seed)
         last, self._job = _draw_job(rng)
         self.event_tick = draw_tick(rng)
@@ -121,8 +135,10 @@ class Pick:
         self._begin((*last, 0.0, 0.0, OPEN_M), last, last, event=event)
 
     def scatter(self, seed: int) -> None:
-        """Begins a demonstration; see `Teachable`. In one case of four as an object comes in, in half of all cases with
-        the object between jaws that are closed."""
+        """Begins a demonstration, as `Teachable` says.
+
+        In a quarter of them an object has just appeared; in half of them the object is between closed jaws.
+        """
         rng = generator("scatter", seed)
         last, job = _draw_job(rng)
         tool: State = (*last, 0.0, 0.0, OPEN_M)
@@ -149,19 +165,19 @@ class Pick:
         self._put(seen)
 
     def state(self) -> FloatArray:
-        """(5,): x, y, vx, vy, and the jaws' opening."""
+        """(5,): x, y in m, vx, vy in m/s, and the jaws' opening in m."""
         return frozen(np.append(self._gantry.state(), self._opening))
 
     def environment(self) -> FloatArray:
-        """(4,): where the object is, and its goal."""
+        """(4,): x, y in m of the object, and of its goal."""
         return frozen(np.array([*self.data.qpos[2:4], *self._goal]))
 
     def advance(self, action: FloatArray) -> None:
-        """One tick under `action` (3,)."""
+        """Simulates one tick under `action` (3,)."""
         self._gantry.step(action[:2] + next(self._pushes))
         self._move_jaws(float(action[2]))
         self._tick += 1
-        shown = self._tick - self.event_tick  # ticks that the object has been there
+        shown = self._tick - self.event_tick  # ticks since the object appeared
         if self._event and shown == 0:
             self._put(self._job.start)
             self._goal = self._job.goal
@@ -196,7 +212,7 @@ class Pick:
         self.model.dof_frictionloss[2:4] = 0.0 if held else FRICTION_N
 
     def _put(self, place: Point) -> None:
-        """The object at rest at `place`, and in no jaws."""
+        """Puts the object at rest at `place`, released."""
         self._let_go()
         self.data.qpos[2:4], self.data.qvel[2:4] = place, 0.0
 
@@ -205,7 +221,7 @@ class Pick:
         return self._opening > WIDTH_M and away < RADIUS_M and math.hypot(*self.data.qvel[2:4]) < REST
 
     def show(self, state: FloatArray, environment: FloatArray) -> None:
-        """Puts the gripper, the object and the goal where a trace has them."""
+        """Puts the gripper, the object and the goal where a recorded state and environment have them."""
         x, y, *_, opening = state.tolist()
         self._gantry.reset(x, y)
         self.data.qpos[2:4] = environment[:2]
@@ -213,8 +229,10 @@ class Pick:
         self._gantry.show({"goal": environment[2:].tolist(), "jaw_left": (x - aside, y), "jaw_right": (x + aside, y)})
 
     def expert(self, horizon: int) -> Plan:
-        """Drives onto the object, closes the jaws, drives it to the goal and opens them; goes back for one that is left
-        behind. What it holds it knows by where the object is: between closed jaws."""
+        """An expert that grasps the object, carries it to the goal, and releases it there.
+
+        It returns for an object that it has lost. It takes the object as held when it is between closed jaws.
+        """
 
         def plan(observation: Observation, rng: np.random.Generator) -> FloatArray:
             x, y, vx, vy, opening = observation.state.tolist()
@@ -232,11 +250,11 @@ class Pick:
         return plan
 
     def demonstrator(self) -> Plan:
-        """The expert: there is one thing to do."""
+        """The expert with chunks of one row."""
         return self.expert(1)
 
     def roller(self) -> StateRoller:
-        """The model of the empty gripper: exact, but for the load that an object is."""
+        """The model of the empty gripper: exact except for the load of an object."""
         return self._model
 
 
@@ -247,11 +265,11 @@ class GripperModel:
     gantry: Model
 
     def step(self, state: State, action: Action) -> State:
-        """The state a tick later."""
+        """The state one tick later."""
         return (*self.gantry.step(state[:4], action[:2]), jaws(state[4], action[2]))
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
-        """The model as a roller: the state (5,) after `rows` (n, 3)."""
+        """The state (5,) after `rows` (n, 3). This makes the model a roller."""
         rolled: State = tuple(state.tolist())
         for row in rows.tolist():
             rolled = self.step(rolled, row)
@@ -259,19 +277,19 @@ class GripperModel:
 
 
 def jaws(opening: float, target: float) -> float:
-    """The opening a tick after `opening`, on its way to `target`, and within what the jaws can do."""
+    """The opening one tick later, in m, moving from `opening` to `target` within the limits of the jaws."""
     most = JAW_SPEED / RATE_HZ
     return min(max(target, opening - most, 0.0), opening + most, OPEN_M)
 
 
 def holds(state: State, obj: Point) -> bool:
-    """Whether it looks as if the gripper held the object: it is between closed jaws."""
+    """Whether the gripper seems to hold the object: it is between closed jaws."""
     x, y, _, _, opening = state
     return opening <= WIDTH_M and math.hypot(obj[0] - x, obj[1] - y) < GRIP_M
 
 
 def decide(state: State, obj: Point, goal: Point) -> Action:
-    """What the expert sends."""
+    """The action of the expert."""
     x, y, vx, vy, _ = state
     speed = math.hypot(vx, vy)
     off = obj[0] - x, obj[1] - y
@@ -286,7 +304,7 @@ def decide(state: State, obj: Point, goal: Point) -> Action:
 
 
 def _draw_job(rng: np.random.Generator) -> tuple[Point, Job]:
-    """Where the last object lies, and the next."""
+    """The random position of the previous object, and the next object."""
     last = _point(rng.uniform(-FIELD_M, FIELD_M, 2))
     start = _away_from(last, rng)
     goal = _away_from(start, rng)

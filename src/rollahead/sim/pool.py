@@ -1,5 +1,8 @@
-"""Processes that share the work. An interrupt is the affair of whoever started them: they finish what they are at, and
-no more of it is begun. When whoever started them is gone, they end."""
+"""Worker processes for parallel work.
+
+They ignore Ctrl-C, which is handled by the process that started them: they finish their current job, and no further job
+is begun. They end when that process has ended.
+"""
 
 import os
 import signal
@@ -13,9 +16,10 @@ from threading import Thread
 
 @contextmanager
 def processes(workers: int, gl: str | None = None) -> Iterator[ProcessPoolExecutor]:
-    """So many, each new. gl: the backend that MuJoCo shall render with there.
+    """A pool of new worker processes, open while the context is open.
 
-    What is under way when the block is left is waited for; what is not yet begun is dropped.
+    `workers`: their number; `gl`: MuJoCo's rendering backend in them. When the context is left, running jobs are waited
+    for, and jobs that have not begun are dropped.
     """
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(gl,))
     try:
@@ -26,12 +30,15 @@ def processes(workers: int, gl: str | None = None) -> Iterator[ProcessPoolExecut
 
 @cache
 def kept(workers: int) -> ProcessPoolExecutor:
-    """So many, the same ones whenever they are asked for, until the program ends: for many short runs."""
+    """A pool of `workers` processes that is kept until the program ends, for many short runs.
+
+    Later calls give the same pool.
+    """
     return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(None,))
 
 
 def _begin(gl: str | None) -> None:
-    """In a new process, before MuJoCo is imported."""
+    """Initialises a worker process, before MuJoCo is imported."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     if gl is not None:
@@ -39,8 +46,11 @@ def _begin(gl: str | None) -> None:
 
 
 def _end_with_parent() -> None:
-    """What waits for work would not notice: it holds both ends of the queue that it waits at."""
+    """Ends this process when its parent has ended.
+
+    A process that waits for a job would not notice otherwise, because it holds both ends of the queue that it waits at.
+    """
     parent = parent_process()
-    assert parent is not None, "this is a process of a pool"
+    assert parent is not None, "this runs in a worker process"
     parent.join()
     os._exit(1)

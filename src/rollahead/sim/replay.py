@@ -1,6 +1,6 @@
-"""Replays recorded states of a task through its camera into a clip: `python -m rollahead.sim.replay`.
+"""Rendering of recorded states of a task into a clip: `python -m rollahead.sim.replay`.
 
-Run by `clip` in a process of its own, whose GL backend is set before MuJoCo is imported.
+`clip` runs this module in a process of its own, because the GL backend must be set before MuJoCo is imported.
 """
 
 import json
@@ -18,14 +18,18 @@ from rollahead.errors import ControlError
 from rollahead.sim.render import Camera, backend, write_clip
 from rollahead.sim.task import Drawable, make_task
 
-SIZE = 320  # pixels
+SIZE = 320  # width and height of each episode, in pixels
 EVERY = 2  # ticks per picture
 
 
 def clip(path: Path, task: Mapping[str, Any], lanes: Sequence[tuple[Any, Any]], period_s: float) -> bool:
-    """Writes the clip of several episodes side by side; False if nothing renders here, or the task is not `Drawable`.
+    """Writes a clip of several episodes side by side. Returns False if nothing can be rendered here.
 
-    lanes: of each episode the states (n, S) and the environments (n, E), tick by tick; period_s: seconds per tick.
+    Args:
+        path: File to write.
+        task: `name` and options of the task. If it is not `Drawable`, nothing is written.
+        lanes: States (n, S) and environments (n, E) of each episode, tick by tick.
+        period_s: Seconds per tick.
     """
     gl = backend()
     if gl is None or not isinstance(make_task(**task), Drawable):
@@ -52,10 +56,10 @@ def clip(path: Path, task: Mapping[str, Any], lanes: Sequence[tuple[Any, Any]], 
 
 
 def main() -> None:
-    """Reads the job from standard input and writes its clip."""
+    """Reads a job from standard input as JSON, and writes its clip."""
     job = json.load(sys.stdin)
     task = make_task(**job["task"])
-    assert isinstance(task, Drawable), "the caller looks"
+    assert isinstance(task, Drawable), "the caller checks it"
     camera = Camera(task.model, "top", SIZE, SIZE)
     longest = max(len(states) for states, _ in job["lanes"])
     pictures = []

@@ -1,1 +1,1 @@
-"""TensorRT: export, build, engine cache, run. Empty until the engines are written."""
+"""TensorRT engines: export, build, cache and execution. Empty until the engines are written."""
