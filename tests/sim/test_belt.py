@@ -256,7 +256,7 @@ def test_a_demonstration_begins_anywhere_and_in_one_case_of_four_as_an_episode_d
     [
         ({"window_s": 0.0}, ("window_s is 0.0", "0.02 s")),
         *(({"window_s": time_s}, (f"window_s is {time_s}", "3600 s")) for time_s in (3601.0, math.inf, math.nan)),
-        ({"noise": -0.1}, ("noise is -0.1", "no negative")),
+        ({"noise": -0.1}, ("noise is -0.1", "at least 0")),
         ({"mode": "velocty"}, ("'velocty'", "did you mean 'velocity'")),
     ],
     ids=repr,

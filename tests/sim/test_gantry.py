@@ -213,7 +213,7 @@ def test_a_disturbance_is_drawn_once_and_then_is_none(mode: str) -> None:
 
 
 def test_a_negative_noise_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"noise is -0\.1; give no negative"):
+    with pytest.raises(ConfigError, match=r"noise is -0\.1; give a finite number of at least 0"):
         Disturbance(Model("velocity"), -0.1)
 
 

@@ -363,7 +363,7 @@ def test_the_same_seed_is_the_same_demonstration_to_the_bit() -> None:
         *(({"flight_s": time_s}, (f"flight_s is {time_s:g}", "3600 s")) for time_s in (3000.0, 1e300, math.inf)),
         ({"rally": 10**8}, ("rally 100000000", "3600 s")),
         ({"rally": 0}, ("rally 0", "1 return")),
-        ({"noise": -0.1}, ("noise is -0.1", "no negative")),
+        ({"noise": -0.1}, ("noise is -0.1", "at least 0")),
         ({"mode": "absolut"}, ("'absolut'", "did you mean 'absolute'")),
     ],
     ids=repr,

@@ -284,7 +284,7 @@ def test_half_of_all_demonstrations_begin_with_the_object_held() -> None:
     ("options", "parts"),
     [
         *(({"window_s": time_s}, (f"window_s is {time_s}", "0.02 s", "3600 s")) for time_s in (0.0, 3601.0, math.nan)),
-        ({"noise": -0.1}, ("noise is -0.1", "no negative")),
+        ({"noise": -0.1}, ("noise is -0.1", "at least 0")),
     ],
     ids=repr,
 )

@@ -67,7 +67,7 @@ def test_the_delay_is_nothing_that_a_robot_gives() -> None:
         ({"format": None}, "its format is None and this rollahead reads 1"),
         ({"state": "s"}, "its state is 's', not a list of names"),
         ({"action": ["a", 3]}, "its action is ['a', 3], not a list of names"),
-        ({"action": ["a", "a"]}, "a card's action names a twice; every name must be its own"),
+        ({"action": ["a", "a"]}, "a card's action names a twice; names must be unique"),
         ({"rate_hz": 0}, "a card's rate_hz is 0; give a positive one"),
         ({"rate_hz": float("inf")}, "rate_hz is inf; give a finite number"),
         ({"rate_hz": "fast"}, "rate_hz is 'fast'; give a number"),

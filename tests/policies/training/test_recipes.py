@@ -135,7 +135,7 @@ REFUSED = {
     ),
     "widths without groups": ({**DIFFUSION, "down_dims": [7, 16]}, {}, "7"),
     "images of several sizes": (DIFFUSION, {"images": {"a": (64, 64), "b": (64, 80)}}, "observation.images.b"),
-    "images too small": (DIFFUSION, {"images": {"a": (32, 32)}}, "nothing is left for a of"),
+    "images too small": (DIFFUSION, {"images": {"a": (32, 32)}}, "nothing is left of a with"),
     "heads that do not divide": ({**ACT, "heads": 3}, {}, "cannot make a ACTPolicy of this configuration"),
 }
 

@@ -51,7 +51,7 @@ class Card:
         for what in NAMES:
             names = getattr(self, what)
             if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ConfigError(f"a card's {what} names {', '.join(twice)} twice; every name must be its own")
+                raise ConfigError(f"a card's {what} names {', '.join(twice)} twice; names must be unique")
         if not 0 < self.rate_hz < float("inf"):
             raise ConfigError(f"a card's rate_hz is {self.rate_hz}; give a positive one")
         if self.trained.offsets < 0 or self.trained.prefixes < 0:

@@ -134,6 +134,6 @@ def _renamed(folder: Path, what: str, names: Iterable[str], rename: Mapping[str,
     after = tuple(rename.get(name, name) for name in names)
     if twice := sorted({name for name in after if after.count(name) > 1}):
         raise ConfigError(
-            f"data set {folder} has {', '.join(twice)} twice in {what}; every name must be its own: change rename"
+            f"data set {folder} has {', '.join(twice)} twice in {what}; names must be unique: change rename"
         )
     return after

@@ -39,7 +39,9 @@ OURS = ("delay", "prefix")  # keys of a batch that LeRobot's pipelines do not ha
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """How batches and steps are computed. It changes no result except for rounding.
+    """Computing resources of a training: device, worker processes and image cache.
+
+    They change no result except for rounding.
 
     Attributes:
         device: Torch device of the network and its batches.
@@ -66,7 +68,7 @@ class Trainer:
         robot: Robot of the data, as in `Windows`.
         scene: Roller of the environment in a run, if there is one.
         shared: Number of delays that share one image encoding, None for all delays.
-        making: How batches and steps are computed.
+        making: Computing resources.
     """
 
     def __init__(

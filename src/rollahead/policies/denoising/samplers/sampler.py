@@ -70,7 +70,7 @@ class WarmStart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleRequest:
-    """How chunks are sampled.
+    """The inputs of one sampling, beside context and noise.
 
     Attributes:
         start: (B, T, A), chunks at the sampler's first level to start from, None for noise.
