@@ -69,15 +69,15 @@ def test_a_pull_beside_rolling_costs_reaction() -> None:
         for way in ("vlash, identity, pull to 4", "vlash", "vlash, pull to 4")
     ]
     said = (
-        "at 240 ms {:.0f} % instead of {:.0f} % on whack-a-mole, which the full pull keeps ({:.0f} %), "
-        "and {:.0f} % instead of {:.0f} % on interception ({:.0f} % with the full pull)"
+        "at 240 ms {:.0f} % instead of {:.0f} % on whack-a-mole, which the full gradient keeps ({:.0f} %), "
+        "and {:.0f} % instead of {:.0f} % on interception ({:.0f} % with the full gradient)"
     )
     assert said.format(*shares) in WORDS
 
 
 def test_a_head_that_sees_only_the_state_does_for_naive_what_rolling_does_and_helps_late_plans() -> None:
     shares = mole("12", "naive + a2c2, state only", "naive", "vlash")
-    said = "`naive` at 240 ms ({:.0f} % instead of {:.0f} %) as rolling does (`vlash` {:.0f} %"
+    said = "`naive` at 240 ms ({:.0f} % instead of {:.0f} %) as much as rolling does (`vlash` {:.0f} %"
     assert said.format(*shares) in WORDS
     assert abs(mole("12", "vlash + a2c2, state only")[0] - shares[2]) <= 2.0
     late = mole("recorded", "vlash", "vlash + a2c2, state only")
