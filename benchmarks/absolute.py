@@ -1,14 +1,14 @@
-"""Absolute targets, without limits and with them: success, task time, jerk, jumps at switches, guard hits.
+"""Absolute targets, with and without limits: success, task time, jerk, jumps at switches, guard interventions.
 
     python -m benchmarks.absolute            plays all cells: about 15 minutes of two cores
-    python -m benchmarks.absolute table      prints the table that was made last
+    python -m benchmarks.absolute table      prints the table of the last run
 
-A target that may jump as far as a late plan wants is one that no arm would be sent. So each strategy is played with
-free targets, with targets that keep to what the expert itself asks for within a plan on whack-a-mole, and with targets
-that the servos can follow. The expert plans without knowing of these limits.
+A target that jumps as far as a late plan asks would not be sent to a real arm. So each strategy is played with free
+targets, with targets limited to what the expert itself asks for within a plan on whack-a-mole, and with targets that
+the servos can follow. The expert plans without knowing these limits.
 
-On whack-a-mole each strategy has the execution horizon `s` that serves it best at that delay under these limits,
-searched on seeds that are not reported. Belt and interception are played at one delay and one `s`.
+On whack-a-mole each strategy has its best execution horizon `s` at that delay under these limits, searched on seeds
+that are not reported. Belt and interception are played at one delay and one `s`.
 """
 
 import json
@@ -32,7 +32,7 @@ COMMAND = "python -m benchmarks.absolute"
 TABLE = RESULTS / "tables" / f"{TOPIC}_absolute.json"
 SEED, EPISODES, WORKERS = 0, 200, 2
 STRATEGIES = ("naive", "ensemble", "vlash")
-DECAY = -2.0  # of the ensemble's weights: the one that serves it best in `benchmarks.skeleton absolute`
+DECAY = -2.0  # of the ensemble's weights: its best in `benchmarks.skeleton absolute`
 DELAYS = (4, 8, 12)  # ticks
 TRIED = Search(s=(4, 8, 12, 16, 24), episodes=50)
 MOVING = ("belt", "interception")  # scenes that vlash rolls too
@@ -59,7 +59,7 @@ SHOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A cell of the table. limits: a name of `LIMITS`; delay: in ticks."""
+    """A cell of the table. `limits`: a key of `LIMITS`; `delay`: in ticks."""
 
     task: str
     limits: str
@@ -68,7 +68,7 @@ class Case:
 
     @property
     def cell(self) -> Cell:
-        """The cell to play, its `s` still the delay or 8 where the delay is less."""
+        """The cell to play. Its `s` is still the delay, or 8 if the delay is less."""
         rolled = self.strategy == "vlash" and self.task in MOVING
         return Cell(
             task={"name": self.task, "mode": "absolute"},
@@ -93,7 +93,7 @@ def cases() -> Iterator[Case]:
 
 
 def absolute() -> None:
-    """Plays all, and leaves the table and the rows."""
+    """Plays all cells, and writes the table and the figures."""
     chosen = list(cases())
     cells = [_best(case) for case in chosen]
     entries = []
@@ -108,7 +108,7 @@ def absolute() -> None:
 
 
 def _best(case: Case) -> Cell:
-    """The cell of `case` with the `s` that served it best, searched on whack-a-mole alone."""
+    """The cell of `case` with its best `s`, searched on whack-a-mole alone."""
     if case.task in MOVING:
         return case.cell
     tried, _ = candidates(case.cell, TRIED)
@@ -121,8 +121,11 @@ def _named(case: Case) -> dict[str, Any]:
 
 
 def rows(entries: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
-    """The rows of the topic: success of naive and vlash on whack-a-mole from 160 ms on, and, at 240 ms within the
-    expert's limits, jerk and guard hits."""
+    """The figures of the topic.
+
+    They are the success of naive and vlash on whack-a-mole from 160 ms on, and, at 240 ms within the expert's limits,
+    jerk and guard interventions.
+    """
     for entry in entries:
         if entry["task"] != "mole" or entry["delay"] < 8 or entry["strategy"] == "ensemble":
             continue
@@ -139,12 +142,12 @@ def _prefix(limits: str) -> str:
 
 
 def line(entry: Mapping[str, Any]) -> str:
-    """An entry in a line, while it is made."""
+    """One entry of the table as a line, printed when it is measured."""
     return f"{entry['task']} {entry['limits']} d={entry['delay']} {entry['strategy']}: {entry['success']:.1f} %"
 
 
 def table(found: Mapping[str, Any], task: str) -> str:
-    """What was played of `task`, in Markdown. Jumps are in cm, as means and maxima over all switches."""
+    """The results of `task` as a Markdown table. Jumps are in cm, as means and maxima over all switches."""
     lines = [
         "| latency | limits | strategy | `s` | success % | task s | jerk m/s³ | jump cm | guard hits % |",
         f"|{'---|' * 9}",

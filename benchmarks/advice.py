@@ -1,13 +1,12 @@
-"""The advice of `rollahead calibrate` under latencies that are held out, against the best of a grid.
+"""The schedule that rollahead advises, under held-out latencies, compared with the best of a grid.
 
     python -m benchmarks.advice regret       what following the advice loses against the best schedule of a grid
     python -m benchmarks.advice stretches    the recording in two halves: one to advise on, the other held out
 
 Whack-a-mole with velocity actions at 50 Hz, chunks of 32 rows, the scripted planner, in simulated time. The advice is
-made as the command makes it, with the episodes that it plays by default. Then the advised schedule and all of the grid
-play the same 400 seeds, which were not played before, under latencies that were not seen before where there are any:
-other draws, or the other half of the recording. The best of the grid is the one that is best on these 400, so that its
-luck counts against the advice.
+computed as the command does it, with its default number of episodes. Then the advised schedule and all of the grid play
+the same 400 new seeds. Latencies are new too where there are any: other draws, or the other half of the recording. The
+best of the grid is the best on these 400 seeds, so its luck counts against the advice.
 """
 
 import sys
@@ -49,7 +48,7 @@ DELAYS = (2, 3, 5, 7, 9, 11)
 
 
 def grid() -> Iterator[StrategyConfig]:
-    """`vlash` with each d, s and way with late plans, and `naive` with each s."""
+    """The schedules to compare: `vlash` with each d, s and treatment of late plans, and `naive` with each s."""
     for d in DELAYS:
         for s in sorted({d, max(d, 8)}):
             for late in ("tick", "moved"):
@@ -59,13 +58,13 @@ def grid() -> Iterator[StrategyConfig]:
 
 
 def cell_of(latency: Latency, episodes: int, seed: int) -> Cell:
-    """Episodes of whack-a-mole under `latency`."""
+    """Episodes of whack-a-mole under `latency`, as a cell to play."""
     planner = {"name": "scripted", "horizon": HORIZON}
     return Cell(MOLE, StrategyConfig("sync"), latency, planner, episodes=episodes, seed=seed, reactions=False)
 
 
 def advised(latency: Latency, episodes: int = ADVISED) -> tuple[StrategyConfig, StrategyConfig]:
-    """The schedule that the forecast alone advises, and the one that the episodes do."""
+    """The schedule that the forecast alone advises, and the one that the episodes advise."""
     task = make_task(**MOLE)
     model = make_latency(rate_hz=RATE_HZ, **latency)
     setting = Setting(task.spec, HORIZON, model, seed=SEED, episode=task.max_ticks).drawn_once
@@ -80,7 +79,7 @@ def hits(strategy: StrategyConfig, cell: Cell) -> np.ndarray[Any, Any]:
 
 
 def regrets(name: str, episodes: int = HELD_OUT, tried: int = ADVISED) -> dict[str, Any]:
-    """What was advised under latency `name`, the best of the grid, and what they came to on the fresh seeds."""
+    """The schedules advised under latency `name`, the best of the grid, and the success of each on the new seeds."""
     known, held_out = LATENCIES[name]
     said, chosen = advised(known, tried)
     cell = cell_of(held_out, episodes, FRESH_SEED)
@@ -102,7 +101,7 @@ def _can_be(cell: Cell) -> bool:
 
 
 def regret(episodes: float = HELD_OUT, tried: float = ADVISED) -> None:
-    """Points that the advice loses against the best of the grid, the most over all latencies."""
+    """Records the points that the advice loses against the best of the grid, the largest over all latencies."""
     command = "python -m benchmarks.advice regret"
     rows: list[Row] = []
     for name in LATENCIES:
@@ -124,7 +123,7 @@ def _points(name: str, differences: np.ndarray[Any, Any], command: str) -> Row:
 
 
 def stretches() -> None:
-    """Writes the two halves of the recording that comes with rollahead, in the order in which it was made."""
+    """Writes the two halves of the shipped recording, in the order of its recording."""
     lines = recordings.path("diffusion_busy").read_text().splitlines(keepends=True)
     HERE.mkdir(exist_ok=True)
     (HERE / "diffusion_busy_first.txt").write_text("".join(lines[: len(lines) // 2]))
@@ -132,7 +131,7 @@ def stretches() -> None:
 
 
 def advice_table() -> str:
-    """The rows in Markdown, as docs/calibrate.md has them: success in %, and what the advice loses in points."""
+    """The results as a Markdown table for docs/calibrate.md: success in %, and the loss of the advice in points."""
     found = {figure.name: figure for figure in load() if figure.command.startswith("python -m benchmarks.advice")}
     lines = ["| latency | forecast alone | advised | best of the grid | loss, points |", "|---|---|---|---|---|"]
     for name in LATENCIES:
@@ -147,7 +146,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = {"regret": regret, "stretches": 
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs those named, or what follows the advice."""
+    """Runs the named benchmarks, or `regret`."""
     run_named(BENCHMARKS, arguments, long=("stretches",))
     return 0
 

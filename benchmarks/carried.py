@@ -1,11 +1,11 @@
-"""Carried objects: what becomes of an object in a gripper when plans begin where the robot will be.
+"""Carried objects: success with an object in a gripper when plans start from the robot's future state.
 
     python -m benchmarks.carried                    success of each policy and each way of planning
     python -m benchmarks.carried train              trains its policies anew, one after the other
     python -m benchmarks.carried train=pick_flow    only these, by name
 
 All in simulated time, on `task=pick`, with the scripted expert and with flow policies trained on demonstrations of it,
-from seeds that no figure uses. A policy that is not in runs/trained yet is trained first: 6 minutes on a free core.
+with seeds that no figure uses. A policy that is not in runs/trained yet is trained first: 6 minutes on a free core.
 """
 
 import json
@@ -27,7 +27,7 @@ COMMAND = "python -m benchmarks.carried"
 TRAINED = Path("runs/trained")
 EPISODES, WORKERS = 200, 2
 DELAY = 8  # 160 ms
-LONG = {"demonstrations.ticks": 100}  # a pick takes longer than what else is shown
+LONG = {"demonstrations.ticks": 100}  # a pick takes longer than the other tasks
 RECIPES: Mapping[str, Recipe] = {
     "pick_plain": Recipe("pick", "flow", {**LONG, "offsets": 0, "delay_input": False, "roller": "attached"}),
     "pick_offsets": Recipe("pick", "flow", {**LONG, "offsets": 12, "roller": "attached"}),
@@ -78,7 +78,7 @@ def success() -> None:
 
 
 def cell(name: str | None, way: str, delay: int) -> Cell:
-    """Play with the trained policy `name`, or with the expert."""
+    """The cell that plays with the trained policy `name`, or with the expert."""
     strategy, s, roller = WAYS[way]
     scripted = {"name": "scripted", "horizon": HORIZON}
     return Cell(
@@ -94,7 +94,7 @@ def cell(name: str | None, way: str, delay: int) -> Cell:
 
 
 def rows(played: Played) -> list[Any]:
-    """The figures at 160 ms."""
+    """The figures of the results at 160 ms."""
     plain, offsets, unrolled = (played[planner, HELD, DELAY] for planner in (PLAIN, OFFSETS, UNROLLED))
     success, interval = offsets["success"], offsets["success_ci"]
     lost, before = (plain["success"] - other["success"] for other in (offsets, unrolled))
@@ -106,7 +106,7 @@ def rows(played: Played) -> list[Any]:
 
 
 def table(content: Mapping[str, Any]) -> str:
-    """Success in %, and the mean time of those that succeed, by planner and way, in Markdown."""
+    """Success in %, and the mean time of successful episodes, by planner and way, as a Markdown table."""
     found = {(one["planner"], one["way"], one["delay"]): one for one in content["cells"]}
     late = f"{1000 * DELAY / content['rate_hz']:.0f} ms"
     columns = {"0 ms": (VLASH, 0), **{f"{late}: {way}": (way, DELAY) for way in WAYS}}
@@ -136,7 +136,7 @@ def _write_table(played: Played) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Makes what is asked for."""
+    """Runs what `arguments` ask for."""
     if not arguments:
         success()
         return 0

@@ -1,11 +1,11 @@
-"""The real-time chunking family beside the strategies, with RTI and per-tick correction, over delays and latencies.
+"""The real-time chunking family beside the other strategies, with RTI and correctors, over delays and latencies.
 
-python -m benchmarks.chunking train      what does not come with rollahead: heads, policies for prefixes (30 minutes)
-python -m benchmarks.chunking play       the comparison, each way at its own best s; goes on where it was ended
-python -m benchmarks.chunking play=rtc   only the ways whose names begin so; `figures` keeps the others as they are
-python -m benchmarks.chunking figures    its figures and its table, from what was played
-python -m benchmarks.chunking reaction   how soon a head reacts, with sensors in time and late
-python -m benchmarks.chunking proprio    a head that sees only the state anew, where the robot is not as it is thought
+    python -m benchmarks.chunking train      what is not shipped: correctors, policies for prefixes (30 minutes)
+    python -m benchmarks.chunking play       the comparison, each way at its own best s; resumes where it was stopped
+    python -m benchmarks.chunking play=rtc   only the ways whose names begin so; `figures` keeps the others as they are
+    python -m benchmarks.chunking figures    its figures and its table, from the played cells
+    python -m benchmarks.chunking reaction   the reaction time of a corrector, with sensors in time and late
+    python -m benchmarks.chunking proprio    a corrector with the newest state only, where the robot model is wrong
 
 Whack-a-mole and interception with velocity actions at 50 Hz, H = 32, a flow policy with 5 steps of Euler's method. The
 episodes are the same in each cell; s is searched on others.
@@ -55,8 +55,8 @@ LATENCIES: Mapping[str, Mapping[str, Any]] = {
 }
 HORIZONS, TO_CHOOSE = (4, 8, 16, 24), 30  # values of s that are tried, and d; on so many episodes each
 BEYOND = 8  # ticks of prefix that a policy was trained for
-STEPS = 10_000  # of a head's training
-WEAK = 1_000  # of a weaker policy's
+STEPS = 10_000  # training steps of a corrector
+WEAK = 1_000  # training steps of a weaker policy
 SHOWN = ("success", "success_ci", "time_s", "calls_per_s", "jerk", "switch_step")
 
 
@@ -65,10 +65,19 @@ EULER: Mapping[str, Any] = {"name": "euler", "steps": 5}
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A line of the table. strategy: its options; end: of `rtc`, rows after d at which the pull ends; sampler; head:
-    that corrects it; base: the policy, `flow`, `prefix` (trained on what the robot did), `velocity` (a flow that
-    predicts velocities), `epsilon` (a diffusion that predicts noise) or `none`, which rests; weak: whether it is told a
-    weaker policy; lag: of the sensors, in ticks; tasks: on which it is played."""
+    """A line of the table.
+
+    Attributes:
+        strategy: Options of the strategy.
+        end: For `rtc`, rows after d at which the guidance ends.
+        sampler: Options of the sampler.
+        head: Corrector, by name.
+        base: Policy: `flow`, `prefix` (trained on executed actions), `velocity` (a flow that predicts velocities),
+            `epsilon` (a diffusion that predicts noise) or `none`, which rests.
+        weak: Whether a weaker policy is given to it.
+        lag: Age of the sensors' readings, in ticks.
+        tasks: Tasks on which it is played.
+    """
 
     strategy: Mapping[str, Any]
     end: int | None = None
@@ -132,7 +141,7 @@ REST = {"name": "sine", "horizon": 32, "share": 1e-12, "period_s": 4.0}  # a pla
 
 
 def train() -> None:
-    """Those that are not there yet."""
+    """Trains the correctors and policies that are missing."""
     for task in TASKS:
         for name, options in HEADS.items():
             _train(task, name, {"policy": "a2c2", "training.steps": STEPS, **options})
@@ -159,7 +168,7 @@ def _train(task: str, name: str, options: Mapping[str, Any]) -> None:
 
 
 def _train_reactive(task: str) -> None:
-    """A head on plans to rest: a network that sees the newest state and says what to do, with no plan behind it."""
+    """Trains a corrector on plans to rest: a network that computes the action from the newest state, without a plan."""
     path = head_of(task, "reactive")
     if path.exists():
         return
@@ -176,7 +185,7 @@ def _train_reactive(task: str) -> None:
 
 
 def head_of(task: str, name: str) -> Path:
-    """Its file."""
+    """The file of the corrector `name` for `task`."""
     return TRAINED / f"{task}_{name}" / "head.npz"
 
 
@@ -184,7 +193,7 @@ def head_of(task: str, name: str) -> Path:
 
 
 def cell_of(task: str, way: Way, latency: str, s: int) -> Cell:
-    """A way under one of `LATENCIES`; `d` is what is fixed, or else estimated."""
+    """The cell of a way under one of `LATENCIES`. `d` is the fixed latency, or else estimated."""
     fixed = int(latency) if latency.isdigit() else None
     options = dict(way.strategy)
     if way.end is not None:
@@ -206,8 +215,10 @@ def cell_of(task: str, way: Way, latency: str, s: int) -> Cell:
 
 
 def play(ways: str = "") -> None:
-    """Plays the cells of all ways, or of those whose names begin with `ways`, and writes a file for each, with what the
-    search has tried; one that cannot be is said so."""
+    """Plays the cells of all ways, or of those whose names begin with `ways`.
+
+    It writes a file for each cell, with the tried values of s, and prints the cells that are impossible.
+    """
     PLAYED.mkdir(parents=True, exist_ok=True)
     with processes(WORKERS) as pool:
         for task, latency, name in product(TASKS, LATENCIES, WAYS):
@@ -229,7 +240,7 @@ def play(ways: str = "") -> None:
 
 
 def _played(cell: Cell, pool: Any) -> tuple[int, list[dict[str, Any]], list[Episode]]:
-    """The s that is best, what was tried, and the episodes."""
+    """The best s, the tried values, and the episodes of a cell."""
     d = cell.strategy.d or MEDIAN
     if cell.strategy.name == "tt_rtc" and d > BEYOND:
         raise ConfigError(f"the policy was trained for prefixes of {BEYOND}")
@@ -250,7 +261,7 @@ Key = tuple[str, str, str]  # task, latency, way
 
 
 def read() -> dict[Key, dict[str, Any]]:
-    """All that was played."""
+    """All played cells."""
     found = [json.loads(path.read_text()) for path in sorted(PLAYED.glob("*.json"))]
     return {_key(said): said for said in found}
 
@@ -260,7 +271,7 @@ def _key(said: Mapping[str, Any]) -> Key:
 
 
 def hits(said: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """(n,), by seed."""
+    """(n,), 1.0 where an episode succeeded, by seed."""
     return np.array(said["hits"], np.bool_)
 
 
@@ -286,8 +297,10 @@ SUCCESSES = (  # name, task, latency, way, goal; in topic `claims`
 
 
 def figures() -> None:
-    """The rows of the topic, as far as their cells were played, and all cells as a table of their own; cells that were
-    not played now stay there as they are."""
+    """Records the figures of the played cells, and all cells as a table.
+
+    Cells that were not played now stay as they are.
+    """
     command, cells = "python -m benchmarks.chunking train play figures", read()
     rows: list[Row] = []
     for name, task, latency, way, over, goal in GAINS:
@@ -328,8 +341,11 @@ def table(task: str) -> str:
 
 
 def reaction() -> None:
-    """From the jump of the mole to the first action that differs, at VLASH's published setting (inferences of 30 ms, 2
-    ticks; sync with 25 actions a chunk); those that are compared also say how often they hit."""
+    """Measures the time from the jump of the mole to the first action that differs.
+
+    At VLASH's published setting (inferences of 30 ms, 2 ticks; sync with 25 actions a chunk). The success of the
+    compared ways is recorded too.
+    """
     command = "python -m benchmarks.chunking train reaction"
     ways = {
         "sync": (WAYS["sync"], 25),
@@ -358,8 +374,10 @@ WRONG = 1.5  # times the lag that was identified
 
 
 def proprio() -> None:
-    """vlash over a roller whose lag is half as long again as the robot's, or over none, with the head that sees only
-    the state anew and without."""
+    """Measures vlash with a wrong roller, with and without the corrector that takes the newest state only.
+
+    The roller's lag is half as long again as the robot's, or there is no roller.
+    """
     command = "python -m benchmarks.chunking train proprio"
     record(TOPIC, list(_proprio(command)))
 
@@ -384,7 +402,7 @@ STILL = {"name": "none"}
 
 
 def _wrong_lags() -> Path:
-    """What a step test of the robot has found (`benchmarks.model_error`), made wrong."""
+    """The lags that a step test of the robot identified (`benchmarks.model_error`), made wrong."""
     table = Path(__file__).parent / "results" / "tables" / "realtime_model_error.json"
     found = json.loads(table.read_text())["identified"]["noiseless"]
     lags = [{**lag, "tau_s": WRONG * lag["tau_s"]} for lag in found["lags"]]
@@ -404,7 +422,7 @@ FIGURES: Mapping[str, Callable[..., None]] = {
 
 
 def main(names: list[str]) -> None:
-    """Runs what is named; an option stands behind the name, as in play=rtc."""
+    """Runs the named benchmarks. An option stands behind the name, as in play=rtc."""
     for word in names:
         name, _, option = word.partition("=")
         FIGURES[name](*[option] if option else [])

@@ -1,4 +1,4 @@
-"""Denoising: our code beside LeRobot's (0.4.4 and 0.6.1), deadlines, and what an inference costs with each part.
+"""Denoising: our code beside LeRobot's (0.4.4 and 0.6.1), deadlines, and the cost of each part of an inference.
 
 python -m benchmarks.denoise parity     our RTC (identity Jacobian) against LeRobot's RTCProcessor
 python -m benchmarks.denoise deadline   fewer steps where there is no time for all, under spikes
@@ -43,7 +43,7 @@ ROWS, A = 16, 3
 
 
 def rtc_processor(mask: str, most: float) -> Any:
-    """LeRobot's, with that schedule and greatest weight."""
+    """LeRobot's RTC processor with a mask and a greatest weight."""
     schedule = compat.RTCAttentionSchedule[mask.upper()]
     return compat.RTCProcessor(compat.RTCConfig(prefix_attention_schedule=schedule, max_guidance_weight=most))
 
@@ -51,7 +51,7 @@ def rtc_processor(mask: str, most: float) -> Any:
 def through_lerobot(
     net: Net, x: torch.Tensor, target: torch.Tensor, steps: int, mask: str, most: float, delay: int, end: int
 ) -> torch.Tensor:
-    """The chunk (1, T, A) that LeRobot's processor leads the noise `x` to, by Euler's method as its policies do it."""
+    """The chunk (1, T, A) that LeRobot's processor makes from the noise `x`, with Euler's method as in its policies."""
     lerobots = rtc_processor(mask, most)
     for i in range(steps):
         t = 1 - i / steps
@@ -63,7 +63,7 @@ def through_lerobot(
 
 
 class _Net:
-    """A denoiser of random weights."""
+    """A denoiser with random weights."""
 
     process = Flow("velocity")
 
@@ -76,13 +76,13 @@ class _Net:
         )
 
     def denoise(self, context: Any, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """A velocity of everything."""
+        """A velocity that depends on all inputs."""
         seen = torch.cat([x.flatten(1), t[:, None]], 1)
         return (torch.tanh(seen @ self._in) @ self._out).view(x.shape)
 
 
 def rtc_difference() -> float:
-    """The largest over masks, delays, ends and steps."""
+    """The largest difference over masks, delays, ends and steps."""
     net, worst = _Net(), 0.0
     start, target = (torch.tensor(generator(name, 0).standard_normal((ROWS, A)), dtype=torch.float32) for name in "xy")
     for mask, (steps, most), delay, end in product(MASKS, ((5, 5.0), (10, 10.0)), (0, 1, 4, 12), (0, 4, 10, ROWS)):
@@ -94,7 +94,7 @@ def rtc_difference() -> float:
 
 
 def parity() -> None:
-    """On the LeRobot that is installed."""
+    """Records the difference from the installed LeRobot."""
     name = f"rtc_parity_max_abs_{compat.version().rsplit('.', 1)[0].replace('.', '_')}"
     record(TOPIC, [row(name, rtc_difference(), "", goal="<= 1e-5", command="python -m benchmarks.denoise parity")])
 
@@ -105,7 +105,10 @@ SPIKES = {"name": "spikes", "ticks": 6, "probability": 0.05, "low": 15, "high": 
 
 
 def deadline() -> None:
-    """Of 10 steps of DDIM as many as fit, or all, under spikes that are two to three times as long as is planned."""
+    """Measures DDIM with as many of its 10 steps as fit, and with all of them.
+
+    The latency has spikes of two to three times the planned time.
+    """
     command = "python -m benchmarks.denoise deadline"
     shares, found = {}, {}
     for deadline_aware in (False, True):
@@ -148,8 +151,10 @@ COSTED: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {  # ch
 
 
 def cost() -> None:
-    """Whole inferences of a 3x384 perceptron and of a small UNet, on one thread, from encoding to rows; and each as a
-    multiple of its plain one, block by block."""
+    """Measures whole inferences of a 3x384 perceptron and of a small UNet, on one thread, from encoding to rows.
+
+    Each is also given as a multiple of its plain inference, block by block.
+    """
     torch.set_num_threads(1)
     command = "python -m benchmarks.denoise cost"
     task = make_task("mole")
@@ -173,7 +178,7 @@ def cost() -> None:
 
 
 def _corrector_us() -> float:
-    """What a head of 3 layers of 256 takes in a tick, the median."""
+    """The median time of a corrector with 3 layers of 256 in a tick, in microseconds."""
     spec, rng = make_task("mole").spec, generator("corrector", 0)
     card = HeadCard(names_of(spec.action), names_of(spec.state), names_of(spec.environment), horizon=32)
     seen = card.seen
@@ -193,14 +198,14 @@ def _corrector_us() -> float:
 
 
 class _Timed:
-    """A planner, and how long each of its inferences took."""
+    """A planner that records the time of each of its inferences."""
 
     def __init__(self, planner: Planner) -> None:
         self._planner = planner
         self.seconds: list[float] = []
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
-        """As the planner's."""
+        """The planner's result. Its time is recorded."""
         began = time.perf_counter()
         result = self._planner.infer(request, newest, timer)
         self.seconds.append(time.perf_counter() - began)
@@ -228,7 +233,7 @@ FIGURES: Mapping[str, Callable[[], None]] = {"parity": parity, "deadline": deadl
 
 
 def main(names: list[str]) -> None:
-    """Runs what is named."""
+    """Runs the named benchmarks."""
     for name in names:
         FIGURES[name]()
 

@@ -1,10 +1,10 @@
-"""Runs every command of the pages that a LeRobot user reads first, word for word, as that user has it: with a data set
-and a checkpoint that LeRobot wrote, and LeRobot's own SO-101 class on a simulated bus.
+"""Runs every command of the pages that a LeRobot user reads first, word for word.
 
     python -m benchmarks.documented     10 minutes
 
-Options are only added at a command's end, to make it short. A command that asks for something to be filled in (`...`)
-is none that can be run, and counts as one that failed.
+It has the user's files: a data set and a checkpoint that LeRobot wrote, and LeRobot's own SO-101 class on a simulated
+bus. Options are only added at a command's end, to make it short. A command with a part to fill in (`...`) cannot be
+run, and counts as failed.
 """
 
 import re
@@ -43,7 +43,7 @@ LATENCIES = "0.11\n0.16\n0.14\n"  # the recording that the reader is said to hav
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """One command of a page and how it ended. status: 0 if it ran; said: what it wrote to stderr."""
+    """One command of a page and its result. `status`: 0 if it ran; `said`: its output on stderr."""
 
     page: str
     words: str
@@ -52,7 +52,7 @@ class Ran:
 
 
 def documented(page: str) -> list[tuple[str, ...]]:
-    """The commands of `page`: those of its blocks in their order, then those in its text that stand nowhere else."""
+    """The commands of `page`: those of its blocks in order, then those in its text that are in no block."""
     path = DOCS / f"{page}.md"
     shown = [tuple(command) for block in blocks(path) for command in commands(block)]
     named = [tuple(words.split()) for words in re.findall(IN_TEXT, path.read_text())]
@@ -61,12 +61,12 @@ def documented(page: str) -> list[tuple[str, ...]]:
 
 
 def _asks(words: str) -> bool:
-    """Whether something is to be filled in."""
+    """Whether a command has a part to fill in."""
     return any(need in words for need in (*NEEDS, "…"))
 
 
 def shortened(command: Sequence[str]) -> list[str]:
-    """The same command with options at its end that make it short."""
+    """A command with options at its end that make it short."""
     program, *arguments = command
     real = any(one.startswith("robot=") and one != "robot=sim" for one in arguments)
     if "--help" in arguments or any(one.startswith("resume=") for one in arguments):
@@ -80,7 +80,7 @@ def shortened(command: Sequence[str]) -> list[str]:
 
 
 def prepared(folder: Path) -> dict[str, str]:
-    """Leaves the user's files in `folder`, and returns the environment of that user's programs."""
+    """Writes the user's files into `folder`, and returns the environment variables of that user's programs."""
     arms(folder / "arms", ARMS)
     environment = cameras(arms(folder / "arms", PAIR))  # with the calibration of before, on the port of the first
     environment |= {"HF_HOME": str(folder / "huggingface"), "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
@@ -116,7 +116,7 @@ def run_all(pages: Sequence[str], folder: Path, environment: dict[str, str]) -> 
 
 
 def _interrupt(program: Sequence[str], folder: Path, environment: dict[str, str], run: Path) -> None:
-    """Begins a training and presses Ctrl-C as soon as it can be resumed. run: the folder that it leaves."""
+    """Begins a training and presses Ctrl-C as soon as it can be resumed. `run`: the folder that it writes."""
     begun = subprocess.Popen(program, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (run / "training.pt").exists() and begun.poll() is None:
         time.sleep(0.01)
@@ -125,7 +125,7 @@ def _interrupt(program: Sequence[str], folder: Path, environment: dict[str, str]
 
 
 def main() -> None:
-    """Makes the figure, and prints each command with how it ended."""
+    """Records the figure, and prints each command with its result."""
     with tempfile.TemporaryDirectory() as folder:
         ran = []
         for one in run_all(PAGES, Path(folder), prepared(Path(folder))):

@@ -1,8 +1,9 @@
-"""Random episodes of the executor in simulated time, and a player that logs what is done to the robot.
+"""Random episodes of the executor in simulated time, and a player that logs each call of the robot.
 
 An episode is described by plain values: the robot, how its axes follow, the planned rows, when results arrive, and
 commands and faults. `episode` draws one with a function `choose`, from hypothesis or from a seeded generator. The
-player drives an executor from `rollahead.runtime.config.build.make_executor`, as the loop in real time does."""
+player drives an executor from `rollahead.runtime.config.build.make_executor`, as the real-time loop does.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -48,8 +49,10 @@ SETTINGS = (  # strategy, s, d
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """The planned values of an axis: `size` times a periodic shape of the tick. period: in ticks; differ: amplitude of
-    an offset that differs from inference to inference."""
+    """The planned values of an axis: `size` times a periodic shape of the tick.
+
+    `period`: in ticks; `differ`: amplitude of an offset that differs between inferences.
+    """
 
     shape: str
     size: float
@@ -71,8 +74,13 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """An action dimension and the axis that it drives. start: first position of the axis; follows: `exact`, `lag`, or
-    `sag` (lag, under a load); edge: the range of the axis is -edge to edge."""
+    """An action dimension and the axis that it drives.
+
+    Attributes:
+        start: First position of the axis.
+        follows: `exact`, `lag`, or `sag` (lag, under a load).
+        edge: The range of the axis is from -edge to edge.
+    """
 
     dim: Dim
     wave: Wave
@@ -93,9 +101,16 @@ class Joint:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """An episode, as plain values. setting: strategy, s, d; ages: ages of the readings in ticks, cycled; arrivals:
-    latencies of the inferences in ticks, cycled; commands: (tick, order or `push`), at the head of the tick; glitches:
-    (tick, `big`, `nan` or `raise`), faults of the reading of that tick; skipped: ticks that are not sent."""
+    """An episode as plain values.
+
+    Attributes:
+        setting: strategy, s, d.
+        ages: Ages of the readings in ticks, cycled.
+        arrivals: Latencies of the inferences in ticks, cycled.
+        commands: (tick, order or `push`), at the head of the tick.
+        glitches: (tick, `big`, `nan` or `raise`), faults of the reading of that tick.
+        skipped: Ticks that are not sent.
+    """
 
     joints: tuple[Joint, ...]
     ticks: int = 30
@@ -141,8 +156,10 @@ class Episode:
 
 
 class Rig:
-    """A simulated robot that reports each call to `log`. Each setpoint moves the axes by one setpoint period. clock:
-    gives the time of an event in s; NaN in simulated time."""
+    """A simulated robot that reports each call to `log`. Each setpoint moves the axes by one setpoint period.
+
+    `clock`: function that gives the time of an event in s; NaN in simulated time.
+    """
 
     def __init__(self, episode: Episode, log: Callable[[Event], None], clock: Callable[[], float] = lambda: math.nan):
         self.spec = episode.spec
@@ -303,7 +320,9 @@ def play(episode: Episode) -> list[Broken]:
 class Choose(Protocol):
     """Picks one of the options; the first is the simplest, to which hypothesis shrinks."""
 
-    def __call__(self, options: Sequence[T]) -> T: ...
+    def __call__(self, options: Sequence[T]) -> T:
+        """One of `options`."""
+        ...
 
 
 def episode(choose: Choose) -> Episode:
@@ -366,7 +385,7 @@ def _step(name: str, choose: Choose) -> Joint:
 
 
 def _free(dim: Dim, rates: Sequence[float], accels: Sequence[float], unit: float, choose: Choose) -> Joint:
-    """A velocity or a step: its state may have an edge, and drifts from where it started."""
+    """A random velocity or delta dimension. Its state may have an edge, and drifts from its start."""
     edge = choose((NONE, 1.0))
     limited = replace(
         dim, rate_limit=choose((NONE, *rates)), accel_limit=choose((NONE, *accels)), drives=f"at_{dim.name}"

@@ -1,6 +1,6 @@
-"""The figures: rows of `benchmarks/results/<topic>.json`, written by the commands that they name.
+"""Figures: rows of `benchmarks/results/<topic>.json`, written by the commands that they name.
 
-`make figures` prints them against their goals; `make figures CHECK=name` runs that row's command again, into another
+`make figures` prints them with their goals; `make figures CHECK=name` runs that row's command again, into another
 folder, and compares; `python -m benchmarks.figures table=realtime` prints those of a topic as Markdown.
 """
 
@@ -25,7 +25,7 @@ CLOSE = 0.15  # relative: how near a figure without an interval has to come agai
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. ci: its 95 % interval, or the range of its repetitions; goal: such as '>= 2.03', or None."""
+    """One figure. `ci`: its 95 % interval, or the range of its repetitions; `goal`: such as '>= 2.03', or None."""
 
     name: str
     value: float | None
@@ -40,7 +40,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """'met', 'missed', or '' where there is no goal."""
+        """'met', 'missed', or '' if there is no goal."""
         if self.goal is None:
             return ""
         relation, bound = self.goal.split()
@@ -80,7 +80,7 @@ def load(folder: Path = RESULTS) -> list[Row]:
 
 
 def words(figure: Row) -> str:
-    """A row as a line."""
+    """A row as one line."""
     value = "none" if figure.value is None else f"{figure.value:.4g}"
     interval = "" if figure.ci is None else " (" + " to ".join(f"{end:.4g}" for end in figure.ci) + ")"
     goal = "" if figure.goal is None else f"   goal {figure.goal}: {figure.verdict}"
@@ -99,7 +99,7 @@ def table(topic: str) -> str:
 
 
 def check(name: str) -> bool:
-    """Runs the command of row `name` again and says whether its figure came again."""
+    """Runs the command of row `name` again and says whether it gave the same figure."""
     old = _find(load(), name)
     with tempfile.TemporaryDirectory() as folder:
         print(f"running {old.command}")
@@ -111,7 +111,7 @@ def check(name: str) -> bool:
 
 
 def same(old: Row, new: Row) -> bool:
-    """Whether `new` bears `old` out: the same verdict, and values within 15 %, or intervals that meet."""
+    """Whether `new` confirms `old`: the same verdict, and values within 15 %, or intervals that overlap."""
     if old.verdict != new.verdict or old.value is None or new.value is None:
         return old.verdict == new.verdict and old.value == new.value
     if abs(new.value - old.value) <= CLOSE * abs(old.value):

@@ -1,6 +1,6 @@
-"""A first run on a robot plug-in of LeRobot's, with cameras and a policy: what it plans with, and what it shows.
+"""A first run on a LeRobot robot plug-in with cameras and a policy: the planned delay, and the output on the terminal.
 
-python -m benchmarks.first_hour warmup silence     three minutes
+    python -m benchmarks.first_hour warmup silence     three minutes
 
 Real commands, on LeRobot's own policy classes with random weights, and the plug-in in `benchmarks/plugins`.
 """
@@ -50,8 +50,10 @@ CHUNKS: Mapping[str, Mapping[str, Any]] = {  # options of LeRobot's; encoders an
 
 
 def checkpoint(folder: Path, kind: str, rate_hz: float) -> Path:
-    """A policy of LeRobot's for the plug-in's robot at `rate_hz`, saved into `folder` as LeRobot does it. kind: `act`
-    or `diffusion`."""
+    """Saves a policy of LeRobot's for the plug-in's robot at `rate_hz` into `folder`, as LeRobot does it.
+
+    `kind`: `act` or `diffusion`.
+    """
     images = {f"observation.images.{name}": (3, HEIGHT, WIDTH) for name in CAMERAS}
     inputs = {STATE: (len(NAMES),), **images}
     torch.manual_seed(0)
@@ -74,7 +76,7 @@ def command(policy: Path, rate_hz: float, *options: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """In which LeRobot finds the plug-in."""
+    """Environment variables with which LeRobot finds the plug-in."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PLUGINS), os.environ.get("PYTHONPATH", "")])}
 
 
@@ -82,7 +84,10 @@ def environment() -> dict[str, str]:
 
 
 def warmup() -> list[Row]:
-    """The delay planned at the start by the median of those measured; of ACT and Diffusion, the lower one."""
+    """Records the delay planned at the start over the median of the measured ones.
+
+    The figure is the lower one of ACT and Diffusion.
+    """
     rows = []
     for rate_hz in RATES_HZ:
         ratios = {kind: [ratio(kind, rate_hz) for _ in range(TRIALS)] for kind in CHUNKS}
@@ -94,7 +99,7 @@ def warmup() -> list[Row]:
 
 
 def ratio(kind: str, rate_hz: float) -> float:
-    """The ratio of one run of one kind of policy."""
+    """The ratio of one run with one kind of policy."""
     with tempfile.TemporaryDirectory() as folder:
         policy = checkpoint(Path(folder) / "policy", kind, rate_hz)
         ran = command(policy, rate_hz, "seconds=8", "view=false", "strategy.s=24")
@@ -110,7 +115,7 @@ def ratio(kind: str, rate_hz: float) -> float:
 
 
 def silence() -> list[Row]:
-    """The longest time without a word on the terminal, from the start of the program to the first tick."""
+    """Records the longest time without output on the terminal, from the start of the program to the first tick."""
     with tempfile.TemporaryDirectory() as folder:
         policy = checkpoint(Path(folder) / "policy", "diffusion", RATES_HZ[0])
         ran = command(policy, RATES_HZ[0], f"robot.config={{slow_s: {CONNECTS_S}}}", "seconds=1")
@@ -121,8 +126,11 @@ def silence() -> list[Row]:
 
 
 def said(ran: Sequence[str], folder: Path, shown: Callable[[str], object] = lambda words: None) -> Iterator[float]:
-    """Runs `ran` in a terminal; when it printed something, in seconds since its start, which is the first; the last is
-    the first picture of the live view. shown: called with each piece."""
+    """Runs `ran` in a terminal, and returns the times of its output, in s since its start.
+
+    The first time is 0; the last is that of the first picture of the live view. `shown`: called with each piece of
+    output.
+    """
     ours, theirs = pty.openpty()
     began, told = time.monotonic(), {**environment(), "TERM": "xterm", "COLUMNS": "120"}
     program = subprocess.Popen(
@@ -150,7 +158,7 @@ FIGURES: Mapping[str, Callable[[], list[Row]]] = {"warmup": warmup, "silence": s
 
 
 def main(names: Sequence[str]) -> None:
-    """Makes the figures that are named."""
+    """Runs the named benchmarks."""
     for name in names:
         record(TOPIC, FIGURES[name]())
 

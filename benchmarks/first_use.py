@@ -1,4 +1,4 @@
-"""What the first hour costs: the demo, the tests, and how much of the code is tests.
+"""The cost of the first hour: the demo, the tests, and the share of the code that is tests.
 
 python -m benchmarks.first_use lines demo tests     the demo takes up to 5 minutes, and the tests to 15
 """
@@ -18,18 +18,18 @@ COMMAND = "python -m benchmarks.first_use"
 
 
 def lines() -> Row:
-    """Lines of tests to lines of source, blank ones left out."""
+    """Records the ratio of lines of tests to lines of source, without blank lines."""
     ratio = lines_of(ROOT / "tests") / lines_of(ROOT / "src")
     return row("test_to_source_lines", ratio, "", goal=">= 0.9", command=f"{COMMAND} lines")
 
 
 def lines_of(folder: Path) -> int:
-    """Those of the Python files in `folder` that are not blank."""
+    """Number of lines of the Python files in `folder` that are not blank."""
     return sum(bool(line.strip()) for path in folder.rglob("*.py") for line in path.read_text().splitlines())
 
 
 def demo() -> Row:
-    """The whole demo, as it is once everything is installed."""
+    """Records the time of the whole demo, with everything installed."""
     program = Path(sys.executable).parent / "rollahead"
     with tempfile.TemporaryDirectory() as folder:
         took = minutes([str(program), "demo"], Path(folder))
@@ -37,13 +37,13 @@ def demo() -> Row:
 
 
 def tests() -> Row:
-    """`make test`, installed already."""
+    """Records the time of `make test`, with everything installed."""
     took = minutes(["make", "--no-print-directory", "test"], ROOT)
     return row("test_minutes", took, "min", goal="<= 15", command=f"{COMMAND} tests")
 
 
 def minutes(command: list[str], folder: Path) -> float:
-    """How long `command` takes in `folder`. Raises: CalledProcessError, if it fails."""
+    """The time that `command` takes in `folder`, in minutes. Raises: CalledProcessError, if it fails."""
     began = time.monotonic()
     subprocess.run(command, cwd=folder, check=True)
     return (time.monotonic() - began) / 60
@@ -53,7 +53,7 @@ FIGURES: Mapping[str, Callable[[], Row]] = {"lines": lines, "demo": demo, "tests
 
 
 def main(names: list[str]) -> None:
-    """Makes the figures that are named, each put down as soon as it is there."""
+    """Runs the named benchmarks, and records each figure as soon as it is measured."""
     for name in names:
         record(TOPIC, [FIGURES[name]()])
 

@@ -1,4 +1,4 @@
-"""Flags and mistakes of someone who knows LeRobot's programs, and the option that the answer has to name.
+"""Flags and mistakes of a user of LeRobot's programs, and the option that the answer has to name.
 
 python -m benchmarks.flag_hints     runs each on the command line and counts those that get the right option
 """
@@ -80,7 +80,10 @@ HINTS: Sequence[tuple[str, str]] = (
 
 
 def answer(line: str) -> str:
-    """The one sentence that `rollahead <line>` refuses with; empty if it does not, or says more."""
+    """The one sentence with which `rollahead <line>` is refused.
+
+    Empty if it is not refused, or the output is longer.
+    """
     said, before = io.StringIO(), sys.argv
     sys.argv = ["rollahead", *shlex.split(line)]
     try:
@@ -95,7 +98,7 @@ def answer(line: str) -> str:
 
 
 def main() -> None:
-    """Counts the hints that are right, and prints the others."""
+    """Counts the right hints, and prints the others."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         wrong = [(line, said) for line, part in HINTS if part not in (said := answer(line))]
     for line, said in wrong:

@@ -1,14 +1,14 @@
-"""How evenly setpoints come, beside a busy inference thread: LeRobot 0.6.1's own loop and ours, interleaved.
+"""Regularity of setpoints beside a busy inference thread: LeRobot 0.6.1's own loop and ours, interleaved.
 
-python -m benchmarks.jitter lerobot        both loops, same policy, at 30 and 50 Hz (35 minutes)
-python -m benchmarks.jitter python_load    our loop beside Python that never leaves the interpreter (7 minutes)
-python -m benchmarks.jitter servo          our loop at 500 Hz, ten setpoints per row of 50 Hz, beside the policy, and a
-                                           bare loop alone (6 minutes)
-options: seconds=60 repetitions=5, and of lerobot rate_hz=50
+    python -m benchmarks.jitter lerobot        both loops, same policy, at 30 and 50 Hz (35 minutes)
+    python -m benchmarks.jitter python_load    our loop beside Python that never leaves the interpreter (7 minutes)
+    python -m benchmarks.jitter servo          our loop at 500 Hz, ten setpoints per row of 50 Hz, beside the policy,
+                                               and a bare loop alone (6 minutes)
+    options: seconds=60 repetitions=5, and of lerobot rate_hz=50
 
-Each run is a process of its own in the peers' environment (`make peers`), and each repetition runs all sides, so that
-what else the machine does meets them alike. A ratio is of two runs of the same repetition; a figure is the median over
-the repetitions, with their range.
+Each run is a process in the peers' environment (`make peers`). Each repetition runs all sides, so that other load of
+the machine affects them equally. A ratio is that of two runs of the same repetition; a figure is the median over the
+repetitions, with their range.
 """
 
 import json
@@ -47,7 +47,7 @@ Times = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One run of each repetition. side: a loop of `benchmarks.peers.loop`; load: what runs beside it."""
+    """One run of each repetition. `side`: a loop of `benchmarks.peers.loop`; `load`: what runs beside it."""
 
     side: str
     rate_hz: float
@@ -55,13 +55,20 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """Such as 'thread_50hz_policy'."""
+        """The name of the run, such as 'thread_50hz_policy'."""
         return f"{self.side}_{self.rate_hz:g}hz_{self.load}"
 
 
 def figures_of(at_ns: Times, cpu_ns: Times, rate_hz: float, start_ns: int | None) -> Found:
-    """The figures of one run: commands came at `at_ns`, when their thread had used `cpu_ns` of the processor. start_ns:
-    of the grid of its deadlines; None for a loop that keeps to none, whose every command is a period's."""
+    """The figures of one run.
+
+    Args:
+        at_ns: Times at which commands were sent.
+        cpu_ns: Processor time that their thread had used by then.
+        rate_hz: Rate of the loop.
+        start_ns: Start of the grid of deadlines; None for a loop without one, whose commands are compared with a
+            period.
+    """
     warm = at_ns >= at_ns[0] + WARM_S * 1e9
     at, cpu, period_ns = at_ns[warm], cpu_ns[warm], 1e9 / rate_hz
     uneven_us = np.abs(np.diff(at) - period_ns) / 1e3
@@ -84,7 +91,7 @@ def _quantiles(name: str, values: NDArray[np.float64]) -> Found:
 
 
 def run_all(settings: Sequence[Setting], seconds: float, repetitions: int) -> dict[str, list[Found]]:
-    """The figures of each setting, by its name, one per repetition."""
+    """The figures of each setting by its name, one per repetition."""
     if not PYTHON.exists():
         raise SystemExit("the peers' environment is not there; make it with `make peers PYTHON312=...`")
     runs: dict[str, list[Found]] = {setting.name: [] for setting in settings}
@@ -124,7 +131,7 @@ def _run(setting: Setting, seconds: float) -> Found:
 
 
 def _processor() -> tuple[int, int]:
-    """Ticks of the processors so far: stolen by other guests of the host, and all."""
+    """The processor time so far, in ticks: stolen by other guests of the host, and in total."""
     numbers = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
     return numbers[7], sum(numbers)
 
@@ -141,7 +148,7 @@ def value_row(name: str, values: Sequence[float], unit: str, goal: str | None, c
 
 
 def lerobot(seconds: float = 60.0, repetitions: float = 5, rate_hz: float | None = None) -> None:
-    """Their loop and ours, beside the same policy; at 50 and 30 Hz, or at one of them."""
+    """Measures LeRobot's loop and ours beside the same policy, at 50 and 30 Hz, or at one of them."""
     rates = (50.0, 30.0) if rate_hz is None else (rate_hz,)
     settings = [Setting(side, rate, "policy") for rate in rates for side in SIDES]
     runs = run_all(settings, seconds, int(repetitions))
@@ -175,7 +182,7 @@ def _against_lerobot(runs: Mapping[str, Sequence[Found]], rate: str, command: st
 
 
 def python_load(seconds: float = 20.0, repetitions: float = 5) -> None:
-    """Ours, beside Python that holds the interpreter all the time."""
+    """Measures our loop beside Python code that holds the interpreter all the time."""
     settings = [Setting(side, rate_hz, "python") for rate_hz in (50.0, 500.0) for side in OURS]
     runs = run_all(settings, seconds, int(repetitions))
     command = _command("python_load", seconds, repetitions)
@@ -191,8 +198,7 @@ def python_load(seconds: float = 20.0, repetitions: float = 5) -> None:
 
 
 def servo(seconds: float = 20.0, repetitions: float = 5) -> None:
-    """How late our setpoints are at 500 Hz beside the policy, and those of a loop that does nothing on an idle
-    machine."""
+    """Measures the lateness of our setpoints at 500 Hz beside the policy, and of an empty loop on an idle machine."""
     idle, ours = Setting("idle", 500.0, "policy"), [Setting(side, 500.0, "policy") for side in OURS]
     runs = run_all([idle, *ours], seconds, int(repetitions))
     command = _command("servo", seconds, repetitions)
@@ -218,7 +224,7 @@ def _write_table(name: str, runs: Mapping[str, Sequence[Found]]) -> None:
 
 
 def lerobot_table(runs: Mapping[str, Any]) -> str:
-    """Both loops at 50 Hz in Markdown, from what `lerobot` has left: medians over the repetitions."""
+    """The results of `lerobot` for both loops at 50 Hz as a Markdown table: medians over the repetitions."""
     lines = ["| beside the same busy policy, 50 Hz | LeRobot 0.6.1 | thread | process |", "|---|---|---|---|"]
     for words, figure, scale, digits in SHOWN:
         medians = (float(np.median([abs(run[figure]) for run in runs[f"{side}_50hz_policy"]])) for side in SIDES)

@@ -1,4 +1,4 @@
-"""Latencies that vary: what the recommendation foresees, and what planning for the body and not for the tail buys.
+"""Latencies that vary: the forecasts of the recommendation, and the gain of planning for the body instead of the tail.
 
     python -m benchmarks.latency                     all of it
     python -m benchmarks.latency recommendation      forecasts of schedules against the core in lockstep
@@ -7,8 +7,8 @@
     python -m benchmarks.latency spikes              few inferences that take very long
     python -m benchmarks.latency p95                 the recommended plan against one for the p95
 
-Whack-a-mole with velocity actions at 50 Hz, chunks of 32 rows, the scripted planner, in simulated time; what is
-compared is played on the same seeds. Latencies are in ticks of 20 ms.
+Whack-a-mole with velocity actions at 50 Hz, chunks of 32 rows, the scripted planner, in simulated time. Compared
+schedules are played on the same seeds. Latencies are in ticks of 20 ms.
 """
 
 import json
@@ -59,13 +59,13 @@ HEAVY: Mapping[str, Any] = {"name": "spikes", "ticks": 6, "probability": 0.2, "l
 
 
 def setting_of(latency: Mapping[str, Any], spec: RobotSpec | None = None) -> Setting:
-    """That of whack-a-mole under `latency`."""
+    """The setting of whack-a-mole under `latency`."""
     model = drawn(make_latency(rate_hz=RATE_HZ, **latency))
     return Setting(spec or make_task(**MOLE).spec, HORIZON, model, seed=MISS_SEED)
 
 
 def plain(d: int, **options: Any) -> StrategyConfig:
-    """`vlash` planning `d`, as often as that lets it."""
+    """`vlash` with a planned delay `d`, at its shortest execution horizon."""
     return StrategyConfig("vlash", s=max(d, 1), d=d, **options)
 
 
@@ -79,7 +79,10 @@ def hits(strategy: StrategyConfig, latency: Mapping[str, Any], episodes: int, se
 
 
 def recommendation() -> None:
-    """The largest difference of the underruns foreseen and found, over all candidates for latencies held out."""
+    """Records the largest difference between forecast and observed underruns, for held-out latencies.
+
+    All candidates are compared.
+    """
     command = "python -m benchmarks.latency recommendation"
     found = {name: errors(setting_of(latency)) for name, latency in HELD_OUT.items()}
     worst = {key: max(one[key] for each in found.values() for one in each) for key in ("underruns", "reaction_p50")}
@@ -98,7 +101,10 @@ def recommendation() -> None:
 
 
 def errors(setting: Setting) -> list[dict[str, Any]]:
-    """How far what was found in lockstep, with other latencies, is from the forecast; of the schedule chosen first."""
+    """Differences between the forecast and the lockstep result under other latencies.
+
+    That of the chosen schedule comes first.
+    """
     advice, body = recommend(setting), rank(sampled(setting), 0.5)
     found = []
     for one in (advice.chosen, *advice.candidates):
@@ -113,7 +119,7 @@ def errors(setting: Setting) -> list[dict[str, Any]]:
 
 
 def miss() -> None:
-    """What each weight's choice of d loses against the best d, in the mean over latencies."""
+    """Records the loss of each weight's choice of d against the best d, in the mean over latencies."""
     command = "python -m benchmarks.latency miss"
     found = {name: measured_delays(latency) for name, latency in MADE_WITH.items()}
     rows = [
@@ -125,7 +131,7 @@ def miss() -> None:
 
 
 def measured_delays(latency: Mapping[str, Any]) -> list[dict[str, float]]:
-    """Success for each d, and the forecast that a weight chooses by."""
+    """The success with each d, and the forecast from which a weight chooses."""
     setting = setting_of(latency)
     body, found = rank(sampled(setting), 0.5), []
     for d in DELAYS:
@@ -136,7 +142,7 @@ def measured_delays(latency: Mapping[str, Any]) -> list[dict[str, float]]:
 
 
 def regret(found: Mapping[str, Sequence[Mapping[str, float]]], weight: float) -> float:
-    """Points that are lost by choosing d by the cost with `weight`, in the mean over latencies."""
+    """Points lost by choosing d with `weight`, in the mean over latencies."""
     chosen = [min(each, key=lambda one: one["reaction"] + weight * one["lost"]) for each in found.values()]
     best = [max(one["success"] for one in each) for each in found.values()]
     return float(np.mean([most - one["success"] for most, one in zip(best, chosen, strict=True)]))
@@ -146,7 +152,7 @@ def regret(found: Mapping[str, Sequence[Mapping[str, float]]], weight: float) ->
 
 
 def lognormal() -> None:
-    """Points lost under a lognormal with a p95 of 6 ticks, against 6 ticks always; both plan 6."""
+    """Records the points lost under a lognormal latency with a p95 of 6 ticks, against 6 ticks always; both plan 6."""
     command = "python -m benchmarks.latency lognormal"
     mild = {"name": "lognormal", "p50": 4.0, "p95": 6.0}
     steady = hits(plain(6), {"name": "fixed", "ticks": 6}, EPISODES)
@@ -160,7 +166,10 @@ def lognormal() -> None:
 
 
 def spikes() -> None:
-    """Points lost where 5 % of the inferences take 15 to 20 ticks and the others 3 or 4, against none that do."""
+    """Records the points lost by spikes.
+
+    5 % of the inferences take 15 to 20 ticks and the others 3 or 4, compared with no such spikes.
+    """
     command = "python -m benchmarks.latency spikes"
     with spiky(0.0) as calm, spiky(0.05) as rough:
         advised = recommend(setting_of(rough)).chosen.strategy
@@ -182,7 +191,7 @@ def spikes() -> None:
 
 @contextmanager
 def spiky(probability: float, count: int = 20_000) -> Iterator[dict[str, Any]]:
-    """A recording in which so large a share takes 15 to 20 ticks, the others 3 or 4."""
+    """A recording in which a share `probability` takes 15 to 20 ticks, the others 3 or 4."""
     rng = generator("spiky", SEED)
     others, slow = rng.integers(3, 4, count, endpoint=True), rng.integers(15, 20, count, endpoint=True)
     ticks = np.where(rng.random(count) < probability, slow, others)
@@ -193,8 +202,10 @@ def spiky(probability: float, count: int = 20_000) -> Iterator[dict[str, Any]]:
 
 
 def p95() -> None:
-    """Points gained by the recommended d over that of the p95, where 20 % of the inferences take 10 to 14 ticks and the
-    others 6; and by other plans."""
+    """Records the points gained by the recommended d over the d of the p95, and over other plans.
+
+    20 % of the inferences take 10 to 14 ticks and the others 6.
+    """
     command = "python -m benchmarks.latency p95"
     setting = setting_of(HEAVY)
     ticks = sampled(setting)
@@ -238,14 +249,14 @@ def _write(name: str, found: Mapping[str, Any], command: str) -> None:
 
 
 def figures_table() -> str:
-    """The rows of these commands in Markdown, as docs/calibrate.md has them."""
+    """The figures of these commands as a Markdown table for docs/calibrate.md."""
     rows = {figure.name: figure for figure in load() if figure.command.startswith("python -m benchmarks.latency")}
     head, rule, *lines = table(TOPIC).splitlines()
     return "\n".join([head, rule, *(line for line in lines if line.split("`")[1] in rows)])
 
 
 def delays_table(found: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
-    """Success for each d and latency in Markdown, the d that the recommendation chooses in bold."""
+    """Success for each d and latency as a Markdown table, with the recommended d in bold."""
     lines = ["| `s` = `d` = | " + " | ".join(str(d) for d in DELAYS) + " |", "|---" * (1 + len(DELAYS)) + "|"]
     for name, each in found.items():
         chosen = min(each, key=lambda one: one["reaction"] + MISS * one["lost"])
@@ -264,7 +275,7 @@ COMMANDS: Mapping[str, Callable[[], None]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs those named, or all."""
+    """Runs the named benchmarks, or all."""
     if unknown := [name for name in arguments if name not in COMMANDS]:
         print(f"there is no figure {unknown[0]!r}; there are {', '.join(COMMANDS)}")
         return 2

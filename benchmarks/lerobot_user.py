@@ -1,4 +1,4 @@
-"""The files of a LeRobot user with an SO-101: a data set and a checkpoint, where LeRobot leaves them."""
+"""The files of a LeRobot user with an SO-101: a data set and a checkpoint, where LeRobot writes them."""
 
 from importlib import metadata
 from pathlib import Path
@@ -15,12 +15,15 @@ CHECKPOINT = "outputs/train/act_pick_cube/checkpoints/last/pretrained_model"
 
 
 def version() -> str:
-    """The version of LeRobot that is installed."""
+    """The version of the installed LeRobot."""
     return metadata.version("lerobot")
 
 
 def record_dataset(episodes: int = 2, frames: int = 40) -> None:
-    """Records the data set `REPO` with LeRobot, into its own cache: joints on slow sines, and images of noise."""
+    """Records the data set `REPO` with LeRobot into its own cache.
+
+    The joints move on slow sines, and the images are noise.
+    """
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
     numbers = {"dtype": "float32", "shape": (len(NAMES),), "names": NAMES}
@@ -39,7 +42,7 @@ def record_dataset(episodes: int = 2, frames: int = 40) -> None:
 
 
 def save_checkpoint(folder: Path) -> None:
-    """Saves a small ACT, as LeRobot's training on `REPO` saves one, to `CHECKPOINT` in `folder`."""
+    """Saves a small ACT to `CHECKPOINT` in `folder`, as LeRobot's training on `REPO` saves one."""
     from lerobot.configs.default import DatasetConfig
     from lerobot.configs.train import TrainPipelineConfig
     from lerobot.datasets.lerobot_dataset import LeRobotDatasetMetadata

@@ -34,10 +34,15 @@ RECENT = 3  # newest readings, of which two successive ones must agree on where 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An entry of the log. what: `head` or `skip` (a tick begins, sent or skipped), `read`, `write`, `stop`, `order`.
+    """An entry of the log.
 
-    values: the state that was read, or the setpoint; None for a read that raised; age: of the state, in ticks; order:
-    name of the order; at_s: time in s, NaN in simulated time."""
+    Attributes:
+        what: `head` or `skip` (a tick begins, sent or skipped), `read`, `write`, `stop`, `order`.
+        values: The state that was read, or the setpoint; None for a read that raised.
+        age: Age of the state, in ticks.
+        order: Name of the order.
+        at_s: Time in s, NaN in simulated time.
+    """
 
     what: str
     values: tuple[float, ...] | None = None
@@ -74,8 +79,10 @@ def beyond(value: float, limit: float, *sizes: float) -> bool:
 
 
 class Axis:
-    """One action dimension, with its limits per setpoint and what is known of its motion. exact: its axis follows
-    exactly, so that `edge` can be checked."""
+    """One action dimension, with its limits per setpoint and the known part of its motion.
+
+    `exact`: its axis follows exactly, so that `edge` can be checked.
+    """
 
     def __init__(self, spec: RobotSpec, j: int, substeps: int, *, exact: bool) -> None:
         dim = spec.action[j]
@@ -104,8 +111,11 @@ class Axis:
     # ---- where it may begin ------------------------------------------------------------------------------------------
 
     def starts(self, seen: Iterable[Seen], sent: float | None, setpoint: float) -> list[Past]:
-        """Histories from which it may start: at rest where two of the readings `seen` agree. A discrete dimension may
-        also start from the value `sent` last, or from any value if no state tells its position."""
+        """Histories from which it may start: at rest where two of the readings `seen` agree.
+
+        A discrete dimension may also start from the value `sent` last, or from any value if no state gives its
+        position.
+        """
         if self.moving:
             return [Past(0.0, 0.0)]
         kept = self.dim.kind is Kind.DISCRETE
@@ -114,8 +124,10 @@ class Axis:
         return [Past(at, 0.0) for at in found or ([setpoint] if kept and self.state is None else [])]
 
     def restarts(self, seen: Iterable[Seen], sent: float) -> list[Past]:
-        """Histories from which it may restart after a resume or a reset: where it was read, if that is far from the
-        value `sent` last."""
+        """Histories from which it may restart after a resume or a reset.
+
+        It restarts where it was read, if that is far from the value `sent` last.
+        """
         return [past for past in self.starts(seen, None, sent) if not self.moving and abs(past.at - sent) > self.far]
 
     def agree(self, seen: Sequence[Seen], tick: int) -> bool:
@@ -124,8 +136,10 @@ class Axis:
         return self.state is None or len(self._agreed(newest[-2:])) == 2
 
     def _agreed(self, found: list[tuple[int, float]]) -> list[float]:
-        """The values among `found` (tick, value) that agree with a neighbour: the distance between them is plausible
-        for the ticks between them."""
+        """The values among `found` (tick, value) that agree with a neighbour.
+
+        They agree if the distance between them is plausible for the ticks between them.
+        """
         near = [
             not beyond(abs(one - other), self.far * max(at - then, 1), one)
             for (then, other), (at, one) in pairwise(found)
@@ -180,9 +194,13 @@ class Axis:
 
 
 class Checker:
-    """Checks a log against the rules. stale_ticks: older readings are ignored; exact: names of the action dimensions
-    whose axes follow exactly; grace: a target may restart once after a resume or a reset, within so many ticks with
-    new, agreeing readings."""
+    """A checker of a log against the rules.
+
+    Args:
+        stale_ticks: Older readings are ignored.
+        exact: Names of the action dimensions whose axes follow exactly.
+        grace: A target may restart once after a resume or a reset, within so many ticks with new, agreeing readings.
+    """
 
     def __init__(
         self, spec: RobotSpec, substeps: int = 1, *, stale_ticks: int = 5, exact: Iterable[str] = (), grace: int = GRACE
@@ -270,8 +288,10 @@ class Checker:
     # ---- inside ------------------------------------------------------------------------------------------------------
 
     def _judge(self, axis: Axis, x: float, rule: str = "") -> None:
-        """Checks the setpoint `x` against each possible history, and keeps those that allow it. rule: name of a
-        violation, in place of that of the limit."""
+        """Checks the setpoint `x` against each possible history, and keeps those that allow it.
+
+        `rule`: name of a violation, in place of that of the limit.
+        """
         sent = None if self._sent is None else self._sent[axis.j]
         pasts = axis.starts(self._seen, sent, x) if self._begins else list(axis.pasts)
         if not pasts:

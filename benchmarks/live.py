@@ -22,7 +22,7 @@ def now_s() -> float:
 
 
 class Notebook:
-    """The log of a run: events in shared memory. It can be passed to a process as an argument when that is started."""
+    """The log of a run: events in shared memory. It can be passed as an argument to a process when that is started."""
 
     def __init__(self, episode: Episode) -> None:
         size = len(episode.joints)

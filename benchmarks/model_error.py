@@ -1,11 +1,11 @@
-"""What an error of the model costs: vlash with the robot's lag exact, identified, wrong, unsteady and seen with noise.
+"""The cost of model errors: vlash with the robot's lag exact, identified, wrong, time-varying and measured with noise.
 
-python -m benchmarks.model_error
+    python -m benchmarks.model_error
 
 Whack-a-mole with velocity actions at s = d = 8 (160 ms), in simulated time, on the same seeds in every case. A lag is
-identified as `rollahead calibrate` does it, by a step test of the same simulated robot with the noise of its servos,
-and of its sensors where the case has that. Policy and roller are given the same measurements; whether a mole is hit is
-judged by what is true.
+identified as the command does it, by a step test of the same simulated robot with the noise of its servos, and of its
+sensors if the case has that. Policy and roller are given the same measurements; whether a mole is hit is judged by the
+true state.
 """
 
 import json
@@ -44,8 +44,14 @@ LONG_S = 60.0  # of an episode, for a step test
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """roller: `exact`, `still`, or `lag`, whose tau is what was identified times `scale`; sensor: whether what is
-    measured is noisy, also when it is identified."""
+    """A case of the comparison.
+
+    Attributes:
+        roller: `exact`, `still`, or `lag`, whose tau is the identified one times `scale`.
+        scale: Factor of the identified lag.
+        sensor: Whether measurements are noisy, also in the identification.
+        latency: Latency of the inferences.
+    """
 
     name: str
     roller: str = "lag"
@@ -68,7 +74,10 @@ CASES = (
 
 
 class Altered(WhackAMole):
-    """Whack-a-mole, seen with noise if `sensor`, with another roller, or another plan in place of the expert's."""
+    """Whack-a-mole with another roller, or another plan in place of the expert's.
+
+    Measurements are noisy if `sensor` is true.
+    """
 
     def __init__(
         self, sensor: bool, roller: StateRoller | None = None, plan: Plan | None = None, window_s: float = 0.9
@@ -79,26 +88,26 @@ class Altered(WhackAMole):
         super().__init__(window_s=window_s)
 
     def reset(self, seed: int, *, event: bool = True) -> None:
-        """With the noise of all its measurements, which are no others without the event."""
+        """Begins an episode and draws the noise of its measurements, which is the same with and without the event."""
         super().reset(seed, event=event)
         drawn = generator("sensor", seed).standard_normal((self.max_ticks + 1, len(SENSOR)))
         self._errors = self._sensor * drawn
 
     def state(self) -> FloatArray:
-        """(4,), as it is measured."""
+        """(4,), the measured state."""
         return frozen(super().state() + self._errors[self._tick])
 
     def expert(self, horizon: int) -> Plan:
-        """The plan in its place, if there is one."""
+        """The other plan, if there is one, else the expert."""
         return super().expert(horizon) if self._plan is None else self._plan
 
     def roller(self) -> StateRoller:
-        """The other one, if there is one."""
+        """The other roller, if there is one, else the exact model."""
         return super().roller() if self._roller is None else self._roller
 
 
 def identified(*, sensor: bool) -> tuple[Lag, ...]:
-    """The lags of the gantry, by a step test in simulated time."""
+    """The lags of the gantry, identified by a step test in simulated time."""
     spec = WhackAMole().spec
     test = StepTest(spec, StepConfig())
     task = Altered(sensor, still, test.plan(HORIZON), window_s=LONG_S)
@@ -119,14 +128,14 @@ def _roller(case: Case, lags: Sequence[Lag]) -> StateRoller | None:
 
 
 def _play(job: tuple[Case, Sequence[Lag], range]) -> list[Episode]:
-    """Some episodes of a case, in a process of its own."""
+    """Plays some episodes of a case, in a worker process."""
     case, lags, seeds = job
     task = Altered(case.sensor, _roller(case, lags))
     return [measure(_cell(case.latency or STEADY), task, seed) for seed in seeds]
 
 
 def model_error() -> None:
-    """Success for each case."""
+    """Records the success in each case."""
     lags = {sensor: identified(sensor=sensor) for sensor in (False, True)}
     batches = [range(seed, seed + BATCH) for seed in range(SEED, SEED + EPISODES, BATCH)]
     jobs = [(case, lags[case.sensor], seeds) for case in CASES for seeds in batches]
@@ -158,7 +167,7 @@ def _write_table(figures: Mapping[str, Mapping[str, Any]], found: Mapping[str, A
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Takes none."""
+    """Runs the benchmark. Takes no arguments."""
     if arguments:
         print(f"there is no option {arguments[0]!r}; the command is {COMMAND}")
         return 2

@@ -1,6 +1,6 @@
-"""Does the suite notice? One token of the core is changed at a time, in a copy, and the runtime's tests are run on it.
+"""Mutation test of the suite: one token of the core is changed at a time, in a copy, and the tests are run on it.
 
-python -m benchmarks.mutations     prints which test noticed, and how many of all were noticed
+python -m benchmarks.mutations     prints which test noticed each, and how many of all were noticed
 """
 
 import os
@@ -20,8 +20,10 @@ SUITE = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow",
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """In the file `module` of the package `part`, `old` becomes `new`. fault: what it does; tests: of the part, those
-    that are run."""
+    """A fault: in the file `module` of the package `part`, `old` is replaced by `new`.
+
+    `fault`: its effect; `tests`: the tests of the part that are run.
+    """
 
     fault: str
     module: str
@@ -294,7 +296,7 @@ MUTATIONS = (
 
 
 def noticed_by(mutation: Mutation) -> str | None:
-    """The first test that fails with `mutation`; None if none does."""
+    """The first test that fails with `mutation`, None if none does."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "src", Path(folder) / "src")
         source_root = Path(folder) / "src"
@@ -329,7 +331,7 @@ def _only(folder: Path, name: str) -> Path:
 
 
 def main() -> int:
-    """Tries all; the share that was noticed is a figure."""
+    """Tries all mutations, and records the share that was noticed."""
     caught = 0
     for mutation in MUTATIONS:
         test = noticed_by(mutation)

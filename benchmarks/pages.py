@@ -1,4 +1,4 @@
-"""A page as its reader uses it: its blocks, in their order, and the commands that stand in them."""
+"""The blocks of a documentation page in order, and the commands in them."""
 
 import re
 import subprocess
@@ -15,7 +15,10 @@ RECORDED = r"""rollahead() { printf '%s\x1f' "$@"; printf '\x1e'; }
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """language: empty for commands; file: what the line above says it is, empty if nothing."""
+    """A block of a page.
+
+    `language`: empty for commands; `file`: the file name in the line above it, empty if there is none.
+    """
 
     language: str
     text: str
@@ -29,8 +32,10 @@ def blocks(page: Path) -> list[Block]:
 
 
 def commands(block: Block) -> list[list[str]]:
-    """The arguments of each `rollahead ...` in `block`, as bash understands them; those left out in which something is
-    to be filled in."""
+    """The arguments of each `rollahead ...` in `block`, as bash splits them.
+
+    Those with a part to fill in are left out.
+    """
     if block.language:
         return []
     wanted = [line for line in _statements(block.text) if re.match(r"rollahead |[A-Z]+=", line)]
@@ -40,11 +45,11 @@ def commands(block: Block) -> list[list[str]]:
 
 
 def unfinished(page: Path) -> list[str]:
-    """The `rollahead ...` in the blocks of `page` in which something is to be filled in."""
+    """The commands `rollahead ...` in the blocks of `page` that have a part to fill in."""
     lines = [line for block in blocks(page) if not block.language for line in _statements(block.text)]
     return [line for line in lines if line.startswith("rollahead ") and any(need in line for need in NEEDS)]
 
 
 def _statements(text: str) -> Iterator[str]:
-    """Lines, each with the indented ones that follow."""
+    """Lines, each joined with the indented ones that follow."""
     return (found.group() for found in re.finditer(r"^\S.*\n(?:[ \t]+\S.*\n)*", text, re.M))

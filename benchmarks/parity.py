@@ -31,8 +31,13 @@ MARGIN = 0.5  # of a period: how long before its tick an injected delay ends
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One episode in both. equal: whether all switches came at the same ticks; same_actions: whether what was sent is
-    the same to the bit; overrun: whether a tick of the real one was skipped, or began later than the margin."""
+    """One episode in both drivers.
+
+    Attributes:
+        equal: Whether all switches came at the same ticks.
+        same_actions: Whether the sent actions are the same to the bit.
+        overrun: Whether a tick in real time was skipped, or began later than the margin.
+    """
 
     seed: int
     lockstep: bool
@@ -65,7 +70,7 @@ def _pair(success: bool, trace: Trace, played: Played, rate_hz: float) -> Pair:
 
 
 def _switches(inferences: Sequence[InferenceRecord], stop: int) -> list[tuple[Any, ...]]:
-    """When each was asked, taken, and could first be used, before tick `stop`."""
+    """The ticks at which each inference before tick `stop` was requested, accepted, and could first be used."""
     before = (one for one in inferences if one.accepted < stop)
     return [(one.request, one.accepted, one.origin, one.start, one.outcome) for one in before]
 

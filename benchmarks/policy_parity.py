@@ -1,10 +1,9 @@
-"""Ours against LeRobot's (0.4.4 and 0.6.1), on small policies with random weights: samplers, adapters, normalisation,
-ensembling.
+"""Our policies against LeRobot's (0.4.4 and 0.6.1): samplers, adapters, normalisation, ensembling.
 
-python -m benchmarks.policy_parity     the largest difference of all comparisons (a minute)
+    python -m benchmarks.policy_parity     the largest difference of all comparisons (a minute)
 
-Each comparison is a name and a function of a folder to write to, which gives the largest absolute difference. The tests
-run the same ones.
+The policies are small and have random weights. Each comparison is a name and a function of a folder to write to, which
+gives the largest absolute difference. The tests run the same ones.
 """
 
 import sys
@@ -76,9 +75,9 @@ def stats_of(names: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, d
 def save_policy(
     folder: Path, kind: str, *, cameras: int = 0, environment: int = E, card: Card | None = None, **options: Any
 ) -> Path:
-    """A small policy of LeRobot's with random weights, saved into `folder` as LeRobot does it.
+    """Saves a small policy of LeRobot's with random weights into `folder`, as LeRobot does it.
 
-    kind: `diffusion` or `act`; options: of its configuration; card: ours beside it.
+    `kind`: `diffusion` or `act`; `options`: of its configuration; `card`: our card beside it.
     """
     images = {f"observation.images.camera_{i}": (3, SIDE, SIDE) for i in range(cameras)}
     inputs = {STATE: (S,), **images, **({ENVIRONMENT: (environment,)} if environment else {})}
@@ -135,13 +134,13 @@ def observe(n: int, cameras: int, environment: int = E) -> list[Observation]:
 
 
 def _patches(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """An image of patches large enough to be seen after all the network's averaging."""
+    """An image of random patches, large enough to be visible after all the network's averaging."""
     colours = rng.integers(0, 256, (4, 4, 3)).astype(np.uint8)
     return np.kron(colours, np.ones((SIDE // 4, SIDE // 4, 1), np.uint8))
 
 
 def as_lerobot(seen: Observation) -> dict[str, torch.Tensor]:
-    """An observation as LeRobot's pipelines take it."""
+    """An observation in the format of LeRobot's pipelines."""
     made = {STATE: torch.tensor(seen.state, dtype=torch.float32)}
     if len(seen.environment):
         made[ENVIRONMENT] = torch.tensor(seen.environment, dtype=torch.float32)
@@ -151,7 +150,7 @@ def as_lerobot(seen: Observation) -> dict[str, torch.Tensor]:
 
 
 def theirs(folder: Path, kind: str, seen: Sequence[Observation], start: torch.Tensor) -> FloatArray:
-    """(H, A), what LeRobot sends after the newest of the observations: `select_action` and its processors."""
+    """(H, A), the actions that LeRobot sends after the newest observation: `select_action` and its processors."""
     policy = getattr(compat, POLICIES[kind]).from_pretrained(folder)
     before, after = compat.make_pre_post_processors(policy.config, pretrained_path=str(folder))
     noise = {"noise": start[None]} if kind == "diffusion" else {}
@@ -166,7 +165,7 @@ def theirs(folder: Path, kind: str, seen: Sequence[Observation], start: torch.Te
 
 
 def ours(folder: Path, sampler: Mapping[str, Any], seen: Sequence[Observation], start: torch.Tensor) -> FloatArray:
-    """(H, A), what we make of the same."""
+    """(H, A), our rows for the same observations."""
     policy = load_policy(folder)
     context = policy.bind(policy.encode([each.images for each in seen], ""), seen, 0)
     drawn = make_sampler(sampler, policy)(policy, context, noise_after(start))
@@ -174,7 +173,7 @@ def ours(folder: Path, sampler: Mapping[str, Any], seen: Sequence[Observation], 
 
 
 def noise_after(start: torch.Tensor) -> Callable[[], torch.Tensor]:
-    """(1, T, A): `start` (T, A), and then what torch's own generator, seeded as for LeRobot, gives."""
+    """(1, T, A): `start` (T, A) first, and then draws of torch's own generator, seeded as for LeRobot."""
 
     def drawn() -> Iterator[torch.Tensor]:
         yield start[None]
@@ -186,7 +185,7 @@ def noise_after(start: torch.Tensor) -> Callable[[], torch.Tensor]:
 
 
 def compare_policy(folder: Path, kind: str, sampler: Mapping[str, Any], cameras: int, **options: Any) -> float:
-    """Of a checkpoint, from raw observations to robot units."""
+    """The largest difference for a checkpoint, from raw observations to robot units."""
     save_policy(folder, kind, cameras=cameras, **options)
     seen = observe(options.get("n_obs_steps", 1), cameras, options.get("environment", E))
     start = _start()
@@ -194,7 +193,7 @@ def compare_policy(folder: Path, kind: str, sampler: Mapping[str, Any], cameras:
 
 
 def compare_sampler(folder: Path, name: str, prediction: str, steps: int, **options: Any) -> float:
-    """Of `ddpm` or `ddim`, normalised, to LeRobot's loop round the scheduler of diffusers."""
+    """The largest difference of `ddpm` or `ddim` from LeRobot's loop with the scheduler of diffusers, normalised."""
     scheduler: dict[str, Any] = {
         "noise_scheduler_type": name.upper(),
         "num_inference_steps": steps,
@@ -214,7 +213,10 @@ def compare_sampler(folder: Path, name: str, prediction: str, steps: int, **opti
 
 
 def compare_normalisation(folder: Path, mode: str) -> float:
-    """Of vectors and images, there and back, to LeRobot's steps, relative to the size of the number."""
+    """The largest difference from LeRobot's normalising steps for vectors and images, there and back.
+
+    It is relative to the size of the number.
+    """
     names: dict[str, tuple[int, ...]] = {STATE: (S,), "observation.images.top": (3, 5, 6), ACTION: (A,)}
     features, stats = features_of(names), stats_of(names)
     norm_map = {compat.FeatureType(kind): compat.NormalizationMode(mode) for kind in ("STATE", "VISUAL", "ACTION")}
@@ -232,7 +234,10 @@ def compare_normalisation(folder: Path, mode: str) -> float:
 
 
 def compare_ensembling(folder: Path, decay: float) -> float:
-    """Of a mean over all chunks that cover a tick to ACT's, with a chunk at each tick, at once."""
+    """The largest difference from ACT's ensembling, with a chunk at each tick.
+
+    Ours is a mean over all chunks that cover a tick.
+    """
     rows = generator("chunks", 0).standard_normal((60, HORIZON, A)).astype(np.float32)
     ensembler = compat.ACTTemporalEnsembler(decay, HORIZON)
     timeline, worst = Timeline(blend=Mean(decay, np.zeros(A, np.bool_))), 0.0

@@ -51,7 +51,7 @@ DRIFT_US = 1.0  # per second: what counts as drift, ten times the clock's own re
 
 
 def arm(joints: int, **limits: Any) -> RobotSpec:
-    """An arm of so many joints, in rad."""
+    """The spec of an arm with `joints` joints, in rad."""
     names = [f"joint_{j + 1}" for j in range(joints)]
     action = tuple(replace(Dim(name, "rad", low=-3.0, high=3.0, drives=name), **limits) for name in names)
     return RobotSpec(action, tuple(Dim(name, "rad") for name in names), RATE_HZ)
@@ -64,8 +64,10 @@ def wave(observation: Observation, rng: np.random.Generator) -> FloatArray:
 
 
 def own_work() -> None:
-    """What a tick costs beside the robot: guard with all limits, history, trace, snapshot; a robot that does nothing;
-    back to back, so that the processor's caches are warm."""
+    """Records the time of a tick without the robot: guard with all limits, history, trace, snapshot.
+
+    The robot does nothing. Ticks run back to back, so that the processor's caches are warm.
+    """
     command = "python -m benchmarks.realtime own_work"
     rows = []
     for joints, goal in ((7, "<= 50"), (14, None)):
@@ -78,7 +80,7 @@ def own_work() -> None:
 
 
 def _ticks_us(spec: RobotSpec, ticks: int) -> FloatArray:
-    """What each tick took; a chunk is asked for every 8 and comes 8 later."""
+    """The time of each tick in microseconds. A chunk is requested every 8 ticks and arrives 8 ticks later."""
     drive = Drive(StrategyConfig("vlash", s=8, d=8), HORIZON)
     executor = make_executor(drive, NullRobot(spec), DelayEstimator(fixed=8), Trace(spec, 6000, MonotonicClock()))
     took = np.zeros(ticks)
@@ -95,8 +97,11 @@ def _ticks_us(spec: RobotSpec, ticks: int) -> FloatArray:
 
 
 def soak(minutes: float = 60.0) -> None:
-    """Memory, drift and lost records over a long time, with the executor in a thread and in a process, side by side. A
-    null robot, a scripted planner, lognormal latencies in real time, and the recorder."""
+    """Records memory, drift and lost records over a long time.
+
+    The executor runs in a thread and in a process, side by side, with a null robot, a scripted planner, lognormal
+    latencies in real time, and the recorder.
+    """
     with ProcessPoolExecutor(len(ISOLATIONS), get_context("spawn")) as side_by_side:
         found = side_by_side.map(partial(_soak, minutes=minutes), ISOLATIONS)
         runs = dict(zip(ISOLATIONS, found, strict=True))
@@ -150,21 +155,23 @@ def _soak(isolation: str, minutes: float) -> dict[str, Any]:
 
 
 def _drift_us_per_s(late_ns: FloatArray) -> float:
-    """By how much ticks are later in the second half than in the first, by the median: a tick that was held up now and
-    then is no drift."""
+    """The median lateness of ticks in the second half minus that in the first, per second.
+
+    By the median, single late ticks are not drift.
+    """
     first, second = np.array_split(late_ns, 2)
     return float((np.median(second) - np.median(first)) / 1e3 / (len(late_ns) / 2 / RATE_HZ))
 
 
 def _growth_kb_per_h(memory: list[tuple[float, float]]) -> float:
-    """The slope of the memory in use, from when it has settled on."""
+    """The slope of the memory in use, after it has settled."""
     first_s = max(SETTLED * (memory[-1][0] - memory[0][0]), SETTLED_S) + memory[0][0]
     at, kb = np.array([sample for sample in memory if sample[0] >= first_s] or memory[-1:]).T
     return float(np.polyfit(at - at[0], kb, 1)[0] * 3600) if len(at) > 1 else 0.0
 
 
 def _resident_kb(processes: list[int]) -> float:
-    """What only these processes hold in memory, all together."""
+    """The memory that only these processes use, in total."""
     held = 0.0
     for pid in processes:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():

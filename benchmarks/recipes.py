@@ -1,14 +1,14 @@
 """Recipes of training, ours and the authors', compared on the same episodes.
 
-    python -m benchmarks.recipes prefixes   training-time RTC: how prefix lengths are drawn, and what the loss averages
-    python -m benchmarks.recipes late       training-time RTC: a plan that outran its prefix, kept or discarded
-    python -m benchmarks.recipes states     offsets: the state as recorded or as told, under both rollers
-    python -m benchmarks.recipes a2c2       a correction head as published, and with the features of its base or without
+    python -m benchmarks.recipes prefixes   training-time RTC: distribution of prefix lengths, and average of the loss
+    python -m benchmarks.recipes late       training-time RTC: a plan that is later than its prefix, kept or discarded
+    python -m benchmarks.recipes states     offsets: the recorded state or the target sent, under both rollers
+    python -m benchmarks.recipes a2c2       a corrector as published, and with the policy's features or without
     python -m benchmarks.recipes shared     offsets that share one encoding of their images: examples per second, error
 
-Policies are trained where they are not there yet (`benchmarks/trained/recipes`), with fewer steps than those that come
-with rollahead, as many for all that are compared, from the same seed. Every cell is played on the same 200 episodes.
-`figures` of a comparison are rows of the topic `claims`; the tables are in `benchmarks/results/tables`.
+Missing policies are trained first (`benchmarks/trained/recipes`), with fewer steps than the shipped ones, the same
+number for all that are compared, and the same seed. Every cell is played on the same 200 episodes. The figures of a
+comparison are rows of the topic `claims`; the tables are in `benchmarks/results/tables`.
 """
 
 import json
@@ -54,8 +54,10 @@ Figures = Mapping[str, Any]
 
 
 def trained(name: str, options: Options) -> Path:
-    """The folder of the training `name` with `options` of `rollahead train`, which is done first where it is not there.
-    Nothing is watched, and it is evaluated here and not there."""
+    """The folder of the training `name` with `options` of `rollahead train`, which is run first if it is missing.
+
+    It reports no errors, and is evaluated here instead of there.
+    """
     folder = TRAINED / name
     if not (folder / "summary.json").exists():
         unwatched: Options = {"watch.every": 10**9, "watch.episodes": 0} if options["policy"] != "a2c2" else {}
@@ -73,7 +75,10 @@ def cell_of(
     latency: Options,
     roller: Options | None = None,
 ) -> Cell:
-    """Play of `task` with the policy of `checkpoint`. strategy, latency, roller: a name and options each."""
+    """The cell that plays `task` with the policy of `checkpoint`.
+
+    `strategy`, `latency`, `roller`: a name and options each.
+    """
     return Cell(
         task=task,
         strategy=StrategyConfig(**strategy),
@@ -87,12 +92,12 @@ def cell_of(
 
 
 def fixed(name: str, d: int) -> tuple[Options, Options]:
-    """A strategy planned for a delay of `d` ticks, and the latency that it has."""
+    """A strategy planned for a delay of `d` ticks, and its latency."""
     return {"name": name, "s": max(SHORT, d), "d": d}, {"name": "fixed", "ticks": d}
 
 
 def play(name: str, cells: Mapping[Key, Cell]) -> dict[Key, Figures]:
-    """The figures of each cell, by its key, kept as the table `claims_<name>`."""
+    """The figures of each cell by its key, stored as the table `claims_<name>`."""
     played: dict[Key, Figures] = {}
     for key, episodes in zip(cells, evaluate_all(list(cells.values()), workers=WORKERS), strict=True):
         played[key] = summarise(episodes)
@@ -112,7 +117,7 @@ def success(name: str, figures: Figures, command: str) -> Row:
 
 
 def table(name: str) -> str:
-    """A table that was kept, in Markdown: a line for what the keys begin with, a column for how they end."""
+    """A stored table as Markdown: a line for the beginnings of the keys, a column for their ends."""
     cells = json.loads((RESULTS / "tables" / f"{TOPIC}_{name}.json").read_text())["cells"]
     found = {(" / ".join(cell["key"][:-1]), cell["key"][-1]): cell for cell in cells}
     lines, columns = (list(dict.fromkeys(key[i] for key in found)) for i in (0, 1))
@@ -148,7 +153,7 @@ def prefix_policy(task: str, recipe: str) -> Path:
 
 
 def prefixes() -> None:
-    """The recipes of `RECIPES`, with tt_rtc at 4 and 8 ticks and vlash at 0 and 8."""
+    """Compares the recipes of `RECIPES`, with tt_rtc at 4 and 8 ticks and vlash at 0 and 8."""
     cells: dict[Key, Cell] = {
         (task, recipe, f"{name} d = {d}"): cell_of({"name": task}, prefix_policy(task, recipe), *fixed(name, d))
         for task in TASKS
@@ -160,12 +165,12 @@ def prefixes() -> None:
 
 
 def _rows(of: str, played: Mapping[Key, Figures]) -> list[Row]:
-    """The success of every cell of the comparison `of`."""
+    """The success in every cell of the comparison `of`."""
     return [success(_figure(of, key), figures, f"{COMMAND} {of}") for key, figures in played.items()]
 
 
 def _figure(of: str, key: Key) -> str:
-    """The name of a figure: words and numbers of its key."""
+    """The name of a figure: the words and numbers of its key."""
     words = "".join(letter if letter.isalnum() else " " for letter in " ".join(key)).split()
     return "_".join((of, *words))
 
@@ -174,8 +179,10 @@ VARIES: Options = {"name": "lognormal", "p50": 4, "p95": 7}
 
 
 def late() -> None:
-    """tt_rtc with a latency that varies, a plan that outran its prefix kept or discarded, planned for the median of the
-    latencies and for their 95th percentile."""
+    """Compares tt_rtc with late plans kept or discarded, under a latency that varies.
+
+    It is planned for the median of the latencies and for their 95th percentile.
+    """
     cells: dict[Key, Cell] = {}
     for task in TASKS:
         checkpoint = prefix_policy(task, LATE_WITH)
@@ -210,8 +217,10 @@ def state_policy(state: str) -> Path:
 
 
 def states() -> None:
-    """vlash on the gantry with absolute targets, which it reaches with a lag: both policies under both rollers, at 0, 4
-    and 8 ticks; and naive, which rolls nothing."""
+    """Compares policies on the gantry with absolute targets, which it reaches with a lag.
+
+    vlash with both policies under both rollers, at 0, 4 and 8 ticks; and naive, which rolls nothing.
+    """
     cells: dict[Key, Cell] = {
         (f"trained on the {state} state", how, f"d = {d}"): cell_of(
             ABSOLUTE, state_policy(state), *fixed("vlash", d), roller={"name": roller}
@@ -240,7 +249,7 @@ HEAD_STEPS = 10_000
 
 
 def head_of(task: str, name: str) -> str:
-    """The file of the head `name` for the policy that comes with rollahead."""
+    """The file of the corrector `name` for the shipped policy of `task`."""
     called = f"{task}_head_{name.replace(' ', '_')}"
     return str(
         trained(called, {"task": task, "policy": "a2c2", "training.steps": HEAD_STEPS, **HEADS[name]}) / "head.npz"
@@ -248,8 +257,11 @@ def head_of(task: str, name: str) -> str:
 
 
 def a2c2() -> None:
-    """naive, as in the paper, and vlash at 8 and 12 ticks, without a head and with each of `HEADS`, trained in two
-    stages on the frozen base: our widths (3 layers of 256) and chunks of every 4th frame."""
+    """Compares naive, as in the paper, and vlash at 8 and 12 ticks, without a corrector and with each of `HEADS`.
+
+    They are trained in two stages on the frozen policy, with our widths (3 layers of 256) and chunks of every 4th
+    frame.
+    """
     cells: dict[Key, Cell] = {}
     for task in TASKS:
         for name, d in (("naive", 8), ("naive", 12), ("vlash", 8), ("vlash", 12)):
@@ -271,8 +283,11 @@ SECONDS, TIMED = 60.0, 3  # of processor time of a training; steps by which it i
 
 
 def shared() -> None:
-    """LeRobot's ACT and Diffusion Policy on images, each offset with its own encoding and all 13 with one, for the
-    same processor time on one core: examples per second, and the error of a cold step on held-out demonstrations."""
+    """Compares LeRobot's ACT and Diffusion Policy on images, with an encoding for each offset and with one for all 13.
+
+    Both get the same processor time on one core. Recorded are the examples per second, and the error of a cold step on
+    held-out demonstrations.
+    """
     torch.set_num_threads(1)
     frames = read_dataset(_filmed())
     for policy in ("act", "diffusion"):
@@ -289,13 +304,13 @@ def shared() -> None:
 
 
 def options_of(policy: str) -> Options:
-    """The options of `policy` as `rollahead train` has them."""
+    """The options of `policy` in the form of `rollahead train`."""
     read: Any = OmegaConf.to_container(OmegaConf.load(Path(*rollahead.configs.__path__) / "policy" / f"{policy}.yaml"))
     return dict(read)
 
 
 def _filmed() -> Path:
-    """The data set, recorded where it is not there yet."""
+    """The data set with images, recorded if it is missing."""
     if not FILMED.exists():
         task, top = {"name": "mole"}, Camera("top", SIDE, SIDE)
         shown = record_demonstrations(task, DEMONSTRATIONS, TICKS, DEMO_SEED, exploration_ticks=OFFSETS, cameras=(top,))
@@ -305,7 +320,7 @@ def _filmed() -> Path:
 
 
 def _trained_for(frames: Frames, options: Options, k: int) -> tuple[float, float]:
-    """Examples per second, and the error in the end, of a training of `SECONDS` with `k` offsets for an encoding."""
+    """The examples per second and the final error of a training of `SECONDS` with `k` offsets per encoding."""
     tried = _trainer(frames, options, k, TIMED + 1)
     tried.training.advance()
     began = time.process_time()
@@ -335,7 +350,7 @@ FIGURES: Mapping[str, Callable[[], None]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Makes the comparisons that are named, or prints one that was made (`table=prefixes`)."""
+    """Makes the named comparisons, or prints one that was made (`table=prefixes`)."""
     for argument in arguments:
         if argument.startswith("table="):
             print(table(argument.removeprefix("table=")))

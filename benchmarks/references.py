@@ -1,10 +1,10 @@
-"""RTC and BID held to their authors' formulas, written out again in NumPy.
+"""RTC and BID compared with their authors' formulas, which are implemented again in NumPy.
 
     python -m benchmarks.references rtc   guidance with the full Jacobian (arXiv 2506.07339, eq. 1 to 4)
     python -m benchmarks.references bid   which of several chunks is chosen (arXiv 2408.17355, eq. 4 to 6)
 
-Nothing here uses the code that it is compared with: the network's Jacobian is written out by hand, the flow runs from
-noise at time 0 to the action at time 1, as in the papers, and distances are loops.
+Nothing here uses the code that it is compared with: the network's Jacobian is written by hand, the flow runs from noise
+at time 0 to the action at time 1, as in the papers, and distances are loops.
 """
 
 import sys
@@ -38,7 +38,7 @@ BATCHES = 500  # of candidates, each with several shapes
 
 
 class Network:
-    """Two layers of random weights, with a Jacobian that is written out: y = tanh([x, time] W) V."""
+    """Two layers of random weights with a hand-written Jacobian: y = tanh([x, time] W) V."""
 
     def __init__(self, seed: int = 0) -> None:
         rng = generator("reference", seed)
@@ -46,12 +46,12 @@ class Network:
         self._v = rng.standard_normal((HIDDEN, ROWS * A)) / HIDDEN**0.5
 
     def __call__(self, x: Floats, time: float) -> tuple[Floats, Floats]:
-        """y (N,) for x (N,), and d y / d x (N, N), where N = ROWS A."""
+        """Output y (N,) for x (N,), and its Jacobian d y / d x (N, N), where N = ROWS A."""
         inner = np.tanh(np.append(x, time) @ self._w)
         return inner @ self._v, self._v.T @ np.diag(1 - inner**2) @ self._w[:-1].T
 
     def torch(self, x: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        """The same for chunks (B, ROWS, A) at times (B,)."""
+        """Output y for chunks (B, ROWS, A) at times (B,), with torch."""
         w, v = torch.from_numpy(self._w), torch.from_numpy(self._v)
         seen = torch.cat([x.flatten(1), times[:, None].to(x.dtype)], 1)
         return (torch.tanh(seen @ w) @ v).view(x.shape)
@@ -82,6 +82,7 @@ class Net:
     process: Any
 
     def denoise(self, context: Any, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """The prediction of the network."""
         return self.network.torch(x, t)
 
 
@@ -120,7 +121,7 @@ def _flow(network: Network, steps: int) -> Kind:
 
 
 def _diffusion(network: Network, steps: int) -> Kind:
-    """A diffusion policy that predicts noise, in steps of DDIM: x_t = a x0 + b e is (a + b) times a flow's mixture."""
+    """A diffusion policy that predicts noise, with DDIM steps: x_t = a x0 + b e is (a + b) times a flow's mixture."""
     levels = [round(99 * (1 - i / steps)) for i in range(steps)]
     signal, noise = np.sqrt(ABAR.numpy()), np.sqrt(1 - ABAR.numpy())
     at = {signal[t] / (signal[t] + noise[t]): t for t in levels}
@@ -140,7 +141,7 @@ KINDS: Mapping[str, Callable[[Network, int], Kind]] = {"flow": _flow, "diffusion
 
 
 def rtc() -> None:
-    """The largest difference over flow and diffusion, masks, delays, ends and steps."""
+    """Records the largest difference over flow and diffusion, masks, delays, ends and steps."""
     command = "python -m benchmarks.references rtc"
     record(TOPIC, [row("rtc_reference_max_rel", rtc_difference(), "", goal="<= 1e-5", command=command)])
 
@@ -149,7 +150,10 @@ def rtc() -> None:
 
 
 def chosen(strong: Floats, weak: Floats | None, prior: Floats | None, rho: float, modes: int) -> int:
-    """Which of `strong` (N, H, A) is sent. weak: (N, H, A); prior: (n, A), the rows of the last plan from now on."""
+    """The index in `strong` (N, H, A) of the chunk to send.
+
+    `weak`: (N, H, A); `prior`: (n, A), the rows of the last plan from now on.
+    """
     good, bad = list(range(len(strong))), list(range(len(strong)))
     kept, backward = len(strong), [0.0] * len(strong)
     if prior is not None:
@@ -176,7 +180,7 @@ def chosen(strong: Floats, weak: Floats | None, prior: Floats | None, rho: float
 
 
 def same_choices() -> float:
-    """The share of batches of random candidates of which the same is chosen."""
+    """The share of batches of random candidates in which both choose the same chunk."""
     return float(np.mean(list(_choices())))
 
 
@@ -202,13 +206,13 @@ def _choices() -> Iterator[bool]:
 
 
 def _asked() -> Request:
-    """A request without delay, as the authors' code has it."""
+    """A request without delay, as in the authors' code."""
     nothing = frozen(np.zeros((0, A)))
     return Request(Snapshot(0, (Observation(0, frozen([0.0])),), nothing, nothing, 0, 0), 0, 0, None, 0)
 
 
 def bid() -> None:
-    """The share of batches in which the same chunk is chosen."""
+    """Records the share of batches in which both choose the same chunk."""
     command = "python -m benchmarks.references bid"
     record(TOPIC, [row("bid_same_choice_share", same_choices(), "", goal=">= 1", command=command)])
 

@@ -1,11 +1,12 @@
-"""Real-time iteration against cold samplers, at equal calls of the network: success, task time, changes of mind.
+"""Real-time iteration against cold samplers, at equal network calls: success, task time, changes of target.
 
-python -m benchmarks.rti train      the policies that do not come with rollahead, about 2 hours of two cores
-python -m benchmarks.rti play       plays what has not been played yet
-python -m benchmarks.rti play=two   only the policies whose names begin so; `figures` keeps the others as they are
-python -m benchmarks.rti figures    the figures and the table, from what was played
+    python -m benchmarks.rti train      the policies that are not shipped, about 2 hours of two cores
+    python -m benchmarks.rti play       plays what has not been played yet
+    python -m benchmarks.rti play=two   only the policies whose names begin so; `figures` keeps the others as they are
+    python -m benchmarks.rti figures    the figures and the table, from the played cells
 
-Episodes are paired: the same seeds everywhere. What is chosen among several (`CHOICES`) is chosen on other seeds.
+Episodes are paired: the same seeds everywhere. Samplers that are chosen among several (`CHOICES`) are chosen on other
+seeds.
 """
 
 import json
@@ -41,8 +42,7 @@ SLOW = 0.1  # of the action's range: below, nobody can tell where the tool is go
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """A policy that is judged. task: options; recipe: what it was trained with, None for one that comes with
-    rollahead."""
+    """A policy of the comparison. `task`: options; `recipe`: options of its training, None for a shipped one."""
 
     task: Mapping[str, Any]
     recipe: Mapping[str, Any] | None = None
@@ -80,17 +80,17 @@ NETS: Mapping[str, Net] = {
 
 
 def ddim(steps: int, spacing: str = "trailing") -> dict[str, Any]:
-    """Cold."""
+    """A cold start with DDIM."""
     return {"name": "ddim", "steps": steps, "spacing": spacing}
 
 
 def euler(steps: int) -> dict[str, Any]:
-    """Cold."""
+    """A cold start with Euler's method."""
     return {"name": "euler", "steps": steps}
 
 
 def rti(*warm: float, base: str = "auto", **options: Any) -> dict[str, Any]:
-    """Warm, from these levels on."""
+    """A warm start from the given levels on."""
     return {"name": "rti", "base": base, "warm": list(warm), **options}
 
 
@@ -127,7 +127,7 @@ CHOICES: Mapping[str, tuple[str, Mapping[str, Any], int, int]] = {  # of a net, 
 
 
 def keys() -> Iterator[tuple[Key, dict[str, Any], int]]:
-    """What is played: the key, the sampler and how many episodes. The most telling first."""
+    """The cells to play: key, sampler and number of episodes, the most important first."""
     headline = {**DDPM, "rti [20, 10, 0]": WARM_DIFFUSION["rti [20, 10, 0]"], "ddim 3": ddim(3), "ddim 10": ddim(10)}
     yield from _each("mole_epsilon", headline, (8,), MANY)
     yield from _each("mole_epsilon", DEEP, (8,), MANY)
@@ -157,7 +157,7 @@ def _each(
 
 
 def cell_of(key: Key, sampler: Mapping[str, Any], episodes: int, seed: int = SEED) -> Cell:
-    """Ticks are kept where changes of mind are counted."""
+    """The cell to play. Its ticks are recorded if changes of target are counted."""
     net, _, s, d = key
     checkpoint = net if NETS[net].recipe is None else str(TRAINED / net / "checkpoint")
     return Cell(
@@ -177,7 +177,7 @@ def cell_of(key: Key, sampler: Mapping[str, Any], episodes: int, seed: int = SEE
 
 
 def train() -> None:
-    """Those that are not there yet."""
+    """Trains the policies that are missing."""
     program = str(Path(sys.executable).parent / "rollahead")
     for name, net in NETS.items():
         if net.recipe is not None and not (TRAINED / name / "checkpoint").exists():
@@ -186,7 +186,7 @@ def train() -> None:
 
 
 def play(only: str = "") -> None:
-    """What is not there yet, a file for each cell, of the nets whose names begin with `only`."""
+    """Plays the missing cells, and writes a file for each. `only`: beginning of the policies' names."""
     wanted = [(PLAYED, SEED, key, sampler, episodes) for key, sampler, episodes in keys()]
     for net, samplers, s, d in CHOICES.values():
         chosen = [((net, name, max(s, d), d), sampler) for name, sampler in samplers.items()]
@@ -206,14 +206,14 @@ def play(only: str = "") -> None:
 
 
 def name_of(key: Key) -> str:
-    """The file that the cell is kept in."""
+    """The file of a cell."""
     net, sampler, s, d = key
     name = "".join(letter if letter.isalnum() or letter == "." else "_" for letter in sampler)
     return f"{net}-{name}-s{s}-d{d}.json"
 
 
 def described(key: Key, played: Sequence[Episode], took_s: float) -> dict[str, Any]:
-    """What is kept of a cell."""
+    """The stored description of a played cell."""
     inferences = [one for episode in played if episode.trace for one in episode.trace.inferences]
     made = np.array([one.made for one in inferences])
     return {
@@ -231,8 +231,11 @@ def described(key: Key, played: Sequence[Episode], took_s: float) -> dict[str, A
 
 
 def flips(episode: Episode) -> int:
-    """How often the tool changed its mind between two moles, after they jumped: of the ticks in which it is told to
-    move, those whose way is nearer to the other mole than that of the tick before."""
+    """The share of ticks in which the tool changes its target between two moles, after they jumped.
+
+    Counted are the ticks with a command to move, in which its direction is nearer to the other mole than in the tick
+    before.
+    """
     assert episode.trace is not None, "kept"
     ticks = episode.trace.ticks
     ticks = ticks[ticks["tick"] >= episode.event_tick]
@@ -248,7 +251,7 @@ def flips(episode: Episode) -> int:
 
 
 def read(folder: Path | None = None) -> dict[Key, dict[str, Any]]:
-    """All that was played."""
+    """All played cells."""
     found = {}
     for path in sorted((folder or PLAYED).glob("*.json")):
         said = json.loads(path.read_text())
@@ -266,12 +269,12 @@ def choice(name: str) -> str:
 
 
 def hits(said: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """(n,), by seed."""
+    """(n,), 1.0 where an episode succeeded, by seed."""
     return np.array(said["hits"], np.bool_)
 
 
 def figures() -> None:
-    """The rows of the topic, as far as their cells were played, and the table of all cells."""
+    """Records the figures of the played cells, and the table of all cells."""
     cells = read()
     command = "python -m benchmarks.rti play figures"
     for topic, rows_of in (
@@ -311,7 +314,7 @@ def _two_flow(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[
 
 
 def time_ratio(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
-    """Of the mean task times, over the episodes that both solve."""
+    """The ratio of the mean task times, over the episodes that both solve."""
     both = [(a, b) for a, b in zip(ours["time_s"], theirs["time_s"], strict=True) if a is not None and b is not None]
     return float(np.mean([a for a, _ in both]) / np.mean([b for _, b in both])) if both else math.nan
 
@@ -357,7 +360,7 @@ def _strike(cells: Mapping[Key, Mapping[str, Any]], command: str) -> Iterator[Ro
 
 
 def write_table(cells: Mapping[Key, Mapping[str, Any]]) -> None:
-    """`benchmarks/results/rti.parquet`: a row per cell; cells that were not played now stay there as they are."""
+    """Writes `benchmarks/results/rti.parquet`: a row per cell. Cells that were not played now stay as they are."""
     rows = [cell for cell in read_table() if tuple(cell[name] for name in ("net", "sampler", "s", "d")) not in cells]
     rows += [
         {
@@ -384,8 +387,11 @@ def read_table() -> list[dict[str, Any]]:
 
 
 def table(net: str) -> str:
-    """The cells of a policy in Markdown, a row for each sampler, by the calls that it makes, and a column for each
-    schedule: success, its interval, and calls of the network per second of control."""
+    """The cells of a policy as a Markdown table.
+
+    It has a row for each sampler, ordered by its calls, and a column for each schedule: success, its interval, and
+    network calls per second of control.
+    """
     cells = {(cell["sampler"], cell["s"], cell["d"]): cell for cell in read_table() if cell["net"] == net}
     if not cells:
         return "Not played yet."
@@ -414,7 +420,7 @@ FIGURES: Mapping[str, Callable[..., None]] = {"train": train, "play": play, "fig
 
 
 def main(names: list[str]) -> None:
-    """Runs what is named; an option stands behind the name, as in play=two."""
+    """Runs the named benchmarks. An option stands behind the name, as in play=two."""
     for name in names:
         name, _, only = name.partition("=")
         FIGURES[name](*[only] if only else [])

@@ -99,8 +99,10 @@ class HangingRobot(NullRobot):
 
 
 def hang(trials: float = 5) -> None:
-    """Measures the time from a read that hangs to `Robot.stop` (executor in a thread) or to the death of the executor's
-    process, while the user's thread sleeps; the worst of some trials."""
+    """Measures the worst time from a read that hangs to `Robot.stop`, or to the death of the executor's process.
+
+    The executor is in a thread in the first case. The user's thread sleeps meanwhile.
+    """
     took = {isolation: [_hang_s(isolation) for _ in range(int(trials))] for isolation in ISOLATIONS}
     command = f"{COMMAND} hang trials={trials:g}"
     rows = [row(f"hang_to_stop_s_{name}", max(each), "s", command=command) for name, each in took.items()]
@@ -149,8 +151,12 @@ def _dead_ns(pid: int) -> int:
 
 
 def signals(trials: float = 200, seed: float = 0) -> None:
-    """Counts trials, with one or two signals at random moments, in which the robot was not brought to rest, stopped and
-    disconnected, or the user not told. Both isolations in turn."""
+    """Counts trials with signals after which the robot was not at rest, stopped and disconnected.
+
+    A trial in which the user was not informed counts too.
+
+    A trial has one or two signals at random moments. Both isolations are used in turn.
+    """
     for number in (signal.SIGINT, signal.SIGHUP):  # a shell has them ignored in what it runs in the background
         signal.signal(number, signal.SIG_DFL)
     failed = Counter[str]()
@@ -172,8 +178,10 @@ BATCH = 100
 
 
 def limits(episodes: float = 20_000, seed: float = 0) -> None:
-    """Counts random episodes of the executor, with pauses, resets and e-stops in motion, in which an independent
-    checker finds a broken limit."""
+    """Counts random episodes of the executor in which an independent checker finds a broken limit.
+
+    The episodes have pauses, resets and e-stops in motion.
+    """
     batches = range(int(seed), int(seed) + int(episodes) // BATCH)
     with ProcessPoolExecutor(CORES, get_context("spawn")) as pool:
         broken = [rules for batch in pool.map(_broken, batches) for rules in batch]
@@ -209,8 +217,10 @@ TABLE = "ticks.parquet"
 
 
 def sigkill(trials: float = 20, seed: float = 0) -> None:
-    """Measures how many seconds of records are lost when `rollahead run` is killed at a random moment; the worst of
-    some trials."""
+    """Measures the seconds of records that are lost when `rollahead run` is killed at a random moment.
+
+    The worst trial counts.
+    """
     rng = random.Random(int(seed))
     lost_s = [_lost_s(ISOLATIONS[n % 2], rng.uniform(*DRIVEN_S)) for n in range(int(trials))]
     command = f"{COMMAND} sigkill trials={trials:g} seed={seed:g}"
@@ -281,8 +291,10 @@ def soak(minutes: float = 60.0) -> None:
 
 
 def _growth_mb_per_h(memory_kb: Sequence[float]) -> float:
-    """Slope of memory in MB/h after the first ten minutes, or the first half of a shorter run. memory_kb: a sample
-    every `realtime.SAMPLE_S`."""
+    """Slope of memory in MB/h after the first ten minutes, or the first half of a shorter run.
+
+    `memory_kb`: a sample every `realtime.SAMPLE_S`.
+    """
     first = min(round(SETTLED_MIN * 60 / realtime.SAMPLE_S), len(memory_kb) // 2)
     settled = np.array(memory_kb[first:]) / 1024
     hours = np.arange(len(settled)) * realtime.SAMPLE_S / 3600

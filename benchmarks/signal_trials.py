@@ -1,10 +1,10 @@
-"""Trials with signals at random moments: is the robot brought to rest, stopped, disconnected, and the user told?
+"""Trials with signals at random moments: is the robot brought to rest, stopped, disconnected, and the user informed?
 
     trial(isolation, signals, delays, seed)    runs a program that drives a robot, and judges the outcome
     drawn(seed)                                draws the arguments of a trial
 
-A trial is a process of its own and gets real signals. Its robot notes each call in a file with a single system call, so
-that no note is lost however the program ends.
+A trial is a process of its own and gets real signals. Its robot writes each call to a file with a single system call,
+so that no note is lost however the program ends.
 
 Run as a module it is that program: python -m benchmarks.signal_trials <isolation> <file>
 """
@@ -51,8 +51,13 @@ NOTICED_NS = 5_000_000  # a signal sent so long before the end of the `with` mus
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a trial. told: the user learned of the signal; notes: the notes of robot and program, in order;
-    status: exit status of the program, negative if a signal killed it."""
+    """The outcome of a trial.
+
+    Attributes:
+        told: Whether the user was informed of the signal.
+        notes: The notes of robot and program, in order.
+        status: Exit status of the program, negative if a signal killed it.
+    """
 
     at_rest: bool
     stopped: bool
@@ -63,7 +68,7 @@ class Outcome:
 
     @property
     def safe(self) -> bool:
-        """Whether the robot was brought to rest, stopped and disconnected, and the user told."""
+        """Whether the robot was brought to rest, stopped and disconnected, and the user informed."""
         return self.at_rest and self.stopped and self.disconnected and self.told
 
 
@@ -77,9 +82,15 @@ def drawn(seed: int, isolation: str | None = None) -> tuple[str, tuple[str, ...]
 
 
 def trial(isolation: str, signals: Sequence[str], delays: Sequence[float], seed: int) -> Outcome:
-    """Starts a program that drives a robot, and sends it `signals` (`INT`, `TERM`, `HUP`, or `CLOSE` for its terminal).
-    delays: s, of the first signal after the program is ready to enter the `with`, of others after the one before; seed:
-    decides whether they go to the program alone or to its whole process group."""
+    """Starts a program that drives a robot, sends it signals, and judges the outcome.
+
+    Args:
+        isolation: Isolation of the executor.
+        signals: `INT`, `TERM`, `HUP`, or `CLOSE` for its terminal.
+        delays: In s: of the first signal after the program is ready to enter the `with`, of others after the one
+            before.
+        seed: Decides whether signals go to the program alone or to its whole process group.
+    """
     whole_group = random.Random(seed).random() < 0.5
     with TemporaryDirectory() as folder:
         path = Path(folder) / "notes"
@@ -97,7 +108,10 @@ def trial(isolation: str, signals: Sequence[str], delays: Sequence[float], seed:
 
 
 def _begun(isolation: str, path: Path, terminal: int) -> "subprocess.Popen[bytes]":
-    """Starts the program and returns it when it is about to drive its robot. terminal: its terminal, closed here."""
+    """Starts the program and returns it when it is about to drive its robot.
+
+    `terminal`: its terminal, which is closed here.
+    """
     known = filter(None, [os.environ.get("PYTHONPATH")])
     program = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.signal_trials", isolation, str(path)],
@@ -150,8 +164,10 @@ def _settled(path: Path) -> None:
 
 
 def judged(notes: Sequence[str], status: int, sent_ns: int) -> Outcome:
-    """Judges a trial by its `notes`, lines that begin with a time in ns. status: exit status of the program; sent_ns:
-    time of the first signal."""
+    """Judges a trial by its `notes`, lines that begin with a time in ns.
+
+    `status`: exit status of the program; `sent_ns`: time of the first signal.
+    """
     done = [note.split(maxsplit=1)[1] for note in notes]
     kinds = [what.split()[0] for what in done]
     speeds = [float(what.split()[2]) for what in done if what.startswith("write")]

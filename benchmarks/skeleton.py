@@ -53,7 +53,7 @@ Study = dict[tuple[str, int], tuple[Cell, list[Episode]]]
 
 
 def study() -> None:
-    """Success, task time and reaction of each strategy over delays: velocity actions, 0.9 s per mole."""
+    """Measures success, task time and reaction of each strategy over delays: velocity actions, 0.9 s per mole."""
     cells = _study("velocity", {"name": "mole"}, STRATEGIES, DELAYS)
     hits = summarise(cells["vlash", 8][1])
     command = "python -m benchmarks.skeleton study"
@@ -71,7 +71,10 @@ def study() -> None:
 
 
 def absolute() -> None:
-    """The same with absolute targets, where a stale plan mends itself: rolling does not win there."""
+    """Measures the same with absolute targets.
+
+    Rolling does not win there, because the targets of a stale plan stay valid.
+    """
     cells = _study("absolute", {"name": "mole", "mode": "absolute"}, STRATEGIES, DELAYS)
     command = "python -m benchmarks.skeleton absolute"
     rows = []
@@ -84,7 +87,10 @@ def absolute() -> None:
 
 
 def speedup() -> None:
-    """Task time of sync over that of vlash where the mole waits, so that both always hit; each at its fastest s."""
+    """Measures the task time of sync over that of vlash if the mole waits, each at its fastest s.
+
+    Both always hit then.
+    """
     patient = {"name": "mole", "window_s": 4.0}
     slow = {**patient, "pace": 0.5}
     command = "python -m benchmarks.skeleton speedup"
@@ -104,8 +110,11 @@ def speedup() -> None:
 
 
 def reaction() -> None:
-    """Reaction latency at VLASH's published setting: 25 actions at 50 Hz, 30 ms of inference (2 ticks); what is left of
-    the ratio at equal s; and with each strategy at the s that reacts soonest within 2 points of its best success."""
+    """Measures the reaction latency at VLASH's published setting: 25 actions at 50 Hz, 30 ms of inference (2 ticks).
+
+    Also measured are the ratio at equal s, and each strategy at the s that reacts soonest within 2 points of its best
+    success.
+    """
     fixed = {name: _reaction_cell(*name) for name in (("sync", 25), ("vlash", 25), ("vlash", 2), ("naive", 2))}
     soonest = {name: _soonest(name) for name in ("sync", "vlash")}
     cells = [*fixed.values(), *soonest.values()]
@@ -135,7 +144,7 @@ def _reaction_cell(strategy: str, s: int, *, seed: int = SEED, episodes: int = E
 
 
 def _soonest(strategy: str) -> Cell:
-    """Searched on seeds that are not reported."""
+    """The cell with the soonest reaction, searched on seeds that are not reported."""
     tried = [_reaction_cell(strategy, s, seed=SEARCH_SEED, episodes=SEARCH_EPISODES) for s in HORIZONS]
     played = [summarise(episodes) for episodes in evaluate_all(tried, workers=WORKERS)]
     best = max(figures["success"] for figures in played)
@@ -148,7 +157,7 @@ def _soonest(strategy: str) -> Cell:
 
 
 def lockstep() -> None:
-    """Ticks per second of the core alone: vlash, H = 32, s = 8, d = 4, one dimension, no physics."""
+    """Measures the ticks per second of the core alone: vlash, H = 32, s = 8, d = 4, one dimension, no physics."""
     spec = RobotSpec(action=(Dim("x", drives="x"),), state=(Dim("x"),), rate_hz=50)
     rows = np.arange(32.0)[:, None]
     rates = []
@@ -172,7 +181,10 @@ def lockstep() -> None:
 
 
 def contract() -> None:
-    """How many schedules the contract's tests walk in all, the slow ones too, and the seconds it takes."""
+    """Counts the schedules that all contract tests enumerate, and measures their time in seconds.
+
+    The slow tests are included.
+    """
     folders = import_module("tests").__path__
     if (ours := str(Path(__file__).parents[1] / "tests")) not in folders:
         folders.insert(0, ours)  # LeRobot's dependencies install a package of that name
@@ -188,7 +200,10 @@ def contract() -> None:
 
 
 def help_time() -> None:
-    """`rollahead --help` as a whole process, beside `lerobot-rollout --help` (LeRobot 0.6.1; `make peers`), in turn."""
+    """Measures `rollahead --help` as a process, alternating with `lerobot-rollout --help`.
+
+    The latter is that of LeRobot 0.6.1 (`make peers`).
+    """
     programs = {"own": str(Path(sys.executable).parent / "rollahead"), "peer": ".venv-peers/bin/lerobot-rollout"}
     has_peer = Path(programs["peer"]).exists()
     times: dict[str, list[float]] = {"own": [], "peer": []}
@@ -219,7 +234,7 @@ def help_time() -> None:
 
 
 def study_table(table: Mapping[str, Any]) -> str:
-    """A study's success in Markdown, a row per strategy and a column per delay: '41 (37 to 46)'."""
+    """The success in a study as a Markdown table, a row per strategy and a column per delay: '41 (37 to 46)'."""
     cells = {(cell["strategy"]["name"], cell["latency"]["ticks"]): cell for cell in table["cells"]}
     names = list(dict.fromkeys(name for name, _ in cells))
     delays = sorted({delay for _, delay in cells})
@@ -250,7 +265,7 @@ def time_ratio(slow: Sequence[Episode], fast: Sequence[Episode]) -> tuple[float,
 
 
 def _study(name: str, task: Mapping[str, Any], strategies: Sequence[str], delays: Sequence[int], q: int = 1) -> Study:
-    """Each strategy at each delay, at the s that was best on the search's seeds; leaves the whole table."""
+    """Plays each strategy at each delay, at the s that was best on the search's seeds, and writes the whole table."""
     tried = _search(task, strategies, delays, q)
     best = [_best(tried, strategy, delay) for strategy in strategies for delay in delays]
     cells = [replace(cell, episodes=EPISODES, seed=SEED, reactions=True) for cell in best]

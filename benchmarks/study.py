@@ -1,8 +1,8 @@
 """The study: every strategy on every task, scripted and trained, over delays, fixed and variable.
 
-python -m benchmarks.study recording   what inferences of a diffusion policy take here, for `latency=diffusion`
-python -m benchmarks.study run         plays it, as `rollahead eval --multirun` does; goes on where it was ended
-python -m benchmarks.study figures     its figures and tables, from what was played
+python -m benchmarks.study recording   times inferences of a diffusion policy here, for `latency=diffusion`
+python -m benchmarks.study run         plays it, as `rollahead eval --multirun` does; resumes where it was stopped
+python -m benchmarks.study figures     its figures and tables, from the played cells
 python -m benchmarks.study speedup     task time with speed-up over slow demonstrations
 """
 
@@ -47,8 +47,10 @@ FIXED = {"name": "fixed", "ticks": 8}
 
 
 def recording() -> None:
-    """Times LeRobot's Diffusion Policy of whack-a-mole with all its 100 steps, on one thread, one inference after the
-    other, while both cores are busy with episodes of another policy."""
+    """Times LeRobot's Diffusion Policy of whack-a-mole with all its 100 steps.
+
+    It runs on one thread, one inference after the other. Both cores are busy with episodes of another policy meanwhile.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -75,7 +77,7 @@ def recording() -> None:
 
 
 def _load(seed: int) -> Cell:
-    """An episode that keeps a core busy for a moment."""
+    """Plays an episode, which keeps a core busy for a moment."""
     planner = {"name": "policy", "checkpoint": "interception_flow"}
     return Cell({"name": "interception"}, StrategyConfig("vlash"), FIXED, planner, episodes=1, seed=seed)
 
@@ -135,7 +137,7 @@ class Played:
 
     @property
     def key(self) -> Key:
-        """What it is of."""
+        """The key of the cell."""
         cell = self.description
         planner = "scripted" if cell["planner"]["name"] == "scripted" else "flow"
         latency = "diffusion" if cell["latency"]["name"] == "recorded" else cell["latency"]["name"]
@@ -144,7 +146,7 @@ class Played:
 
 
 def read_cells(folder: Path) -> dict[Key, Played]:
-    """All cells of a study that were played."""
+    """All played cells of a study."""
     found = {}
     for path in sorted(folder.glob("*/summary.json")):
         summary = json.loads(path.read_text())
@@ -156,7 +158,7 @@ def read_cells(folder: Path) -> dict[Key, Played]:
 
 
 def write_cells(cells: Mapping[Key, Played]) -> None:
-    """`benchmarks/results/study.parquet`: a row per cell, with all that the search has tried."""
+    """Writes `benchmarks/results/study.parquet`: a row per cell, with all values that the search tried."""
     shown = ("episodes", "success", "success_ci", "time_s", "age_ticks", "idle", "calls_per_s", "rows_lost")
     rows = [
         {
@@ -184,20 +186,20 @@ LATENCIES = ("fixed", "lognormal", "spikes", "diffusion")
 
 
 def read_table() -> dict[Key, Mapping[str, Any]]:
-    """The rows of `benchmarks/results/study.parquet`, by what they are of."""
+    """The rows of `benchmarks/results/study.parquet`, by their key."""
     rows = pq.read_table(RESULTS / "study.parquet").to_pylist()
     return {tuple(cell[name] for name in KEY): cell for cell in rows}
 
 
 def delay_table(cells: Mapping[Key, Mapping[str, Any]], task: str, planner: str, latency: str = "fixed") -> str:
-    """Success in Markdown, a row per strategy and a column per delay: '41 (37 to 46)', and the s that was best."""
+    """Success as a Markdown table, a row per strategy and a column per delay: '41 (37 to 46)', and the best s."""
     delays = sorted({key[3] for key in cells if key[:3] == (task, planner, latency)})
     columns = [(task, planner, latency, delay) for delay in delays]
     return _table([f"{20 * delay:.0f} ms" for delay in delays], columns, task, cells)
 
 
 def latency_table(cells: Mapping[Key, Mapping[str, Any]], task: str, planner: str, delay: float) -> str:
-    """The same at one median, a column per kind of latency."""
+    """Success at one median latency as a Markdown table, a column per kind of latency."""
     columns = [(task, planner, latency, delay) for latency in LATENCIES]
     return _table(["fixed", "lognormal", "spikes", "recorded"], columns, task, cells)
 
@@ -217,7 +219,7 @@ def _table(
 
 
 def share(cell: Mapping[str, Any] | None) -> str:
-    """The success of a cell and its interval, as a table has it: '41 <sub>37..46</sub>'; a dash where there is none."""
+    """The success of a cell with its interval: '41 <sub>37..46</sub>'; a dash if there is none."""
     if cell is None:
         return "\N{EN DASH}"
     low, high = cell["success_ci"]
@@ -235,7 +237,7 @@ def _gain_row(cells: Mapping[Key, Played], gain: Gain, command: str) -> Row:
 
 
 def paired_gain(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> tuple[float, list[float]]:
-    """By how many points (n,) `ours` succeeded more often than `theirs`, pair by pair, and its 95 % interval."""
+    """The points by which `ours` (n,) succeeds more often than `theirs`, pair by pair, and their 95 % interval."""
     differences = 100.0 * (ours.astype(np.float64) - theirs)
     picks = np.random.default_rng(0).integers(len(differences), size=(2000, len(differences)))
     low, high = np.quantile(differences[picks].mean(axis=1), [0.025, 0.975])
@@ -243,8 +245,11 @@ def paired_gain(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> tuple[flo
 
 
 def speedup() -> None:
-    """Task time of sync over that of vlash where the mole waits, so that both always hit, and demonstrations are slow:
-    half as fast as the robot with q = 2, as VLASH was measured, and a third with q = 3; each at its own fastest s."""
+    """Measures the task time of sync over that of vlash if the mole waits and demonstrations are slow.
+
+    Both always hit. Demonstrations are half as fast as the robot with q = 2, as VLASH was measured, and a third as fast
+    with q = 3; each at its own fastest s.
+    """
     command = "python -m benchmarks.study speedup"
     goals = {("mole_speedup_d8", 2): ">= 2.03"}
     rows = []
@@ -278,7 +283,7 @@ FIGURES: Mapping[str, Callable[[], None]] = {
 
 
 def main(names: list[str]) -> None:
-    """Runs what is named."""
+    """Runs the named benchmarks."""
     for name in names:
         FIGURES[name]()
 

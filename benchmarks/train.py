@@ -1,11 +1,11 @@
 """The figures of trained policies.
 
-    python -m benchmarks.train checkpoints           makes those that come with rollahead, anew
+    python -m benchmarks.train checkpoints           trains the shipped policies anew
     python -m benchmarks.train checkpoints=mole_flow only these, by name
-    python -m benchmarks.train success               how those that come with it do, beside the scripted expert
-    python -m benchmarks.train offsets               what temporal offsets buy, and what they cost without delay
+    python -m benchmarks.train success               success of the shipped policies, beside the scripted expert
+    python -m benchmarks.train offsets               gain of temporal offsets, and their cost without delay
 
-All in simulated time. Every policy is trained on demonstrations of its task's expert, from seeds that no figure uses.
+All in simulated time. Every policy is trained on demonstrations of its task's expert, with seeds that no figure uses.
 """
 
 import json
@@ -48,7 +48,7 @@ class Recipe:
 
     @property
     def command(self) -> list[str]:
-        """As a person types it."""
+        """The command line, as a person types it."""
         given = [f"{key}={value}" for key, value in self.options.items()]
         return ["train", f"task={self.task}", f"policy={self.policy}", f"seed={DEMO_SEED}", *given]
 
@@ -76,14 +76,16 @@ RECIPES = {**SHIPPED, **PLAIN}
 
 
 def checkpoints(names: Sequence[str] = ()) -> None:
-    """Trains the shipped policies, one after the other; how long each takes, and how large it is."""
+    """Trains the shipped policies, one after the other, and records the time and the size of each."""
     for name in names or SHIPPED:
         _train(name, RECIPES[name])
 
 
 def _train(name: str, recipe: Recipe) -> None:
-    """One training, with both cores, into `TRAINED`, and its checkpoint to those that come with rollahead, if it is
-    one of them."""
+    """Runs one training with both cores into `TRAINED`.
+
+    The checkpoint is copied to the shipped ones, if it is one of them.
+    """
     folder = TRAINED / name
     shutil.rmtree(folder, ignore_errors=True)
     program = [str(Path(sys.executable).with_name("rollahead")), *recipe.command, f"name={name}", f"runs={TRAINED}"]
@@ -101,7 +103,7 @@ def _train(name: str, recipe: Recipe) -> None:
 
 
 def success() -> None:
-    """Of the shipped policies over delays, beside the scripted expert on the same episodes."""
+    """Measures the shipped policies over delays, beside the scripted expert on the same episodes."""
     cells = {
         **{("scripted", task, d): _cell(task, d) for task in TASKS for d in DELAYS},
         **{("scripted, scene rolled", "belt", d): _cell("belt", d, roller="scene") for d in DELAYS},
@@ -128,7 +130,7 @@ def success() -> None:
 
 
 def offsets() -> None:
-    """The same flow policy trained with offsets and without: vlash over delays, and other ways without."""
+    """Compares the same flow policy trained with offsets and without: vlash over delays, and other ways without."""
     for name, recipe in PLAIN.items():
         if not (TRAINED / name / "checkpoint").exists():
             _train(name, recipe)
@@ -171,7 +173,7 @@ def offsets() -> None:
 
 
 def delay_table(table: Mapping[str, Any], task: str) -> str:
-    """Success of a task over delays, of what was played, in Markdown."""
+    """The success in a task over delays as a Markdown table."""
     found = {(cell["what"], cell["delay"]): cell for cell in table["cells"] if cell["task"] == task}
     delays = sorted({delay for _, delay in found})
     milliseconds = [f"{1000 * delay / table['rate_hz']:.0f} ms" for delay in delays]
@@ -207,7 +209,7 @@ Played = Mapping[tuple[str, str, int], Mapping[str, Any]]
 
 
 def _play(name: str, cells: Mapping[tuple[str, str, int], Cell]) -> Played:
-    """The figures of each cell, and the table of them all."""
+    """Plays the cells, and records their figures and a table of them all."""
     figures = {}
     for key, episodes in zip(cells, evaluate_all(list(cells.values()), workers=WORKERS), strict=True):
         figures[key] = summarise(episodes)
@@ -230,7 +232,7 @@ def _success(name: str, figures: Mapping[str, Any], goal: str | None, command: s
 
 
 def _gap(name: str, played: Played, delay: int, goal: str | None, command: str) -> Any:
-    """What the flow policy loses against the expert on whack-a-mole."""
+    """The loss of the flow policy against the expert on whack-a-mole, as a figure."""
     points = _points(played["scripted", "mole", delay], played["flow", "mole", delay])
     return row(name, points, "points", goal=goal, command=command, seed=SEED)
 
@@ -251,7 +253,7 @@ WHAT: Mapping[str, Callable[[], None]] = {"checkpoints": checkpoints, "success":
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Makes what is asked for."""
+    """Runs what `arguments` ask for."""
     for argument in arguments or ["success"]:
         what, _, names = argument.partition("=")
         chosen = names.split(",") if names else []

@@ -1,12 +1,12 @@
-"""Training speed on images: rollahead train beside lerobot-train, the same network, the same data set, the same batch.
+"""Training speed on images: rollahead train beside lerobot-train, with the same network, data set and batch size.
 
-python -m benchmarks.train_speed [steps=24]
+    python -m benchmarks.train_speed [steps=24]
 
-Each program runs as a user starts it, in a process of its own, and the two take turns, a step each: whichever waits is
-stopped, with its processes that decode, so that nothing is made ahead for nothing, and both meet the same load. A step
-is timed from the end of the one before to its own end, with all that is done for its data. Both have their default
-numbers of threads and of processes that decode. The data set is recorded by LeRobot, as video, and nothing of it stays
-decoded: image_cache_mb=0.
+Each program runs as a user starts it, in a process of its own, and the two take turns, a step each. The one that waits
+is stopped, with its decoding processes, so that it prepares nothing during its wait, and both have the same load. A
+step is timed from the end of the one before to its own end, with all work for its data. Both have their default numbers
+of threads and of decoding processes. The data set is recorded by LeRobot, as video, and no decoded image is kept:
+image_cache_mb=0.
 """
 
 import os
@@ -73,7 +73,7 @@ def recorded(folder: Path) -> None:
 
 
 def paced(function: Callable[..., Any], weights: Callable[..., int]) -> Callable[..., Any]:
-    """`function`, after each call of which a line says how many weights there are, and the next waits for a line."""
+    """`function`, which prints the number of weights after each call, and waits for a line before the next."""
 
     def call(*given: Any, **named: Any) -> Any:
         made = function(*given, **named)
@@ -90,7 +90,7 @@ def size(policy: Any) -> int:
 
 
 def ours(folder: Path) -> None:
-    """A training of ours. The step of the rehearsal is no step of it."""
+    """Runs our training. The step of the rehearsal is not counted."""
     from rollahead import cli
     from rollahead.commands import train
     from rollahead.policies.training.training import Training
@@ -107,7 +107,7 @@ def ours(folder: Path) -> None:
 
 
 def theirs(folder: Path) -> None:
-    """A training of LeRobot's."""
+    """Runs LeRobot's training."""
     from lerobot.scripts import lerobot_train
 
     lerobot_train.update_policy = paced(lerobot_train.update_policy, lambda tracker, policy, *given: size(policy))
@@ -115,8 +115,11 @@ def theirs(folder: Path) -> None:
     lerobot_train.main()
 
 
-class TrainablePolicy:
-    """A training in a process of its own, stopped but for its turns. folder: that of the data set."""
+class Program:
+    """A training in a process of its own, which is stopped except in its turns.
+
+    `folder`: the folder of the data set.
+    """
 
     def __init__(self, name: str, folder: Path) -> None:
         told, allowed = os.pipe(), os.pipe()
@@ -141,7 +144,7 @@ class TrainablePolicy:
         self.weights = self._step()  # the first, whenever it comes
 
     def turn(self) -> float:
-        """Seconds of the next step."""
+        """The seconds of the next step."""
         os.killpg(self._process.pid, signal.SIGCONT)
         began = time.perf_counter()
         os.write(self._allowed, b".")
@@ -149,7 +152,7 @@ class TrainablePolicy:
         return time.perf_counter() - began
 
     def end(self) -> None:
-        """Ends it wherever it is."""
+        """Ends the training at any point."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
@@ -160,22 +163,22 @@ class TrainablePolicy:
 
 
 def compare(steps: int) -> None:
-    """The median of the ratio of two steps in a turn, which meet the same load, and its quartiles."""
+    """The median of the ratio of two steps in a turn, which have the same load, and its quartiles."""
     from rollahead.policies.lerobot.compat import version
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "dataset"
         recorded(folder)
         with ExitStack() as ends:
-            trainables: dict[str, TrainablePolicy] = {}
+            programs: dict[str, Program] = {}
             for name in PARTS:
-                trainables[name] = TrainablePolicy(name, folder)
-                ends.callback(trainables[name].end)
+                programs[name] = Program(name, folder)
+                ends.callback(programs[name].end)
             took: dict[str, list[float]] = {name: [] for name in PARTS}
             for k in range(SKIPPED + steps):
                 for name in sorted(PARTS, reverse=k % 2 == 1):  # neither always comes first
-                    took[name].append(trainables[name].turn())
-    assert len({trainable.weights for trainable in trainables.values()}) == 1, "the networks differ"
+                    took[name].append(programs[name].turn())
+    assert len({program.weights for program in programs.values()}) == 1, "the networks differ"
     own, other = (np.array(took[name][SKIPPED:]) for name in PARTS)
     print(f"LeRobot {version()}: {np.median(own):.3f} s a step of ours, {np.median(other):.3f} s of theirs")
     low, ratio, high = np.quantile(other / own, [0.25, 0.5, 0.75]).tolist()
@@ -188,7 +191,7 @@ NAME = "train_speed_vs_lerobot_images"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The comparison, or one of its trainings."""
+    """Runs the comparison, or one of its trainings."""
     global TOLD, ALLOWED
     if arguments and arguments[0] in PARTS:
         TOLD, ALLOWED = map(int, arguments[2:4])
