@@ -38,11 +38,11 @@ class Snap:
 
     def __call__(self, rows: FloatArray) -> FloatArray:
         """A copy of `rows` (H, A) with discrete dimensions snapped. NaN stays. Phase: hot."""
-        made: FloatArray = rows.copy()
+        snapped: FloatArray = rows.copy()
         discrete = rows[:, self._at]
         ends = np.where(discrete > self._middle, self._high, self._low)
-        made[:, self._at] = np.where(np.isnan(discrete), discrete, ends)
-        return made
+        snapped[:, self._at] = np.where(np.isnan(discrete), discrete, ends)
+        return snapped
 
 
 def middle_of(dim: Dim) -> float:

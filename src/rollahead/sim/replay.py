@@ -40,7 +40,7 @@ def clip(path: Path, task: Mapping[str, Any], lanes: Sequence[tuple[Any, Any]], 
         "lanes": [[np.asarray(part).tolist() for part in lane] for lane in lanes],
         "period_s": period_s,
     }
-    ran = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "rollahead.sim.replay"],
         input=json.dumps(job),
         env={**os.environ, "MUJOCO_GL": gl},
@@ -48,9 +48,9 @@ def clip(path: Path, task: Mapping[str, Any], lanes: Sequence[tuple[Any, Any]], 
         text=True,
         check=False,
     )
-    if ran.returncode != 0:
-        said = [line for line in ran.stderr.splitlines() if re.match(r"[\w.]+Error\b", line)]
-        why = said[0] if said else f"exit status {ran.returncode}"
+    if process.returncode != 0:
+        errors = [line for line in process.stderr.splitlines() if re.match(r"[\w.]+Error\b", line)]
+        why = errors[0] if errors else f"exit status {process.returncode}"
         raise ControlError(f"the clip {path.name} could not be rendered ({why}); look at the folder, or set MUJOCO_GL")
     return True
 

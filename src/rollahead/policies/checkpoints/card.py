@@ -95,13 +95,13 @@ def read_card(folder: Path) -> Card | None:
         return None
     try:
         written = json.loads(path.read_text())
-        made = {**written, **{what: _names(written, what) for what in NAMES}}
-        made["trained"] = call(Trained, written.get("trained", {}), "trained")
-        if isinstance(seeds := made.get("demonstrated"), list):
-            made["demonstrated"] = tuple(seeds)
-        if made.pop("format") != FORMAT:
+        fields = {**written, **{what: _names(written, what) for what in NAMES}}
+        fields["trained"] = call(Trained, written.get("trained", {}), "trained")
+        if isinstance(seeds := fields.get("demonstrated"), list):
+            fields["demonstrated"] = tuple(seeds)
+        if fields.pop("format") != FORMAT:
             raise ConfigError(f"its format is {written['format']} and this rollahead reads {FORMAT}")
-        return call(Card, made)
+        return call(Card, fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
         reason = error if isinstance(error, ConfigError) else told(error)
         raise ConfigError(f"{path} is not a valid card ({reason}); write it again with write_card") from error

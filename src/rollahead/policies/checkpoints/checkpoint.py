@@ -144,8 +144,8 @@ def load_policy(
 
     Raises: ConfigError, if a file cannot be read, the policy's type is not supported, or the names cannot be found.
     """
-    made = read_checkpoint(Path(folder), dataset=dataset, robot=robot, trust_order=trust_order)
-    return made.policy(torch.device(device_of(device)))
+    checkpoint = read_checkpoint(Path(folder), dataset=dataset, robot=robot, trust_order=trust_order)
+    return checkpoint.policy(torch.device(device_of(device)))
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

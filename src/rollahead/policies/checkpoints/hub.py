@@ -32,11 +32,11 @@ def dataset_folder(name: str | Path) -> Path:
 
     Raises: ConfigError, if the download fails.
     """
-    folder, found = Path(name).expanduser(), ID.fullmatch(str(name))
-    if folder.exists() or found is None:
+    folder, match = Path(name).expanduser(), ID.fullmatch(str(name))
+    if folder.exists() or match is None:
         return folder
     home = Path(compat.HF_LEROBOT_HOME)
-    repo, revision = found["repo"], found["revision"]
+    repo, revision = match["repo"], match["revision"]
     if revision is None and any((home / repo).glob("data/*/*.parquet")):
         return home / repo
     revisions = [VERSION, "main"] if revision is None else [revision]
@@ -48,10 +48,10 @@ def described_folder(name: str | Path) -> Path:
 
     `name`: see `dataset_folder`. Raises: ConfigError, if the download fails.
     """
-    folder, found = Path(name).expanduser(), ID.fullmatch(str(name))
-    if folder.exists() or found is None:
+    folder, match = Path(name).expanduser(), ID.fullmatch(str(name))
+    if folder.exists() or match is None:
         return folder
-    repo, revision = found["repo"], found["revision"]
+    repo, revision = match["repo"], match["revision"]
     if (known := local_dataset(repo, revision)) is not None:
         return known
     revisions = [VERSION, "main"] if revision is None else [revision]
@@ -69,9 +69,9 @@ def local_dataset(repo: str, revision: str | None = None) -> Path | None:
         return home / repo
     for each in [VERSION, "main"] if revision is None else [revision]:
         with suppress(HFValidationError):  # not a valid id
-            found = try_to_load_from_cache(repo, INFO, home / "hub", each, "dataset")
-            if isinstance(found, str):
-                return Path(found).parent.parent
+            cached = try_to_load_from_cache(repo, INFO, home / "hub", each, "dataset")
+            if isinstance(cached, str):
+                return Path(cached).parent.parent
     return None
 
 
@@ -82,11 +82,11 @@ def checkpoint_folder(name: str | Path) -> Path:
 
     A name that is neither is returned as it is. Raises: ConfigError, if the download fails.
     """
-    folder, found = Path(name).expanduser(), ID.fullmatch(str(name))
-    if folder.exists() or found is None:
+    folder, match = Path(name).expanduser(), ID.fullmatch(str(name))
+    if folder.exists() or match is None:
         return folder
-    revisions = [found["revision"] or "main"]
-    return _fetched("checkpoint", found["repo"], revisions, allow_patterns=["*.json", "*.safetensors"])
+    revisions = [match["revision"] or "main"]
+    return _fetched("checkpoint", match["repo"], revisions, allow_patterns=["*.json", "*.safetensors"])
 
 
 def _fetched(what: str, repo: str, revisions: Sequence[str], **options: Any) -> Path:

@@ -52,26 +52,26 @@ def named(
     Raises: ConfigError, if a number of names differs from the policy's, no source has the names or the rate, only the
     robot has them and `trust_order` is false, or the data set cannot be read, whether it is needed or not.
     """
-    said = _Said() if dataset is None else _of_dataset(described_folder(dataset), rename)
+    recorded = _Recorded() if dataset is None else _of_dataset(described_folder(dataset), rename)
     if card is not None:
         for part in PARTS:
             _check_size(f"{folder / CARD}", part, getattr(card, part), getattr(features, part), "mend it")
         return card, ()
     trained = trained_on(folder) if dataset is None else TrainedOn()
     if trained.folder is not None:
-        said = _of_dataset(trained.folder, rename)
-    made = _joined(folder, features, said, robot)
-    rate_hz = made.rate_hz if said.rate_hz is None else None
-    assumed = _assumed(made, said)
+        recorded = _of_dataset(trained.folder, rename)
+    joined = _joined(folder, features, recorded, robot)
+    rate_hz = joined.rate_hz if recorded.rate_hz is None else None
+    assumed = _assumed(joined, recorded)
     unordered = [part for part, names in assumed.items() if len(names) > 1]
     if not trust_order and (rate_hz is not None or unordered):
         raise ConfigError(_untrusted(folder, unordered, rate_hz, trained))
-    found = [f"names and rate are those of {said.who}, which {TRAIN_CONFIG} names"] if trained.folder else []
-    return made, (*found, *_lines(folder, assumed, rate_hz))
+    notes = [f"names and rate are those of {recorded.who}, which {TRAIN_CONFIG} names"] if trained.folder else []
+    return joined, (*notes, *_lines(folder, assumed, rate_hz))
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Recorded:
     """Names and rate of a data set.
 
     `who`: the data set, for messages; `names`: by feature, where the data set has them.
@@ -82,21 +82,21 @@ class _Said:
     rate_hz: float | None = None
 
 
-def _joined(folder: Path, features: Features, said: _Said, robot: RobotSpec | None) -> Card:
+def _joined(folder: Path, features: Features, recorded: _Recorded, robot: RobotSpec | None) -> Card:
     """A card with the names and the rate of the data set, and the robot's where the data set has none."""
-    rate_hz = said.rate_hz if said.rate_hz is not None else (robot.rate_hz if robot is not None else None)
+    rate_hz = recorded.rate_hz if recorded.rate_hz is not None else (robot.rate_hz if robot is not None else None)
     if rate_hz is None:
         raise ConfigError(f"nothing says at what rate {folder} was trained; {REMEDY}")
-    state, environment, action = (_pick(folder, part, features, said, robot) for part in PARTS)
+    state, environment, action = (_pick(folder, part, features, recorded, robot) for part in PARTS)
     return Card(state, action, rate_hz, environment)
 
 
-def _pick(folder: Path, part: str, features: Features, said: _Said, robot: RobotSpec | None) -> tuple[str, ...]:
+def _pick(folder: Path, part: str, features: Features, recorded: _Recorded, robot: RobotSpec | None) -> tuple[str, ...]:
     size = getattr(features, part)
     if not size:
         return ()
-    if PARTS[part] in said.names:
-        return _check_size(said.who, part, said.names[PARTS[part]], size)
+    if PARTS[part] in recorded.names:
+        return _check_size(recorded.who, part, recorded.names[PARTS[part]], size)
     if robot is not None:
         return _check_size("the robot", part, names_of(getattr(robot, part)), size)
     raise ConfigError(f"nothing names the {size} numbers of {part} that {folder} has; {REMEDY}")
@@ -113,9 +113,9 @@ def _check_size(who: str, part: str, names: tuple[str, ...], size: int, remedy: 
 # ---- assumptions ----------------------------------------------------------------------------------------------------
 
 
-def _assumed(card: Card, said: _Said) -> dict[str, tuple[str, ...]]:
+def _assumed(card: Card, recorded: _Recorded) -> dict[str, tuple[str, ...]]:
     """The robot's names, in its order, for each part whose names no file has."""
-    return {part: names for part in PARTS if (names := getattr(card, part)) and PARTS[part] not in said.names}
+    return {part: names for part in PARTS if (names := getattr(card, part)) and PARTS[part] not in recorded.names}
 
 
 def _lines(folder: Path, assumed: Mapping[str, Sequence[str]], rate_hz: float | None) -> list[str]:
@@ -136,14 +136,14 @@ def _untrusted(folder: Path, unordered: Sequence[str], rate_hz: float | None, tr
     """The error for a checkpoint if no file has the order of the parts `unordered`, or the rate."""
     *some, last = unordered or [""]
     parts = f"{', '.join(some)}{' and ' if some else ''}{last}"
-    told = {f"in which order {folder} has its {parts}": "order"} if unordered else {}
+    unknown = {f"in which order {folder} has its {parts}": "order"} if unordered else {}
     if rate_hz is not None:
-        told[f"at what rate {'it' if unordered else folder} was trained"] = f"rate ({rate_hz:g} Hz)"
-    away = trained.repo if trained.folder is None else None
-    dataset = f" ({TRAIN_CONFIG} names {away}, which is not on this machine)" if away else ""
+        unknown[f"at what rate {'it' if unordered else folder} was trained"] = f"rate ({rate_hz:g} Hz)"
+    remote = trained.repo if trained.folder is None else None
+    dataset = f" ({TRAIN_CONFIG} names {remote}, which is not on this machine)" if remote else ""
     return (
-        f"no file says {', nor '.join(told)}{dataset}; give the data set that it was trained on "
-        f"(planner.dataset={away or '...'}), or, if the robot has the same {' and '.join(told.values())}, "
+        f"no file says {', nor '.join(unknown)}{dataset}; give the data set that it was trained on "
+        f"(planner.dataset={remote or '...'}), or, if the robot has the same {' and '.join(unknown.values())}, "
         "planner.trust_order=true"
     )
 
@@ -151,14 +151,14 @@ def _untrusted(folder: Path, unordered: Sequence[str], rate_hz: float | None, tr
 # ---- data sets ------------------------------------------------------------------------------------------------------
 
 
-def _of_dataset(folder: Path, rename: Mapping[str, str]) -> _Said:
+def _of_dataset(folder: Path, rename: Mapping[str, str]) -> _Recorded:
     path = folder / INFO
     try:
         info: Mapping[str, Any] = json.loads(path.read_text())
         features, rate_hz = {rename.get(key, key): each for key, each in info["features"].items()}, float(info["fps"])
-        found = {key: dimension_names(features[key]) for key in PARTS.values() if key in features}
+        dims = {key: dimension_names(features[key]) for key in PARTS.values() if key in features}
         if not 0 < rate_hz < math.inf:
             raise ValueError(f"fps is {info['fps']}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read ({error!r}); give the folder of a LeRobotDataset") from error
-    return _Said(f"data set {folder}", {key: names for key, names in found.items() if names}, rate_hz)
+    return _Recorded(f"data set {folder}", {key: names for key, names in dims.items() if names}, rate_hz)

@@ -33,8 +33,8 @@ def trained_on(folder: Path) -> TrainedOn:
     Nothing is downloaded.
     """
     try:
-        told = json.loads((folder / TRAIN_CONFIG).read_text())["dataset"]
-        repo, root, revision = told["repo_id"], told.get("root"), told.get("revision")
+        dataset = json.loads((folder / TRAIN_CONFIG).read_text())["dataset"]
+        repo, root, revision = dataset["repo_id"], dataset.get("root"), dataset.get("revision")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return TrainedOn()  # not LeRobot's file, or a training on several data sets
     if not isinstance(repo, str):

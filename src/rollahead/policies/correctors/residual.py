@@ -208,8 +208,8 @@ class CorrectorTraining:
         self._rng = generator("head", seed)
         pairs = _pairs(frames, stored, policy.spec.horizon)
         episode = np.searchsorted(frames.bounds, stored.frame[pairs[:, 0]], side="right") - 1
-        apart = episode < max(round(held * frames.episodes), 1)
-        self._pairs, self._held = pairs[~apart], pairs[apart]
+        is_held = episode < max(round(held * frames.episodes), 1)
+        self._pairs, self._held = pairs[~is_held], pairs[is_held]
         if not len(self._pairs):
             raise ConfigError(
                 f"{frames.episodes} demonstrations are too few to train a corrector and measure it; give more"
@@ -253,9 +253,9 @@ class CorrectorTraining:
             seen, residual, images = self._batch(picked, self._negative_fraction)
             normalised = self._put(((seen - self._shift) / self._scale).astype(np.float32))
             x = self._with_latent(normalised, images)
-            made = self._net(x) + self._skip(x)
+            predicted = self._net(x) + self._skip(x)
             wanted = self._put((residual / self._gain).astype(np.float32))
-            loss = (made - wanted).square().mean()
+            loss = (predicted - wanted).square().mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -337,8 +337,8 @@ class CorrectorTraining:
     def _before(self, now: Ints, ticks: Ints | int) -> Ints:
         """(B,), the frames `ticks` before frames `now` (B,), in the same episode."""
         start = self._frames.bounds[np.searchsorted(self._frames.bounds, now, side="right") - 1]
-        made: Ints = np.maximum(now - ticks, start)
-        return made
+        frames: Ints = np.maximum(now - ticks, start)
+        return frames
 
 
 def _pairs(frames: Frames, stored: Stored, horizon: int) -> Ints:

@@ -42,9 +42,9 @@ class Pictures:
         Raises: ConfigError, if one cannot be decoded.
         """
         wanted, places = np.unique(frames, return_inverse=True)
-        found = [self._of(int(frame)) for frame in wanted]
+        images = [self._of(int(frame)) for frame in wanted]
         return {
-            name: torch.from_numpy(np.stack([each[i] for each in found])[places.reshape(frames.shape)])
+            name: torch.from_numpy(np.stack([each[i] for each in images])[places.reshape(frames.shape)])
             for i, name in enumerate(self._frames.sizes)
         }
 

@@ -35,10 +35,10 @@ def with_own_statistics(frames: Frames) -> tuple[Frames, str | None]:
     (distance, i), (feature, figure) = far[worst], places[worst]
     if distance <= 1:
         return frames, None
-    told, true = frames.stats[feature][figure][i], own[feature][figure][i]
+    stored, measured = frames.stats[feature][figure][i], own[feature][figure][i]
     words = (
-        f"meta/stats.json of data set {frames.folder} says {told:.4g} for the {figure} of {feature} "
-        f"{frames.names[feature][i]!r}, and the data has {true:.4g}: the data's own statistics are used; other "
+        f"meta/stats.json of data set {frames.folder} says {stored:.4g} for the {figure} of {feature} "
+        f"{frames.names[feature][i]!r}, and the data has {measured:.4g}: the data's own statistics are used; other "
         "programs will use the file, so let LeRobot recompute it"
     )
     return replace(frames, stats={**frames.stats, **own}), words
@@ -58,8 +58,8 @@ def _measured(values: Floats) -> dict[str, FloatArray]:
     return {"mean": wide.mean(axis=0), "std": wide.std(axis=0), "min": wide.min(axis=0), "max": wide.max(axis=0)}
 
 
-def _furthest(told: FloatArray, own: dict[str, FloatArray], figure: str) -> tuple[float, int]:
+def _furthest(stored: FloatArray, own: dict[str, FloatArray], figure: str) -> tuple[float, int]:
     """The largest difference of a stored statistic from the data's `own`, and its dimension; 1 is just allowed."""
     allowed = CLOSE * (own["max"] - own["min"]) + ROUNDED * np.abs(own[figure]) + LEAST
-    distance = np.abs(told - own[figure]) / allowed
+    distance = np.abs(stored - own[figure]) / allowed
     return float(distance.max()), int(distance.argmax())

@@ -68,8 +68,8 @@ def _converted(folder: Path, version: str | None) -> str:
     if version != CONVERTED:
         return f"convert it to {CONVERTED} with the LeRobot of its time, and then from there"
     place = folder.resolve()
-    if found := FETCHED.search(place.as_posix()):
-        name = "/".join(found.groups())
+    if match := FETCHED.search(place.as_posix()):
+        name = "/".join(match.groups())
         return f"convert a copy in LeRobot's own folder with {_command(f'--repo-id={name}')}, and give dataset={name}"
     root = place.parent if _converter() == OLD_CONVERTER else place
     command = _command(f"--repo-id={place.name}", f"--root={root}")
@@ -105,11 +105,11 @@ def read_table(folder: Path, frames: int, columns: Sequence[str]) -> pa.Table:
     )
     paths = sorted(folder.glob("data/*/*.parquet"))
     tables = [_read_parquet(folder, path, [*columns, *INDICES]) for path in paths]
-    found = sum(table.num_rows for table in tables)
-    if not found == recorded == frames:
+    stored = sum(table.num_rows for table in tables)
+    if not stored == recorded == frames:
         raise ConfigError(
-            f"data set {folder} says it has {frames} frames, its episodes {recorded} and its files {found}; it was not "
-            "finalised, or not copied whole"
+            f"data set {folder} says it has {frames} frames, its episodes {recorded} and its files {stored}; it was "
+            "not finalised, or not copied whole"
         )
     if not frames:
         raise ConfigError(f"data set {folder} has no frames; record some")
@@ -157,18 +157,18 @@ def read_stats(folder: Path, features: Mapping[str, str]) -> Stats:
     Raises: ConfigError, if the statistics of a feature are missing.
     """
     path = folder / "meta/stats.json"
-    told = _read_json(path) if path.is_file() else {}
-    if missing := [name for name in features.values() if name not in told]:
+    stored = _read_json(path) if path.is_file() else {}
+    if missing := [name for name in features.values() if name not in stored]:
         raise ConfigError(
             f"data set {folder} has no statistics of {', '.join(missing)} in meta/stats.json, and a policy's numbers "
             "are normalised by them; copy the data set whole, or record it again"
         )
-    return {feature: _figures(folder, name, told[name]) for feature, name in features.items()}
+    return {feature: _figures(folder, name, stored[name]) for feature, name in features.items()}
 
 
-def _figures(folder: Path, name: str, told: Any) -> dict[str, FloatArray]:
+def _figures(folder: Path, name: str, stored: Any) -> dict[str, FloatArray]:
     try:
-        return {figure: np.asarray(value, np.float64) for figure, value in told.items()}
+        return {figure: np.asarray(value, np.float64) for figure, value in stored.items()}
     except (AttributeError, TypeError, ValueError) as error:
         raise ConfigError(
             f"data set {folder} has statistics of {name} in meta/stats.json that are not numbers ({one_line(error)}); "

@@ -196,8 +196,8 @@ def _distances(chunks: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
 
 def agreement(chunks: torch.Tensor, known: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """(B,), the distance of each chunk from the last plan, row by row (backward coherence: arXiv 2408.17355, eq. 4)."""
-    apart: torch.Tensor = (chunks[:, : len(known)] - known).norm(dim=-1)
-    return (weights * apart).sum(1)
+    distance: torch.Tensor = (chunks[:, : len(known)] - known).norm(dim=-1)
+    return (weights * distance).sum(1)
 
 
 def smoothness(chunks: torch.Tensor, known: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -139,13 +139,13 @@ def measured(policy: Denoiser, cold: Steps, asked: Sequence[tuple[Context, torch
     for levels in lists(policy.process):
         warm = cold.at(levels)
 
-        def made(context: Context, start: torch.Tensor, warm: Steps = warm) -> torch.Tensor:
+        def run(context: Context, start: torch.Tensor, warm: Steps = warm) -> torch.Tensor:
             return warm(policy, context, noise, SampleRequest(start=start)).chunks
 
         rho, error = [], []
         for (context, warm_start), (first, _), eta in zip(asked, full, off, strict=True):
-            plain = made(context, warm_start[None])
-            rho.append(_rms(made(context, warm_start[None] + eta) - plain) / _rms(eta))
+            plain = run(context, warm_start[None])
+            rho.append(_rms(run(context, warm_start[None] + eta) - plain) / _rms(eta))
             error.append(_rms(plain - first))
         tried.append(Tried(levels, *(float(np.quantile(each, WORST)) for each in (rho, error))))
     enough = AS_GOOD * max(spread, min(one.error for one in tried))

@@ -145,8 +145,8 @@ def no_images() -> Iterator[None]:
     LeRobot would go through the data set frame by frame to embed images that are not there, which takes more than half
     of the time.
     """
-    found = next((home for home in WRITERS if find_spec(home) is not None), None)
-    writer: Any = importlib.import_module(found) if found else None
+    module = next((home for home in WRITERS if find_spec(home) is not None), None)
+    writer: Any = importlib.import_module(module) if module else None
     if not hasattr(writer, "embed_images"):
         yield
         return

@@ -33,17 +33,19 @@ def modern(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises: ConfigError, if features of one kind are normalised in different ways, which today's format cannot express.
     """
-    made = dict(config)
-    if "type" not in made and (found := next((TYPES[key] for key in TYPES if key in made), None)):
-        made = {**BEFORE.get(found, {}), **made, "type": found}
+    converted = dict(config)
+    if "type" not in converted and (policy_type := next((TYPES[key] for key in TYPES if key in converted), None)):
+        converted = {**BEFORE.get(policy_type, {}), **converted, "type": policy_type}
     for group in GROUPS:
-        shapes = made.pop(f"{group}_shapes", None)
+        shapes = converted.pop(f"{group}_shapes", None)
         if isinstance(shapes, Mapping):
-            made[f"{group}_features"] = {key: {"type": _kind(key), "shape": shape} for key, shape in shapes.items()}
-    written = [made.pop(f"{group}_normalization_modes", None) for group in GROUPS]
+            converted[f"{group}_features"] = {
+                key: {"type": _kind(key), "shape": shape} for key, shape in shapes.items()
+            }
+    written = [converted.pop(f"{group}_normalization_modes", None) for group in GROUPS]
     if modes := [each for each in written if isinstance(each, Mapping)]:
-        made["normalization_mapping"] = _mapping({key: mode for each in modes for key, mode in each.items()})
-    return made
+        converted["normalization_mapping"] = _mapping({key: mode for each in modes for key, mode in each.items()})
+    return converted
 
 
 def _kind(key: str) -> str:
@@ -52,12 +54,12 @@ def _kind(key: str) -> str:
 
 def _mapping(modes: Mapping[str, str]) -> dict[str, str]:
     """The normalisation mode of each kind of feature, from `modes` by feature."""
-    made: dict[str, str] = {}
+    mapping: dict[str, str] = {}
     for key, mode in modes.items():
         kind, upper = _kind(key), str(mode).upper()
-        if made.setdefault(kind, upper) != upper:
+        if mapping.setdefault(kind, upper) != upper:
             raise ConfigError(
-                f"config.json normalises {kind} features by {made[kind]} and by {upper} ({key}); train a policy with "
-                "one way for all of them"
+                f"config.json normalises {kind} features by {mapping[kind]} and by {upper} ({key}); train a policy "
+                "with one way for all of them"
             )
-    return made
+    return mapping

@@ -109,12 +109,12 @@ class _Step:
         """The step `wanted` in `file` of the checkpoint in `folder`."""
         path = folder / file
         steps = _steps(path)
-        found = [step for step in steps if step["registry_name"] == wanted]
+        matching = [step for step in steps if step["registry_name"] == wanted]
         for step in steps:
             _check_harmless(step, path, {wanted})
-        if len(found) != 1:
-            raise ConfigError(f"{path} has {len(found)} steps {wanted!r}; save the processors again with one")
-        return cls(path, found[0].get("config", {}), _read_stats(folder, found[0].get("state_file"), path))
+        if len(matching) != 1:
+            raise ConfigError(f"{path} has {len(matching)} steps {wanted!r}; save the processors again with one")
+        return cls(path, matching[0].get("config", {}), _read_stats(folder, matching[0].get("state_file"), path))
 
     @classmethod
     def among_weights(cls, folder: Path, prefix: str, config: Mapping[str, Any]) -> "_Step | None":
@@ -140,19 +140,19 @@ class _Step:
         kind = self.config.get("features", {}).get(key, {}).get("type")
         if kind is None:
             raise ConfigError(f"{self.path} has no feature {key!r}, and the policy has; save the processors again")
-        made = affine(
+        norm = affine(
             self._mode(key, kind),
             self.stats.get(key, {}),
             f"{key} in {self.path}",
             visual=kind == "VISUAL",
             eps=self.config.get("eps", EPS),
         )
-        if made.shift.ndim and len(made.shift) != size:
+        if norm.shift.ndim and len(norm.shift) != size:
             raise ConfigError(
-                f"{self.path} has statistics of {len(made.shift)} numbers for {key!r}, and the policy has {size}; save "
-                "the processors again with the statistics of its own data set"
+                f"{self.path} has statistics of {len(norm.shift)} numbers for {key!r}, and the policy has {size}; "
+                "save the processors again with the statistics of its own data set"
             )
-        return made
+        return norm
 
     def _mode(self, key: str, kind: str) -> str:
         only = self.config.get("normalize_observation_keys")

@@ -39,13 +39,13 @@ def saved_statistics(folder: Path, prefix: str, features: Iterable[str]) -> dict
     """
     path = folder / WEIGHTS
     starts = {f"{prefix}buffer_{key.replace('.', '_')}.": key for key in features}
-    made: dict[str, dict[str, torch.Tensor]] = {}
+    stats: dict[str, dict[str, torch.Tensor]] = {}
     with _reading(path), safe_open(path, framework="pt") as weights:
         for name in weights.keys():  # noqa: SIM118, it is not a mapping
             start, _, statistic = name.rpartition(".")
             if key := starts.get(f"{start}."):
-                made.setdefault(key, {})[statistic] = weights.get_tensor(name)
-    return made
+                stats.setdefault(key, {})[statistic] = weights.get_tensor(name)
+    return stats
 
 
 def load_weights(network: torch.nn.Module, folder: Path) -> None:
@@ -56,8 +56,8 @@ def load_weights(network: torch.nn.Module, folder: Path) -> None:
     """
     path = folder / WEIGHTS
     with _reading(path):
-        found = load_file(path)
-    tensors = {name.replace(COMPILED, ""): each for name, each in found.items() if not name.startswith(OLD)}
+        saved = load_file(path)
+    tensors = {name.replace(COMPILED, ""): each for name, each in saved.items() if not name.startswith(OLD)}
     _check(tensors, network.state_dict(), path)
     network.load_state_dict(tensors)
     network.eval().requires_grad_(False)

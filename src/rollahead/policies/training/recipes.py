@@ -45,10 +45,10 @@ class Sizes:
     def inputs(self) -> dict[str, Any]:
         """The inputs as LeRobot's features."""
         kinds, feature = compat.FeatureType, compat.PolicyFeature
-        found = {STATE: feature(kinds.STATE, (self.state,))}
+        inputs = {STATE: feature(kinds.STATE, (self.state,))}
         if self.environment:
-            found[ENVIRONMENT] = feature(kinds.ENV, (self.environment,))
-        return found | {IMAGES + name: feature(kinds.VISUAL, (3, *size)) for name, size in self.images.items()}
+            inputs[ENVIRONMENT] = feature(kinds.ENV, (self.environment,))
+        return inputs | {IMAGES + name: feature(kinds.VISUAL, (3, *size)) for name, size in self.images.items()}
 
     @property
     def outputs(self) -> dict[str, Any]:
@@ -195,8 +195,8 @@ def _act(sizes: Sizes, horizon: int, width: int, heads: int, depth: int) -> Trai
 
 
 def _cold_flow(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch.Tensor) -> torch.Tensor:
-    made: torch.Tensor = policy.predict_action_chunk(batch, noise=noise, steps=1)
-    return made
+    chunks: torch.Tensor = policy.predict_action_chunk(batch, noise=noise, steps=1)
+    return chunks
 
 
 def _cold_diffusion(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch.Tensor) -> torch.Tensor:
@@ -210,8 +210,8 @@ def _cold_diffusion(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch
 
 
 def _cold_act(policy: Any, batch: Mapping[str, torch.Tensor], noise: torch.Tensor) -> torch.Tensor:
-    made: torch.Tensor = policy.predict_action_chunk({key: batch[key] for key in policy.config.input_features})
-    return made
+    chunks: torch.Tensor = policy.predict_action_chunk({key: batch[key] for key in policy.config.input_features})
+    return chunks
 
 
 def _check_taken(name: str, sizes: Sizes) -> None:

@@ -20,17 +20,17 @@ def share_encoding(encoder: nn.Module, examples: int, images: int) -> None:
     a copy made before, and a saved policy, do not have them.
     """
 
-    def first(module: nn.Module, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
-        (x,) = given
+    def first(module: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        (x,) = inputs
         return (x.reshape(-1, examples, images, *x.shape[1:])[:, 0].flatten(0, 1),)
 
-    def repeated(module: nn.Module, given: tuple[torch.Tensor], made: Any) -> Any:
-        if isinstance(made, Mapping):
-            return {name: repeat(values) for name, values in made.items()}
-        return repeat(made)
+    def repeated(module: nn.Module, inputs: tuple[torch.Tensor], output: Any) -> Any:
+        if isinstance(output, Mapping):
+            return {name: repeat(values) for name, values in output.items()}
+        return repeat(output)
 
-    def repeat(made: torch.Tensor) -> torch.Tensor:
-        return made.reshape(-1, images, *made.shape[1:]).repeat_interleave(examples, dim=0).flatten(0, 1)
+    def repeat(output: torch.Tensor) -> torch.Tensor:
+        return output.reshape(-1, images, *output.shape[1:]).repeat_interleave(examples, dim=0).flatten(0, 1)
 
     encoder.register_forward_pre_hook(first)
     encoder.register_forward_hook(repeated)

@@ -135,10 +135,10 @@ class Trainer:
         """
         policy, batch = self.training.averaged, self._normalised(self._watched)
         start = generator("cold").standard_normal(self._watched[ACTION].shape, dtype=np.float32)
-        made = self._trainable.cold(policy, batch, torch.from_numpy(start).to(batch[ACTION].device))
-        wrong = ((self._after(made) - self._watched[ACTION]) / self._half)[..., self._half > 0]
+        chunks = self._trainable.cold(policy, batch, torch.from_numpy(start).to(batch[ACTION].device))
+        error = ((self._after(chunks) - self._watched[ACTION]) / self._half)[..., self._half > 0]
         counted = ~self._watched["action_is_pad"]
-        return float(wrong[counted].square().mean()) ** 0.5
+        return float(error[counted].square().mean()) ** 0.5
 
     def close(self) -> None:
         """Ends the processes that decode images, if the training stops before its last step."""
@@ -183,10 +183,10 @@ class Trainer:
         device = self._trainable.policy.config.device
         moved = {key: values.to(device, non_blocking=True) for key, values in batch.items()}
         images = {key: scaled(values) for key, values in moved.items() if key.startswith(IMAGES)}
-        made: dict[str, torch.Tensor] = self._before({**moved, **images})
+        normalised: dict[str, torch.Tensor] = self._before({**moved, **images})
         if self._trainable.timed and self._trainable.n_obs == 1:
-            made |= {key: made[key][:, None] for key in self._trainable.policy.config.input_features}
-        return {**made, **{key: moved[key] for key in OURS}}
+            normalised |= {key: normalised[key][:, None] for key in self._trainable.policy.config.input_features}
+        return {**normalised, **{key: moved[key] for key in OURS}}
 
 
 def _sharing(shared: int | None, frames: Frames, trained: Trained) -> int:
@@ -230,5 +230,5 @@ def sizes_of(frames: Frames, trained: Trained) -> Sizes:
 
 def environment_of(frames: Frames, trained: Trained) -> tuple[str, ...]:
     """The names of the policy's environment: those of the data, and the delay if it is an input."""
-    told = (DELAY,) if trained.delay_input else ()
-    return (*frames.names.get(ENVIRONMENT, ()), *told)
+    delay = (DELAY,) if trained.delay_input else ()
+    return (*frames.names.get(ENVIRONMENT, ()), *delay)

@@ -94,17 +94,17 @@ class Rti:
         warm_start = draw.warm_start
         if warm_start is None or self._since_cold + 1 == self._guards.refresh:
             self._since_cold, self._before = 0, None
-            made = self._cold(policy, context, noise, draw)
-            self._try_once(policy, context, noise, made.chunks)
-            return made
+            result = self._cold(policy, context, noise, draw)
+            self._try_once(policy, context, noise, result.chunks)
+            return result
         e = noise()
-        made = self._warm(policy, context, noise, replace(draw, start=self._start(warm_start, e)))
-        if self._guards.reject is not None and _apart(made.chunks, warm_start.chunk) > self._guards.reject:
+        result = self._warm(policy, context, noise, replace(draw, start=self._start(warm_start, e)))
+        if self._guards.reject is not None and _apart(result.chunks, warm_start.chunk) > self._guards.reject:
             self._since_cold = 0
-            again = self._cold(policy, context, noise, replace(draw, start=e))
-            return SampleResult(again.chunks, made.steps + again.steps, again.made | int(ResultFlags.REJECTED))
+            cold = self._cold(policy, context, noise, replace(draw, start=e))
+            return SampleResult(cold.chunks, result.steps + cold.steps, cold.made | int(ResultFlags.REJECTED))
         self._since_cold += 1
-        return replace(made, made=made.made | int(ResultFlags.WARM))
+        return replace(result, made=result.made | int(ResultFlags.WARM))
 
     def _try_once(self, policy: Denoiser, context: Context, noise: Noise, chunks: torch.Tensor) -> None:
         """Runs one unused warm start at the first chunk, so that later ones find their tensors allocated.
