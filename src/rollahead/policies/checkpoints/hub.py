@@ -92,8 +92,8 @@ def checkpoint_folder(name: str | Path) -> Path:
 def _fetched(what: str, repo: str, revisions: Sequence[str], **options: Any) -> Path:
     """The folder of `repo` at the first of `revisions` that the Hub has, or the cache if the Hub cannot be reached.
 
-    `what`: `data set` or `checkpoint`, for the message; `options`: arguments of `snapshot_download`. Raises:
-    ConfigError, if the download fails.
+    `what`: `data set` or `checkpoint`, for the message; `options`: arguments of `snapshot_download`.
+    Raises: ConfigError, if the download fails.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError, RevisionNotFoundError

@@ -18,9 +18,8 @@ The length of the prefix, the number of first action rows that are given, is als
     uniform       uniform (LeRobot)
     exponential   n with weight exp(-n) (the authors, in simulation)
 
-The prefix holds the actions that were sent, not those to learn: the state shows what was sent, so that the given rows
-would otherwise carry no information. So an example with a prefix may begin as many frames before the first frame that
-is learned from.
+The prefix holds the actions that were sent. The actions to learn would be useless as a prefix, because they follow
+from the state. An example with a prefix may begin as many frames before the first frame that is learned from.
 
 `draw_shared` draws several delays for one `seen` frame, so that its images are encoded only once. A delay that leads
 out of the demonstration has no row to learn from, as in VLASH's shared observation.

@@ -68,8 +68,8 @@ class WarmStartCache:
     def warm_start(self, request: Request) -> WarmStart | None:
         """The warm start of the chunk for `request`.
 
-        None if nothing is known: at the start of an epoch, or if the last plan ends before the new one begins. Phase:
-        hot.
+        None if nothing is known: at the start of an epoch, or if the last plan ends before the new one begins.
+        Phase: hot.
         """
         kept = self._kept
         if kept is None or not request.asked.covered or not _follows(request, kept.request):

@@ -197,7 +197,7 @@ def deterministic(
 ) -> None:
     """Replaces `x` by x_s with the predicted x0 and e.
 
-    This is DDIM with eta = 0 (arXiv 2010.02502, eq. 12), and Euler's method for a flow (x_s = x + (s - t) v). Phase:
-    hot.
+    This is DDIM with eta = 0 (arXiv 2010.02502, eq. 12), and Euler's method for a flow (x_s = x + (s - t) v).
+    Phase: hot.
     """
     process.mix(x0, e, s, x)
