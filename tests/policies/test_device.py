@@ -19,7 +19,7 @@ from rollahead.policies.lerobot.features import ACTION, IMAGES
 from rollahead.policies.policy import Trained
 from rollahead.policies.training.trainer import Making
 
-from .lessons import EACH, POLICIES, random_frames, save_flow, trainer_of
+from .trainers import EACH, POLICIES, random_frames, save_flow, trainer_of
 from .training.test_trainer import filmed as filmed
 
 ATEN = torch.ops.aten
@@ -91,9 +91,7 @@ def test_a_checkpoint_says_the_device_that_it_was_trained_on_and_is_loaded_from_
 
 
 @pytest.mark.parametrize("cameras", [(), ("top", "side")], ids=["numbers", "images"])
-def test_a_head_that_corrects_is_trained_on_the_device_as_well(
-    cameras: tuple[str, ...], filmed: Frames, tmp_path: Path
-) -> None:
+def test_a_corrector_is_trained_on_the_device_as_well(cameras: tuple[str, ...], filmed: Frames, tmp_path: Path) -> None:
     policy = load_policy(save_flow(tmp_path / "base"))
     config = CorrectorConfig(width=8, depth=1, cameras=cameras)
     sampler = make_sampler({"name": "auto"}, policy)

@@ -34,7 +34,7 @@ from rollahead.sim.task import make_task
 from rollahead.sim.world import World
 
 from .fakes import SHAPE, Gaussian, cosine
-from .lessons import FLOW, frames_of_demonstrations, trainer_of
+from .trainers import FLOW, frames_of_demonstrations, trainer_of
 
 TICK = 10  # of the requests
 ROBOT = RobotSpec(
@@ -588,7 +588,7 @@ def test_a_weaker_policy_that_is_not_there_is_refused_by_its_name() -> None:
 
 
 def test_snapped_actions_are_sent_and_the_next_chunk_starts_from_what_the_policy_made() -> None:
-    """As RTI-DP does: the guess keeps the policy's own numbers, which a few small steps can still turn."""
+    """As RTI-DP does: the warm start keeps the policy's own numbers, which a few small steps can still turn."""
     dims = tuple(Dim(f"a_{i}", "", Kind.DISCRETE, -1.0, 1.0) for i in range(2))
     robot = RobotSpec(action=dims, state=tuple(Dim(f"a_{i}") for i in range(2)), rate_hz=50.0)
     policy = Gaussian()
@@ -630,7 +630,7 @@ def breaking(bad: tuple[int, ...], asked: list[Request]) -> Iterator[tuple[Local
     yield from ((planner, one) for one in asked)
 
 
-def test_a_chunk_that_is_no_numbers_is_refused_and_is_no_guess_for_the_next() -> None:
+def test_a_chunk_that_is_no_numbers_is_refused_and_is_no_warm_start_for_the_next() -> None:
     results = inferred((0,), 3)
     assert [result.made for result in results] == [ResultFlags.REFUSED, 0, ResultFlags.WARM]
     assert all(np.isfinite(result.rows).all() for result in results)

@@ -1,4 +1,4 @@
-"""The eye of a head: what its network sees, and that it is the same once it is read back."""
+"""The image encoder of a corrector: the input of its network, and that it is the same once it is read back."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def saved(folder: Path, card: HeadCard = CARD, latent: int = 3) -> Path:
     return folder / "head.npz"
 
 
-def test_it_makes_as_many_numbers_as_the_head_takes() -> None:
+def test_it_makes_as_many_numbers_as_the_corrector_takes() -> None:
     values = TrainedImageEncoder(net(), CAMERAS)(images())
     assert (values.shape, values.dtype) == ((3,), np.float64)
     assert values.tolist() != TrainedImageEncoder(net(), CAMERAS)(images(1)).tolist()
@@ -64,7 +64,7 @@ def test_each_pixel_is_the_mean_of_its_area_and_colours_stay_apart() -> None:
     assert (green == round(255 / 4)).all()
 
 
-def test_one_that_was_saved_with_its_head_is_the_same_to_the_bit(tmp_path: Path) -> None:
+def test_one_that_was_saved_with_its_corrector_is_the_same_to_the_bit(tmp_path: Path) -> None:
     assert (
         read_image_encoder(saved(tmp_path))(images()).tolist() == TrainedImageEncoder(net(), CAMERAS)(images()).tolist()
     )
@@ -79,7 +79,7 @@ def test_it_makes_of_a_robots_image_what_it_made_of_it_in_training() -> None:
 
 
 @pytest.mark.parametrize("how", ["blind", "without", "of another size", "gone"])
-def test_a_file_without_the_eye_of_its_head_is_refused_by_its_path_with_what_to_do(how: str, tmp_path: Path) -> None:
+def test_a_file_without_its_image_encoder_is_refused_by_its_path_with_what_to_do(how: str, tmp_path: Path) -> None:
     path = saved(tmp_path, latent=5 if how == "of another size" else 3)
     head = Head(
         HeadCard(("x",), ("x",), (), 8) if how == "blind" else CARD, [(np.zeros((8, 1)),) * 2], *[np.ones(8)] * 3

@@ -1,4 +1,4 @@
-"""Training a head: on demonstrations of a robot whose right action is known."""
+"""Training a corrector: on demonstrations of a robot whose right action is known."""
 
 import re
 from dataclasses import replace
@@ -20,7 +20,7 @@ from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import PolicySpec
 
 from ..fakes import Fake
-from ..lessons import frames_of
+from ..trainers import frames_of
 
 H, LEAD = 4, 2
 NAMES = {STATE: ("s",), ENVIRONMENT: ("e",), ACTION: ("a",)}
@@ -98,7 +98,7 @@ def trained(config: CorrectorConfig, steps: int = 800, frames: object = FRAMES) 
     return training
 
 
-def test_a_head_that_sees_everything_anew_learns_what_the_base_missed() -> None:
+def test_a_corrector_that_sees_everything_anew_learns_what_the_base_missed() -> None:
     left, before = trained(CorrectorConfig(width=64, depth=2, every=1)).error()
     assert left < 0.15 * before
 
@@ -250,11 +250,11 @@ def test_numbers_that_cannot_be_are_refused_by_their_name(config: dict[str, int]
         CorrectorConfig(**config)
 
 
-# ---- heads that see images ------------------------------------------------------------------------------------------
+# ---- correctors that see images ------------------------------------------------------------------------------------
 
 
 def filmed(image_age: int, lag: int = 0) -> CorrectorTraining:
-    """Of a base that sees the scene as it was, and a head that sees nothing of it but images, as bright as it is."""
+    """A policy with an old scene, and a corrector that sees the scene only in images, as bright as it is."""
     config = CorrectorConfig(
         width=16, depth=1, every=3, fresh=False, lag=lag, cameras=["top"], latent=2, image_age=image_age
     )
@@ -264,7 +264,7 @@ def filmed(image_age: int, lag: int = 0) -> CorrectorTraining:
     return CorrectorTraining(policy, FRAMES, stored, config, "blind", seed=0, held=0.1, pictures=pictures)
 
 
-def test_a_head_learns_with_its_eye_what_only_images_show(tmp_path: Path) -> None:
+def test_a_corrector_learns_with_its_image_encoder_what_only_images_show(tmp_path: Path) -> None:
     training = filmed(image_age=0)
     for _ in training.run(150, 32, 3e-3):
         pass
@@ -280,7 +280,7 @@ def test_a_head_learns_with_its_eye_what_only_images_show(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("image_age, lag", [(0, 0), (0, 2), (3, 0), (3, 2)])
-def test_images_are_as_old_as_said_and_a_bit_more_within_the_episode_and_the_head_is_told(
+def test_images_are_as_old_as_said_and_a_bit_more_within_the_episode_and_the_corrector_is_told(
     image_age: int, lag: int
 ) -> None:
     training = filmed(image_age, lag)

@@ -17,7 +17,7 @@ from rollahead.policies.data.pictures import Pictures
 from rollahead.policies.policy import Trained
 from rollahead.policies.training.trainer import Making
 
-from ..lessons import ACT, trainer_of
+from ..trainers import ACT, trainer_of
 from ..training.test_trainer import filmed as filmed
 
 STEPS = 4

@@ -6,7 +6,7 @@ from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.data.frames import narrowed
 from rollahead.policies.lerobot.features import ACTION
 
-from ..lessons import ACT, DIFFUSION, FLOW, random_frames, trainer_of
+from ..trainers import ACT, DIFFUSION, FLOW, random_frames, trainer_of
 
 
 @pytest.mark.parametrize("policy", [FLOW, DIFFUSION, ACT], ids=lambda policy: policy["name"])

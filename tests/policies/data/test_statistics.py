@@ -10,7 +10,7 @@ from rollahead.policies.data.statistics import with_own_statistics
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
 
 from ..data.test_dataset import SPEC, shown
-from ..lessons import NAMES, random_frames, stats_of
+from ..trainers import NAMES, random_frames, stats_of
 
 FRAMES = random_frames()
 

@@ -77,7 +77,7 @@ def test_lists_fall_from_a_level_that_there_is_to_the_action_and_none_is_tried_t
     assert {len(levels) for levels in tried} == {1, 2, 3}
 
 
-def test_only_requests_with_a_guess_are_kept_and_no_more_than_wanted() -> None:
+def test_only_requests_with_a_warm_start_are_kept_and_no_more_than_wanted() -> None:
     policy, cold = cold_of(FLOW)
     noting = Noting(cold, 2)
     warm_start = WarmStart(draws(*SHAPE)(), NOWHERE, torch.zeros(SHAPE[1]))
@@ -90,7 +90,7 @@ def test_only_requests_with_a_guess_are_kept_and_no_more_than_wanted() -> None:
     assert noting.calls == cold.calls
 
 
-def test_no_guess_at_all_is_refused() -> None:
+def test_no_warm_start_at_all_is_refused() -> None:
     policy, cold = cold_of(FLOW)
     with pytest.raises(ConfigError, match="no request had a last plan to start from, so nothing can be measured"):
         measured(policy, cold, [])

@@ -50,7 +50,7 @@ class Rti:
 
 
 @pytest.mark.parametrize(("config", "process", "levels"), WARM)
-def test_a_guess_is_denoised_from_the_first_level_given_on_as_it_is(
+def test_a_warm_start_is_denoised_from_the_first_level_given_on_as_it_is(
     config: Mapping[str, Any], process: Any, levels: list[float]
 ) -> None:
     rti = Rti(config, process)
@@ -61,7 +61,7 @@ def test_a_guess_is_denoised_from_the_first_level_given_on_as_it_is(
 
 
 @pytest.mark.parametrize(("config", "process", "levels"), WARM)
-def test_without_a_guess_it_is_the_base_from_noise(
+def test_without_a_warm_start_it_is_the_base_from_noise(
     config: Mapping[str, Any], process: Any, levels: list[float]
 ) -> None:
     rti = Rti(config, process)
@@ -82,7 +82,7 @@ def test_a_warm_start_is_tried_once_before_one_is_wanted_and_changes_nothing() -
     assert len(rti.policy.asked) == rti.sampler.calls
 
 
-def test_a_mixed_guess_is_at_its_level() -> None:
+def test_a_mixed_warm_start_is_at_its_level() -> None:
     for config, process, levels in WARM:
         rti = Rti({**config, "renoise": "forward"}, process)
         rti()
@@ -90,7 +90,7 @@ def test_a_mixed_guess_is_at_its_level() -> None:
         torch.testing.assert_close(rti.seen[0], mixed)
 
 
-def test_a_guess_that_is_off_comes_nearer_to_what_the_policy_says_as_one_step_has_it() -> None:
+def test_a_warm_start_that_is_off_comes_nearer_to_what_the_policy_says_as_one_step_has_it() -> None:
     rti, gain = Rti({"warm": [0.2]}), 0.8 * DEVIATION**2 / (0.8**2 * DEVIATION**2 + 0.2**2)
     for off in (0.5, -1.0, 3.0):
         warm_start = torch.full(SHAPE, MEAN + off)
@@ -103,7 +103,7 @@ def test_a_guess_that_is_off_comes_nearer_to_what_the_policy_says_as_one_step_ha
 
 
 @pytest.mark.parametrize("way", ["clip", "keep", "cold"])
-def test_only_discrete_dimensions_of_a_guess_are_changed(way: str) -> None:
+def test_only_discrete_dimensions_of_a_warm_start_are_changed(way: str) -> None:
     middle = torch.tensor([0.25, 0.0])
     where = torch.tensor([True, False])
     rti = Rti({"discrete": way})
@@ -140,7 +140,7 @@ def test_a_clipped_gripper_turns_in_one_chunk_where_one_that_is_kept_does_not() 
 # ---- guards ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_chunk_too_far_off_its_guess_is_made_once_more_from_noise_and_both_are_counted() -> None:
+def test_a_chunk_too_far_off_its_warm_start_is_made_once_more_from_noise_and_both_are_counted() -> None:
     far, near = Rti({"reject": 0.01}), Rti({"reject": 100.0})
     cold = Rti({})(None)
     made = far()
@@ -163,7 +163,7 @@ def test_every_so_many_chunks_one_starts_from_noise() -> None:
     assert [rti(warm_start).made for warm_start in (None, *[LAST] * 6)] == [0, 1, 1, 0, 1, 1, 0]
 
 
-def test_a_guess_that_has_stuck_gets_noise_and_one_that_moves_does_not() -> None:
+def test_a_warm_start_that_has_stuck_gets_noise_and_one_that_moves_does_not() -> None:
     rti = Rti({"stall": 0.01, "stall_noise": 0.5})
     moved = WarmStart(LAST.chunk + 1.0, NOWHERE, torch.zeros(A))
     starts = []
@@ -185,7 +185,7 @@ def test_when_time_is_up_the_chunk_is_that_of_the_step_that_was_made() -> None:
     assert torch.equal(made.chunks, whole.chunks)
 
 
-def test_it_says_whether_warm_starts_of_one_guess_differ() -> None:
+def test_it_says_whether_warm_starts_of_one_warm_start_differ() -> None:
     for config, varies in (
         ({"base": "ddim"}, False),
         ({"base": "ddim", "renoise": "forward"}, True),

@@ -80,7 +80,7 @@ def warm_start(first: Request, second: Request, q: int = 1) -> Any:
 
 @pytest.mark.parametrize("shift", range(1, H))
 @pytest.mark.parametrize("ahead", [0, 2])
-def test_a_guess_is_the_last_chunk_shifted_by_the_difference_of_the_origins(shift: int, ahead: int) -> None:
+def test_a_warm_start_is_the_last_chunk_shifted_by_the_difference_of_the_origins(shift: int, ahead: int) -> None:
     """ahead: of the origin to the tick of the request, as with vlash."""
     tick, origin = 10 + shift, 10 + shift + ahead
     planned, covered = planned_from(tick, 10 + ahead)
@@ -103,7 +103,7 @@ def test_where_the_origin_is_not_known_before_the_arrival_requests_tell_the_shif
     assert torch.equal(made.chunk[: H + PAST - 3], CHUNK[3:])
 
 
-def test_what_will_be_sent_otherwise_than_planned_is_in_the_guess() -> None:
+def test_what_will_be_sent_otherwise_than_planned_is_in_the_warm_start() -> None:
     planned, covered = planned_from(12, 10)
     held = np.array(planned)
     held[1] = [7.0, 1.0, 3.0]

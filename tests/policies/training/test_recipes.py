@@ -9,7 +9,7 @@ from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.policy import Trained
 from rollahead.policies.training.recipes import RECIPES, TrainablePolicy, make_trainable
 
-from ..lessons import ACT, DIFFUSION, EACH, FLOW, POLICIES, sizes_of
+from ..trainers import ACT, DIFFUSION, EACH, FLOW, POLICIES, sizes_of
 
 B, T, A = 3, 8, 2
 

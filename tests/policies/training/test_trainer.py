@@ -24,7 +24,7 @@ from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.sim.demonstrations import Demonstration
 
-from ..lessons import DIFFUSION, EACH, NAMES, POLICIES, random_frames, trainer_of
+from ..trainers import DIFFUSION, EACH, NAMES, POLICIES, random_frames, trainer_of
 
 SIDE = 64
 ALL = Trained(offsets=3, delay_input=True, prefixes=2)
@@ -94,7 +94,7 @@ def test_images_are_normalised_by_imagenets_statistics_whatever_lerobot_wrote_of
 
 
 @pytest.mark.parametrize("name", EACH)
-def test_a_killed_and_resumed_lesson_ends_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
+def test_a_killed_and_resumed_training_ends_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
     whole, begun, resumed = (trainer_of(POLICIES[name], steps=4) for _ in range(3))
     for trainer, steps in ((whole, 4), (begun, 2)):
         for _ in range(steps):
@@ -270,7 +270,7 @@ def test_what_a_kill_has_left_unfinished_is_in_nobodys_way(tmp_path: Path) -> No
 
 
 def _saved(folder: Path) -> tuple[Trainer, dict[str, bytes]]:
-    """A lesson that has saved once and learned since, and what it saved."""
+    """A trainer that has saved once and learned since, and what it saved."""
     trainer = trainer_of()
     trainer.save(folder / "checkpoint")
     before = _contents(folder)

@@ -14,7 +14,7 @@ from rollahead.policies.policy import Trained
 from rollahead.runtime.types.arrays import frozen
 from rollahead.runtime.types.messages import Observation
 
-from ...lessons import NAMES, save_flow
+from ...trainers import NAMES, save_flow
 
 TOLD = Trained(offsets=6, delay_input=True, prefixes=3)
 

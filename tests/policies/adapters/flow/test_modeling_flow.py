@@ -20,7 +20,7 @@ from rollahead.policies.process import PREDICTIONS
 from rollahead.runtime.types.arrays import frozen
 from rollahead.runtime.types.messages import Observation
 
-from ...lessons import flow_policy, random_frames, save_flow, sizes_of, stats_of
+from ...trainers import flow_policy, random_frames, save_flow, sizes_of, stats_of
 
 NOISE = torch.randn(8, 2, generator=torch.Generator().manual_seed(3))
 SEEN = Observation(tick=0, state=frozen([1.0, 5.0, 2.5]), environment=frozen([4.0, 2.0]))
