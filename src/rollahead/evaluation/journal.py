@@ -20,7 +20,7 @@ from rollahead.errors import ConfigError, one_line
 from rollahead.evaluation.evaluation import Cell, Episode
 from rollahead.runtime.control.trace import Trace
 from rollahead.runtime.recording.run_folder import not_written
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.transport.shared import Ring, packed
 from rollahead.sim.task import Task
 
@@ -57,7 +57,7 @@ class JournalFile:
             self._played.setdefault(key, {})[episode.seed] = episode
         except (ValueError, TypeError, KeyError, RecursionError, struct.error, zlib.error) as error:
             raise ConfigError(
-                f"line {n} of {self._path} is damaged ({told(error)}); take it out, so that its "
+                f"line {n} of {self._path} is damaged ({error_text(error)}); take it out, so that its "
                 "episode is played again, or give another name=..."
             ) from error
 

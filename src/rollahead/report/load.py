@@ -19,7 +19,7 @@ from rollahead.report.unfinished import date, last_of, ran, unfinished
 from rollahead.runtime.control.trace import InferenceRecord
 from rollahead.runtime.recording.records import read_parquet, schema_of, source_of
 from rollahead.runtime.recording.run_folder import EPISODES, INFERENCES, SUMMARY, TICKS, damaged
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 
 KEYS = ("cell", "episode")
 ROLLER = {"name": "robot"}  # where none is told of
@@ -183,7 +183,7 @@ def _results(folder: Path, runs: Iterable[Path], unfinished: Iterable[str]) -> R
             took_s=tuple(summary["took_s"] for _, summary in summaries if summary.get("took_s") is not None),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise damaged(folder / SUMMARY, told(error)) from error
+        raise damaged(folder / SUMMARY, error_text(error)) from error
 
 
 def _summary(path: Path) -> dict[str, Any]:

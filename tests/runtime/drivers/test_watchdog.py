@@ -93,7 +93,7 @@ def test_an_executor_that_ends_no_tick_is_given_up_and_then_stopped_in_time(side
     side.at = {1: Ready({}), 2: side.watchdog.started, 10: hang(side)}
     ended = side.run()
     assert ended is not None
-    assert ended.words == "no tick has ended for 1 s, so a call of the robot hangs; it was told to stop"
+    assert ended.message == "no tick has ended for 1 s, so a call of the robot hangs; it was told to stop"
     assert side.given_up == side.stops == [pytest.approx(10 * LOOK_S + STALL_S + LOOK_S, abs=1.1 * LOOK_S)]
 
 
@@ -118,7 +118,7 @@ def test_letting_go_may_take_longer_than_a_tick_and_no_longer_than_connecting(si
     side.at = {1: Ready({}), 2: side.watchdog.started, 10: Rested(), 11: hang(side)}
     ended = side.run()
     assert ended is not None
-    assert ended.words.startswith("the robot was not let go for 30 s, so a call of the robot hangs")
+    assert ended.message.startswith("the robot was not let go for 30 s, so a call of the robot hangs")
     assert side.stops == [pytest.approx(11 * LOOK_S + CONNECT_S, abs=3 * LOOK_S)]
 
 
@@ -127,7 +127,7 @@ def test_one_that_was_told_to_end_before_the_start_and_says_nothing_is_given_up(
     side.at = {4: side.watchdog.ending}
     ended = side.run()
     assert ended is not None
-    assert ended.words.startswith(f"the robot was not let go for {PATIENCE_S:g} s")
+    assert ended.message.startswith(f"the robot was not let go for {PATIENCE_S:g} s")
 
 
 @pytest.mark.parametrize("begun", [True, False])
@@ -146,7 +146,7 @@ def test_a_watchdog_that_fails_itself_lets_nobody_wait_for_ever(side: FakeSide) 
     side.at = {4: ValueError("no message")}
     ended = side.run()
     assert ended is not None
-    assert ended.words == "the watchdog failed (ValueError: no message)"
+    assert ended.message == "the watchdog failed (ValueError: no message)"
 
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])

@@ -20,7 +20,7 @@ import numpy as np
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.analysis.lag_fit import fit_lag
 from rollahead.runtime.rolling.roll import Chain, FirstOrderLag, StateRoller, VelocityLag, for_spec
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.options import call, check_kind
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec, names_of
@@ -248,7 +248,7 @@ def read_lags(path: str | Path, spec: RobotSpec) -> tuple[Lag, ...]:
     except OSError as error:
         raise ConfigError(f"there is no calibration at {path}; give one that rollahead calibrate has made") from error
     except (ValueError, KeyError, TypeError, ConfigError) as error:
-        reason = error if isinstance(error, ConfigError) else told(error)
+        reason = error if isinstance(error, ConfigError) else error_text(error)
         raise ConfigError(f"{path} is no calibration ({reason}); give one that rollahead calibrate has made") from error
     if rate_hz != spec.rate_hz:
         raise ConfigError(

@@ -31,7 +31,7 @@ from rollahead.runtime.control.whereabouts import Whereabouts
 from rollahead.runtime.safety.guard import STALE, Guard, GuardConfig
 from rollahead.runtime.safety.hold import Hold
 from rollahead.runtime.safety.rest_pose import Homing, RestPose
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.transport.mailbox import Channel, Mailbox
 from rollahead.runtime.types.arrays import FloatArray, unknown
 from rollahead.runtime.types.chunk import Chunk, Timeline
@@ -285,7 +285,7 @@ class Executor:
         try:
             self.estop()
         except Exception as error:
-            raise RobotError(f"{self.halted}, and did not stop ({told(error)})") from error
+            raise RobotError(f"{self.halted}, and did not stop ({error_text(error)})") from error
 
     def _new_epoch(self) -> None:
         self._epoch += 1
@@ -398,7 +398,7 @@ class Executor:
         if result.request.epoch == self._epoch:
             self._open = None
             refused = result.made & ResultFlags.REFUSED
-            chunk = None if refused else self._strategy.place(result, k)
+            chunk = None if refused else self._strategy.schedule(result, k)
             missed = Outcome.REFUSED if refused else Outcome.EXPIRED
             late = chunk is not None and chunk.lost > result.request.rows_passed
             outcome = missed if chunk is None else Outcome.LATE if late else Outcome.PLACED

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from rollahead.errors import RobotError
 from rollahead.runtime.control.agreement import Agreement
 from rollahead.runtime.control.images import OLDEST, CameraImages
-from rollahead.runtime.safety.guard import IMAGE, NAN, STALE, Guard, words
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.safety.guard import IMAGE, NAN, STALE, Guard, flag_names
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.types.arrays import FloatArray, frozen, unknown
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.robot import Reading, Robot
@@ -75,7 +75,7 @@ class ObservationBuffer:
         self._images.check(self._robot.frames())
         self._take(-1, reading, None)
         if self.trouble:
-            why = words(self.trouble)
+            why = flag_names(self.trouble)
             raise RobotError(f"the robot gave no usable state before the start ({why}); look at its sensors")
 
     def look(self, k: int, sent: FloatArray | None) -> None:
@@ -91,14 +91,14 @@ class ObservationBuffer:
     @property
     def why(self) -> str:
         """Explains the trouble, for an error message."""
-        return self._why or words(self.trouble)
+        return self._why or flag_names(self.trouble)
 
     def skip(self, k: int) -> None:
         """Notes that tick `k` passes without a look: what is known is a tick older. Phase: hot."""
         self._stays(k, self.trouble)
 
     def _fail(self, k: int, error: Exception) -> None:
-        self._why = f"the state could not be read ({told(error)})"
+        self._why = f"the state could not be read ({error_text(error)})"
         self._stays(k, STALE)
 
     def _take(self, k: int, reading: Reading, sent: FloatArray | None) -> None:
@@ -172,7 +172,7 @@ class ObservationBuffer:
         try:
             self._images.update(self._robot.frames(), k)
         except Exception as error:  # the last images stay and grow older, until `image_stale_ticks` reports them
-            self._camera_error = f" ({told(error)})"
+            self._camera_error = f" ({error_text(error)})"
 
     def forget(self) -> None:
         """The window begins anew."""

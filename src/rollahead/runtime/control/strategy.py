@@ -7,7 +7,7 @@
     vlash      t_obs + d               t_obs + d      the state rolled to t_obs + d
     rtc        t_obs                   t_obs + d      the state as observed, and the rows that run meanwhile
 
-A strategy is a frozen value. `plan` and `place` are pure and belong to the executor's tick: no I/O, no clock, no torch.
+A strategy is a frozen value. `plan` and `schedule` are pure and run in the executor's tick: no I/O, no clock, no torch.
 """
 
 from dataclasses import dataclass, field, replace
@@ -26,8 +26,12 @@ from rollahead.runtime.types.spec import Kind, RobotSpec, mask
 
 
 class Strategy(Protocol):
-    """The seam: `trigger` says when to ask, `plan` what, `place` addresses the answer, and `blend` says how chunks that
-    cover one tick are joined."""
+    """Rules that decide when the planner is asked, for which ticks, and how its answer becomes a chunk.
+
+    `trigger` decides when to ask, `plan` makes the request, `schedule` assigns the rows of the answer to ticks, and
+    `blend` joins the chunks that cover the same tick. Other packages register strategies as entry points
+    `rollahead.strategies`.
+    """
 
     @property
     def trigger(self) -> Trigger: ...
@@ -39,7 +43,7 @@ class Strategy(Protocol):
         """The request to make at the head of `snapshot.tick`, planning `delay` ticks for it. Phase: hot."""
         ...
 
-    def place(self, result: Result, k: int) -> Chunk | None:
+    def schedule(self, result: Result, k: int) -> Chunk | None:
         """`result` as a chunk, accepted at the head of tick `k`; None if all of its rows came too late. Phase: hot."""
         ...
 
@@ -80,7 +84,7 @@ class Sync:
         """Phase: hot."""
         return Request(snapshot, origin=None, start=None, roll_to=None, delay=delay)
 
-    def place(self, result: Result, k: int) -> Chunk | None:
+    def schedule(self, result: Result, k: int) -> Chunk | None:
         """Row 0 is for the tick of arrival; rows after the first `s` are not used. Phase: hot."""
         return address(result, k, rows=self.s)
 
@@ -102,7 +106,7 @@ class Naive:
         at = None if self.arrival else snapshot.tick
         return Request(snapshot, origin=at, start=at, roll_to=None, delay=delay)
 
-    def place(self, result: Result, k: int) -> Chunk | None:
+    def schedule(self, result: Result, k: int) -> Chunk | None:
         """Phase: hot."""
         return address(result, k)
 
@@ -126,7 +130,7 @@ class Ensemble:
         """Phase: hot."""
         return Request(snapshot, origin=snapshot.tick, start=snapshot.tick, roll_to=None, delay=delay)
 
-    def place(self, result: Result, k: int) -> Chunk | None:
+    def schedule(self, result: Result, k: int) -> Chunk | None:
         """Phase: hot."""
         return address(result, k)
 
@@ -148,7 +152,7 @@ class Vlash:
         origin = snapshot.tick + delay
         return Request(snapshot, origin=origin, start=origin, roll_to=origin, delay=delay)
 
-    def place(self, result: Result, k: int) -> Chunk | None:
+    def schedule(self, result: Result, k: int) -> Chunk | None:
         """Phase: hot."""
         return address(result if self.moving is None else taken_up(result, k, self.moving), k)
 
@@ -170,7 +174,7 @@ class Chunked:
         """Phase: hot."""
         return Request(snapshot, snapshot.tick, start=snapshot.tick + delay, roll_to=None, delay=delay)
 
-    def place(self, result: Result, k: int) -> Chunk | None:
+    def schedule(self, result: Result, k: int) -> Chunk | None:
         """Phase: hot."""
         return None if self.discards and k > result.request.deadline else address(result, k)
 

@@ -27,7 +27,7 @@ from rollahead.runtime.control.trace import Trace
 from rollahead.runtime.drivers.loop import DEAD, Loop
 from rollahead.runtime.system.clock import Clock, Grid
 from rollahead.runtime.system.interrupts import ENDING
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.system.tuning import Tuning, tuned_process, tuned_thread
 from rollahead.runtime.transport.latch import Latch
 from rollahead.runtime.transport.mailbox import Channel
@@ -82,14 +82,17 @@ class Rested:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Message: the robot is stopped and disconnected, and the executor's side has ended.
+    """Message: the robot is stopped and disconnected, and the executor has ended.
 
-    kind, words, trace: class name, text and traceback of the error; kind is None if there was none. told: the error is
-    only that a signal, or the death of the worker's process, told this side to end.
+    Attributes:
+        kind: Class name of the error; None if there was none.
+        message: Text of the error.
+        trace: Traceback of the error.
+        told: Whether the error only says that a signal, or the death of the worker's process, told the executor to end.
     """
 
     kind: str | None = None
-    words: str = ""
+    message: str = ""
     trace: str = ""
     told: bool = False
 
@@ -98,7 +101,7 @@ class Ended:
         if self.kind is None:
             return None
         kind: Any = getattr(errors, self.kind, None)
-        error: ControlError = kind(self.words) if kind else RobotError(f"{self.kind}: {self.words}")
+        error: ControlError = kind(self.message) if kind else RobotError(f"{self.kind}: {self.message}")
         error.add_note(self.trace)
         return error
 
@@ -107,7 +110,7 @@ class _ToldToEnd(RobotError):
     """Raised when the worker's process is gone, or a signal told this process to end."""
 
     def __init__(self, done: str) -> None:
-        super().__init__(f"{DEAD.words}; {done}")
+        super().__init__(f"{DEAD.message}; {done}")
 
 
 @dataclass(slots=True)
@@ -192,7 +195,7 @@ class ExecutorMain:
             if executor.failure is DEAD:
                 raise _ToldToEnd("the robot was held, brought to rest and stopped")
             if executor.failure is not None:
-                raise InferenceError(f"{executor.failure.words}; the robot was held, brought to rest and stopped")
+                raise InferenceError(f"{executor.failure.message}; the robot was held, brought to rest and stopped")
             if executor.halted is not None:
                 raise RobotError(f"{executor.halted}; see to it, or raise the limit")
         finally:
@@ -219,7 +222,7 @@ class ExecutorMain:
         before = sys.exception()
         self.letting_go.acquire()
         failed = {"stopped": _error_of(robot.stop), "disconnected": _error_of(robot.disconnect)}
-        words = [f"the robot could not be {what} ({told(error)})" for what, error in failed.items() if error]
+        words = [f"the robot could not be {what} ({error_text(error)})" for what, error in failed.items() if error]
         if words:
             why = "; ".join(words if before is None else [str(before), *words])
             raise RobotError(why) from (failed["stopped"] or failed["disconnected"])
@@ -245,4 +248,4 @@ def _call(what: str, do: Callable[[], object]) -> None:
     except ControlError:
         raise
     except BaseException as error:
-        raise RobotError(f"the robot could not be {what} ({told(error)}); nothing was sent to it") from error
+        raise RobotError(f"the robot could not be {what} ({error_text(error)}); nothing was sent to it") from error

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from rollahead.errors import ControlError, RobotError
 from rollahead.runtime.control.executor import Executor
 from rollahead.runtime.system.clock import Clock, Grid
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.transport.latch import Latch
 from rollahead.runtime.transport.mailbox import Channel
 from rollahead.runtime.transport.wake_event import WakeEvent
@@ -122,11 +122,13 @@ class Loop:
             self._wake.ring()
 
     def _fail(self, k: int, error: BaseException) -> None:
-        what = str(error) if isinstance(error, ControlError) else told(error)
+        what = str(error) if isinstance(error, ControlError) else error_text(error)
         try:
             self._executor.fail(k)
         except BaseException as again:
-            raise RobotError(f"the robot failed in tick {k} ({what}), and could not be held ({told(again)})") from error
+            raise RobotError(
+                f"the robot failed in tick {k} ({what}), and could not be held ({error_text(again)})"
+            ) from error
         raise RobotError(f"the robot failed in tick {k} ({what}); it was held and stopped") from error
 
     def _obey(self, k: int, grid: Grid) -> None:

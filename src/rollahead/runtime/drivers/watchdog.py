@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from rollahead.runtime.drivers.executor_main import Ended, Ready, Rested
 from rollahead.runtime.drivers.isolation import PATIENCE_S, Isolation
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 
 LOOK_S = 0.05  # time between two checks; each takes Python's lock, for which an executor in a thread waits
 
@@ -54,7 +54,7 @@ class Watchdog:
         try:
             self._watch()
         except BaseException as error:  # whoever waits for `over` must not wait for ever
-            self.ended = Ended("RobotError", f"the watchdog failed ({told(error)})", traceback.format_exc())
+            self.ended = Ended("RobotError", f"the watchdog failed ({error_text(error)})", traceback.format_exc())
         finally:
             self.heard.set()
             self.over.set()

@@ -53,7 +53,7 @@ NAN, JUMP, RAMP, RANGE, RATE, ACCEL, BOX, STALE, IMAGE = (flag.value for flag in
 CHANGED = NAN | JUMP | RAMP | RANGE | RATE | ACCEL | BOX  # reasons why a setpoint was changed
 
 
-def words(flags: int) -> str:
+def flag_names(flags: int) -> str:
     """'range, rate'; empty if there are none."""
     return ", ".join(flag.name.lower() for flag in Flag(flags) if flag.name)
 

@@ -31,7 +31,7 @@ def in_thread(what: str, do: Callable[[], object]) -> Callable[[float | None], N
         if thread.is_alive():
             raise RobotError(f"the robot did not {what} within {seconds:g} s; use its own switch")
         if errors:
-            raise RobotError(f"the robot did not {what} ({told(errors[0])}); use its own switch") from errors[0]
+            raise RobotError(f"the robot did not {what} ({error_text(errors[0])}); use its own switch") from errors[0]
 
     thread = threading.Thread(target=run, name=f"rollahead {what}", daemon=True)
     try:
@@ -46,6 +46,6 @@ def within(seconds: float, what: str, do: Callable[[], object]) -> None:
     in_thread(what, do)(seconds)
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Formats an error of a driver as one line: its class and its text. Never raises."""
     return f"{type(error).__name__}: {one_line(error).removesuffix('.')}"

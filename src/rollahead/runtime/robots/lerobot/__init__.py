@@ -32,7 +32,7 @@ from rollahead.errors import ConfigError, one_line, unknown_name
 from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
 from rollahead.runtime.robots.lerobot.features import Features, ranges_of, spec_of
 from rollahead.runtime.robots.lerobot.version import check_version
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 
 PLUG_INS = {"LeRobot robot type": "lerobot_robot_", "LeRobot camera type": "lerobot_camera_"}  # names begin with
 BUSES = ("feetech", "dynamixel", "damiao", "robstride")  # LeRobot's kinds of motors, and the extras for them
@@ -79,12 +79,12 @@ def _make_device(name: str, config: dict[str, Any]) -> Any:
     try:
         decoded = decode(made, config)
     except Exception as error:
-        reason = ", ".join(told(each) for each in (error, error.__cause__) if each is not None)
+        reason = ", ".join(error_text(each) for each in (error, error.__cause__) if each is not None)
         raise ConfigError(f"LeRobot refuses the options of a {name} ({reason}); give what it takes") from error
     try:
         return robots.make_robot_from_config(decoded)
     except Exception as error:  # its cause, where LeRobot repeats all options
-        reason = told(error.__cause__ or error)
+        reason = error_text(error.__cause__ or error)
         raise ConfigError(f"LeRobot cannot make a {name} ({reason}); {_remedy(error)}") from error
 
 
@@ -140,7 +140,7 @@ def _plug_in(prefix: str, name: str) -> bool:
         importlib.import_module(module)
     except Exception as error:
         raise ConfigError(
-            f"the plug-in {module} cannot be imported ({told(error)}); add what it needs, or make it importable"
+            f"the plug-in {module} cannot be imported ({error_text(error)}); add what it needs, or make it importable"
         ) from error
     return True
 
@@ -156,7 +156,7 @@ def _choice(what: str, name: str, base: Any, package: Any) -> Any:
         try:
             importlib.import_module(f"{package.__name__}.{part}")
         except ImportError as error:
-            failed[part] = told(error)
+            failed[part] = error_text(error)
     known = base.get_known_choices()
     if name not in known and _plug_in(PLUG_INS[what], name):
         known = base.get_known_choices()

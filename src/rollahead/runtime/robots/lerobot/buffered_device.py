@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rollahead.errors import RobotError
 from rollahead.runtime.robots.lerobot.command_writer import CommandWriter
 from rollahead.runtime.system.clock import Clock, MonotonicClock
-from rollahead.runtime.system.patience import PATIENCE_S, STOP_S, told, within
+from rollahead.runtime.system.patience import PATIENCE_S, STOP_S, error_text, within
 from rollahead.runtime.transport.mailbox import Mailbox
 from rollahead.runtime.transport.wake_event import WakeEvent
 from rollahead.runtime.types.arrays import FloatArray, frozen, unchanging
@@ -109,7 +109,7 @@ class BufferedDevice:
         if not order.done.wait(STOP_S):
             within(STOP_S, f"stop (it hangs in {self._call})", self._hand.rest)
         elif order.error is not None:
-            raise RobotError(f"the robot did not stop ({told(order.error)}); use its own switch") from order.error
+            raise RobotError(f"the robot did not stop ({error_text(order.error)}); use its own switch") from order.error
 
     def close(self) -> bool:
         """Ends the pump; whether it is gone, else it hangs in a call of the robot."""
@@ -132,7 +132,7 @@ class BufferedDevice:
         failure = self._failures[call].peek()
         if failure is not None and failure is not self._raised.get(call):
             self._raised[call] = failure
-            raise RobotError(f"the robot failed in {call} ({told(failure.error)})") from failure.error
+            raise RobotError(f"the robot failed in {call} ({error_text(failure.error)})") from failure.error
 
     # ---- the pump's -------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollahead.errors import RobotError
-from rollahead.runtime.system.patience import PATIENCE_S, told
+from rollahead.runtime.system.patience import PATIENCE_S, error_text
 from rollahead.runtime.transport.mailbox import Mailbox
 from rollahead.runtime.types.arrays import unchanging
 
@@ -82,7 +82,7 @@ class PollingCamera:
     def look(self) -> Look:
         """Phase: hot."""
         if self._failure is not None:
-            raise RobotError(f"a camera failed ({told(self._failure)}); see to it")
+            raise RobotError(f"a camera failed ({error_text(self._failure)}); see to it")
         newest = self._newest.peek()
         assert newest is not None
         return newest
