@@ -133,12 +133,10 @@ def test_what_was_tuned_is_told(isolation: str) -> None:
 def test_a_method_out_of_its_phase_is_refused_and_says_which_it_takes() -> None:
     runtime = Run().runtime
     for method in (runtime.start, runtime.pause, runtime.resume, runtime.estop, runtime.reset):
-        with pytest.raises(
-            LifecycleError, match=r"a runtime that is created cannot be .*; that takes one that is warm"
-        ):
+        with pytest.raises(LifecycleError, match=r"a runtime that is created cannot be .*; it must be warm"):
             method()
     with runtime:
-        with pytest.raises(LifecycleError, match="is warm cannot be entered; that takes one that is created"):
+        with pytest.raises(LifecycleError, match="is warm cannot be entered; it must be created"):
             runtime.__enter__()
         runtime.run(0.1)
         with pytest.raises(LifecycleError, match="is running cannot be started"):
@@ -294,7 +292,7 @@ def test_no_estop_is_lost_beside_orders_of_another_thread(isolation: str) -> Non
             teller.start()
         for teller in tellers:
             teller.join()
-        commands = runtime._side.links.commands.peek()
+        commands = runtime._isolation.links.commands.peek()
         assert commands is not None
         assert (commands.estops, commands.latched, commands.task) == (20_000, True, "go on")
 
@@ -444,7 +442,9 @@ def test_an_eye_that_fails_while_warming_up_moves_nothing(tmp_path: Path) -> Non
         raise RuntimeError("no weights")
 
     run = filmed("thread", image_encoder, tmp_path)
-    with pytest.raises(InferenceError, match=r"the eye could not be warmed up .*no weights.*; nothing was sent"):
+    with pytest.raises(
+        InferenceError, match=r"the image encoder could not be warmed up .*no weights.*; nothing was sent"
+    ):
         run.runtime.__enter__()
     assert run.notes.order == [CONNECT, STOP, DISCONNECT]
 
@@ -632,7 +632,7 @@ def test_a_read_that_hangs_is_met_in_time_also_if_the_users_thread_sleeps(isolat
         return noted
 
     runtime = run.runtime
-    runtime._side.stop_hung = look(runtime._side)  # type: ignore[method-assign]
+    runtime._isolation.stop_hung = look(runtime._isolation)  # type: ignore[method-assign]
     with pytest.raises(RobotError, match="no tick has ended"), runtime:
         runtime.start()
         for _ in range(300):
@@ -728,7 +728,7 @@ def test_an_executor_that_is_killed_before_the_start_is_told_and_the_rest_is_put
     with pytest.raises(RobotError, match=r"process died .exit status -9"), run.runtime as runtime:
         os.kill(runtime.processes[1], signal.SIGKILL)
         for _ in range(1000):
-            if not runtime._side.alive():
+            if not runtime._isolation.alive():
                 break
             threading.Event().wait(0.01)
         runtime.start()
@@ -906,7 +906,7 @@ def test_an_interrupt_in_the_very_moment_of_the_start_brings_the_robot_to_rest(
 ) -> None:
     run = Run(isolation)
     with pytest.raises(KeyboardInterrupt), run.runtime as runtime:
-        control = runtime._side.control
+        control = runtime._isolation.control
 
         class Interrupted:
             def send(self, message: object) -> None:
@@ -916,7 +916,7 @@ def test_an_interrupt_in_the_very_moment_of_the_start_brings_the_robot_to_rest(
             def __getattr__(self, name: str) -> Any:
                 return getattr(control, name)
 
-        monkeypatch.setattr(runtime._side, "control", Interrupted())
+        monkeypatch.setattr(runtime._isolation, "control", Interrupted())
         runtime.start()
     assert runtime.phase is Phase.STOPPED
     assert run.notes.order[-2:] == [STOP, DISCONNECT]
