@@ -443,7 +443,7 @@ def test_an_eye_that_fails_while_warming_up_moves_nothing(tmp_path: Path) -> Non
 
     run = filmed("thread", image_encoder, tmp_path)
     with pytest.raises(
-        InferenceError, match=r"the image encoder could not be warmed up .*no weights.*; nothing was sent"
+        InferenceError, match=r"the image encoder could not be warmed up .*no weights.*nothing was"
     ):
         run.runtime.__enter__()
     assert run.notes.order == [CONNECT, STOP, DISCONNECT]
