@@ -442,9 +442,7 @@ def test_an_eye_that_fails_while_warming_up_moves_nothing(tmp_path: Path) -> Non
         raise RuntimeError("no weights")
 
     run = filmed("thread", image_encoder, tmp_path)
-    with pytest.raises(
-        InferenceError, match=r"the image encoder could not be warmed up .*no weights.*nothing was"
-    ):
+    with pytest.raises(InferenceError, match=r"the image encoder could not be warmed up .*no weights.*nothing was"):
         run.runtime.__enter__()
     assert run.notes.order == [CONNECT, STOP, DISCONNECT]
 
@@ -511,7 +509,7 @@ def test_a_robot_without_a_usable_state_does_not_get_warm(isolation: str, how: s
 def test_reads_that_raise_for_too_long_end_in_holds_a_stop_and_the_words_of_the_robot(isolation: str, at: int) -> None:
     run = Run(isolation, Fault("read", at, "raise"))
     with (
-        pytest.raises(RobotError, match=r"was stopped, for .*no answer to read.*guard.give_up_ticks.*; see to it"),
+        pytest.raises(RobotError, match=r"was stopped, for .*no answer to read.*guard.give_up_ticks.*; check the robot"),
         run.runtime as runtime,
     ):
         runtime.start()

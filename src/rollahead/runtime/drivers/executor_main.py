@@ -225,7 +225,7 @@ class ExecutorMain:
             if executor.failure is not None:
                 raise InferenceError(f"{executor.failure.message}; the robot was held, brought to rest and stopped")
             if executor.halted is not None:
-                raise RobotError(f"{executor.halted}; see to it, or raise the limit")
+                raise RobotError(f"{executor.halted}; check the robot, or raise the limit")
         finally:
             self._say(Rested())
             self._let_go(robot)
