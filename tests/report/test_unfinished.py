@@ -103,7 +103,7 @@ def test_the_page_says_that_it_left_no_summary_and_shows_the_last_ticks(tmp_path
     assert "drove a robot with vlash for 8.0 s. It left no summary: it was killed, or still goes on." in html
     for present in ('id="realtime"', 'id="last"', "The last 60 ticks", ">end</text>"):
         assert present in html
-    for absent in (">stimulus</text>", "the stimulus", 'id="figures"', "No episode of this run"):
+    for absent in (">event</text>", "the event", 'id="figures"', "No episode of this run"):
         assert absent not in html
 
 

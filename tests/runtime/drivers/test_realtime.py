@@ -509,7 +509,9 @@ def test_a_robot_without_a_usable_state_does_not_get_warm(isolation: str, how: s
 def test_reads_that_raise_for_too_long_end_in_holds_a_stop_and_the_words_of_the_robot(isolation: str, at: int) -> None:
     run = Run(isolation, Fault("read", at, "raise"))
     with (
-        pytest.raises(RobotError, match=r"was stopped, for .*no answer to read.*guard.give_up_ticks.*; check the robot"),
+        pytest.raises(
+            RobotError, match=r"was stopped, for .*no answer to read.*guard.give_up_ticks.*; check the robot"
+        ),
         run.runtime as runtime,
     ):
         runtime.start()
