@@ -1,9 +1,9 @@
-"""Blame: an exception from a task's code becomes one sentence that names the place in that code.
+"""Turns an exception from a task's code into one sentence that names the place in that code.
 
 with blamed("its episode of seed 0", task):
-    task.reset(0)
+task.reset(0)
 
-its episode of seed 0 raised ValueError (boom) in my_task.py, line 30; mend it there
+its episode of seed 0 raised ValueError (boom) in my_task.py, line 30; fix it there
 """
 
 import sys
@@ -16,13 +16,17 @@ from types import TracebackType
 from rollahead.errors import ConfigError, ControlError, one_line
 
 OURS = __name__.partition(".")[0]
-LIBRARIES = sys.stdlib_module_names | {"numpy"}  # which raise for what others give them
+LIBRARIES = sys.stdlib_module_names | {"numpy"}  # libraries that raise for wrong arguments of their callers
 
 
 @contextmanager
 def blamed(what: str, owner: object) -> Iterator[None]:
-    """Turns an exception from the code of `owner` into a ConfigError. what: its first words; owner: the task, or the
-    class or function that makes it. A `ControlError` is passed on as it is."""
+    """Turns an exception from the code of `owner` into a ConfigError. A `ControlError` is passed on as it is.
+
+    Args:
+        what: Beginning of the message.
+        owner: The task, or the class or function that makes it.
+    """
     try:
         yield
     except ControlError:
@@ -34,14 +38,17 @@ def blamed(what: str, owner: object) -> Iterator[None]:
 
 
 def _place(trace: TracebackType | None, owner: object) -> str:
-    """The last line in the package of `owner`, else in any that is neither rollahead nor a library; where the trace
-    has none, the class and the method that was called, for no line of rollahead is to be mended."""
+    """Place of the last line in the package of `owner`, else in any that is neither rollahead nor a library.
+
+    Where the trace has none, it is the class and the method that was called, because no line of rollahead is to be
+    fixed.
+    """
     frames = [(frame, line, _package(frame.f_globals.get("__name__"))) for frame, line in traceback.walk_tb(trace)]
     theirs = [each for each in frames if each[2] != OURS and each[2] not in LIBRARIES]
     if theirs:
         own = [each for each in theirs if each[2] == _package(getattr(owner, "__module__", ""))]
         frame, line, _ = (own or theirs)[-1]
-        return f" in {Path(frame.f_code.co_filename).name}, line {line}; mend it there"
+        return f" in {Path(frame.f_code.co_filename).name}, line {line}; fix it there"
     name = getattr(owner, "__name__", type(owner).__name__)
     methods = [frame.f_code.co_name for frame, _, _ in frames if frame.f_locals.get("self") is owner]
     return f" in {name}.{methods[0]}" if methods else f"; see {name}"

@@ -1,7 +1,9 @@
-"""What can go wrong, outside a tick. (Inside a tick trouble is a value: `rollahead.runtime.control.trace.TickStatus`.)
+"""Errors that are raised outside a tick.
+
+(Inside a tick, trouble is a value: `rollahead.runtime.control.trace.TickStatus`.)
 
     ControlError
-      ConfigError      what was asked for cannot be: found when the configuration is read, before anything moves
+      ConfigError      the configuration cannot be used: found when it is read, before anything moves
       LifecycleError   a call in the wrong phase
       InferenceError   a planner raised, or gave rows that no robot may be sent
       RobotError       a robot could not be read or written
@@ -17,15 +19,15 @@ Every message is one sentence that says what is wrong, with both numbers or name
 import difflib
 from collections.abc import Callable, Iterable
 
-MOST_WORDS = 400  # characters that are kept of the text of another library's error
+MOST_WORDS = 400  # number of characters that are kept from the text of another library's error
 
 
 class ControlError(Exception):
-    """The base of all errors that rollahead raises on purpose."""
+    """Base class of all errors that rollahead raises on purpose."""
 
 
 class ConfigError(ControlError):
-    """The configuration asks for what cannot be."""
+    """The configuration cannot be used."""
 
 
 class LifecycleError(ControlError):
@@ -41,9 +43,11 @@ class RobotError(ControlError):
 
 
 def one_line(error: BaseException, text: Callable[[object], str] = str) -> str:
-    """Returns the text of `error` on one line: its lines joined, and, if it is not one of ours, cut after `MOST_WORDS`
-    characters. Characters that UTF-8 cannot encode are escaped. Never raises, even if the error's own `__str__` does.
-    text: `str` or `repr`."""
+    """Returns the text of `error` on one line. Never raises, even if the error's own `__str__` does.
+
+    Its lines are joined and, if it is not an error of rollahead, cut after `MOST_WORDS` characters. Characters that
+    UTF-8 cannot encode are escaped. text: `str` or `repr`.
+    """
     try:
         words = " ".join(text(error).encode(errors="backslashreplace").decode().split())
     except Exception:
@@ -52,7 +56,7 @@ def one_line(error: BaseException, text: Callable[[object], str] = str) -> str:
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> ConfigError:
-    """The error for a `name` that is none of the `known` ones; near misses are offered.
+    """Error for a `name` that is none of the `known` ones; near misses are offered.
 
     >>> str(unknown_name("strategy", "vlahs", ["sync", "vlash"]))
     "there is no strategy 'vlahs'; did you mean 'vlash'? Known: sync, vlash"
@@ -64,7 +68,7 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> ConfigError:
 
 
 def counted(n: int, noun: str) -> str:
-    """`n` and the noun, in the plural unless `n` is 1.
+    """Formats a number and its noun, in the plural unless `n` is 1.
 
     >>> counted(1, "action"), counted(3, "action")
     ('1 action', '3 actions')
