@@ -1,9 +1,11 @@
 """Turns an exception from a task's code into one sentence that names the place in that code.
 
-with blamed("its episode of seed 0", task):
-task.reset(0)
+The block
 
-its episode of seed 0 raised ValueError (boom) in my_task.py, line 30; fix it there
+    with blamed("its episode of seed 0", task):
+        task.reset(0)
+
+raises ConfigError: "its episode of seed 0 raised ValueError (boom) in my_task.py, line 30; fix it there".
 """
 
 import sys
