@@ -1,7 +1,7 @@
 """Standard output that cannot end a run: once it cannot be written to, what is printed is lost and the work goes on.
 
-A robot is not let go of because a reader (`| head -1`) has gone or a disk is full. `whole` says afterwards whether all
-was written.
+A run with a robot must not end because a reader (`| head -1`) has gone or a disk is full. `Output.lost` says afterwards
+whether something was lost.
 """
 
 import errno

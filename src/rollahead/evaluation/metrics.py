@@ -59,22 +59,22 @@ def reaction_tick(with_: Ticks, without: Ticks, event: int, spec: RobotSpec, exp
     """
     n = min(len(with_), len(without))
     span = np.array([dim.high - dim.low for dim in spec.action])
-    apart = with_["action"][:n] - without["action"][:n]
-    differs = (np.abs(apart) > REACTION_SHARE * span).any(axis=1)
+    difference = with_["action"][:n] - without["action"][:n]
+    differs = (np.abs(difference) > REACTION_SHARE * span).any(axis=1)
     differs[: event - int(with_["tick"][0])] = False
     rng = np.random.default_rng(0)
     run = 0
     for i in range(n):
-        run = run + 1 if differs[i] and _towards(with_[i], apart[i], without[i], expert, rng) else 0
+        run = run + 1 if differs[i] and _towards(with_[i], difference[i], without[i], expert, rng) else 0
         if run == REACTION_TICKS:
             return int(with_["tick"][i - REACTION_TICKS + 1])
     return None
 
 
-def _towards(seen: Any, apart: FloatArray, without: Any, expert: Plan, rng: np.random.Generator) -> bool:
-    """Whether the difference `apart` (A,) is towards the expert's action."""
+def _towards(seen: Any, difference: FloatArray, without: Any, expert: Plan, rng: np.random.Generator) -> bool:
+    """Whether `difference` (A,) is towards the expert's action."""
     observation = Observation(int(seen["tick"]), seen["state"], seen["environment"])
-    return float(apart @ (expert(observation, rng)[0] - without["action"])) > 0
+    return float(difference @ (expert(observation, rng)[0] - without["action"])) > 0
 
 
 def jerk(ticks: Ticks, spec: RobotSpec) -> float:

@@ -119,8 +119,8 @@ def of_task(fought: Sequence[Duel], one: str) -> str:
 
 def of_chart(fought: Sequence[Duel], one: str) -> str:
     """Finding of one chart in a short sentence."""
-    told = [_span(fought, standing) for standing in (Standing.AHEAD, Standing.BEHIND)]
-    return f"{one}: {'; '.join(filter(None, told)) or 'no clear difference'}." if fought else ""
+    parts = [_span(fought, standing) for standing in (Standing.AHEAD, Standing.BEHIND)]
+    return f"{one}: {'; '.join(filter(None, parts)) or 'no clear difference'}." if fought else ""
 
 
 def _span(fought: Sequence[Duel], standing: Standing) -> str:

@@ -123,11 +123,11 @@ def _marks(line: Sequence[Named], axes: Axes, series: str, style: int) -> Iterat
     for named in line:
         y = axes.y(named.cell.figures["success"])
         at = f"translate({_x(named, axes, series):.1f} {y:.1f}) scale({MARK:g})"
-        told = element("title", escape(_told(named)))
-        yield element("path", told, d=MARKS[style], transform=at, class_="mark", fill=_colour(style))
+        title = element("title", escape(_title(named)))
+        yield element("path", title, d=MARKS[style], transform=at, class_="mark", fill=_colour(style))
 
 
-def _told(named: Named) -> str:
+def _title(named: Named) -> str:
     """Title of a point: 'vlash at 8 ticks (160 ms), s=8: 100 %, 95 % interval 98 to 100'."""
     figures = named.cell.figures
     low, high = figures["success_ci"]

@@ -26,7 +26,7 @@ AVERAGED = ("ensemble",)  # older chunks are still used when a newer one is ther
 
 
 class Row(enum.Enum):
-    """What became of a row of a chunk."""
+    """Use that was made of a row of a chunk."""
 
     USED = "used"
     AVERAGED = "averaged"  # used together with a row of a newer chunk
@@ -149,7 +149,7 @@ def _lanes(recording: Recording, strategy: str, event: int) -> list[Lane]:
 
 
 def _rows(record: InferenceRecord, source: Mapping[int, int], *, averaged: bool) -> dict[int, Row]:
-    """What became of each row, by its tick.
+    """Use that was made of each row, by its tick.
 
     The late rows come before `start`, and before them those that were not meant to be used.
     """

@@ -442,7 +442,7 @@ def test_an_eye_that_fails_while_warming_up_moves_nothing(tmp_path: Path) -> Non
         raise RuntimeError("no weights")
 
     run = filmed("thread", image_encoder, tmp_path)
-    with pytest.raises(InferenceError, match=r"the image encoder could not be warmed up .*no weights.*nothing was"):
+    with pytest.raises(InferenceError, match=r"image encoder could not be warmed up .*no weights.*nothing was"):
         run.runtime.__enter__()
     assert run.notes.order == [CONNECT, STOP, DISCONNECT]
 
@@ -689,7 +689,7 @@ def test_a_robot_that_takes_its_time_to_be_let_go_is_not_taken_for_hung(isolatio
 def test_a_robot_that_is_never_let_go_is_told() -> None:
     run = Run("thread", Fault("disconnect", 0, "hang"), connect_s=0.5)
     with (
-        pytest.raises(RobotError, match=r"the robot was not let go for 0.5 s, so a call of the robot hangs"),
+        pytest.raises(RobotError, match=r"the robot was not disconnected for 0.5 s, so a call of the robot hangs"),
         run.runtime as runtime,
     ):
         runtime.run(0.2)

@@ -123,7 +123,7 @@ def test_letting_go_may_take_longer_than_a_tick_and_no_longer_than_connecting(fa
     fake.at = {1: Ready({}), 2: fake.watchdog.started, 10: Rested(), 11: hang(fake)}
     ended = fake.run()
     assert ended is not None
-    assert ended.message.startswith("the robot was not let go for 30 s, so a call of the robot hangs")
+    assert ended.message.startswith("the robot was not disconnected for 30 s, so a call of the robot hangs")
     assert fake.stops == [pytest.approx(11 * LOOK_S + CONNECT_S, abs=3 * LOOK_S)]
 
 
@@ -132,7 +132,7 @@ def test_one_that_was_told_to_end_before_the_start_and_says_nothing_is_given_up(
     fake.at = {4: fake.watchdog.ending}
     ended = fake.run()
     assert ended is not None
-    assert ended.message.startswith(f"the robot was not let go for {PATIENCE_S:g} s")
+    assert ended.message.startswith(f"the robot was not disconnected for {PATIENCE_S:g} s")
 
 
 @pytest.mark.parametrize("begun", [True, False])

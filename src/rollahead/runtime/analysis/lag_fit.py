@@ -89,11 +89,11 @@ def fit_lag(sent: FloatArray, state: FloatArray, pieces: Sequence[slice], period
         return [_follow(sent[piece], math.exp(-period_s / tau_s)) for piece in pieces]
 
     def solved(tau_s: float, delay: int) -> tuple[FloatArray, float]:
-        apart = [
+        differences = [
             state[piece][max_delay:] - follows[max_delay - delay : len(follows) - delay]
             for piece, follows in zip(pieces, followed(tau_s), strict=True)
         ]
-        return _solve(apart, math.exp(-period_s / tau_s))
+        return _solve(differences, math.exp(-period_s / tau_s))
 
     def left(tau_s: float, delay: int) -> FloatArray:
         return solved(tau_s, delay)[0]
@@ -117,17 +117,17 @@ def _follow(sent: FloatArray, decay: float) -> FloatArray:
     return np.array(list(accumulate(targets[:-1], lambda x, a: a + (x - a) * decay, initial=targets[0])))
 
 
-def _solve(apart: Sequence[FloatArray], decay: float) -> tuple[FloatArray, float]:
+def _solve(differences: Sequence[FloatArray], decay: float) -> tuple[FloatArray, float]:
     """Residuals (n,) of all pieces together, and the offset.
 
-    The state at the start of a piece fades as `decay` ** k, and is projected out. apart: difference of each piece from
-    the lag.
+    The state at the start of a piece fades as `decay` ** k, and is projected out. differences: of each piece from the
+    lag.
     """
     left, ones = [], []
-    for distance in apart:
-        fading = decay ** np.arange(len(distance))
+    for difference in differences:
+        fading = decay ** np.arange(len(difference))
         fading /= np.linalg.norm(fading)
-        left.append(distance - fading * (fading @ distance))
+        left.append(difference - fading * (fading @ difference))
         ones.append(1.0 - fading * fading.sum())
     together, one = np.concatenate(left), np.concatenate(ones)
     offset = float(one @ together) / float(one @ one)

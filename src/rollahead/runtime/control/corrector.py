@@ -48,7 +48,7 @@ class Corrector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HeadCard:
-    """What a head was trained for.
+    """Description of a head: what it was trained for, and which inputs it takes.
 
     Attributes:
         action: Names of the action dimensions, in the head's order.

@@ -231,8 +231,8 @@ def taken_up(result: Result, k: int, moving: FloatArray) -> Result:
         return result
     sent = moving * request.asked.planned[request.delay : k - request.tick].sum(axis=0)
     rows = moving * result.rows[: min(late, len(result.rows) - 1)]
-    apart = np.vstack([0 * sent, np.cumsum(rows, axis=0)]) - sent  # difference before rows 0, 1, ...
-    origin = k - int(np.argmin(np.square(apart).sum(axis=1)))
+    difference = np.vstack([0 * sent, np.cumsum(rows, axis=0)]) - sent  # difference before rows 0, 1, ...
+    origin = k - int(np.argmin(np.square(difference).sum(axis=1)))
     return replace(result, request=replace(request, origin=origin, start=origin))
 
 

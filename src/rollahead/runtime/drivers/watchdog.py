@@ -91,8 +91,8 @@ class Watchdog:
         if self._runs and not self._rested:
             return self._stall_s, "no tick has ended"
         if self._rested:
-            return self._connect_s, "the robot was not let go"
-        return PATIENCE_S if self._ends else None, "the robot was not let go"
+            return self._connect_s, "the robot was not disconnected"
+        return PATIENCE_S if self._ends else None, "the robot was not disconnected"
 
     def _hear(self) -> None:
         """Takes a message of the executor, if one comes within `LOOK_S`, or notes that the executor is dead."""

@@ -72,9 +72,9 @@ class Hold:
 
         That is so if something else moved the robot or blocked it. Phase: hot.
         """
-        apart = np.abs(state[self._state] - last[self._target])
-        around = apart % (2 * math.pi)
-        far = np.where(self._turns, np.minimum(around, 2 * math.pi - around), apart) > self._far
+        distance = np.abs(state[self._state] - last[self._target])
+        around = distance % (2 * math.pi)
+        far = np.where(self._turns, np.minimum(around, 2 * math.pi - around), distance) > self._far
         if not far.any():
             return None
         where = np.zeros(len(last), np.bool_)

@@ -46,8 +46,8 @@ class RestPose:
     def way(self, start: FloatArray) -> "Homing":
         """Plans the move from `start` (A,), the last action, so slowly that the guard need not slow it down."""
         end = np.where(self._where, self._targets, start)
-        apart = np.abs(end - start)
-        seconds = np.maximum(PEAK_RATE * apart / self._rates, np.sqrt(PEAK_ACCEL * apart / self._accels))
+        distance = np.abs(end - start)
+        seconds = np.maximum(PEAK_RATE * distance / self._rates, np.sqrt(PEAK_ACCEL * distance / self._accels))
         ticks = math.ceil(max(LEAST_S, SPARE * float(seconds.max(initial=0.0))) * self._rate_hz)
         return Homing(ticks, start, end)
 

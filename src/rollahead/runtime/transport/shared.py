@@ -7,7 +7,7 @@ The writer fills the next slot and then moves the head on. The reader copies the
 copy if the head has moved by less than two meanwhile: then nobody wrote to that slot. Neither ever waits. A reader
 whose copy was overwritten `TRIES` times in a row keeps its previous message.
 
-Why a copy that is taken is whole, also on a processor that reorders reads and writes (Arm). `|` is a fence:
+This is why a copy that is taken is whole, also on a processor that reorders reads and writes (Arm). `|` is a fence:
 
     writer   | fill slot of n   | head = n   | fill slot of n + 1   | head = n + 1 ...
     reader   h = head   | copy slot of h   | head again: at most h + 1?

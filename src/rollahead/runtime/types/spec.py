@@ -306,23 +306,23 @@ def indices_of(what: str, wanted: Sequence[str], given: Sequence[str], giver: st
     return np.array([given.index(name) for name in wanted], dtype=np.intp)
 
 
-def check_same(made: RobotSpec, told: RobotSpec) -> None:
+def check_same(made: RobotSpec, expected: RobotSpec) -> None:
     """Checks that two specs of one robot are equal, so that executor and planner give every number the same meaning.
 
     Args:
         made: Spec of the robot that the executor drives.
-        told: Spec of the robot made in the user's process.
+        expected: Spec of the robot made in the user's process.
 
     Raises ConfigError if they differ in dimensions, their order, units, limits or rate.
     """
     for what in ("action", "state", "environment", "cameras"):
-        theirs, ours = (names_of(getattr(spec, what)) for spec in (made, told))
+        theirs, ours = (names_of(getattr(spec, what)) for spec in (made, expected))
         if theirs != ours:
             raise ConfigError(
                 f"the robot was made twice, and has {what} {', '.join(theirs) or 'nothing'} the second time and "
                 f"{', '.join(ours) or 'nothing'} the first; make it name them in the same order each time"
             )
-    if made != told:
+    if made != expected:
         raise ConfigError(
             "the robot was made twice, with other units, limits or another rate the second time; make its spec the "
             "same each time"

@@ -28,7 +28,7 @@ class Link(Protocol):
     """The way to a connected robot: `DirectBus` or `BufferedDevice`."""
 
     def read(self) -> Reading:
-        """What was measured last. Phase: hot."""
+        """State that was measured last, with its age. Phase: hot."""
         ...
 
     def frames(self) -> Mapping[str, Frame]:
@@ -79,7 +79,7 @@ class LeRobotRobot:
             raise
 
     def read(self) -> Reading:
-        """What was measured last. Phase: hot."""
+        """State that was measured last, with its age. Phase: hot."""
         return self._there.read()
 
     def frames(self) -> Mapping[str, Frame]:

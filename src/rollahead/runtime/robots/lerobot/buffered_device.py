@@ -130,13 +130,13 @@ class BufferedDevice:
 
         Raises RobotError if that fails.
         """
-        order = Rest()
-        self._rests.put(order)
+        rest = Rest()
+        self._rests.put(rest)
         self._wake.ring()
-        if not order.done.wait(STOP_S):
+        if not rest.done.wait(STOP_S):
             within(STOP_S, f"stop (it hangs in {self._call})", self._writer.rest)
-        elif order.error is not None:
-            raise RobotError(f"the robot did not stop ({error_text(order.error)}); use its own switch") from order.error
+        elif rest.error is not None:
+            raise RobotError(f"the robot did not stop ({error_text(rest.error)}); use its own switch") from rest.error
 
     def close(self) -> bool:
         """Ends the device's thread; returns False if it still hangs in a call of the robot."""
@@ -178,17 +178,17 @@ class BufferedDevice:
             self._failures[call].put(Failure(error))
 
     def _obey(self) -> None:
-        order = self._rests.peek()
-        if order is None or order is self._obeyed:
+        rest = self._rests.peek()
+        if rest is None or rest is self._obeyed:
             return
-        self._obeyed = order
+        self._obeyed = rest
         self._taken = self._setpoints.peek()  # what was asked before is not sent any more
         self._call = "send_action"
         try:
             self._writer.rest()
         except BaseException as error:
-            order.error = error
-        order.done.set()
+            rest.error = error
+        rest.done.set()
 
     def _send(self) -> None:
         setpoint = self._setpoints.peek()

@@ -49,9 +49,9 @@ def reader(device: Any) -> "partial[Mapping[str, float]]":
     It retries as often as LeRobot's robot does, but at least once: corrupted packets are the commonest fault of these
     buses, and the next packet is mostly good.
     """
-    told = getattr(getattr(device, "config", None), "num_read_retries", None)
+    retries = getattr(getattr(device, "config", None), "num_read_retries", None)
     takes = "num_retry" in inspect.signature(device.bus.sync_read).parameters
-    return partial(device.bus.sync_read, REGISTER, **({"num_retry": max(told or 0, RETRIES)} if takes else {}))
+    return partial(device.bus.sync_read, REGISTER, **({"num_retry": max(retries or 0, RETRIES)} if takes else {}))
 
 
 class DirectBus:

@@ -62,10 +62,10 @@ def spec_of(features: Features, rate_hz: float, limits: Limits) -> RobotSpec:
     for name, feature in features.sent.items():
         if not _is_number(feature):
             raise ConfigError(f"action {name!r} is {feature}, and only numbers can be sent; use another robot")
-    told = _told(limits, {*features.state, *features.sent})
+    given = _checked(limits, {*features.state, *features.sent})
     return RobotSpec(
-        action=tuple(_action(name, features, told) for name in features.sent),
-        state=tuple(_state(name, features, told) for name in features.state),
+        action=tuple(_action(name, features, given) for name in features.sent),
+        state=tuple(_state(name, features, given) for name in features.state),
         rate_hz=rate_hz,
         cameras=tuple(_cameras(features.observed)),
     )
@@ -100,17 +100,17 @@ def _degrees(bus: Any, motor: str) -> dict[str, float]:
     return {"low": -half, "high": half}
 
 
-def _told(limits: Limits, known: Iterable[str]) -> dict[str, dict[str, Any]]:
+def _checked(limits: Limits, known: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Checked copy of `limits`, with kinds as `Kind`."""
-    told = checked(limits, tuple(known), FIELDS)
-    for values in told.values():
+    given = checked(limits, tuple(known), FIELDS)
+    for values in given.values():
         if "kind" in values:
             values["kind"] = Kind(values["kind"])
-    return told
+    return given
 
 
-def _action(name: str, features: Features, told: Limits) -> Dim:
-    values = {**_suffixed(name), **features.ranges.get(name, {}), **told.get(DEFAULT, {}), **told.get(name, {})}
+def _action(name: str, features: Features, given: Limits) -> Dim:
+    values = {**_suffixed(name), **features.ranges.get(name, {}), **given.get(DEFAULT, {}), **given.get(name, {})}
     if "kind" not in values:
         check_effort_name(name)
         raise ConfigError(
@@ -121,8 +121,8 @@ def _action(name: str, features: Features, told: Limits) -> Dim:
     return Dim(name, **{"drives": driven if driven in features.state else None, **values})
 
 
-def _state(name: str, features: Features, told: Limits) -> Dim:
-    own = told.get(name, {})
+def _state(name: str, features: Features, given: Limits) -> Dim:
+    own = given.get(name, {})
     if name in features.sent:  # limits are meant for what is sent
         own = {limit: value for limit, value in own.items() if limit in SHARED}
     unit = {"unit": features.ranges.get(name, {}).get("unit", "")}
