@@ -1,9 +1,8 @@
 """Random episodes of the executor in simulated time, and a player that logs what is done to the robot.
 
 An episode is described by plain values: the robot, how its axes follow, the planned rows, when results arrive, and
-orders and faults. `episode` draws one with a function `choose`, from hypothesis or from a seeded generator. The player
-drives an executor from `rollahead.runtime.config.build.make_executor`, as the loop in real time does.
-"""
+commands and faults. `episode` draws one with a function `choose`, from hypothesis or from a seeded generator. The
+player drives an executor from `rollahead.runtime.config.build.make_executor`, as the loop in real time does."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -95,7 +94,7 @@ class Joint:
 @dataclass(frozen=True, slots=True)
 class Episode:
     """An episode, as plain values. setting: strategy, s, d; ages: ages of the readings in ticks, cycled; arrivals:
-    latencies of the inferences in ticks, cycled; orders: (tick, order or `push`), at the head of the tick; glitches:
+    latencies of the inferences in ticks, cycled; commands: (tick, order or `push`), at the head of the tick; glitches:
     (tick, `big`, `nan` or `raise`), faults of the reading of that tick; skipped: ticks that are not sent."""
 
     joints: tuple[Joint, ...]
@@ -108,7 +107,7 @@ class Episode:
     ramp_s: float = 0.0
     ages: tuple[int, ...] = (0,)
     arrivals: tuple[int, ...] = (2,)
-    orders: tuple[tuple[int, str], ...] = ()
+    commands: tuple[tuple[int, str], ...] = ()
     glitches: tuple[tuple[int, str], ...] = ()
     skipped: tuple[int, ...] = ()
 
@@ -273,7 +272,7 @@ class Player:
         self.log.append(Event("order", order=order))
 
     def _orders(self, k: int, executor: Executor, rig: Rig) -> None:
-        for _, what in (order for order in self.episode.orders if order[0] == k):
+        for _, what in (order for order in self.episode.commands if order[0] == k):
             if what == "push":
                 rig.push()
                 continue
@@ -323,7 +322,7 @@ def episode(choose: Choose) -> Episode:
         ramp_s=choose((0.0, 0.0, 0.2, 1.0)),
         ages=choose(((0,), (1,), (2,), (4,), (0, 1, 2, 3, 4), (0, 0, 0, 9))),
         arrivals=choose(((2,), (0,), (1, 4), (2, 11), (2, 20, 1), (1, NEVER))),
-        orders=_orders(ticks, choose),
+        commands=_orders(ticks, choose),
         glitches=_at_ticks(ticks, ("big", "nan", "raise"), choose),
         skipped=() if calm else tuple(sorted(k for k, _ in _at_ticks(ticks, ("skip",), choose))),
     )

@@ -1,7 +1,7 @@
 """An independent checker of the limits on setpoints (range, rate, acceleration), written from the documentation.
 
 It shares nothing with the guard but the `RobotSpec`. Its input is a log of what happened to the robot, in order: reads,
-writes, stops, and the orders in between. Rules (docs/design.md §4, docs/safety.md, `Dim`):
+writes, stops, and the commands in between. Rules (docs/design.md §4, docs/safety.md, `Dim`):
 
     range   inside `low` and `high`, and the range of the state that a target drives; from outside only inwards
     rate    two successive setpoints differ by no more than `rate_limit` dt, dt being the time between two setpoints

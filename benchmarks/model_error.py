@@ -79,7 +79,7 @@ class Altered(WhackAMole):
         super().__init__(window_s=window_s)
 
     def reset(self, seed: int, *, event: bool = True) -> None:
-        """With the noise of all its measurements, which are no others without the stimulus."""
+        """With the noise of all its measurements, which are no others without the event."""
         super().reset(seed, event=event)
         drawn = generator("sensor", seed).standard_normal((self.max_ticks + 1, len(SENSOR)))
         self._errors = self._sensor * drawn

@@ -20,7 +20,8 @@ SUITE = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow",
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """In `module` of `part`, `old` becomes `new`. fault: what it does; tests: of the part, those that are run."""
+    """In the file `module` of the package `part`, `old` becomes `new`. fault: what it does; tests: of the part, those
+    that are run."""
 
     fault: str
     module: str
@@ -35,8 +36,16 @@ MUTATIONS = (
     Mutation("a chunk is used one row too long", "chunk.py", "k < chunk.stop]", "k <= chunk.stop]"),
     Mutation("the oldest chunk wins", "chunk.py", "chunks[-1].between", "chunks[0].between"),
     Mutation("results of an old epoch are taken", "executor.py", "epoch == self._epoch", "epoch <= self._epoch"),
-    Mutation("every setpoint begins anew", "whereabouts.py", 'goes on from it."""\n        self.anew = None', '"""'),
-    Mutation("one reading is enough", "whereabouts.py", "(senses.steady and not", "(not", "test_loop.py"),
+    Mutation(
+        "every setpoint begins anew", "whereabouts.py", 'when a setpoint was sent."""\n        self.anew = None', '"""'
+    ),
+    Mutation(
+        "one reading is enough",
+        "whereabouts.py",
+        "settled = self._looked and buffer.steady and",
+        "settled = self._looked and",
+        "test_loop.py",
+    ),
     Mutation(
         "a robot is far at once",
         "hold.py",
@@ -81,20 +90,24 @@ MUTATIONS = (
     ),
     Mutation(
         "an image is a tick younger",
-        "senses.py",
+        "observation_buffer.py",
         "limit is not None and age > limit",
         "limit is not None and age > limit + 1",
-        "test_senses.py",
+        "test_observation_buffer.py",
     ),
     Mutation(
-        "skipped ticks make no state older", "senses.py", "reading.age + ticks", "reading.age + 1", "test_senses.py"
+        "skipped ticks make no state older",
+        "observation_buffer.py",
+        "reading.age + ticks",
+        "reading.age + 1",
+        "test_observation_buffer.py",
     ),
     Mutation(
         "an order that comes in between is lost",
-        "orders.py",
+        "commands.py",
         "while self._waiting and not self._applying",
         "if self._waiting and not self._applying",
-        "test_orders.py",
+        "test_commands.py",
     ),
     Mutation("a skipped tick repeats a step", "hold.py", "self._delta, 0.0, last", "self._delta, last, last"),
     Mutation("late rows are not cut", "strategy.py", "start=max(start, k)", "start=max(start, 0)"),
@@ -105,7 +118,7 @@ MUTATIONS = (
     Mutation(
         "an e-stop that was reset before is obeyed no more",
         "loop.py",
-        "and not orders.latched",
+        "and not commands.latched",
         "and True",
         "test_loop.py",
     ),
@@ -121,7 +134,7 @@ MUTATIONS = (
     Mutation(
         "a stale state is used",
         "executor.py",
-        "self._paused or self._senses.trouble else self._timeline.c",
+        "self._paused or self._buffer.trouble else self._timeline.c",
         "self._paused else self._timeline.c",
         "test_realtime.py",
     ),
@@ -172,7 +185,7 @@ MUTATIONS = (
     Mutation("rows lost cost nothing", "recommend.py", "MISS * made.lost", "0.0 * made.lost", "test_recommend.py"),
     Mutation("an estimate may be more than s", "recommend.py", "unsure = 3 *", "unsure = 2 *", "test_recommend.py"),
     *(
-        Mutation(*fault, part="sim")
+        Mutation(*fault, part="evaluation")
         for fault in (
             ("a search reports its own seeds", "search.py", "seed=SEED,", "seed=cell.seed,", "test_search.py"),
             (
@@ -186,10 +199,10 @@ MUTATIONS = (
     ),
     Mutation(
         "another seed goes on with a run",
-        "again.py",
+        "resume.py",
         '"resume", "workers")',
         '"resume", "workers", "seed")',
-        "test_again.py",
+        "test_resume.py",
         "commands",
     ),
     *(
@@ -240,17 +253,17 @@ MUTATIONS = (
             ),
             (
                 "a guess is a row off",
-                "memory.py",
+                "warm_start.py",
                 "kept.chunk.device) + shift",
                 "kept.chunk.device) + shift + 1",
-                "test_memory.py",
+                "test_warm_start.py",
             ),
             (
                 "an old run's plan is a guess",
-                "memory.py",
+                "warm_start.py",
                 "request.seed[:2] == last.seed[:2]",
                 "True",
-                "test_memory.py",
+                "test_warm_start.py",
             ),
             ("the pull pushes", "steering.py", "x0.add_(pull,", "x0.sub_(pull,", "test_steering.py"),
             ("a prefix is shown as noise", "steering.py", "own[:, :n] = 0.0", "own[:, :n] = t", "test_steering.py"),
@@ -285,7 +298,7 @@ def noticed_by(mutation: Mutation) -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "src", Path(folder) / "src")
         source_root = Path(folder) / "src"
-        path = source_root / "rollahead" / mutation.part / mutation.module
+        path = _only(source_root / "rollahead" / mutation.part, mutation.module)
         source = path.read_text()
         if source.count(mutation.old) != 1:
             raise SystemExit(
@@ -294,7 +307,7 @@ def noticed_by(mutation: Mutation) -> str | None:
         path.write_text(source.replace(mutation.old, mutation.new))
         environment = {**os.environ, "PYTHONPATH": str(source_root), "PYTHONDONTWRITEBYTECODE": "1"}
         ran = subprocess.run(
-            [sys.executable, *SUITE, f"tests/{mutation.part}/{mutation.tests}"],
+            [sys.executable, *SUITE, _only(ROOT / "tests" / mutation.part, mutation.tests)],
             cwd=ROOT,
             env=environment,
             capture_output=True,
@@ -303,6 +316,16 @@ def noticed_by(mutation: Mutation) -> str | None:
         )
     failed = re.search(r"^(?:FAILED|ERROR) \S*?(\w+\.py\S*)", ran.stdout, re.M)
     return failed.group(1) if failed else None
+
+
+def _only(folder: Path, name: str) -> Path:
+    """Returns the one file `name` in `folder`, or the folder itself for `.`. Raises: SystemExit, if it is not there."""
+    if name == ".":
+        return folder
+    found = list(folder.rglob(name))
+    if len(found) != 1:
+        raise SystemExit(f"{folder} has {len(found)} files {name}; mend the mutation")
+    return found[0]
 
 
 def main() -> int:

@@ -43,11 +43,11 @@ CORES = 2
 SPEC = realtime.arm(7, rate_limit=3.0, accel_limit=20.0)
 DRIVE = Drive(StrategyConfig("vlash", s=8), realtime.HORIZON)
 
-# ---- orders of two threads ------------------------------------------------------------------------------------------
+# ---- commands of two threads ----------------------------------------------------------------------------------------
 
 
 def estops(count: float = 100_000) -> None:
-    """Counts lost e-stops: one thread orders `count` e-stops while another one orders tasks."""
+    """Counts lost e-stops: one thread commands `count` e-stops while another one commands tasks."""
     count = int(count)
     with Realtime(DRIVE, partial(NullRobot, SPEC), ScriptedPlanner(realtime.wave)) as runtime:
         runtime.start()
@@ -58,8 +58,8 @@ def estops(count: float = 100_000) -> None:
             runtime.estop()
         done.set()
         beside.join()
-        orders = runtime._isolation.links.commands.peek()  # what the executor reads
-        seen = 0 if orders is None else orders.estops
+        commands = runtime._isolation.links.commands.peek()  # what the executor reads
+        seen = 0 if commands is None else commands.estops
     record(TOPIC, [row("estops_lost", count - seen, "e-stops", goal="<= 0", command=f"{COMMAND} estops count={count}")])
 
 

@@ -2,7 +2,7 @@
 
 python docs/images/timelines.py
 
-A cart on a rail moves by steps of 1 cm per tick at most. At the stimulus its goal jumps by 12 cm. Every strategy has
+A cart on a rail moves by steps of 1 cm per tick at most. At the event its goal jumps by 12 cm. Every strategy has
 the same cart, the same planner, which is perfect, the same delay and the same execution horizon.
 
 In each drawing: above, the way of the cart, and the ways that the plans meant; below, the chunks, as in every report.
@@ -32,7 +32,7 @@ STRATEGIES = ("sync", "naive", "naive_arrival", "ensemble", "vlash")
 HORIZON, S, DELAY = 16, 8, 6  # ticks
 RATE_HZ = 50.0
 JUMP_CM, STEP_CM = 12.0, 1.0
-STIMULUS, SHOWN, AFTER = 36, (28, 76), 48  # ticks; AFTER of the episode follow the stimulus
+STIMULUS, SHOWN, AFTER = 36, (28, 76), 48  # ticks; AFTER of the episode follow the event
 LAYOUT = Layout(width=450, gutter=98, right=22, lane=16, every=10)  # read as wide as a phone, or larger
 WAYS = 128  # px
 HIGHEST_CM, LOWEST_CM = 19.0, -1.5

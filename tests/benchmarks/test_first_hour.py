@@ -14,6 +14,7 @@ def waving(*options: str) -> list[str]:
     return [*without, "planner=sine", *options]
 
 
+@pytest.mark.slow
 def test_a_robot_that_the_runtime_stops_itself_ends_the_run_with_what_was_too_old_and_both_limits(
     tmp_path: Path,
 ) -> None:

@@ -159,7 +159,7 @@ def test_a_head_that_sees_images_is_run_with_the_eye_in_its_file(
     rollahead: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rollahead.policies.correctors import image_encoder
-    from rollahead.runtime.types.robot import loopback
+    from rollahead.runtime.robots import loopback
 
     class Filmed(loopback.NullRobot):
         def frames(self) -> dict[str, Frame]:

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from faulty import Rail, registered
 from rollahead.commands.train_plan import HELD, train_plan_of
+from rollahead.errors import ControlError
 from rollahead.policies.checkpoints.card import read_card
 from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.data.dataset import read_dataset, write_dataset
@@ -554,6 +555,20 @@ def test_a_signal_to_the_whole_group_of_a_training_with_images_ends_it_in_one_se
     shared = {path.name.split("_")[1] for path in Path("/dev/shm").glob("torch_*")}
     assert shared.isdisjoint([str(program.pid), *workers])
     assert torch.load(tmp_path / "runs/mine/training.pt", weights_only=True)["step"] >= 3
+
+
+def test_a_training_whose_data_fails_keeps_its_state_and_goes_on_from_there(
+    monkeypatch: pytest.MonkeyPatch, rollahead: Command, whole: Callable[[Command], bytes]
+) -> None:
+    def fails() -> None:
+        raise ControlError("a process that makes batches was killed")
+
+    expected = whole(rollahead)
+    with monkeypatch.context() as patched:
+        at_step(4, fails, patched)
+        assert refusal(rollahead("train", *LONG), "train") == "a process that makes batches was killed"
+    assert rollahead("train", "resume=runs/mine").status == 0
+    assert weights() == expected
 
 
 def test_an_interrupt_in_the_rehearsal_leaves_no_scratch_folder(

@@ -211,7 +211,7 @@ def test_every_tick_of_an_episode_is_in_its_trace_and_figures_count_from_the_sti
     assert ticks["tick"].tolist() == list(range(len(ticks)))
     after = len(ticks) - episode.event_tick
     assert episode.time_s == pytest.approx(after / 50)
-    assert len(episode.ages) == after  # vlash holds nowhere after the stimulus
+    assert len(episode.ages) == after  # vlash holds nowhere after the event
     assert len(episode.switch_steps) + len(episode.other_steps) == after - 1
     calls = sum(record.calls for record in episode.trace.inferences)
     assert episode.calls_per_s == pytest.approx(calls / (len(ticks) / 50))
@@ -220,7 +220,7 @@ def test_every_tick_of_an_episode_is_in_its_trace_and_figures_count_from_the_sti
 def test_a_reaction_takes_the_delay_and_at_most_a_cycle_more() -> None:
     episodes = evaluate(cell("vlash", 4, s=8, reactions=True, episodes=12))
     ticks = [round(episode.reaction_s * 50) for episode in episodes]
-    assert min(ticks) >= 1 + 4  # the stimulus is seen at the head of its tick, and acted on 4 ticks later
+    assert min(ticks) >= 1 + 4  # the event is seen at the head of its tick, and acted on 4 ticks later
     assert max(ticks) <= 1 + 4 + 8 + 2  # where the response is small at first
     assert len(set(ticks)) > 3  # over all phases
     assert evaluate(cell(s=8, episodes=1))[0].reaction_s is None  # not asked for

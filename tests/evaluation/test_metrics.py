@@ -39,7 +39,7 @@ def towards(*row: float) -> Any:
 
 
 def reacts(actions: Sequence[float], *, event: int = 2, expert: Any = None, first: int = 0) -> int | None:
-    """The reaction of a robot that was sent `actions`, where without the stimulus it would have been sent zeros."""
+    """The reaction of a robot that was sent `actions`, where without the event it would have been sent zeros."""
     without = ticks(np.zeros(len(actions)), first=first)
     return reaction_tick(ticks(actions, first=first), without, event, ONE, expert or towards(1.0))
 

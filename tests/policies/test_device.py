@@ -20,7 +20,7 @@ from rollahead.policies.policy import Trained
 from rollahead.policies.training.trainer import Making
 
 from .lessons import EACH, POLICIES, random_frames, save_flow, trainer_of
-from .training.test_lesson import filmed as filmed
+from .training.test_trainer import filmed as filmed
 
 ATEN = torch.ops.aten
 META = torch.device("meta")

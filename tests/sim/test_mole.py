@@ -38,7 +38,7 @@ def mole(**options: object) -> WhackAMole:
 
 
 def at_event(task: WhackAMole, seed: int, *, event: bool = True) -> WhackAMole:
-    """The head of the stimulus tick, the tool still at rest where the mole was; velocity mode."""
+    """The head of the event tick, the tool still at rest where the mole was; velocity mode."""
     task.reset(seed, event=event)
     for _ in range(task.event_tick):
         task.advance(STILL)
@@ -420,7 +420,7 @@ def struck(task: WhackAMole, away: float, up: float = 1.0, speed: float = 0.0) -
 
 
 def before_strike(task: WhackAMole, seed: int = 1) -> None:
-    """The head of the stimulus tick."""
+    """The head of the event tick."""
     task.reset(seed)
     for _ in range(task.event_tick):
         task.advance(np.zeros(3))

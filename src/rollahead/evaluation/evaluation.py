@@ -50,7 +50,7 @@ STAGES = 4  # tasks with their planners that a process of a pool keeps
 class Cell:
     """What to run. task, latency, planner, roller, sampler: a `name` and options; episodes: how many; seed: of the
     first one; lag: ticks by which the robot's sensors are late; reactions: whether each episode is run a second time,
-    without the stimulus, to see when the robot reacted; traces: how many episodes, from the first on, keep theirs;
+    without the event, to see when the robot reacted; traces: how many episodes, from the first on, keep theirs;
     limits: on how the robot's actions may change, as `spec_limits` has them; guard: the settings of what keeps them."""
 
     task: Mapping[str, Any]
@@ -84,7 +84,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Episode:
-    """One episode, measured from the stimulus to its end. reaction_s: infinite if there was none, None if not asked;
+    """One episode, measured from the event to its end. reaction_s: infinite if there was none, None if not asked;
     guard_hits: share of ticks in which the guard changed what was asked; switch_steps, other_steps: how far the action
     moves in one tick, in `action_unit`, where one chunk takes over from another and within a chunk."""
 
@@ -107,7 +107,7 @@ class Episode:
 
 
 def run_episode(cell: Cell, task: Task, seed: int, *, event: bool = True, planning: Planning | None = None) -> Trace:
-    """Plays one episode of `task`; its trace. Without the stimulus it lasts as long as an episode can. planning: that
+    """Plays one episode of `task`; its trace. Without the event it lasts as long as an episode can. planning: that
     of `cell`, if it was made already."""
     planning = planning or planning_of(cell, task)
     task.reset(seed, event=event)
@@ -187,7 +187,7 @@ def measured(
 
 
 def _reaction_s(cell: Cell, task: Task, seed: int, trace: Trace, planning: Planning) -> float:
-    """From the stimulus to the end of the first tick whose action shows it."""
+    """From the event to the end of the first tick whose action shows it."""
     event = task.event_tick
     without = run_episode(cell, task, seed, event=False, planning=planning)
     tick = metrics.reaction_tick(trace.ticks, without.ticks, event, task.spec, task.expert(1))

@@ -202,7 +202,7 @@ def check_event_tick(played: Played, task: Task) -> None:
     if at > played.ticks:
         raise ConfigError(
             f"the episode of seed {played.seed} was over after {counted(played.ticks, 'tick')}, before its event at "
-            f"stimulus_tick {at}; let it go on until the event"
+            f"event_tick {at}; let it go on until the event"
         )
 
 
@@ -280,13 +280,13 @@ def check_event(played: Played, without: Played) -> None:
         )
     if not len(differs):
         raise ConfigError(
-            f"no event is seen: the episode of seed {played.seed} is the same with stimulus=True and False; let "
-            f"something be seen from stimulus_tick ({at}) on, or evaluate with reactions=false"
+            f"no event is seen: the episode of seed {played.seed} is the same with event=True and False; let "
+            f"something be seen from event_tick ({at}) on, or evaluate with reactions=false"
         )
     if differs[0] != at:
         raise ConfigError(
             f"the event of seed {played.seed} is first seen in tick {differs[0]}, and event_tick is {at}; let "
-            "both be the same, and draw all that is random whether stimulus is True or False"
+            "both be the same, and draw all that is random whether event is True or False"
         )
 
 

@@ -18,7 +18,7 @@ from rollahead.policies.policy import Trained
 from rollahead.policies.training.trainer import Making
 
 from ..lessons import ACT, trainer_of
-from ..training.test_lesson import filmed as filmed
+from ..training.test_trainer import filmed as filmed
 
 STEPS = 4
 

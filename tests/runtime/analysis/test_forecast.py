@@ -121,7 +121,7 @@ def test_it_is_for_latencies_drawn_from_a_distribution(strategy: str) -> None:
 
 
 def by_hand(found: np.ndarray) -> list[int]:
-    """The reaction to a stimulus in each tick, as docs/design.md has it, looked for tick by tick."""
+    """The reaction to a event in each tick, as docs/design.md has it, looked for tick by tick."""
     first = found.tolist().index(next(one for one in found if one != HOLD))
     counted = []
     for event in range(first, len(found)):

@@ -253,7 +253,7 @@ def test_a_row_is_amended_by_the_newest_sight_and_how_old_it_is(age: int) -> Non
 def test_without_a_sight_that_may_be_used_the_row_stays_as_it_is() -> None:
     values, later = frozen([7.0, 30.0]), replace(CHUNK, epoch=1)
     assert by_sight(None) == ROW[0]  # not yet
-    assert by_sight(Failure("the eye broke")) == ROW[0]
+    assert by_sight(Failure("the image encoder broke")) == ROW[0]
     assert by_sight(ImageLatent(12 - 6, 0, values)) == ROW[0]  # older than any that it was trained on
     assert by_sight(ImageLatent(12, 0, values), chunk=later) == ROW[0]  # of an epoch that is over
     assert by_sight(ImageLatent(12, 1, values), chunk=later) > ROW[0]
@@ -396,7 +396,9 @@ def test_when_the_eye_fails_a_hold_is_sent_and_the_error_raised(
         return np.zeros(1)
 
     monkeypatch.setattr(MeanImageEncoder, "__call__", broken)
-    with pytest.raises(InferenceError, match=r"the eye raised RuntimeError \(out of memory\) at the images of tick 5"):
+    with pytest.raises(
+        InferenceError, match=r"the image encoder raised RuntimeError \(out of memory\) at the images of tick 5"
+    ):
         filmed(robot, 1, tmp_path)
     assert robot.stopped
     assert len(robot.sent) == 6

@@ -131,14 +131,14 @@ def leaving(images: Images) -> FloatArray:
 
 
 @pytest.mark.parametrize(
-    "eye, words",
+    "image_encoder, words",
     [
-        (broken, r"the eye raised ZeroDivisionError \(by the eye\) at the images of tick 3"),
-        (unspeakable, r"the eye raised Unspeakable \(it cannot be put into words\) at the images of tick 3"),
-        (unwritable, r"the eye raised OSError \(no file \\udcff\) at the images of tick 3"),
-        (leaving, r"the eye ended with SystemExit\(3\)"),
-        (lambda images: np.zeros(3), r"shape \(3,\), or NaN, and the head takes 2 finite ones"),
-        (lambda images: np.array([0.0, np.nan]), r"or NaN, and the head takes 2 finite ones"),
+        (broken, r"the image encoder raised ZeroDivisionError \(by the eye\) at the images of tick 3"),
+        (unspeakable, r"the image encoder raised Unspeakable \(it cannot be put into words\) at the images of tick 3"),
+        (unwritable, r"the image encoder raised OSError \(no file \\udcff\) at the images of tick 3"),
+        (leaving, r"the image encoder ended with SystemExit\(3\)"),
+        (lambda images: np.zeros(3), r"shape \(3,\), or NaN, and the corrector takes 2 finite ones"),
+        (lambda images: np.array([0.0, np.nan]), r"or NaN, and the corrector takes 2 finite ones"),
     ],
 )
 def test_an_eye_that_fails_ends_it_with_words_for_the_executor(image_encoder: object, words: str) -> None:

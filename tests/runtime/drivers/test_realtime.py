@@ -392,7 +392,7 @@ def test_a_planner_that_hung_is_told_also_after_an_interrupt(isolation: str) -> 
 
 def filmed(isolation: str, image_encoder: ImageEncoder | None, folder: Path) -> Run:
     """A run whose rows a head amends by how bright the second of the robot's cameras sees it."""
-    card = HeadCard(("x",), ("x",), (), H, cameras=("wrist",), latent=1, image_latent=10)
+    card = HeadCard(("x",), ("x",), (), H, cameras=("wrist",), latent=1, image_age=10)
     matrix = np.zeros((7, 1))
     matrix[5] = 1.0
     Head(card, [(matrix, np.zeros(1))], np.zeros(7), np.ones(7), np.ones(1)).save(folder / "head.npz")
@@ -431,7 +431,10 @@ def test_an_eye_that_fails_ends_in_a_hold_a_stop_and_its_own_words(isolation: st
         return np.zeros(1)
 
     run = filmed(isolation, image_encoder, tmp_path)
-    with pytest.raises(InferenceError, match=r"the eye raised RuntimeError \(out of memory\)"), run.runtime as runtime:
+    with (
+        pytest.raises(InferenceError, match=r"the image encoder raised RuntimeError \(out of memory\)"),
+        run.runtime as runtime,
+    ):
         runtime.run(5.0)
     assert len(run.notes.sent) < 100
     run.at_rest()
@@ -442,7 +445,9 @@ def test_an_eye_that_fails_while_warming_up_moves_nothing(tmp_path: Path) -> Non
         raise RuntimeError("no weights")
 
     run = filmed("thread", image_encoder, tmp_path)
-    with pytest.raises(InferenceError, match=r"image encoder could not be warmed up .*no weights.*nothing was"):
+    with pytest.raises(
+        InferenceError, match=r"the image encoder could not be warmed up .*no weights.*; nothing was sent"
+    ):
         run.runtime.__enter__()
     assert run.notes.order == [CONNECT, STOP, DISCONNECT]
 
@@ -456,7 +461,7 @@ def test_an_eye_that_hangs_leaves_rows_as_they_are_and_is_told_at_the_end(tmp_pa
         return np.zeros(1)
 
     run = filmed("thread", image_encoder, tmp_path)
-    with pytest.raises(InferenceError, match="the eye did not return within"), run.runtime as runtime:
+    with pytest.raises(InferenceError, match="the image encoder did not return within"), run.runtime as runtime:
         runtime.run(0.3)
     released.set()
     assert [1.0, 1.0] in run.notes.sent

@@ -83,7 +83,7 @@ class EncoderWorker:
                 if not self.step():
                     clock.sleep_until_ns(_next_ns(clock.now_ns(), grid))
         except BaseException as error:  # a library may raise SystemExit
-            told = InferenceError(f"the eye ended with {one_line(error, repr)}")
+            told = InferenceError(f"the image encoder ended with {one_line(error, repr)}")
             self.error = error if isinstance(error, Exception) else told
             self.image_latents.put(Failure(one_line(self.error)))
 
@@ -112,12 +112,13 @@ class EncoderWorker:
             values = np.asarray(self._image_encoder({name: seen.images[name] for name in self._cameras}), np.float64)
         except Exception as error:
             raise InferenceError(
-                f"the eye raised {type(error).__name__} ({one_line(error)}) at the images of tick {snapshot.tick}"
+                f"the image encoder raised {type(error).__name__} ({one_line(error)}) at the images of tick "
+                f"{snapshot.tick}"
             ) from error
         if values.shape != (self._latent,) or not finite(values):
             raise InferenceError(
-                f"the eye gave numbers of shape {values.shape}, or NaN, and the head takes {self._latent} finite ones; "
-                "give it the eye that it was trained with"
+                f"the image encoder gave numbers of shape {values.shape}, or NaN, and the corrector takes "
+                f"{self._latent} finite ones; give it the image encoder that it was trained with"
             )
         return ImageLatent(min(seen.image_ticks[name] for name in self._cameras), snapshot.epoch, frozen(values))
 

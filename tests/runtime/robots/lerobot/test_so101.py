@@ -49,6 +49,7 @@ def test_every_joint_waves_within_the_range_of_its_calibration_and_the_guard_doe
         assert 0.02 * half < np.abs(was).max() < 0.051 * half
 
 
+@pytest.mark.slow
 def test_a_wrong_port_is_told_in_the_whole_sentence_of_lerobot(tmp_path: Path) -> None:
     ran = rollahead(tmp_path, arms(tmp_path, {"/dev/ttyACM1": ID}), "run", *ARM, *WAVE, "seconds=1")
     assert refusal(ran) == (
@@ -57,6 +58,7 @@ def test_a_wrong_port_is_told_in_the_whole_sentence_of_lerobot(tmp_path: Path) -
     )
 
 
+@pytest.mark.slow
 def test_an_arm_without_a_calibration_is_refused_with_where_it_would_be_and_how_to_make_it(tmp_path: Path) -> None:
     sentence = refusal(rollahead(tmp_path, arms(tmp_path, {PORT: None}), "run", *ARM, *WAVE, "seconds=1"))
     where = tmp_path / "calibration/robots/so_follower/black.json"
@@ -64,6 +66,7 @@ def test_an_arm_without_a_calibration_is_refused_with_where_it_would_be_and_how_
     assert "lerobot-calibrate --robot.type=so101_follower --robot.id=black" in sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["sdk", "sdk_needs"])
 def test_without_the_packages_of_its_motors_it_says_what_to_install(missing: str, tmp_path: Path) -> None:
     environment = arms(tmp_path)
