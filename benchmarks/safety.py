@@ -58,7 +58,7 @@ def estops(count: float = 100_000) -> None:
             runtime.estop()
         done.set()
         beside.join()
-        commands = runtime._side.links.commands.peek()  # what the executor reads
+        commands = runtime._isolation.links.commands.peek()  # what the executor reads
         seen = 0 if commands is None else commands.estops
     record(TOPIC, [row("estops_lost", count - seen, "e-stops", goal="<= 0", command=f"{COMMAND} estops count={count}")])
 

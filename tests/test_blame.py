@@ -47,7 +47,7 @@ def line(method: Callable[[], None]) -> int:
 def test_the_line_is_one_of_the_task_whoever_raised(name: str) -> None:
     task = Tasks()
     method = getattr(task, name)
-    assert said(method, task).endswith(f" in test_blame.py, line {line(method)}; mend it there")
+    assert said(method, task).endswith(f" in test_blame.py, line {line(method)}; fix it there")
 
 
 def test_an_exception_of_several_lines_is_one_sentence() -> None:

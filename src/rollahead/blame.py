@@ -1,9 +1,11 @@
 """Conversion of an exception from a task's code into one sentence that names the line in that code.
 
-with blamed("its episode of seed 0", task):
-    task.reset(0)
+The block
 
-its episode of seed 0 raised ValueError (boom) in my_task.py, line 30; mend it there
+    with blamed("its episode of seed 0", task):
+        task.reset(0)
+
+raises ConfigError: "its episode of seed 0 raised ValueError (boom) in my_task.py, line 30; fix it there".
 """
 
 import sys
@@ -47,7 +49,7 @@ def _place(trace: TracebackType | None, owner: object) -> str:
     if theirs:
         own = [each for each in theirs if each[2] == _package(getattr(owner, "__module__", ""))]
         frame, line, _ = (own or theirs)[-1]
-        return f" in {Path(frame.f_code.co_filename).name}, line {line}; mend it there"
+        return f" in {Path(frame.f_code.co_filename).name}, line {line}; fix it there"
     name = getattr(owner, "__name__", type(owner).__name__)
     methods = [frame.f_code.co_name for frame, _, _ in frames if frame.f_locals.get("self") is owner]
     return f" in {name}.{methods[0]}" if methods else f"; see {name}"

@@ -23,7 +23,7 @@ MOST_WORDS = 400  # characters kept of the text of another library's error
 
 
 class ControlError(Exception):
-    """The base of all errors that rollahead raises on purpose."""
+    """Base class of all errors that rollahead raises on purpose."""
 
 
 class ConfigError(ControlError):

@@ -27,7 +27,7 @@ def test_a_robot_that_the_runtime_stops_itself_ends_the_run_with_what_was_too_ol
     assert sentence.startswith("the robot was stopped, for the state was ")
     assert sentence.endswith(
         "ticks old, and the limit is 7 (guard.stale_ticks), after 12 ticks in a row without a usable state and images "
-        "(guard.give_up_ticks); see to it, or raise the limit"
+        "(guard.give_up_ticks); check the robot, or raise the limit"
     )
     assert json.loads((tmp_path / "runs/mine/summary.json").read_text())["error"] == sentence
 

@@ -34,7 +34,7 @@ def test_a_latency_is_answered_with_a_schedule_and_the_command_that_uses_it(roll
     ran = rollahead("calibrate", *HEAVY, "name=mine", "episodes=0")
     assert (ran.status, ran.err) == (0, "")
     assert "take 6 ticks of 20 ms at the median, 13 at the p95, 14 at most; chunks have 32 rows" in ran.out
-    assert "use vlash, s = 6, d = 6, q = 1: actions are moves from where the robot is" in ran.out
+    assert "use vlash, s = 6, d = 6, q = 1: actions move the robot from where it is" in ran.out
     assert "the largest speed-up that its chunks would bear is q = 1" in ran.out
     assert "to use it: rollahead run strategy=vlash strategy.s=6 strategy.d=6\n" in ran.out
     assert " % of the plans will be late: see what strategy.late=moved makes of them" in ran.out
@@ -104,7 +104,7 @@ def test_a_task_plays_the_shortlist_and_its_episodes_advise_and_the_forecast_is_
     assert f"{said} that were played it came out first" in ran.out
     assert f"of which it solves {success['recommended']:.0f} %, none beats it beyond chance" in ran.out
     forecast = f"the forecast had said vlash, s = 11, d = 11, which solves {success['as forecast']:.0f} % of the same"
-    assert f"{forecast} episodes: actions are moves from where the robot is" in ran.out
+    assert f"{forecast} episodes: actions move the robot from where it is" in ran.out
     used = f"strategy.s={best['s']} strategy.d={best['d']} strategy.late=moved"
     assert f"to use it: rollahead run strategy=vlash {used}\n" in ran.out
     assert "with d estimated" not in ran.out
@@ -146,7 +146,7 @@ def test_a_robot_without_a_task_has_its_rate_and_no_episodes(rollahead: Command)
     ran = rollahead("calibrate", *arguments, "name=mine", "horizon=16")
     assert (ran.status, ran.err) == (0, "")
     assert "of 50 ms at the median" in ran.out
-    assert "use naive, s = 3, d = 3, q = 1: actions are places to be" in ran.out
+    assert "use naive, s = 3, d = 3, q = 1: actions are absolute targets" in ran.out
     planner = "planner=policy planner.checkpoint=CHECKPOINT"
     assert f"run strategy=naive strategy.s=3 strategy.d=3 robot=loopback robot.rate_hz=20 {planner}\n" in ran.out
     assert shown("recommended")["episodes"] is None

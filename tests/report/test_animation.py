@@ -120,6 +120,6 @@ def test_a_tool_that_never_moves_can_be_drawn(results: Results) -> None:
     assert "nan" not in animate([still])
 
 
-def test_an_episode_that_starts_with_the_stimulus_can_be_drawn(results: Results) -> None:
+def test_an_episode_that_starts_with_the_event_can_be_drawn(results: Results) -> None:
     for part in moving(parse(animate([replace(panels(results)[0], event=0)]))):
         assert len(part.attrib["values"].split(";")) == len(keys(part))

@@ -53,8 +53,8 @@ def test_error_and_play_are_drawn_over_steps() -> None:
 
 def test_the_captions_say_what_they_are() -> None:
     error, play = plots(PLAYED)
-    assert "root mean square error of one step from nothing but noise" in error.caption
-    assert "held out, as a share of half the range" in error.caption
+    assert "one denoising step that starts at pure noise" in error.caption
+    assert "held-out demonstrations, as a share of half the range" in error.caption
     assert "of 10 episodes without delay" in play.caption
 
 

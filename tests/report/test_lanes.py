@@ -69,7 +69,7 @@ def test_an_eye_is_drawn_at_every_request_of_the_window(results: Results, i: int
     drawn = shown(results, i)
     asked = {int(tick) for tick in results.cells[i].recording(0).ticks["request"]}
     asked |= {record.request for record in results.cells[i].recording(0).inferences}
-    assert set(marked(drawing(results, i), "eye")) == {tick for tick in asked if drawn.start <= tick < drawn.stop}
+    assert set(marked(drawing(results, i), "asked")) == {tick for tick in asked if drawn.start <= tick < drawn.stop}
 
 
 @LAYOUTS
@@ -100,7 +100,7 @@ def test_words_are_not_drawn_over_each_other(results: Results, layout: Layout) -
         assert all(left[1] <= right[0] for left, right in pairwise(spans))
 
 
-def test_rows_that_know_of_the_stimulus_are_drawn_as_such(results: Results) -> None:
+def test_rows_that_know_of_the_event_are_drawn_as_such(results: Results) -> None:
     drawn = shown(results, 4)
     aware = [tick for lane in drawn.lanes if lane.aware for tick in lane.rows if drawn.start <= tick < drawn.stop]
     assert sorted(marked(drawing(results, 4), "aware")) == sorted(aware)
@@ -140,7 +140,7 @@ def test_ticks_are_gathered_in_half_open_ranges() -> None:
     assert list(runs([])) == []
 
 
-def test_a_tick_before_the_stimulus_has_a_true_minus_sign() -> None:
+def test_a_tick_before_the_event_has_a_true_minus_sign() -> None:
     assert [signed(tick) for tick in (-12, 0, 3)] == ["\N{MINUS SIGN}12", "0", "+3"]
 
 

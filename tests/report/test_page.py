@@ -130,7 +130,7 @@ def test_a_study_is_one_page_with_a_panel_for_each_condition(study: Path) -> Non
     assert page.sections == ["overview", "task-1", "task-2", "about"]
     assert page.drawings["panel"] == 2 * 2 * 2
     assert html.count('class="strip"') == 1  # one legend for all
-    assert len(re.findall(r"<summary>In numbers", html)) == len(re.findall(r"<summary>What was tried", html)) == 2
+    assert len(re.findall(r"<summary>Table: success", html)) == len(re.findall(r"<summary>Values of s", html)) == 2
     for words in ("vlash beside the best other strategy", "1 h 00 min, 120 runs together", "24,000, in 120 cells"):
         assert words in page.words
 
@@ -195,7 +195,7 @@ def test_each_strategy_has_a_timeline_for_wide_and_one_for_narrow_pages(html: st
     drawings = re.findall(r'<svg [^>]*class="lanes".*?</svg>', html, flags=re.DOTALL)
     assert len(drawings) == 2 * 5
     for wide, narrow in zip(drawings[::2], drawings[1::2], strict=True):
-        for kind in ("late", "hold", "switch", "eye", "used", "committed"):
+        for kind in ("late", "hold", "switch", "asked", "used", "committed"):
             assert marked(wide, kind) == marked(narrow, kind)
 
 

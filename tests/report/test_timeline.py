@@ -123,7 +123,7 @@ def test_skipped_ticks_are_neither_holds_nor_sent() -> None:
     assert list(drawn.source) == [0, 1, 3]
 
 
-def test_the_first_action_that_knows_is_of_a_request_at_the_stimulus_or_after() -> None:
+def test_the_first_action_that_knows_is_of_a_request_at_the_event_or_after() -> None:
     records = [inference(k, k, origin=k, start=k) for k in (0, 3, 5)]
     seen = recording([0] * 3 + [3] * 2 + [5] * 3, records)
     assert picture(seen, "naive", 3, *EVERYTHING).first_aware == 3
@@ -145,7 +145,7 @@ def test_nothing_outside_the_window_is_marked(results: Results) -> None:
     assert ((event - 5 <= marks) & (marks < event + 20)).all()
 
 
-def test_the_window_opens_before_the_stimulus_and_is_bounded() -> None:
+def test_the_window_opens_before_the_event_and_is_bounded() -> None:
     assert window(50, [recording([None] * 300)]) == (50 - BEFORE, 50 - BEFORE + SHOWN)
 
 

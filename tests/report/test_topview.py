@@ -39,7 +39,7 @@ def test_rates_are_no_objects() -> None:
     assert list(found.objects) == ["cup"]
 
 
-def test_it_opens_shortly_before_the_stimulus() -> None:
+def test_it_opens_shortly_before_the_event() -> None:
     found = seen()
     assert found
     assert len(found.tool) == len(found.sent) == N - 25 + BEFORE

@@ -177,8 +177,8 @@ def in_place(*given: FloatArray) -> FloatArray:
     [
         (shape, r"gives shape \(2,\) for (x|goal); give \(1,\), as seen after the rows"),
         (silent, "gives None, and no array of real numbers; give one"),
-        (raising, r"raised RuntimeError \(no model\) in test_task_check.py, line \d+; mend it there"),
-        (in_place, r"raised ValueError \(.*read-only\) in test_task_check.py, line \d+; mend it there"),
+        (raising, r"raised RuntimeError \(no model\) in test_task_check.py, line \d+; fix it there"),
+        (in_place, r"raised ValueError \(.*read-only\) in test_task_check.py, line \d+; fix it there"),
     ],
 )
 def test_a_faulty_roller_is_named_and_not_the_task(faulty: Any, words: str) -> None:

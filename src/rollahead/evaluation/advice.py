@@ -1,13 +1,13 @@
-"""Advice from episodes: which of several schedules to use on a task, by playing them.
+"""Advice from episodes: plays several schedules on a task and says which of them to use.
 
-**Screening** is successive halving (Karnin, Koren, Somekh, ICML 2013): all schedules play the same few seeds,
-the better half of them twice as many new ones, and so on until two are left. All rounds have about as many episodes.
-**Confirming** plays the best few, with those that everybody knows, on seeds that were not played before, so
-that the figures that are shown were not chosen for being high. The advice is the best of the screening that no other
-schedule beats there.
+**Screening** is successive halving (Karnin, Koren, Somekh, ICML 2013): all schedules play the same few seeds, the
+better half of them twice as many new ones, and so on until two are left. All rounds have about as many episodes.
+**Confirming** plays the best few, together with the well-known schedules in `KNOWN`, on seeds that were not played
+before, so that the reported figures were not chosen for being high. The advice is the best of the screening that no
+other schedule beats there.
 
 A schedule *beats* another on the same seeds if, of the episodes that only one of the two solves, it solves more than
-half: the Wilson 95 % interval of that share is all above one half.
+half: the Wilson 95 % interval of that share is entirely above one half.
 """
 
 import math
@@ -21,9 +21,9 @@ from rollahead.evaluation.metrics import wilson
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.types.seeds import MOST_SEED
 
-FRESH = 1_000_000  # how far the seeds of the screening are from those of the confirmation
-LAST = 2  # the last round of the screening has so many times the episodes of the confirmation
-FINALISTS = 3  # of the screening that are confirmed
+FRESH = 1_000_000  # distance between the seeds of the screening and those of the confirmation
+LAST = 2  # episodes in the last round of the screening, in multiples of those of the confirmation
+FINALISTS = 3  # number of schedules from the screening that are confirmed
 KNOWN = ("naive", "sync")
 
 Play = Callable[[Sequence[Cell]], Iterable[Sequence[Episode]]]  # `evaluate_all`
@@ -31,7 +31,14 @@ Play = Callable[[Sequence[Cell]], Iterable[Sequence[Episode]]]  # `evaluate_all`
 
 @dataclass(slots=True)
 class Screened:
-    """A schedule with what it came to in the screening. hits: episodes that it solved; times_s: how long each took."""
+    """A schedule and its results in the screening.
+
+    Attributes:
+        strategy: The schedule.
+        episodes: Number of episodes played.
+        hits: Number of episodes that it solved.
+        times_s: Time in seconds of each episode that it solved.
+    """
 
     strategy: StrategyConfig
     episodes: int = 0
@@ -46,7 +53,7 @@ class Screened:
 
     @property
     def merit(self) -> tuple[float, float]:
-        """What it is ranked by: the episodes that it solved, then how fast."""
+        """Sort key for ranking: the number of solved episodes, then the speed."""
         return (self.hits, -math.fsum(self.times_s) / self.hits if self.hits else -math.inf)
 
     @property
@@ -65,8 +72,13 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """chosen: the schedule to use; confirmed: the episodes of each schedule on the fresh seeds; screened: the best
-    first."""
+    """Result of screening and confirming.
+
+    Attributes:
+        chosen: The schedule to use.
+        confirmed: Episodes of each finalist on the fresh seeds.
+        screened: All schedules that were played, the best first.
+    """
 
     chosen: StrategyConfig
     confirmed: Sequence[Confirmed]
@@ -74,11 +86,11 @@ class Advice:
 
     @property
     def order(self) -> list[StrategyConfig]:
-        """Those confirmed, the one to use first."""
+        """Confirmed schedules, the one to use first."""
         return sorted((one.strategy for one in self.confirmed), key=lambda one: one != self.chosen)
 
     def episodes(self, strategy: StrategyConfig) -> Sequence[Episode]:
-        """The episodes that confirm `strategy`."""
+        """Episodes that confirm `strategy`."""
         return next(one.episodes for one in self.confirmed if one.strategy == strategy)
 
 
@@ -88,9 +100,16 @@ def advise(
     play: Play,
     told: Callable[[str], object] = lambda words: None,
 ) -> Advice:
-    """The schedule to use of `schedules`; the first of them is confirmed whatever the screening says, as is the best of
-    each strategy in `KNOWN`. cell: the task, latency and planner, and the episodes that confirm; told: receives a line
-    before each round."""
+    """Plays `schedules` and returns which of them to use.
+
+    The first of them is confirmed whatever the screening says, as is the best of each strategy in `KNOWN`.
+
+    Args:
+        cell: The task, latency and planner, and the episodes that confirm.
+        schedules: The schedules to choose from.
+        play: Plays the episodes of cells.
+        told: Called with a line of progress before each round.
+    """
     screened = screen(cell, schedules, play, told)
     cells = playable([replace(cell, strategy=one) for one in _finalists(screened, schedules[0])])
     told(f"confirming {len(cells)} schedules on {cell.episodes} fresh episodes each")
@@ -108,7 +127,10 @@ def _finalists(screened: Sequence[Screened], first: StrategyConfig) -> list[Stra
 def screen(
     cell: Cell, schedules: Sequence[StrategyConfig], play: Play, told: Callable[[str], object] = lambda words: None
 ) -> list[Screened]:
-    """Every schedule that can be played, the best first, those that got no further than an earlier round last."""
+    """Plays rounds of successive halving and returns every playable schedule, the best first.
+
+    Schedules that were dropped in an earlier round are last.
+    """
     left, out = [Screened(one) for one in schedules], list[Screened]()
     seed = cell.seed + (FRESH if cell.seed < MOST_SEED // 2 else -FRESH)
     while left:
@@ -128,8 +150,10 @@ def screen(
 
 
 def playable(cells: Sequence[Cell]) -> list[Cell]:
-    """Those that can be played: a delay that is estimated may come to more than s allows. Raises: ConfigError, if none
-    can."""
+    """Cells that can be played; a delay that is estimated may come out longer than s allows.
+
+    Raises ConfigError if none can be played.
+    """
     stage, found = Stage(cells[0]), []
     for cell in cells:
         try:
@@ -143,13 +167,13 @@ def playable(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def unbeaten(screened: Sequence[Screened], confirmed: Sequence[Confirmed]) -> StrategyConfig:
-    """The first of those screened that none of those confirmed beats; what solves most is beaten by none."""
+    """First of the screened schedules that no confirmed schedule beats; the one that solves most is never beaten."""
     kept = [one.strategy for one in confirmed if not any(beats(other.episodes, one.episodes) for other in confirmed)]
     return next(one.strategy for one in screened if one.strategy in kept)
 
 
 def beats(one: Sequence[Episode], other: Sequence[Episode]) -> bool:
-    """Whether `one` solves more episodes than `other`, of the same seeds, beyond the interval."""
+    """Whether `one` solves more episodes than `other`, on the same seeds, beyond the interval."""
     won = sum(a.success and not b.success for a, b in zip(one, other, strict=True))
     lost = sum(b.success and not a.success for a, b in zip(one, other, strict=True))
     return wilson(won, won + lost)[0] > 0.5

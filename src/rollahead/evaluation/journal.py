@@ -1,7 +1,7 @@
-"""The journal of a run: its episodes as they are played, so that a run that is killed repeats none of them.
+"""The journal of a run: its episodes as they are played, so that a run that is killed and resumed repeats none of them.
 
-A line of JSON each, which names the cell by what is its own (`_key`) and holds all of the episode, its trace too where
-that is kept. A last line that was cut off is that of an episode that was not over.
+Each episode is one line of JSON: the key of its cell (`_key`) and all values of the episode, with its trace where that
+is kept. A last line that was cut off belongs to an episode that was not over.
 """
 
 import json
@@ -20,7 +20,7 @@ from rollahead.errors import ConfigError, one_line
 from rollahead.evaluation.evaluation import Cell, Episode
 from rollahead.runtime.control.trace import Trace
 from rollahead.runtime.recording.run_folder import not_written
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.transport.shared import Ring, packed
 from rollahead.sim.task import Task
 
@@ -29,12 +29,13 @@ KEPT = tuple(field.name for field in fields(Episode) if field.name not in (*ARRA
 
 
 class JournalFile:
-    """The episodes of cells that share a task, a planner, a roller and a sampler, in a file."""
+    """File with the episodes of cells that share a task, a planner, a roller and a sampler."""
 
     def __init__(self, path: Path, task: Task) -> None:
-        """Reads what is there, of `task`. Whole lines only: the next one begins where the last of them ends.
+        """Opens the file at `path` and reads its episodes of `task`.
 
-        Raises: ConfigError, if a line is damaged, or the file cannot be read or written.
+        Only whole lines are kept; the next line is written after the last of them. Raises ConfigError if a line is
+        damaged, or the file cannot be read or written.
         """
         self._path, self._task = path, task
         with _opening(path):
@@ -49,7 +50,7 @@ class JournalFile:
         self._file.seek(0, 2)
 
     def _read(self, n: int, line: bytes) -> None:
-        """Keeps what line `n` holds."""
+        """Reads the episode in line `n`."""
         try:
             key, values, trace = json.loads(line)
             arrays = {name: np.array(values[name], np.float64) for name in ARRAYS}
@@ -57,7 +58,7 @@ class JournalFile:
             self._played.setdefault(key, {})[episode.seed] = episode
         except (ValueError, TypeError, KeyError, RecursionError, struct.error, zlib.error) as error:
             raise ConfigError(
-                f"line {n} of {self._path} is damaged ({told(error)}); take it out, so that its "
+                f"line {n} of {self._path} is damaged ({error_text(error)}); take it out, so that its "
                 "episode is played again, or give another name=..."
             ) from error
 
@@ -68,7 +69,7 @@ class JournalFile:
         return trace
 
     def played(self, cell: Cell) -> Mapping[int, Episode]:
-        """Those of `cell` that need not be played again, by their seeds: where a trace is wanted, if it is there."""
+        """Episodes of `cell` by seed that need not be played again: where a trace is wanted, those that have one."""
         known, traced = self._played.get(_key(cell), {}), cell.seed + cell.traces
         return {
             seed: episode if seed < traced else replace(episode, trace=None)
@@ -77,7 +78,7 @@ class JournalFile:
         }
 
     def add(self, cell: Cell, episode: Episode) -> None:
-        """Writes down one. Raises: ControlError, if the disk does not take it."""
+        """Writes an episode. Raises ControlError if the disk does not take it."""
         values: dict[str, Any] = {name: getattr(episode, name) for name in KEPT}
         arrays = {name: getattr(episode, name).tolist() for name in ARRAYS}
         rings = episode.trace and (episode.trace.tick_ring, episode.trace.inference_ring)
@@ -96,13 +97,13 @@ class JournalFile:
         self._file.close()
 
     def remove(self) -> None:
-        """Once all is kept elsewhere."""
+        """Deletes the file, once its episodes are written elsewhere."""
         self._path.unlink()
 
 
 @contextmanager
 def _opening(path: Path) -> Iterator[None]:
-    """Raises: ConfigError, if `path` cannot be opened in the block, as a folder cannot."""
+    """Turns an OSError in the block into a ConfigError that `path` cannot be opened."""
     try:
         yield
     except OSError as error:
@@ -112,15 +113,16 @@ def _opening(path: Path) -> Iterator[None]:
 
 
 def _key(cell: Cell) -> str:
+    """Text that identifies a cell among those that share a journal."""
     return json.dumps([asdict(cell.strategy), cell.reactions, cell.lag, cell.limits, repr(cell.guard)])
 
 
 def _text(ring: Ring) -> str:
-    """The records of `ring`."""
+    """Records of `ring`, compressed, as text."""
     return b64encode(zlib.compress(ring.newest().tobytes())).decode()
 
 
 def _fill(ring: Ring, text: str) -> None:
-    """Appends the records that `text` holds."""
+    """Appends the records in `text` to `ring`."""
     for numbers in packed(ring.newest().dtype).iter_unpack(zlib.decompress(b64decode(text))):
         ring.append(numbers)

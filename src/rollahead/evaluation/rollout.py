@@ -1,4 +1,4 @@
-"""Rollouts: an expert's chunks and an exact roller of robot and scene, from a simulator whose state can be put back.
+"""Rollouts: an expert and exact rollers of robot and scene, from a simulator whose state can be saved and restored.
 
 A task that has `Simulator`'s methods, which most simulators make easy, needs no chunks and no model of its own:
 
@@ -8,10 +8,10 @@ A task that has `Simulator`'s methods, which most simulators make easy, needs no
     self.roller = self.rollouts.roller
     self.scene_roller = self.rollouts.scene_roller
 
-The whole state of the simulator is kept at the head of every tick, and found again by what was seen then. From there
-the rows are stepped through, and the simulator is put back to where it was.
+The whole state of the simulator is kept at the head of every tick, and found again by what was observed then. From
+there the rows are stepped through, and the simulator is restored.
 
-Assumes: simulated time. In real time another process plays the task, and what it went through is not known here.
+Assumes: simulated time. In real time another process plays the task, and its states are not known here.
 
 Threads: those of the task; none of its own.
 """
@@ -28,46 +28,46 @@ from rollahead.runtime.rolling.roll import SceneRoller, StateRoller
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation
 
-MOST = 10_000  # states that are kept: of the last episodes, and those that were rolled to
+MOST = 10_000  # number of states that are kept: those of the last episodes, and those that were rolled to
 
 
 class Simulator(Protocol):
-    """A simulator whose whole state can be taken and put back, with an expert that knows one step."""
+    """A simulator whose whole state can be saved and restored, with an expert that chooses one action at a time."""
 
     def get_state(self) -> Any:
         """Returns a copy of all that `step`, `state` and `environment` depend on."""
         ...
 
     def set_state(self, saved: Any) -> None:
-        """Puts the simulator where it was when `saved` was taken."""
+        """Restores the simulator to where it was when `saved` was taken."""
         ...
 
     def step(self, action: FloatArray) -> None:
-        """One tick of physics under `action` (A,), without noise and without the event, which nobody foresees."""
+        """Runs one tick of physics under `action` (A,), without noise and without the event."""
         ...
 
     def state(self) -> FloatArray:
-        """(S,), what is seen of the robot."""
+        """State (S,) of the robot as it is observed."""
         ...
 
     def environment(self) -> FloatArray:
-        """(E,), what is seen of the scene."""
+        """Numbers (E,) about the scene as they are observed."""
         ...
 
     def act(self, state: FloatArray, environment: FloatArray) -> FloatArray:
-        """(A,), the expert's action for one tick in which `state` (S,) and `environment` (E,) are seen."""
+        """Expert's action (A,) for one tick in which `state` (S,) and `environment` (E,) are observed."""
         ...
 
 
 class Rollouts:
-    """Steps a simulator from where it was in some tick, and puts it back."""
+    """Steps a simulator from where it was in some tick, and restores it afterwards."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
-        self._kept: dict[bytes, Any] = {}  # by what was seen; oldest first
+        self._kept: dict[bytes, Any] = {}  # states by what was observed in them; oldest first
 
     def keep(self) -> None:
-        """Keeps the state that the simulator is in. To be called whenever a tick begins: in `reset` and `advance`."""
+        """Keeps the current state of the simulator. To be called when a tick begins: in `reset` and `advance`."""
         saved, state = self._simulator.get_state(), self._simulator.state()
         for key in (_key(state), _key(state, self._simulator.environment())):
             self._kept.pop(key, None)
@@ -76,9 +76,9 @@ class Rollouts:
             del self._kept[next(iter(self._kept))]
 
     def expert(self, horizon: int) -> Plan:
-        """The chunks of `act`: row 0 for what was observed, the others for what comes of the rows before.
+        """Plan in chunks of `horizon` actions of `act`: row 0 for what was observed, the others for what follows.
 
-        A scene that was not rolled with the robot is taken for as far off all the time as it was at the start.
+        A scene that was not rolled with the robot is assumed to stay as far off as it was at the start.
         """
 
         def plan(seen: Observation, rng: np.random.Generator) -> FloatArray:
@@ -94,11 +94,11 @@ class Rollouts:
         return plan
 
     def roller(self) -> StateRoller:
-        """The simulator as a model of the robot: exact, but for noise and events."""
+        """The simulator as a model of the robot: exact, except for noise and events."""
         return self._roll
 
     def scene_roller(self) -> SceneRoller:
-        """The simulator as a model of the scene, also of what the robot pushes or holds."""
+        """The simulator as a model of the scene, also of objects that the robot pushes or holds."""
         return self._roll_scene
 
     def _roll(self, state: FloatArray, rows: FloatArray) -> FloatArray:
@@ -113,20 +113,23 @@ class Rollouts:
             return frozen(simulator.environment() + off)
 
     def _step(self, rows: FloatArray) -> None:
-        """Steps through `rows` and keeps where they lead, so that a plan can start there."""
+        """Steps through `rows` and keeps the state at their end, so that a plan can start there."""
         for row in rows:
             self._simulator.step(row)
         self.keep()
 
     @contextmanager
     def _at(self, state: FloatArray, environment: FloatArray | None = None) -> Iterator[Simulator]:
-        """The simulator where this was seen last: both, or else the state. Afterwards it is where it was before."""
+        """Simulator, restored to where this was observed last; afterwards it is where it was before.
+
+        If state and environment were never observed together, the state alone decides.
+        """
         keys = (() if environment is None else (_key(state, environment),)) + (_key(state),)
         found = next((self._kept[key] for key in keys if key in self._kept), None)
         if found is None:
             raise ConfigError(
                 f"the simulator was never in the state {np.array2string(np.asarray(state), precision=4)}, so nothing "
-                "can be stepped from there; use the task's own roller (roller=robot, scene or still) in rollahead eval"
+                "can be stepped from there; use the task's own roller (roller=robot, scene or none) in rollahead eval"
             )
         before = self._simulator.get_state()
         self._simulator.set_state(found)
@@ -137,5 +140,5 @@ class Rollouts:
 
 
 def _key(*seen: FloatArray) -> bytes:
-    """What was seen, to the bit; a negative zero is a zero."""
+    """Key of what was observed, to the bit; a negative zero counts as zero."""
     return b"|".join((np.asarray(numbers, np.float64) + 0.0).tobytes() for numbers in seen)

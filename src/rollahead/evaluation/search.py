@@ -1,6 +1,6 @@
-"""The search for what serves a strategy best: its execution horizon s and, for an ensemble, the decay of its weights.
+"""Search for the best execution horizon s of a strategy and, for an ensemble, the decay of its weights.
 
-It is made on seeds that are not reported, and all that was tried is told with what was found.
+It uses seeds that are not reported, and everything that was tried is reported with what was found.
 """
 
 import math
@@ -14,15 +14,23 @@ from rollahead.errors import ConfigError
 from rollahead.evaluation.evaluation import Cell, Episode, Stage
 from rollahead.runtime.config.build import StrategyConfig
 
-SEED = 1_000_000  # of the search's first episode
+SEED = 1_000_000  # seed of the search's first episode
 
 Play = Callable[[Sequence[Cell]], Iterable[Sequence[Episode]]]  # `evaluate_all`
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """s: the execution horizons that are tried; decay: those of an ensemble's weights, each with each s, which other
-    strategies have none of; None: as the strategy has it; episodes: of each."""
+    """Options of the search.
+
+    Attributes:
+        s: Execution horizons to try; None to keep the strategy's.
+        decay: Decays of an ensemble's weights to try, each with each s; None to keep the strategy's. Other strategies
+            ignore it.
+        episodes: Number of episodes of each candidate.
+
+    Raises ConfigError if a value is no list of numbers, or there are no episodes.
+    """
 
     s: Sequence[int] | None = None
     decay: Sequence[float] | None = None
@@ -40,11 +48,17 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of one candidate."""
+    """Result of one candidate.
+
+    Attributes:
+        cell: The cell that was played.
+        hits: Number of episodes that succeeded.
+        time_s: Mean time in seconds of these; infinite if none succeeded.
+    """
 
     cell: Cell
     hits: int
-    time_s: float  # infinite if none succeeded
+    time_s: float
 
     @property
     def row(self) -> dict[str, Any]:
@@ -56,7 +70,7 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A candidate that cannot be."""
+    """A candidate that is not feasible, and why."""
 
     s: int
     decay: float
@@ -64,10 +78,10 @@ class Refused:
 
 
 def candidates(cell: Cell, search: Search) -> tuple[list[Cell], list[Refused]]:
-    """What is tried: `cell` on the search's seeds, once for each s and decay with which it can be; and the others.
+    """Cells to play on the search's seeds, one for each feasible s and decay, and the candidates that are not feasible.
 
-    Raises: ConfigError, if there is none: what is wrong with the last; if the task does not do what a task must; or if
-    the cell has the seeds of the search.
+    Raises ConfigError if no candidate is feasible (with the reason of the last one), if the task does not do what a
+    task must, or if the cell has seeds of the search.
     """
     decays = search.decay if search.decay and cell.strategy.name == "ensemble" else [cell.strategy.decay]
     stage = Stage(cell)
@@ -89,14 +103,16 @@ def candidates(cell: Cell, search: Search) -> tuple[list[Cell], list[Refused]]:
     if len(found) > 1 and cell.seed < stop and cell.seed + cell.episodes > SEED:
         raise ConfigError(
             f"seed is {cell.seed} and episodes {cell.episodes}, and the search plays the seeds {SEED} to {stop - 1}; "
-            f"what is reported must be others: give a seed of {stop} or more"
+            f"give a seed of {stop} or more, so that the reported episodes are others"
         )
     return found, refused
 
 
 def find_best(tried: Sequence[Cell], play: Play) -> tuple[StrategyConfig, list[Tried]]:
-    """The strategy that succeeded most often, of equals the one with the shortest mean task time, then the one with the
-    longest s; and what came of each: nothing, where there is only one."""
+    """Best strategy of those tried, and the result of each; no results if only one was tried.
+
+    The best succeeded most often; among equals it has the shortest mean task time, and then the longest s.
+    """
     if len(tried) == 1:
         return tried[0].strategy, []
     results = [_tried(cell, episodes) for cell, episodes in zip(tried, play(tried), strict=True)]

@@ -17,7 +17,7 @@ from rollahead.errors import ConfigError, ControlError, counted
 from rollahead.evaluation.evaluation import Cell, run_episode
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.rolling.roll import lookback_of
-from rollahead.runtime.safety.guard import words
+from rollahead.runtime.safety.guard import flag_names
 from rollahead.runtime.types.seeds import check_seed, generator
 from rollahead.runtime.types.spec import Dim, Kind
 from rollahead.sim.task import Task, make_task
@@ -181,7 +181,7 @@ def _guard(subject: Subject) -> str:
         ticks = run_episode(cell, subject.made, subject.seed).ticks
     hits = ticks["guard"][ticks["guard"] != 0]
     if len(hits):
-        why = words(int(np.bitwise_or.reduce(hits)))
+        why = flag_names(int(np.bitwise_or.reduce(hits)))
         raise ConfigError(
             f"the guard changed {len(hits)} of {counted(len(ticks), 'action')} of the expert ({why}); let it keep "
             "the limits of the spec, or the robot does what the expert did not plan"

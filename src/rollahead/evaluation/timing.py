@@ -1,7 +1,7 @@
-"""How long a planner takes on this machine, for what a task shows it.
+"""Measures how long a planner takes on this machine, on observations of a task.
 
-Episodes are played in simulated time with an inference every tick, so that it sees all that there is to see; each is
-timed. The first ones, in which everything is done for the first time, are not counted.
+Episodes are played in simulated time with an inference every tick, so that the planner gets observations of a whole
+episode; each inference is timed. The first ones, in which everything is done for the first time, are not counted.
 """
 
 import time
@@ -16,13 +16,16 @@ from rollahead.runtime.system.tuning import Tuning, tuned_process
 from rollahead.runtime.types.messages import Request, Result, Snapshot
 from rollahead.sim.task import Task
 
-COLD = 10  # inferences that are not counted
+COLD = 10  # number of first inferences that are not counted
 EVERY_TICK = StrategyConfig("naive", s=1, d=0)
 AT_ONCE = {"name": "fixed", "ticks": 0}
 
 
 class Timed:
-    """`planner`, of which `count` inferences are timed after the first `COLD`; then it gives its last rows again."""
+    """A planner that times `count` inferences of `planner` after the first `COLD`.
+
+    After these it returns its last rows again.
+    """
 
     def __init__(self, planner: Planner, count: int) -> None:
         self._planner = planner
@@ -32,16 +35,16 @@ class Timed:
 
     @property
     def seconds(self) -> list[float]:
-        """That those counted took."""
+        """Duration in seconds of each inference that counts."""
         return self._seconds[COLD:]
 
     @property
     def done(self) -> bool:
-        """Whether so many were timed."""
+        """Whether `count` inferences were timed."""
         return len(self.seconds) == self._count
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
-        """As the planner does."""
+        """Answers `request` as `planner` does, and times it."""
         if self.done and self._last is not None:
             return replace(self._last, request=request)
         began_ns = time.perf_counter_ns()
@@ -51,7 +54,10 @@ class Timed:
 
 
 def time_inferences(cell: Cell, task: Task, count: int) -> list[float]:
-    """So many inferences of the planner of `cell` on `task`, in seconds each, as `rollahead run` tunes the process."""
+    """Durations in seconds of `count` inferences of the cell's planner on `task`.
+
+    The process is tuned as `rollahead run` tunes it.
+    """
     cell = replace(cell, strategy=replace(EVERY_TICK, q=cell.strategy.q), latency=AT_ONCE)
     planning = planning_of(cell, task)
     timed = Timed(planning.planner, count)

@@ -1,7 +1,7 @@
-"""One episode seen from above, one panel per strategy, as an SVG that moves by itself.
+"""Animation of one episode seen from above, one panel per strategy, as an SVG without a script.
 
-It needs no script and no style from outside, so it also works as a file of its own in an <img>. Every `<animate>` has
-as many `values` as `keyTimes`; all last as long as the whole, and so stay together when it starts again.
+It needs no style from outside either, so it also works as a file of its own in an <img>. Every `<animate>` has as many
+`values` as `keyTimes`; all last as long as the whole, and so stay together when it starts again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,16 +15,16 @@ from rollahead.report.theme import element, text
 from rollahead.report.topview import Panel
 from rollahead.runtime.types.arrays import FloatArray
 
-SPEED = 0.5  # of the real thing
-PAUSE_S = 1.6  # at the end, to read how it went
+SPEED = 0.5  # playback speed, in multiples of real time
+PAUSE_S = 1.6  # pause at the end, to read the outcome
 SIDE, GAP, HEAD, BAR, FOOT = 320.0, 20.0, 48.0, 14.0, 66.0  # px
 TRAIL = 60.0  # px
 
 
 def animate(panels: Sequence[Panel], footnote: str = "") -> str:
-    """The panels side by side, on one clock, at half speed, for ever. All must have the same rate.
+    """SVG document with the panels side by side, on one clock, at half speed, repeated for ever.
 
-    Returns: a stand-alone SVG document.
+    All panels must have the same rate. footnote: text below the panels.
     """
     stage = Stage(panels)
     width, height = len(panels) * (SIDE + GAP) + GAP, HEAD + SIDE + FOOT + 8
@@ -46,7 +46,7 @@ def animate(panels: Sequence[Panel], footnote: str = "") -> str:
 
 
 class Stage:
-    """The clock and the ground that panels share. The longest one sets the length; shorter ones wait at their end."""
+    """Clock and scale that the panels share. The longest panel sets the length; shorter ones wait at their end."""
 
     def __init__(self, panels: Sequence[Panel]) -> None:
         self._ticks = max(len(shown.tool) for shown in panels)
@@ -58,7 +58,7 @@ class Stage:
         self._scale = (SIDE - 84.0) / max(float((high - low).max()), 1e-3)  # px/m
 
     def draw(self, shown: Panel) -> Iterator[str]:
-        """The parts of a panel, its field at (0, 0)."""
+        """Parts of a panel, with its field at (0, 0)."""
         size = min(26.0, SIDE / (0.62 * len(shown.title)))
         yield text(shown.title, 0.0, -13.0, class_="title", font_size=size, fill=f"var(--{shown.colour})")
         yield element("rect", width=SIDE, height=SIDE, rx=10.0, class_="field")
@@ -73,7 +73,7 @@ class Stage:
         return (points - self._middle) * (self._scale, -self._scale) + SIDE / 2
 
     def _object(self, shown: Panel, points: FloatArray) -> Iterator[str]:
-        """The object, the place that it left, and a ring: the time that is left to reach it."""
+        """Parts for the object, the place that it left, and a ring that shows the time left to reach it."""
         for place in dict.fromkeys(_pair(point) for point in points[: shown.event]):
             x, y = place.split()
             yield element("circle", cx=x, cy=y, r=11.0, class_="left")
@@ -110,7 +110,7 @@ class Stage:
         yield element("circle", move, r=9.0, class_="tool", fill=f"var(--{shown.colour})")
 
     def _lamp(self, shown: Panel) -> Iterator[str]:
-        """On while the robot holds."""
+        """Parts of the lamp, which is on while the robot holds."""
         lit = ["1" if source == "hold" else "0" for source in shown.sent] + ["0"]
         blink = self._discrete("opacity", [(i, lit[i]) for i in _changes(lit)])
         at = {"cx": 20, "cy": 20, "r": 8}
@@ -120,7 +120,7 @@ class Stage:
         yield element("g", on, words, blink)
 
     def _bar(self, shown: Panel) -> Iterator[str]:
-        """What was sent, tick by tick, and where in it we are."""
+        """Parts of the bar that shows what was sent, tick by tick, with a marker at the current tick."""
         width = SIDE / self._ticks
         y = SIDE + 12
         at = 0
@@ -142,12 +142,12 @@ class Stage:
         return element("g", label, show, opacity=0)
 
     def _linear(self, attribute: str, values: Sequence[str], keys: Sequence[int], **options: str) -> str:
-        """`values` at the heads of ticks `keys`, straight lines between them, the last one kept to the end."""
+        """Animation with `values` at the heads of ticks `keys`, interpolated linearly, the last one kept to the end."""
         times = [*(self._share(key) for key in keys), "1"]
         return self._animate(attribute, [*values, values[-1]], times, calcMode="linear", **options)
 
     def _discrete(self, attribute: str, changes: Sequence[tuple[int, str]], **options: str) -> str:
-        """Each value from its tick on until the next one's."""
+        """Animation in which each value holds from its tick until the next one's."""
         times = [self._share(key) for key, _ in changes]
         return self._animate(attribute, [value for _, value in changes], times, calcMode="discrete", **options)
 
@@ -175,7 +175,7 @@ class Stage:
 
 
 def _changes(values: Sequence[str]) -> list[int]:
-    """Where a value differs from the one before it; the first does."""
+    """Indices where a value differs from the one before it; the first always does."""
     return [0, *(i for i, (old, new) in enumerate(pairwise(values), start=1) if old != new)]
 
 

@@ -1,4 +1,4 @@
-"""The chapters of a study's page: one for each task, with its charts, what they say, and their figures."""
+"""Chapters of a study's page: one for each task, with its charts, their findings, and their figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,19 @@ from rollahead.report.grid import Grid, grid
 from rollahead.report.panels import Axes, draw
 from rollahead.report.study import Chart, Study
 
-SHARES = (15, 45)  # percent of the colour behind a comparison, at 0 and at 100 points; words are read on it
+SHARES = (15, 45)  # percent of the colour behind a comparison, at 0 and at 100 points; text must be readable on it
 
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """One comparison. points: with their sign; share: of the colour behind them, in percent; standing: its word."""
+    """One comparison in the overview.
+
+    Attributes:
+        points: Difference in success in percentage points, with its sign.
+        share: Strength of the colour behind them, in percent.
+        standing: `ahead`, `level` or `behind`.
+        words: Text of the tooltip.
+    """
 
     points: str
     share: int
@@ -23,7 +30,7 @@ class Lead:
 
 @dataclass(frozen=True, slots=True)
 class LeadRow:
-    """One series in one chart. leads: by the delays of the study, None where nothing is compared."""
+    """Comparisons of one series in one chart, by the delays of the study; None where nothing is compared."""
 
     series: str
     leads: tuple[Lead | None, ...]
@@ -31,8 +38,16 @@ class LeadRow:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One chart. planner: with its roller, if that is not everywhere the same; words: what it says, a sentence for each
-    series that is compared."""
+    """One chart of a chapter.
+
+    Attributes:
+        planner: Name of the planner, with its roller if that differs between charts.
+        latency: Name of the kind of latency.
+        rows: Comparisons of each series that is compared.
+        svg: Drawing of the chart.
+        words: One sentence for each series that is compared.
+        grid: Table of success.
+    """
 
     planner: str
     latency: str
@@ -44,7 +59,13 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One task. words: a paragraph for each series that is compared."""
+    """One task of a study.
+
+    Attributes:
+        task: Name of the task.
+        words: One paragraph for each series that is compared.
+        panels: Its charts.
+    """
 
     task: str
     words: tuple[str, ...]
@@ -53,8 +74,16 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class StudyView:
-    """What the template is given of a study. one: the series that the others are compared with first, if compared;
-    delays: in ticks."""
+    """Values of a study for the template.
+
+    Attributes:
+        one: Series that the others are compared with first.
+        compared: Whether it is compared with anything.
+        sentence: Finding of the study in one sentence.
+        series: Names of all series.
+        delays: Delays in ticks.
+        chapters: One chapter per task.
+    """
 
     one: str
     compared: bool
@@ -65,7 +94,7 @@ class StudyView:
 
 
 def chapters(study: Study, styles: Mapping[str, int]) -> StudyView:
-    """The view of `study`. styles: the colour and mark of each series."""
+    """View of `study` for the template. styles: the colour and mark of each series."""
     ours = champions(study)
     axes = Axes(study.delays, study.series)
     first = duels(study.charts, ours[0])

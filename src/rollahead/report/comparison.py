@@ -1,4 +1,4 @@
-"""What may be compared with what: settings, series, and the one episode that the pictures show.
+"""Comparisons: which cells may be compared (settings, series), and which episode the pictures show.
 
 setting   cells that differ in their strategy only
 series    cells that differ in their latency only
@@ -14,13 +14,19 @@ from rollahead.report.load import CellResult
 from rollahead.runtime.planning.latency import latency_words
 
 CLOSE = 2.0  # points of success within which times may be compared (docs/design.md, "How things are measured")
-MOST = 4  # timelines in a report; of more, each strategy's best
+MOST = 4  # largest number of timelines; if there are more cells, only the best of each strategy is shown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Named:
-    """A cell with its names. series: the same at every latency; options: `s`, and in what its strategy differs at this
-    latency from the same series at another."""
+    """A cell with its names.
+
+    Attributes:
+        cell: The cell.
+        series: Name of its series, the same at every latency.
+        options: `s`, and the options in which the series differs between latencies.
+        condition: Task, planner, kind of latency and other settings.
+    """
 
     cell: CellResult
     series: str
@@ -29,24 +35,30 @@ class Named:
 
     @property
     def setting(self) -> str:
-        """Latency and condition in words."""
+        """Latency and condition as text."""
         return ", ".join(filter(None, [latency_words(self.cell.latency), self.condition.words]))
 
     @property
     def heading(self) -> str:
-        """The same, with the latency in milliseconds too."""
+        """Latency, also in milliseconds, and condition as text."""
         ms = "" if self.cell.delay_ms is None else f" ({self.cell.delay_ms:.0f} ms)"
         return ", ".join(filter(None, [f"{latency_words(self.cell.latency)}{ms}", self.condition.words]))
 
     @property
     def strategy(self) -> str:
+        """Name of the strategy."""
         return str(self.cell.strategy["name"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """The episode that the pictures show: the same seed in each of `cells`, all of one setting. why: it
-    and no other was taken, in words."""
+    """The episode that the pictures show: the same seed in several cells of one setting.
+
+    Attributes:
+        cells: The cells, all of one setting.
+        episode: Seed of the episode.
+        why: Text that says why this episode was chosen.
+    """
 
     cells: tuple[Named, ...]
     episode: int
@@ -54,22 +66,22 @@ class Scene:
 
     @property
     def setting(self) -> str:
-        """What all cells share."""
+        """Latency and condition that all cells share, as text."""
         return self.cells[0].setting
 
     @property
     def heading(self) -> str:
-        """The same, with the latency in milliseconds too."""
+        """Latency, also in milliseconds, and condition that all cells share, as text."""
         return self.cells[0].heading
 
     @property
     def event_tick(self) -> int:
-        """The tick at which the event could first be seen."""
+        """Tick at which the event can first be seen."""
         return self.cells[0].cell.episodes[self.episode].event_tick
 
     @property
     def pair(self) -> tuple[Named, ...]:
-        """Two to set side by side: sync and vlash if they are there, else the least and the most successful."""
+        """Two cells to show side by side: sync and vlash if they are there, else the least and the most successful."""
         by_name = _best_by_strategy(self.cells)
         if {"sync", "vlash"} <= by_name.keys():
             return by_name["sync"], by_name["vlash"]
@@ -78,9 +90,9 @@ class Scene:
 
 
 def name_cells(cells: Sequence[CellResult]) -> list[Named]:
-    """The cells with short names, by latency and then in the order in which the series came.
+    """Gives the cells short names, and sorts them by latency and then in the order in which the series came.
 
-    A series is called by its strategy, and by those options in which two of that strategy differ at one setting.
+    A series is named after its strategy, with those options in which two of that strategy differ at one setting.
     """
     found = conditions(cells)
     settings = [(latency_words(cell.latency), one.words) for cell, one in zip(cells, found, strict=True)]
@@ -91,13 +103,15 @@ def name_cells(cells: Sequence[CellResult]) -> list[Named]:
 
 
 def by_setting(cells: Iterable[Named]) -> list[list[Named]]:
-    """Cells that differ in their strategy only, together."""
+    """Groups of cells that differ in their strategy only."""
     return [list(group) for _, group in groupby(cells, key=lambda named: named.setting)]
 
 
 def over_delay(cells: Iterable[Named]) -> dict[str, list[Named]]:
-    """Series that stand at two delays or more, by their names, each by rising delay; with the kind of their latency, if
-    that is not everywhere the same."""
+    """Series that have cells at two delays or more, by name, each sorted by delay.
+
+    The name includes the kind of latency if there are several kinds.
+    """
     placed = [named for named in cells if named.cell.delay_ticks is not None]
     several = len({named.condition.latency for named in placed}) > 1
     found: dict[str, list[Named]] = {}
@@ -108,30 +122,30 @@ def over_delay(cells: Iterable[Named]) -> dict[str, list[Named]]:
 
 
 def delay_words(named: Named) -> str:
-    """'8 ticks (160 ms)'; of a latency that stands nowhere on an axis all that is said of it."""
+    """Delay as text, such as '8 ticks (160 ms)'; a latency without a place on the axis is described instead."""
     cell = named.cell
     known = cell.delay_ticks is not None
     return f"{cell.delay_ticks:g} ticks ({cell.delay_ms:.0f} ms)" if known else latency_words(cell.latency)
 
 
 def best(cells: Sequence[Named]) -> list[Named]:
-    """The most successful of a setting; none if there is no difference."""
+    """Most successful cells of a setting; none if there is no difference."""
     top = max(map(_success, cells))
     winners = [named for named in cells if _success(named) == top]
     return winners if len(winners) < len(cells) else []
 
 
 def comparable(cells: Sequence[Named]) -> list[Named]:
-    """Those of a setting whose times may be compared: within 2 points of the best success."""
+    """Cells of a setting whose times may be compared: those within 2 points of the best success."""
     top = max(map(_success, cells))
     return [named for named in cells if _success(named) >= top - CLOSE]
 
 
 def choose_scene(cells: Sequence[Named]) -> Scene | None:
-    """The setting with most recorded cells, then with the largest difference, then with the longest delay; None if
-    nothing is recorded.
+    """Chooses the episode to show; None if nothing is recorded.
 
-    Of its episodes the first in which the most successful strategy succeeds and the least successful fails, else the
+    The setting is the one with most recorded cells, then with the largest difference, then with the longest delay. The
+    episode is the first in which the most successful strategy succeeds and the least successful fails, or else the
     first.
     """
     scenes = [scene for group in by_setting(cells) if (scene := _scene(group))]
@@ -153,7 +167,7 @@ def _scene(group: Sequence[Named]) -> Scene | None:
 
 
 def _shown(recorded: Sequence[Named]) -> tuple[Named, ...]:
-    """All, or the most successful of each strategy, if all are too many."""
+    """All recorded cells, or the most successful of each strategy if there are too many."""
     if len(recorded) <= MOST:
         return tuple(recorded)
     chosen = _best_by_strategy(recorded)
@@ -161,7 +175,7 @@ def _shown(recorded: Sequence[Named]) -> tuple[Named, ...]:
 
 
 def _best_by_strategy(cells: Sequence[Named]) -> dict[str, Named]:
-    """Strategy to its most successful cell, the first of equal ones."""
+    """Most successful cell of each strategy, the first among equals."""
     return {named.strategy: named for named in sorted(reversed(cells), key=_success)}
 
 
@@ -182,7 +196,7 @@ def _success(named: Named) -> float:
 
 
 def _strategy_words(cells: Sequence[CellResult], settings: Sequence[object]) -> list[tuple[str, str]]:
-    """The name of each cell's series, and `s` and the options that differ elsewhere, as far as they are not in it."""
+    """Name of each cell's series, and `s` and other options that differ elsewhere and are not in the name."""
     groups: dict[str, dict[object, list[Options]]] = {}
     for cell, setting in zip(cells, settings, strict=True):
         groups.setdefault(str(cell.strategy["name"]), {}).setdefault(setting, []).append(cell.strategy)
@@ -191,7 +205,7 @@ def _strategy_words(cells: Sequence[CellResult], settings: Sequence[object]) -> 
 
 
 def _named_and_aside(groups: Sequence[Sequence[Options]]) -> tuple[list[str], list[str]]:
-    """The options that the name of a series of this strategy needs, and those that go beside it."""
+    """Options that the name of a series of this strategy needs, and those that are shown beside it."""
     within = {key for group in groups for key in differing(group)}
     among = differing([strategy for group in groups for strategy in group])
     named = [key for key in among if key in within]

@@ -1,4 +1,4 @@
-"""Conditions: what is the same for strategies that are compared, at every delay: task, planner, kind of latency."""
+"""Conditions: what strategies that are compared have in common at every delay: task, planner, kind of latency."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,16 @@ from rollahead.report.load import CellResult
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The setting of a cell in words, by which a report tells it from others.
+    """Names of a cell's setting, by which a report tells it from others.
 
-    task, planner, latency: their names; roller, limits, guard: in words, empty where all cells have the same; words:
-    what else differs between cells, except for what `latency_words` says.
+    Attributes:
+        task: Name of the task.
+        planner: Name of the planner.
+        latency: Name of the kind of latency.
+        roller: Text about the roller; empty where all cells have the same.
+        limits: Text about the limits; empty where all cells have the same.
+        guard: Text about the guard; empty where all cells have the same.
+        words: Everything else that differs between cells, except for what `latency_words` says.
     """
 
     task: str
@@ -27,17 +33,17 @@ class Condition:
 
     @property
     def scene(self) -> str:
-        """All but the task."""
+        """Planner, latency and setting as text: all but the task."""
         return ", ".join(filter(None, [f"planner {self.planner}", f"{self.latency} latency", self.setting]))
 
     @property
     def setting(self) -> str:
-        """Roller, limits and guard, as far as they are not everywhere the same."""
+        """Roller, limits and guard as text, where they differ between cells."""
         return ", ".join(filter(None, [self.roller, self.limits, self.guard]))
 
 
 def conditions(cells: Sequence[CellResult]) -> list[Condition]:
-    """The condition of each of `cells`, in their order."""
+    """Condition of each of `cells`, in their order."""
     tasks = _called([cell.task for cell in cells])
     planners = _called([cell.planner for cell in cells])
     latencies = _called([kind(cell.latency) for cell in cells])
@@ -59,7 +65,7 @@ def _rollers(cells: Sequence[CellResult]) -> list[str]:
 
 
 def _limits(cells: Sequence[CellResult]) -> list[str]:
-    """'limits default.rate_limit 1.5', or 'no limits'."""
+    """Text about each cell's limits: 'limits default.rate_limit 1.5', or 'no limits'."""
     said = [
         ", ".join(
             f"{name}.{limit} {value:g}" for name, of in sorted(cell.limits.items()) for limit, value in of.items()
@@ -70,14 +76,13 @@ def _limits(cells: Sequence[CellResult]) -> list[str]:
 
 
 def _guards(cells: Sequence[CellResult]) -> list[str]:
-    """'guard enabled false, ramp_s 0.5', or 'guard as usual'."""
+    """Text about each cell's guard: 'guard enabled false, ramp_s 0.5', or 'guard as usual'."""
     said = [", ".join(f"{name} {json.dumps(value)}" for name, value in sorted(cell.guard.items())) for cell in cells]
     return [f"guard {one or 'as usual'}" if len(set(said)) > 1 else "" for one in said]
 
 
 def _shapes(cells: Sequence[CellResult], latencies: Sequence[str]) -> list[str]:
-    """How a latency that was given a median is distributed: only where there are several of the same name, for the name
-    is said."""
+    """Name of the distribution of a latency with a given median, where there are several with the same model name."""
     given = [cell.latency.get("median") is not None for cell in cells]
     names = {latency: cell.latency["name"] for cell, latency in zip(cells, latencies, strict=True)}
     several = {name for name in names.values() if list(names.values()).count(name) > 1}

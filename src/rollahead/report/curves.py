@@ -1,4 +1,4 @@
-"""How a training went: its plots over steps."""
+"""Plots of a training over its steps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,23 +13,23 @@ from rollahead.report.plots import CARD, SERIES, WIDE_IN, Plot, blank, svg_of
 from rollahead.report.theme import MARKERS
 from rollahead.report.training import TrainingResult
 
-Trainings = Mapping[str, TrainingResult]  # by the names of their series
-Points = Mapping[str, Sequence[tuple[int, float]]]  # step and value
+Trainings = Mapping[str, TrainingResult]  # by the name of the series
+Points = Mapping[str, Sequence[tuple[int, float]]]  # step and value, by the name of the series
 
 ERROR = "Error of a cold step"
 ERROR_CAPTION = (
-    "Lower is better: the root mean square error of one step from nothing but noise, on demonstrations that were held "
-    "out, as a share of half the range of the actions."
+    "Lower is better: the root mean square error of the actions from one denoising step that starts at pure noise, on "
+    "held-out demonstrations, as a share of half the range of the actions."
 )
 PLAY = "Success in play, %"
-DIGITS = ("1 1.5 2 3 5 7", "1 2 5", "1")  # first ones of labels
-MOST = 8  # labels
+DIGITS = ("1 1.5 2 3 5 7", "1 2 5", "1")  # leading digits of the labels, the finest first
+MOST = 8  # largest number of labels
 
 
 def training_plots(trainings: Trainings, styles: Mapping[str, int]) -> list[Plot]:
-    """Error of a cold step and, where it was played, success over steps."""
+    """Plots over steps: the error of a cold step and, where episodes were played, success."""
     errors = {
-        name: [(look.step, look.cold_error) for look in one.looks if look.cold_error]  # nought has no logarithm
+        name: [(look.step, look.cold_error) for look in one.looks if look.cold_error]  # zero has no logarithm
         for name, one in trainings.items()
     }
     play = {
@@ -44,7 +44,7 @@ def training_plots(trainings: Trainings, styles: Mapping[str, int]) -> list[Plot
 
 
 def round_numbers(low: float, high: float) -> list[float]:
-    """Labels of a logarithmic axis, from one at or below `low` to one at or above `high`: as many as are well read.
+    """Labels of a logarithmic axis, from one at or below `low` to one at or above `high`, at most `MOST`.
 
     >>> round_numbers(0.024, 0.09)
     [0.02, 0.03, 0.05, 0.07, 0.1]

@@ -1,4 +1,4 @@
-"""The table of figures: a row per cell, as words."""
+"""The table of figures: a row of texts for each cell."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,14 @@ NONE = "\N{EN DASH}"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One figure. words: what a cell's figures say, and in small what goes with it; least: what the best has least of,
-    if it may be compared."""
+    """One figure of the table.
+
+    Attributes:
+        heading: Heading of the column.
+        unit: Unit of the figure.
+        words: Function from a cell's figures to the text of the figure and a detail in small print.
+        least: Function from a cell's figures to the value of which the best cell has least; None if no cell is best.
+    """
 
     heading: str
     unit: str
@@ -25,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One figure of one cell, as words; good: the best of its setting."""
+    """One figure of one cell, as text. good: whether it is the best of its setting."""
 
     heading: str
     unit: str
@@ -36,7 +42,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One cell. options: of its strategy, at this setting only; winner: the most successful of its setting."""
+    """One cell.
+
+    Attributes:
+        series: Name of the series.
+        options: Options of the strategy at this setting.
+        winner: Whether it is the most successful of its setting.
+        entries: Its figures.
+    """
 
     series: str
     options: str
@@ -45,7 +58,7 @@ class TableRow:
 
 
 def table(setting: Sequence[Named]) -> list[TableRow]:
-    """The rows of one setting, the best figures marked."""
+    """Rows of one setting, with the best figures marked."""
     winners = best(setting)
     good = {column.heading: _least(column, setting) for column in COLUMNS}
     return [
@@ -60,7 +73,7 @@ def table(setting: Sequence[Named]) -> list[TableRow]:
 
 
 def number(value: float | None, digits: int = 2, otherwise: str = NONE) -> str:
-    """`value` with so many digits."""
+    """Formats `value` with so many `digits`, or `otherwise` for None."""
     return otherwise if value is None else f"{value:.{digits}f}"
 
 
@@ -70,7 +83,7 @@ def _entry(column: Column, named: Named, good: bool) -> Entry:
 
 
 def _least(column: Column, setting: Sequence[Named]) -> list[Named]:
-    """The cells with the best figure, among those that may be compared; none if it makes no difference."""
+    """Cells with the best figure, among those that may be compared; none if all are equal."""
     if column.least is None or len(setting) < 2:
         return []
     among = {
@@ -105,7 +118,7 @@ def _age(figures: Figures) -> tuple[str, str]:
 
 def _jump(figures: Figures) -> tuple[str, str]:
     mean = figures.get("switch_step")
-    if mean is None or "switch_step_max" not in figures:  # as in a run of an older version
+    if mean is None or "switch_step_max" not in figures:  # a run of an older version has no maximum
         return NONE, ""
     elsewhere = number(figures["median_step_elsewhere"], 3)
     return f"{mean:.3f} {figures['action_unit']}".rstrip(), f"max {figures['switch_step_max']:.3f}, within {elsewhere}"

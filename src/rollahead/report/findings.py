@@ -1,6 +1,6 @@
-"""What was found, in words that are counted and not written beforehand.
+"""Findings: sentences about the results, written from the numbers.
 
-duel   one strategy beside the most successful of the others, in one chart at one delay: ahead or behind if
+duel   one strategy compared with the most successful of the others, in one chart at one delay: ahead or behind if
        the 95 % interval of the difference leaves out 0, else level
 """
 
@@ -19,7 +19,7 @@ OURS = "vlash"  # the strategy that the others are compared with, if it is there
 
 
 class Standing(enum.Enum):
-    """How a duel ended."""
+    """Outcome of a duel."""
 
     AHEAD = "ahead"
     LEVEL = "level"
@@ -28,7 +28,7 @@ class Standing(enum.Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Duel:
-    """`one` beside `other`, the best of the others."""
+    """Comparison of `one` with `other`, the best of the other strategies, at one delay of a chart."""
 
     chart: Chart
     one: Named
@@ -36,17 +36,20 @@ class Duel:
 
     @property
     def delay(self) -> float:
-        """In ticks."""
+        """Delay in ticks."""
         return self.one.cell.delay_ticks or 0.0
 
     @property
     def points(self) -> float:
-        """Of success, in percent; more than 0: `one` succeeded more often."""
+        """Difference in success in percentage points; positive if `one` succeeded more often."""
         return _success(self.one) - _success(self.other)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Of the points, at 95 % (Newcombe, Statistics in Medicine 1998, method 10, from the two Wilson intervals)."""
+        """95 % interval of the points.
+
+        Newcombe, Statistics in Medicine 1998, method 10, from the two Wilson intervals.
+        """
         (low, high), (other_low, other_high) = (named.cell.figures["success_ci"] for named in (self.one, self.other))
         mine, other = _success(self.one), _success(self.other)
         down = math.hypot(mine - low, other_high - other)
@@ -54,7 +57,7 @@ class Duel:
 
     @property
     def standing(self) -> Standing:
-        """Ahead and behind: beyond what the interval leaves open."""
+        """Ahead or behind if the interval leaves out 0, else level."""
         low, high = self.interval
         if low > 0:
             return Standing.AHEAD
@@ -62,13 +65,16 @@ class Duel:
 
     @property
     def words(self) -> str:
-        """'100 % against 42 % with naive'."""
+        """Text such as '100 % against 42 % with naive'."""
         return f"{_success(self.one):.0f} % against {_success(self.other):.0f} % with {self.other.series}"
 
 
 def champions(study: Study) -> list[str]:
-    """The series that the others are compared with: of our strategy, or else of all, the one that there is most of, and
-    of these the most successful; and what else there is of its strategy that joined its charts."""
+    """Series that the others are compared with.
+
+    The first is the series of our strategy (or of any, if it is not there) with the most cells, and among these the
+    most successful. Then come other series of its strategy that joined its charts.
+    """
     cells = [named for chart in study.charts for named in chart.cells]
     candidates = [named for named in cells if named.series not in study.joined]
     by_series: dict[str, list[Named]] = {}
@@ -80,7 +86,7 @@ def champions(study: Study) -> list[str]:
 
 
 def duels(charts: Iterable[Chart], one: str) -> list[Duel]:
-    """Those of `one`, with other strategies, or if there are none, with other series."""
+    """Duels of the series `one` with other strategies, or, if there are none, with other series."""
     return [
         Duel(chart, mine, max(others, key=_success))
         for chart in charts
@@ -90,7 +96,7 @@ def duels(charts: Iterable[Chart], one: str) -> list[Duel]:
 
 
 def of_study(fought: Sequence[Duel], one: str) -> str:
-    """A study in one sentence."""
+    """Finding of a study in one sentence."""
     if not fought:
         return f"Success of {one} over delays; there is nothing to compare it with."
     ahead, level, behind = (sum(duel.standing is standing for duel in fought) for standing in Standing)
@@ -103,7 +109,7 @@ def of_study(fought: Sequence[Duel], one: str) -> str:
 
 
 def of_task(fought: Sequence[Duel], one: str) -> str:
-    """The charts of one task in a few sentences."""
+    """Findings of the charts of one task in a few sentences."""
     if not fought:
         return ""
     if all(duel.standing is Standing.LEVEL for duel in fought):
@@ -112,13 +118,13 @@ def of_task(fought: Sequence[Duel], one: str) -> str:
 
 
 def of_chart(fought: Sequence[Duel], one: str) -> str:
-    """One chart in a few words."""
-    told = [_span(fought, standing) for standing in (Standing.AHEAD, Standing.BEHIND)]
-    return f"{one}: {'; '.join(filter(None, told)) or 'no clear difference'}." if fought else ""
+    """Finding of one chart in a short sentence."""
+    parts = [_span(fought, standing) for standing in (Standing.AHEAD, Standing.BEHIND)]
+    return f"{one}: {'; '.join(filter(None, parts)) or 'no clear difference'}." if fought else ""
 
 
 def _span(fought: Sequence[Duel], standing: Standing) -> str:
-    """'ahead at 8 and 12 ticks, by up to 40 points'."""
+    """Text such as 'ahead at 8 and 12 ticks, by up to 40 points'; empty if there is no such duel."""
     some = [duel for duel in fought if duel.standing is standing]
     if not some:
         return ""
@@ -128,7 +134,10 @@ def _span(fought: Sequence[Duel], standing: Standing) -> str:
 
 
 def headline(cells: Sequence[Named], shown: Sequence[Named] = ()) -> str:
-    """What a run or a small sweep found. shown: two cells of one setting, if there are two to set side by side."""
+    """Finding of a run or a small sweep in one sentence.
+
+    shown: two cells of one setting, if there are two to set side by side.
+    """
     pair = shown if len(shown) == 2 else _widest(cells)
     if len(pair) == 2:
         worse, better = pair
@@ -148,7 +157,7 @@ def _alone(cells: Sequence[Named]) -> str:
 
 
 def _widest(cells: Sequence[Named]) -> list[Named]:
-    """The least and the most successful of the setting where they are farthest apart."""
+    """Least and most successful cell of the setting where they are farthest apart."""
     groups = [sorted(group, key=_success) for group in by_setting(cells) if len(group) > 1]
     if not groups:
         return []
@@ -157,7 +166,7 @@ def _widest(cells: Sequence[Named]) -> list[Named]:
 
 
 def _under(named: Named) -> str:
-    """'With 160 ms of inference, '."""
+    """Beginning of a sentence, such as 'With 160 ms of inference, '."""
     ms, where = named.cell.delay_ms, f" ({named.condition.words})" if named.condition.words else ""
     if ms is None:
         return f"At a latency of {named.setting}, "
@@ -197,7 +206,7 @@ def _behind(fought: Sequence[Duel]) -> str:
 
 
 def _by_delay(fought: Sequence[Duel]) -> list[str]:
-    """Up to which delay nothing differs, and where one is ahead everywhere."""
+    """Sentences about the delays up to which nothing differs, and those at which one is ahead everywhere."""
     standing: dict[float, set[Standing]] = {}
     for duel in sorted(fought, key=lambda duel: duel.delay):
         standing.setdefault(duel.delay, set()).add(duel.standing)

@@ -1,4 +1,4 @@
-"""Success as a grid: a row for each strategy, a column for each delay."""
+"""Success as a table: a row for each strategy, a column for each delay."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from rollahead.report.comparison import Named
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One delay."""
+    """One delay, in ticks and in milliseconds."""
 
     ticks: str
     ms: str
@@ -17,8 +17,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One cell. value, detail: success and its interval, in percent; options: of the strategy at this delay; tried:
-    what came of each candidate of a search; good: the highest at this delay."""
+    """One cell of the table.
+
+    Attributes:
+        value: Success in percent.
+        detail: Its 95 % interval.
+        options: Options of the strategy at this delay.
+        tried: Result of each candidate of a search.
+        good: Whether it is the highest at this delay.
+    """
 
     value: str
     detail: str
@@ -29,7 +36,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class GridRow:
-    """One strategy. entries: None where nothing was measured."""
+    """One strategy. entries: its cells, None where nothing was measured."""
 
     series: str
     entries: tuple[Entry | None, ...]
@@ -37,19 +44,19 @@ class GridRow:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """columns: by rising delay."""
+    """The table of success. columns: sorted by delay."""
 
     columns: tuple[Column, ...]
     rows: tuple[GridRow, ...]
 
     @property
     def searched(self) -> bool:
-        """Whether anything was tried for any of its cells."""
+        """Whether a search tried candidates for any of its cells."""
         return any(entry.tried for row in self.rows for entry in row.entries if entry)
 
 
 def grid(lines: Mapping[str, Sequence[Named]]) -> Grid:
-    """The grid of `lines`, whose cells all stand at a delay."""
+    """Table of `lines`, whose cells all have a delay."""
     cells = [named for line in lines.values() for named in line]
     delays = sorted({_delay(named) for named in cells})
     best = {delay: _best([named for named in cells if _delay(named) == delay]) for delay in delays}
@@ -82,13 +89,13 @@ def _success(named: Named) -> str:
 
 
 def _best(cells: Sequence[Named]) -> str | None:
-    """The highest success as it is written, if it makes a difference."""
+    """Highest success as it is written; None if all are equal."""
     found = {_success(named) for named in cells}
     return max(found, key=float) if len(found) > 1 else None
 
 
 def _tried(one: Mapping[str, Any], named: Named) -> str:
-    """'8: 92', or where decays were tried too, '8 (-0.5): 92'."""
+    """Text of one candidate: '8: 92', or '8 (-0.5): 92' where decays were tried too."""
     decays = {each.get("decay") for each in named.cell.search}
     decay = f" ({one['decay']:g})" if len(decays) > 1 else ""
     return f"{one['s']}{decay}: {one['success']:.0f}".replace("-", "\N{MINUS SIGN}")

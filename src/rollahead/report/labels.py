@@ -1,4 +1,4 @@
-"""What sets of options are called: by their name, and by what tells those of the same name apart.
+"""Labels: names for sets of options, with the options that tell those of the same name apart.
 
 {"name": "fixed"}, {"name": "spikes", "low": 9}, {"name": "spikes", "low": 15}
 fixed              spikes (low 9)                spikes (low 15)
@@ -13,12 +13,12 @@ Options = Mapping[str, Any]
 
 
 def key(options: Options) -> str:
-    """Equal for equal options, whatever their order."""
+    """Text that is equal for equal options, whatever their order."""
     return json.dumps(dict(options), sort_keys=True, default=str)
 
 
 def labels(options: Iterable[Options]) -> dict[str, str]:
-    """What each is called, by its key."""
+    """Label of each set of options, by its key."""
     by_key = {key(one): one for one in options}
     by_name: dict[str, list[Options]] = {}
     for one in by_key.values():
@@ -28,7 +28,7 @@ def labels(options: Iterable[Options]) -> dict[str, str]:
 
 
 def called(options: Options) -> str:
-    """The name alone; of a policy that of its checkpoint, or of the run that left it."""
+    """Name alone; for a policy the name of its checkpoint, or of the run that left it."""
     if options.get("checkpoint") is None:
         return str(options["name"])
     path = Path(str(options["checkpoint"]))
@@ -36,13 +36,13 @@ def called(options: Options) -> str:
 
 
 def differing(among: Sequence[Options]) -> list[str]:
-    """The options whose values are not the same everywhere."""
+    """Names of the options whose values are not the same everywhere."""
     names = dict.fromkeys(name for options in among for name in options)
     return [name for name in names if len({repr(options.get(name)) for options in among}) > 1]
 
 
 def kind(latency: Options) -> dict[str, Any]:
-    """A latency without how long it is, which is told on an axis, and without what is not set."""
+    """Options of a latency without its length, which is on an axis, and without what is not set."""
     aside = ("ticks", "median") if latency["name"] == "fixed" else ("median",)
     said = {name: value for name, value in latency.items() if name not in aside and value is not None}
     return said if said.get("bind_fraction") else {name: said[name] for name in said if name != "bind_fraction"}

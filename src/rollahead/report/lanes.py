@@ -1,6 +1,6 @@
-"""Draws a timeline's picture as SVG: a strip of what was sent, a lane per chunk beneath it, and an axis.
+"""Draws a timeline as SVG: a strip of what was sent, a lane per chunk beneath it, and an axis.
 
-The drawing is made once per width, not scaled: its letters have the size they say. Colours come from the page.
+The drawing is made once per width, not scaled, so that its letters have their nominal size. Colours come from the page.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from zlib import crc32
 from rollahead.report.theme import element, text
 from rollahead.report.timeline import Lane, Picture, Row
 
-TOP = 22  # px above the strip, for the event' word
+TOP = 22  # px above the strip, for the event's label
 STRIP = 18  # px
 AXIS = 34  # px
 MINUS = "\N{MINUS SIGN}"
@@ -20,8 +20,15 @@ DRAWN = {Row.USED: 0.0, Row.AVERAGED: 0.0, Row.LATE: 0.0, Row.PREFIX: 0.0, Row.U
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How large the drawing is. width, gutter and right (left and right of the ticks, for words), lane: in px; every:
-    ticks from label to label."""
+    """Sizes of the drawing.
+
+    Attributes:
+        width: Width of the whole, in px.
+        gutter: Space left of the ticks, for text, in px.
+        right: Space right of the ticks, in px.
+        lane: Height of a lane, in px.
+        every: Ticks from label to label.
+    """
 
     width: float
     gutter: float
@@ -30,7 +37,7 @@ class Layout:
     every: int
 
     def tick_px(self, picture: Picture) -> float:
-        """The width of a tick."""
+        """Width of a tick in px."""
         return (self.width - self.gutter - self.right) / (picture.stop - picture.start)
 
 
@@ -40,35 +47,42 @@ NARROW = Layout(width=326, gutter=14, right=10, lane=14, every=10)
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """Where things go. x: of the head of a tick; y: of the top of a lane."""
+    """Coordinates of the drawing in px."""
 
     picture: Picture
     layout: Layout
-    prefix: str  # of ids
+    prefix: str  # prefix of the ids in the drawing
 
     def x(self, tick: int) -> float:
+        """Left edge of a tick."""
         inside = min(max(tick, self.picture.start), self.picture.stop)
         return self.layout.gutter + (inside - self.picture.start) * self.layout.tick_px(self.picture)
 
     def y(self, lane: int) -> float:
+        """Top of a lane."""
         return TOP + STRIP + 10 + lane * self.layout.lane
 
     @property
     def bottom(self) -> float:
+        """Bottom of the last lane."""
         return self.y(len(self.picture.lanes)) + 2
 
     def visible(self, ticks: Iterable[int]) -> list[int]:
+        """Ticks that are inside the drawing."""
         return [tick for tick in ticks if self.picture.start <= tick < self.picture.stop]
 
     def box(self, tick: int, y: float, height: float, stop: int | None = None, **attributes: object) -> str:
-        """A rectangle over ticks `[tick, stop)`, with a hair's breadth between it and the next."""
+        """Rectangle over ticks `[tick, stop)`, with a small gap before the next."""
         width = self.x(tick + 1 if stop is None else stop) - self.x(tick)
         gap = min(1.0, self.layout.tick_px(self.picture) / 6)
         return element("rect", x=self.x(tick) + gap / 2, y=y, width=max(width - gap, 0.0), height=height, **attributes)
 
 
 def draw(picture: Picture, layout: Layout, rate_hz: float, title: str) -> str:
-    """The drawing, `layout.width` px wide. title: no two drawings of a page may have the same and the same width."""
+    """SVG of the drawing, `layout.width` px wide.
+
+    title: no two drawings of a page may have both the same title and the same width.
+    """
     canvas = Canvas(picture, layout, f"hatch-{crc32(title.encode()):x}-{layout.width:g}")
     height = canvas.bottom + AXIS
     return element(
@@ -116,7 +130,7 @@ def _hatch(canvas: Canvas) -> str:
 
 
 def _holds(canvas: Canvas) -> Iterator[str]:
-    """The band behind all lanes, and in the strip one mark per tick."""
+    """Parts for holds: a band behind all lanes, and in the strip one mark per tick."""
     top = TOP + STRIP
     for start, stop in runs(canvas.picture.holds):
         yield canvas.box(start, top, canvas.bottom - top, stop, class_="hold-band")
@@ -141,12 +155,12 @@ def _labels(x: float, y: float, tick: int, rate_hz: float, *, seconds: bool) -> 
 
 
 def signed(tick: int) -> str:
-    """A tick counted from the event: '+3', '0', and with a true minus sign '-12'."""
+    """Formats a tick counted from the event: '+3', '0', and with a true minus sign '-12'."""
     return f"{tick:+d}".replace("-", MINUS) if tick else "0"
 
 
 def _strip(canvas: Canvas) -> Iterator[str]:
-    """What was sent: a mark per tick, a line where another chunk takes over."""
+    """Parts for what was sent: a mark per tick, and a line where another chunk takes over."""
     picture = canvas.picture
     if canvas.layout.gutter > 40:
         yield text("sent", canvas.layout.gutter - 8, TOP + 13, class_="label strong", text_anchor="end")
@@ -186,13 +200,13 @@ def _thinking(canvas: Canvas, y: float, height: float, lane: Lane) -> Iterator[s
 
 
 def _heads(canvas: Canvas, y: float, lane: Lane) -> Iterator[str]:
-    """The eye, where the policy looked, and the diamond, where the state is from that it was given."""
+    """Parts for the circle at the request, and the diamond at the tick whose state the policy was given."""
     picture, size, given = canvas.picture, canvas.layout.lane / 4.5, lane.given
-    eye = canvas.x(lane.request)
+    asked = canvas.x(lane.request)
     if given is not None and picture.start <= lane.request < given < picture.stop:
-        yield element("path", d=f"M{eye:.2f} {y:.2f}H{canvas.x(given) - size:.2f}", class_="roll")
+        yield element("path", d=f"M{asked:.2f} {y:.2f}H{canvas.x(given) - size:.2f}", class_="roll")
     if picture.start <= lane.request < picture.stop:
-        yield element("circle", cx=eye, cy=y, r=size, class_="eye", data_tick=lane.request)
+        yield element("circle", cx=asked, cy=y, r=size, class_="asked", data_tick=lane.request)
     if given is not None and picture.start <= given < picture.stop:
         left = f"M{canvas.x(given) - size:.2f} {y:.2f}"
         path = f"{left}l{size:.2f} {-size:.2f}l{size:.2f} {size:.2f}l{-size:.2f} {size:.2f}z"

@@ -1,4 +1,4 @@
-"""What the marks of a timeline mean, in words, each beside a small drawing of it."""
+"""The legend of a timeline: what its marks mean, each with a small drawing."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ WIDTH, HEIGHT = 46, 18  # px
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A mark and what it means."""
+    """A mark, as SVG, and its meaning."""
 
     svg: str
     words: str
 
 
 def legend(pictures: Iterable[Picture]) -> list[Entry]:
-    """The entries for all that is in `pictures`."""
+    """Entries for all marks that are in `pictures`."""
     shown = list(pictures)
     rows = {row for picture in shown for lane in picture.lanes for row in lane.rows.values()}
     seen = {row.value for row in rows}
@@ -54,29 +54,29 @@ ENTRIES: tuple[tuple[str | None, tuple[str, ...], str], ...] = (
     ),
     (
         None,
-        (_THINKING, element("circle", cx=7, cy=9, r=4.5, class_="eye")),
-        "The robot looks and asks for a plan (a chunk); from there on the policy thinks, until the plan is there.",
+        (_THINKING, element("circle", cx=7, cy=9, r=4.5, class_="asked")),
+        "The robot observes and requests a plan (a chunk); the bar is the time until the plan is there.",
     ),
     (
         None,
         (_DIAMOND, element("path", d="M4 9H31", class_="roll")),
-        "The state the plan starts from: the one seen when it was asked for, or one rolled ahead from it (dots).",
+        "The state that the plan starts from: the one measured at the request, or one rolled ahead from it (dots).",
     ),
     (
         "event",
         _cells("used"),
-        "Rows that were used, of a plan asked for before the event: the robot does not know of it.",
+        "Rows that were used, from a plan requested before the event: the plan does not know of it.",
     ),
     ("end", _cells("used"), "Rows that were used."),
     (
         "event",
         _cells("used aware"),
-        "Rows that were used, of a plan asked for after the event: the robot knows of it.",
+        "Rows that were used, from a plan requested after the event: the plan knows of it.",
     ),
     (
         None,
         (element("path", d="M23 0V18", class_="switch"),),
-        "A switch: from this tick on another chunk says what is sent.",
+        "A switch: from this tick on, the actions come from another chunk.",
     ),
     ("averaged", _cells("averaged aware"), "Rows that were averaged with a newer chunk's."),
     ("late", _cells("late"), "Rows that came too late: their ticks had passed when the plan was there."),
@@ -84,14 +84,18 @@ ENTRIES: tuple[tuple[str | None, tuple[str, ...], str], ...] = (
     (
         "unused",
         _cells("unused", 7.0, 4.0),
-        "Rows that were never used: another plan had taken over, or none were wanted.",
+        "Rows that were never used: another plan had taken over, or the strategy uses fewer rows.",
     ),
     (
         "committed",
         (*_cells("used", 1.0, 11.0), element("rect", x=2.5, y=13, width=39, height=3, class_="committed")),
-        "Committed rows: they run whatever comes, and the next plan takes them as given.",
+        "Committed rows: they are sent in any case, and the next plan is made to follow them.",
     ),
     ("holds", _HOLD, "A hold: no plan has an action for the tick, and the robot waits."),
     ("skipped", _cells("skipped"), "A skipped tick: its deadline had passed, and nothing was sent."),
-    ("nothing", (text("✕", 18, 14, class_="label lost"),), "Here a plan came so late that none of its rows was left."),
+    (
+        "nothing",
+        (text("✕", 18, 14, class_="label lost"),),
+        "A plan that came so late that none of its rows could be used.",
+    ),
 )

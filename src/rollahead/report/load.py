@@ -1,7 +1,7 @@
-"""What runs left on the disk, as frozen values.
+"""Reads the results of runs from disk, as frozen values.
 
-`load` reads figures and episodes of a run's folder, or of a sweep's, at once; ticks and inferences of an episode are
-read when they are asked for, for a sweep may have millions.
+`load` reads the figures and episodes of a run's folder, or of a sweep's, at once; ticks and inferences of an episode
+are read when they are needed, because a sweep may have millions.
 """
 
 import json
@@ -19,10 +19,10 @@ from rollahead.report.unfinished import date, last_of, ran, unfinished
 from rollahead.runtime.control.trace import InferenceRecord
 from rollahead.runtime.recording.records import read_parquet, schema_of, source_of
 from rollahead.runtime.recording.run_folder import EPISODES, INFERENCES, SUMMARY, TICKS, damaged
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 
 KEYS = ("cell", "episode")
-ROLLER = {"name": "robot"}  # where none is told of
+ROLLER = {"name": "robot"}  # for summaries that name none
 LAST = 400  # number of ticks that are shown of a run without a summary
 TICK_COLUMNS = ("tick", "status", "chunk", "request")
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class EpisodeResult:
-    """One episode. time_s: from the event to its end."""
+    """Result of one episode. time_s: seconds from the event to its end."""
 
     episode: int
     success: bool
@@ -41,23 +41,42 @@ class EpisodeResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
-    """One episode tick by tick. ticks: column to (n,) values, as `Trace.tick_columns` names them; inferences: in the
-    order in which they were answered."""
+    """Records of one episode.
+
+    Attributes:
+        ticks: Columns (n,) by name, as in `Trace.tick_columns`.
+        inferences: Inferences in the order in which they were answered.
+    """
 
     ticks: Mapping[str, NDArray[Any]]
     inferences: tuple[InferenceRecord, ...]
 
     def group(self, name: str) -> dict[str, NDArray[Any]]:
-        """The dimensions of `action`, `state` or `environment`, by their own names."""
+        """Columns of `action`, `state` or `environment`, by the names of their dimensions."""
         prefix = f"{name}."
         return {key.removeprefix(prefix): values for key, values in self.ticks.items() if key.startswith(prefix)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellResult:
-    """One cell: what was run, its figures, its episodes by their seeds. recorded: the episodes that have ticks; search:
-    what was tried for the strategy's `s` and `decay`, with what came of each; limits: on how the robot's actions may
-    change; guard: the settings of the guard that are not the default ones."""
+    """Results of one cell.
+
+    Attributes:
+        folder: Folder of its run.
+        index: Index of the cell in its run.
+        task: Options of the task.
+        strategy: Options of the strategy.
+        latency: Options of the latency.
+        planner: Options of the planner.
+        rate_hz: Control rate.
+        figures: Figures over all episodes.
+        episodes: Episodes by seed.
+        recorded: Seeds of the episodes that have tick records.
+        roller: Options of the roller.
+        search: Candidates that were tried for the strategy's `s` and `decay`, with their results.
+        limits: Limits on how the robot's actions may change.
+        guard: Options of the guard that differ from the defaults.
+    """
 
     folder: Path
     index: int
@@ -76,19 +95,21 @@ class CellResult:
 
     @property
     def delay_ticks(self) -> float | None:
-        """Where the cell stands on an axis of delays: at the median that its latency was given, else at a fixed
-        latency; None if it is neither."""
+        """Delay at which the cell is drawn, in ticks; None if it has no place on an axis of delays.
+
+        It is the median that its latency was given, or else the length of a fixed latency.
+        """
         if self.latency.get("median") is not None:
             return float(self.latency["median"])
         return float(self.latency["ticks"]) if self.latency["name"] == "fixed" else None
 
     @property
     def delay_ms(self) -> float | None:
-        """The same in milliseconds."""
+        """Delay at which the cell is drawn, in milliseconds, or None."""
         return None if self.delay_ticks is None else 1000.0 * self.delay_ticks / self.rate_hz
 
     def recording(self, episode: int) -> Recording:
-        """Reads one of the recorded episodes. Raises: ConfigError, if its tables are missing or damaged."""
+        """Reads one of the recorded episodes. Raises ConfigError if its tables are missing or damaged."""
         here = [("cell", "==", self.index), ("episode", "==", episode)]
         ticks = _read(self.folder / TICKS, (*KEYS, *TICK_COLUMNS), filters=here)
         inferences = _read(self.folder / INFERENCES, (*KEYS, *_names(InferenceRecord)), filters=here)
@@ -97,9 +118,22 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Results:
-    """All cells of a run, or of a sweep's runs. unfinished: names of runs of the sweep without a summary; realtime: the
-    runs in real time; trainings: the training runs; runs: number of runs; took_s: duration of each run that notes it;
-    last: the last ticks of a single run without a summary."""
+    """Results of a run, or of all runs of a sweep.
+
+    Attributes:
+        folder: Folder of the run or the sweep.
+        command: Command that made it.
+        cells: All cells.
+        machine: Description of the machine.
+        versions: Version of each package.
+        date: Day on which it was made.
+        unfinished: Names of runs of the sweep without a summary.
+        realtime: Results of the runs in real time.
+        trainings: Results of the training runs.
+        runs: Number of runs.
+        took_s: Duration in seconds of each run that notes it.
+        last: Last ticks of a single run without a summary.
+    """
 
     folder: Path
     command: str
@@ -116,10 +150,10 @@ class Results:
 
 
 def load(folder: Path) -> Results:
-    """Reads the folder of a run, or of a sweep, which holds numbered run folders. A run in real time without a summary
-    is read from its records.
+    """Reads the folder of a run, or of a sweep, which holds numbered run folders.
 
-    Raises: ConfigError, if there is no such folder, no summary in it, or a file is missing or damaged.
+    A run in real time without a summary is read from its records. Raises ConfigError if there is no such folder, no
+    summary in it, or a file is missing or damaged.
     """
     if not folder.is_dir():
         raise ConfigError(
@@ -183,7 +217,7 @@ def _results(folder: Path, runs: Iterable[Path], unfinished: Iterable[str]) -> R
             took_s=tuple(summary["took_s"] for _, summary in summaries if summary.get("took_s") is not None),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise damaged(folder / SUMMARY, told(error)) from error
+        raise damaged(folder / SUMMARY, error_text(error)) from error
 
 
 def _summary(path: Path) -> dict[str, Any]:
@@ -224,7 +258,7 @@ def _cells(run: Path, summary: Mapping[str, Any]) -> list[CellResult]:
 
 
 def _recorded(run: Path) -> set[tuple[int, int]]:
-    """The (cell, episode) that have ticks; none if the run kept no records."""
+    """Pairs (cell, episode) that have tick records; none if the run kept no records."""
     if source_of(run / TICKS) is None and source_of(run / INFERENCES) is None:
         return set()
     _read(run / INFERENCES, KEYS)
@@ -241,13 +275,18 @@ def _made(record: type[T], row: Mapping[str, Any]) -> T:
 
 
 def _read(path: Path, needs: Iterable[str], **options: Any) -> pa.Table:
-    """The table. Columns `needs` must be there, unless it has none at all, as a table of nothing does."""
+    """Reads a table.
+
+    The columns `needs` must be there, unless it has no columns at all, which an empty table has not.
+    """
     return read_parquet(path, **options) if _check(path, needs) else pa.table({})
 
 
 def _check(path: Path, needs: Iterable[str]) -> bool:
-    """Whether the table at `path` has columns. Raises: ConfigError, if it is missing, or has columns but not all that
-    are needed."""
+    """Whether the table at `path` has columns.
+
+    Raises ConfigError if it is missing, or has columns but not all that are needed.
+    """
     if source_of(path) is None:
         raise ConfigError(f"{path.parent} holds no {path.name}; make the run again, under another name")
     names = schema_of(path).names

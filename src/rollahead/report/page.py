@@ -48,12 +48,12 @@ try:
 except ImportError as error:
     raise ConfigError(f"a report cannot be made ({one_line(error)}); install rollahead[viz]") from error
 
-MANY = 12  # settings; so many tables are still looked through
+MANY = 12  # largest number of settings for which a study's page shows all tables
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineView:
-    """One strategy's timeline and what is said of it."""
+    """Timeline of one strategy, with texts about it, for the template."""
 
     series: str
     options: str
@@ -65,9 +65,9 @@ class TimelineView:
 
 
 def write_report(folder: Path) -> Path:
-    """Makes `report.html` of a run's folder, or a sweep's, in it; an old one is replaced. Its path.
+    """Writes `report.html` into the folder of a run or a sweep, replacing an old one, and returns its path.
 
-    Raises: ConfigError, if the folder is none that a run has left; ControlError, if the disk does not take it.
+    Raises ConfigError if no run has left the folder, ControlError if the disk does not take the file.
     """
     html = make(load(folder))
     path = folder / REPORT
@@ -77,7 +77,7 @@ def write_report(folder: Path) -> Path:
 
 
 def make(results: Results) -> str:
-    """The page as HTML."""
+    """Page as HTML."""
     named = name_cells(results.cells)
     study = study_of(results.cells, named)
     series = {} if study else over_delay(named)
@@ -115,13 +115,16 @@ def make(results: Results) -> str:
 
 
 def _settled(named: Sequence[Named], study: Study | None) -> list[list[Named]]:
-    """The settings whose figures are told in full: all, but of a large study only those that stand in no chart."""
+    """Settings whose figures are shown in full.
+
+    These are all settings; of a large study only those that are in no chart.
+    """
     settings = by_setting(named)
     return by_setting(study.rest) if study and len(settings) > MANY else settings
 
 
 def _sentence(results: Results, named: Sequence[Named], study: Study | None) -> str:
-    """What was done."""
+    """Sentence that says what was run."""
     if results.trainings:
         return trained(named, results.trainings)
     if study:
@@ -130,7 +133,7 @@ def _sentence(results: Results, named: Sequence[Named], study: Study | None) -> 
 
 
 def _meanings(named: Sequence[Named], series: Mapping[str, Sequence[Named]], study: Study | None) -> dict[str, str]:
-    """What the robot does meanwhile, by series."""
+    """Short text by series: what the robot does while the policy computes."""
     known = {each.series: each.strategy for each in named} | {name: line[0].strategy for name, line in series.items()}
     joined = {each.series: rolled(each.cell) for each in (study.guests if study else ())}
     return {name: SHORT[strategy] for name, strategy in known.items() if strategy in SHORT} | joined
@@ -151,7 +154,10 @@ def _template() -> Template:
 
 
 def animation(results: Results) -> str | None:
-    """The animation alone, as an SVG document for an <img>; None if nothing is recorded, or to be seen from above."""
+    """Animation alone, as an SVG document for an <img>.
+
+    None if nothing is recorded, or the task cannot be drawn from above.
+    """
     named = name_cells(results.cells)
     scene = choose_scene(named)
     return _animation(scene, theme.styles(dict.fromkeys(cell.series for cell in named))) if scene else None
@@ -172,12 +178,12 @@ def _panel(named: Named, episode: int, colour: str) -> Panel | None:
 
 
 def _window_s(named: Named) -> float | None:
-    """How long there is to reach the object, if the task says it."""
+    """Seconds that there are to reach the object, if the task has such an option."""
     return named.cell.task.get("window_s")
 
 
 def _scene(scene: Scene, styles: Mapping[str, int]) -> dict[str, Any]:
-    """What the template is given to show of one episode."""
+    """Values for the template to show one episode."""
     pictures = _pictures(scene)
     return {
         "scene": scene,
@@ -195,7 +201,7 @@ def _scene(scene: Scene, styles: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _pictures(scene: Scene) -> list[Picture]:
-    """A picture per strategy, all of the same ticks."""
+    """One timeline per strategy, all of the same ticks."""
     recordings = [named.cell.recording(scene.episode) for named in scene.cells]
     start, stop = window(scene.event_tick, recordings)
     return [
@@ -205,7 +211,7 @@ def _pictures(scene: Scene) -> list[Picture]:
 
 
 def _last(results: Results) -> dict[str, Any] | None:
-    """The template's values for the last ticks of a run without a summary; None if there are none."""
+    """Values for the template to show the last ticks of a run without a summary; None if there are none."""
     if results.last is None or not len(results.last.ticks["tick"]):
         return None
     ran = results.realtime[0]
@@ -234,7 +240,7 @@ def _facts(drawn: Picture, rate_hz: float, strategy: str) -> tuple[str, ...]:
     late = _count(drawn, Row.LATE)
     more = drawn.ended - drawn.stop
     return (
-        f"first action that knows of the event: {after}",
+        f"first action planned after the event: {after}",
         f"the robot holds in {len(drawn.holds)} of {min(drawn.ended, drawn.stop) - drawn.start} ticks",
         f"{late} rows come too late{BY_DESIGN.get(strategy, '')}" if late else "no row comes too late",
         *([f"ends {more} ticks after what is shown"] if more > 0 else []),

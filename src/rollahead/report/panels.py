@@ -1,6 +1,6 @@
 """Draws the panels of a study as SVG: success over delay, a line for each strategy, all with the same axes.
 
-Nothing is drawn but lines, bars and marks, whose colours the page gives; what a point says stands in its title, which
+The drawing has lines, bars and marks only, whose colours the page gives. The values of a point are in its title, which
 a browser shows under the pointer.
 """
 
@@ -13,12 +13,12 @@ from rollahead.report.study import Chart
 from rollahead.report.theme import element, text
 
 WIDTH, HEIGHT = 276.0, 190.0  # px
-LEFT, RIGHT, TOP, BOTTOM = 36.0, 12.0, 9.0, 36.0  # px, free for words
-MARK = 3.6  # px, half of a mark
-ASIDE = 1.7  # px, from one line to the next, so that equal ones are all seen
-APART = 27.0  # px, from label to label
+LEFT, RIGHT, TOP, BOTTOM = 36.0, 12.0, 9.0, 36.0  # margins in px, for labels
+MARK = 3.6  # half the size of a mark, in px
+ASIDE = 1.7  # offset in px from one line to the next, so that equal ones are all visible
+APART = 27.0  # least distance in px from label to label
 LEVELS = (0, 25, 50, 75, 100)  # percent
-MARKS = (  # as matplotlib's MARKERS of `theme`, each for half a mark of 1
+MARKS = (  # paths that look like matplotlib's MARKERS in `theme`, for half a mark of 1
     "M-1 0A1 1 0 1 0 1 0A1 1 0 1 0 -1 0Z",
     "M-.9 -.9H.9V.9H-.9Z",
     "M0 -1.25L1.25 0L0 1.25L-1.25 0Z",
@@ -30,28 +30,32 @@ MARKS = (  # as matplotlib's MARKERS of `theme`, each for half a mark of 1
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """What panels share. delays: all of the study, in ticks, rising; series: all, in the order in which they stand
-    beside each other."""
+    """Axes that the panels share.
+
+    Attributes:
+        delays: All delays of the study, in ticks, rising.
+        series: All series, in the order of their offsets.
+    """
 
     delays: Sequence[float]
     series: Sequence[str]
 
     def x(self, delay: float) -> float:
-        """Where a delay is."""
+        """Horizontal position of a delay, in px."""
         low, high = self.delays[0], self.delays[-1]
         return LEFT + 8 + (WIDTH - LEFT - RIGHT - 16) * (delay - low) / ((high - low) or 1.0)
 
     def y(self, percent: float) -> float:
-        """Where a success is."""
+        """Vertical position of a success in percent, in px."""
         return TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - percent / 100.0)
 
     def aside(self, series: str) -> float:
-        """By how much a series stands beside its delay."""
+        """Horizontal offset of a series from its delay, in px."""
         return ASIDE * (self.series.index(series) - (len(self.series) - 1) / 2)
 
     @property
     def labelled(self) -> list[float]:
-        """The delays that have room for a label: the last, the first, and what fits between."""
+        """Delays that have room for a label: the last, and those before it that are far enough from the next."""
         found = [self.delays[-1]]
         for delay in reversed(self.delays[:-1]):
             if self.x(found[-1]) - self.x(delay) >= APART:
@@ -60,7 +64,14 @@ class Axes:
 
 
 def draw(chart: Chart, axes: Axes, styles: Mapping[str, int], title: str) -> str:
-    """The panel. styles: the colour and mark of each series; title: what it shows, for who cannot see it."""
+    """SVG of one panel.
+
+    Args:
+        chart: The chart to draw.
+        axes: Axes that all panels share.
+        styles: Index of the colour and mark of each series.
+        title: Description for readers who cannot see the drawing.
+    """
     drawn = sorted(chart.lines, key=axes.series.index)
     return element(
         "svg",
@@ -95,7 +106,7 @@ def _labels(axes: Axes, rate_hz: float) -> Iterator[str]:
 
 
 def _bars(line: Sequence[Named], axes: Axes, series: str, style: int) -> Iterator[str]:
-    """The intervals."""
+    """Parts for the 95 % intervals."""
     bars = []
     for named in line:
         low, high = named.cell.figures["success_ci"]
@@ -112,12 +123,12 @@ def _marks(line: Sequence[Named], axes: Axes, series: str, style: int) -> Iterat
     for named in line:
         y = axes.y(named.cell.figures["success"])
         at = f"translate({_x(named, axes, series):.1f} {y:.1f}) scale({MARK:g})"
-        told = element("title", escape(_told(named)))
-        yield element("path", told, d=MARKS[style], transform=at, class_="mark", fill=_colour(style))
+        title = element("title", escape(_title(named)))
+        yield element("path", title, d=MARKS[style], transform=at, class_="mark", fill=_colour(style))
 
 
-def _told(named: Named) -> str:
-    """'vlash at 8 ticks (160 ms), s=8: 100 %, 95 % interval 98 to 100'."""
+def _title(named: Named) -> str:
+    """Title of a point: 'vlash at 8 ticks (160 ms), s=8: 100 %, 95 % interval 98 to 100'."""
     figures = named.cell.figures
     low, high = figures["success_ci"]
     at = ", ".join(filter(None, [f"{named.series} at {delay_words(named)}", named.options]))

@@ -1,7 +1,7 @@
-"""The plots: figures against delay, and one episode against time.
+"""Plots: figures against delay, and one episode against time.
 
-matplotlib draws them, without pyplot, as SVG whose text stays text. It draws in stand-in colours, and these are then
-named as the page's, so that a plot follows the reader's theme.
+matplotlib draws them, without pyplot, as SVG whose text stays text. It draws in stand-in colours, which are then
+replaced by the page's variables, so that a plot follows the reader's theme.
 """
 
 import math
@@ -23,7 +23,7 @@ from rollahead.report.comparison import Named
 from rollahead.report.load import Recording
 from rollahead.report.theme import MARKERS
 
-INK, MUTED, LINE, CARD = "#000001", "#000002", "#000003", "#000004"  # stand-ins
+INK, MUTED, LINE, CARD = "#000001", "#000002", "#000003", "#000004"  # stand-in colours
 SERIES = tuple(f"#00001{i}" for i in range(len(MARKERS)))
 STAND_INS = {INK: "ink", MUTED: "muted", LINE: "line", CARD: "card"} | {c: f"series{i}" for i, c in enumerate(SERIES)}
 WIDE_IN = (5.2, 2.7)  # two of them side by side on a wide page
@@ -35,7 +35,7 @@ Points = Sequence[tuple[float, float, float, float]]  # delay in ticks, value, l
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A drawing and what is said of it."""
+    """A drawing with its title and caption."""
 
     title: str
     svg: str
@@ -44,7 +44,15 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class OverDelay:
-    """A figure to draw against delay. values: where it is known, of a cell's figures; limits: of its axis."""
+    """A figure to draw against delay.
+
+    Attributes:
+        title: Title of the plot.
+        unit: Unit of the figure.
+        values: Function from a cell's figures to the value and its ends; None where it is not known.
+        limits: Limits of the vertical axis; None to start at 0.
+        caption: Caption of the plot.
+    """
 
     title: str
     unit: str
@@ -55,7 +63,7 @@ class OverDelay:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """A recorded episode to draw: the name of its series and its style."""
+    """A recorded episode to draw, with the name of its series and its style."""
 
     name: str
     style: int
@@ -63,7 +71,7 @@ class Shown:
 
 
 def delay_plots(series: Mapping[str, Sequence[Named]], styles: Mapping[str, int]) -> list[Plot]:
-    """Success, task time and reaction latency against delay; those of which there is something to draw."""
+    """Plots of success, task time and reaction latency against delay, where there are two points or more."""
     known = [(of, points) for of in FIGURES if _makes_a_line(points := _points(series, of.values))]
     return [
         Plot(f"{of.title}, {of.unit}", _against_delay(of, points, styles, _rate(series)), of.caption)
@@ -72,7 +80,7 @@ def delay_plots(series: Mapping[str, Sequence[Named]], styles: Mapping[str, int]
 
 
 def episode_plots(episodes: Sequence[Shown], event: int, rate_hz: float) -> list[Plot]:
-    """What was sent and what came of it, over the seconds from shortly before the event on."""
+    """Plots of what was sent and what was measured, in seconds from shortly before the event on."""
     action = _liveliest([shown.recording.group("action") for shown in episodes], event, episodes)
     plots = [_sent_plot(action, episodes, event, rate_hz)] if action else []
     position = _position(episodes, action, event)
@@ -107,7 +115,7 @@ def _against_delay(of: OverDelay, series: Mapping[str, Points], styles: Mapping[
     figure, axes = blank(WIDE_IN)
     for j, (name, points) in enumerate(series.items()):
         x, y, low, high = np.array(points).T if points else np.empty((4, 0))
-        aside = x + 0.012 * (j - (len(series) - 1) / 2) * _spread(series)  # so that equal ones are all seen
+        aside = x + 0.012 * (j - (len(series) - 1) / 2) * _spread(series)  # so that equal points are all visible
         look: dict[str, Any] = {"color": SERIES[styles[name]], "linewidth": 1.8, "elinewidth": 1.3, "capsize": 3}
         marker = MARKERS[styles[name]]
         axes.errorbar(aside, y, yerr=[y - low, high - y], marker=marker, markersize=6, markeredgecolor=CARD, **look)
@@ -141,7 +149,7 @@ def _against_time(
 
 
 def _points(series: Mapping[str, Sequence[Named]], figure: Figures) -> dict[str, Points]:
-    """Where a figure is known, its value and its ends."""
+    """Points of each series where the figure is known: delay, value and its ends."""
     return {
         name: [
             (float(named.cell.delay_ticks or 0), *ends)
@@ -201,7 +209,7 @@ def _window(recording: Recording, event: int) -> slice:
 
 
 def _liveliest(groups: Iterable[Mapping[str, NDArray[Any]]], event: int, episodes: Sequence[Shown]) -> str | None:
-    """The dimension that moves most after the event."""
+    """Name of the dimension that moves most after the event."""
     moved: dict[str, float] = {}
     for group, shown in zip(groups, episodes, strict=True):
         window = _window(shown.recording, event)
@@ -211,8 +219,10 @@ def _liveliest(groups: Iterable[Mapping[str, NDArray[Any]]], event: int, episode
 
 
 def _position(episodes: Sequence[Shown], action: str | None, event: int) -> str | None:
-    """The state to draw beside `action`: the one along the same axis that has an object to reach, else the
-    liveliest."""
+    """Name of the state to draw beside `action`.
+
+    It is the one along the same axis that has an object to reach, or else the one that moves most.
+    """
     groups = [shown.recording.group("state") for shown in episodes]
     aimed = [name for name in groups[0] if _targets(episodes[0].recording, name)]
     along = [name for name in aimed if action and action.endswith(name)]
@@ -225,7 +235,7 @@ def _targets(recording: Recording, axis: str) -> list[NDArray[Any]]:
 
 
 def blank(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
-    """A figure with nothing in it yet, in the page's colours."""
+    """Empty figure in the page's colours."""
     figure = Figure(figsize=size_in, layout="constrained")
     figure.patch.set_alpha(0.0)
     axes = figure.subplots()
@@ -241,8 +251,10 @@ def blank(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
 
 
 def svg_of(figure: Figure, title: str) -> str:
-    """`figure` as an element to stand in a page: no size of its own, no style that reaches beyond it, and ids that no
-    figure of another title has."""
+    """SVG element of `figure` to stand in a page.
+
+    It has no size of its own, no style that reaches beyond it, and ids that no figure of another title has.
+    """
     page = StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": title}):
         FigureCanvasSVG(figure)

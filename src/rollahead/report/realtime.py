@@ -1,15 +1,15 @@
-"""What ran in real time, as rows of words: how its clock was kept, and what the guard and the delay came to."""
+"""Table of the runs in real time: how regular the ticks were, and what the guard and the delay amounted to."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rollahead.report.figures import NONE, Entry, TableRow, number
 
-Ran = Mapping[str, Any]  # as `rollahead.commands.results.describe_live` leaves it
+Ran = Mapping[str, Any]  # an entry that `rollahead.commands.results.describe_live` writes
 
 
 def live_rows(ran: Sequence[Ran]) -> list[TableRow]:
-    """A row for each strategy."""
+    """Rows of the table, one for each strategy."""
     return [TableRow(str(one["strategy"]["name"]), f"s={one['strategy']['s']}", False, _entries(one)) for one in ran]
 
 

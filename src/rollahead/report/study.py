@@ -1,9 +1,10 @@
 """A study: a sweep over delays under several conditions, such as tasks, planners and kinds of latency.
 
-chart   one condition: a line over delay for each strategy
-study   all charts, which are drawn with the same axes
+    chart   one condition: a line over delay for each strategy
+    study   all charts, which are drawn with the same axes
 
-A strategy that was run alone under another roller has nothing beside it there: its line joins the chart of the others.
+A strategy that was run alone under another roller has nothing to be compared with there: its line joins the chart of
+the others.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,35 +17,41 @@ from rollahead.report.load import CellResult
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chart:
-    """lines: by series, each by rising delay."""
+    """Lines over delay under one condition. lines: by series, each sorted by delay."""
 
     condition: Condition
     lines: dict[str, tuple[Named, ...]]
 
     @property
     def cells(self) -> list[Named]:
-        """All of it, line by line."""
+        """All cells, line by line."""
         return [named for line in self.lines.values() for named in line]
 
     @property
     def delays(self) -> list[float]:
-        """Those that were measured, in ticks."""
+        """Delays that were measured, in ticks."""
         return sorted({_delay(named) for named in self.cells})
 
     @property
     def rate_hz(self) -> float:
-        """Of the control loop."""
+        """Rate of the control loop."""
         return self.cells[0].cell.rate_hz
 
     def at(self, delay: float) -> list[Named]:
-        """The cells at that delay, in the order of the series."""
+        """Cells at a delay, in the order of the series."""
         return [named for named in self.cells if _delay(named) == delay]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Study:
-    """series: all there are; joined: those of them that joined the chart of another roller; rest: cells that have no
-    place on an axis of delays."""
+    """All charts of a sweep.
+
+    Attributes:
+        charts: The charts.
+        series: Names of all series.
+        joined: Names of the series that joined the chart of another roller.
+        rest: Cells that have no place on an axis of delays.
+    """
 
     charts: tuple[Chart, ...]
     series: tuple[str, ...]
@@ -53,17 +60,17 @@ class Study:
 
     @property
     def guests(self) -> list[Named]:
-        """The cells of the series that joined."""
+        """Cells of the series that joined another chart."""
         return [named for chart in self.charts for named in chart.cells if named.series in self.joined]
 
     @property
     def delays(self) -> list[float]:
-        """Those of all charts, in ticks."""
+        """Delays of all charts, in ticks."""
         return sorted({delay for chart in self.charts for delay in chart.delays})
 
     @property
     def tasks(self) -> dict[str, list[Chart]]:
-        """The charts of each task."""
+        """Charts by task."""
         found: dict[str, list[Chart]] = {}
         for chart in self.charts:
             found.setdefault(chart.condition.task, []).append(chart)
@@ -71,8 +78,10 @@ class Study:
 
 
 def study_of(cells: Sequence[CellResult], named: Sequence[Named]) -> Study | None:
-    """The study that `cells` are, in the order in which they were run; None if there are not two conditions over delay
-    to set beside each other."""
+    """Study of `cells`, in the order in which they were run.
+
+    None if there are not at least two conditions with several delays to compare.
+    """
     by_cell = {id(each.cell): each for each in named}
     placed = [by_cell[id(cell)] for cell in cells if cell.delay_ticks is not None]
     charts = _charts(placed)
@@ -86,7 +95,7 @@ def study_of(cells: Sequence[CellResult], named: Sequence[Named]) -> Study | Non
 
 
 def _joined(charts: Sequence[Chart]) -> tuple[Chart, ...]:
-    """The charts, but those of one line alone, which join the first that differs in nothing but the roller."""
+    """Charts, after those with a single line joined the first that differs in nothing but the roller."""
     hosts = {id(chart): _host(chart, charts) for chart in charts}
     left = [chart for chart in charts if hosts[id(chart)] is None]
     several = len({chart.condition.roller for chart in left}) > 1
@@ -100,14 +109,14 @@ def _joined(charts: Sequence[Chart]) -> tuple[Chart, ...]:
 
 
 def _host(guest: Chart, charts: Sequence[Chart]) -> Chart | None:
-    """The chart that it joins."""
+    """Chart that `guest` joins, or None."""
     alone, same = len(guest.lines) == 1, replace(guest.condition, roller="", words="")
     others = (chart for chart in charts if replace(chart.condition, roller="", words="") == same)
     return next((chart for chart in others if alone and len(chart.lines) > 1), None)
 
 
 def _renamed(guests: Sequence[Chart], host: Chart) -> dict[str, tuple[Named, ...]]:
-    """Their lines, by series that name their rollers."""
+    """Lines of `guests`, by series that name their rollers."""
     named = [
         replace(each, series=f"{each.series} ({guest.condition.roller})", condition=host.condition)
         for guest in guests
@@ -117,7 +126,7 @@ def _renamed(guests: Sequence[Chart], host: Chart) -> dict[str, tuple[Named, ...
 
 
 def _charts(placed: Sequence[Named]) -> tuple[Chart, ...]:
-    """By task, planner and kind of latency, each in the order in which it came."""
+    """Charts by task, planner and kind of latency, each in the order in which it came."""
     found: dict[Condition, list[Named]] = {}
     for each in placed:
         found.setdefault(each.condition, []).append(each)

@@ -1,8 +1,7 @@
-"""Colours, light and dark, and the one helper that writes SVG.
+"""Colours, light and dark, and the helper that writes SVG elements.
 
 The palette follows Okabe and Ito's, which colour-blind readers can tell apart; what differs in colour also differs in
-marker, hatching or height. Drawings
-name a colour as `var(--name)`, so that one drawing serves both themes.
+marker, hatching or height. Drawings name a colour as `var(--name)`, so that one drawing serves both themes.
 """
 
 from collections.abc import Iterable
@@ -44,20 +43,22 @@ DARK = {
     "series4": "#f07171",
     "series5": "#a58bff",
 }
-MARKERS = ("o", "s", "D", "^", "v", "P")  # as matplotlib names them
+MARKERS = ("o", "s", "D", "^", "v", "P")  # matplotlib's names
 SYMBOLS = ("●", "■", "◆", "▲", "▼", "✚")
 FAMILIAR = {"sync": 0, "naive": 1, "vlash": 2, "ensemble": 3, "naive_arrival": 4}
 
 
 def css_variables(selector: str) -> str:
-    """A style sheet that gives `selector` the colours of the reader's theme."""
+    """Style sheet that gives `selector` the colours of the reader's theme."""
     light, dark = (";".join(f"--{name}:{value}" for name, value in theme.items()) for theme in (LIGHT, DARK))
     return f"{selector}{{{light}}}@media screen and (prefers-color-scheme:dark){{{selector}{{{dark}}}}}"
 
 
 def styles(series: Iterable[str]) -> dict[str, int]:
-    """Which colour and marker each of `series` has: a known strategy its own, if no other has it; else one that is
-    left."""
+    """Index of the colour and marker of each of `series`.
+
+    A known strategy has its own, if no other series has it; else one that is free.
+    """
     chosen: dict[str, int] = {}
     for name in series:
         taken = set(chosen.values())
@@ -68,7 +69,9 @@ def styles(series: Iterable[str]) -> dict[str, int]:
 
 
 def element(name: str, *content: str, **attributes: object) -> str:
-    """An SVG element: `class_` stands for class, `stroke_width` for stroke-width; what is None is left out.
+    """Formats an SVG element.
+
+    `class_` stands for class, `stroke_width` for stroke-width; attributes that are None are left out.
 
     >>> element("rect", x=1.5, class_="late")
     '<rect x="1.5" class="late"/>'
@@ -79,7 +82,7 @@ def element(name: str, *content: str, **attributes: object) -> str:
 
 
 def text(words: str, x: float, y: float, **attributes: object) -> str:
-    """A line of text at (x, y)."""
+    """SVG element with a line of text at (x, y)."""
     return element("text", escape(words), x=x, y=y, **attributes)
 
 

@@ -4,7 +4,7 @@
     chunk 0     used used used used                    <- asked before tick 0
     chunk 2               ( thinking ) used used used  <- asked at 2, there at 4
 
-`picture` finds out what is to be seen, in absolute ticks; `rollahead.report.lanes` draws it.
+`picture` finds out what to show, in absolute ticks; `rollahead.report.lanes` draws it.
 """
 
 import enum
@@ -20,16 +20,16 @@ from rollahead.runtime.control.trace import InferenceRecord, TickStatus
 
 BEFORE = 12  # ticks shown before the event
 SHOWN = 60  # ticks shown in all
-AS_OBSERVED = ("sync", "naive", "naive_arrival", "ensemble")  # these take no row of the running chunk as given
+AS_OBSERVED = ("sync", "naive", "naive_arrival", "ensemble")  # strategies that plan without the committed rows
 ROLLED = ("vlash",)  # the policy is given the state of the tick that row 0 is for
-AVERAGED = ("ensemble",)  # an older chunk goes on counting when a newer one is there
+AVERAGED = ("ensemble",)  # older chunks are still used when a newer one is there
 
 
 class Row(enum.Enum):
-    """What became of a row of a chunk."""
+    """Use that was made of a row of a chunk."""
 
     USED = "used"
-    AVERAGED = "averaged"  # used together with a newer chunk's
+    AVERAGED = "averaged"  # used together with a row of a newer chunk
     LATE = "late"  # its tick had passed when the chunk came
     PREFIX = "prefix"  # before the chunk's start by design: repeats what was committed
     UNUSED = "unused"  # replaced by a newer chunk, or after the end
@@ -37,9 +37,16 @@ class Row(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One chunk. request, accepted: ticks; accepted is None while the policy still thinks; given: the tick whose state
-    the policy was given, if that is known; aware: whether it was asked for when the event could be seen; rows: tick
-    to what became of that tick's row; committed: ticks whose rows a later request took as given."""
+    """One chunk of a timeline.
+
+    Attributes:
+        request: Tick of the request.
+        accepted: Tick at which the chunk was taken; None while the policy still computes.
+        given: Tick whose state the policy was given; None if that is not known.
+        aware: Whether it was requested when the event could be seen.
+        rows: What became of the row for each tick.
+        committed: Ticks whose rows a later request took as given.
+    """
 
     request: int
     accepted: int | None
@@ -49,21 +56,33 @@ class Lane:
     committed: tuple[int, ...] = ()
 
     def ticks(self, kind: Row) -> list[int]:
-        """The ticks whose rows became `kind`."""
+        """Ticks whose rows became `kind`."""
         return [tick for tick, row in self.rows.items() if row is kind]
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The content of a timeline drawing for ticks `[start, stop)`. ended: the first tick after the episode; mark: the
-    label drawn at the tick `event`."""
+    """Content of a timeline drawing for ticks `[start, stop)`.
+
+    Attributes:
+        start: First tick.
+        stop: First tick after the last.
+        event: Tick of the event.
+        ended: First tick after the episode.
+        lanes: The chunks.
+        source: Request of the chunk that the action of each tick came from; holds have none.
+        holds: Ticks in which a hold was sent.
+        skipped: Ticks in which nothing was sent.
+        switches: Ticks at which another chunk takes over.
+        mark: Label drawn at the tick `event`.
+    """
 
     start: int
     stop: int
     event: int
     ended: int
     lanes: tuple[Lane, ...]
-    source: Mapping[int, int]  # tick to the request of the chunk that its action came from; holds have none
+    source: Mapping[int, int]
     holds: tuple[int, ...]
     skipped: tuple[int, ...]
     switches: tuple[int, ...]
@@ -71,19 +90,22 @@ class Picture:
 
     @property
     def first_aware(self) -> int | None:
-        """The first tick whose action was planned when the event could be seen."""
+        """First tick whose action was planned when the event could be seen."""
         return min((tick for tick, request in self.source.items() if request >= self.event), default=None)
 
 
 def window(event: int, recordings: Sequence[Recording]) -> tuple[int, int]:
-    """The ticks `[start, stop)` to show of recordings of the same episode."""
+    """Ticks `[start, stop)` to show of recordings of the same episode."""
     start = max(event - BEFORE, 0)
     last = max(int(recording.ticks["tick"][-1]) for recording in recordings)
     return start, min(start + SHOWN, last + 1)
 
 
 def picture(recording: Recording, strategy: str, event: int, start: int, stop: int) -> Picture:
-    """What is to be seen of `recording`, made with the strategy of that name, in ticks `[start, stop)`."""
+    """Content of the drawing of `recording` in ticks `[start, stop)`.
+
+    strategy: name of the strategy that the episode was played with.
+    """
     ticks = recording.ticks
     shown = (ticks["tick"] >= start) & (ticks["tick"] < stop)
     lanes = _lanes(recording, strategy, event)
@@ -101,7 +123,7 @@ def picture(recording: Recording, strategy: str, event: int, start: int, stop: i
 
 
 def last_picture(recording: Recording, strategy: str) -> Picture:
-    """The drawing of the last `SHOWN` ticks of `recording`, with ticks counted from its end."""
+    """Content of the drawing of the last `SHOWN` ticks of `recording`, with ticks counted from its end."""
     ended = int(recording.ticks["tick"][-1]) + 1
     start = max(ended - SHOWN, int(recording.ticks["tick"][0]))
     return replace(picture(recording, strategy, ended, start, ended), mark="end")
@@ -127,8 +149,10 @@ def _lanes(recording: Recording, strategy: str, event: int) -> list[Lane]:
 
 
 def _rows(record: InferenceRecord, source: Mapping[int, int], *, averaged: bool) -> dict[int, Row]:
-    """What became of each row, by its tick. Before `start` come the late ones, and before those what was not meant to
-    be used."""
+    """Use that was made of each row, by its tick.
+
+    The late rows come before `start`, and before them those that were not meant to be used.
+    """
     if record.origin is None or record.start is None:
         return {}
     covered = range(record.origin, record.origin + record.rows)
@@ -149,7 +173,7 @@ def _given(record: InferenceRecord, strategy: str) -> int:
 
 
 def _committed(records: Sequence[InferenceRecord], source: Mapping[int, int]) -> dict[int, list[int]]:
-    """Request of the running chunk to the ticks of its rows that later requests took as given."""
+    """Ticks of the rows that later requests took as given, by the request of the running chunk."""
     found: dict[int, set[int]] = {}
     for record in records:
         for tick in range(record.request, record.request + record.delay_planned):
@@ -159,7 +183,7 @@ def _committed(records: Sequence[InferenceRecord], source: Mapping[int, int]) ->
 
 
 def _unanswered(recording: Recording, event: int) -> list[Lane]:
-    """Requests that were still open at the end."""
+    """Lanes of requests that were still open at the end."""
     answered = {record.request for record in recording.inferences}
     asked = {int(request) for request in np.unique(recording.ticks["request"]) if request >= 0}
     return [Lane(tick, None, None, tick >= event, {}) for tick in sorted(asked - answered)]
@@ -183,7 +207,7 @@ def _of_status(ticks: Mapping[str, NDArray[Any]], shown: NDArray[np.bool_], stat
 
 
 def _switches(ticks: Mapping[str, NDArray[Any]], shown: NDArray[np.bool_]) -> tuple[int, ...]:
-    """The ticks at which another chunk takes over."""
+    """Ticks at which another chunk takes over."""
     chunk = ticks["chunk"]
     changed = np.concatenate([[True], chunk[1:] != chunk[:-1]])
     return tuple(ticks["tick"][shown & changed & (chunk >= 0)].tolist())

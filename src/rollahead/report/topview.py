@@ -1,6 +1,6 @@
-"""One episode as it can be seen from above.
+"""One episode as it can be drawn from above.
 
-A task can be seen if it names its columns so: `state.x`, `state.y` are the tool, `environment.<object>_x` and `_y`
+A task can be drawn if it names its columns so: `state.x`, `state.y` are the tool, `environment.<object>_x` and `_y`
 objects, all in metres.
 """
 
@@ -19,11 +19,19 @@ BEFORE = 10  # ticks shown before the event
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """What one panel shows, from some ticks before the event to the end of the episode.
+    """Content of one panel, from some ticks before the event to the end of the episode.
 
-    tool: (n, 2), objects: name to (n, 2), in metres, at the head of each tick; sent: (n,), what the action came from:
-    "hold", "before" or "after" (of a plan made when the event could be seen); event: its index; colour: by its
-    name in `theme`; window_s: how long the object stays, if that is known.
+    Attributes:
+        title: Title of the panel.
+        colour: Name of its colour in `theme`.
+        success: Whether the episode succeeded.
+        time_s: Seconds from the event to its end.
+        rate_hz: Ticks per second.
+        event: Index of the event's tick.
+        tool: (n, 2), position of the tool in m at the head of each tick.
+        objects: (n, 2) by name, positions of the objects in m.
+        sent: (n,), source of each action: "hold", or a plan made "before" or "after" the event could be seen.
+        window_s: Seconds that the object stays; None if that is not known.
     """
 
     title: str
@@ -41,7 +49,7 @@ class Panel:
 def panel(
     title: str, colour: str, recording: Recording, result: EpisodeResult, rate_hz: float, window_s: float | None = None
 ) -> Panel | None:
-    """The panel of a recorded episode; None if its task names no tool or no object that can be seen from above."""
+    """Panel of a recorded episode; None if its task names no tool or no object that can be drawn from above."""
     tick = recording.ticks["tick"]
     first = max(result.event_tick - BEFORE, int(tick[0]))
     shown = tick >= first
@@ -64,7 +72,7 @@ def panel(
 
 
 def _points(dims: Mapping[str, FloatArray], shown: NDArray[np.bool_]) -> dict[str, FloatArray]:
-    """(n, 2) for every pair `<name>_x`, `<name>_y`; the pair `x`, `y` has the name ''."""
+    """Positions (n, 2) of every pair `<name>_x`, `<name>_y`, by name; the pair `x`, `y` has the name ''."""
     names = [key[:-1] for key in dims if key == "x" or key.endswith("_x")]
     return {
         name.removesuffix("_"): np.column_stack([dims[f"{name}x"], dims[f"{name}y"]])[shown]

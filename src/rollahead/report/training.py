@@ -1,7 +1,7 @@
-"""What a training left: what was trained, for what and on what, and what was seen of it while it went on.
+"""Results of a training: its options, and what was measured while it went on.
 
-`config.yaml` says the first, `training.jsonl` the second, a line for each look; the last line of a training that was
-killed may be cut off.
+The options are in `config.yaml`, the measurements in `training.jsonl`, one line each; the last line of a training that
+was killed may be cut off.
 """
 
 import json
@@ -20,13 +20,19 @@ from rollahead.errors import ConfigError
 from rollahead.runtime.recording.run_folder import CONFIG
 
 LOG = "training.jsonl"
-AIMS = ("offsets", "delay_input", "prefixes")  # options that say what a policy is trained for
+AIMS = ("offsets", "delay_input", "prefixes")  # options by which a policy is trained for a delay
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen after so many steps. cold_error: as `Trainer.cold_error` has it; success: of play, in percent; each
-    None if it is not known. time_s: of the wall clock."""
+    """Measurements after a number of steps.
+
+    Attributes:
+        step: Number of training steps so far.
+        cold_error: Error of a cold step, see `Trainer.cold_error`; None if it is not known.
+        success: Success in play, in percent; None if it is not known.
+        time_s: Wall-clock time in seconds.
+    """
 
     step: int
     cold_error: float | None
@@ -36,8 +42,22 @@ class Look:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingResult:
-    """One training, of the run of that name. task: None without one; aims: what it was trained for; dataset: None for
-    demonstrations of the task; played: episodes at each look; minutes, weights: how many, None if it is not known."""
+    """Results of one training run.
+
+    Attributes:
+        run: Name of the run.
+        policy: Options of the policy.
+        task: Name of the task; None without one.
+        aims: Options by which it was trained for a delay.
+        dataset: Name of the data set; None for demonstrations of the task.
+        demonstrations: Number of demonstrations.
+        steps: Number of training steps.
+        batch: Examples per step.
+        played: Episodes played at each measurement.
+        looks: The measurements.
+        minutes: Duration; None if it is not known.
+        weights: Number of weights; None if it is not known.
+    """
 
     run: str
     policy: Mapping[str, Any]
@@ -54,12 +74,12 @@ class TrainingResult:
 
     @property
     def source(self) -> str:
-        """What was learned from."""
+        """Text that says what was learned from."""
         return f"{self.demonstrations:,} demonstrations" if self.dataset is None else f"data set {self.dataset}"
 
 
 def read_training(run: Path, summary: Mapping[str, Any]) -> TrainingResult:
-    """Reads what was left in `run`. Raises: ConfigError, if a file is missing or damaged."""
+    """Reads the results of the training run in `run`. Raises ConfigError if a file is missing or damaged."""
     path, looks, known = run / CONFIG, _looks(run / LOG), summary.get("training") or {}
     try:
         config: Any = OmegaConf.to_container(OmegaConf.load(path))
@@ -84,12 +104,12 @@ def read_training(run: Path, summary: Mapping[str, Any]) -> TrainingResult:
 
 
 def names(trainings: Sequence[TrainingResult]) -> list[str]:
-    """What each is called: by its policy, in a sweep with the number of its run."""
+    """Name of each training: its policy, in a sweep with the number of its run."""
     return [str(one.policy["name"]) if len(trainings) == 1 else f"{one.run} {one.policy['name']}" for one in trainings]
 
 
 def in_words(training: TrainingResult) -> str:
-    """How long it took, and what was seen at its end."""
+    """Sentence about the length of a training and the measurements at its end."""
     weights = [] if training.weights is None else [f"{_count(training.weights)} weights"]
     minutes = [] if training.minutes is None else [_minutes_words(training.minutes)]
     steps = f"{training.steps:,} steps of {training.batch} examples"
@@ -114,14 +134,16 @@ def _count(weights: int) -> str:
 
 
 def _minutes(looks: Sequence[Look]) -> float | None:
-    """All steps at the pace between two looks, the middle one of all: so a night between two of them, before it was
-    resumed, does not count."""
+    """Duration of all steps at the median pace between two measurements.
+
+    So a night between two of them, before the training was resumed, does not count.
+    """
     paces = [(b.time_s - a.time_s) / (b.step - a.step) for a, b in pairwise(looks) if b.step > a.step]
     return median(paces) * looks[-1].step / 60.0 if paces else None
 
 
 def _looks(path: Path) -> tuple[Look, ...]:
-    """All that were written down whole."""
+    """Measurements of all whole lines of the log."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     found = []
     for i, line in enumerate(lines):

@@ -1,4 +1,4 @@
-"""Reads a run without a summary, because it was killed or still goes on, from its configuration and its records.
+"""Reads a run without a summary, which was killed or still goes on, from its configuration and its records.
 
 All records but those of about the last second are on disk (`rollahead.runtime.recording.recorder`).
 """
@@ -36,7 +36,7 @@ def unfinished(folder: Path) -> bool:
 
 
 def note(folder: Path) -> str | None:
-    """A line that says which files of `folder` are incomplete or missing; None if the run ended normally."""
+    """Line that says which files of `folder` are incomplete or missing; None if the run ended normally."""
     files = (source_of(folder / name) for name in (TICKS, INFERENCES))
     cut = [file.name for file in files if file and not file.name.endswith(".parquet")]
     missing = [] if not unfinished(folder) else [f"no {SUMMARY}: it was killed, or still goes on"]
@@ -46,16 +46,16 @@ def note(folder: Path) -> str | None:
 
 
 def date(folder: Path) -> str:
-    """The day of the last record, as YYYY-MM-DD (UTC)."""
+    """Day of the last record, as YYYY-MM-DD (UTC)."""
     file = source_of(folder / TICKS) or folder
     return datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%d")
 
 
 def ran(folder: Path) -> Ran:
-    """The entry for a run in real time, as a summary has it. Since it is not recorded when tick 0 was due, lateness is
-    counted from the most punctual tick of the first second of each episode.
+    """Entry for a run in real time, as a summary has it.
 
-    Raises: ConfigError, if configuration or records are damaged.
+    Since it is not recorded when tick 0 was due, lateness is counted from the most punctual tick of the first second of
+    each episode. Raises ConfigError if configuration or records are damaged.
     """
     rate_hz = rate_of(folder / TICKS)
     if rate_hz is None:
@@ -73,7 +73,7 @@ def ran(folder: Path) -> Ran:
 
 
 def last_of(folder: Path, ticks: int) -> tuple[pa.Table, pa.Table]:
-    """The last `ticks` records of the last episode, or a few more, and the inferences that were answered in them."""
+    """Last `ticks` records of the last episode, or a few more, and the inferences that were answered in them."""
     tables = [_last(folder / name, ticks) for name in (TICKS, INFERENCES)]
     if "episode" in tables[0].column_names and tables[0].num_rows:
         last = tables[0]["episode"][-1]
@@ -84,7 +84,7 @@ def last_of(folder: Path, ticks: int) -> tuple[pa.Table, pa.Table]:
 
 
 def _last(path: Path, rows: int) -> pa.Table:
-    """The record batches that hold the last `rows` of the table at `path`, as one table."""
+    """Record batches with the last `rows` of the table at `path`, as one table."""
     kept: list[pa.RecordBatch] = []
     for batch in batches(path):
         kept.append(batch)
@@ -94,7 +94,7 @@ def _last(path: Path, rows: int) -> pa.Table:
 
 
 def _strategy(folder: Path) -> dict[str, Any]:
-    """The options of the strategy, with its name, from the run's configuration."""
+    """Options of the strategy, with its name, from the run's configuration."""
     try:
         config: Any = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
         return {"name": str(config["strategy"]["name"]), **config["strategy"]}

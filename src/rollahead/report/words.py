@@ -1,4 +1,4 @@
-"""What the page says in words: what was run, what the strategies do, what the measures are."""
+"""Texts of the page: what was run, what the strategies do, and what the measures mean."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,41 +11,42 @@ from rollahead.report.training import TrainingResult
 from rollahead.runtime.planning.latency import latency_words
 
 IN_WORDS = {
-    "sync": "The robot waits: it holds from each request until the plan is there, then runs the first s rows of it.",
-    "naive": "The robot goes on while the policy thinks. When a plan comes, the ticks of its first rows have passed, "
-    "and what it does was right for where the robot was when it asked, not for where it is.",
-    "naive_arrival": "The robot goes on while the policy thinks. A plan starts with its first row when it comes, as if "
-    "no time had passed since the robot asked.",
-    "ensemble": "As naive, but what is sent is the mean of all plans that have a row for the tick.",
-    "vlash": "The robot goes on while the policy thinks. The plan is made for the tick at which it will take over, and "
-    "from the state that the robot will have then: rolled ahead over the rows that are committed until then.",
-    "rtc": "The robot goes on while the policy thinks. The plan counts from where the robot was seen, and is pulled "
-    "towards the last plan, whose first d rows run meanwhile.",
-    "tt_rtc": "The robot goes on while the policy thinks. The plan counts from where the robot was seen, and the "
-    "policy is told the d rows of the last plan that run meanwhile.",
-    "bid": "The robot goes on while the policy thinks. Of several plans, which count from where the robot was seen, "
-    "the one is taken that goes on best from the last.",
+    "sync": "The robot waits: it holds from each request until the plan is there, then runs its first s rows.",
+    "naive": "The robot goes on while the policy computes. When a plan comes, the ticks of its first rows have passed, "
+    "and it fits the state that the robot had at the request, not the one that it has now.",
+    "naive_arrival": "The robot goes on while the policy computes. A plan starts with its first row when it comes, as "
+    "if no time had passed since the request.",
+    "ensemble": "The robot goes on while the policy computes, as with naive, but each action is the mean of all plans "
+    "that have a row for the tick.",
+    "vlash": "The robot goes on while the policy computes. The plan is made for the tick at which it will take over, "
+    "and from the state that the robot will have then: rolled ahead over the rows that are committed until then.",
+    "rtc": "The robot goes on while the policy computes. The plan starts from the state at the request, and is guided "
+    "towards the last plan, whose next d rows run meanwhile.",
+    "tt_rtc": "The robot goes on while the policy computes. The plan starts from the state at the request, and the "
+    "policy is given the d rows of the last plan that run meanwhile.",
+    "bid": "The robot goes on while the policy computes. Several plans are sampled from the state at the request, and "
+    "the one that continues the last plan best is used.",
 }
 SHORT = {
     "sync": "it stops and waits for each plan",
-    "naive": "it goes on, and uses of each plan the rows that are left when it comes",
-    "naive_arrival": "it goes on, and begins a plan when it comes",
-    "ensemble": "as naive, with the mean of all plans",
+    "naive": "it goes on, and uses the rows that are left of each plan when that comes",
+    "naive_arrival": "it goes on, and begins each plan when that comes",
+    "ensemble": "it goes on, and uses the mean of all plans",
     "vlash": "it goes on, and each plan starts from where it will be by then",
-    "rtc": "it goes on, and each plan is pulled towards the last",
-    "tt_rtc": "it goes on, and each plan is told what runs meanwhile",
-    "bid": "it goes on, and of several plans the one is taken that suits the last",
+    "rtc": "it goes on, and each plan is guided towards the last",
+    "tt_rtc": "it goes on, and each plan is given the rows that run meanwhile",
+    "bid": "it goes on, and uses the one of several plans that continues the last best",
 }
-# Of a plan of these, the ticks of the first rows have always passed.
-BY_DESIGN = dict.fromkeys(("naive", "ensemble"), ", as the first of each plan always do with it")
+# With these strategies, the ticks of a plan's first rows have always passed when it comes.
+BY_DESIGN = dict.fromkeys(("naive", "ensemble"), ", as the first rows of each plan always do with this strategy")
 
 ROLLERS = {
     "robot": "with its state rolled ahead by the task's model of it",
     "scene": "with what moves in the scene rolled ahead too",
-    "told": "with its state rolled ahead to what it was told last",
+    "told": "with its last position targets taken as its state",
     "attached": "with what its gripper holds rolled ahead too",
     "none": "with the state as it was measured",
-    "identified": "with its state rolled ahead by the lags that were found",
+    "identified": "with its state rolled ahead by the identified lags",
 }
 
 _MEASURES = (
@@ -65,13 +66,13 @@ _MEASURES = (
     ("idle", "The share of ticks, from the event on, in which the robot held because no plan had an action."),
     (
         "guard hits",
-        "The share of ticks, from the event on, in which the guard changed what was asked, to keep the limits.",
+        "The share of ticks, from the event on, in which the guard changed the action to keep the limits.",
     ),
     (
         "jump at switches",
-        "How far the action moves in the one tick in which a plan takes over from another, in the unit of the action: "
-        "the mean and the maximum over all such ticks, beside the median step within a plan. It is measured on what "
-        "was sent: with limits, what the guard left of the jump.",
+        "The distance that the action moves in the tick in which a plan takes over from another, in the action's unit: "
+        "the mean and the maximum over all such ticks, and the median step within a plan. It is measured on what was "
+        "sent, after the guard applied the limits.",
     ),
     ("jerk", "The mean size of the third derivative of the driven positions; less is smoother."),
     ("calls", "Network calls per second of control, batch elements counted."),
@@ -81,18 +82,18 @@ _MEASURES = (
 
 
 def measures() -> tuple[tuple[str, str], ...]:
-    """The measures of the table and what each is."""
+    """Measures of the table, each with its definition."""
     return _MEASURES
 
 
 def sentence(cells: Sequence[Named], command: str) -> str:
-    """What was run."""
+    """Sentence that says what was run."""
     tasks = list(dict.fromkeys(str(named.cell.task["name"]) for named in cells))
     return f"rollahead {command} measured {_series(cells)} on {listed(tasks)} {_how(cells)}."
 
 
 def trained(cells: Sequence[Named], trainings: Sequence[TrainingResult]) -> str:
-    """What was trained and, if there was a task, measured."""
+    """Sentence that says what was trained and, if there was a task, measured."""
     tasks = list(dict.fromkeys(one.task for one in trainings if one.task))
     each = "; ".join(f"{one.policy['name']}, {one.steps:,} steps on {one.source}" for one in trainings)
     what, it = ("a policy", "it") if len(trainings) == 1 else (f"{len(trainings)} policies", "them")
@@ -101,7 +102,7 @@ def trained(cells: Sequence[Named], trainings: Sequence[TrainingResult]) -> str:
 
 
 def studied(study: Study, command: str) -> str:
-    """What a study was made of."""
+    """Sentence that says what a study consists of."""
     planners, latencies = (
         listed(list(dict.fromkeys(getattr(chart.condition, name) for chart in study.charts)))
         for name in ("planner", "latency")
@@ -115,12 +116,12 @@ def studied(study: Study, command: str) -> str:
 
 
 def rolled(cell: CellResult) -> str:
-    """How it differs from the same strategy under another roller."""
+    """Text that says how a cell differs from the same strategy under another roller."""
     return f"as {cell.strategy['name']}, {ROLLERS.get(cell.roller['name'], 'by another roller')}"
 
 
 def driven(results: Results) -> str:
-    """What was run, where there were no episodes."""
+    """Sentence that says what was run, where there were no episodes."""
     ran = results.realtime[0]
     seconds = ran["gauges"]["ticks"] / (ran["gauges"]["rate_hz"] or 1.0)
     left = " It left no summary: it was killed, or still goes on." if results.last else ""
@@ -132,7 +133,7 @@ def _series(cells: Sequence[Named]) -> str:
 
 
 def _how(cells: Sequence[Named]) -> str:
-    """At which latencies, how often."""
+    """Text about the latencies and the number of episodes."""
     return f"at a latency of {_latencies(cells)}, {_episodes(cells)}"
 
 
@@ -145,7 +146,7 @@ def _episodes(cells: Sequence[Named]) -> str:
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
-    """Where and when it was run."""
+    """Facts about where, when and with which options it was run, as pairs of term and text."""
     rates = dict.fromkeys(f"{cell.rate_hz:g} Hz" for cell in results.cells)
     found = [
         ("date", results.date),
@@ -176,7 +177,7 @@ def _varies(cell: CellResult) -> bool:
 
 
 def _took(results: Results) -> str:
-    """All runs together."""
+    """Text about the time that all runs took together."""
     known = f", {len(results.took_s):,} of {results.runs:,} runs" if len(results.took_s) < results.runs else ""
     together = f", {results.runs:,} runs together" if results.runs > 1 and not known else ""
     return f"{_duration(sum(results.took_s))}{known}{together}" if results.took_s else ""
@@ -215,5 +216,5 @@ def _values(options: Mapping[str, Any]) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """'a', 'a and b', 'a, b and c'."""
+    """Joins texts: 'a', 'a and b', 'a, b and c'."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

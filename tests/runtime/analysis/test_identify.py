@@ -273,7 +273,7 @@ def test_what_has_no_lag_to_be_found_is_named_with_the_reason() -> None:
 
 def test_a_rate_of_what_is_not_measured_is_refused_with_its_near_miss() -> None:
     with pytest.raises(
-        ConfigError, match=r"state 'vx' is the rate of what is not measured: .*'wrst'; did you mean 'wrist'"
+        ConfigError, match=r"state 'vx' is the rate of a dimension that is not measured: .*'wrst'; did you mean 'wrist'"
     ):
         RobotSpec((), (Dim("wrist"), Dim("vx", rate_of="wrst")), rate_hz=50.0)
 

@@ -114,7 +114,7 @@ def test_each_strategy_addresses_its_answer_as_the_table_says(name: str) -> None
         row_0, start, roll_to = PROMISED[name](delay, T_OBS + took)
         rows = min(horizon, 3) if name == "sync" else horizon
         assert request.roll_to == roll_to
-        assert usable(strategy.place(result(request, horizon), T_OBS + took)) == {
+        assert usable(strategy.schedule(result(request, horizon), T_OBS + took)) == {
             row_0 + i: float(i) for i in range(rows) if row_0 + i >= start
         }
 
@@ -123,7 +123,7 @@ def test_a_vlash_chunk_takes_over_at_just_its_origin_be_it_there_early_or_not() 
     for delay in range(6):
         request = STRATEGIES["vlash"].plan(snapshot(), delay)
         for took in range(delay + 1):
-            chunk = STRATEGIES["vlash"].place(result(request, 8), T_OBS + took)
+            chunk = STRATEGIES["vlash"].schedule(result(request, 8), T_OBS + took)
             assert chunk is not None
             assert (chunk.start, chunk.lost) == (T_OBS + delay, 0)
             assert request.roll_to == chunk.origin  # the state that it was planned from is that of its row 0
@@ -153,7 +153,7 @@ def test_a_chunk_that_outran_the_rows_it_was_given_is_discarded_if_asked_and_one
 ) -> None:
     strategy = Chunked(TRIGGER, discards=discards)
     for delay, took in product(range(4), range(8)):
-        placed = usable(strategy.place(result(strategy.plan(snapshot(), delay), 8), T_OBS + took))
+        placed = usable(strategy.schedule(result(strategy.plan(snapshot(), delay), 8), T_OBS + took))
         kept = {T_OBS + i: float(i) for i in range(8) if i >= max(delay, took)}
         assert placed == ({} if discards and took > delay else kept)
 
@@ -170,7 +170,7 @@ def late(ahead: list[float], delay: int, k: int, rows: tuple[float, ...] = (1.0,
     asked = Snapshot(T_OBS, (seen,), planned[:0], planned, epoch=3, seed=5)
     request = Vlash(TRIGGER).plan(asked, delay)
     made = Result(request, frozen(np.array(rows)[:, None]), T_OBS, frozen([0.0]), 1.0)
-    chunk = Vlash(TRIGGER, moving=MOVING).place(made, T_OBS + k)
+    chunk = Vlash(TRIGGER, moving=MOVING).schedule(made, T_OBS + k)
     assert chunk is not None
     assert chunk.lost == max(chunk.start - chunk.origin, 0)
     assert chunk.start == max(T_OBS + k, T_OBS + delay)
@@ -209,7 +209,7 @@ def test_a_plan_that_is_late_by_more_than_its_rows_still_gives_one() -> None:
 
 def test_nothing_is_put_off_unless_it_is_asked_for() -> None:
     request = Vlash(TRIGGER).plan(snapshot(), 1)
-    assert usable(Vlash(TRIGGER).place(result(request, 5), T_OBS + 3)) == {T_OBS + 3 + i: 2.0 + i for i in range(3)}
+    assert usable(Vlash(TRIGGER).schedule(result(request, 5), T_OBS + 3)) == {T_OBS + 3 + i: 2.0 + i for i in range(3)}
     assert taken_up(result(request, 5), T_OBS + 1, MOVING).request is request
 
 

@@ -147,7 +147,7 @@ def test_an_eye_that_fails_ends_it_with_words_for_the_executor(image_encoder: ob
     desk.encoder_worker.run(FakeClock(GRID.start_ns), GRID)
     failure, error = desk.image_latents.peek(), desk.encoder_worker.error
     assert isinstance(failure, Failure)
-    assert failure.words == str(error)
+    assert failure.message == str(error)
     with pytest.raises(InferenceError, match=words):
         raise error or AssertionError
 

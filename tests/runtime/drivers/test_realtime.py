@@ -133,12 +133,10 @@ def test_what_was_tuned_is_told(isolation: str) -> None:
 def test_a_method_out_of_its_phase_is_refused_and_says_which_it_takes() -> None:
     runtime = Run().runtime
     for method in (runtime.start, runtime.pause, runtime.resume, runtime.estop, runtime.reset):
-        with pytest.raises(
-            LifecycleError, match=r"a runtime that is created cannot be .*; that takes one that is warm"
-        ):
+        with pytest.raises(LifecycleError, match=r"a runtime that is created cannot be .*; it must be warm"):
             method()
     with runtime:
-        with pytest.raises(LifecycleError, match="is warm cannot be entered; that takes one that is created"):
+        with pytest.raises(LifecycleError, match="is warm cannot be entered; it must be created"):
             runtime.__enter__()
         runtime.run(0.1)
         with pytest.raises(LifecycleError, match="is running cannot be started"):
@@ -294,7 +292,7 @@ def test_no_estop_is_lost_beside_orders_of_another_thread(isolation: str) -> Non
             teller.start()
         for teller in tellers:
             teller.join()
-        commands = runtime._side.links.commands.peek()
+        commands = runtime._isolation.links.commands.peek()
         assert commands is not None
         assert (commands.estops, commands.latched, commands.task) == (20_000, True, "go on")
 
@@ -516,7 +514,9 @@ def test_a_robot_without_a_usable_state_does_not_get_warm(isolation: str, how: s
 def test_reads_that_raise_for_too_long_end_in_holds_a_stop_and_the_words_of_the_robot(isolation: str, at: int) -> None:
     run = Run(isolation, Fault("read", at, "raise"))
     with (
-        pytest.raises(RobotError, match=r"was stopped, for .*no answer to read.*guard.give_up_ticks.*; see to it"),
+        pytest.raises(
+            RobotError, match=r"was stopped, for .*no answer to read.*guard.give_up_ticks.*; check the robot"
+        ),
         run.runtime as runtime,
     ):
         runtime.start()
@@ -637,7 +637,7 @@ def test_a_read_that_hangs_is_met_in_time_also_if_the_users_thread_sleeps(isolat
         return noted
 
     runtime = run.runtime
-    runtime._side.stop_hung = look(runtime._side)  # type: ignore[method-assign]
+    runtime._isolation.stop_hung = look(runtime._isolation)  # type: ignore[method-assign]
     with pytest.raises(RobotError, match="no tick has ended"), runtime:
         runtime.start()
         for _ in range(300):
@@ -694,7 +694,7 @@ def test_a_robot_that_takes_its_time_to_be_let_go_is_not_taken_for_hung(isolatio
 def test_a_robot_that_is_never_let_go_is_told() -> None:
     run = Run("thread", Fault("disconnect", 0, "hang"), connect_s=0.5)
     with (
-        pytest.raises(RobotError, match=r"the robot was not let go for 0.5 s, so a call of the robot hangs"),
+        pytest.raises(RobotError, match=r"the robot was not disconnected for 0.5 s, so a call of the robot hangs"),
         run.runtime as runtime,
     ):
         runtime.run(0.2)
@@ -733,7 +733,7 @@ def test_an_executor_that_is_killed_before_the_start_is_told_and_the_rest_is_put
     with pytest.raises(RobotError, match=r"process died .exit status -9"), run.runtime as runtime:
         os.kill(runtime.processes[1], signal.SIGKILL)
         for _ in range(1000):
-            if not runtime._side.alive():
+            if not runtime._isolation.alive():
                 break
             threading.Event().wait(0.01)
         runtime.start()
@@ -911,7 +911,7 @@ def test_an_interrupt_in_the_very_moment_of_the_start_brings_the_robot_to_rest(
 ) -> None:
     run = Run(isolation)
     with pytest.raises(KeyboardInterrupt), run.runtime as runtime:
-        control = runtime._side.control
+        control = runtime._isolation.control
 
         class Interrupted:
             def send(self, message: object) -> None:
@@ -921,7 +921,7 @@ def test_an_interrupt_in_the_very_moment_of_the_start_brings_the_robot_to_rest(
             def __getattr__(self, name: str) -> Any:
                 return getattr(control, name)
 
-        monkeypatch.setattr(runtime._side, "control", Interrupted())
+        monkeypatch.setattr(runtime._isolation, "control", Interrupted())
         runtime.start()
     assert runtime.phase is Phase.STOPPED
     assert run.notes.order[-2:] == [STOP, DISCONNECT]

@@ -210,7 +210,7 @@ def test_whatever_a_planner_raises_ends_it_with_words_for_the_executor() -> None
     desk.worker.run(WakeEvent(), GRID)
     failure = desk.inbox.peek()
     assert isinstance(failure, Failure)
-    assert "by the policy" in failure.words
+    assert "by the policy" in failure.message
 
 
 class Unspeakable(Exception):
@@ -255,7 +255,7 @@ def test_an_error_of_any_text_is_told_to_the_executor(error: BaseException, word
     worker.run(WakeEvent(), GRID)
     failure = inbox.peek()
     assert isinstance(failure, Failure)
-    assert words in failure.words
+    assert words in failure.message
     assert worker.error is not None
 
 

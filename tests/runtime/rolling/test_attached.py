@@ -103,6 +103,6 @@ def test_an_option_that_cannot_be_is_refused_in_one_sentence(options: dict[str, 
 def test_a_robot_that_sees_no_numbers_of_the_scene_is_refused_with_what_to_do() -> None:
     blind = RobotSpec(SPEC.action, SPEC.state, 10.0)
     with pytest.raises(
-        ConfigError, match=r"moves obj_x, obj_y with the tool, .* no numbers are seen; use roller=robot"
+        ConfigError, match=r"moves obj_x, obj_y with the tool, .* sees no numbers of the scene; use roller=robot"
     ):
         attached(blind, for_spec(blind), Held(**HELD))  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rollahead.errors import ConfigError
-from rollahead.runtime.safety.guard import Flag, Guard, GuardConfig, Workspace, words
+from rollahead.runtime.safety.guard import Flag, Guard, GuardConfig, Workspace, flag_names
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.robot import Reading
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
@@ -138,8 +138,8 @@ def test_flags_say_which_limit_it_was() -> None:
     assert passed(guarded(spec(rate_limit=1.0)), [1.0, 0.0, 0.0, 0.0])[0][1] == Flag.RATE
     assert passed(guarded(spec(accel_limit=1.0)), [1.0, 0.0, 0.0, 0.0])[0][1] == Flag.ACCEL
     assert passed(guarded(spec(rate_limit=1.0)), [3.0, 0.0, 0.0, 0.0])[0][1] == Flag.RANGE | Flag.RATE
-    assert words(Flag.RANGE | Flag.RATE) == "range, rate"
-    assert words(0) == ""
+    assert flag_names(Flag.RANGE | Flag.RATE) == "range, rate"
+    assert flag_names(0) == ""
 
 
 def test_discrete_dimensions_are_neither_slowed_nor_eased() -> None:

@@ -165,7 +165,7 @@ def test_a_failure_comes_back_in_words() -> None:
     inbox.put(Failure("the planner gave NaN — twice"))
     got = inbox.peek()
     assert isinstance(got, Failure)
-    assert got.words == "the planner gave NaN — twice"
+    assert got.message == "the planner gave NaN — twice"
 
 
 def test_a_failure_that_is_too_long_is_cut_and_not_lost() -> None:
@@ -174,8 +174,8 @@ def test_a_failure_that_is_too_long_is_cut_and_not_lost() -> None:
         inbox.put(Failure(word * MOST_TEXT))
         got = inbox.peek()
         assert isinstance(got, Failure)
-        assert (word * MOST_TEXT).startswith(got.words)  # no character is split
-        assert MOST_TEXT - 4 < len(got.words.encode()) <= MOST_TEXT
+        assert (word * MOST_TEXT).startswith(got.message)  # no character is split
+        assert MOST_TEXT - 4 < len(got.message.encode()) <= MOST_TEXT
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_the_rate_of_what_is_not_measured_is_refused_with_its_near_miss(what: st
     with pytest.raises(ConfigError) as caught:
         RobotSpec((), rate_hz=50.0, **dims)
     assert str(caught.value).startswith(
-        f"{what} 'ball_vx' is the rate of what is not measured: there is no {what} dimension 'ball_y'; "
+        f"{what} 'ball_vx' is the rate of a dimension that is not measured: there is no {what} dimension 'ball_y'; "
         "did you mean 'ball_x'"
     )
     RobotSpec((), rate_hz=50.0, **(dims | {what: (Dim("ball_x"), Dim("ball_vx", rate_of="ball_x"))}))
@@ -75,7 +75,7 @@ def test_an_action_that_drives_what_is_not_measured_is_refused_with_its_near_mis
     with pytest.raises(ConfigError) as caught:
         driving(kind, "elbow_po")
     assert str(caught.value).startswith(
-        "action 'reach' drives what is not measured: there is no state dimension 'elbow_po'"
+        "action 'reach' drives a state that is not measured: there is no state dimension 'elbow_po'"
     )
     assert "did you mean 'elbow_pos'? Known: elbow_pos, wrist_pos" in str(caught.value)
     assert driving(kind, "elbow_pos").action[0].drives == "elbow_pos"

@@ -14,7 +14,7 @@ from typing import Any
 from rollahead.errors import ConfigError
 from rollahead.policies.policy import Trained
 from rollahead.runtime.recording.run_folder import written_whole
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.types.options import call
 
 CARD = "rollahead.json"
@@ -103,7 +103,7 @@ def read_card(folder: Path) -> Card | None:
             raise ConfigError(f"its format is {written['format']} and this rollahead reads {FORMAT}")
         return call(Card, fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
-        reason = error if isinstance(error, ConfigError) else told(error)
+        reason = error if isinstance(error, ConfigError) else error_text(error)
         raise ConfigError(f"{path} is not a valid card ({reason}); write it again with write_card") from error
 
 

@@ -1,4 +1,4 @@
-"""Latency models that draw each latency only once, for the many schedules that are looked at under the same ones."""
+"""Latency models that draw each latency only once, so that many schedules can be compared under the same latencies."""
 
 from dataclasses import dataclass, field
 
@@ -8,13 +8,13 @@ from rollahead.runtime.planning.timed_latency import span_of
 
 @dataclass(slots=True)
 class Drawn:
-    """Keeps each latency of `latency`, which does not depend on time."""
+    """Caches the samples of `latency`, a model that does not depend on time."""
 
     latency: LatencyModel
     known: dict[tuple[int, int], Latency] = field(default_factory=dict)
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
-        """The latency that `latency` has for it."""
+        """Latency of inference `n` with `seed`, drawn at the first call and the same at each later one."""
         if (seed, n) not in self.known:
             self.known[seed, n] = self.latency.sample(seed, n)
         return self.known[seed, n]
@@ -29,7 +29,7 @@ class Episodes:
     known: dict[tuple[int, int, int], Latency] = field(default_factory=dict)
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
-        """The latency in the episode that tick `tick` falls into, at its time there."""
+        """Latency in the episode that `tick` falls into, at its time in that episode."""
         episode, at = divmod(tick, self.ticks)
         key = (seed + episode, min(n, 0), at)
         if key not in self.known:
@@ -38,8 +38,13 @@ class Episodes:
 
 
 def drawn(latency: LatencyModel, episode: int | None = None) -> LatencyModel:
-    """`latency`, each of which is drawn only once. episode: ticks of an episode, in which one that depends on time
-    begins anew; None for as long as its own schedule."""
+    """Wraps `latency` so that each latency is drawn only once.
+
+    Args:
+        latency: The latency model.
+        episode: Length in ticks of an episode, in which a latency that depends on time begins anew; None for the length
+            of the model's own schedule.
+    """
     if isinstance(latency, Drawn | Episodes):
         return latency
     span = span_of(latency)

@@ -1,14 +1,15 @@
-"""The forecast of a schedule: what it comes to at some latency, before anything is run.
+"""Forecast of a schedule: its reaction time, ages, underruns and lost rows at some latency, before anything is run.
 
-A recursion over integer ticks, inference by inference: when it is asked for, when its chunk is taken, in which ticks
-that may be used. There is no executor, no robot and no planner in it; when to ask, and which delay to plan, the
-executor's own objects say. For the same latencies it is to the tick what executor and lockstep driver do, as long as
-no tick is skipped. (Of late plans that are `taken_up` it does not know how far, and takes their rows as lost.)
+A recursion over integer ticks, inference by inference: when it is asked for, when its chunk is taken, and in which
+ticks that may be used. It has no executor, robot or planner; the executor's own objects decide when to ask and which
+delay to plan. For the same latencies it gives, to the tick, what executor and lockstep driver do, as long as no tick is
+skipped. (For late plans that are `taken_up` it does not know how far they are shifted, and counts their late rows as
+lost.)
 
     tick    t            t + d        a                     stop
             asked        start        taken
             |------------|~~~~~~~~~~~~|=====================|
-                          late rows    used, where no newer chunk may be
+                          late rows    used, unless there is a newer chunk
 """
 
 import math
@@ -30,8 +31,15 @@ HOLD = -1  # instead of a tick: no chunk has an action
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One inference. request: the tick it is asked for; accepted: the tick in which its chunk is taken; start, stop:
-    the ticks that may be used of it, none if start is not less; lost: rows that came too late."""
+    """One inference of a schedule, in ticks.
+
+    Attributes:
+        request: Tick of the request.
+        accepted: Tick in which the chunk is taken.
+        start: First tick in which the chunk may be used.
+        stop: First tick after those; no tick is usable if start is not less.
+        lost: Number of rows that came too late.
+    """
 
     request: int
     accepted: int
@@ -42,10 +50,21 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a schedule comes to. underruns: the share of ticks without an action, from the first one with an action on;
-    reaction: from a event, that comes in any tick, to the end of the first tick whose action has seen it, in ticks;
-    age: of the actions sent, in ticks, from the observation; late: the share of inferences that cost rows; lost: the
-    rows that an inference costs, in the mean; calls: inferences per tick."""
+    """Figures of a schedule.
+
+    Attributes:
+        underruns: Share of ticks without an action, counted from the first tick with an action.
+        reaction_mean: Mean reaction in ticks, from an event that may come in any tick to the end of the first tick
+            whose action was planned with it in view.
+        reaction_p50: Median reaction in ticks.
+        reaction_p95: 95th percentile of the reaction in ticks.
+        reaction_max: Longest reaction in ticks.
+        age_p50: Median age in ticks of the actions sent, counted from their observation.
+        age_max: Largest age in ticks.
+        late: Share of inferences that lose rows.
+        lost: Mean number of rows that an inference loses.
+        calls: Inferences per tick.
+    """
 
     underruns: float
     reaction_mean: float
@@ -59,8 +78,8 @@ class Forecast:
     calls: float
 
 
-Address = tuple[int, int]  # the first tick that a chunk is usable in if it comes in time, and the first after its rows
-ADDRESSES: Mapping[str, Callable[[int, int, int, int, int], Address]] = {  # of (t, k, H, s, d), taken in tick k
+Address = tuple[int, int]  # first tick in which a chunk is usable if it comes in time, and first tick after its rows
+ADDRESSES: Mapping[str, Callable[[int, int, int, int, int], Address]] = {  # arguments t, k, H, s, d; taken in tick k
     "sync": lambda t, k, H, s, d: (k, k + min(s, H)),
     "naive": lambda t, k, H, s, d: (t, t + H),
     "naive_arrival": lambda t, k, H, s, d: (k, k + H),
@@ -72,7 +91,15 @@ ADDRESSES: Mapping[str, Callable[[int, int, int, int, int], Address]] = {  # of 
 def forecast(
     config: StrategyConfig, horizon: int, latency: LatencyModel, *, ticks: int = 20_000, seed: int = 0
 ) -> Forecast:
-    """What `config` comes to over so many ticks. horizon: H, the ticks that a chunk lasts, after speed-up."""
+    """Forecasts the figures of the schedule `config` over `ticks` ticks.
+
+    Args:
+        config: The strategy and its options.
+        horizon: H, the ticks that a chunk lasts, after speed-up.
+        latency: Latency of inferences, in ticks.
+        ticks: Number of ticks.
+        seed: Seed of the latencies.
+    """
     steps = walk(config, horizon, latency, ticks=ticks, seed=seed)
     answered = [step for step in steps if step.accepted < ticks]
     lost = [step.lost for step in answered]
@@ -80,7 +107,7 @@ def forecast(
 
 
 def walk(config: StrategyConfig, horizon: int, latency: LatencyModel, *, ticks: int, seed: int = 0) -> list[Step]:
-    """The inferences that are asked for in ticks `[0, ticks)`, one after the other."""
+    """Inferences that the schedule requests in ticks `[0, ticks)`, in their order. Arguments as for `forecast`."""
     trigger = Overlap(0) if config.name == "sync" else TRIGGERS[config.trigger](config)
     delay = make_delay(config, latency, seed)
     steps: list[Step] = []
@@ -105,7 +132,7 @@ def _step(config: StrategyConfig, horizon: int, t: int, k: int, d: int) -> Step:
 
 
 def sources(steps: Sequence[Step], ticks: int) -> IntArray:
-    """(ticks,), the tick of the request that each tick's action comes from: the newest usable chunk's, or `HOLD`."""
+    """Tick (ticks,) of the request that each tick's action comes from: the newest usable chunk's, or `HOLD`."""
     found = np.full(ticks, HOLD, np.int64)
     for step in steps:
         found[step.start : step.stop] = step.request
@@ -113,8 +140,13 @@ def sources(steps: Sequence[Step], ticks: int) -> IntArray:
 
 
 def summed_up(sources: IntArray, requests: Sequence[int], lost: Sequence[int]) -> Forecast:
-    """The figures of ticks whose actions come from `sources`. requests: when inferences were asked for; lost: the rows
-    that came too late, of each that was answered."""
+    """Figures of ticks whose actions come from `sources`.
+
+    Args:
+        sources: (n,), tick of the request that each tick's action comes from, or `HOLD`.
+        requests: Ticks in which inferences were requested.
+        lost: Number of rows that came too late, for each inference that was answered.
+    """
     used = np.flatnonzero(sources != HOLD)
     begun = int(used[0]) if len(used) else len(sources)
     reactions, ages = reaction_ticks(sources), used - sources[used]
@@ -133,7 +165,7 @@ def summed_up(sources: IntArray, requests: Sequence[int], lost: Sequence[int]) -
 
 
 def measured(trace: Trace) -> Forecast:
-    """The same figures of what an executor has done, from tick 0 on."""
+    """Figures of what an executor has done, from tick 0 on, to compare a forecast with."""
     ticks = trace.ticks
     records = trace.inferences
     asked = np.unique(ticks["request"][ticks["request"] != HOLD])
@@ -142,14 +174,17 @@ def measured(trace: Trace) -> Forecast:
 
 
 def reaction_ticks(sources: IntArray) -> IntArray:
-    """Of a event at the head of each tick from the first action on, to the end of the first tick whose action comes
-    from a chunk that was asked for then or later (docs/design.md, section 10); as long as there is one."""
-    newest = np.maximum.accumulate(sources)  # a chunk that has seen a event is used after it came
+    """Reaction in ticks to an event at the head of each tick from the first action on.
+
+    It lasts to the end of the first tick whose action comes from a chunk that was requested then or later
+    (docs/design.md, section 10). Events after the last such chunk are left out.
+    """
+    newest = np.maximum.accumulate(sources)  # a chunk that was planned with an event in view is used after the event
     begun = int(np.searchsorted(newest, HOLD, side="right"))
     events = np.arange(begun, max(int(newest[-1]) + 1, begun))
     return np.searchsorted(newest, events) - events + 1
 
 
 def _rank(values: IntArray, share: float) -> float:
-    """The smallest value that so large a share does not exceed."""
+    """Smallest value that is at least as large as a `share` of all values; infinity if there are none."""
     return float(np.sort(values)[math.ceil(share * len(values)) - 1]) if len(values) else math.inf

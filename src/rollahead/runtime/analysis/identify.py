@@ -1,11 +1,12 @@
 """Identification: the first-order lag and pure delay with which each axis follows what it is sent.
 
-An axis that is sent positions is told by the position measured, one that is sent velocities by the rate measured; the
-fit is `runtime.analysis.lag_fit`. What is found goes into `calibration.json` of a run, and from there into rollers.
+The lag of an axis that is sent positions is fitted to the measured position, and that of an axis that is sent
+velocities to the measured rate; the fit is in `runtime.analysis.lag_fit`. The result is written to `calibration.json`
+of a run, from which rollers are built.
 
-Assumes: that each state is of the tick that it is said to be of. The age of a sensor that does not tell it counts as
-delay, which is right for rolling; of one that does, states have to be put where they belong first (`rollahead
-calibrate` does).
+Assumes: each state is given at the tick at which it was measured. The age of a sensor that does not report it counts as
+delay, which is right for rolling; states with a known age have to be moved to their tick first (`rollahead calibrate`
+does).
 """
 
 import json
@@ -20,20 +21,20 @@ import numpy as np
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.analysis.lag_fit import fit_lag
 from rollahead.runtime.rolling.roll import Chain, FirstOrderLag, StateRoller, VelocityLag, for_spec
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.options import call, check_kind
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec, names_of
 
 FILE = "calibration.json"
-LEAST = 50  # samples of a fit
-MOVED = 4.0  # times its noise that an axis has to have moved
-GOOD = 0.9  # r2 of what may be called a first-order lag
+LEAST = 50  # smallest number of samples for a fit
+MOVED = 4.0  # an axis has to have moved by this many times its noise
+GOOD = 0.9  # smallest r2 of a first-order lag
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """An action, the state that follows it, and the position that it drives, as indices."""
+    """Indices of an action, of the state that follows it, and of the position that it drives."""
 
     action: int
     state: int
@@ -43,10 +44,22 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How the axis of `action` follows. state, position: what follows, and the position driven (the same, where
-    positions are sent); tau_s_ci: its 95 % interval, which may end at infinity; delay: whole ticks; offset: where it
-    comes to rest beside what is sent, which rollers leave out; r2: the share of the state's variation that is
-    explained; rms: what is left, in the state's unit; samples: ticks of the fit."""
+    """Lag and delay of one axis, with the quality of the fit.
+
+    Attributes:
+        action: Name of the action.
+        state: Name of the state that follows it.
+        position: Name of the position that it drives; the same as `state` where positions are sent.
+        kind: Kind of the action.
+        tau_s: Time constant in seconds.
+        tau_s_ci: 95 % interval of `tau_s`; its upper end may be infinite.
+        delay: Pure delay in ticks.
+        offset: Difference between where the axis comes to rest and what it is sent, in the state's unit; rollers leave
+            it out.
+        r2: Share of the state's variation that is explained.
+        rms: Root mean square of the residuals, in the state's unit.
+        samples: Number of ticks in the fit.
+    """
 
     action: str
     state: str
@@ -61,18 +74,18 @@ class Lag:
     samples: int
 
     def identified(self, period_s: float) -> bool:
-        """Whether the interval of tau is narrow enough to roll with: no wider than tau itself, or than a period."""
+        """Whether the interval of tau is narrow enough for rolling: no wider than tau itself, or than a period."""
         low_s, high_s = self.tau_s_ci
         return high_s - low_s <= max(self.tau_s, period_s)
 
     def verdict(self, period_s: float) -> str:
-        """Says in a few words, for a table, whether the lag could be identified and is of first order."""
+        """Short text for a table: whether the lag could be identified and is of first order."""
         if not self.identified(period_s):
             return "not identifiable"
         return "a first-order lag" if self.r2 >= GOOD else "not a first-order lag"
 
     def why_not(self) -> str:
-        """What is wrong with a lag that was not identified, and what to do."""
+        """Explanation of why the lag was not identified, and what to do."""
         low, high = (1000 * end for end in self.tau_s_ci)
         most = f"{high:.3g} ms" if math.isfinite(high) else "infinity"
         return (
@@ -86,7 +99,7 @@ class Lag:
 
 
 def axes_of(spec: RobotSpec) -> list[Axis]:
-    """The axes that have a lag to be found."""
+    """Axes of the robot that may have a lag: actions that are positions or velocities and whose effect is measured."""
     state = names_of(spec.state)
     found = []
     for j, dim in enumerate(spec.action):
@@ -98,7 +111,7 @@ def axes_of(spec: RobotSpec) -> list[Axis]:
 
 
 def checked_axes(spec: RobotSpec) -> list[Axis]:
-    """The axes that have a lag to be found. Raises: ConfigError, if there is none."""
+    """Axes of the robot that may have a lag. Raises ConfigError if there is none."""
     if axes := axes_of(spec):
         return axes
     why = "; ".join(f"{name}: {reason}" for name, reason in left_out(spec).items())
@@ -109,7 +122,7 @@ def checked_axes(spec: RobotSpec) -> list[Axis]:
 
 
 def left_out(spec: RobotSpec) -> dict[str, str]:
-    """The actions that have none, by name, and why."""
+    """Reason, by name, for each action that has no lag to find."""
     return {dim.name: why for dim in spec.action if (why := _why_not(spec, dim))}
 
 
@@ -135,13 +148,16 @@ def _rate(spec: RobotSpec, dim: Dim) -> int | None:
 def identify(
     spec: RobotSpec, sent: FloatArray, states: FloatArray, *, starts: Sequence[int] = (0,), max_delay: int = 10
 ) -> tuple[Lag, ...]:
-    """The lag of each axis, from what was sent in consecutive ticks (n, A) and the states at their heads (n, S), each
-    measured before the action of its row was sent.
+    """Fits the lag of each axis to what was sent and measured in consecutive ticks.
 
-    starts: the rows with which stretches of consecutive ticks begin; max_delay: the longest delay that is looked for,
-    in ticks, which are lost at the head of each stretch.
+    Args:
+        spec: Spec of the robot.
+        sent: (n, A), the actions sent.
+        states: (n, S), the states at the heads of the ticks, each measured before the action of its row was sent.
+        starts: Rows with which stretches of consecutive ticks begin.
+        max_delay: Longest delay in ticks that is tried. So many ticks are lost at the start of each stretch.
 
-    Raises: ConfigError, if an axis cannot be told from this.
+    Raises ConfigError if an axis cannot be identified from these.
     """
     axes = checked_axes(spec)
     pieces = _pieces(np.isfinite(sent).all(axis=1) & np.isfinite(states).all(axis=1), starts, max_delay)
@@ -149,7 +165,7 @@ def identify(
 
 
 def _pieces(finite: Any, starts: Sequence[int], max_delay: int) -> list[slice]:
-    """The stretches that are long enough to use. finite: (n,), where all numbers of a row are."""
+    """Slices of the stretches that are long enough to use. finite: (n,), whether all numbers of a row are finite."""
     if max_delay < 0:
         raise ConfigError(f"max_delay is {max_delay}; give 0 ticks or more")
     if not finite.all():
@@ -170,7 +186,7 @@ def _pieces(finite: Any, starts: Sequence[int], max_delay: int) -> list[slice]:
 def _lag(
     spec: RobotSpec, axis: Axis, sent: FloatArray, states: FloatArray, pieces: Sequence[slice], max_delay: int
 ) -> Lag:
-    """Of one axis, from (n,) and (n,)."""
+    """Lag of one axis, from what was sent (n,) and the state that follows (n,)."""
     action, state = spec.action[axis.action], spec.state[axis.state]
     fit = fit_lag(sent, states, pieces, spec.period_s, max_delay)
     moved = min(float(np.ptp(sent)), float(np.ptp(fit.seen)))
@@ -198,7 +214,7 @@ def _lag(
 
 
 def roller_of(spec: RobotSpec, lags: Sequence[Lag]) -> StateRoller:
-    """The roller of a robot that follows with `lags`, and what `for_spec` takes it for in all other dimensions."""
+    """Roller of a robot that follows with `lags`; in all other dimensions it rolls as `for_spec`."""
     rollers = [_ROLLERS[lag.kind](spec, lag) for lag in lags]
     return Chain((*rollers, for_spec(spec, without={lag.action for lag in lags})))
 
@@ -220,7 +236,7 @@ _ROLLERS: Mapping[Kind, Callable[[RobotSpec, Lag], StateRoller]] = {
 
 
 def _indices(spec: RobotSpec, lag: Lag) -> list[Any]:
-    """Of action, position and what follows, (1,) each."""
+    """Index arrays (1,) of the action, the position and the state that follows."""
     state = names_of(spec.state)
     at = (names_of(spec.action).index(lag.action), state.index(lag.position), state.index(lag.state))
     return [np.array([i], np.intp) for i in at]
@@ -230,14 +246,14 @@ def _indices(spec: RobotSpec, lag: Lag) -> list[Any]:
 
 
 def calibration(spec: RobotSpec, lags: Sequence[Lag]) -> dict[str, Any]:
-    """What `calibration.json` holds: the lags, and the rate at which they were found."""
+    """Content of `calibration.json`: the lags, and the rate at which they were found."""
     return {"rate_hz": spec.rate_hz, "lags": [{**asdict(lag), "kind": lag.kind.value} for lag in lags]}
 
 
 def read_lags(path: str | Path, spec: RobotSpec) -> tuple[Lag, ...]:
-    """The lags in the `calibration.json` at `path`, or in the run folder `path`.
+    """Reads the lags from the `calibration.json` at `path`, or in the run folder `path`.
 
-    Raises: ConfigError, if there is none, or it is of another robot or another rate.
+    Raises ConfigError if there is none, or it was made for another robot or another rate.
     """
     path = Path(path)
     path = path / FILE if path.is_dir() else path
@@ -248,7 +264,7 @@ def read_lags(path: str | Path, spec: RobotSpec) -> tuple[Lag, ...]:
     except OSError as error:
         raise ConfigError(f"there is no calibration at {path}; give one that rollahead calibrate has made") from error
     except (ValueError, KeyError, TypeError, ConfigError) as error:
-        reason = error if isinstance(error, ConfigError) else told(error)
+        reason = error if isinstance(error, ConfigError) else error_text(error)
         raise ConfigError(f"{path} is no calibration ({reason}); give one that rollahead calibrate has made") from error
     if rate_hz != spec.rate_hz:
         raise ConfigError(

@@ -1,14 +1,16 @@
-"""The fit of a first-order lag with a pure delay to one axis: what it was sent, and how it went.
+"""Fit of a first-order lag with a pure delay to one axis, from what it was sent and how it moved.
 
     x(k + 1) = a + (x(k) - a) exp(-T / tau),    a = a(k - delay)
 
-It is of the output error: what was sent is run through the lag, and all of x is compared with that. (One step ahead,
-x(k) would stand on both sides, and its noise would make every lag look shorter than it is.) For each delay and tau what
-is linear is solved for and not kept: how the axis stood at the start, and a constant offset, as of a load.
+The fit minimises the output error: what was sent is run through the lag, and all of x is compared with the result.
+(With the error of a prediction one step ahead, x(k) would stand on both sides, and its noise would make every lag look
+shorter than it is.) For each delay and tau the linear parameters are solved for: the state of the axis at the start,
+and a constant offset, such as that of a load.
 
-Assumes: of the error of tau, that the lag is the right one, and that what is left is noise: white, as of a sensor, or
-in runs of up to `RUNS` ticks, as of a robot that is pushed about. Of such runs a short record has few, and the error
-told is then somewhat small: of a robot pushed for 475 ticks, intervals that should hold 95 of 100 held 87.
+Assumes, for the error of tau: the lag is the right model, and the residuals are noise, either white, as from a sensor,
+or correlated over up to `RUNS` ticks, as for a robot that is pushed. A short record has few such runs, and the error is
+then somewhat too small: for a robot pushed for 475 ticks, intervals that should contain the true value in 95 of 100
+cases did in 87.
 """
 
 import math
@@ -22,20 +24,27 @@ import numpy as np
 from rollahead.runtime.types.arrays import FloatArray
 
 PER_DECADE = 20  # values of tau that are tried before the search
-SHORTEST = 0.05  # of a period: a tau below is none
+SHORTEST = 0.05  # in periods: a smaller tau counts as no lag
 GOLDEN = (math.sqrt(5) - 1) / 2
-ROUNDS = 40  # of the golden section: to 1e-9 of tau
+ROUNDS = 40  # of the golden-section search, for a relative error of 1e-9 in tau
 Z95 = 1.96
-RUNS = 10  # ticks after which noise is taken to have forgotten itself
+RUNS = 10  # ticks after which noise is taken to be uncorrelated
 
-Left = Callable[[float, int], FloatArray]  # (tau in s, delay) -> (n,), what the best fit leaves
+Left = Callable[[float, int], FloatArray]  # (tau in s, delay) -> residuals (n,) of the best fit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """interval_s: the 95 % interval of tau, which ends at infinity where nothing says that the axis ever arrives;
-    offset: where the axis comes to rest beside what is sent; left: (n,), what is not explained; seen: (n,), the state
-    that was to be explained."""
+    """A fitted lag and its residuals.
+
+    Attributes:
+        tau_s: Time constant in seconds.
+        interval_s: 95 % interval of tau; its end is infinite where the data do not show that the axis ever arrives.
+        delay: Pure delay in ticks.
+        offset: Difference between where the axis comes to rest and what it is sent.
+        left: (n,), residuals.
+        seen: (n,), the state that was fitted.
+    """
 
     tau_s: float
     interval_s: tuple[float, float]
@@ -46,38 +55,45 @@ class Fit:
 
     @property
     def rms(self) -> float:
-        """Of what is left, in the state's unit."""
+        """Root mean square of the residuals, in the state's unit."""
         return math.sqrt(float(self.left @ self.left) / len(self.left))
 
     @property
     def noise(self) -> float:
-        """The rms of white noise that changes as much from tick to tick as what is left; less than all of that, where
-        the lag does not fit."""
+        """Root mean square of white noise that changes as much from tick to tick as the residuals do.
+
+        It is less than `rms` where the lag does not fit.
+        """
         return math.sqrt(float(np.square(np.diff(self.left)).mean()) / 2)
 
     @property
     def r2(self) -> float:
-        """The share of the state's variation that is explained; NaN where it did not vary."""
+        """Share of the state's variation that is explained; NaN where it did not vary."""
         varied = float(np.square(self.seen - self.seen.mean()).sum())
         return 1.0 - float(self.left @ self.left) / varied if varied else math.nan
 
 
 def fit_lag(sent: FloatArray, state: FloatArray, pieces: Sequence[slice], period_s: float, max_delay: int) -> Fit:
-    """The lag of an axis that was sent `sent` (n,) and was at `state` (n,) at the head of each tick.
+    """Fits the lag of an axis that was sent `sent` (n,) and was at `state` (n,) at the head of each tick.
 
-    pieces: the stretches of consecutive ticks, each longer than `max_delay`, the longest delay that is tried.
+    Args:
+        sent: (n,), what was sent.
+        state: (n,), the state at the head of each tick.
+        pieces: Stretches of consecutive ticks, each longer than `max_delay`.
+        period_s: T, seconds per tick.
+        max_delay: Longest delay in ticks that is tried.
     """
 
-    @lru_cache(maxsize=1)  # of all delays at one tau
+    @lru_cache(maxsize=1)  # all delays share it at one tau
     def followed(tau_s: float) -> list[FloatArray]:
         return [_follow(sent[piece], math.exp(-period_s / tau_s)) for piece in pieces]
 
     def solved(tau_s: float, delay: int) -> tuple[FloatArray, float]:
-        apart = [
+        differences = [
             state[piece][max_delay:] - follows[max_delay - delay : len(follows) - delay]
             for piece, follows in zip(pieces, followed(tau_s), strict=True)
         ]
-        return _solve(apart, math.exp(-period_s / tau_s))
+        return _solve(differences, math.exp(-period_s / tau_s))
 
     def left(tau_s: float, delay: int) -> FloatArray:
         return solved(tau_s, delay)[0]
@@ -96,19 +112,22 @@ def fit_lag(sent: FloatArray, state: FloatArray, pieces: Sequence[slice], period
 
 
 def _follow(sent: FloatArray, decay: float) -> FloatArray:
-    """(n,), a lag without delay that starts at the first of `sent` (n,), at the head of each tick."""
+    """State (n,) at the head of each tick of a lag without delay that starts at the first of `sent` (n,)."""
     targets = sent.tolist()
     return np.array(list(accumulate(targets[:-1], lambda x, a: a + (x - a) * decay, initial=targets[0])))
 
 
-def _solve(apart: Sequence[FloatArray], decay: float) -> tuple[FloatArray, float]:
-    """What is left of each piece's distance from the lag, (n,) in all, and the offset. How a piece started fades as
-    `decay` ** k, and is projected out."""
+def _solve(differences: Sequence[FloatArray], decay: float) -> tuple[FloatArray, float]:
+    """Residuals (n,) of all pieces together, and the offset.
+
+    The state at the start of a piece fades as `decay` ** k, and is projected out. differences: of each piece from the
+    lag.
+    """
     left, ones = [], []
-    for distance in apart:
-        fading = decay ** np.arange(len(distance))
+    for difference in differences:
+        fading = decay ** np.arange(len(difference))
         fading /= np.linalg.norm(fading)
-        left.append(distance - fading * (fading @ distance))
+        left.append(difference - fading * (fading @ difference))
         ones.append(1.0 - fading * fading.sum())
     together, one = np.concatenate(left), np.concatenate(ones)
     offset = float(one @ together) / float(one @ one)
@@ -116,7 +135,7 @@ def _solve(apart: Sequence[FloatArray], decay: float) -> tuple[FloatArray, float
 
 
 def _best(left: Left, shortest_s: float, longest_s: float, max_delay: int) -> tuple[float, int]:
-    """The tau and the delay that leave the least: a grid of tau, and for each delay a golden section from its best."""
+    """Tau and delay with the least squared residuals: a grid of tau, then for each delay a golden-section search."""
 
     def squared(log_tau: float, delay: int) -> float:
         rest = left(math.exp(log_tau), delay)
@@ -135,7 +154,7 @@ def _best(left: Left, shortest_s: float, longest_s: float, max_delay: int) -> tu
 
 
 def _golden_section(f: Callable[[float], float], low: float, high: float) -> float:
-    """Where `f`, which has one minimum in [low, high], has it."""
+    """Argument in [low, high] at which `f`, which has one minimum there, is least."""
     a, b = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
     at_a, at_b = f(a), f(b)
     for _ in range(ROUNDS):
@@ -153,10 +172,10 @@ def _golden_section(f: Callable[[float], float], low: float, high: float) -> flo
 def _interval_s(
     left: Left, tau_s: float, delay: int, freedom: int, period_s: float, longest_s: float
 ) -> tuple[float, float]:
-    """The 95 % interval of tau, worked out for its decay per tick, exp(-period / tau).
+    """95 % interval of tau in seconds, computed for its decay per tick, exp(-period / tau).
 
-    The error of the decay is finite and even also where tau is short beside a period, or long beside the record. A
-    decay of 1 is a state that stays where it is. So, as far as a record tells, is any tau from `longest_s` on: the
+    The error of the decay is finite and symmetric also where tau is short beside a period, or long beside the record. A
+    decay of 1 is a state that stays where it is. A record cannot tell it from any tau of at least `longest_s`: the
     interval then ends at infinity.
     """
 
@@ -176,8 +195,10 @@ def _tau_s(decay: float, period_s: float) -> float:
 
 
 def _error(left: Callable[[float], FloatArray], decay: float, freedom: int) -> float:
-    """The standard error of the decay: of what is left, over how it changes with the decay (the delta method); of white
-    noise, or of noise in runs (Newey and West), whichever is larger."""
+    """Standard error of the decay, by the delta method.
+
+    It is the larger of that for white noise and that for correlated noise (Newey and West).
+    """
     step = 1e-4 * (1.0 - decay)
     low, high = max(decay - step, 0.5 * decay), decay + step
     slope = (left(high) - left(low)) / (high - low)

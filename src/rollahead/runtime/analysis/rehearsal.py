@@ -1,6 +1,6 @@
-"""A rehearsal of a schedule: the executor itself, in lockstep, on a robot that is where it was told to be.
+"""Rehearsal of a schedule: the executor itself, in lockstep, on a robot that follows at once.
 
-What a forecast says is held to this; it knows no task.
+Forecasts are tested against it; it knows no task.
 """
 
 import numpy as np
@@ -21,15 +21,22 @@ SPEC = RobotSpec(action=(Dim("x", drives="x"),), state=(Dim("x"),), rate_hz=50.0
 
 
 def rehearse(config: StrategyConfig, horizon: int, latency: LatencyModel, *, ticks: int, seed: int = 0) -> Forecast:
-    """What `config` comes to over so many ticks, as `forecast` counts it. horizon: H, policy rows per chunk.
+    """Figures of the schedule `config` over `ticks` ticks, measured by running the executor.
 
-    Raises: ConfigError, if the numbers do not go together.
+    Args:
+        config: The strategy and its options.
+        horizon: Policy rows per chunk.
+        latency: Latency of inferences, in ticks.
+        ticks: Number of ticks.
+        seed: Seed of the latencies.
+
+    Raises ConfigError if the schedule is not feasible.
     """
     return measured(rehearsed(config, horizon, latency, ticks=ticks, seed=seed))
 
 
 def rehearsed(config: StrategyConfig, horizon: int, latency: LatencyModel, *, ticks: int, seed: int = 0) -> Trace:
-    """The trace of that."""
+    """Trace of a rehearsal. Arguments as for `rehearse`."""
     rows = frozen(np.zeros((horizon, 1)))
     trace = Trace(SPEC, ticks)
     executor = make_executor(

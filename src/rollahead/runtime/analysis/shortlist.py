@@ -1,4 +1,4 @@
-"""The shortlist: schedules that are worth playing on a task before one of them is advised.
+"""Shortlist: schedules that are worth playing on a task before one of them is advised.
 
 The forecast ranks schedules by what it can count. It cannot tell what a late plan costs on the task, so the list also
 has schedules that plan for less than most inferences take, with `late=moved`, and `naive`.
@@ -12,13 +12,13 @@ import numpy as np
 from rollahead.runtime.analysis.recommend import Recommendation, Setting, feasible, rank, sampled
 from rollahead.runtime.config.build import StrategyConfig
 
-DELAYS = 6  # planned delays that are tried with late=moved, at most
-ON_TIME = 3  # planned delays that are tried with late=tick, those that the forecast puts first
-LONG = 2  # times as long as needed: an execution horizon that is tried for the median latency
+DELAYS = 6  # largest number of planned delays that are tried with late=moved
+ON_TIME = 3  # number of planned delays that are tried with late=tick, the best by the forecast
+LONG = 2  # for the median latency, an execution horizon of so many times the least one is tried too
 
 
 def shortlist(setting: Setting, advice: Recommendation) -> tuple[StrategyConfig, ...]:
-    """Each schedule once; the advice of the forecast first."""
+    """Schedules to play, each once; the advice of the forecast is the first."""
     ticks = sampled(setting)
     others = (one.strategy for one in advice.neighbours.values())
     found = (advice.chosen.strategy, *_naive(setting, advice, ticks), *others, *_vlash(setting, advice, ticks))
@@ -34,7 +34,7 @@ def delays(ticks: Sequence[int]) -> list[int]:
 
 
 def _naive(setting: Setting, advice: Recommendation, ticks: Sequence[int]) -> Iterator[StrategyConfig]:
-    """`naive` as the forecast would have it, and asking as often as the shortest latency lets it."""
+    """Yields the best `naive` by the forecast, and one that asks as often as the shortest latency allows."""
     yield from [one.strategy for one in advice.candidates if one.strategy.name == "naive"][:1]
     d = ticks[0]
     if feasible("naive", setting.ticks, max(d, 1), d):
@@ -42,7 +42,7 @@ def _naive(setting: Setting, advice: Recommendation, ticks: Sequence[int]) -> It
 
 
 def _vlash(setting: Setting, advice: Recommendation, ticks: Sequence[int]) -> Iterator[StrategyConfig]:
-    """`vlash` with the delays that the forecast puts first, and with shorter ones whose late plans are moved."""
+    """Yields `vlash` with the best delays by the forecast, and with shorter ones whose late plans are moved."""
     planned = [one.strategy for one in advice.candidates if one.strategy.name == "vlash"]
     firsts = [one for i, one in enumerate(planned) if one.d not in [each.d for each in planned[:i]]]
     yield from firsts[:ON_TIME]

@@ -1,10 +1,10 @@
-"""The step test: a plan that moves one axis after the other in steps, so that it can be seen how each follows.
+"""Step test: a plan that moves one axis after the other in steps, to show how each follows.
 
     position   home + A   home   home - A   home       each for `hold_s`, after as long at rest
     velocity   A          -A     0                     an axis ends where it began
 
-A is the amplitude. The other axes stay where they were. What is planned for a tick depends on the tick alone, so that
-any strategy at any latency sends the same.
+A is the amplitude. The other axes stay where they were. The plan for a tick depends on the tick alone, so that any
+strategy at any latency sends the same.
 """
 
 import math
@@ -22,14 +22,22 @@ from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 LEVELS: Mapping[Kind, tuple[int, ...]] = {Kind.POSITION: (1, 0, -1, 0), Kind.VELOCITY: (1, -1, 0)}
-LONGEST_S = 3600.0  # of one step of an axis, and all its repeats
-LARGEST: Mapping[Kind, int] = {Kind.POSITION: 1, Kind.VELOCITY: 2}  # step, in amplitudes
+LONGEST_S = 3600.0  # longest time of one step of an axis with all its repeats
+LARGEST: Mapping[Kind, int] = {Kind.POSITION: 1, Kind.VELOCITY: 2}  # largest step, in amplitudes
 
 
 @dataclass(frozen=True, slots=True)
 class StepConfig:
-    """hold_s: how long each step is held; repeats: how often an axis goes through its steps; share: of the range of an
-    action, its amplitude; amplitude: that of every axis in its own unit, instead."""
+    """Options of a step test.
+
+    Attributes:
+        hold_s: How long each step is held, in seconds.
+        repeats: How often an axis goes through its steps.
+        share: Amplitude as a share of the range of an action, more than 0 and at most 0.5.
+        amplitude: Amplitude of every axis in its own unit, in place of `share`; None to use `share`.
+
+    Raises ConfigError if a value is out of range.
+    """
 
     hold_s: float = 0.5
     repeats: int = 3
@@ -50,9 +58,10 @@ class StepConfig:
 
 
 class StepTest:
-    """The test of `config` for a robot. amplitudes: of each axis that moves, by name; ticks: how long it takes.
+    """Step test of `config` for a robot of `spec`.
 
-    Raises: ConfigError, if an axis has no range to take a share of, or there is none that has a lag to find.
+    `amplitudes` has the amplitude of each axis that moves, by name; `ticks` is the length of the test. Raises
+    ConfigError if an axis has no range to take a share of, or the robot has no axis with a lag to find.
     """
 
     def __init__(self, spec: RobotSpec, config: StepConfig) -> None:
@@ -60,7 +69,7 @@ class StepTest:
         self._hold = Hold(spec)
         self._low, self._high = (np.array([getattr(dim, end) for dim in spec.action]) for end in ("low", "high"))
         self.amplitudes = {dim.name: _amplitude(dim, config) for dim in (spec.action[axis.action] for axis in axes)}
-        ticks = max(round(config.hold_s * spec.rate_hz), 1)  # of a step
+        ticks = max(round(config.hold_s * spec.rate_hz), 1)  # length of a step
         steps = [(axis.action, level) for axis in axes for level in LEVELS[axis.kind] * config.repeats]
         self.ticks = ticks * (1 + len(steps))
         self._offsets = np.zeros((self.ticks, len(spec.action)))
@@ -68,8 +77,10 @@ class StepTest:
             self._offsets[n * ticks : (n + 1) * ticks, action] = level * self.amplitudes[spec.action[action].name]
 
     def plan(self, horizon: int) -> Plan:
-        """The plan, for a robot that is home where it is first seen: chunks of `horizon` rows. At the end it stays
-        there."""
+        """Plan in chunks of `horizon` rows, for a robot whose home is where it is first seen.
+
+        At the end it stays there.
+        """
         home: list[FloatArray] = []
 
         def plan(seen: Observation, rng: np.random.Generator) -> FloatArray:
@@ -89,7 +100,7 @@ def _amplitude(dim: Dim, config: StepConfig) -> float:
             "low and high, or amplitude=..."
         )
     most = dim.jump_limit / LARGEST[dim.kind]
-    if dim.kind is Kind.VELOCITY:  # as fast back as there
+    if dim.kind is Kind.VELOCITY:  # the axis moves back as fast as it moved away
         most = min(most, dim.high, -dim.low)
         if most <= 0:
             raise ConfigError(

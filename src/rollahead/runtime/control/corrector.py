@@ -1,12 +1,12 @@
-"""Per-tick correction: a small network sees the newest state and amends the row that is due (A2C2, arXiv 2509.23224).
+"""Per-tick correction: a small network reads the newest state and amends the tick's action (A2C2, arXiv 2509.23224).
 
-    a = base row + clip(residual(state, environment, base row, place in the chunk, policy features,
-                                 what images came to, their age))
+    a = base row + clip(residual(state, environment, base row, row's position in the chunk, policy features,
+                                 image latent, its age))
 
-It is a multilayer perceptron in NumPy, a few dozen microseconds, so that it runs in every tick of the executor. What is
-planned stays uncorrected; what was sent, and so rolling, has the correction in it. Images come to a few numbers in a
-second worker (`rollahead.runtime.drivers.encoder_worker`); where there are none that it may use, the row stays as it
-is.
+The network is a multilayer perceptron in NumPy, a few dozen microseconds, so that it runs in every tick of the
+executor. The plan stays uncorrected; what was sent, and so rolling, contains the correction. Camera images are encoded
+to a few numbers (an `ImageLatent`) in a second worker (`rollahead.runtime.drivers.encoder_worker`); without a usable
+latent the row is sent as it is.
 
 Threads: the executor's alone. Hot path: `Head.residual` and `HeadCorrector.__call__`.
 """
@@ -31,26 +31,41 @@ from rollahead.runtime.types.options import call
 from rollahead.runtime.types.robot import Reading
 from rollahead.runtime.types.spec import RobotSpec, indices_of, names_of
 
-ENCODER = "eye."  # in a head's file, before the names of the arrays of its eye
+ENCODER = "eye."  # prefix, in a head's file, of the names of the image encoder's arrays
 REMEDY = "make one for this robot with rollahead train policy=a2c2"
 
 
 class Corrector(Protocol):
-    """The seam."""
+    """A function that amends the action of each tick with the newest reading."""
 
     def __call__(self, row: FloatArray, k: int, chunk: Chunk, seen: Reading) -> FloatArray:
-        """(A,), `row` (A,) of tick `k`, which is of `chunk`, amended by what is `seen` now. Phase: hot."""
+        """Returns `row` (A,), the action of tick `k` from `chunk`, amended with the newest reading `seen`.
+
+        Phase: hot.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class HeadCard:
-    """What a head is for. action, state, environment: names, in its own order; horizon: H of its base's chunks; fresh:
-    whether it sees the environment as it is now, else as its chunk saw it; base: the policy that it was trained on;
-    lag: ticks by which what it sees was old when it was trained; cameras: whose images it sees; latent: Z, the numbers
-    that these come to; image_age: ticks by which they were older than the rest, at most; policy_features: Z', the
-    numbers of its base's network that come with each chunk (the paper's z), which mean something with that base
-    alone."""
+    """Description of a head: what it was trained for, and which inputs it takes.
+
+    Attributes:
+        action: Names of the action dimensions, in the head's order.
+        state: Names of the state dimensions.
+        environment: Names of the numbers about the scene.
+        horizon: H, rows of a chunk of the base policy.
+        fresh: Whether the head reads the environment as it is now; otherwise as it was when the chunk was requested.
+        base: Name of the policy that it was trained on.
+        lag: Age in ticks of its input in training.
+        cameras: Names of the cameras whose images it uses.
+        latent: Z, the length of the image latent; 0 without cameras.
+        image_age: Largest number of ticks by which images were older than the rest of the input in training.
+        policy_features: Z', the number of features from the base policy's network that come with each chunk (the
+            paper's z). They have a meaning with that base policy alone.
+
+    Raises ConfigError if the numbers are negative or do not fit the cameras.
+    """
 
     action: Sequence[str]
     state: Sequence[str]
@@ -75,7 +90,7 @@ class HeadCard:
 
     @property
     def seen(self) -> int:
-        """F, the numbers that a head sees: see `features`."""
+        """Number F of input features, see `features`."""
         numbers = len(self.state) + len(self.environment) + len(self.action) + 3 + self.policy_features
         return numbers + (self.latent + 1 if self.latent else 0)
 
@@ -90,9 +105,21 @@ def features(
     age: NDArray[Any] | int = 0,
     policy_features: FloatArray | None = None,
 ) -> FloatArray:
-    """(..., S + E + A + 3), what a head sees: where in its chunk a row is stands as an angle, which is the same at both
-    ends, and as a share, which is not. With `policy_features` (..., Z'), those of the chunk, Z' more. With `latent`
-    (..., Z), Z + 1 more: what images came to, and their `age` in ticks, as a share too."""
+    """Input features (..., F) of a head.
+
+    F is S + E + A + 3, plus Z' with `policy_features`, plus Z + 1 with `latent`. The row's position in its chunk is
+    given as the sine and cosine of an angle, which is the same at both ends, and as a share, which is not.
+
+    Args:
+        state: (..., S), the newest state.
+        environment: (..., E), numbers about the scene.
+        row: (..., A), the row to amend.
+        place: (...), index of the row in its chunk.
+        horizon: H, rows of a chunk.
+        latent: (..., Z), the image latent; None without cameras.
+        age: (...), age of the images in ticks, which becomes a share of H.
+        policy_features: (..., Z'), features from the policy's network; None for none.
+    """
     share = np.asarray(place, np.float64)[..., None] / horizon
     angle = 2 * math.pi * share
     base = [] if policy_features is None else [policy_features]
@@ -101,8 +128,16 @@ def features(
 
 
 class Head:
-    """layers: of each its weights (in, out) and biases (out,); skip: (F, A), past all of them, None for none; shift,
-    scale: of what it sees; gain: (A,), of what it says."""
+    """A multilayer perceptron with ReLU that computes a residual for an action.
+
+    Args:
+        card: What the head was trained for.
+        layers: Weights (in, out) and biases (out,) of each layer.
+        shift: (F,), subtracted from the input.
+        scale: (F,), divides the shifted input.
+        gain: (A,), multiplies the output.
+        skip: (F, A), weights from the input past all layers; None for none.
+    """
 
     def __init__(
         self,
@@ -119,7 +154,7 @@ class Head:
         self.shift, self.scale, self.gain = shift, scale, gain
 
     def residual(self, seen: FloatArray) -> FloatArray:
-        """(..., A), of features (..., F). Phase: hot."""
+        """Residual (..., A) of the features `seen` (..., F). Phase: hot."""
         x = first = (seen - self.shift) / self.scale
         for weights, bias in self.layers[:-1]:
             x = np.maximum(x @ weights + bias, 0.0)
@@ -128,7 +163,12 @@ class Head:
         return (made if self.skip is None else made + first @ self.skip) * self.gain
 
     def save(self, path: Path, image_encoder: Mapping[str, NDArray[Any]] | None = None) -> None:
-        """As one file. image_encoder: the arrays of the eye that it was trained with."""
+        """Writes the head as one .npz file.
+
+        Args:
+            path: Path of the file.
+            image_encoder: Arrays of the image encoder that it was trained with, by name.
+        """
         named: dict[str, Any] = {"shift": self.shift, "scale": self.scale, "gain": self.gain}
         for i, (weights, bias) in enumerate(self.layers):
             named |= {f"layer{i}_w": weights, f"layer{i}_b": bias}
@@ -139,7 +179,7 @@ class Head:
 
 
 def read_head(path: str | Path) -> Head:
-    """The head in the file `path`. Raises: ConfigError, if there is none, or it is damaged."""
+    """Reads a head from the file `path`. Raises ConfigError if there is none, or it is damaged."""
     try:
         with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if not name.startswith(ENCODER)}
@@ -149,7 +189,7 @@ def read_head(path: str | Path) -> Head:
         head = Head(card, layers, arrays["shift"], arrays["scale"], arrays["gain"], arrays.get("skip"))
         fits = head.residual(np.zeros(card.seen)).shape == (len(card.action),) and head.shift.shape == (card.seen,)
         if not (layers and fits and all(np.isfinite(array).all() for array in arrays.values())):
-            raise ValueError("arrays of other shapes, or that are no numbers")
+            raise ValueError("arrays of other shapes, or with NaN or infinite values")
         return head
     except OSError as error:
         raise ConfigError(f"there is no corrector at {path}; give the file of one, or {REMEDY}") from error
@@ -158,8 +198,15 @@ def read_head(path: str | Path) -> Head:
 
 
 class HeadCorrector:
-    """`head` on a robot of `spec`. most: of each action, the share of half its range by which a row may be amended;
-    image_latents: where an eye puts what the images of the head's cameras come to."""
+    """A corrector that applies `head` to a robot of `spec`.
+
+    Args:
+        head: The trained network.
+        spec: Spec of the robot.
+        horizon: H, rows of a chunk.
+        most: Largest correction of an action, as a share of half its range.
+        image_latents: Channel from the image encoder.
+    """
 
     def __init__(
         self,
@@ -169,7 +216,7 @@ class HeadCorrector:
         most: float = 1.0,
         image_latents: Channel[ImageLatent | Failure] | None = None,
     ) -> None:
-        """Raises: ConfigError, if the head is of another robot, or of other chunks, or sees images and has no eye."""
+        """Checks that `head` fits the robot, its chunks and its cameras. Raises ConfigError if it does not."""
         if not 0 < most <= 2:
             raise ConfigError(f"strategy.most is {most}; give more than 0, and at most 2, the whole range")
         card = head.card
@@ -194,7 +241,7 @@ class HeadCorrector:
         self._most = np.where(np.isfinite(high - low), most * (high - low) / 2, np.inf)
 
     def __call__(self, row: FloatArray, k: int, chunk: Chunk, seen: Reading) -> FloatArray:
-        """(A,). Phase: hot."""
+        """Returns `row` (A,) with the head's residual added, within the range of each action. Phase: hot."""
         latent, age = None, 0
         if self._image_latents is not None:
             image_latent = self._image_latents.peek()
@@ -213,6 +260,6 @@ class HeadCorrector:
         return amended
 
     def _usable(self, image_latent: ImageLatent, k: int, chunk: Chunk) -> bool:
-        """Whether it is of no epoch before that of `chunk`, and no older than what the head has learned from."""
+        """Whether the image latent is of the chunk's epoch or a later one, and not older than in training."""
         card = self._head.card
         return image_latent.epoch >= chunk.epoch and k - image_latent.tick <= card.lag + card.image_age

@@ -1,4 +1,4 @@
-"""How many ticks to plan for an inference that has yet to be made."""
+"""Estimates the delay: how many ticks to plan for an inference that has yet to be made."""
 
 import math
 from collections import deque
@@ -7,12 +7,17 @@ from rollahead.errors import ConfigError, InferenceError
 
 
 class DelayEstimator:
-    """Plans the delay `d` from a window of measured costs.
+    """Plans the delay `d` as a quantile of the last measured costs.
 
-    Plan for the body of the distribution and survive its tail: a high quantile of a heavy tail costs more than its
-    misses. It is never an all-time maximum, so one slow inference is forgotten after `window` others.
+    Plan for the body of the distribution and survive its tail: a high quantile of a heavy tail costs more than the late
+    chunks that it avoids. It is never an all-time maximum, so one slow inference is forgotten after `window` others.
 
-    fixed: if given, `d` is this and nothing is estimated.
+    Args:
+        window: Number of costs that the quantile is taken over.
+        quantile: 0 to 1; 0.5 is the median.
+        fixed: If given, `d` is this number of ticks and nothing is estimated.
+
+    Raises ConfigError if an argument is out of range.
     """
 
     def __init__(self, *, window: int = 50, quantile: float = 0.5, fixed: int | None = None) -> None:
@@ -29,17 +34,16 @@ class DelayEstimator:
 
     @property
     def delay(self) -> int:
-        """d, in ticks. Phase: hot."""
+        """Delay d in ticks. Phase: hot."""
         return self._delay
 
     @property
     def costs(self) -> list[float]:
-        """Those in the window, oldest first."""
+        """Costs in the window, in ticks, oldest first."""
         return list(self._costs)
 
     def add(self, cost: float) -> None:
-        """Adds one measured cost, in ticks, to the window. Raises: InferenceError, if it is negative, NaN or
-        infinite."""
+        """Adds one measured cost, in ticks, to the window. Raises InferenceError if it is negative, NaN or infinite."""
         if not 0.0 <= cost < math.inf:
             raise InferenceError(f"an inference is said to have cost {cost} ticks; give a finite number, 0 or more")
         self._costs.append(cost)

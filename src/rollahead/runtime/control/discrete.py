@@ -1,7 +1,7 @@
-"""Discrete dimensions: a policy's number becomes one of two, and flickers not.
+"""Discrete dimensions: turns a policy's number into one of two values, with hysteresis so that it does not flicker.
 
-What counts for the hysteresis is what was decided, not what was sent: a gripper that is slewed (a `rate_limit` on a
-discrete dimension) is on its way for many ticks.
+The hysteresis refers to what was decided, not to what was sent: a gripper with a `rate_limit` on its discrete dimension
+is on its way for many ticks.
 
 Hot path: the executor's, of every tick.
 """
@@ -23,13 +23,20 @@ class Discrete:
         self._high = np.array([dim.high for _, dim, _ in switched])
         self._middle = np.array([threshold for _, _, threshold in switched], np.float64)
         self._half = np.array([dim.hysteresis / 2 for _, dim, _ in switched])
-        self._up: NDArray[np.bool_] | None = None  # what was decided last, in this epoch
-        self._held: NDArray[np.bool_] | None = None  # and in any epoch: a hold goes on with it
+        self._up: NDArray[np.bool_] | None = None  # the last decision in this epoch
+        self._held: NDArray[np.bool_] | None = None  # the last decision in any epoch, which a hold keeps
 
     def __call__(self, row: FloatArray, last: FloatArray | None) -> FloatArray:
-        """(A,), `row` (A,) of a chunk with each such dimension low or high. Between its two levels it stays as decided;
-        first in an epoch, where `last` (A,), what was sent before, is nearer to; without one the middle decides. NaN is
-        left for the guard. Phase: hot."""
+        """Returns `row` (A,) of a chunk with each discrete dimension low or high.
+
+        Between the two switching levels a dimension keeps its last decision. The first time in an epoch it takes the
+        end that `last` is nearer to, or, without a `last`, decides by the threshold. NaN is left for the guard. Phase:
+        hot.
+
+        Args:
+            row: (A,), the row of a chunk.
+            last: (A,), what was sent before; None if there is nothing.
+        """
         if not len(self._at):
             return row
         asked = row[self._at]
@@ -38,15 +45,17 @@ class Discrete:
         return self._snapped(row, np.where(np.isnan(asked), asked, np.where(up, self._high, self._low)))
 
     def hold(self, row: FloatArray) -> FloatArray:
-        """(A,), the hold `row` (A,) with each such dimension as decided last, also on its way there; before the first
-        decision, what is nearer. Phase: hot."""
+        """Returns the hold `row` (A,) with each discrete dimension as decided last, also while it is on its way.
+
+        Before the first decision it takes the nearer end. Phase: hot.
+        """
         if not len(self._at):
             return row
         up = row[self._at] > (self._low + self._high) / 2 if self._held is None else self._held
         return self._snapped(row, np.where(up, self._high, self._low))
 
     def forget(self) -> None:
-        """An epoch is over. Phase: hot."""
+        """Forgets the decisions of the epoch, which is over. Phase: hot."""
         self._up = None
 
     def _before(self, asked: FloatArray, last: FloatArray | None) -> NDArray[np.bool_]:

@@ -4,14 +4,16 @@
     publish(k)   the snapshot, with a request if one is due
     act(k)       the timeline's action for k, corrected, or a hold -> guard -> send it -> into history and trace
 
-A tick is the three. In simulated time the snapshot goes out first, so that an instant planner can answer in between; in
-real time the first setpoint does, since it is what is due. Either way the snapshot says what was so before the action.
+A tick consists of the three. In simulated time the snapshot is published before the action is sent, so that an instant
+planner can answer in between; in real time the first setpoint is sent before, since it is due. Either way the snapshot
+describes the time before the action.
 
 Where the servo rate is above the policy rate, the action is sent as several setpoints, each at its time in the tick.
 
 Threads: everything belongs to the executor thread, but `inbox` is written and `outbox` read by the worker, and
-`image_latents` written by the lookout, if there is one. Hot path: `tick` and `skip` take no lock, read no clock, log
-nothing and never call torch."""
+`image_latents` is written by the encoder worker, if there is one. Hot path: `tick` and `skip` take no lock, read no
+clock, log nothing and never call torch.
+"""
 
 from collections.abc import Callable, Collection, Iterator
 
@@ -31,7 +33,7 @@ from rollahead.runtime.control.whereabouts import Whereabouts
 from rollahead.runtime.safety.guard import STALE, Guard, GuardConfig
 from rollahead.runtime.safety.hold import Hold
 from rollahead.runtime.safety.rest_pose import Homing, RestPose
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.transport.mailbox import Channel, Mailbox
 from rollahead.runtime.types.arrays import FloatArray, unknown
 from rollahead.runtime.types.chunk import Chunk, Timeline
@@ -41,12 +43,12 @@ from rollahead.runtime.types.spec import Kind, mask
 
 LEAP = 4.0  # after a hold, the ramp leads to a row that is farther away than this many of the chunk's longest steps
 
-Pace = Callable[[int], bool]  # waits until setpoint j of the tick is due; False if setpoint j + 1 is due too: j is late
+Pace = Callable[[int], bool]  # waits until setpoint j of the tick is due; False if j is late: setpoint j + 1 is due too
 Sent = Callable[[], None]  # called once per tick: after its first setpoint, or when it is certain that none is sent
 
 
 def at_once(j: int) -> bool:
-    """Never waits: all setpoints of a tick are sent at its head, as in simulated time."""
+    """Never waits: all setpoints of a tick are sent at its start, as in simulated time."""
     return True
 
 
@@ -57,8 +59,23 @@ def nothing() -> None:
 class Executor:
     """Sends `robot` one action per tick from the chunks that `strategy` requests.
 
-    horizon: length of a chunk in ticks; n_obs: observations per request; cameras: names of the cameras whose images
-    must not be too old, None for all cameras of the robot; rest_pose: the pose that `go_home` moves to.
+    Args:
+        robot: The robot to drive.
+        strategy: Decides when to request a chunk and how to use it.
+        delay: Estimates the delay to plan for.
+        trace: Where ticks and inferences are recorded.
+        horizon: H, length of a chunk in ticks.
+        n_obs: Number of observations per request.
+        seed: Seed of the run, passed to the planner.
+        task: Text of the task that the policy is told.
+        guard: Options of the guard; None for the defaults.
+        servo: Makes the setpoints of a tick; None for one per tick.
+        corrector: Amends each action; None for none.
+        inbox: Channel from the worker; None for a new one.
+        outbox: Channel to the worker; None for a new one.
+        image_latents: Channel from the encoder worker; None for a new one.
+        cameras: Names of the cameras whose images must not be too old; None for all cameras of the robot.
+        rest_pose: Pose that `go_home` moves to; None for none.
     """
 
     def __init__(
@@ -86,7 +103,7 @@ class Executor:
         self.outbox: Channel[Snapshot] = Mailbox() if outbox is None else outbox
         self.trace = trace
         self.image_latents: Channel[ImageLatent | Failure] = Mailbox() if image_latents is None else image_latents
-        self.failure: Failure | None = None  # why the planner gives no more results, or the lookout no more sights
+        self.failure: Failure | None = None  # why the planner, or the encoder worker, stopped
         self._robot = robot
         self._strategy = strategy
         self._delay = delay
@@ -104,7 +121,7 @@ class Executor:
         self._buffer = ObservationBuffer(robot, self._guard, n_obs, cameras)
         self._whereabouts = Whereabouts(spec, self._hold, self._buffer)
         self._timeline = Timeline(blend=strategy.blend)
-        self._observations: tuple[Observation, ...] = ()  # of the tick published last
+        self._observations: tuple[Observation, ...] = ()  # the window of the tick published last
         self._seed = seed
         self._task = task
         self._epoch = 0
@@ -112,7 +129,7 @@ class Executor:
         self._ramp = True  # the next row of a chunk is the first of this epoch, and starts the ramp
         self._starved = False  # the last tick was a hold
         self._paused = False
-        self._stopped = False  # by an e-stop
+        self._stopped = False  # an e-stop stopped the robot
         self._rest_pose = rest_pose
         self._homing: Homing | None = None
         self._open: Request | None = None
@@ -142,12 +159,12 @@ class Executor:
         return self.act(k, pace)
 
     def observe(self, k: int) -> None:
-        """`look` and `publish`. Phase: hot."""
+        """Calls `look` and `publish` for tick `k`. Phase: hot."""
         self.look(k)
         self.publish(k)
 
     def look(self, k: int) -> None:
-        """Reads the robot, and takes a result that is there. Phase: hot."""
+        """Reads the robot at the start of tick `k`, and takes a result that is there. Phase: hot."""
         self.trace.begin()
         self._guard.tick()
         self._buffer.look(k, self._history.last)
@@ -163,14 +180,21 @@ class Executor:
         self._accept(k)
 
     def publish(self, k: int) -> None:
-        """Puts the snapshot of tick `k` into the outbox, with a request if one is due. Called after `look`, before or
-        within `act`. Phase: hot."""
+        """Puts the snapshot of tick `k` into the outbox, with a request if one is due.
+
+        Called after `look`, before or within `act`. Phase: hot.
+        """
         self._observations = self._buffer.window(k, self._task)
         self.outbox.put(self._ask(k))
 
     def act(self, k: int, pace: Pace = at_once, sent: Sent = nothing) -> TickStatus:
-        """Sends the action of tick `k`, or a hold. pace: waits for each setpoint; sent: called after the first one.
-        Phase: hot."""
+        """Sends the action of tick `k`, or a hold. Phase: hot.
+
+        Args:
+            k: The tick.
+            pace: Waits for each setpoint.
+            sent: Called once, after the first setpoint or when none is sent.
+        """
         self._accept(k)
         if self._stopped or not self._whereabouts.known:
             sent()
@@ -187,7 +211,10 @@ class Executor:
         return status
 
     def skip(self, k: int) -> None:
-        """Tick `k` is not sent: its deadline has passed. History gets what the robot in effect did. Phase: hot."""
+        """Notes that nothing is sent in tick `k`, because its deadline has passed.
+
+        The history gets the action that the robot in effect carried out. Phase: hot.
+        """
         self.trace.begin()
         self._guard.tick()
         self._buffer.skip(k)
@@ -204,9 +231,11 @@ class Executor:
         return TickStatus.OVERRUN
 
     def warm(self) -> None:
-        """Reads the robot before the first tick and publishes a snapshot with a typical request, on which the planner
-        warms up; the result is discarded. Phase: warm. Raises: RobotError, if no usable state can be read, or if state
-        or images do not fit the spec."""
+        """Reads the robot before the first tick and publishes a snapshot with a typical request.
+
+        The planner warms up on it, and the result is discarded. Phase: warm. Raises RobotError if no usable state can
+        be read, or if state or images do not fit the spec.
+        """
         self._buffer.first_look()
         self._observations = self._buffer.window(0, self._task)
         asked = self._snapshot(0, None, ahead=self._horizon)
@@ -215,8 +244,10 @@ class Executor:
         self._buffer.forget_images()
 
     def estop(self) -> None:
-        """Calls `Robot.stop`, once, and sends nothing until `reset`. After that, motion starts at rest from the
-        measured state."""
+        """Calls `Robot.stop`, once, and sends nothing until `reset`.
+
+        After the reset, motion starts at rest from the measured state.
+        """
         if not self._stopped:
             self._homing = None
             self._drop()
@@ -230,8 +261,11 @@ class Executor:
         self._paused = True
 
     def go_home(self) -> int | None:
-        """Moves the paused robot to its rest pose. Returns the number of ticks that this may take; 0, without moving,
-        while state or images are not usable; None if there is no rest pose, or the robot is stopped."""
+        """Moves the paused robot to its rest pose.
+
+        Returns the number of ticks that this may take; 0, without moving, while state or images are not usable; None if
+        there is no rest pose, or the robot is stopped.
+        """
         last = self._history.last
         if self._rest_pose is None or self._stopped or last is None:
             return None
@@ -245,8 +279,11 @@ class Executor:
         self._homing = None
 
     def resume(self) -> None:
-        """Ends a pause in a new hard epoch. Motion continues from the last setpoint, or from the measured state in
-        dimensions where the robot is far from it."""
+        """Ends a pause in a new hard epoch.
+
+        Motion continues from the last setpoint, or from the measured state in dimensions where the robot is far from
+        it.
+        """
         self._drop()
         self._whereabouts.doubt()
         self._paused = False
@@ -258,12 +295,12 @@ class Executor:
         self._stopped = False
 
     def set_task(self, task: str) -> None:
-        """Another task: results in flight are dropped, and what is planned runs on until the new chunk."""
+        """Changes the task: results in flight are dropped, and the plan runs on until the first new chunk."""
         self._new_epoch()
         self._task = task
 
     def fail(self, k: int) -> None:
-        """Something failed in tick `k`, after `observe`: the plan is dropped, a hold is sent, and the robot stops."""
+        """Handles an error in tick `k`, after `observe`: drops the plan, sends a hold, and stops the robot."""
         self._drop()
         try:
             self.act(k, lambda j: j == 0)
@@ -278,14 +315,14 @@ class Executor:
         self._ramp = True
 
     def _halt(self, why: str) -> None:
-        """Makes the executor's own e-stop, because of `why`. Raises: RobotError, if the robot does not stop."""
+        """Makes the executor's own e-stop, because of `why`. Raises RobotError if the robot does not stop."""
         if self._stopped:
             return
         self.halted = f"the robot was stopped, for {why} (guard.give_up_ticks)"
         try:
             self.estop()
         except Exception as error:
-            raise RobotError(f"{self.halted}, and did not stop ({told(error)})") from error
+            raise RobotError(f"{self.halted}, and did not stop ({error_text(error)})") from error
 
     def _new_epoch(self) -> None:
         self._epoch += 1
@@ -293,7 +330,7 @@ class Executor:
         self._last_request = None
 
     def _decide(self, k: int) -> tuple[Chunk | None, FloatArray]:
-        """Returns the chunk used in tick `k` (None if there is none) and the action (A,): its row, or a hold."""
+        """Chunk used in tick `k` (None if there is none) and the action (A,): its row, or a hold."""
         covering = () if self._paused or self._buffer.trouble else self._timeline.covering(k)
         if not covering:
             return None, self._homeward(self._discrete.hold(self._next_hold()))
@@ -303,15 +340,20 @@ class Executor:
         return covering[-1], self._discrete(row, self._history.last)
 
     def _homeward(self, held: FloatArray) -> FloatArray:
-        """(A,), the next target on the move to the rest pose; `held` (A,) if there is no such move, or in a tick in
-        which state or images are not usable."""
+        """Next target (A,) on the move to the rest pose, or the hold `held` (A,).
+
+        The hold is returned if there is no such move, or in a tick in which state or images are not usable.
+        """
         if self._homing is not None and self._homing.over:
             self._homing = None
         return held if self._homing is None or self._buffer.trouble else self._homing.step()
 
     def _join(self, chunk: Chunk | None, row: FloatArray) -> None:
-        """Prepares the guard for the action of this tick: restarts dimensions that begin from the measured state, and
-        starts the ramp at the first row of an epoch and at a row far from the last setpoint after a hold."""
+        """Prepares the guard for the action of this tick.
+
+        Restarts dimensions that begin from the measured state, and starts the ramp at the first row of an epoch and,
+        after a hold, at a row far from the last setpoint.
+        """
         anew = self._whereabouts.anew
         if anew is not None:
             self._guard.rejoin(self._next_hold(), anew)
@@ -331,8 +373,11 @@ class Executor:
     def _send(
         self, k: int, row: FloatArray, pace: Pace, sent: Sent, chunk: Chunk | None
     ) -> tuple[FloatArray | None, int]:
-        """Sends `row` (A,), of `chunk` if of any, as setpoints, each through the guard and when it is due. Returns the
-        action (A,) that these setpoints amount to, None if all were too late to be sent, and the guard's flags."""
+        """Sends `row` (A,) as setpoints, each through the guard and when it is due.
+
+        Returns the action (A,) that these setpoints amount to, None if all were too late to be sent, and the guard's
+        flags. chunk: the chunk that the row is from; None for a hold.
+        """
         holds = chunk is None and self._homing is None
         went: list[FloatArray] = []
         flags, other, left_out = 0, False, 0
@@ -358,7 +403,7 @@ class Executor:
         return effect, flags | self._buffer.trouble
 
     def _setpoints(self, k: int, row: FloatArray) -> Iterator[FloatArray]:
-        """(A,) each: the first of `row`, then those between it and the next row, as far as that is known."""
+        """Yields setpoints (A,): first that of `row`, then those between it and the next row, if that is known."""
         yield self._servo.first(row)
         if self._servo.substeps > 1:
             waits = self._ramp or self._paused or self._buffer.trouble  # the next tick will not use the timeline
@@ -398,7 +443,7 @@ class Executor:
         if result.request.epoch == self._epoch:
             self._open = None
             refused = result.made & ResultFlags.REFUSED
-            chunk = None if refused else self._strategy.place(result, k)
+            chunk = None if refused else self._strategy.schedule(result, k)
             missed = Outcome.REFUSED if refused else Outcome.EXPIRED
             late = chunk is not None and chunk.lost > result.request.rows_passed
             outcome = missed if chunk is None else Outcome.LATE if late else Outcome.PLACED
@@ -407,12 +452,12 @@ class Executor:
         self.trace.inference(inference_record(result, chunk, outcome, k))
 
     def _give_up(self, failure: Failure) -> None:
-        """Drops the plan and requests nothing more. Called when the planner or the lookout has failed."""
+        """Drops the plan and requests nothing more. Called when the planner or the encoder worker has failed."""
         self.failure = failure
         self.pause()
 
     def _ask(self, k: int) -> Snapshot:
-        """This tick's snapshot, asking for a chunk if one is due."""
+        """Snapshot of this tick, with a request for a chunk if one is due."""
         if self._open is not None:
             return self._snapshot(k, self._open, ahead=max(self._open.deadline - k, 1))
         if self._may_ask and self._strategy.trigger.due(k, self._timeline.stop, self._last_request):
@@ -427,13 +472,13 @@ class Executor:
         return not (self._paused or self._stopped or self._buffer.trouble)
 
     def _snapshot(self, k: int, request: Request | None, ahead: int) -> Snapshot:
-        """What is known at the head of tick `k`, with `ahead` planned rows."""
+        """Snapshot at the start of tick `k`, with `ahead` planned rows."""
         sent = self._history.tail(2 * self._horizon)  # a request may be H ticks old, and its states H older
         planned, covered = planned_rows(self._timeline, k, ahead, self._hold, self._next_hold, self._epoch)
         return Snapshot(k, self._observations, sent, planned, self._epoch, self._seed, request, covered)
 
     def _next_hold(self) -> FloatArray:
-        """(A,), the action of a hold in this tick."""
+        """Action (A,) of a hold in this tick."""
         return self._whereabouts.hold(self._history.last)
 
     def _record(self, k: int, status: TickStatus, action: FloatArray, chunk: Chunk | None, guard: int = 0) -> None:

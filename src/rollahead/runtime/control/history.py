@@ -1,7 +1,7 @@
-"""History: what was sent, tick by tick, after correction, guard and hold.
+"""History: the actions that were sent, tick by tick, after correction, guard and hold.
 
-One writer, the executor. Ticks are consecutive and never renumbered: a skipped one is entered too, as what the robot
-in effect did.
+Ticks are consecutive and never renumbered: a skipped tick is entered too, with the action that the robot in effect
+carried out.
 
 Threads: the executor's alone. Hot path: all of it.
 """
@@ -13,7 +13,7 @@ from rollahead.runtime.types.arrays import FloatArray, frozen
 
 
 class History:
-    """The last `capacity` actions.
+    """A ring of the last `capacity` actions.
 
     Each is written twice, `capacity` apart, so that any tail is one contiguous slice.
     """
@@ -26,7 +26,10 @@ class History:
         self.last: FloatArray | None = None  # (A,), the newest action, if there is one
 
     def append(self, k: int, action: FloatArray) -> None:
-        """Enters `action` (A,) as that of tick `k`, which must follow the newest. Phase: hot."""
+        """Enters `action` (A,) as that of tick `k`. Phase: hot.
+
+        Raises LifecycleError if `k` does not follow the newest tick.
+        """
         if self._next is not None and k != self._next:
             raise LifecycleError(
                 f"tick {k} was entered after tick {self._next - 1}; enter every tick, skipped ones too"
@@ -38,7 +41,7 @@ class History:
         self.last = frozen(action)
 
     def tail(self, n: int) -> FloatArray:
-        """(m, A), the newest m = min(n, as many as there are), oldest first; a copy. Phase: hot."""
+        """Copy of the newest n actions (m, A), oldest first; m is less than n if there are fewer. Phase: hot."""
         n = min(n, self._length)
         if self._next is None or n == 0:
             return frozen(np.empty((0, self._rows.shape[1])))

@@ -27,8 +27,13 @@ OLDEST = 10**6  # ticks: the greatest age of an image that can be recorded
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Kept:
-    """The last usable image of a camera. source: the array that the robot returned, to recognise it; tick: the tick of
-    capture; image: the read-only array for messages."""
+    """The last usable image of a camera.
+
+    Attributes:
+        source: Array that the robot returned, to recognise it.
+        tick: Tick of capture.
+        image: Read-only array for messages.
+    """
 
     source: Image
     tick: int
@@ -43,8 +48,10 @@ class CameraImages:
         self._kept: dict[str, _Kept] = {}
 
     def check(self, frames: Mapping[str, Frame]) -> None:
-        """Checks the first `frames` against the spec; a camera may have no image yet. Phase: setup. Raises: RobotError,
-        if an image does not fit."""
+        """Checks the first `frames` against the spec; a camera may have no image yet. Phase: setup.
+
+        Raises RobotError if an image does not fit.
+        """
         for camera in self._cameras:
             if camera.name in frames and (words := misfit(frames[camera.name], camera)):
                 raise RobotError(words)
@@ -61,17 +68,17 @@ class CameraImages:
 
     @property
     def images(self) -> dict[str, Image]:
-        """(H, W, 3) uint8 by camera, the same array until there is a new image. Phase: hot."""
+        """Images (H, W, 3) uint8 by camera, the same array until there is a new image. Phase: hot."""
         return {name: kept.image for name, kept in self._kept.items()}
 
     @property
     def ticks(self) -> dict[str, int]:
-        """The tick of capture of each image, by camera. Phase: hot."""
+        """Tick of capture of each image, by camera. Phase: hot."""
         return {name: kept.tick for name, kept in self._kept.items()}
 
 
 def misfit(frame: Frame, camera: Camera) -> str:
-    """Says in one sentence why `frame` does not fit the spec of `camera`; empty if it fits. Phase: hot."""
+    """Explains in one sentence why `frame` does not fit the spec of `camera`; empty if it fits. Phase: hot."""
     shape = (camera.height, camera.width, 3)
     if not isinstance(frame, Frame) or not isinstance(frame.image, np.ndarray):
         given = type(frame.image if isinstance(frame, Frame) else frame).__name__

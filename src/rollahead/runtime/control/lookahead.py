@@ -1,6 +1,8 @@
-"""What will be sent from a tick on if nothing new comes: the timeline's actions, and holds where it has none.
+"""Planned actions: what will be sent from a tick on if nothing new comes.
 
-Hot path: of the executor's tick while a request is open; the work is by stretch, not by tick.
+These are the timeline's actions, and holds where it has none.
+
+Hot path: part of the executor's tick while a request is open; the work is done by range of ticks, not by tick.
 """
 
 from collections.abc import Callable
@@ -15,8 +17,18 @@ from rollahead.runtime.types.chunk import Timeline
 def planned_rows(
     timeline: Timeline, k: int, n: int, hold: Hold, held: Callable[[], FloatArray], epoch: int = 0
 ) -> tuple[FloatArray, int]:
-    """(n, A), read-only, for ticks `[k, k + n)`, n >= 1, and how many of these, from the first on, are of chunks of
-    `epoch`. held: gives (A,), what a hold at tick `k` would send. Phase: hot."""
+    """Planned actions (n, A), read-only, for ticks `[k, k + n)`, n >= 1, and how many chunks of `epoch` cover.
+
+    The second value counts the ticks, from the first on, that chunks of `epoch` have an action for. Phase: hot.
+
+    Args:
+        timeline: The live chunks.
+        k: First tick.
+        n: Number of ticks.
+        hold: Computes holds.
+        held: Returns the action (A,) of a hold at tick `k`.
+        epoch: The current epoch.
+    """
     blocks: list[FloatArray] = []
     covered = k
     for start, stop, covering in timeline.stretches(k, k + n):

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from rollahead.errors import RobotError
 from rollahead.runtime.control.agreement import Agreement
 from rollahead.runtime.control.images import OLDEST, CameraImages
-from rollahead.runtime.safety.guard import IMAGE, NAN, STALE, Guard, words
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.safety.guard import IMAGE, NAN, STALE, Guard, flag_names
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.types.arrays import FloatArray, frozen, unknown
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.robot import Reading, Robot
@@ -24,24 +24,34 @@ from rollahead.runtime.types.robot import Reading, Robot
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trusted:
-    """The newest readings that agreed with the one before. state: (S,); age: (S,) or one for all, ticks since each
-    number was measured."""
+    """The newest readings that agreed with the one before.
+
+    Attributes:
+        state: (S,).
+        age: (S,) or one for all, ticks since each number was measured.
+    """
 
     state: FloatArray
     age: NDArray[np.int64] | int
 
     def older(self, ticks: int) -> "Trusted":
-        """The same, so many `ticks` later. Phase: hot."""
+        """Returns a copy that is older by so many `ticks`. Phase: hot."""
         return Trusted(self.state, self.age + ticks)
 
     def where(self, agrees: list[bool], newest: "Trusted") -> "Trusted":
-        """The numbers of `newest` where they agree (S,), else these. Phase: hot."""
+        """Takes the numbers of `newest` where they agree (S,), and keeps the others. Phase: hot."""
         return Trusted(np.where(agrees, newest.state, self.state), np.where(agrees, newest.age, self.age))
 
 
 class ObservationBuffer:
-    """Reads `robot` and judges what it reads with `guard`. n_obs: observations in a window; cameras: names of the
-    cameras whose images must not be too old, None for all."""
+    """Reads the robot and judges what it reads with the guard.
+
+    Args:
+        robot: The robot to read.
+        guard: Decides which readings are usable.
+        n_obs: Number of observations in a window.
+        cameras: Names of the cameras whose images must not be too old; None for all.
+    """
 
     def __init__(self, robot: Robot, guard: Guard, n_obs: int, cameras: Collection[str] | None = None) -> None:
         self._robot = robot
@@ -63,24 +73,28 @@ class ObservationBuffer:
         self.ever = False  # whether there was a usable state
 
     def first_look(self) -> None:
-        """Reads the state and the images before the first tick. Raises: RobotError, if the state is not usable, or if
-        state or images do not fit the spec."""
+        """Reads the state and the images before the first tick.
+
+        Raises RobotError if the state is not usable, or if state or images do not fit the spec.
+        """
         reading, spec = self._robot.read(), self._robot.spec
         for what, dims in (("state", spec.state), ("environment", spec.environment)):
             shape = np.shape(getattr(reading, what))
             if shape != (len(dims),):
                 raise RobotError(
-                    f"the robot reads {what} of shape {shape}, and its spec names {len(dims)} numbers; let them agree"
+                    f"the robot reads {what} of shape {shape}, and its spec names {len(dims)} numbers; make them agree"
                 )
         self._images.check(self._robot.frames())
         self._take(-1, reading, None)
         if self.trouble:
-            why = words(self.trouble)
+            why = flag_names(self.trouble)
             raise RobotError(f"the robot gave no usable state before the start ({why}); look at its sensors")
 
     def look(self, k: int, sent: FloatArray | None) -> None:
-        """Reads the state at the head of tick `k`. If it cannot be read or used, the last usable state stays, with a
-        greater age. sent: (A,), the last action. Phase: hot."""
+        """Reads the state at the head of tick `k`. Phase: hot.
+
+        If it cannot be read or used, the last usable state stays, with a greater age. sent: (A,), the last action.
+        """
         try:
             reading = self._robot.read()
         except Exception as error:  # a driver may raise anything
@@ -90,15 +104,15 @@ class ObservationBuffer:
 
     @property
     def why(self) -> str:
-        """Explains the trouble, for an error message."""
-        return self._why or words(self.trouble)
+        """Explanation of the trouble, for an error message."""
+        return self._why or flag_names(self.trouble)
 
     def skip(self, k: int) -> None:
         """Notes that tick `k` passes without a look: what is known is a tick older. Phase: hot."""
         self._stays(k, self.trouble)
 
     def _fail(self, k: int, error: Exception) -> None:
-        self._why = f"the state could not be read ({told(error)})"
+        self._why = f"the state could not be read ({error_text(error)})"
         self._stays(k, STALE)
 
     def _take(self, k: int, reading: Reading, sent: FloatArray | None) -> None:
@@ -136,8 +150,10 @@ class ObservationBuffer:
         self.blind_ticks = self.blind_ticks + max(passed, 1) if self.trouble else 0
 
     def _old_images(self) -> int:
-        """Returns IMAGE if an image of the last window was too old, 0 otherwise. A camera that has given no image yet
-        counts as having given one in tick 0."""
+        """Returns IMAGE if an image of the last window was too old, 0 otherwise.
+
+        A camera that has given no image yet counts as having given one in tick 0.
+        """
         limit, ticks = self._guard.image_stale_ticks, self._images.ticks
         for camera in self._robot.spec.cameras if limit is not None else ():
             age = self._watched - ticks.get(camera.name, 0)
@@ -148,8 +164,11 @@ class ObservationBuffer:
         return 0
 
     def window(self, k: int, task: str) -> tuple[Observation, ...]:
-        """The n_obs observations up to tick `k`, one tick apart. A missing one is replaced by the nearest older one, or
-        else the oldest. A camera without a new image keeps its last one. Phase: hot."""
+        """Observations (n_obs) up to tick `k`, one tick apart, oldest first.
+
+        A missing one is replaced by the nearest older one, or else the oldest. A camera without a new image keeps its
+        last one. Phase: hot.
+        """
         self._watch(k)
         newest = Observation(
             tick=k,
@@ -172,15 +191,17 @@ class ObservationBuffer:
         try:
             self._images.update(self._robot.frames(), k)
         except Exception as error:  # the last images stay and grow older, until `image_stale_ticks` reports them
-            self._camera_error = f" ({told(error)})"
+            self._camera_error = f" ({error_text(error)})"
 
     def forget(self) -> None:
-        """The window begins anew."""
+        """Empties the window, so that it begins anew."""
         self._window = ()
 
     def forget_images(self) -> None:
-        """Drops all images. Called after warm-up: tick numbers restart, so that the age of an older image is unknown.
-        Phase: warm."""
+        """Drops all images. Phase: warm.
+
+        Called after warm-up: tick numbers restart, so that the age of an older image is unknown.
+        """
         self._images = CameraImages(self._robot.spec.cameras)
 
 

@@ -23,13 +23,16 @@ Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]  
 
 
 def linear(before: FloatArray, row: FloatArray, after: FloatArray, times: FloatArray) -> FloatArray:
-    """(n, A), how far from `row` at `times` (n, 1) of the tick. Phase: hot."""
+    """Offsets (n, A) from `row` on the straight line to `after`, at `times` (n, 1) of the tick. Phase: hot."""
     return times * (after - row)
 
 
 def cubic(before: FloatArray, row: FloatArray, after: FloatArray, times: FloatArray) -> FloatArray:
-    """(n, A), the same on the cubic Hermite curve that leaves `row` as fast as from `before` to `row`, the speed at
-    which the tick before came there, and comes to `after` as fast as from `row`. Phase: hot."""
+    """Offsets (n, A) from `row` on a cubic Hermite curve to `after`, at `times` (n, 1) of the tick.
+
+    The curve leaves `row` at the speed of the step from `before` to `row`, and reaches `after` at the speed of the step
+    from `row` to `after`. Phase: hot.
+    """
     leaving, coming = row - before, after - row
     t, t2, t3 = times, times**2, times**3
     return (3 * t2 - 2 * t3) * (after - row) + (t3 - 2 * t2 + t) * leaving + (t3 - t2) * coming
@@ -39,7 +42,10 @@ SHAPES: Mapping[str, Shape] = {"linear": linear, "cubic": cubic}
 
 
 class Servo:
-    """Makes `substeps` n setpoints of a row, along `shape` (`linear` or `cubic`) for positions."""
+    """Makes `substeps` setpoints of each action, along `shape` (`linear` or `cubic`) for positions.
+
+    Raises ConfigError if `substeps` is less than 1, the shape is unknown, or a rotation cannot be interpolated.
+    """
 
     def __init__(self, spec: RobotSpec, substeps: int = 1, shape: str = "linear") -> None:
         if substeps < 1:
@@ -56,12 +62,14 @@ class Servo:
         self._triples = rotation_triples(spec) if substeps > 1 else []
 
     def first(self, row: FloatArray) -> FloatArray:
-        """(A,), setpoint 0 of a tick whose action is `row` (A,): steps are shared out evenly. Phase: hot."""
+        """Setpoint 0 (A,) of a tick whose action is `row` (A,): steps are shared out evenly. Phase: hot."""
         return np.where(self._delta, row / self.substeps, row) if self._shares else row
 
     def setpoints(self, before: FloatArray | None, row: FloatArray, after: FloatArray) -> FloatArray:
-        """(n, A) for a tick whose action is `row` (A,), between the one `before`, if any, and the one `after`. Phase:
-        hot."""
+        """Setpoints (n, A) of a tick whose action is `row` (A,).
+
+        The action `before` it (A,) may be None; `after` (A,) is the next action. Phase: hot.
+        """
         if self.substeps == 1:
             return row[None]
         times = self._times
@@ -75,7 +83,9 @@ class Servo:
         return setpoints
 
     def effect(self, row: FloatArray, sent: FloatArray) -> FloatArray:
-        """(A,), what the setpoints `sent` (n, A) of a tick come to: the last target, the mean velocity, the sum of
-        steps. Phase: hot."""
+        """Action (A,) that the setpoints `sent` (n, A) of a tick amount to.
+
+        It is the last target, the mean velocity, or the sum of steps. Phase: hot.
+        """
         moved = np.where(self._velocity, sent.mean(axis=0), sent[-1])
         return np.where(self._delta, sent.sum(axis=0), moved)

@@ -9,8 +9,11 @@ from rollahead.runtime.types.spec import Kind, RobotSpec, mask
 
 
 class SpeedUp:
-    """Runs a plan `q` times as fast: of each group of q rows it keeps the last, but sums deltas and multiplies
-    velocities by q, within the robot's range. A last group that is short is dropped."""
+    """Runs a plan `q` times as fast, on a robot of `spec`.
+
+    Of each group of q rows it keeps the last, but sums deltas and multiplies velocities by q, within the robot's range.
+    A last group that is short is dropped. Raises ConfigError if q is less than 1.
+    """
 
     def __init__(self, spec: RobotSpec, q: int) -> None:
         if q < 1:
@@ -23,11 +26,11 @@ class SpeedUp:
         self._high = np.array([dim.high for dim in spec.action])
 
     def horizon(self, rows: int) -> int:
-        """The ticks that a chunk of `rows` policy rows lasts."""
+        """Number of ticks that a chunk of `rows` policy rows lasts."""
         return rows // self.q
 
     def __call__(self, rows: FloatArray) -> FloatArray:
-        """(H // q, A) from (H, A)."""
+        """Actions (H // q, A) from policy rows (H, A)."""
         if self.q == 1:
             return rows
         groups = rows[: self.horizon(len(rows)) * self.q].reshape(-1, self.q, rows.shape[1])

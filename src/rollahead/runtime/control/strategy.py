@@ -1,4 +1,4 @@
-"""Strategies: what to ask the planner for, and which ticks its answer is for.
+"""Strategies: decide what to ask the planner for, and which ticks its answer is for.
 
     name       row 0 is for            usable from    the policy is given
     sync       the tick of arrival     arrival        the state as observed
@@ -7,7 +7,7 @@
     vlash      t_obs + d               t_obs + d      the state rolled to t_obs + d
     rtc        t_obs                   t_obs + d      the state as observed, and the rows that run meanwhile
 
-A strategy is a frozen value. `plan` and `place` are pure and belong to the executor's tick: no I/O, no clock, no torch.
+A strategy is a frozen value. `plan` and `schedule` are pure and run in the executor's tick: no I/O, no clock, no torch.
 """
 
 from dataclasses import dataclass, field, replace
@@ -26,28 +26,45 @@ from rollahead.runtime.types.spec import Kind, RobotSpec, mask
 
 
 class Strategy(Protocol):
-    """The seam: `trigger` says when to ask, `plan` what, `place` addresses the answer, and `blend` says how chunks that
-    cover one tick are joined."""
+    """Rules that decide when the planner is asked, for which ticks, and how its answer becomes a chunk.
+
+    `trigger` decides when to ask, `plan` makes the request, `schedule` assigns the rows of the answer to ticks, and
+    `blend` joins the chunks that cover the same tick. Other packages register strategies as entry points
+    `rollahead.strategies`.
+    """
 
     @property
-    def trigger(self) -> Trigger: ...
-
-    @property
-    def blend(self) -> Blend: ...
-
-    def plan(self, snapshot: Snapshot, delay: int) -> Request:
-        """The request to make at the head of `snapshot.tick`, planning `delay` ticks for it. Phase: hot."""
+    def trigger(self) -> Trigger:
+        """Decides when a chunk is requested."""
         ...
 
-    def place(self, result: Result, k: int) -> Chunk | None:
-        """`result` as a chunk, accepted at the head of tick `k`; None if all of its rows came too late. Phase: hot."""
+    @property
+    def blend(self) -> Blend:
+        """Joins the chunks that cover the same tick."""
+        ...
+
+    def plan(self, snapshot: Snapshot, delay: int) -> Request:
+        """Request to make at the head of `snapshot.tick`, planning `delay` ticks for it. Phase: hot."""
+        ...
+
+    def schedule(self, result: Result, k: int) -> Chunk | None:
+        """Assigns the rows of `result`, taken at the head of tick `k`, to ticks; None if all came too late.
+
+        Phase: hot.
+        """
         ...
 
 
 def address(result: Result, k: int, *, rows: int | None = None) -> Chunk | None:
-    """The chunk of `result`, accepted at tick `k`, as its request addresses it; at most the first `rows` rows.
+    """Chunk with the rows of `result`, accepted at tick `k`, at the ticks that its request gives.
 
-    It is used from max(start, k) on. Rows that could have been used before `k` are lost, and counted.
+    The chunk is used from max(start, k) on. Rows that could have been used before `k` are lost, and counted. Returns
+    None if no row is left.
+
+    Args:
+        result: The planner's answer.
+        k: Tick at which it was accepted.
+        rows: Number of rows to use; None for all.
     """
     request = result.request
     origin = k if request.origin is None else request.origin
@@ -70,27 +87,30 @@ def address(result: Result, k: int, *, rows: int | None = None) -> Chunk | None:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """Observe, hold while the policy thinks, run `s` actions, again. What robots do today."""
+    """Observe, hold while the policy thinks, run `s` actions, and repeat: the usual blocking loop."""
 
     s: int
     trigger: Trigger = field(default_factory=lambda: Overlap(0))
     blend: Blend = newest
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:
-        """Phase: hot."""
+        """Request whose rows count from the tick of arrival. Phase: hot."""
         return Request(snapshot, origin=None, start=None, roll_to=None, delay=delay)
 
-    def place(self, result: Result, k: int) -> Chunk | None:
-        """Row 0 is for the tick of arrival; rows after the first `s` are not used. Phase: hot."""
+    def schedule(self, result: Result, k: int) -> Chunk | None:
+        """Chunk of the first `s` rows, of which row 0 is for tick `k`. Phase: hot."""
         return address(result, k, rows=self.s)
 
 
 @dataclass(frozen=True, slots=True)
 class Naive:
-    """Ask while moving, switch on arrival, plan from the state at the time of asking.
+    """Ask while moving, switch on arrival, and plan from the state at the time of asking.
 
-    arrival: row 0 is for the tick of arrival, as if no time had passed; else for t_obs, so that the first rows are
-    skipped as late (SmolVLA's asynchronous inference, arXiv 2506.01844, section 3.3).
+    Attributes:
+        trigger: Decides when a chunk is requested.
+        arrival: Whether row 0 is for the tick of arrival, as if no time had passed. Otherwise it is for t_obs, so that
+            the first rows are skipped as late (SmolVLA's asynchronous inference, arXiv 2506.01844, section 3.3).
+        blend: Joins the chunks that cover the same tick.
     """
 
     trigger: Trigger
@@ -98,20 +118,26 @@ class Naive:
     blend: Blend = newest
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:
-        """Phase: hot."""
+        """Request whose rows count from t_obs, or from arrival. Phase: hot."""
         at = None if self.arrival else snapshot.tick
         return Request(snapshot, origin=at, start=at, roll_to=None, delay=delay)
 
-    def place(self, result: Result, k: int) -> Chunk | None:
-        """Phase: hot."""
+    def schedule(self, result: Result, k: int) -> Chunk | None:
+        """Chunk of the rows that are not late. Phase: hot."""
         return address(result, k)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ensemble:
-    """As `Naive` from t_obs, but a tick's action is the mean over all chunks that cover it (ACT, arXiv 2304.13705).
+    """Temporal ensembling: the action of a tick is the mean over all chunks that cover it (ACT, arXiv 2304.13705).
 
-    exempt: (A,), dimensions that are never averaged (discrete ones, rotations); decay: of the weights, oldest first.
+    Rows count from t_obs, as with `Naive`.
+
+    Attributes:
+        trigger: Decides when a chunk is requested.
+        exempt: (A,), dimensions that are never averaged (discrete ones, rotations).
+        decay: Decay of the weights, the oldest chunk first.
+        blend: Weighted mean of the chunks that cover the same tick.
     """
 
     trigger: Trigger
@@ -123,20 +149,25 @@ class Ensemble:
         object.__setattr__(self, "blend", Mean(self.decay, self.exempt))
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:
-        """Phase: hot."""
+        """Request whose rows count from t_obs. Phase: hot."""
         return Request(snapshot, origin=snapshot.tick, start=snapshot.tick, roll_to=None, delay=delay)
 
-    def place(self, result: Result, k: int) -> Chunk | None:
-        """Phase: hot."""
+    def schedule(self, result: Result, k: int) -> Chunk | None:
+        """Chunk of the rows that are not late. Phase: hot."""
         return address(result, k)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vlash:
-    """Future-state rolling (VLASH, arXiv 2512.01031, section 4): the plan starts at t_obs + d, from the state that the
-    robot will have then, and takes over at just that tick, be it there early or not.
+    """Future-state rolling (VLASH, arXiv 2512.01031, section 4).
 
-    moving: (A,), the weights of what moves the robot on from where it is; if given, a late plan is `taken_up`.
+    The plan starts at t_obs + d, from the state that the robot will have then, and takes over at just that tick,
+    whether or not it is there early.
+
+    Attributes:
+        trigger: Decides when a chunk is requested.
+        blend: Joins the chunks that cover the same tick.
+        moving: (A,), weight of each dimension for `taken_up`, which is applied to a late plan; None to skip late rows.
     """
 
     trigger: Trigger
@@ -144,44 +175,55 @@ class Vlash:
     moving: FloatArray | None = None
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:
-        """Phase: hot."""
+        """Request that is rolled to t_obs + d, with rows that count from there. Phase: hot."""
         origin = snapshot.tick + delay
         return Request(snapshot, origin=origin, start=origin, roll_to=origin, delay=delay)
 
-    def place(self, result: Result, k: int) -> Chunk | None:
-        """Phase: hot."""
+    def schedule(self, result: Result, k: int) -> Chunk | None:
+        """Chunk that starts at t_obs + d, or at `k` if it is late. Phase: hot."""
         return address(result if self.moving is None else taken_up(result, k, self.moving), k)
 
 
 @dataclass(frozen=True, slots=True)
 class Chunked:
-    """Real-time chunking (RTC, arXiv 2506.07339, section 3): rows count from the observation, the first d of them run
-    from the last plan, and the new one, made to go on from these, takes over at t_obs + d, be it there early or not.
-    How it is made to is the planner's affair: by guidance (rtc), a prefix (tt_rtc), or choice (bid).
+    """Real-time chunking (RTC, arXiv 2506.07339, section 3).
 
-    discards: whether a plan that arrives after t_obs + d is left out, because more rows of the last plan have run than
-    the new plan was conditioned on (LeRobot's rule for training-time RTC)."""
+    Rows count from the observation. The first d ticks are run from the last plan; the new plan is conditioned on these
+    rows and takes over at t_obs + d, whether or not it is there early. The planner conditions it by guidance (rtc), a
+    prefix (tt_rtc) or a choice among several (bid).
+
+    Attributes:
+        trigger: Decides when a chunk is requested.
+        blend: Joins the chunks that cover the same tick.
+        discards: Whether a plan that arrives after t_obs + d is dropped, because more rows of the last plan have run
+            than the new plan was conditioned on (LeRobot's rule for training-time RTC).
+    """
 
     trigger: Trigger
     blend: Blend = newest
     discards: bool = False
 
     def plan(self, snapshot: Snapshot, delay: int) -> Request:
-        """Phase: hot."""
+        """Request whose rows count from t_obs and are used from t_obs + d on. Phase: hot."""
         return Request(snapshot, snapshot.tick, start=snapshot.tick + delay, roll_to=None, delay=delay)
 
-    def place(self, result: Result, k: int) -> Chunk | None:
-        """Phase: hot."""
+    def schedule(self, result: Result, k: int) -> Chunk | None:
+        """Chunk of the rows that are not late; None for a late plan if `discards`. Phase: hot."""
         return None if self.discards and k > result.request.deadline else address(result, k)
 
 
 def taken_up(result: Result, k: int, moving: FloatArray) -> Result:
-    """`result`, if it is late at tick `k`, with its rows put off: row j is for tick `k` if the j rows before it come to
-    most nearly what was sent instead of them; of several, the first. A robot that stood still begins with row 0, one
-    that went the way of the plan, farther in each tick, goes on with the row of the tick. moving: (A,), the weight of
-    each dimension. Phase: hot.
+    """Shifts the rows of a late `result` so that it continues from what the robot did meanwhile. Phase: hot.
 
-    What was sent is what was planned when the result was asked for; farther than that nothing is put off.
+    Row j becomes the row for tick `k` if the sum of the j rows before it is nearest to the sum of what was sent instead
+    of them; of several such rows, the first is taken. After a standstill the plan begins with row 0; if the robot moved
+    as planned it continues with the row of the tick. What was sent is known as far as it was planned when the result
+    was requested; a later result is returned as it is.
+
+    Args:
+        result: The planner's answer.
+        k: Tick at which it was accepted.
+        moving: (A,), the weight of each dimension.
     """
     request = result.request
     late = k - request.deadline
@@ -189,21 +231,21 @@ def taken_up(result: Result, k: int, moving: FloatArray) -> Result:
         return result
     sent = moving * request.asked.planned[request.delay : k - request.tick].sum(axis=0)
     rows = moving * result.rows[: min(late, len(result.rows) - 1)]
-    apart = np.vstack([0 * sent, np.cumsum(rows, axis=0)]) - sent  # before rows 0, 1, ...
-    origin = k - int(np.argmin(np.square(apart).sum(axis=1)))
+    difference = np.vstack([0 * sent, np.cumsum(rows, axis=0)]) - sent  # difference before rows 0, 1, ...
+    origin = k - int(np.argmin(np.square(difference).sum(axis=1)))
     return replace(result, request=replace(request, origin=origin, start=origin))
 
 
 def moving_weights(spec: RobotSpec) -> FloatArray:
-    """(A,), the weights for `taken_up`: each action in shares of its range, if it has one. Discrete ones move nothing.
+    """Weights (A,) for `taken_up`: one over the range of each action, 1 without a range, 0 for discrete ones.
 
-    Raises: ConfigError, if an action says where to be: then a row is right at its tick, and at no other.
+    Raises ConfigError if an action is an absolute target, since its row is right at its own tick only.
     """
     places = [dim.name for dim in spec.action if dim.kind in (Kind.POSITION, Kind.ROTATION)]
     if places:
         raise ConfigError(
-            f"strategy.late is moved, and {', '.join(places)} says where to be, which is right at its tick and at no "
-            "other; set strategy.late=tick"
+            f"strategy.late is moved, and {', '.join(places)} is an absolute target, which is right at its own tick "
+            "only; set strategy.late=tick"
         )
     ranges = [dim.high - dim.low for dim in spec.action]
     sizes = [1.0 / size if np.isfinite(size) else 1.0 for size in ranges]

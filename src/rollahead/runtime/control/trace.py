@@ -1,6 +1,8 @@
-"""The trace: what happened, tick by tick and inference by inference.
+"""The trace: records of what happened in each tick and each inference.
 
-Both go to rings that are allocated once; a `Recorder` follows them, or whoever asks after the run reads what is left.
+Both go to rings that are allocated once. A `Recorder` follows them while the robot runs; after the run, the records
+that are left can be read.
+
 Threads: the executor writes; any other may follow, also in another process.
 """
 
@@ -20,24 +22,24 @@ from rollahead.runtime.types.spec import RobotSpec, names_of
 
 
 class TickStatus(enum.IntEnum):
-    """How a tick went."""
+    """Outcome of a tick."""
 
     OK = 0
     UNDERRUN = 1  # no chunk had an action: a hold was sent
     OVERRUN = 2  # skipped: its deadline had passed, nothing was sent
     STALE = 3  # no usable state: a hold was sent, or nothing before the first state
-    PAUSED = 4  # a hold was sent because somebody asked for it
+    PAUSED = 4  # a hold was sent because of a pause
     ESTOP = 5  # stopped, and nothing sent until a reset
 
 
 class Outcome(enum.Enum):
-    """What became of an inference."""
+    """Outcome of an inference."""
 
     PLACED = "placed"
-    LATE = "late"  # placed, but its first rows were lost, which had it come by its deadline would not have been
+    LATE = "late"  # placed after its deadline, so that rows were lost that could have been used
     EXPIRED = "expired"  # none of its rows is used: all came too late, or it is discarded as too late
-    DROPPED = "dropped"  # of an epoch that is over
-    REFUSED = "refused"  # its rows were no numbers
+    DROPPED = "dropped"  # its epoch is over
+    REFUSED = "refused"  # its rows had NaN or infinite values
 
 
 OUTCOMES = [outcome.value for outcome in Outcome]
@@ -45,9 +47,24 @@ OUTCOMES = [outcome.value for outcome in Outcome]
 
 @dataclass(frozen=True, slots=True)
 class InferenceRecord:
-    """One inference, in ticks. request: when it was asked for; accepted: when the executor took it; start: when its
-    chunk could first be used; delay: accepted - request; lost: rows that came too late; rows: how many it had; calls,
-    steps, made: as of `Result`."""
+    """Record of one inference, in ticks.
+
+    Attributes:
+        request: Tick of the request.
+        epoch: Epoch of the request.
+        accepted: Tick at which the executor took the result.
+        delay_planned: d, ticks planned from observation to switch.
+        delay: accepted - request.
+        outcome: Value of an `Outcome`.
+        state_tick: Tick at which the state was measured that the plan starts from.
+        calls: Number of network calls, see `Result`.
+        rows: Number of rows in the result.
+        origin: Tick that row 0 is for; None without a chunk.
+        start: First tick at which the chunk could be used; None without a chunk.
+        lost: Number of rows that came too late.
+        steps: Number of denoising steps.
+        made: Flags of how the rows were made, see `ResultFlags`.
+    """
 
     request: int
     epoch: int
@@ -66,7 +83,7 @@ class InferenceRecord:
 
 
 def inference_record(result: Result, chunk: Chunk | None, outcome: Outcome, k: int) -> InferenceRecord:
-    """The record of `result`, taken at tick `k` and made into `chunk`, if it was."""
+    """Record of `result`, taken at tick `k` and made into `chunk`; `chunk` is None if nothing of it is used."""
     return InferenceRecord(
         request=result.request.tick,
         epoch=result.request.epoch,
@@ -90,8 +107,14 @@ _INFERENCE = np.dtype([(name, np.int64) for name in _FIELDS])
 
 
 class Trace:
-    """The newest `capacity` ticks and inferences of one robot. clock: what the times of a tick are read from; in
-    simulated time they are 0. shared: another process may follow."""
+    """Records of the newest `capacity` ticks and inferences of one robot.
+
+    Args:
+        spec: Spec of the robot.
+        capacity: Number of ticks, and of inferences, that are kept.
+        clock: Clock for the times of a tick; None in simulated time, where they are 0.
+        shared: Whether another process may follow.
+    """
 
     def __init__(self, spec: RobotSpec, capacity: int, clock: Clock | None = None, *, shared: bool = False) -> None:
         self.rate_hz = spec.rate_hz
@@ -102,13 +125,13 @@ class Trace:
             ("tick", np.int64),
             ("epoch", np.int32),
             ("status", np.int8),
-            ("guard", np.int16),  # what the guard did, as `rollahead.runtime.safety.guard.Flag`
-            ("chunk", np.int64),  # the tick of the request that the action comes from; -1 for a hold
-            ("row", np.int32),  # its row in that chunk; -1 for a hold
+            ("guard", np.int16),  # flags of the guard, `rollahead.runtime.safety.guard.Flag`
+            ("chunk", np.int64),  # tick of the request that the action's chunk answers; -1 for a hold
+            ("row", np.int32),  # index of the action's row in that chunk; -1 for a hold
             ("age", np.int32),  # ticks since the oldest part of the observation behind it; -1 for a hold
             ("state_age", np.int32),  # ticks since the state was measured
-            ("request", np.int64),  # the tick of the open request; -1 if none
-            ("began_ns", np.int64),  # when the tick began, and when the last of it was sent
+            ("request", np.int64),  # tick of the open request; -1 if none
+            ("began_ns", np.int64),  # when the tick began, and when its last setpoint was sent
             ("sent_ns", np.int64),
             ("action", np.float64, (len(spec.action),)),
             ("state", np.float64, (len(spec.state),)),
@@ -118,7 +141,7 @@ class Trace:
         self.inference_ring = Ring(_INFERENCE, capacity, shared=shared)
 
     def begin(self) -> None:
-        """A tick begins. Phase: hot."""
+        """Notes when a tick begins. Phase: hot."""
         self._began_ns = self._clock.now_ns()
 
     def tick(
@@ -146,17 +169,21 @@ class Trace:
 
     @property
     def ticks(self) -> NDArray[Any]:
-        """The records, oldest first, as a structured array; a copy."""
+        """Records of the ticks, oldest first, as a structured array; a copy."""
         return self.tick_ring.newest()
 
     @property
     def inferences(self) -> list[InferenceRecord]:
-        """The records, oldest first."""
+        """Records of the inferences, oldest first."""
         return [unpacked(packed) for packed in self.inference_ring.newest()]
 
     def tick_columns(self, ticks: NDArray[Any] | None = None, **constants: object) -> dict[str, Any]:
-        """`ticks`, or all, as columns: one per field, and one per dimension, named `action.<name>` and so on;
-        `constants` are repeated in each row."""
+        """Columns of tick records: one per field, and one per dimension, named `action.<name>` and so on.
+
+        Args:
+            ticks: Structured array of records; None for all that are kept.
+            constants: Further columns with one value each.
+        """
         ticks = self.ticks if ticks is None else ticks
         columns: dict[str, Any] = {name: np.full(len(ticks), value) for name, value in constants.items()}
         vectors = {"action": self._spec.action, "state": self._spec.state, "environment": self._spec.environment}
@@ -169,12 +196,12 @@ class Trace:
         return columns
 
     def inference_rows(self, **constants: object) -> list[dict[str, object]]:
-        """The inferences as one dictionary each, with `constants` first."""
+        """Inferences as one dictionary each, with `constants` first."""
         return [{**constants, **asdict(record)} for record in self.inferences]
 
 
 def _packed(record: InferenceRecord) -> tuple[int, ...]:
-    """Numbers alone: an outcome by its place, and what is not known as `NEVER`."""
+    """Record as integers: an outcome by its index in `OUTCOMES`, and None as `NEVER`."""
     return tuple(
         NEVER if value is None else OUTCOMES.index(value) if isinstance(value, str) else value
         for value in (getattr(record, name) for name in _FIELDS)
@@ -182,6 +209,6 @@ def _packed(record: InferenceRecord) -> tuple[int, ...]:
 
 
 def unpacked(packed: Any) -> InferenceRecord:
-    """The record that an entry of the ring stands for."""
+    """Record from an entry of the ring."""
     values: dict[str, Any] = {name: None if packed[name] == NEVER else int(packed[name]) for name in _FIELDS}
     return InferenceRecord(**{**values, "outcome": OUTCOMES[packed["outcome"]]})

@@ -1,8 +1,6 @@
-"""When to ask for the next chunk; what to ask for is the strategy's.
+"""Triggers: decide when to request the next chunk.
 
-A trigger is asked at the head of each tick at which no request is open. It is told the tick `k`; `covered_until`,
-the first tick after those that any live chunk is for (before all ticks if there is none); and `last`, the tick of the
-newest request of this epoch, or None.
+A trigger is called at the head of each tick at which no request is open.
 """
 
 from dataclasses import dataclass
@@ -12,16 +10,26 @@ from rollahead.errors import ConfigError
 
 
 class Trigger(Protocol):
-    """Says whether a request is due."""
+    """Decides whether a request is due."""
 
     def due(self, k: int, covered_until: int, last: int | None) -> bool:
-        """Phase: hot."""
+        """Whether to request a chunk in tick `k`. Phase: hot.
+
+        Args:
+            k: The tick.
+            covered_until: First tick after the last that a live chunk has a row for; before all ticks if there is no
+                chunk.
+            last: Tick of the newest request of this epoch, or None.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """Every `s` ticks (the execution horizon), counted from request to request; at once if no chunk is left."""
+    """Requests a chunk every `s` ticks (the execution horizon), or at once if no chunk is left.
+
+    The ticks are counted from request to request. Raises ConfigError if `s` is less than 1.
+    """
 
     s: int
 
@@ -30,22 +38,28 @@ class Every:
             raise ConfigError(f"the execution horizon s is {self.s}; give at least 1 tick")
 
     def due(self, k: int, covered_until: int, last: int | None) -> bool:
-        """Phase: hot."""
+        """Whether `s` ticks have passed since the last request, or no chunk is left. Phase: hot."""
         return last is None or k - last >= self.s or covered_until <= k
 
 
 @dataclass(frozen=True, slots=True)
 class AsSoonAsPossible:
-    """Whenever no request is open, at most once a tick: the execution horizon is then the latency itself."""
+    """Requests a chunk whenever no request is open, at most once per tick.
+
+    The execution horizon is then the latency itself.
+    """
 
     def due(self, k: int, covered_until: int, last: int | None) -> bool:
-        """Phase: hot."""
+        """Whether no request was made in this tick yet. Phase: hot."""
         return last is None or last < k
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """When at most `ticks` of the planned actions are left."""
+    """Requests a chunk when at most `ticks` of the planned actions are left.
+
+    Raises ConfigError if `ticks` is negative.
+    """
 
     ticks: int
 
@@ -54,5 +68,5 @@ class Overlap:
             raise ConfigError(f"the overlap is {self.ticks} ticks; give 0 (ask when the chunk is used up) or more")
 
     def due(self, k: int, covered_until: int, last: int | None) -> bool:
-        """Phase: hot."""
+        """Whether at most `ticks` of the planned actions are left. Phase: hot."""
         return covered_until - k <= self.ticks

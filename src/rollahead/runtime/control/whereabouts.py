@@ -32,7 +32,7 @@ class Whereabouts:
         self._everywhere = np.ones(len(spec.action), np.bool_)
         self._doubts = 0  # ticks left in which the robot may be found far from its target
         self._looked = False  # whether the robot was read since it was lost
-        self.unsettled_ticks = 0  # in a row in which readings did not agree on where to start
+        self.unsettled_ticks = 0  # number of ticks in a row in which readings did not agree on where to start
         self.anew: NDArray[np.bool_] | None = self._everywhere  # (A,), dimensions that start from the measured position
 
     def lose(self) -> None:
@@ -46,13 +46,15 @@ class Whereabouts:
         self.unsettled_ticks = 0
 
     def look(self, last: FloatArray | None) -> None:
-        """Checks, if `doubt` asked for it, how far the robot is from its target. Called once a tick, after the robot
-        was read. last: (A,), the last action."""
+        """Checks, if `doubt` asked for it, how far the robot is from its target.
+
+        Called once per tick, after the robot was read. last: (A,), the last action.
+        """
         self._looked = True
         if self.anew is self._everywhere:
             self.unsettled_ticks = 0 if self._buffer.steady or self._buffer.trouble else self.unsettled_ticks + 1
             return
-        self.anew = None  # what the last tick found and did not use
+        self.anew = None  # drops what the last tick found and did not use
         if not self._doubts:
             return
         self._doubts -= 1
@@ -68,8 +70,10 @@ class Whereabouts:
         return buffer.ever and (settled or self.anew is not self._everywhere)
 
     def hold(self, last: FloatArray | None) -> FloatArray:
-        """(A,), the action of a hold after the action `last` (A,): measured positions in dimensions that start anew,
-        the hold of `last` in the others."""
+        """Action (A,) of a hold after the action `last` (A,).
+
+        It has the measured positions in dimensions that start anew, and the hold of `last` in the others.
+        """
         if last is None:
             return self._hold.first(self._buffer.seen.state, None)
         held = self._hold.rows(last, 1)[0]

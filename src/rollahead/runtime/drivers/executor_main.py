@@ -1,12 +1,12 @@
-"""The executor's side of the realtime runtime: the same function in a thread, or in a process of its own.
+"""The main function of the executor's thread or process: it connects the robot, drives it and disconnects it.
 
-    Ready, Rested, Ended  -- control -->  whoever started it      (a pipe, never touched while ticks run)
+    Ready, Rested, Ended  -- control -->  the user's process      (a pipe, never touched while ticks run)
     Go                    <-- control --
 
 It connects the robot, reads it, waits until the planner is warm, runs the loop, and stops and disconnects the robot,
-whatever happened. Once the stop latch is on it does so by itself, whatever becomes of whoever started it.
+whatever happened. Once the stop latch is on it does so by itself, even if the user's process is gone.
 
-Threads: `host` is all that the executor's thread runs.
+Threads: `ExecutorMain.run` is all that the executor's thread runs.
 """
 
 import os
@@ -27,7 +27,7 @@ from rollahead.runtime.control.trace import Trace
 from rollahead.runtime.drivers.loop import DEAD, Loop
 from rollahead.runtime.system.clock import Clock, Grid
 from rollahead.runtime.system.interrupts import ENDING
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.system.tuning import Tuning, tuned_process, tuned_thread
 from rollahead.runtime.transport.latch import Latch
 from rollahead.runtime.transport.mailbox import Channel
@@ -41,10 +41,17 @@ LOOK_S = 0.05  # time between two checks of the latch while the planner warms up
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The mailboxes, the trace and the signals that the executor shares with the other threads or processes.
+    """The channels, the trace and the signals that the executor shares with the other threads or processes.
 
-    outbox, inbox: snapshots to the worker, results from it; latch: on once the run shall end; commands: from the user;
-    wake: wakes the worker; watched, image_latents: snapshots to the lookout and sights from it, if there is one.
+    Attributes:
+        outbox: Snapshots to the worker.
+        inbox: Results from the worker.
+        latch: On once the run shall end.
+        commands: Commands from the user.
+        trace: Records of ticks and inferences.
+        wake: Wakes the worker.
+        watched: Snapshots to the encoder worker, if there is one.
+        image_latents: Image latents from the encoder worker, if there is one.
     """
 
     outbox: Channel[Snapshot]
@@ -59,15 +66,23 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The robot is connected and was read. tuned: what was set for the executor's thread, in words."""
+    """Message: the robot is connected and was read.
+
+    tuned: text by setting of what was set for the executor's thread.
+    """
 
     tuned: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """Begin at `start_ns`. costs: of the inferences that warmed the planner up, for the planned delay; ticks: how many
-    to run, None until told to stop."""
+    """Message: begin to drive the robot.
+
+    Attributes:
+        start_ns: Deadline of tick 0.
+        costs: Costs in ticks of the warm-up inferences, for the planned delay.
+        ticks: Number of ticks to run; None to run until the latch is on.
+    """
 
     start_ns: int
     costs: tuple[float, ...]
@@ -76,29 +91,35 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Rested:
-    """Message: the last tick is over, and `Robot.stop` and `Robot.disconnect` are called next. Disconnecting cameras
-    may take seconds."""
+    """Message: the last tick is over, and `Robot.stop` and `Robot.disconnect` are called next.
+
+    Disconnecting cameras may take seconds.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Message: the robot is stopped and disconnected, and the executor's side has ended.
+    """Message: the robot is stopped and disconnected, and the executor has ended.
 
-    kind, words, trace: class name, text and traceback of the error; kind is None if there was none. told: the error is
-    only that a signal, or the death of the worker's process, told this side to end.
+    Attributes:
+        kind: Class name of the error; None if there was none.
+        message: Text of the error.
+        trace: Traceback of the error.
+        asked_to_end: Whether the error only says that a signal, or the death of the worker's process, told the executor
+            to end.
     """
 
     kind: str | None = None
-    words: str = ""
+    message: str = ""
     trace: str = ""
-    told: bool = False
+    asked_to_end: bool = False
 
     def error(self) -> ControlError | None:
         """Builds the error again, in the process that reads the message; None if there was none."""
         if self.kind is None:
             return None
         kind: Any = getattr(errors, self.kind, None)
-        error: ControlError = kind(self.words) if kind else RobotError(f"{self.kind}: {self.words}")
+        error: ControlError = kind(self.message) if kind else RobotError(f"{self.kind}: {self.message}")
         error.add_note(self.trace)
         return error
 
@@ -107,16 +128,24 @@ class _ToldToEnd(RobotError):
     """Raised when the worker's process is gone, or a signal told this process to end."""
 
     def __init__(self, done: str) -> None:
-        super().__init__(f"{DEAD.words}; {done}")
+        super().__init__(f"{DEAD.message}; {done}")
 
 
 @dataclass(slots=True)
 class ExecutorMain:
-    """Runs the executor's side, from connecting the robot to disconnecting it.
+    """Connects the robot, drives it, and disconnects it.
 
-    spec: the robot's spec as made in the user's process, which that of the robot made here must equal; robot: the
-    connected robot, so that the watchdog can stop it if this thread hangs; letting_go: a lock that whoever calls
-    `Robot.stop` outside a tick holds. The host takes it before it disconnects the robot, and keeps it.
+    Attributes:
+        drive: How the robot is driven.
+        make_robot: Makes the robot without touching its hardware.
+        spec: Spec of the robot as made in the user's process; the robot made here must have an equal one.
+        links: What is shared with the other threads or processes.
+        control: Pipe to the user's process.
+        clock: Clock of the ticks.
+        tuning: Real-time settings of the thread, and of the process if it has its own.
+        robot: The connected robot, so that the watchdog can stop it if this thread hangs.
+        letting_go: Lock that is held by whoever calls `Robot.stop` outside a tick. The executor takes it before it
+            disconnects the robot, and keeps it.
     """
 
     drive: Drive
@@ -130,15 +159,17 @@ class ExecutorMain:
     letting_go: threading.Lock = field(init=False)  # made in `run`: a lock cannot be pickled
 
     def run(self, alive: Callable[[], bool]) -> None:
-        """Connects the robot, drives it, and disconnects it; then reports how that ended. alive: returns whether the
-        worker's process is there."""
+        """Connects the robot, drives it, and disconnects it; then reports how that ended.
+
+        alive: returns whether the worker's process is there.
+        """
         self.letting_go = threading.Lock()
         try:
             with tuned_thread(self.tuning) as said:
                 self._serve(alive, said)
             ended = Ended()
         except _ToldToEnd as error:
-            ended = Ended("RobotError", str(error), traceback.format_exc(), told=True)
+            ended = Ended("RobotError", str(error), traceback.format_exc(), asked_to_end=True)
         except BaseException as error:  # a driver may raise SystemExit
             ended = Ended(type(error).__name__, one_line(error), traceback.format_exc())
         self._say(ended)
@@ -169,7 +200,7 @@ class ExecutorMain:
         try:
             _call("connected", robot.connect)
         except BaseException:
-            _error_of(robot.disconnect)  # what of it is connected; the first error tells more
+            _error_of(robot.disconnect)  # a part of it may be connected; the first error says more
             raise
         self.robot = robot
         try:
@@ -192,16 +223,18 @@ class ExecutorMain:
             if executor.failure is DEAD:
                 raise _ToldToEnd("the robot was held, brought to rest and stopped")
             if executor.failure is not None:
-                raise InferenceError(f"{executor.failure.words}; the robot was held, brought to rest and stopped")
+                raise InferenceError(f"{executor.failure.message}; the robot was held, brought to rest and stopped")
             if executor.halted is not None:
-                raise RobotError(f"{executor.halted}; see to it, or raise the limit")
+                raise RobotError(f"{executor.halted}; check the robot, or raise the limit")
         finally:
             self._say(Rested())
             self._let_go(robot)
 
     def _go(self, alive: Callable[[], bool]) -> Go | None:
-        """Waits for `Go`. Returns None if the run shall end, or if whoever started this is gone. Raises: _ToldToEnd, if
-        the worker's process is gone or a signal told this one to end."""
+        """Waits for `Go`. Returns None if the run shall end, or if the user's process closed the pipe.
+
+        Raises _ToldToEnd if the worker's process is gone or a signal told this one to end.
+        """
         while not self.links.latch.is_set:
             if not alive():
                 raise _ToldToEnd("nothing was sent to the robot")
@@ -209,23 +242,25 @@ class ExecutorMain:
                 if self.control.poll(LOOK_S):
                     go: Go = self.control.recv()
                     return None if self.links.latch.is_set else go
-            except (EOFError, OSError):  # whoever started this is gone
+            except (EOFError, OSError):  # the user's process is gone
                 return None
         return None
 
     def _let_go(self, robot: Robot) -> None:
-        """Stops and disconnects the robot. Raises: RobotError, if either fails; its text begins with that of an earlier
-        error, if there was one."""
+        """Stops and disconnects the robot.
+
+        Raises RobotError if either fails; its text begins with that of an earlier error, if there was one.
+        """
         before = sys.exception()
         self.letting_go.acquire()
         failed = {"stopped": _error_of(robot.stop), "disconnected": _error_of(robot.disconnect)}
-        words = [f"the robot could not be {what} ({told(error)})" for what, error in failed.items() if error]
+        words = [f"the robot could not be {what} ({error_text(error)})" for what, error in failed.items() if error]
         if words:
             why = "; ".join(words if before is None else [str(before), *words])
             raise RobotError(why) from (failed["stopped"] or failed["disconnected"])
 
     def _say(self, message: Ready | Rested | Ended) -> None:
-        with suppress(OSError):  # whoever started this may be gone
+        with suppress(OSError):  # the user's process may be gone
             self.control.send(message)
 
 
@@ -239,10 +274,13 @@ def _error_of(do: Callable[[], object]) -> BaseException | None:
 
 
 def _call(what: str, do: Callable[[], object]) -> None:
-    """Calls `do()` before the first tick. Raises: RobotError, that the robot could not be `what` (a participle)."""
+    """Calls `do()` before the first tick.
+
+    An error becomes a RobotError, which says that the robot could not be `what` (a participle).
+    """
     try:
         do()
     except ControlError:
         raise
     except BaseException as error:
-        raise RobotError(f"the robot could not be {what} ({told(error)}); nothing was sent to it") from error
+        raise RobotError(f"the robot could not be {what} ({error_text(error)}); nothing was sent to it") from error

@@ -1,9 +1,10 @@
-"""Where the executor runs: in a thread, or in a process of its own.
+"""Isolation: whether the executor runs in a thread, or in a process of its own.
 
-A side makes what the executor shares with the others, launches a `ExecutorMain`, and can tell whether it lives. With a
-process, the mailboxes and the trace lie in shared memory, and the worker's Python never keeps the executor waiting.
+An isolation makes what the executor shares with the others, launches an `ExecutorMain`, and can tell whether it lives.
+With a process, the mailboxes and the trace are in shared memory, and the worker's Python code never keeps the executor
+waiting.
 
-Threads: whoever made the runtime.
+Threads: the one that made the runtime.
 """
 
 import multiprocessing
@@ -34,8 +35,8 @@ from rollahead.runtime.types.messages import Snapshot
 from rollahead.runtime.types.robot import Robot
 from rollahead.runtime.types.spec import RobotSpec
 
-PATIENCE_S = 5.0  # for a thread or process that shall end
-TRACE_S = 120.0  # of ticks that the trace holds, if nobody wants more
+PATIENCE_S = 5.0  # how long to wait for a thread or process to end
+TRACE_S = 120.0  # default length of the trace
 UNBEGUN = 1  # exit status of a process that failed before `ExecutorMain.run_alone`, which itself raises nothing
 UNWATCHED = "the robot keeps the last setpoint until its own watchdog stops it"
 
@@ -43,38 +44,44 @@ MakeRobot = Callable[[], Robot]
 
 
 class Isolation(Protocol):
-    """What the runtime knows of where the executor is."""
+    """The thread or process that the executor runs in, for the runtime that starts and ends it."""
 
     links: Links
     control: Connection
 
     @property
     def processes(self) -> list[int]:
-        """The ids of the processes that it has launched."""
+        """Ids of the processes that were launched."""
         ...
 
     def launch(self) -> None:
-        """Raises: ConfigError, if it cannot be."""
+        """Starts the executor. Raises ConfigError if what it needs cannot be sent to its process."""
         ...
 
-    def alive(self) -> bool: ...
+    def alive(self) -> bool:
+        """Whether the executor's thread or process runs."""
+        ...
 
     def death(self, *, begun: bool) -> str:
-        """Says how the executor's side died, and what that means for the robot, for an error message. begun: whether
-        the robot had been ready before."""
+        """Explains, for an error message, how the executor died and what that means for the robot.
+
+        begun: whether the robot had been ready before.
+        """
         ...
 
     def stop_hung(self) -> str:
-        """Stops a robot whose driver call does not return, as far as possible; returns what was done, for an error
-        message."""
+        """Stops a robot whose driver call does not return, as far as possible.
+
+        Returns what was done, for an error message.
+        """
         ...
 
     def end(self) -> None:
-        """Waits until it is gone."""
+        """Waits until the thread or process has ended."""
         ...
 
 
-class ThreadSide:
+class ThreadIsolation:
     """The executor in a thread of this process."""
 
     def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning, trace_s: float) -> None:
@@ -82,14 +89,16 @@ class ThreadSide:
         trace = _trace(spec, trace_s, shared=False)
         self.links = Links(outbox, Mailbox(), Latch(), Mailbox(), trace, WakeEvent(), outbox, Mailbox())
         self.control, theirs = multiprocessing.Pipe()
-        normal = replace(tuning, fifo=None)  # it waits for Python's lock, whose owner would wait for it
-        self._host = ExecutorMain(drive, make_robot, spec, self.links, theirs, MonotonicClock(), normal)
-        run = self._host.run
+        normal = replace(
+            tuning, fifo=None
+        )  # under SCHED_FIFO it would keep the owner of Python's lock, which it waits for, from running
+        self._main = ExecutorMain(drive, make_robot, spec, self.links, theirs, MonotonicClock(), normal)
+        run = self._main.run
         self._thread = threading.Thread(target=run, args=(lambda: True,), name="rollahead executor", daemon=True)
 
     @property
     def processes(self) -> list[int]:
-        """An empty list: the executor is a thread of this process."""
+        """Empty list: the executor is a thread of this process."""
         return []
 
     def launch(self) -> None:
@@ -97,35 +106,37 @@ class ThreadSide:
         self._thread.start()
 
     def alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the thread runs."""
         return self._thread.is_alive()
 
     def death(self, *, begun: bool) -> str:
-        """It cannot die alone."""
-        return "the executor's thread ended without a word"
+        """Explains the end of the thread, which cannot happen without a message."""
+        return "the executor's thread ended without a message"
 
     def stop_hung(self) -> str:
-        """Calls `Robot.stop` from another thread than the one that hangs; not if that one is already stopping or
-        disconnecting the robot itself."""
-        host = self._host
-        if host.robot is None:
-            return "it never came to be connected"
-        if not host.letting_go.acquire(blocking=False):
+        """Calls `Robot.stop` from another thread than the one that hangs.
+
+        It does not if that thread is already stopping or disconnecting the robot itself.
+        """
+        main = self._main
+        if main.robot is None:
+            return "it was never connected"
+        if not main.letting_go.acquire(blocking=False):
             return f"what hangs is its own stop or disconnect: {UNWATCHED}"
         try:
-            within(PATIENCE_S, "stop", host.robot.stop)
+            within(PATIENCE_S, "stop", main.robot.stop)
         except RobotError as error:
             return f"{error}: {UNWATCHED}"
         finally:
-            host.letting_go.release()
+            main.letting_go.release()
         return "it was told to stop from another thread"
 
     def end(self) -> None:
-        """A thread that hangs is left behind; it ends with the program."""
+        """Waits for the thread; one that hangs is left behind and ends with the program."""
         self._thread.join(PATIENCE_S)
 
 
-class ProcessSide:
+class ProcessIsolation:
     """The executor in a process of its own."""
 
     def __init__(self, drive: Drive, make_robot: MakeRobot, spec: RobotSpec, tuning: Tuning, trace_s: float) -> None:
@@ -138,13 +149,13 @@ class ProcessSide:
         commands, trace = SharedMailbox(CommandsCodec()), _trace(spec, trace_s, shared=True)
         self.links = Links(outbox, inbox, Latch(), commands, trace, WakeEvent(), outbox.watched, image_latents)
         self.control, self._theirs = multiprocessing.Pipe()
-        host = ExecutorMain(drive, make_robot, spec, self.links, self._theirs, MonotonicClock(tuning.spin_ns), tuning)
+        main = ExecutorMain(drive, make_robot, spec, self.links, self._theirs, MonotonicClock(tuning.spin_ns), tuning)
         context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=host.run_alone, name="rollahead executor", daemon=True)
+        self._process = context.Process(target=main.run_alone, name="rollahead executor", daemon=True)
 
     @property
     def processes(self) -> list[int]:
-        """The id of its process, once it was launched."""
+        """Id of the process, once it was launched."""
         return [] if self._process.pid is None else [self._process.pid]
 
     def launch(self) -> None:
@@ -155,7 +166,7 @@ class ProcessSide:
             self._process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ConfigError(
-                f"what makes the robot cannot be sent to another process ({one_line(error)}); give a function of a "
+                f"make_robot cannot be sent to another process ({one_line(error)}); give a function of a "
                 "module, or a functools.partial of one, or use isolation=thread"
             ) from error
         finally:
@@ -163,11 +174,11 @@ class ProcessSide:
         self._theirs.close()
 
     def alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the process runs."""
         return self._process.is_alive()
 
     def death(self, *, begun: bool) -> str:
-        """Says with which exit status the process ended, and what that means for the robot."""
+        """Explains with which exit status the process ended, and what that means for the robot."""
         self._process.join(PATIENCE_S)
         if not begun and self._process.exitcode == UNBEGUN:
             return (
@@ -178,12 +189,12 @@ class ProcessSide:
         return f"the executor's process died (exit status {self._process.exitcode}): {UNWATCHED}"
 
     def stop_hung(self) -> str:
-        """Kills the process: nobody else has the robot."""
+        """Kills the process; nothing outside it can reach the robot."""
         self._process.kill()
         return f"its process was killed: {UNWATCHED}"
 
     def end(self) -> None:
-        """A process that does not end is killed."""
+        """Waits for the process, and kills it if it does not end."""
         self._process.join(PATIENCE_S)
         if self._process.is_alive():
             self._process.kill()
@@ -194,7 +205,7 @@ def _trace(spec: RobotSpec, seconds: float, *, shared: bool) -> Trace:
     return Trace(spec, round(seconds * spec.rate_hz), MonotonicClock(), shared=shared)
 
 
-SIDES: Mapping[str, Callable[[Drive, MakeRobot, RobotSpec, Tuning, float], Isolation]] = {
-    "thread": ThreadSide,
-    "process": ProcessSide,
+ISOLATIONS: Mapping[str, Callable[[Drive, MakeRobot, RobotSpec, Tuning, float], Isolation]] = {
+    "thread": ThreadIsolation,
+    "process": ProcessIsolation,
 }

@@ -1,12 +1,12 @@
-"""The lockstep driver: the core in simulated time. Deterministic to the bit for a seed.
+"""The lockstep driver: runs the core in simulated time, deterministic to the bit for a seed.
 
 One tick:   a result whose time has come is delivered -> the executor observes -> an inference that is due binds its
             state -> the executor acts -> the world moves on by one period
 
-A lookout, if there is one, looks after the executor has observed; how long it takes is fixed.
+An encoder worker, if there is one, encodes images after the executor has observed; how long it takes is fixed.
 
-Threads: none; what is the worker's in real time runs here too. In a tick that is skipped the worker rests as well.
-The worker is one: a request that comes while it is busy waits. How long an inference takes, a latency model says.
+Threads: none; the work of the worker's thread is done here too. In a tick that is skipped the worker rests as well.
+There is one worker: a request that comes while it is busy waits. A latency model says how long an inference takes.
 """
 
 from collections.abc import Callable, Container
@@ -22,17 +22,27 @@ from rollahead.runtime.types.messages import Request, Result, ResultFlags, Snaps
 
 @dataclass(slots=True)
 class _Flight:
-    """An inference under way."""
+    """An inference that has begun and whose result was not delivered yet."""
 
     request: Request
     begun: int
     latency: Latency
     result: Result | None = None
-    done_at: int = 0  # once there is one
+    done_at: int = 0  # tick at which the result is delivered, once there is one
 
 
 class Lockstep:
-    """Drives `executor` and one worker. advance: moves the world on by one tick."""
+    """Drives `executor` and one worker in simulated time.
+
+    Args:
+        executor: The executor to drive.
+        inference: Answers requests.
+        latency: How long each inference takes, in ticks.
+        advance: Moves the world on by one tick.
+        seed: Seed of the latencies.
+        skipped: Ticks whose deadline is taken to have passed.
+        encoder_worker: Encodes images for a corrector that uses them; None for none.
+    """
 
     def __init__(
         self,
@@ -45,7 +55,7 @@ class Lockstep:
         skipped: Container[int] = (),
         encoder_worker: LockstepEncoder | None = None,
     ) -> None:
-        """skipped: ticks whose deadline is taken to have passed; encoder_worker: of a corrector that sees images."""
+
         self._executor = executor
         self._inference = inference
         self._latency = latency
@@ -59,11 +69,11 @@ class Lockstep:
 
     @property
     def unanswered(self) -> bool:
-        """Whether an inference is still under way: what it would give is not waited for."""
+        """Whether an inference is still in progress."""
         return self._flight is not None
 
     def run(self, start: int, stop: int, until: Callable[[], bool] = lambda: False) -> int:
-        """Runs ticks `[start, stop)`, or to the first after which `until` holds; gives the first tick not run."""
+        """Runs ticks `[start, stop)`, or to the first after which `until` holds; returns the first tick not run."""
         for k in range(start, stop):
             self.tick(k)
             if until():
@@ -71,8 +81,10 @@ class Lockstep:
         return stop
 
     def tick(self, k: int) -> None:
-        """One tick of robot, worker and world. If planner or eye fail, a hold is sent and the robot stopped before the
-        error is raised."""
+        """Runs one tick of robot, worker and world.
+
+        If the planner or the image encoder fails, a hold is sent and the robot is stopped before the error is raised.
+        """
         if k in self._skipped:
             self._executor.skip(k)
         else:

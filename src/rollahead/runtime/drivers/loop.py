@@ -1,6 +1,6 @@
 """The executor's loop in real time: ticks on a grid of absolute deadlines.
 
-    wait for the head of tick k -> obey orders -> look -> act; publish, and wake the worker if a chunk was requested
+    wait for the head of tick k -> obey commands -> look -> act; publish, and wake the worker if a chunk was requested
 
 The snapshot is published after the first setpoint was sent, though it describes the time before the action.
 
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from rollahead.errors import ControlError, RobotError
 from rollahead.runtime.control.executor import Executor
 from rollahead.runtime.system.clock import Clock, Grid
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 from rollahead.runtime.transport.latch import Latch
 from rollahead.runtime.transport.mailbox import Channel
 from rollahead.runtime.transport.wake_event import WakeEvent
@@ -30,10 +30,17 @@ DEAD = Failure("the worker is gone, or the executor was told to end")
 class Loop:
     """Runs the ticks of `executor` on the time of `clock`.
 
-    latch: once it is on, the robot is brought to rest and the loop ends; commands: read once before and once after each
-    reading of the robot; wake: wakes the worker; alive: returns whether the worker's process is there; substeps:
-    setpoints per tick; task: the task that the executor was made with. Commands that are given before the first tick
-    are obeyed in it."""
+    Args:
+        executor: The executor to run.
+        clock: Clock of the ticks.
+        latch: Once it is on, the robot is brought to rest and the loop ends.
+        commands: The user's commands, read once before and once after each reading of the robot. Commands that are
+            given before the first tick are obeyed in it.
+        wake: Wakes the worker.
+        alive: Returns whether the worker's process is there.
+        substeps: Setpoints per tick.
+        task: Text of the task that the executor was made with.
+    """
 
     def __init__(
         self,
@@ -55,12 +62,12 @@ class Loop:
         self._substeps = substeps
         self._obeyed = Commands(task=task)
         self._ends_at: int | None = None  # while coming to rest: the tick at which the loop ends in any case
-        self._went_home = False  # the move to the rest pose was begun, or was not possible
+        self._went_home = False  # whether the move to the rest pose was begun, or was not possible
 
     def run(self, grid: Grid, ticks: int | None = None) -> None:
-        """Runs from tick 0 on, to an order or for `ticks`, and until the robot is at rest.
+        """Runs from tick 0 on until a command ends it, or for `ticks`, and then until the robot is at rest.
 
-        Raises: RobotError, if the robot fails; it has been held, if it could be, and stopped by then.
+        Raises RobotError if the robot fails; it has been held, if that was possible, and stopped by then.
         """
         k = 0
         while not self._over(k, grid):
@@ -74,8 +81,10 @@ class Loop:
             k += 1
 
     def _over(self, k: int, grid: Grid) -> bool:
-        """Whether the loop ends before tick `k`: the robot is at rest, in its rest pose if there is one, or that has
-        taken too long. Begins the move to the rest pose."""
+        """Whether the loop ends before tick `k`; begins the move to the rest pose.
+
+        It ends when the robot is at rest, in its rest pose if there is one, or when that has taken too long.
+        """
         if self._ends_at is None:
             return False
         if self._latch.hurries:
@@ -85,7 +94,7 @@ class Loop:
         return not self._goes_home(k, grid)
 
     def _goes_home(self, k: int, grid: Grid) -> bool:
-        """Begins the move to the rest pose, at most once per run; whether the loop goes on for it."""
+        """Begins the move to the rest pose, at most once per run; returns whether the loop goes on for it."""
         if self._went_home or self._latch.hurries:
             return False
         ticks = self._executor.go_home()
@@ -96,7 +105,7 @@ class Loop:
         return ticks is not None
 
     def _rest_ticks(self, grid: Grid) -> int:
-        """How many ticks coming to rest may take from here."""
+        """Number of ticks that coming to rest may take from here."""
         rest_s = min(max(REST_S, self._executor.rest_s), MOST_REST_S)
         return max(round(rest_s * grid.rate_hz), 1)
 
@@ -111,7 +120,7 @@ class Loop:
             self._obey(k, grid)
             self._end(k, grid, ticks)
             self._executor.look(k)
-            self._obey(k, grid)  # if the read hung, the watchdog has ordered an e-stop meanwhile
+            self._obey(k, grid)  # if the read hung, the watchdog has commanded an e-stop meanwhile
             self._executor.act(k, pace, lambda: self._publish(k))
         except BaseException as error:  # a driver may raise SystemExit
             self._fail(k, error)
@@ -122,15 +131,17 @@ class Loop:
             self._wake.ring()
 
     def _fail(self, k: int, error: BaseException) -> None:
-        what = str(error) if isinstance(error, ControlError) else told(error)
+        what = str(error) if isinstance(error, ControlError) else error_text(error)
         try:
             self._executor.fail(k)
         except BaseException as again:
-            raise RobotError(f"the robot failed in tick {k} ({what}), and could not be held ({told(again)})") from error
+            raise RobotError(
+                f"the robot failed in tick {k} ({what}), and could not be held ({error_text(again)})"
+            ) from error
         raise RobotError(f"the robot failed in tick {k} ({what}); it was held and stopped") from error
 
     def _obey(self, k: int, grid: Grid) -> None:
-        """Carries out the orders that are new since the last call."""
+        """Carries out the commands that are new since the last call."""
         if self._latch.is_set:
             self._come_to_rest(k, grid)
         executor, commands, old = self._executor, self._commands.peek() or self._obeyed, self._obeyed

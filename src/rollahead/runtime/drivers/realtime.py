@@ -1,22 +1,23 @@
-"""The realtime driver: the core on the wall clock.
+"""The realtime driver: runs the core on the wall clock.
 
     with Realtime(drive, make_robot, planner) as runtime:    CREATED -> WARM: robot connected and read, planner warm
         runtime.start()                                      -> RUNNING: one action per tick from here on
         runtime.wait(60.0)
                                                              -> STOPPED: robot at rest, stopped, disconnected
 
-An executor drives the robot, in a thread or in a process of its own (`isolation`); a worker thread runs the planner,
-and another one the eye of a corrector that sees images (`runtime.drivers.encoder_worker`). They share the mailboxes of
-`rollahead.runtime.types.messages` and nothing else. What fails in any is raised by `wait`, `stop` or at the end of the
-`with`, the first failure only, and the robot has been held and stopped by then.
+An executor drives the robot, in a thread or in a process of its own (`isolation`). A worker thread runs the planner,
+and another one the image encoder of a corrector that uses images (`runtime.drivers.encoder_worker`). They share the
+mailboxes of `rollahead.runtime.types.messages` and nothing else. A failure in any of them is raised by `wait`, `stop`
+or at the end of the `with`, the first failure only, and the robot has been held and stopped by then.
 
 An interrupt, the end of the `with` block and the end of the program all turn the stop latch on. The executor then
 brings the robot to rest, stops and disconnects it by itself; this module only waits for that, and raises what failed.
 
-Threads: whoever made it enters, starts, waits and stops; the orders may come from any thread, and from a signal
-handler. `Worker.run`, `EncoderWorker.run`, `ExecutorMain.run` and the `Watchdog` are the other threads. Nobody but the
-executor's thread touches the robot, unless that thread hangs: then the watchdog calls `robot.stop()`, or kills its
-process."""
+Threads: the thread that made the runtime enters, starts, waits and stops it; commands may come from any thread, and
+from a signal handler. `Worker.run`, `EncoderWorker.run`, `ExecutorMain.run` and the `Watchdog` are the other threads.
+Only the executor's thread touches the robot, unless that thread hangs: then the watchdog calls `robot.stop()`, or kills
+its process.
+"""
 
 import atexit
 import enum
@@ -44,7 +45,7 @@ from rollahead.runtime.control.speedup import SpeedUp
 from rollahead.runtime.control.trace import Trace
 from rollahead.runtime.drivers.encoder_worker import EncoderWorker, ImageEncoder
 from rollahead.runtime.drivers.executor_main import Go
-from rollahead.runtime.drivers.isolation import PATIENCE_S, SIDES, TRACE_S, Isolation
+from rollahead.runtime.drivers.isolation import ISOLATIONS, PATIENCE_S, TRACE_S, Isolation
 from rollahead.runtime.drivers.stages import Stage, unsaid
 from rollahead.runtime.drivers.watchdog import Watchdog
 from rollahead.runtime.drivers.worker import Worker
@@ -62,7 +63,7 @@ from rollahead.runtime.types.robot import Robot
 from rollahead.runtime.types.spec import RobotSpec
 
 WARM_UPS = 5  # inferences before the first tick
-COLD = 2  # of these, the first, which are slower and do not count
+COLD = 2  # the first of these inferences, which are slower and do not count
 WAKE_S = 0.1  # how often a thread that waits wakes
 THREAD_HZ = 100.0  # servo rate up to which a thread keeps its time beside a busy interpreter
 IMPORTED = (
@@ -72,7 +73,7 @@ IMPORTED = (
 
 
 class Phase(enum.Enum):
-    """Where a runtime stands."""
+    """Phases in the life of a runtime, in their order."""
 
     CREATED = "created"
     WARM = "warm"
@@ -81,14 +82,24 @@ class Phase(enum.Enum):
 
 
 class Realtime:
-    """Drives the robot that `make_robot` makes, as `drive` says, with plans of `planner`.
+    """Drives a robot in real time with the plans of a planner.
 
-    make_robot: makes a robot without touching its hardware, which `connect` does; it is called once here, for the spec,
-    and once where the executor is, for which it is pickled if `isolation` is `process`. latency: makes every inference
-    last as long as it says, to try a policy's latency out; image_encoder: of a corrector that sees images, and of no
-    other; connect_s: how long the robot may take to connect, and to be let go; stall_s: how much longer than two
-    periods no tick may end before the executor counts as hung; trace_s: of ticks that `trace` holds, the newest; stage:
-    shows what goes on before the first tick."""
+    Args:
+        drive: Strategy, horizon and safety options of the run.
+        make_robot: Makes a robot without touching its hardware, which `connect` does. It is called once here, for the
+            spec, and once where the executor runs; it is pickled for that if `isolation` is `process`.
+        planner: Makes the chunks.
+        isolation: Where the executor runs: `thread` or `process`.
+        latency: Makes every inference last as long as it says, to try a policy's latency out; None for none.
+        image_encoder: Image encoder of a corrector that uses images; None without such a corrector.
+        tuning: Real-time settings; None for the defaults.
+        connect_s: Longest time in seconds for connecting the robot, and for disconnecting it.
+        stall_s: The executor counts as hung if no tick ends for this time in seconds and two periods.
+        trace_s: Length in seconds of the trace, which keeps the newest ticks.
+        stage: Shows what goes on before the first tick.
+
+    Raises ConfigError if an option does not fit the robot or the planner.
+    """
 
     def __init__(
         self,
@@ -105,8 +116,8 @@ class Realtime:
         trace_s: float = TRACE_S,
         stage: Stage = unsaid,
     ) -> None:
-        if isolation not in SIDES:
-            raise unknown_name("isolation", isolation, SIDES)
+        if isolation not in ISOLATIONS:
+            raise unknown_name("isolation", isolation, ISOLATIONS)
         check_task(drive.task)
         self.drive = drive
         self.spec: RobotSpec = make_robot().spec
@@ -118,12 +129,12 @@ class Realtime:
         self._connect_s = connect_s
         self._stage = stage
         self._clock: Clock = MonotonicClock()
-        self._side: Isolation = SIDES[isolation](drive, make_robot, self.spec, self._tuning, trace_s)
-        links = self._side.links
+        self._isolation: Isolation = ISOLATIONS[isolation](drive, make_robot, self.spec, self._tuning, trace_s)
+        links = self._isolation.links
         self._commands = CommandsWriter(links.commands, Commands(task=drive.task))
         self._interrupts = Interrupts(links.latch.signal)
         limit_s = stall_s + 2 * self.spec.period_s
-        self._watchdog = Watchdog(self._side, stall_s=limit_s, connect_s=connect_s, give_up=self._give_up)
+        self._watchdog = Watchdog(self._isolation, stall_s=limit_s, connect_s=connect_s, give_up=self._give_up)
         self._failure: Exception | None = None
         self._launched = self._raised = False
         self._closing = threading.RLock()
@@ -147,21 +158,21 @@ class Realtime:
 
     @property
     def trace(self) -> Trace:
-        """What happened; it may be followed while it does."""
-        return self._side.links.trace
+        """Records of ticks and inferences; they may be followed while the robot runs."""
+        return self._isolation.links.trace
 
     @property
     def processes(self) -> list[int]:
-        """The ids of the processes that it runs in."""
-        return [os.getpid(), *self._side.processes]
+        """Ids of the processes that the runtime uses: this one, and the executor's if it has its own."""
+        return [os.getpid(), *self._isolation.processes]
 
     # ---- life -------------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> "Realtime":
         """Connects the robot, reads it once, and warms the planner up. Nothing is written. Phase: warm.
 
-        Raises: RobotError, InferenceError, if either fails; ConfigError, if the strategy cannot bear the latency
-        measured, or this is a process that imports the program's script again.
+        Raises RobotError or InferenceError if either fails; ConfigError if the strategy cannot sustain the measured
+        latency, or if this is a process that imports the program's script again.
         """
         self._expect("entered", Phase.CREATED)
         if getattr(multiprocessing.current_process(), "_inheriting", False):
@@ -179,11 +190,11 @@ class Realtime:
 
     @uninterrupted
     def start(self, ticks: int | None = None) -> None:
-        """Begins to drive the robot, a period from now; ends by itself after `ticks`. Phase: setup."""
+        """Begins to drive the robot, one period from now; the run ends by itself after `ticks`. Phase: setup."""
         self._expect("started", Phase.WARM)
         self.start_ns = self._clock.now_ns() + int(1e9 / self.spec.rate_hz)
         grid = Grid(self.start_ns, self.spec.rate_hz)
-        wake = self._side.links.wake
+        wake = self._isolation.links.wake
         self._threads = [
             threading.Thread(target=self._worker.run, args=(wake, grid), name="rollahead worker", daemon=True)
         ]
@@ -194,22 +205,26 @@ class Realtime:
             thread.start()
         self.phase = Phase.RUNNING
         self._watchdog.started()
-        with suppress(OSError):  # the executor is gone, which is heard of next
-            self._side.control.send(Go(self.start_ns, self._costs, ticks))
+        with suppress(OSError):  # the executor is gone, which the watchdog reports next
+            self._isolation.control.send(Go(self.start_ns, self._costs, ticks))
         self._interrupts.raise_taken()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Waits until the run has ended, at most `timeout_s` seconds (None: without limit); whether it has ended. What
-        happens to the robot does not depend on this call. Raises: what ended the run, if that was a failure."""
+        """Waits until the run has ended, at most `timeout_s` seconds (None: without limit); returns whether it has.
+
+        What happens to the robot does not depend on this call. Raises the failure that ended the run, if there was one.
+        """
         if self.phase is Phase.RUNNING and not _waited(self._watchdog.over, timeout_s):
             return False
         self._raise()
         return True
 
     def finish(self) -> None:
-        """Tells the executor to come to rest and let the robot go, and returns at once; `wait` waits for that. From any
-        thread."""
-        self._side.links.latch.set()
+        """Tells the executor to come to rest and disconnect the robot, and returns at once.
+
+        `wait` waits until that is done. May be called from any thread.
+        """
+        self._isolation.links.latch.set()
 
     def run(self, seconds: float) -> None:
         """Drives the robot for `seconds`, and brings it to rest."""
@@ -218,67 +233,78 @@ class Realtime:
 
     @uninterrupted
     def stop(self) -> None:
-        """Brings the robot to rest, stops and disconnects it, and ends both threads. Raises: the first failure,
-        once."""
+        """Brings the robot to rest, stops and disconnects it, and ends the worker threads.
+
+        Raises the first failure, once.
+        """
         self._leave(None)
 
     @uninterrupted
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Stops the runtime, as `stop` does. If the block raised an Exception, that is raised, and a failure of the run
-        is added to it as a note. If the block raised KeyboardInterrupt or SystemExit, a failure of the run is raised in
-        its place: it would hide that the robot could not be stopped."""
+        """Stops the runtime, as `stop` does.
+
+        If the block raised an Exception, that is raised, and a failure of the run is added to it as a note. If the
+        block raised KeyboardInterrupt or SystemExit, a failure of the run is raised in its place: otherwise it would
+        hide that the robot could not be stopped.
+        """
         self._leave(error)
 
-    # ---- orders -----------------------------------------------------------------------------------------------------
+    # ---- commands ---------------------------------------------------------------------------------------------------
 
-    # May be called from any thread and from a signal handler, also from one that interrupts another order.
+    # May be called from any thread and from a signal handler, also from one that interrupts another command.
 
     def pause(self) -> None:
-        """The robot holds, in a new hard epoch, until `resume`. From any thread."""
+        """Holds the robot, in a new hard epoch, until `resume`. May be called from any thread."""
         self._command(lambda commands: replace(commands, paused=True))
 
     def resume(self) -> None:
-        """Ends a pause. From any thread."""
+        """Ends a pause. May be called from any thread."""
         self._command(lambda commands: replace(commands, paused=False))
 
     @property
     def paused(self) -> bool:
-        """Whether a pause was ordered and not ended yet."""
+        """Whether a pause was commanded and not ended yet."""
         return self._commands.commands.paused
 
     def estop(self) -> None:
-        """Stops the robot within a tick; nothing is sent until `reset`. From any thread; each call counts."""
+        """Stops the robot within a tick and sends nothing until `reset`.
+
+        May be called from any thread; each call counts.
+        """
         self._command(_estopped)
 
     def reset(self) -> None:
-        """A hard epoch: what was planned is dropped. It ends an e-stop. From any thread."""
+        """Starts a new hard epoch, in which the plan is dropped, and ends an e-stop. May be called from any thread."""
         self._command(lambda commands: replace(commands, resets=commands.resets + 1, latched=False))
 
     def set_task(self, task: str) -> None:
-        """Tells the policy to do something else; what is planned runs on until the new chunk. From any thread."""
+        """Gives the policy another task text; the plan runs on until the new chunk. May be called from any thread."""
         check_task(task)
         self._command(lambda commands: replace(commands, task=task))
 
     @uninterrupted
     def _command(self, change: Change) -> None:
-        self._expect("given orders", Phase.WARM, Phase.RUNNING)
+        self._expect("given commands", Phase.WARM, Phase.RUNNING)
         self._commands.give(change)
         self._interrupts.raise_taken()
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
     def _encoder_worker_of(self, image_encoder: ImageEncoder) -> EncoderWorker:
-        card, links = seeing_head(self.drive.strategy), self._side.links
+        card, links = seeing_head(self.drive.strategy), self._isolation.links
         if card is None:
             raise ConfigError(
-                "an image_encoder was given, and the strategy has no corrector that sees images; give the file of one "
-                "with cameras as strategy.corrector, or no image_encoder"
+                "image_encoder was given, and there is no corrector that uses images; give the file of a head with "
+                "cameras as strategy.corrector, or no image_encoder"
             )
         return EncoderWorker(image_encoder, card.cameras, card.latent, links.watched, links.image_latents)
 
     def _warm(self) -> tuple[float, ...]:
-        """Warms up the planner and the corrector's image encoder. Returns the costs of inferences in ticks, against
-        which the strategy is checked."""
+        """Warms up the planner and the corrector's image encoder, and checks the strategy against the measured delay.
+
+        Runs `WARM_UPS` inferences and returns their costs in ticks, without the first `COLD`. Raises ConfigError if the
+        strategy cannot sustain the resulting delay, InferenceError if an inference fails.
+        """
         with _warming("planner"):
             costs = self._worker.warm(WARM_UPS, self.spec.rate_hz, self._stage)[COLD:]
         if self._encoder_worker is not None:
@@ -297,52 +323,59 @@ class Realtime:
 
     @uninterrupted
     def _launch(self) -> None:
-        """Starts the executor's side and the watchdog. From now on the end of the program, for whatever reason, brings
-        the robot to rest first."""
+        """Starts the executor and the watchdog.
+
+        From now on the end of the program, for whatever reason, brings the robot to rest first.
+        """
         self._interrupts.install()
         self.tuned |= self._undo.enter_context(tuned_process(self._tuning))
-        self._side.launch()
-        self._undo.callback(self._side.end)
+        self._isolation.launch()
+        self._undo.callback(self._isolation.end)
         self._launched, self._pid = True, os.getpid()
         atexit.register(self._at_exit)
         self._finalizer = util.Finalize(None, self._at_exit, exitpriority=100)  # in a process of multiprocessing
         try:
             self._watchdog.launched()
         except BaseException:  # no thread can be started
-            self._side.links.latch.set()
+            self._isolation.links.latch.set()
             self._watchdog.over.set()
             raise
         self._interrupts.raise_taken()
 
     def _await_robot(self) -> None:
-        """Waits until the robot is connected and was read. Raises: RobotError, if it is not ready in `connect_s`."""
+        """Waits until the robot is connected and was read. Raises RobotError if it is not ready in `connect_s`."""
         if not self._watchdog.heard.wait(self._connect_s):
             raise RobotError(
                 f"the robot was not connected and read within {self._connect_s:g} s; look at its power and its "
                 "cables, or give it longer (connect_s)"
             )
         if self._watchdog.ready is None:
-            raise self._failed() or RobotError("the robot's side ended before it was ready")
+            raise self._failed() or RobotError("the executor ended before the robot was ready")
         self.tuned |= self._watchdog.ready.tuned
 
     def _give_up(self) -> None:
-        """Turns the stop latch on and orders an e-stop, so that an executor that hung sends nothing if it goes on.
-        Called by the watchdog."""
-        self._side.links.latch.set()
+        """Turns the stop latch on and commands an e-stop, so that a hung executor sends nothing if it goes on.
+
+        Called by the watchdog.
+        """
+        self._isolation.links.latch.set()
         self._commands.give(_estopped)
 
     def _failed(self) -> Exception | None:
-        """The first failure, if any. If the run was to end anyway, it is no failure that a signal told the executor's
-        process to end: a signal to the whole process group reaches both."""
+        """First failure of the run, or None.
+
+        If the run was to end anyway, it is no failure that a signal told the executor's process to end: a signal to the
+        whole process group reaches both.
+        """
         if self._failure is None:
             seen, ended = self._encoder_worker.error if self._encoder_worker else None, self._watchdog.ended
-            if ended is not None and ended.told and self._side.links.latch.is_set:
+            if ended is not None and ended.asked_to_end and self._isolation.links.latch.is_set:
                 ended = None
             self._failure = self._worker.error or seen or (ended.error() if ended else None)
         return self._failure
 
     def _raise(self) -> None:
-        """Raises: the first failure, once."""
+        """Raises the first failure, once."""
         failure = self._failed()
         if failure is not None and not self._raised:
             self._raised = True
@@ -350,8 +383,11 @@ class Realtime:
 
     @uninterrupted
     def _leave(self, error: BaseException | None) -> None:
-        """Closes the runtime after `error`, which is None, or was raised in the block. Raises: the first failure; else
-        an interrupt that came meanwhile. A failure after an Exception is added to that as a note."""
+        """Closes the runtime after `error`, which was raised in the block, or is None.
+
+        Raises the first failure, or else an interrupt that came meanwhile. A failure after an Exception is added to
+        that as a note.
+        """
         self._close()
         came, failure = self._interrupts.taken(), None if self._raised else self._failed()
         self._raised = self._raised or failure is not None
@@ -364,8 +400,10 @@ class Realtime:
 
     @uninterrupted
     def _close(self) -> None:
-        """Brings the runtime to STOPPED from any phase. May be called from any thread, and repeatedly. Does nothing in
-        a forked child, which inherits this object but not the run."""
+        """Brings the runtime to STOPPED from any phase. May be called from any thread, and repeatedly.
+
+        Does nothing in a forked child, which inherits this object but not the run.
+        """
         with self._closing:
             if self.phase is Phase.STOPPED or (self._launched and os.getpid() != self._pid):
                 return
@@ -391,8 +429,8 @@ class Realtime:
         self._leave(None)
 
     def _end_workers(self) -> None:
-        """Ends the worker and the lookout, and keeps a failure if one does not return within `PATIENCE_S`."""
-        self._worker.end(self._side.links.wake)
+        """Ends the worker and the encoder worker, and keeps a failure if one does not return within `PATIENCE_S`."""
+        self._worker.end(self._isolation.links.wake)
         if self._encoder_worker is not None:
             self._encoder_worker.end()
         for what, thread in zip(("planner", "image encoder"), self._threads, strict=False):
@@ -403,11 +441,13 @@ class Realtime:
                 )
 
     def _release(self) -> None:
-        """Tells the executor's side to end, and waits until it has. What a signal handler of the user raises meanwhile
-        is raised only after that."""
+        """Tells the executor to end, and waits until it has.
+
+        An exception that a signal handler of the user raises meanwhile is raised only after that.
+        """
         raised = None
         if self._launched and not self._watchdog.over.is_set():
-            self._side.links.latch.set()
+            self._isolation.links.latch.set()
             self._watchdog.ending()
         while self._launched and not self._watchdog.over.is_set():
             try:
@@ -420,9 +460,7 @@ class Realtime:
     def _expect(self, what: str, *phases: Phase) -> None:
         if self.phase not in phases:
             wanted = " or ".join(phase.value for phase in phases)
-            raise LifecycleError(
-                f"a runtime that is {self.phase.value} cannot be {what}; that takes one that is {wanted}"
-            )
+            raise LifecycleError(f"a runtime that is {self.phase.value} cannot be {what}; it must be {wanted}")
 
     def _warn(self, isolation: str) -> None:
         servo_hz = self.spec.rate_hz * self.drive.substeps
@@ -435,8 +473,10 @@ class Realtime:
 
 
 def _waited(event: threading.Event, timeout_s: float | None) -> bool:
-    """Waits for `event`, at most `timeout_s`; whether it is set. It wakes now and then: a signal that another thread
-    was given is handled when the main thread runs."""
+    """Waits for `event`, at most `timeout_s` seconds; returns whether it is set.
+
+    It wakes now and then: a signal that another thread was given is handled when the main thread runs.
+    """
     until = None if timeout_s is None else time.monotonic() + timeout_s
     while not event.is_set():
         left = WAKE_S if until is None else min(until - time.monotonic(), WAKE_S)
@@ -452,7 +492,7 @@ def _estopped(commands: Commands) -> Commands:
 
 @contextmanager
 def _warming(what: str) -> Iterator[None]:
-    """Says what could not be warmed up. Raises: InferenceError, then."""
+    """Turns an error raised inside into an InferenceError that `what` could not be warmed up."""
     try:
         yield
     except Exception as error:

@@ -1,18 +1,18 @@
-"""Stages of what happens before the first tick, which may take seconds each: how a command shows them.
+"""Stages: how a command shows what happens before the first tick, where each step may take seconds.
 
     with stage("warming up") as at:
         at("1 of 5")
 
-Threads: whoever enters the runtime.
+Threads: the one that enters the runtime.
 """
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-At = Callable[[str], None]  # tells how far it is
-Stage = Callable[[str], AbstractContextManager[At]]  # shows, by its name, that the block goes on, and for how long
+At = Callable[[str], None]  # shows the progress within a stage
+Stage = Callable[[str], AbstractContextManager[At]]  # shows the name of a stage, and for how long it has gone on
 
 
 def unsaid(name: str) -> AbstractContextManager[At]:
-    """Shows nothing."""
+    """A stage that shows nothing."""
     return nullcontext(lambda words: None)

@@ -6,7 +6,7 @@ The user's thread may sleep or hang itself, so the executor is watched in a thre
 thread ran counts: after Ctrl-Z and `fg` the executor does not count as hung, nor while a planner holds Python's lock
 for seconds, for which the executor has to wait as well.
 
-Threads: its own, from the launch to the end; only it reads the control pipe on this side. `ready` and `ended` are
+Threads: its own, from the launch to the end; only it reads this end of the control pipe. `ready` and `ended` are
 written before the events `heard` and `over` are set, and not changed after `over`.
 """
 
@@ -17,28 +17,34 @@ from collections.abc import Callable
 
 from rollahead.runtime.drivers.executor_main import Ended, Ready, Rested
 from rollahead.runtime.drivers.isolation import PATIENCE_S, Isolation
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 
 LOOK_S = 0.05  # time between two checks; each takes Python's lock, for which an executor in a thread waits
 
 
 class Watchdog:
-    """Watches the executor of `side`. stall_s: the longest time without a tick that ends, while it runs; connect_s: the
-    longest time for stopping and disconnecting the robot; give_up: called once the executor counts as hung, before the
-    robot is stopped from outside: it must keep the executor from sending anything if that goes on after all."""
+    """Watches the executor that runs in `isolation`.
 
-    def __init__(self, side: Isolation, *, stall_s: float, connect_s: float, give_up: Callable[[], None]) -> None:
+    Args:
+        isolation: Where the executor runs.
+        stall_s: Longest time without a tick that ends, while it runs.
+        connect_s: Longest time for stopping and disconnecting the robot.
+        give_up: Called once the executor counts as hung, before the robot is stopped from outside. It must keep the
+            executor from sending anything if it goes on after all.
+    """
+
+    def __init__(self, isolation: Isolation, *, stall_s: float, connect_s: float, give_up: Callable[[], None]) -> None:
         self.heard = threading.Event()  # set when the robot is ready, or will never be
         self.over = threading.Event()  # set when the robot is disconnected, or will never be
         self.ready: Ready | None = None
         self.ended: Ended | None = None
-        self._side = side
+        self._isolation = isolation
         self._stall_s, self._connect_s = stall_s, connect_s
         self._give_up = give_up
         self._runs = self._ends = self._rested = False
 
     def launched(self) -> None:
-        """Starts the thread. Called when the executor's side was launched."""
+        """Starts the thread. Called when the executor was launched."""
         threading.Thread(target=self._run, name="rollahead watchdog", daemon=True).start()
 
     def started(self) -> None:
@@ -46,15 +52,17 @@ class Watchdog:
         self._runs = True
 
     def ending(self) -> None:
-        """Begins to limit the time until the robot is disconnected, also if no tick ever ran. Called when the
-        executor's side was told to end."""
+        """Begins to limit the time until the robot is disconnected, also if no tick ever ran.
+
+        Called when the executor was told to end.
+        """
         self._ends = True
 
     def _run(self) -> None:
         try:
             self._watch()
-        except BaseException as error:  # whoever waits for `over` must not wait for ever
-            self.ended = Ended("RobotError", f"the watchdog failed ({told(error)})", traceback.format_exc())
+        except BaseException as error:  # a thread that waits for `over` must not wait for ever
+            self.ended = Ended("RobotError", f"the watchdog failed ({error_text(error)})", traceback.format_exc())
         finally:
             self.heard.set()
             self.over.set()
@@ -66,30 +74,32 @@ class Watchdog:
             if self.ended is not None:
                 return
             state = limit_s, what = self._limit()
-            now, now_s = (state, self._side.links.trace.tick_ring.count), time.monotonic()
+            now, now_s = (state, self._isolation.links.trace.tick_ring.count), time.monotonic()
             stalled_s = stalled_s + min(now_s - looked_s, 2 * LOOK_S) if now == seen else 0.0
             seen, looked_s = now, now_s
             if limit_s is not None and stalled_s > limit_s:
                 self._give_up()
-                words = f"{what} for {limit_s:g} s, so a call of the robot hangs; {self._side.stop_hung()}"
+                words = f"{what} for {limit_s:g} s, so a call of the robot hangs; {self._isolation.stop_hung()}"
                 self.ended = Ended("RobotError", words)
                 return
 
     def _limit(self) -> tuple[float | None, str]:
-        """How long the executor may now make no progress, in seconds (None: for ever), and what fails to happen then,
-        for the error message."""
+        """Longest time, in seconds, that the executor may make no progress now, and what fails to happen then.
+
+        The time is None for no limit; the text is for an error message.
+        """
         if self._runs and not self._rested:
             return self._stall_s, "no tick has ended"
         if self._rested:
-            return self._connect_s, "the robot was not let go"
-        return PATIENCE_S if self._ends else None, "the robot was not let go"
+            return self._connect_s, "the robot was not disconnected"
+        return PATIENCE_S if self._ends else None, "the robot was not disconnected"
 
     def _hear(self) -> None:
-        """Takes a message of the executor's side, if one comes within `LOOK_S`, or notes that that side is dead."""
-        control = self._side.control
+        """Takes a message of the executor, if one comes within `LOOK_S`, or notes that the executor is dead."""
+        control = self._isolation.control
         try:
             message: Ready | Rested | Ended | None = control.recv() if control.poll(LOOK_S) else None
-            if message is None and not self._side.alive():
+            if message is None and not self._isolation.alive():
                 message = control.recv() if control.poll(0) else self._death()
         except (EOFError, OSError):
             message = self._death()
@@ -102,4 +112,4 @@ class Watchdog:
             self.heard.set()
 
     def _death(self) -> Ended:
-        return Ended("RobotError", self._side.death(begun=self.ready is not None))
+        return Ended("RobotError", self._isolation.death(begun=self.ready is not None))

@@ -4,7 +4,7 @@ Call `follow` now and then while a run goes on, and `figures` for the last secon
 not grow with the run. Over everything, quantiles of times are within 1 % (`runtime.recording.histogram`); ages and
 delays up to 1000 ticks, and each maximum, are exact.
 
-Threads: whoever watches; never the executor's.
+Threads: any one thread but the executor's.
 """
 
 from collections import Counter, deque
@@ -17,7 +17,7 @@ from rollahead.runtime.control.trace import OUTCOMES, Outcome, TickStatus, Trace
 from rollahead.runtime.recording.histogram import TICKS, TIMES, Histogram
 from rollahead.runtime.safety.guard import Flag
 
-COUNTED = {  # what a tick is counted as, by its status
+COUNTED = {  # name of the count, and the status of the ticks that it counts
     "underruns": TickStatus.UNDERRUN,
     "skipped": TickStatus.OVERRUN,
     "stale": TickStatus.STALE,
@@ -25,7 +25,11 @@ COUNTED = {  # what a tick is counted as, by its status
     "estopped": TickStatus.ESTOP,
 }
 
-MISSED = (Outcome.LATE.value, Outcome.EXPIRED.value, Outcome.REFUSED.value)  # whose rows are lost by a fault
+MISSED = (
+    Outcome.LATE.value,
+    Outcome.EXPIRED.value,
+    Outcome.REFUSED.value,
+)  # outcomes of results that lose rows by a fault
 QUANTILES = (50, 95, 99)
 KEPT_S = 10.0  # the longest time that `figures` can be asked for
 
@@ -101,8 +105,11 @@ class Gauges:
         self._delays.append(known["delay"])
 
     def figures(self, last_s: float | None = None) -> Figures:
-        """Returns counts over everything, and quantiles of ages and times over everything, or over the last `last_s`
-        seconds, at most `KEPT_S`."""
+        """Returns counts over everything, and quantiles of ages and times over everything or the last seconds.
+
+        Args:
+            last_s: Length of the time that the quantiles are taken over, at most `KEPT_S`; None for everything.
+        """
         newest = None if last_s is None else max(round(last_s * self._rate_hz), 1)
         return {
             "status": self._status,
@@ -134,12 +141,15 @@ class _Newest:
             self._held -= len(self._parts.popleft())
 
     def last(self, n: int) -> Records:
-        """(n,), the last `n` numbers, or as many as are kept."""
+        """Last `n` numbers (n,), or as many as are kept."""
         return np.concatenate(self._parts)[-min(n, self._kept) :] if self._parts else np.empty(0)
 
 
 class _Series:
-    """A series of numbers, kept as a histogram of all and as the last `kept` themselves. classes: of the histogram."""
+    """A series of numbers, kept as a histogram of all and as the last `kept` themselves.
+
+    classes: (n,), the values that the classes of the histogram stand for.
+    """
 
     def __init__(self, classes: NDArray[np.float64], kept: int) -> None:
         self._all, self._newest = Histogram(classes), _Newest(kept)
@@ -160,7 +170,7 @@ class _Series:
 
 
 class _Steps:
-    """The times from one tick to the next, in ns, for the mean rate."""
+    """Times from one tick to the next, in ns, for the mean rate."""
 
     def __init__(self, kept: int) -> None:
         self._count, self._sum_ns, self._newest = 0, 0, _Newest(kept)

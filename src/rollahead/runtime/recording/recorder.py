@@ -5,8 +5,9 @@ the run's folder; at the end these become `ticks.parquet` and `inferences.parque
 records but those of about the last second can be read (details: `runtime.recording.records`). A full disk stops the
 recorder, never the robot: the error is raised at the end, and the records written until then stay.
 
-Threads: one of its own for each trace that is followed; whoever made the recorder enters and leaves it. Python's lock
-is held while the records of a second are turned into columns, about 0.2 ms. Interrupts are delayed while it ends.
+Threads: one of its own for each trace that is followed; the thread that made the recorder enters and leaves it.
+Python's lock is held while the records of a second are turned into columns, about 0.2 ms. Interrupts are delayed while
+it ends.
 """
 
 import threading
@@ -36,18 +37,18 @@ class Recorder:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.lost = 0  # records written over before they were read
+        self.lost = 0  # number of records that were overwritten before they were read
         self._folder = folder
         self._streams: dict[str, Stream] = {}  # by the name of the table
         self._error: ControlError | None = None
 
     def __enter__(self) -> "Recorder":
-        import pyarrow.parquet  # noqa: F401  here, and not in the thread while the robot runs
+        import pyarrow.parquet  # noqa: F401  imported here, so that the thread need not while the robot runs
 
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        """Makes the tables. Raises: ControlError, if not all could be written, unless another error was raised."""
+        """Makes the tables. Raises ControlError if not all could be written, unless another error was raised."""
         try:
             with deferred():
                 for name, stream in self._streams.items():
@@ -66,10 +67,13 @@ class Recorder:
 
     @contextmanager
     def follow(self, trace: Trace, **constants: object) -> Iterator[None]:
-        """Writes `trace` while inside. constants: columns that are the same in each row, and of the same names for
-        each trace.
+        """Writes `trace` while inside the `with`.
 
-        Raises: ControlError, at the start, if the disk does not take anything at all.
+        Args:
+            trace: Trace of a run.
+            constants: Further columns with one value each; they have the same names for each trace.
+
+        Raises ControlError at the start if nothing can be written to the disk.
         """
         followed = [
             _Followed(TICKS, trace.tick_ring, lambda rows: trace.tick_columns(rows, **constants)),
@@ -105,7 +109,10 @@ class Recorder:
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
-        """Keeps an error that is raised inside. After one nothing more is written: a batch may be incomplete."""
+        """Keeps an error that is raised inside the `with`.
+
+        After an error nothing more is written, because a batch may be incomplete.
+        """
         try:
             yield
         except Exception as error:
@@ -117,7 +124,7 @@ class Recorder:
 
 
 class _Followed:
-    """A ring, and how its records become columns of the table `name`."""
+    """A ring, and the function that turns its records into columns of the table `name`."""
 
     def __init__(self, name: str, ring: Ring, columns: Callable[[Any], dict[str, Any]]) -> None:
         self.name = name
@@ -126,14 +133,14 @@ class _Followed:
         self._cursor = 0
 
     def append_new(self, stream: Stream) -> int:
-        """Appends the new records of the ring to `stream`. Returns how many were overwritten before they were read."""
+        """Appends the new records of the ring to `stream`; returns how many were overwritten before they were read."""
         rows, self._cursor, lost = self._ring.since(self._cursor)
         if len(rows):
             stream.append(self._batch(rows))
         return lost
 
     def nothing(self) -> Any:
-        """A record batch without rows, for its schema."""
+        """Record batch without rows, for its schema."""
         return self._batch(self._ring.since(self._ring.count)[0])
 
     def _batch(self, rows: Any) -> Any:
@@ -143,7 +150,10 @@ class _Followed:
 
 
 def _columns(packed: Any, constants: dict[str, object]) -> dict[str, Any]:
-    """Turns inference records into columns; unknown values become null. constants: further columns with one value."""
+    """Turns inference records into columns, with null for unknown values.
+
+    constants: further columns with one value each.
+    """
     import pyarrow as pa
 
     columns: dict[str, Any] = {name: np.full(len(packed), value) for name, value in constants.items()}

@@ -5,8 +5,8 @@
 
 A table can be read only when it is complete; a stream can be read up to its last complete batch. So the batches in a
 stream survive SIGKILL and a full disk. They also survive a power failure, since each batch is flushed (fdatasync)
-before the next one is collected, as far as the disk keeps what it was given. `read_parquet` reads the stream if there
-is no table.
+before the next one is collected, as far as the disk keeps what is flushed. `read_parquet` reads the stream if there is
+no table.
 
 Threads: one writer per stream; any number of readers, also while it is written.
 """
@@ -26,11 +26,13 @@ RATE = b"rate_hz"  # metadata key in the schema of a stream and of its table: th
 
 
 class Stream:
-    """A growing file of record batches (pyarrow) at `path`, for a run at `rate_hz`. Raises: OSError, if a write fails;
-    nothing may be appended after that."""
+    """A growing file of record batches (pyarrow) at `path`, for a run at `rate_hz`.
+
+    Raises OSError if a write fails; nothing may be appended after that.
+    """
 
     def __init__(self, path: Path, schema: Any, rate_hz: float) -> None:
-        self.rows = 0  # written so far
+        self.rows = 0  # number of rows written
         self._file = path.open("wb", buffering=0)
         try:
             self._write(schema.with_metadata({RATE: str(rate_hz)}).serialize())
@@ -56,12 +58,12 @@ class Stream:
 
 
 def stream_of(path: Path) -> Path:
-    """The path of the stream that the table at `path` is made from."""
+    """Path of the stream that the table at `path` is made from."""
     return path.with_suffix(STREAM)
 
 
 def source_of(path: Path) -> Path | None:
-    """The file that the table at `path` is read from: itself, or its stream; None if there is neither."""
+    """File that the table at `path` is read from: itself, or its stream; None if there is neither."""
     return next((file for file in (path, stream_of(path)) if file.exists()), None)
 
 
@@ -79,10 +81,13 @@ def whole_batches(stream: Path) -> Iterator[Any]:
 
 
 def make_table(path: Path, rows: int = 0) -> None:
-    """Makes the table at `path` from its stream, in constant memory, and removes the stream. rows: how many it holds at
-    least.
+    """Makes the table at `path` from its stream, in constant memory, and removes the stream.
 
-    Raises: ControlError, if a write fails, or not all rows can be read; the stream stays.
+    Args:
+        path: Path of the table.
+        rows: Number of rows that the stream holds at least.
+
+    Raises ControlError if a write fails, or not all rows can be read; the stream stays then.
     """
     import pyarrow.parquet as pq
 
@@ -114,10 +119,13 @@ def _groups(batches: Iterable[Any]) -> Iterator[Any]:
 
 
 def batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
-    """Yields the record batches (pyarrow) of the table at `path`, or of its stream. columns: names of those to read,
-    None for all.
+    """Yields the record batches (pyarrow) of the table at `path`, or of its stream.
 
-    Raises: ConfigError, if it is missing or damaged.
+    Args:
+        path: Path of the table.
+        columns: Names of the columns to read; None for all.
+
+    Raises ConfigError if the file is missing or damaged.
     """
     import pyarrow.parquet as pq
 
@@ -130,16 +138,15 @@ def batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
 
 
 def schema_of(path: Path) -> Any:
-    """The schema (pyarrow) of the table at `path`, or of its stream. Raises: ConfigError, if it is missing or
-    damaged."""
+    """Schema (pyarrow) of the table at `path`, or of its stream. Raises ConfigError if it is missing or damaged."""
     with _reading(path) as file:
         return _schema(file)
 
 
 def rate_of(path: Path) -> float | None:
-    """The control rate in Hz of the run recorded in the table at `path`, or in its stream; None if it is not noted.
+    """Control rate in Hz of the run recorded in the table at `path`, or in its stream; None if it is not noted.
 
-    Raises: ConfigError, if it is missing or damaged.
+    Raises ConfigError if the file is missing or damaged.
     """
     said = (schema_of(path).metadata or {}).get(RATE)
     return None if said is None else float(said)
@@ -147,8 +154,10 @@ def rate_of(path: Path) -> float | None:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[Path]:
-    """Yields the file that the table at `path` is read from. Raises: ConfigError that names it, if reading fails
-    inside."""
+    """Yields the file that the table at `path` is read from.
+
+    Raises ConfigError that names the file if reading it fails inside the `with`.
+    """
     import pyarrow as pa
 
     file = source_of(path) or path
@@ -169,10 +178,13 @@ def _schema(file: Path) -> Any:
 
 
 def read_parquet(path: Path, **options: Any) -> Any:
-    """Reads the table (pyarrow) at `path`, or the complete batches of its stream if there is no table. options:
-    `columns` and `filters` of pyarrow's `read_table`.
+    """Reads the table (pyarrow) at `path`, or the complete batches of its stream if there is no table.
 
-    Raises: ConfigError, if it is missing or damaged.
+    Args:
+        path: Path of the table.
+        options: `columns` and `filters` of pyarrow's `read_table`.
+
+    Raises ConfigError if the file is missing or damaged.
     """
     import pyarrow.parquet as pq
 
@@ -191,9 +203,9 @@ def _read_stream(stream: Path, columns: Sequence[str] | None = None, filters: An
 
 
 def write_parquet(path: Path, tables: Sequence[Any]) -> None:
-    """Writes `tables` (pyarrow) one after the other into `path`. Nothing half-written is left under that name.
+    """Writes `tables` (pyarrow) one after the other into the file `path`, whole or not at all.
 
-    Raises: ControlError, if the disk does not take it.
+    Raises ControlError if the disk does not take it.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

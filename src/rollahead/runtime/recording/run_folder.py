@@ -1,4 +1,4 @@
-"""The folder that a run leaves: `runs/<name>/` with its configuration, its figures and its records."""
+"""The folder that a run leaves: `runs/<name>/` with its configuration, figures and records."""
 
 import errno
 import json
@@ -15,24 +15,24 @@ from typing import Any
 
 from rollahead.errors import ConfigError, ControlError
 
-# What is in the folder of a run; not every command leaves all.
+# Files in the folder of a run; not every command leaves all of them.
 CONFIG = "config.yaml"
-SUMMARY = "summary.json"  # figures, and what they need to be judged; written last
+SUMMARY = "summary.json"  # figures, with machine, versions, seed and date; written last
 EPISODES = "episodes.parquet"
 TICKS = "ticks.parquet"
 INFERENCES = "inferences.parquet"
-REPORT = "report.html"  # made of the others
+REPORT = "report.html"  # made from the others
 PACKAGES = ("rollahead", "numpy", "mujoco", "hydra-core", "pyarrow", "torch", "lerobot")
 
-TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)  # numbers of the error that no more files can be opened
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)  # error numbers: no more files can be opened
 MORE_FILES = "let it open more, with ulimit -n 1024"
 
 
 class RunFolder:
-    """A new folder; nothing is ever written over another run."""
+    """The folder of a run at `path`; nothing is ever written over another run."""
 
     def __init__(self, path: Path) -> None:
-        """Makes the folder. Raises: ConfigError, if it exists; ControlError, if it cannot be made."""
+        """Makes a new folder. Raises ConfigError if it exists, ControlError if it cannot be made."""
         self.path = path
         try:
             path.mkdir(parents=True)
@@ -45,7 +45,7 @@ class RunFolder:
 
     @classmethod
     def again(cls, path: Path) -> "RunFolder":
-        """The folder of a run that was there before. Raises: ConfigError, if there is none."""
+        """Opens the folder of an earlier run. Raises ConfigError if there is none."""
         if not (path / CONFIG).exists():
             raise ConfigError(
                 f"{path} is not the folder of a run: it has no {CONFIG}; give one that a command has left"
@@ -55,19 +55,22 @@ class RunFolder:
         return folder
 
     def write_text(self, name: str, text: str) -> Path:
-        """Writes a file whole, or not at all. Raises: ControlError, if the disk does not take it."""
+        """Writes a file, whole or not at all, and returns its path.
+
+        Raises ControlError if the disk does not take it.
+        """
         path = self.path / name
         with written_whole(path) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
         return path
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
-        """Writes `content` as JSON, in which what is not finite is null."""
+        """Writes `content` as JSON, with null for numbers that are not finite, and returns the path."""
         return self.write_text(name, json.dumps(finite(content), indent=1, allow_nan=False) + "\n")
 
 
 def finite(value: Any) -> Any:
-    """`value` with null for every number in it that is NaN or infinite, as JSON has no other."""
+    """Copy of `value` with None for every number in it that is NaN or infinite, which JSON does not have."""
     if isinstance(value, Mapping):
         return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -76,21 +79,23 @@ def finite(value: Any) -> Any:
 
 
 def damaged(path: Path, reason: object) -> ConfigError:
-    """The error for a file of a run that does not hold what it should."""
+    """Error for a file of a run that does not hold what it should; `reason` is why."""
     words = next(iter(str(reason).strip().splitlines()), type(reason).__name__)
     return ConfigError(f"{path} cannot be read ({words}); make the run again, under another name")
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, which becomes `path` at the end; after any error nothing of it is left.
+    """Yields a path beside `path` to write to, which becomes `path` at the end; after an error it is removed.
 
-    Raises: ControlError, if the disk does not take it.
+    Raises ControlError if the disk does not take it.
     """
     unfinished = path.with_name(path.name + ".unfinished")
     try:
         yield unfinished
-        with unfinished.open("rb") as file:  # else a power failure may leave a file of that name without its content
+        with unfinished.open(
+            "rb"
+        ) as file:  # otherwise a power failure may leave a file of that name without its content
             os.fsync(file.fileno())
         unfinished.replace(path)
     except BaseException as error:
@@ -101,18 +106,18 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def not_written(path: Path, error: OSError) -> ControlError:
-    """The error for a file that the disk does not take, or the system does not open."""
+    """Error for a file that the disk does not take, or the system does not open."""
     remedy = MORE_FILES if error.errno in TOO_MANY_FILES else "free some space, or give another runs=..."
     return ControlError(f"{path.name} could not be written to {path.parent} ({error.strerror or error}); {remedy}")
 
 
 def open_files() -> int:
-    """How many files this program may have open at once."""
+    """Number of files that this program may have open at once."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def provenance(seed: int) -> dict[str, Any]:
-    """What a figure needs to be judged: machine, versions, seed, date."""
+    """Machine, versions, seed and date of a run, which a figure needs to be judged."""
     return {
         "machine": machine(),
         "versions": {name: found for name in PACKAGES if (found := _version(name))}
@@ -123,7 +128,7 @@ def provenance(seed: int) -> dict[str, Any]:
 
 
 def machine() -> str:
-    """The processor, its cores, the system: 'AMD EPYC, 2 cores, Linux 6.1'."""
+    """Processor, number of cores and system as one text: 'AMD EPYC, 2 cores, Linux 6.1'."""
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():

@@ -1,4 +1,4 @@
-"""Robots that are where they were told to be: for tests, examples and measurements of everything but a robot."""
+"""Robots that follow every setpoint at once: for tests, examples and measurements without hardware."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,13 +10,15 @@ from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.robot import Frame, Reading
 from rollahead.runtime.types.spec import Dim, RobotSpec
 
-RATE_RAD_S = 3.0  # of a joint of `arm`, and how fast it may change
+RATE_RAD_S = 3.0  # rate limit of a joint of `arm`; below, its acceleration limit
 ACCEL_RAD_S2 = 20.0
 
 
 def arm(joints: int = 6, rate_hz: float = 50.0) -> "NullRobot":
-    """An arm of `joints` position-controlled joints, which go half a turn either way. Raises: ConfigError, if it has
-    none."""
+    """Makes an arm of `joints` position-controlled joints, which turn half a turn either way.
+
+    Raises ConfigError if `joints` is less than 1.
+    """
     if joints < 1:
         raise ConfigError(f"joints is {joints}; give at least 1")
     names = [f"joint_{i}" for i in range(1, joints + 1)]
@@ -29,7 +31,7 @@ def arm(joints: int = 6, rate_hz: float = 50.0) -> "NullRobot":
 
 
 class NullRobot:
-    """Its state is the last setpoint, cut or padded with zeros to S dimensions."""
+    """A robot whose state is the last setpoint, cut or padded with zeros to S dimensions."""
 
     def __init__(self, spec: RobotSpec) -> None:
         self.spec = spec
@@ -37,18 +39,18 @@ class NullRobot:
         self._reading = Reading(frozen(np.zeros(len(spec.state))), frozen(np.zeros(len(spec.environment))))
 
     def connect(self) -> None:
-        """Nothing to do."""
+        """Does nothing."""
 
     def read(self) -> Reading:
-        """Phase: hot."""
+        """State after the last setpoint. Phase: hot."""
         return self._reading
 
     def frames(self) -> Mapping[str, Frame]:
-        """It has no cameras. Phase: hot."""
+        """Empty mapping, because the robot has no cameras. Phase: hot."""
         return {}
 
     def write(self, setpoint: FloatArray) -> None:
-        """Phase: hot."""
+        """Makes `setpoint` (A,) the state. Phase: hot."""
         state = np.zeros(len(self.spec.state))
         n = min(len(state), len(setpoint))
         state[:n] = setpoint[:n]
@@ -60,17 +62,17 @@ class NullRobot:
         self.stopped = True
 
     def disconnect(self) -> None:
-        """Nothing to do."""
+        """Does nothing."""
 
 
 class LoopbackRobot(NullRobot):
-    """The fake: it keeps all that it was sent."""
+    """A fake robot that keeps every setpoint that it was sent."""
 
     def __init__(self, spec: RobotSpec) -> None:
         super().__init__(spec)
         self.sent: list[FloatArray] = []
 
     def write(self, setpoint: FloatArray) -> None:
-        """Phase: hot."""
+        """Keeps `setpoint` (A,) and makes it the state. Phase: hot."""
         self.sent.append(frozen(setpoint))
         super().write(setpoint)

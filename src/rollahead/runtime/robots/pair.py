@@ -1,9 +1,9 @@
-"""A pair: several robots as one with one tick, as the two arms of a person are.
+"""A pair: several robots driven as one with one tick, such as two arms.
 
     Pair({"left": arm, "right": other})     "elbow.pos" of the first is "left_elbow.pos"
 
-Threads: the executor's, as any robot's; they are read and written one after the other. Hot path: `read`, `frames`,
-`write`.
+Threads: the executor's, as for any robot; the robots are read and written one after the other. Hot path: `read`,
+`frames`, `write`.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,9 +24,9 @@ from rollahead.runtime.types.spec import Dim, RobotSpec
 
 
 def make_pair(robots: Mapping[str, Mapping[str, Any]]) -> "Pair":
-    """The pair of what `robots` describes, by prefix: the `name` of a robot, and its options.
+    """Makes the pair that `robots` describes: by prefix, the `name` of a robot, and its options.
 
-    Raises: ConfigError, if one of them cannot be made, or they do not go together.
+    Raises ConfigError if one of them cannot be made, or their rates differ.
     """
     for prefix, options in robots.items():
         if not isinstance(options, Mapping) or "name" not in options:
@@ -37,7 +37,7 @@ def make_pair(robots: Mapping[str, Mapping[str, Any]]) -> "Pair":
 
 
 class Pair:
-    """robots: at least one, by the prefix of its names, all at one rate."""
+    """Several robots as one. robots: at least one, by the prefix of its names, all at one rate."""
 
     def __init__(self, robots: Mapping[str, Robot]) -> None:
         self._robots = dict(robots)
@@ -54,12 +54,12 @@ class Pair:
                 connected.append(robot)
         except BaseException:
             for robot in reversed(connected):
-                with suppress(Exception):  # the first error tells more
+                with suppress(Exception):  # the first error says more
                     robot.disconnect()
             raise
 
     def read(self) -> Reading:
-        """As old as the oldest. Phase: hot."""
+        """Readings of all robots, joined; as old as the oldest. Phase: hot."""
         readings = [robot.read() for robot in self._robots.values()]
         return Reading(
             frozen(np.concatenate([reading.state for reading in readings])),
@@ -68,7 +68,7 @@ class Pair:
         )
 
     def frames(self) -> Mapping[str, Frame]:
-        """Phase: hot."""
+        """Newest image of each camera of all robots. Phase: hot."""
         return {
             _named(prefix, name): frame
             for prefix, robot in self._robots.items()
@@ -76,22 +76,22 @@ class Pair:
         }
 
     def write(self, setpoint: FloatArray) -> None:
-        """Each is sent its share, also if another cannot be sent it. Phase: hot."""
+        """Sends each robot its part of `setpoint` (A,), also if another cannot be sent its part. Phase: hot."""
         robots = zip(self._robots.values(), self._shares, strict=True)
         _all(*(partial(robot.write, frozen(setpoint[share])) for robot, share in robots))
 
     def stop(self) -> None:
-        """Stops every one, at once, also if another cannot be stopped or hangs. Raises: the first error."""
+        """Stops all robots at once, also if one cannot be stopped or hangs. Raises the first error."""
         waits = [in_thread(f"stop ({prefix})", robot.stop) for prefix, robot in self._robots.items()]
         _all(*(partial(wait, 2 * STOP_S) for wait in waits))
 
     def disconnect(self) -> None:
-        """Disconnects every one, likewise."""
+        """Disconnects all robots, also if one cannot be disconnected. Raises the first error."""
         _all(*(robot.disconnect for robot in self._robots.values()))
 
 
 def _all(*calls: Callable[[], None]) -> None:
-    """Raises: the first error, after all were called."""
+    """Makes all calls, and then raises the first error."""
     errors: list[Exception] = []
     for do in calls:
         try:

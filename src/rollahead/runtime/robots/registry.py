@@ -2,7 +2,7 @@
 
     make_robot("lerobot", type="so101_follower", rate_hz=30.0, config={"port": "/dev/ttyACM0"})
 
-What is registered is a function or a class that takes the options, touches no hardware, and gives a `Robot`.
+An entry point is a function or a class that takes the options, touches no hardware, and returns a `Robot`.
 
 Threads: setup only.
 """
@@ -18,16 +18,16 @@ GROUP = "rollahead.robots"
 
 
 def make_robot(name: str, **options: Any) -> Robot:
-    """The robot registered as `name`, made with `options`.
+    """Makes the robot registered as `name` with `options`.
 
-    Raises: ConfigError, if there is none of that name, it cannot be imported, or it takes no such option.
+    Raises ConfigError if there is none of that name, it cannot be imported, or it takes no such option.
     """
     return call(load_robot(name), options, "robot")
 
 
 def load_robot(name: str) -> Callable[..., Robot]:
-    """What makes the robot registered as `name`.
+    """Function or class registered as `name` that makes a robot.
 
-    Raises: ConfigError, if there is none of that name, or it cannot be imported.
+    Raises ConfigError if there is none of that name, or it cannot be imported.
     """
     return load(GROUP, "robot", name, "add what it needs, e.g. rollahead[policies]")

@@ -1,4 +1,4 @@
-"""Limits as a person writes them: from the name of a dimension, or `default` for every action, to fields of `Dim`.
+"""Limits from a config: from the name of a dimension, or `default` for every action, to fields of `Dim`.
 
     {"default": {"rate_limit": 1.5}, "gripper": {"rate_limit": 4.0, "jump_limit": 0.2}}
 
@@ -20,9 +20,14 @@ Limits = Mapping[str, Mapping[str, Any]]
 
 
 def checked(limits: Limits, known: Collection[str], fields: Collection[str]) -> dict[str, dict[str, Any]]:
-    """A copy of `limits`, for dimensions that are all `known` and with no other `fields` of `Dim`.
+    """Copy of `limits`, checked against the known dimensions and fields.
 
-    Raises: ConfigError, if a name or a field is another, or a value is of another kind than the field.
+    Args:
+        limits: Fields by the name of a dimension, or `default`.
+        known: Names of the robot's dimensions.
+        fields: Names of the fields of `Dim` that may be given.
+
+    Raises ConfigError if a name or a field is unknown, or a value is of another kind than the field.
     """
     hints = get_type_hints(Dim)
     for name, values in limits.items():
@@ -38,9 +43,9 @@ def checked(limits: Limits, known: Collection[str], fields: Collection[str]) -> 
 
 
 def limited(spec: RobotSpec, limits: Limits) -> RobotSpec:
-    """`spec` with `limits` on how its actions may change: `rate_limit`, `accel_limit` and `jump_limit`.
+    """Returns `spec` with `limits` on how its actions may change: `rate_limit`, `accel_limit` and `jump_limit`.
 
-    Raises: ConfigError, if the robot has no such action, there is no such limit, or it is not positive.
+    Raises ConfigError if the robot has no such action, there is no such limit, or it is not positive.
     """
     given = checked(limits, names_of(spec.action), CHANGES)
     action = (replace(dim, **{**given.get(DEFAULT, {}), **given.get(dim.name, {})}) for dim in spec.action)

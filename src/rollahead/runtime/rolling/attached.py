@@ -1,4 +1,4 @@
-"""Attached objects: a scene roller for what the robot's gripper holds.
+"""A scene roller for an object that the robot's gripper holds.
 
 A robot that is rolled ahead of an object that it holds sees the object behind its gripper, as if it had dropped it.
 Tick by tick along the roll, an object between closed jaws moves by as much as the tool does, for the last time in the
@@ -24,9 +24,13 @@ from rollahead.runtime.types.spec import Dim, RobotSpec, names_of
 class Attached:
     """A scene roller that moves an object with the tool while the gripper holds it.
 
-    robot: the model that moves the robot; tool: (D,), indices of the tool's position in the state; object: (D,), those
-    of the object's in the environment; gripper: index of the gripper in the state; closed: from where to where its
-    reading may hold something; within: the distance of tool and object, in their unit, up to which it does.
+    Attributes:
+        robot: Roller of the robot's state.
+        tool: (D,), indices of the tool's position in the state.
+        object: (D,), indices of the object's position in the environment.
+        gripper: Index of the gripper in the state.
+        closed: Lowest and highest reading of the gripper at which it may hold something.
+        within: Largest distance from tool to object, in their unit, at which the object is held.
     """
 
     robot: StateRoller
@@ -38,11 +42,11 @@ class Attached:
 
     @property
     def lookback(self) -> int:
-        """The rows from before the state that the robot's model wants."""
+        """Number of rows from before the state that the robot's roller takes."""
         return lookback_of(self.robot)
 
     def __call__(self, environment: FloatArray, state: FloatArray, rows: FloatArray) -> FloatArray:
-        """The environment (E,) after the `rows` (lookback + n, A) that follow on `state` (S,)."""
+        """Environment (E,) after the `rows` (lookback + n, A) that follow on `state` (S,)."""
         rolled, span = environment.copy(), self.lookback + 1
         for k in range(len(rows) - self.lookback):
             after = self.robot(state, rows[k : k + span])
@@ -59,10 +63,16 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What can be held, and when it is, by the names of the dimensions.
+    """Names of the dimensions that say what can be held and when it is held.
 
-    object: its position, of the environment; tool: the tool's, of the state, in the same order; gripper: the gripper's
-    reading, of the state; closed, within: as of `Attached`.
+    Attributes:
+        object: Environment dimensions of the object's position.
+        tool: State dimensions of the tool's position, in the same order.
+        gripper: State dimension of the gripper's reading.
+        closed: Lowest and highest reading of the gripper at which it may hold something.
+        within: Largest distance from tool to object, in their unit, at which the object is held.
+
+    Raises ConfigError if the names do not pair, or a range is empty.
     """
 
     object: Sequence[str]
@@ -85,22 +95,22 @@ class Held:
                 )
         if not self.closed[0] <= self.closed[1]:
             raise ConfigError(
-                f"roller.closed is from {self.closed[0]} to {self.closed[1]}; give the least and then the most of the "
-                "gripper's reading at which it may hold something, such as [0.0, 0.042]"
+                f"roller.closed is from {self.closed[0]} to {self.closed[1]}; give the least and then the largest "
+                "reading of the gripper at which it may hold something, such as [0.0, 0.042]"
             )
         if not self.within > 0:
             raise ConfigError(f"roller.within is {self.within}; give a positive distance from the tool to the object")
 
 
 def attached(spec: RobotSpec, robot: StateRoller, held: Held) -> Attached:
-    """`Attached` for a robot of `spec` that the model `robot` moves.
+    """Builds an `Attached` roller for a robot of `spec` whose state the roller `robot` rolls.
 
-    Raises: ConfigError, if the robot has no dimension of a name, or sees nothing of the scene as numbers.
+    Raises ConfigError if the robot has no dimension of a name, or sees nothing of the scene as numbers.
     """
     if not spec.environment:
         raise ConfigError(
-            f"roller=attached moves {', '.join(held.object)} with the tool, and of the scene no numbers are seen; use "
-            "roller=robot"
+            f"roller=attached moves {', '.join(held.object)} with the tool, and the robot sees no numbers of the "
+            "scene; use roller=robot"
         )
     return Attached(
         robot,

@@ -1,12 +1,12 @@
-"""State rollers: where the robot will be, given the actions between now and then.
+"""State rollers: models that compute where the robot will be after the actions between now and then.
 
-A roller takes the state measured at the head of a tick and the actions of the ticks that follow, and gives the state
-at the head of the tick after them (VLASH, arXiv 2512.01031, section 4: the plan starts from there). Each kind of
-action has its own; `for_spec` puts together those that a robot's action kinds call for. Anything callable the same
-way is a roller, a user's own model included.
+A roller takes the state measured at the head of a tick and the actions of the ticks that follow, and gives the state at
+the head of the tick after them (VLASH, arXiv 2512.01031, section 4: the plan starts from there). There is one for each
+kind of action; `for_spec` combines those that a robot's action kinds call for. Anything callable the same way is a
+roller, a user's own model included.
 
-A robot with a pure delay still does what it was told before it was measured. A roller that knows of one has a
-`lookback`, in ticks: so many rows more come first, those of the ticks before the state was measured.
+A robot with a pure delay still carries out what it was sent before it was measured. A roller that models this has a
+`lookback`, in ticks: so many rows more come first, for the ticks before the state was measured.
 """
 
 from collections.abc import Callable, Container, Sequence
@@ -22,56 +22,71 @@ from rollahead.runtime.types.rotation import matrix_from_rotvec, rotvec_from_mat
 from rollahead.runtime.types.spec import Kind, RobotSpec, is_turn, names_of
 
 Indices = NDArray[np.intp]
-ABSOLUTE = (Kind.POSITION, Kind.DISCRETE, Kind.ROTATION)  # kinds of actions that say what the state is to be
+ABSOLUTE = (Kind.POSITION, Kind.DISCRETE, Kind.ROTATION)  # kinds of actions that give a target for the state
 
 
 class StateRoller(Protocol):
-    """state (S,), rows (n, A), one per tick -> the state (S,) n ticks later. `n = 0` gives the state as it is.
+    """A model of the robot: state (S,), rows (n, A), one per tick -> the state (S,) n ticks later.
 
-    With a `lookback` of m, rows are (m + n, A). None at all, be m what it may: nothing was ever sent.
+    With `n = 0` the state is returned as it is. With a `lookback` of m, rows are (m + n, A). If nothing was ever sent
+    there are no rows at all, whatever m is.
     """
 
-    def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray: ...
+    def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
+        """State (S,) after the actions `rows`, from `state` (S,) on."""
+        ...
 
 
 class SceneRoller(Protocol):
-    """The same for what is seen of the scene: environment (E,), the robot's state (S,) at that tick, rows (n, A)
-    -> the environment n ticks later. For scenes that move, or that the robot moves. With a `lookback` of m, rows are
-    (m + n, A), as for a `StateRoller`."""
+    """A model of the scene, for scenes that move or that the robot moves.
 
-    def __call__(self, environment: FloatArray, state: FloatArray, rows: FloatArray) -> FloatArray: ...
+    It takes the environment (E,), the robot's state (S,) at that tick and rows (n, A), one per tick, and returns the
+    environment (E,) n ticks later. With a `lookback` of m, rows are (m + n, A), as for a `StateRoller`.
+    """
+
+    def __call__(self, environment: FloatArray, state: FloatArray, rows: FloatArray) -> FloatArray:
+        """Environment (E,) after the actions `rows`, from `environment` (E,) and `state` (S,) on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Rollers:
-    """What a plan's starting point is rolled by. state: the robot; scene: what is seen of the scene as numbers; None
-    leaves it as it was seen."""
+    """Models that roll the starting point of a plan.
+
+    Attributes:
+        state: Rolls the robot's state.
+        scene: Rolls the numbers about the scene; None leaves them as they were seen.
+    """
 
     state: StateRoller
     scene: SceneRoller | None = None
 
 
 def lookback_of(roller: StateRoller | SceneRoller) -> int:
-    """How many rows from before the state was measured `roller` wants; 0 unless it says so."""
+    """Number of rows from before the state was measured that `roller` takes; 0 unless it has a `lookback`."""
     return getattr(roller, "lookback", 0)
 
 
 def check_lookback(roller: StateRoller, horizon: int) -> StateRoller:
-    """`roller`, if history holds what it wants. horizon: H, the ticks that a chunk lasts: what was sent in the last 2 H
-    is kept, and the state may be H ticks old.
+    """Returns `roller` if the history of what was sent is long enough for it.
 
-    Raises: ConfigError, if it looks back farther than H.
+    Args:
+        roller: The roller to check.
+        horizon: H, the ticks that a chunk lasts. What was sent in the last 2 H is kept, and the state may be H ticks
+            old.
+
+    Raises ConfigError if the roller's `lookback` is larger than H.
     """
     if lookback_of(roller) > horizon:
         raise ConfigError(
-            f"the roller knows of a delay of {lookback_of(roller)} ticks, and what was sent is kept for H = {horizon} "
+            f"the roller models a delay of {lookback_of(roller)} ticks, and what was sent is kept for H = {horizon} "
             "ticks before the state; use chunks of more rows, or a roller with a shorter delay"
         )
     return roller
 
 
 def still(state: FloatArray, rows: FloatArray) -> FloatArray:
-    """The roller that rolls nothing: the state as measured."""
+    """A roller that leaves the state as it was measured."""
     return state
 
 
@@ -79,14 +94,19 @@ def still(state: FloatArray, rows: FloatArray) -> FloatArray:
 class Absolute:
     """Position targets that the robot reaches within a tick: the state is the last target.
 
-    action, state: indices of the dimensions, pairwise. Chunk-relative policies roll by this one too: their rows are
-    un-anchored (`unanchor`) before the executor sees them, so what is sent is absolute.
+    Chunk-relative policies use this roller too: their rows are un-anchored (`unanchor`) before the executor sees them,
+    so what is sent is absolute.
+
+    Attributes:
+        action: (n,), indices of the action dimensions.
+        state: (n,), indices of the state dimensions that they drive.
     """
 
     action: Indices
     state: Indices
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
+        """State (S,) with the targets of the last row."""
         rolled = state.copy()
         if len(rows):
             rolled[self.state] = rows[-1, self.action]
@@ -95,13 +115,20 @@ class Absolute:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delta:
-    """Steps that add up. wraps: where a state dimension is an angle that is kept in [-pi, pi)."""
+    """Steps that add up.
+
+    Attributes:
+        action: (n,), indices of the action dimensions.
+        state: (n,), indices of the state dimensions that they drive.
+        wraps: (n,), whether the state dimension is an angle that is kept in [-pi, pi).
+    """
 
     action: Indices
     state: Indices
     wraps: NDArray[np.bool_]
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
+        """State (S,) with the steps of all rows added."""
         rolled = state.copy()
         if len(rows):
             moved = rolled[self.state] + rows[:, self.action].sum(axis=0)
@@ -113,9 +140,13 @@ class Delta:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Velocity:
-    """Rates that the robot follows at once: positions integrate them, measured velocities are the last one.
+    """Rates that the robot follows at once: positions integrate them, measured velocities equal the last one.
 
-    position, velocity: state indices, pairwise with `action`; `velocity` may be empty if the robot measures none.
+    Attributes:
+        action: (n,), indices of the action dimensions.
+        position: (n,), state indices of the positions.
+        velocity: (n,), state indices of the velocities; empty if the robot measures none.
+        period_s: Seconds per tick.
     """
 
     action: Indices
@@ -124,6 +155,7 @@ class Velocity:
     period_s: float
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
+        """State (S,) with positions moved by the integral of the rows."""
         rolled = state.copy()
         rolled[self.position] += rows[:, self.action].sum(axis=0) * self.period_s
         if len(rows) and len(self.velocity):
@@ -133,9 +165,16 @@ class Velocity:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FirstOrderLag:
-    """Position targets that the robot approaches with time constant `tau_s`, after a pure delay of `delay` ticks:
+    """Position targets that the robot approaches with time constant `tau_s`, after a pure delay of `delay` ticks.
 
-    x(k + 1) = a + (x(k) - a) exp(-T / tau),    a = a(k - delay)
+        x(k + 1) = a + (x(k) - a) exp(-T / tau),    a = a(k - delay)
+
+    Attributes:
+        action: (n,), indices of the action dimensions.
+        state: (n,), indices of the state dimensions that they drive.
+        tau_s: Time constant in seconds, positive.
+        period_s: T, seconds per tick.
+        delay: Pure delay in ticks, 0 or more.
     """
 
     action: Indices
@@ -149,10 +188,11 @@ class FirstOrderLag:
 
     @property
     def lookback(self) -> int:
-        """The delay: what is in effect when the state is measured was sent that long ago."""
+        """Number of rows from before the state that are needed: the delay, since a row takes effect that much later."""
         return self.delay
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
+        """State (S,) with positions that have approached the targets of the rows in effect."""
         rolled = state.copy()
         decay = np.exp(-self.period_s / self.tau_s)
         x = rolled[self.state]
@@ -164,11 +204,20 @@ class FirstOrderLag:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VelocityLag:
-    """Rates that the robot approaches with time constant `tau_s`, after a pure delay of `delay` ticks; positions
-    integrate the lagged rate exactly:
+    """Rates that the robot approaches with time constant `tau_s`, after a pure delay of `delay` ticks.
+
+    Positions integrate the lagged rate exactly:
 
         v(k + 1) = a + (v(k) - a) e,    x(k + 1) = x(k) + a T + (v(k) - a) tau (1 - e),
         a = a(k - delay),    e = exp(-T / tau)
+
+    Attributes:
+        action: (n,), indices of the action dimensions.
+        position: (n,), state indices of the positions.
+        velocity: (n,), state indices of the velocities.
+        tau_s: Time constant in seconds, positive.
+        period_s: T, seconds per tick.
+        delay: Pure delay in ticks, 0 or more.
     """
 
     action: Indices
@@ -183,10 +232,11 @@ class VelocityLag:
 
     @property
     def lookback(self) -> int:
-        """The delay, as of `FirstOrderLag`."""
+        """Number of rows from before the state that are needed: the delay, since a row takes effect that much later."""
         return self.delay
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
+        """State (S,) with velocities that have approached the rows in effect, and positions that integrate them."""
         rolled = state.copy()
         decay = np.exp(-self.period_s / self.tau_s)
         x, v = rolled[self.position], rolled[self.velocity]
@@ -201,9 +251,13 @@ class VelocityLag:
 class Pose:
     """Twists on SE(3): a pose (position, rotation vector) moved by (linear, angular) steps, composed on the group.
 
-    position, rotation: three state indices each; action: six, linear first. scale: seconds per row for rates, 1 for
-    steps per tick. body: twists are in the tool's own frame (the full exponential); else in the base frame, where
-    the tool's position moves by the linear part and its rotation is multiplied from the left.
+    Attributes:
+        action: (6,), indices of the twist in an action, the linear part first.
+        position: (3,), state indices of the position.
+        rotation: (3,), state indices of the rotation vector.
+        scale: Seconds per row for rates, 1 for steps per tick.
+        body: Whether twists are in the tool's own frame (the full exponential). Otherwise they are in the base frame,
+            where the tool's position moves by the linear part and its rotation is multiplied from the left.
     """
 
     action: Indices
@@ -213,6 +267,7 @@ class Pose:
     body: bool = False
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
+        """State (S,) with the pose moved by the twists of all rows."""
         rolled = state.copy()
         p, r = rolled[self.position], matrix_from_rotvec(rolled[self.rotation])
         for twist in rows[:, self.action] * self.scale:
@@ -227,7 +282,12 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Several rollers, each for its own dimensions, one after the other. lookback: the largest of theirs."""
+    """Several rollers, each for its own dimensions, applied one after the other.
+
+    Attributes:
+        rollers: The rollers, in the order in which they are applied.
+        lookback: Largest `lookback` of the rollers.
+    """
 
     rollers: tuple[StateRoller, ...]
     lookback: int = field(init=False)
@@ -236,16 +296,17 @@ class Chain:
         object.__setattr__(self, "lookback", max(map(lookback_of, self.rollers), default=0))
 
     def __call__(self, state: FloatArray, rows: FloatArray) -> FloatArray:
+        """State (S,) after all rollers."""
         for roller in self.rollers:
             state = roller(state, rows[self.lookback - lookback_of(roller) :])
         return state
 
 
 def unanchor(relative: FloatArray, anchor: FloatArray, action: Indices, state: Indices) -> FloatArray:
-    """(H, A), rows in robot units from rows relative to the `anchor` state (S,) that the policy was given.
+    """Rows (H, A) in robot units, from rows relative to the `anchor` state (S,) that the policy was given.
 
-    Only the `action` dimensions are relative, each to its `state` dimension. The anchor must be the *bound* state: any
-    other makes a jump of all that the robot moved between the two.
+    Only the `action` dimensions are relative, each to its `state` dimension. The anchor must be the *bound* state: with
+    any other the rows jump by as much as the robot moved between the two.
     """
     rows = relative.copy()
     rows[:, action] += anchor[state]
@@ -253,11 +314,15 @@ def unanchor(relative: FloatArray, anchor: FloatArray, action: Indices, state: I
 
 
 def for_spec(spec: RobotSpec, without: Container[str] = ()) -> StateRoller:
-    """The roller that `spec` calls for, taking the robot to follow at once: absolute for positions, discrete values and
-    rotations, the sum for deltas (turned into [-pi, pi) where that is a state's range in rad), the integral for
-    velocities. Measured velocities stay as they are, and so does what nothing drives.
+    """Builds the roller for `spec`, assuming that the robot follows its actions at once.
 
-    without: actions that are left to other rollers.
+    - Positions, discrete values and rotations: the last value.
+    - Deltas: the sum, wrapped into [-pi, pi) where that is the state's range in rad.
+    - Velocities: the integral. Measured velocities stay as they are, and so does a state that no action drives.
+
+    Args:
+        spec: Spec of the robot.
+        without: Names of actions that are left to other rollers.
     """
     state = names_of(spec.state)
     driven = [(j, dim) for j, dim in enumerate(spec.action) if dim.drives in state and dim.name not in without]
@@ -285,12 +350,15 @@ def _check_lag(tau_s: float, delay: int) -> None:
 
 
 def _in_effect(rows: FloatArray, delay: int) -> FloatArray:
-    """(n, A), what the robot does after the state was measured, of (delay + n, A) from `delay` ticks before."""
+    """Rows (n, A) that take effect after the state was measured.
+
+    rows: (delay + n, A), the actions sent from `delay` ticks before that on.
+    """
     return rows[: max(len(rows) - delay, 0)]
 
 
 def _left_jacobian(rotvec: FloatArray) -> FloatArray:
-    """V of SE(3): the translation of exp((v, w)) is V(w) v."""
+    """Matrix V (3, 3) of SE(3): the translation of exp((v, w)) is V(w) v."""
     angle = float(np.linalg.norm(rotvec))
     k = skew(rotvec)
     if angle < 1e-6:

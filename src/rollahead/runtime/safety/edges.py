@@ -25,9 +25,15 @@ Bools = NDArray[np.bool_]
 
 
 class Edges:
-    """Range limits of the n axes of `spec` that are driven by velocities or steps and have a range. dt: seconds from
-    setpoint to setpoint; rate: (A,), the largest change of a value per setpoint; change: (A,), the largest change of
-    that change; ticks: the largest age of a reading."""
+    """Range limits of the n axes of `spec` that are driven by velocities or steps and have a range.
+
+    Args:
+        spec: Spec of the robot.
+        dt: Seconds from setpoint to setpoint.
+        rate: (A,), the largest change of a value per setpoint.
+        change: (A,), the largest change of that change.
+        ticks: Largest age of a reading, in ticks.
+    """
 
     def __init__(self, spec: RobotSpec, dt: float, rate: FloatArray, change: FloatArray, ticks: int) -> None:
         names = names_of(spec.state)
@@ -60,14 +66,21 @@ class Edges:
         self._moved = self._moved + setpoint[self._at] * self._move
 
     def left_out(self, last: FloatArray, setpoints: int) -> None:
-        """Notes that so many `setpoints` were not sent after `last` (A,): a velocity moves its axis on, a step does
-        not. Phase: hot."""
+        """Notes that so many `setpoints` were not sent after `last` (A,).
+
+        A velocity moves its axis on meanwhile, a step does not. Phase: hot.
+        """
         self._moved = self._moved + setpoints * last[self._at] * self._coasts
 
     def room(self, state: FloatArray, age: NDArray[np.int64] | int) -> tuple[FloatArray, FloatArray]:
-        """Distances (n,), (n,) from each axis to the upper and to the lower end of its range, 0 or more, if `state`
-        (S,) was measured `age` ticks ago, (S,) or one for all; 0 where that is longer ago than is remembered. Phase:
-        hot."""
+        """Distances (n,), (n,) from each axis to the upper and to the lower end of its range, 0 or more.
+
+        They are 0 where the reading is older than what is remembered. Phase: hot.
+
+        Args:
+            state: (S,), the measured state.
+            age: Ticks since it was measured, (S,) or one for all.
+        """
         ages = np.broadcast_to(age, state.shape)[self._state].tolist()
         known = len(self._heads)
         since = [self._heads[-1 - min(ago, known - 1)][i] for i, ago in enumerate(ages)]
@@ -82,8 +95,15 @@ class Edges:
         return up, down
 
     def brakes(self, setpoint: FloatArray, last: FloatArray, room: tuple[FloatArray, FloatArray]) -> Bools:
-        """(A,), the dimensions with an `accel_limit` in which `setpoint` (A,) after `last` (A,) leaves less room than
-        braking takes; `within` handles those without. room: distances as from `room`. Phase: hot."""
+        """Dimensions (A,) with an `accel_limit` in which a setpoint leaves less room than braking takes.
+
+        `within` handles the dimensions without an `accel_limit`. Phase: hot.
+
+        Args:
+            setpoint: (A,), the next setpoint.
+            last: (A,), the setpoint before.
+            room: Distances as `room` returns them.
+        """
         moves, before = setpoint[self._at] * self._move, last[self._at] * self._move
         up = moves > 0
         speeding = np.where(up, moves - before, before - moves)
@@ -93,8 +113,16 @@ class Edges:
         return where
 
     def within(self, setpoint: FloatArray, last: FloatArray, room: tuple[FloatArray, FloatArray]) -> FloatArray:
-        """(A,), `setpoint` (A,) after `last` (A,), with each dimension without an `accel_limit` slowed down so far that
-        it can brake in its `room`, though no faster than its `rate_limit` allows. Phase: hot."""
+        """Returns `setpoint` (A,) with axes slowed down so far that each can brake in its room.
+
+        This applies to dimensions without an `accel_limit`, and slows none down faster than its `rate_limit` allows.
+        Phase: hot.
+
+        Args:
+            setpoint: (A,), the next setpoint.
+            last: (A,), the setpoint before.
+            room: Distances as `room` returns them.
+        """
         limited = np.isfinite(self._brake)
         up, down = (closing(np.minimum(way, 1e30), np.where(limited, self._brake, 1.0), limited) for way in room)
         before = last[self._at] * self._move
@@ -106,11 +134,15 @@ class Edges:
 
 
 def stopping(speed: FloatArray, speeding: FloatArray, brake: FloatArray, jerk: FloatArray) -> FloatArray:
-    """(n,), upper bound of the braking distance. speed: (n,), distance moved by the last setpoint; speeding: (n,), how
-    much more that is than for the setpoint before; brake, jerk: (n,), the largest change per setpoint of `speed`, and
-    of that change, infinite for no limit.
+    """Upper bound (n,) of the braking distance.
 
     Speed first rises until the jerk limit has undone `speeding`, and then falls along a trapezoid. Phase: hot.
+
+    Args:
+        speed: (n,), distance moved by the last setpoint.
+        speeding: (n,), how much more that is than for the setpoint before.
+        brake: (n,), the largest change of `speed` per setpoint; infinite for no limit.
+        jerk: (n,), the largest change of that change; infinite for no limit.
     """
     more = np.maximum(speeding, 0.0)
     top = speed + more * more / (2 * jerk)
@@ -123,5 +155,5 @@ def stopping(speed: FloatArray, speeding: FloatArray, brake: FloatArray, jerk: F
 
 
 def is_bounded(dim: Dim) -> bool:
-    """Whether the range of `dim` has an end. An angle that turns through -pi to pi has none."""
+    """Whether the range of `dim` has an end. An angle that wraps round at -pi and pi has none."""
     return not is_turn(dim) and bool(np.isfinite(dim.low) or np.isfinite(dim.high))

@@ -21,9 +21,14 @@ SLACK = 1e-9  # times `change`: rounding must not slow down a stream that brakes
 
 
 class Follower:
-    """Limiter for A dimensions. rate: (A,), the largest change of a value per setpoint (a step); change: (A,), the
-    largest change of the step from one setpoint to the next; infinite for no limit. low, high: (A,), the range that
-    values stay in."""
+    """Limiter for A dimensions, which follows a target within rate and acceleration limits.
+
+    Args:
+        rate: (A,), the largest change of a value per setpoint (a step); infinite for no limit.
+        change: (A,), the largest change of the step from one setpoint to the next; infinite for no limit.
+        low: (A,) or one for all, the lower end of the range that values stay in.
+        high: (A,) or one for all, the upper end of that range.
+    """
 
     def __init__(
         self,
@@ -43,8 +48,12 @@ class Follower:
         self._ends = [(j, 2 * w, a, b) for j, (w, a, b) in enumerate(ends) if np.isfinite(w)]
 
     def begin(self, at: FloatArray, where: NDArray[np.bool_] | None = None) -> None:
-        """Restarts at rest at the values `at` (A,). where: (A,), the dimensions to restart, None for all; the others
-        keep their value and speed."""
+        """Restarts at rest at the values `at` (A,).
+
+        Args:
+            at: (A,), the values to start from.
+            where: (A,), the dimensions to restart, None for all; the others keep their value and speed.
+        """
         if where is None:
             self._last = self._asked = at
             self._steps = [0.0] * len(at)
@@ -57,8 +66,10 @@ class Follower:
         return not np.any(self._steps, where=where)
 
     def rest_setpoints(self, moving: NDArray[np.bool_]) -> float:
-        """Upper bound of the number of setpoints until the robot is at rest: no value changes, and the values in
-        dimensions `moving` (A,), which are velocities or steps, are zero."""
+        """Upper bound of the number of setpoints until the robot is at rest.
+
+        At rest no value changes, and the values in dimensions `moving` (A,), which are velocities or steps, are zero.
+        """
         onset = np.where(self._limited, np.abs(self._steps) / self._w, 0.0)
         speed = np.abs(self._last) + SLACK
         peak = np.minimum(self._rate, np.sqrt(speed * self._window))  # largest change per setpoint while braking
@@ -66,20 +77,28 @@ class Follower:
         return float((onset + np.where(moving, 2 * slowing, 0.0)).max(initial=0.0)) + 2
 
     def to_zero(self, where: NDArray[np.bool_]) -> None:
-        """Sets the target in the dimensions `where` (A,) to zero, at rest; how it moved before is forgotten."""
+        """Sets the target in the dimensions `where` (A,) to zero and forgets how it moved before."""
         self._asked = np.where(where, 0.0, self._asked)
 
     def braking(self, where: NDArray[np.bool_]) -> FloatArray:
-        """(A,), the next values that bring the dimensions `where` (A,) to rest as soon as the limits allow, forgetting
-        their targets; the last values in other dimensions."""
+        """Next values (A,) that bring the dimensions `where` (A,) to rest as soon as the limits allow.
+
+        Their targets are forgotten. The other dimensions have their last values.
+        """
         steps = np.array(self._steps)
         slower = steps - np.clip(steps, -self._window, self._window)
         self._asked = np.where(where, self._last, self._asked)
         return np.where(where, self._last + slower, self._last)
 
     def follows(self, asked: FloatArray, numbers: list[float]) -> bool:
-        """Whether it was on the target and may go on to `asked` (A,), which has these `numbers`; then it has gone.
-        Most streams do, all the time, so it is quick."""
+        """Follows `asked` (A,) exactly if the limits allow that; returns whether they do.
+
+        This is a quick test for the common case, and may return False where `toward` would return `asked` unchanged.
+
+        Args:
+            asked: (A,), the next target.
+            numbers: The elements of `asked`.
+        """
         if self._asked is not self._last:
             return False
         steps = list(map(sub, numbers, self._last.tolist()))
@@ -94,8 +113,10 @@ class Follower:
         return follows
 
     def _stops_inside(self, numbers: list[float], steps: list[float]) -> bool:
-        """Whether every dimension can still stop before the end of its range. A sufficient test: it may say no where
-        the exact one in `toward` says yes."""
+        """Whether every dimension can still stop before the end of its range.
+
+        The test is sufficient: it may say no where the exact one in `toward` says yes.
+        """
         for j, two_w, low, high in self._ends:
             step, at = steps[j], numbers[j]
             if step * step > two_w * (high - at if step > 0 else at - low):
@@ -103,8 +124,10 @@ class Follower:
         return True
 
     def toward(self, asked: FloatArray) -> tuple[FloatArray, bool, bool]:
-        """(A,), what may follow when `asked` (A,) is asked, the very same if nothing is held back; whether the rate,
-        and whether its change, held it back."""
+        """Next value (A,) on the way to `asked` (A,), and whether the rate and the acceleration limit changed it.
+
+        The value is `asked` itself, the same object, if nothing is limited. `went` must be called with what was sent.
+        """
         before = np.array(self._steps)
         gap = self._asked - self._last
         safe = self._closing(np.abs(gap))
@@ -119,13 +142,15 @@ class Follower:
         return np.where(free, asked, self._last + inside), bool((step != eased).any()), slowed
 
     def _most(self, before: FloatArray) -> FloatArray:
-        """(A,), the largest step after which each dimension can still stop at the upper end of its range. The step of
-        hardest braking is always allowed. before: (A,), the last step."""
+        """Largest step (A,) after which each dimension can still stop at the upper end of its range.
+
+        The step of hardest braking is always allowed. before: (A,), the last step.
+        """
         room = self._closing(self._room(self._high - self._last))
         return np.where(self._limited, np.maximum(room, before - self._window), np.inf)
 
     def _least(self, before: FloatArray) -> FloatArray:
-        """(A,), the smallest (most negative) step after which each dimension can still stop at the lower end."""
+        """Smallest (most negative) step (A,) after which each dimension can still stop at the range's lower end."""
         room = self._closing(self._room(self._last - self._low))
         return np.where(self._limited, np.minimum(-room, before + self._window), -np.inf)
 
@@ -136,13 +161,18 @@ class Follower:
         return closing(gap, self._w, self._limited)
 
     def went(self, asked: FloatArray, to: FloatArray) -> None:
-        """`to` (A,) was sent in the end, when `asked` (A,) was asked."""
+        """Notes that `to` (A,) was sent when `asked` (A,) was asked for."""
         self._steps = (to - self._last).tolist()
         self._asked, self._last = asked, to
 
 
 def closing(gap: FloatArray, w: FloatArray, limited: NDArray[np.bool_]) -> FloatArray:
-    """(A,), the largest step towards a point at distance `gap` (A,) from which a stop at that point is still possible,
-    if successive steps may differ by at most `w` (A,); the whole gap in dimensions that are not `limited`."""
+    """Largest step (A,) towards a point from which a stop at that point is still possible.
+
+    Args:
+        gap: (A,), distance to the point.
+        w: (A,), the largest difference between successive steps.
+        limited: (A,), dimensions where `w` applies; in the others the step is the whole gap.
+    """
     n = np.floor((np.sqrt(1 + 8 * gap / w) - 1) / 2)
     return np.where(limited, np.minimum(gap, gap / (n + 1) + n * w / 2), gap)

@@ -1,7 +1,7 @@
-"""The guard: the last to see a setpoint before the robot does.
+"""The guard: the last check of a setpoint before the robot is sent it.
 
-A setpoint that cannot be followed as a whole is refused, and the robot brakes to a hold: NaN, a jump, a tool outside
-the workspace. One that goes too far or too fast is brought within the limits. In this order:
+A setpoint that cannot be followed as a whole (NaN, a jump, a tool outside the workspace) is refused, and the robot
+brakes to a hold. One that goes too far or too fast is brought within the limits. In this order:
 
     NaN -> jump -> ramp -> range -> rate, acceleration -> edges of the state -> workspace
 
@@ -53,14 +53,20 @@ NAN, JUMP, RAMP, RANGE, RATE, ACCEL, BOX, STALE, IMAGE = (flag.value for flag in
 CHANGED = NAN | JUMP | RAMP | RANGE | RATE | ACCEL | BOX  # reasons why a setpoint was changed
 
 
-def words(flags: int) -> str:
-    """'range, rate'; empty if there are none."""
+def flag_names(flags: int) -> str:
+    """Formats flags as text, such as 'range, rate'; empty if there are none."""
     return ", ".join(flag.name.lower() for flag in Flag(flags) if flag.name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Workspace:
-    """A box for the tool. low, high: (3,), m; tool: where a setpoint (A,) of position targets puts it, (3,)."""
+    """A cuboid that the tool must stay in.
+
+    Attributes:
+        low: (3,), lower corner, in m.
+        high: (3,), upper corner, in m.
+        tool: Function from a setpoint (A,) of position targets to the tool's position (3,).
+    """
 
     low: Sequence[float]
     high: Sequence[float]
@@ -69,22 +75,31 @@ class Workspace:
     def __post_init__(self) -> None:
         if not (len(self.low) == len(self.high) == 3 and all(np.less(self.low, self.high))):
             raise ConfigError(
-                f"the workspace goes from {self.low} to {self.high}; give three lows, each below its high"
+                f"the workspace goes from {self.low} to {self.high}; give three values of low, each below its high"
             )
 
     def holds(self, setpoint: FloatArray) -> bool:
-        """Whether `setpoint` keeps the tool inside. Phase: hot."""
+        """Whether `setpoint` (A,) keeps the tool inside. Phase: hot."""
         at = self.tool(setpoint)
         return bool((at >= self.low).all() and (at <= self.high).all())
 
 
 @dataclass(frozen=True, slots=True)
 class GuardConfig:
-    """enabled: False lets every setpoint pass as it is, for robots that guard themselves; ramp_s: how long the robot
-    takes, from the first row of an epoch on, to get from where it is to what is asked; stale_ticks: an older state is
-    stale; frozen_ticks: a state that repeats itself to the bit for so many ticks, while what is sent changes, is stale,
-    None for no check; image_stale_ticks: an older image is stale, None for no limit; give_up_ticks: after so many ticks
-    in a row without a usable state and images the robot is stopped, as by an e-stop, and the run ends."""
+    """Options of the guard.
+
+    Attributes:
+        enabled: False lets every setpoint pass as it is, for robots with a guard of their own.
+        ramp_s: Seconds in which the robot is moved from where it is to what is asked, from the first row of an epoch
+            on.
+        stale_ticks: Largest usable age of a state, in ticks.
+        frozen_ticks: A state that is equal to the bit for so many ticks, while what is sent changes, is stale; None for
+            no check.
+        image_stale_ticks: Largest usable age of an image, in ticks; None for no limit.
+        give_up_ticks: After so many ticks in a row without a usable state and images the robot is stopped, as by an
+            e-stop, and the run ends.
+        workspace: Cuboid that the tool must stay in; None for no check.
+    """
 
     enabled: bool = True
     ramp_s: float = 0.0
@@ -107,7 +122,10 @@ class GuardConfig:
 
 
 class Guard:
-    """Keeps to the limits of `spec`, at `substeps` setpoints per tick."""
+    """Limits setpoints to what `spec` and `config` allow, at `substeps` setpoints per tick.
+
+    Raises ConfigError if a component of a rotation has a limit of rate, acceleration or jump.
+    """
 
     def __init__(self, spec: RobotSpec, config: GuardConfig, *, substeps: int = 1) -> None:
         self._config = config
@@ -119,7 +137,7 @@ class Guard:
         self._as_is = mask(spec.action, Kind.DISCRETE)
         self._triples = rotation_triples(spec) if config.ramp_s else []
         _check_rotations(spec)
-        share = np.where(self._deltas, 1.0 / substeps, 1.0)  # a step per tick comes as so many
+        share = np.where(self._deltas, 1.0 / substeps, 1.0)  # a step per tick is divided among its substeps
         rates = np.array([dim.rate_limit for dim in spec.action])
         accels = np.array([dim.accel_limit for dim in spec.action])
         self._low = share * np.array([max(dim.low, -MOST) for dim in spec.action])
@@ -137,13 +155,17 @@ class Guard:
         self._simple = not (self._jumps or self._edges.any or config.workspace)
         self._workspace = config.workspace
         self._ramp = round(config.ramp_s / self._dt)
-        self._ramped = self._ramp  # setpoints of the ramp that are over
+        self._ramped = self._ramp  # number of setpoints of the ramp that were sent
         self._last: FloatArray | None = None
         self._frozen = _Frozen(config.frozen_ticks)
 
     def rejoin(self, start: FloatArray, where: NDArray[np.bool_] | None = None) -> None:
-        """Restarts at rest from `start` (A,) and begins the ramp. where: (A,), the dimensions to restart, None for all;
-        the others continue from the last setpoint. Phase: hot."""
+        """Restarts at rest from `start` (A,) and begins the ramp. Phase: hot.
+
+        Args:
+            start: (A,), the values to start from.
+            where: (A,), the dimensions to restart, None for all; the others continue from the last setpoint.
+        """
         self._follower.begin(start, where if self._last is not None else None)
         self._last = start if self._last is None or where is None else frozen(np.where(where, start, self._last))
         self.ease()
@@ -165,7 +187,12 @@ class Guard:
             self._edges.left_out(self._last, setpoints)
 
     def check(self, reading: Reading, sent: FloatArray | None) -> int:
-        """Flags of why `reading` is not usable, once a tick; sent: (A,), the last action. Phase: hot."""
+        """Flags of why `reading` is not usable, 0 if it is; called once per tick. Phase: hot.
+
+        Args:
+            reading: What was measured.
+            sent: (A,), the last action; None if there is none.
+        """
         if not (finite(reading.state) and finite(reading.environment)):
             return NAN
         if reading.age > self._config.stale_ticks or self._frozen(reading.state, sent):
@@ -185,23 +212,28 @@ class Guard:
 
     @property
     def rest_s(self) -> float:
-        """Upper bound, in seconds, of the time until the robot is at rest if only holds are asked from now on."""
+        """Upper bound, in seconds, of the time until the robot is at rest if only holds are asked for from now on."""
         if self._last is None or not self._config.enabled:
             return 0.0
         return self._dt * self._follower.rest_setpoints(self._moving)
 
     @property
     def stands(self) -> bool:
-        """Whether the last setpoint commands no motion: no target changed, velocities and steps are zero. Phase:
-        hot."""
+        """Whether the last setpoint commands no motion: no target changed, velocities and steps are zero.
+
+        Phase: hot.
+        """
         if self._last is None or not self._config.enabled:
             return True
         return self._follower.stands(~self._moving) and not self._last.any(where=self._moving)
 
     def resting(self, setpoint: FloatArray) -> FloatArray:
-        """(A,), the setpoint to ask for in place of the hold `setpoint` (A,): targets come to rest as soon as their
-        limits allow, and velocities and steps with an `accel_limit` are asked to be zero, which the follower reaches
-        within that limit. A target that shrank step by step would make the follower overshoot. Phase: hot."""
+        """Setpoint (A,) to ask for in place of the hold `setpoint` (A,).
+
+        Targets come to rest as soon as their limits allow. Velocities and steps with an `accel_limit` are asked to be
+        zero, which the follower reaches within that limit; a target that shrank step by step would make the follower
+        overshoot. Phase: hot.
+        """
         if not self._config.enabled or self._last is None:
             return setpoint
         held = np.where(self._targets, self._follower.braking(self._targets), setpoint)
@@ -213,8 +245,16 @@ class Guard:
     def __call__(
         self, setpoint: FloatArray, state: FloatArray, age: Ages = 0, *, eases: bool = True
     ) -> tuple[FloatArray, int]:
-        """(A,), what may be sent when `setpoint` (A,) is asked in `state` (S,), which is `age` ticks old, and the flags
-        of what was done to it. eases: whether the ramp applies; False for a hold. Phase: hot."""
+        """Setpoint (A,) that may be sent when `setpoint` (A,) is asked for, and flags of what was changed.
+
+        Phase: hot.
+
+        Args:
+            setpoint: (A,), what is asked for.
+            state: (S,), the measured state.
+            age: Ticks since it was measured, (S,) or one for all.
+            eases: Whether the ramp applies; False for a hold.
+        """
         setpoint = frozen(setpoint)
         if not self._config.enabled:
             return setpoint, 0
@@ -255,8 +295,11 @@ class Guard:
     def _within(
         self, asked: FloatArray, state: FloatArray, age: Ages, last: FloatArray
     ) -> tuple[FloatArray, FloatArray, int]:
-        """Returns `asked` (A,), with zeros where an axis brakes before the end of its range; the setpoint (A,) that all
-        limits allow after `last` (A,); and flags."""
+        """Applies the limits of rate, acceleration and the edges of the state to `asked` (A,).
+
+        Returns `asked` (A,) with zeros where an axis brakes before the end of its range; the setpoint (A,) that all
+        limits allow after `last` (A,); and flags.
+        """
         allowed, fast, abrupt = self._follower.toward(asked)
         flags = (RATE if fast else 0) | (ACCEL if abrupt else 0)
         if self._edges.any:
@@ -274,11 +317,11 @@ class Guard:
         return asked, allowed, flags
 
     def _inward(self, setpoint: FloatArray, last: FloatArray) -> FloatArray:
-        """(A,), `setpoint` (A,) inside the range, or no farther outside than `last` (A,)."""
+        """Clips `setpoint` (A,) to the range, or, outside it, to no farther outside than `last` (A,)."""
         return np.minimum(np.maximum(setpoint, np.minimum(self._least, last)), np.maximum(self._greatest, last))
 
     def _refuse(self, asked: FloatArray, state: FloatArray, age: Ages, flags: int) -> tuple[FloatArray, int]:
-        """Sends a hold in place of a setpoint that is refused: targets, velocities and steps brake."""
+        """Returns a hold to send in place of a refused setpoint, and flags: targets, velocities and steps brake."""
         last = self._last
         if last is None:  # nothing was sent yet that could be held
             return frozen(np.where(self._moving, 0.0, self._ranged(np.nan_to_num(asked))[0])), flags
@@ -304,16 +347,20 @@ class Guard:
         return np.where(self._as_is, setpoint, eased)
 
     def _ranged(self, setpoint: FloatArray) -> tuple[FloatArray, int]:
-        """(A,), `setpoint` (A,) clipped to the range of the action and of the state that it drives; and RANGE or BOX,
-        whichever range clipped it."""
+        """Clips `setpoint` (A,) to the range of the action and of the state that it drives.
+
+        Also returns RANGE or BOX for the range that clipped it.
+        """
         ranged = np.minimum(np.maximum(setpoint, self._low), self._high)
         inside = np.minimum(np.maximum(ranged, self._least), self._greatest)
         return frozen(inside), (RANGE if (ranged != setpoint).any() else 0) | (BOX if (inside != ranged).any() else 0)
 
 
 def _edges_of_targets(spec: RobotSpec) -> tuple[FloatArray, FloatArray]:
-    """(A,) each, the lower and upper ends of the range of the state that each target drives; -MOST and MOST for no
-    end, and for velocities and steps."""
+    """Lower and upper ends (A,), (A,) of the range of the state that each target drives.
+
+    They are -MOST and MOST where there is no end, and for velocities and steps.
+    """
     states = dict(zip(names_of(spec.state), spec.state, strict=True))
     driven = [None if dim.kind in MOVING or dim.drives is None else states[dim.drives] for dim in spec.action]
     ends = [(dim.low, dim.high) if dim is not None and is_bounded(dim) else (-MOST, MOST) for dim in driven]
@@ -333,7 +380,7 @@ def _check_rotations(spec: RobotSpec) -> None:
 
 
 class _Frozen:
-    """Whether a state repeats itself to the bit while what is sent changes."""
+    """Detects a state that repeats itself to the bit for `ticks` ticks while what is sent changes."""
 
     def __init__(self, ticks: int | None) -> None:
         self._ticks = ticks

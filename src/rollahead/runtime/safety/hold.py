@@ -1,4 +1,4 @@
-"""What is sent when there is no action for a tick, as the kind of each dimension defines it.
+"""Holds: what is sent when there is no action for a tick, by the kind of each dimension.
 
     position, rotation   the last one again
     velocity, delta      brought to zero, no faster than the dimension's rate limit
@@ -22,7 +22,7 @@ FAR_S = 0.25  # a robot is far from its target if covering the distance at the r
 
 
 class Hold:
-    """Holds for one robot. Stateless: what was sent last is an argument."""
+    """Computes holds for one robot. It has no state: what was sent last is an argument."""
 
     def __init__(self, spec: RobotSpec) -> None:
         self._moving = mask(spec.action, *MOVING)
@@ -39,8 +39,12 @@ class Hold:
         self._turns = np.array([is_turn(spec.state[i]) for _, i in targets], np.bool_)
 
     def first(self, state: FloatArray, last: FloatArray | None) -> FloatArray:
-        """(A,), the hold of a robot at rest: the positions of `state` (S,), zero velocities and steps, and the discrete
-        values of the last action `last` (A,), or, if it is None, those of `state`. Phase: hot."""
+        """Hold (A,) of a robot at rest: its measured positions, and zero velocities and steps. Phase: hot.
+
+        Args:
+            state: (S,), the measured state.
+            last: (A,), the last action, whose discrete values are kept; if None, those of `state` are.
+        """
         action = np.zeros(len(self._moving)) if last is None else self.still(last)
         for j, i in self._measured.items():
             if last is None or j not in self._kept:
@@ -48,24 +52,29 @@ class Hold:
         return action
 
     def rows(self, last: FloatArray, n: int) -> FloatArray:
-        """(n, A), the `n` holds that follow `last` (A,), which was sent. Phase: hot."""
+        """Holds (n, A), the `n` that follow the action `last` (A,). Phase: hot."""
         braking = np.arange(1, n + 1)[:, None] * self._step
         return last - np.minimum(np.maximum(last, -braking), braking)
 
     def still(self, last: FloatArray) -> FloatArray:
-        """(A,), the action `last` (A,) with velocities and steps set to zero. Phase: hot."""
+        """Returns `last` (A,) with velocities and steps set to zero. Phase: hot."""
         return np.where(self._moving, 0.0, last)
 
     def skipped(self, last: FloatArray) -> FloatArray:
-        """(A,), what the robot in effect did in a tick in which nothing was sent, after `last` (A,). Phase: hot."""
+        """Action (A,) that the robot in effect carries out in a tick in which nothing is sent, after `last` (A,).
+
+        Phase: hot.
+        """
         return np.where(self._delta, 0.0, last)
 
     def far(self, state: FloatArray, last: FloatArray) -> NDArray[np.bool_] | None:
-        """(A,), the position dimensions in which `state` (S,) is far from the action `last` (A,), because something
-        else moved the robot or blocked it. None if there are none. Phase: hot."""
-        apart = np.abs(state[self._state] - last[self._target])
-        around = apart % (2 * math.pi)
-        far = np.where(self._turns, np.minimum(around, 2 * math.pi - around), apart) > self._far
+        """Position dimensions (A,) in which `state` (S,) is far from the action `last` (A,); None if there are none.
+
+        That is so if something else moved the robot or blocked it. Phase: hot.
+        """
+        distance = np.abs(state[self._state] - last[self._target])
+        around = distance % (2 * math.pi)
+        far = np.where(self._turns, np.minimum(around, 2 * math.pi - around), distance) > self._far
         if not far.any():
             return None
         where = np.zeros(len(last), np.bool_)

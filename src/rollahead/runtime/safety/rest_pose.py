@@ -17,13 +17,13 @@ from rollahead.runtime.types.spec import Kind, RobotSpec, names_of
 
 LEAST_S = 3.0  # shortest duration of the move
 SPARE = 1.1  # times the shortest move that keeps the limits
-PEAK_RATE, PEAK_ACCEL = 1.875, 5.78  # of the minimum-jerk polynomial over a unit distance in a unit time
+PEAK_RATE, PEAK_ACCEL = 1.875, 5.78  # peaks of the minimum-jerk polynomial over a unit distance in a unit time
 
 
 class RestPose:
-    """A pose, given by `targets` for position dimensions by name; other dimensions stay where they are.
+    """A pose given by `targets` for position dimensions by name; other dimensions stay where they are.
 
-    Raises: ConfigError, if a name is not a position of the robot, or its target is out of range.
+    Raises ConfigError if a name is not a position of the robot, or its target is out of range.
     """
 
     def __init__(self, spec: RobotSpec, targets: Mapping[str, float]) -> None:
@@ -46,8 +46,8 @@ class RestPose:
     def way(self, start: FloatArray) -> "Homing":
         """Plans the move from `start` (A,), the last action, so slowly that the guard need not slow it down."""
         end = np.where(self._where, self._targets, start)
-        apart = np.abs(end - start)
-        seconds = np.maximum(PEAK_RATE * apart / self._rates, np.sqrt(PEAK_ACCEL * apart / self._accels))
+        distance = np.abs(end - start)
+        seconds = np.maximum(PEAK_RATE * distance / self._rates, np.sqrt(PEAK_ACCEL * distance / self._accels))
         ticks = math.ceil(max(LEAST_S, SPARE * float(seconds.max(initial=0.0))) * self._rate_hz)
         return Homing(ticks, start, end)
 
@@ -66,7 +66,7 @@ class Homing:
         return self._made == self.ticks
 
     def step(self) -> FloatArray:
-        """(A,), the next target; speed and acceleration begin and end at zero. Phase: hot."""
+        """Next target (A,); speed and acceleration begin and end at zero. Phase: hot."""
         self._made += 1
         share = self._made / self.ticks
         eased = share**3 * (10 - 15 * share + 6 * share**2)

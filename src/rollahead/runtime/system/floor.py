@@ -1,8 +1,9 @@
-"""The floor: how late a loop that does nothing is on this machine, and what its threads are permitted.
+"""Measures how late an empty control loop is on this machine, and which real-time settings are permitted.
 
-No control loop here can be more even than this one; `rollahead doctor` prints it beside what a run has.
+No control loop on the machine can keep its time better than this one; `rollahead doctor` prints the figure to compare a
+run with.
 
-Threads: one of its own, which is tuned as an executor is.
+Threads: `measure_floor` starts a thread of its own, which is tuned like an executor's.
 """
 
 import subprocess
@@ -22,14 +23,19 @@ PRIORITY = 50
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """late_us: of each tick of the bare loop; tuned: what was set for it, in words."""
+    """Timing of a loop that does nothing.
+
+    Attributes:
+        late_us: (n,), how many microseconds after its deadline each tick began.
+        tuned: Text by setting of what was set for the loop's thread, or why not.
+    """
 
     late_us: FloatArray
     tuned: dict[str, str]
 
 
 def measure_floor(seconds: float, tuning: Tuning, rate_hz: float = RATE_HZ, clock: Clock | None = None) -> Floor:
-    """Runs the bare loop for so long."""
+    """Runs a loop that does nothing for so many `seconds` at `rate_hz`, and returns its timing."""
     found: list[Floor] = []
 
     def loop() -> None:
@@ -52,8 +58,10 @@ def _late_us(clock: Clock, rate_hz: float, ticks: int) -> FloatArray:
 
 
 def permitted() -> dict[str, str]:
-    """What came, in words, of asking for SCHED_FIFO and for locked memory: tried in a process of its own, for locking
-    touches all that a process has."""
+    """Whether SCHED_FIFO ("scheduling") and locked memory ("memory") are permitted, as a text each.
+
+    Both are tried in a process of its own, because locking memory touches every page that a process has.
+    """
     trial = subprocess.run([sys.executable, "-c", _TRIAL], capture_output=True, text=True, check=False)
     words = trial.stdout.splitlines() if trial.returncode == 0 else ["not permitted (the trial failed)"] * 2
     return dict(zip(("scheduling", "memory"), words, strict=True))

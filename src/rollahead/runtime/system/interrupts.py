@@ -27,15 +27,21 @@ _uninterrupted: dict[int, CodeType] = {}  # keyed by id, since two different cod
 
 
 def uninterrupted(function: F) -> F:
-    """Marks a function so that no interrupt is raised in it, nor in what it calls. At its end the function must raise
-    what `Interrupts.taken` returns."""
+    """Marks a function so that no interrupt is raised in it, nor in what it calls.
+
+    At its end the function must raise what `Interrupts.taken` returns.
+    """
     _uninterrupted[id(function.__code__)] = function.__code__
     return function
 
 
 class Interrupts:
-    """Handlers of the `ENDING` signals, from `install` to `put_back` or inside a `with`. tell: called first at each
-    signal, in the handler; holds: nothing is raised before the end, as if all code inside were `uninterrupted`."""
+    """Handlers of the `ENDING` signals, from `install` to `put_back` or inside a `with`.
+
+    Args:
+        tell: Function that the handler calls first at each signal.
+        holds: Whether nothing is raised before the end, as if all code inside were `uninterrupted`.
+    """
 
     def __init__(self, tell: Callable[[], object] = lambda: None, *, holds: bool = False) -> None:
         self._tell = tell
@@ -58,8 +64,11 @@ class Interrupts:
 
     @uninterrupted
     def put_back(self) -> None:
-        """Puts the previous handlers back; may be called repeatedly. A handler that stays installed, because this was
-        interrupted or called in another thread than the main one, from now on only calls the previous one."""
+        """Puts the previous handlers back; may be called repeatedly.
+
+        A handler that stays installed, because this was interrupted or called in another thread than the main one, from
+        now on only calls the previous one.
+        """
         self._over = True
         if threading.current_thread() is threading.main_thread():
             for number, before in self._before.items():
@@ -81,8 +90,10 @@ class Interrupts:
             self.raise_taken()
 
     def taken(self) -> KeyboardInterrupt | None:
-        """Returns the remembered interrupt, once and only in the main thread, for the caller to raise; None if there is
-        none."""
+        """Returns the remembered interrupt for the caller to raise, or None if there is none.
+
+        It is returned once, and only in the main thread.
+        """
         if threading.current_thread() is not threading.main_thread() or self._spent():
             return None
         if self._came is not None:
@@ -90,13 +101,13 @@ class Interrupts:
         return self._came
 
     def raise_taken(self) -> None:
-        """Raises: KeyboardInterrupt, if one was remembered."""
+        """Raises KeyboardInterrupt if an interrupt was remembered."""
         came = self.taken()
         if came is not None:
             raise came
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        """The signal handler."""
+        """Handles a signal: remembers it and, where nothing is protected, raises KeyboardInterrupt."""
         if self._over or os.getpid() != self._pid:
             signal.signal(number, self._before[number])
             signal.raise_signal(number)
@@ -113,6 +124,7 @@ class Interrupts:
             outer._note(number)
 
     def _spent(self) -> bool:
+        """Whether the interrupt was raised already, here or in an enclosing `Interrupts`."""
         return self._raised or any(outer._spent() for outer in self._outer())
 
     def _spend(self) -> None:
@@ -129,8 +141,10 @@ class Interrupts:
 
 
 def interrupts() -> Interrupts:
-    """Raises KeyboardInterrupt in the main thread at the first of the `ENDING` signals inside; later ones are ignored,
-    so that the program can clean up."""
+    """Raises KeyboardInterrupt in the main thread at the first of the `ENDING` signals inside.
+
+    Later signals are ignored, so that the program can clean up.
+    """
     return Interrupts()
 
 

@@ -1,13 +1,13 @@
-"""What is set in a process and in a thread so that a loop in it keeps its time, and set back at the end.
+"""Settings of a process and of a thread that help a loop to keep its time; all are put back at the end.
 
-    process   the interpreter's switch interval (how long a thread that computes may keep the others waiting: 5 ms as
-              Python comes), torch's threads, objects kept out of garbage collection, memory locked
-    thread    timer slack (50 us as Linux comes), time slice (3 ms: beside busy threads a shorter one is served sooner),
-              scheduling class, cores
+    process   the interpreter's switch interval (how long a thread that computes may keep the others waiting: 5 ms by
+              default in Python), torch's threads, objects kept out of garbage collection, memory locked
+    thread    timer slack (50 us by default in Linux), time slice (3 ms by default; a shorter one is served earlier
+              beside busy threads), scheduling class, cores
 
-What is not permitted is left as it is and said; `rollahead doctor` says how to permit it.
+A setting that is not permitted is left as it is and reported; `rollahead doctor` says how to permit it.
 
-Threads: `tuned_process` from the thread that starts others; `tuned_thread` in the thread that it is for.
+Threads: `tuned_process` is called in the thread that starts the others, `tuned_thread` in the thread that it tunes.
 """
 
 import ctypes
@@ -30,13 +30,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """switch_interval_s: of the interpreter; timer_slack_ns: of the executor's thread; spin_ns: how long before a
-    deadline it is awake, if it has a process of its own (a thread would keep the others from Python); slice_ns: how
-    long the scheduler lets it run at a time, which a loop never needs (Linux 6.12; before, it changes nothing); fifo:
-    its priority under SCHED_FIFO, 1 to 99, if it has a process of its own and where that is permitted, None for the
-    normal class; cores: those it may run on, None for all;
-    lock_memory: keep the process from being paged out; torch_threads: those that torch may use for one operator, if it
-    is loaded."""
+    """Real-time settings of the executor's process and thread.
+
+    Attributes:
+        switch_interval_s: Switch interval of the Python interpreter, in seconds.
+        timer_slack_ns: Timer slack of the executor's thread, in nanoseconds.
+        spin_ns: How long before a deadline the executor stops sleeping and waits in a loop, if it has a process of its
+            own (in a thread it would keep the others from running). 0 to 1000000.
+        slice_ns: How long the scheduler lets the executor's thread run at a time, 100000 to 100000000. Takes effect
+            from Linux 6.12 on.
+        fifo: Priority under SCHED_FIFO, 1 to 99, used if the executor has a process of its own and where that is
+            permitted; None for the normal scheduling class.
+        cores: Cores that the executor may run on; None for all.
+        lock_memory: Whether the process is kept from being paged out.
+        torch_threads: Number of threads that torch may use for one operator, if torch is loaded.
+    """
 
     switch_interval_s: float = 0.0005
     timer_slack_ns: int = 1
@@ -56,7 +64,7 @@ class Tuning:
         if not 0 <= self.spin_ns <= 1_000_000:
             raise ConfigError(f"spin_ns is {self.spin_ns}; give 0 (none) to 1000000 (1 ms)")
         if not 100_000 <= self.slice_ns <= 100_000_000:
-            raise ConfigError(f"slice_ns is {self.slice_ns}; give what the kernel takes, 100000 (0.1 ms) to 100000000")
+            raise ConfigError(f"slice_ns is {self.slice_ns}; give 100000 (0.1 ms) to 100000000")
         if self.fifo is not None and not 1 <= self.fifo <= 99:
             raise ConfigError(f"the priority fifo is {self.fifo}; give one from 1 to 99, or null")
         present = os.sched_getaffinity(0)
@@ -68,7 +76,10 @@ class Tuning:
 
 @contextmanager
 def tuned_process(tuning: Tuning) -> Iterator[dict[str, str]]:
-    """Sets what belongs to a process; gives what came of it, by name, in words. Phase: setup."""
+    """Applies the settings of a process inside the `with`, and gives a text by setting of what was set.
+
+    Phase: setup.
+    """
     steps = {
         "switch_interval": lambda: _switch_interval(tuning.switch_interval_s),
         "torch_threads": lambda: _torch_threads(tuning.torch_threads),
@@ -81,7 +92,10 @@ def tuned_process(tuning: Tuning) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def tuned_thread(tuning: Tuning) -> Iterator[dict[str, str]]:
-    """Sets what belongs to the calling thread; gives what came of it, by name, in words. Phase: setup."""
+    """Applies the settings of the calling thread inside the `with`, and gives a text by setting of what was set.
+
+    Phase: setup.
+    """
     fifo, cores = tuning.fifo, tuning.cores
     steps = {
         "timer_slack": lambda: _timer_slack(tuning.timer_slack_ns),
@@ -95,6 +109,7 @@ def tuned_thread(tuning: Tuning) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def _done(steps: dict[str, Callable[[], tuple[str, Undo]]]) -> Iterator[dict[str, str]]:
+    """Runs `steps`, each of which returns a text and how to undo it, and undoes them at the end."""
     said: dict[str, str] = {}
     with ExitStack() as undo:
         for name, step in steps.items():
@@ -139,7 +154,10 @@ def _timer_slack(ns: int) -> tuple[str, Undo]:
 
 
 class _Attributes(ctypes.Structure):
-    """struct sched_attr, as of its first version; of the normal class `runtime` is the slice, 0 for the default."""
+    """The kernel's `struct sched_attr` in its first version.
+
+    In the normal scheduling class `runtime` is the time slice, 0 for the default.
+    """
 
     _fields_ = (
         ("size", ctypes.c_uint32),

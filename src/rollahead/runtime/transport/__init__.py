@@ -1,1 +1,1 @@
-"""Channels between threads and processes: mailboxes, shared memory, the stop latch, the wake-up event."""
+"""Messages from one thread or process to another: mailboxes, rings and latches in shared memory, wake events."""

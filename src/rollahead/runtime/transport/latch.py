@@ -1,8 +1,8 @@
 """The stop latch: two integers in shared memory that say whether the run shall end, and whether at once.
 
 Commands are messages, and only one thread at a time may put a message; a signal handler may interrupt the very thread
-that is putting one. So the order to end is not a message but a store to memory, which any thread or signal
-handler can make at any time, and repeat.
+that is putting one. So the request to end is not a message but a store to memory, which any thread or signal handler
+can make at any time, and repeat.
 
 Threads: any thread of any process may set it at any moment, a signal handler too; any may read it. Hot path: all but
 the constructor.
@@ -14,8 +14,11 @@ from rollahead.runtime.transport.shared import Block
 
 
 class Latch:
-    """A switch between processes: off at first, and once on it stays on. A second signal sets `hurries`: the move to
-    the rest pose is left out. It can be passed to a process as an argument when that is started."""
+    """A switch shared by processes: off at first, and once on it stays on.
+
+    A second signal sets `hurries`: the move to the rest pose is left out. A latch can be passed to a process as an
+    argument when that is started.
+    """
 
     def __init__(self) -> None:
         self.__setstate__(Block(16))
@@ -32,7 +35,7 @@ class Latch:
 
     @property
     def hurries(self) -> bool:
-        """Whether a signal came after it was on. Phase: hot."""
+        """Whether a second signal asked to leave out the move to the rest pose. Phase: hot."""
         return bool(self._words[1])
 
     @property

@@ -1,13 +1,13 @@
-"""Memory that two processes share: a block, the newest message in it, and a ring of records in it.
+"""Memory that two processes share: blocks, mailboxes for the newest message, and rings of records.
 
     slots      | 0 | 1 | 2 |      the message with number n lies in slot n % 3
-    head       n                  the newest whole one
+    head       n                  number of the newest whole message
 
 The writer fills the next slot and then moves the head on. The reader copies the slot that the head names, and takes the
-copy if the head has moved by less than two meanwhile: then nobody wrote to that slot. Neither side ever waits. A reader
+copy if the head has moved by less than two meanwhile: then nobody wrote to that slot. Neither ever waits. A reader
 whose copy was overwritten `TRIES` times in a row keeps its previous message.
 
-Why a copy that is taken is whole, also on a processor that reorders reads and writes (Arm). `|` is a fence:
+This is why a copy that is taken is whole, also on a processor that reorders reads and writes (Arm). `|` is a fence:
 
     writer   | fill slot of n   | head = n   | fill slot of n + 1   | head = n + 1 ...
     reader   h = head   | copy slot of h   | head again: at most h + 1?
@@ -21,9 +21,9 @@ The ring is the same with `capacity` + 1 slots: the slot of record i is next wri
 the count is that. A reader that finds a count of at most i + capacity after its copy has record i whole.
 
 Threads: one writer and one reader for each mailbox and each ring, in any two processes.
-Hot path: `put`, `peek` and `append`. `fence` takes a lock of its own that nobody else knows: it never waits.
-Assumes: Linux (memfd); letting go of a lock and taking the same one again orders all that is read and written before
-and after, as a full barrier does (acquire and release of C11, on one address).
+Hot path: `put`, `peek` and `append`. `fence` takes a lock that nobody else uses: it never waits.
+Assumes: Linux (memfd); releasing a lock and taking the same one again orders all reads and writes before and after,
+as a full barrier does (C11 acquire and release on one address).
 """
 
 import math
@@ -44,13 +44,14 @@ W_contra = TypeVar("W_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 SLOTS = 3
 TRIES = 3  # copies that a reader tries; one fails only if the writer puts two messages while it is made
-CODES = {"|i1": "b", "<i2": "h", "<i4": "i", "<i8": "q", "<f8": "d"}  # of numbers, as numpy and as struct name them
+CODES = {"|i1": "b", "<i2": "h", "<i4": "i", "<i8": "q", "<f8": "d"}  # type codes of numpy and of struct
 
 
 class Block:
-    """`size` bytes of zeros, without a name: they are gone with the last process that has them.
+    """Shared memory of `size` bytes, zeros at first, without a name.
 
-    It may be given to a process that is started with it among its arguments.
+    The memory is freed with the last process that has it. A block may be passed to a process as an argument when that
+    is started.
     """
 
     _fd = -1  # none yet
@@ -81,38 +82,44 @@ class Block:
 
 
 class Codec(Protocol[W_contra, R_co]):
-    """How a message lies in memory, as fields of fixed size; what is read may be less than was written."""
+    """Converts messages to and from a structured dtype of fixed size; what is read may be less than was written."""
 
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """Structured dtype of one message."""
+        ...
 
     def write(self, slot: NDArray[Any], message: W_contra) -> None:
-        """Phase: hot."""
+        """Writes `message` into `slot`. Phase: hot."""
         ...
 
     def read(self, slot: NDArray[Any]) -> R_co:
-        """The message in `slot`, which nobody else writes to: its arrays may be kept. Phase: hot."""
+        """Message in `slot`, which nobody else writes to: its arrays may be kept. Phase: hot."""
         ...
 
 
 class Fields:
-    """Messages that are tuples already, of what `fields` say, as numpy writes a structured dtype."""
+    """Codec for messages that are tuples already; `fields` is the structured dtype of the tuple, as numpy writes it."""
 
     def __init__(self, fields: Any) -> None:
         self.dtype = np.dtype(fields)
 
     def write(self, slot: NDArray[Any], message: tuple[Any, ...]) -> None:
-        """Phase: hot."""
+        """Writes the tuple `message` into `slot`. Phase: hot."""
         slot[...] = message
 
     def read(self, slot: NDArray[Any]) -> NDArray[Any]:
-        """A structured array (), read-only. Phase: hot."""
+        """Message in `slot` as a read-only structured array of shape (). Phase: hot."""
         slot.flags.writeable = False
         return slot
 
 
 class SharedMailbox(Generic[W, R]):
-    """A `Mailbox` between two processes."""
+    """A `Mailbox` between two processes.
+
+    Args:
+        codec: Writes a message of type W into the shared memory and reads it there as type R.
+    """
 
     def __init__(self, codec: Codec[W, R]) -> None:
         self._codec = codec
@@ -129,16 +136,18 @@ class SharedMailbox(Generic[W, R]):
         self._fence = threading.Lock()
 
     def put(self, message: W) -> None:
-        """Writer only. Phase: hot."""
+        """Replaces the message. Writer only. Phase: hot."""
         number = int(self._head[0]) + 1
-        fence(self._fence)  # the last head before this message
+        fence(self._fence)  # the last head is stored before this message
         self._codec.write(self._slots[number % SLOTS], message)
         fence(self._fence)
         self._head[0] = number
 
     def peek(self) -> R | None:
-        """Returns the newest message, the same object until there is a newer one; None before the first. If the writer
-        is too fast for a whole copy, returns the last message read. Reader only. Phase: hot."""
+        """Newest message, the same object until there is a newer one; None before the first. Reader only.
+
+        If the writer is too fast for a whole copy, the last message read is returned. Phase: hot.
+        """
         for _ in range(TRIES):
             number = int(self._head[0])
             if number == self._seen:
@@ -153,7 +162,7 @@ class SharedMailbox(Generic[W, R]):
         return self._message
 
     def reader(self) -> "SharedMailbox[W, R]":
-        """The same mailbox for one more reader, in another thread."""
+        """A reader of the same memory for one more thread."""
         other: SharedMailbox[W, R] = object.__new__(SharedMailbox)
         other.__setstate__((self._codec, self._block))
         return other
@@ -167,9 +176,10 @@ class SharedMailbox(Generic[W, R]):
 
 
 class Ring:
-    """The newest `capacity` records of `dtype`. One appends; others follow with a cursor, also from another process.
+    """A ring buffer of the newest `capacity` records of a `dtype`.
 
-    One slot more than `capacity` is the one that is being written.
+    One thread appends; others follow with a cursor, also from another process if it is `shared`. The ring has one slot
+    more than `capacity`: the one that is being written.
     """
 
     def __init__(self, dtype: Any, capacity: int, *, shared: bool = False) -> None:
@@ -192,31 +202,33 @@ class Ring:
         self._fence = threading.Lock()
 
     def append(self, numbers: Sequence[float]) -> None:
-        """A record, its vectors number by number. Writer only. Phase: hot."""
+        """Appends a record, given as its numbers in order, vectors flattened. Writer only. Phase: hot."""
         count = int(self._count[0])
-        fence(self._fence)  # the last count before this record
+        fence(self._fence)  # the last count is stored before this record
         self._struct.pack_into(self._bytes, count % (self.capacity + 1) * self._struct.size, *numbers)
         fence(self._fence)
         self._count[0] = count + 1
 
     @property
     def count(self) -> int:
-        """How many were appended, ever."""
+        """Number of records appended so far, including those that were overwritten."""
         return int(self._count[0])
 
     def newest(self) -> NDArray[Any]:
-        """The records that are there, oldest first; a copy."""
+        """Copy of the records that are there, oldest first."""
         return self.since(0)[0]
 
     def since(self, cursor: int) -> tuple[NDArray[Any], int, int]:
-        """The records from number `cursor` on, oldest first, as a copy; the cursor to go on with; and how many were
-        written over before they were read."""
+        """Records from number `cursor` on, the next cursor, and the number of lost records.
+
+        The records are a copy, oldest first. A record is lost if it was overwritten before it was read.
+        """
         stop = self.count
         fence(self._fence)
         first = max(cursor, stop - self.capacity)
         records = self._records[np.arange(first, stop) % len(self._records)]
         fence(self._fence)
-        whole = min(max(self.count - self.capacity, first), stop)  # those before may be torn by now
+        whole = min(max(self.count - self.capacity, first), stop)  # records before this may be half overwritten by now
         return records[whole - first :], stop, whole - cursor
 
     def __getstate__(self) -> dict[str, Any]:
@@ -232,14 +244,20 @@ class Ring:
 
 
 def packed(dtype: np.dtype[Any]) -> struct.Struct:
-    """How `dtype`, numbers and vectors of them, is written in one call: where caches are cold, numpy takes ten times
-    as long."""
+    """Struct that packs a record of `dtype`, numbers and vectors of them, in one call.
+
+    With cold caches, an assignment in numpy takes ten times as long.
+    """
     fields = [dtype[name] for name in dtype.names or ()]
     return struct.Struct("<" + "".join(f"{math.prod(field.shape)}{CODES[field.base.str]}" for field in fields))
 
 
 def fence(lock: threading.Lock) -> None:
-    """What was written before is seen before what is written after. `lock` is the caller's own. Phase: hot."""
+    """Memory barrier: writes made before the call are seen before writes made after it. Phase: hot.
+
+    Args:
+        lock: A lock that only the caller uses.
+    """
     with lock:
         pass
     with lock:

@@ -1,4 +1,6 @@
-"""A wake: one thread or process wakes another. Rung while nobody waits, it is heard by the next who does.
+"""An event by which one thread or process wakes another.
+
+A ring while nobody waits is not lost: the next call of `wait` returns at once.
 
 Threads: any may ring and any may wait, also in two processes. Hot path: `ring`, one system call that never waits.
 """
@@ -10,17 +12,20 @@ from typing import Any
 
 
 class WakeEvent:
-    """It may be given to a process that is started with it among its arguments."""
+    """An event that wakes one waiting thread; it may be passed to a process as an argument when that is started."""
 
     def __init__(self) -> None:
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def ring(self) -> None:
-        """Wakes who waits. Phase: hot."""
+        """Wakes the thread that waits, or the next one to wait. Phase: hot."""
         os.eventfd_write(self._fd, 1)
 
     def wait(self, timeout_s: float) -> bool:
-        """Waits until it is rung, at most `timeout_s`. Returns whether it was; a ring wakes one waiter only."""
+        """Waits for a ring, at most `timeout_s` seconds, and returns whether there was one.
+
+        A ring wakes one waiter only.
+        """
         poll = select.poll()  # select.select takes no descriptor above 1023
         poll.register(self._fd, select.POLLIN)
         if not poll.poll(max(timeout_s, 0.0) * 1000):

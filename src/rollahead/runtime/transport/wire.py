@@ -263,7 +263,7 @@ class _AnswerCodec:
 
     def write(self, slot: NDArray[Any], message: Result | Failure) -> None:
         if isinstance(message, Failure):
-            slot["failure"] = encoded(message.words or SILENT)
+            slot["failure"] = encoded(message.message or SILENT)
             return
         slot["epoch"], slot["tick"] = _key(message.request)
         slot["rows"][: len(message.rows)], slot["n_rows"] = message.rows, len(message.rows)
@@ -325,7 +325,7 @@ class ImageLatentCodec:
     def write(self, slot: NDArray[Any], message: ImageLatent | Failure) -> None:
         """Phase: hot, in the lookout."""
         if isinstance(message, Failure):
-            slot["failure"] = encoded(message.words or SILENT)
+            slot["failure"] = encoded(message.message or SILENT)
         else:
             slot["tick"], slot["epoch"], slot["values"] = message.tick, message.epoch, message.values
 

@@ -11,10 +11,10 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def immutable(array: NDArray[Any]) -> bool:
-    """Whether nobody can write to the memory of `array`: it and all arrays that it is a view of are read-only, and the
-    last of these owns the memory.
+    """Whether nobody can write to the memory of `array`.
 
-    A read-only view does not suffice, since its base may be writable. Memory that no array owns (a mapped file, shared
+    That is so if it and all arrays that it is a view of are read-only, and the last of these owns the memory. A
+    read-only view does not suffice, since its base may be writable. Memory that no array owns (a mapped file, shared
     memory, a driver's buffer) may be written to at any time. Phase: hot.
     """
     while not array.flags.writeable:
@@ -41,11 +41,14 @@ def frozen(values: ArrayLike) -> FloatArray:
 
 
 def unknown(n: int) -> FloatArray:
-    """(n,), NaN: nothing was measured or sent yet."""
+    """Vector of `n` NaN: nothing was measured or sent yet."""
     return frozen(np.full(n, np.nan))
 
 
 def finite(values: FloatArray) -> bool:
-    """Whether no element of `values` (n,) is NaN or infinite. By number, not by array: a few dozen numbers cost an
-    executor that has just slept, whose caches are cold, a quarter of what numpy's reductions do. Phase: hot."""
+    """Whether no element of `values` (n,) is NaN or infinite.
+
+    The elements are tested in Python: a few dozen numbers cost an executor that has just slept, whose caches are cold,
+    a quarter of what numpy's reductions cost. Phase: hot.
+    """
     return all(map(math.isfinite, values.tolist()))

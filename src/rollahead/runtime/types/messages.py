@@ -194,9 +194,9 @@ class ImageLatent:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The planner, or the eye, failed: no result, or sight, will come any more. words: why, in one sentence."""
+    """The planner, or the eye, failed: no result, or sight, will come any more. message: why, in one sentence."""
 
-    words: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Rotations as rotation vectors (axis times angle, rad) and matrices."""
+"""Conversions between rotation vectors (axis times angle, in rad) and matrices."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,13 @@ from rollahead.runtime.types.spec import Kind, RobotSpec, mask
 
 
 def skew(vector: FloatArray) -> FloatArray:
-    """(3, 3), the matrix that takes w to vector x w."""
+    """Matrix (3, 3) that takes w to the cross product of `vector` (3,) and w."""
     x, y, z = vector
     return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
 
 
 def matrix_from_rotvec(rotvec: FloatArray) -> FloatArray:
-    """(3, 3), Rodrigues' formula."""
+    """Rotation matrix (3, 3) of a rotation vector (3,), by Rodrigues' formula."""
     angle = float(np.linalg.norm(rotvec))
     k = skew(rotvec)
     if angle < 1e-8:
@@ -24,7 +24,10 @@ def matrix_from_rotvec(rotvec: FloatArray) -> FloatArray:
 
 
 def rotvec_from_matrix(matrix: FloatArray) -> FloatArray:
-    """(3,), with an angle in [0, pi]; by way of the quaternion's largest part, exact near pi too."""
+    """Rotation vector (3,) of a rotation matrix (3, 3), with an angle in [0, pi].
+
+    It is computed by way of the quaternion's largest component, which is exact near pi too.
+    """
     m = matrix
     # four times the squared parts of the quaternion (w, x, y, z)
     squares = np.array([
@@ -48,15 +51,20 @@ def rotvec_from_matrix(matrix: FloatArray) -> FloatArray:
 
 
 def turned(start: FloatArray, target: FloatArray, share: float) -> FloatArray:
-    """(3,), the rotation vector that is `share` of the way from `start` (3,) to `target` (3,), at a steady rate and the
-    short way. Phase: hot."""
+    """Rotation vector (3,) that is `share` of the way from `start` (3,) to `target` (3,).
+
+    The way is the short one, turned at a steady rate. Phase: hot.
+    """
     first = matrix_from_rotvec(start)
     turn = rotvec_from_matrix(first.T @ matrix_from_rotvec(target))
     return rotvec_from_matrix(first @ matrix_from_rotvec(share * turn))
 
 
 def rotation_triples(spec: RobotSpec) -> list[NDArray[np.intp]]:
-    """The places of each rotation vector in an action. Raises: ConfigError, if rotations do not come in threes."""
+    """Index arrays (3,) of the rotation vectors in an action, one array each.
+
+    Raises ConfigError if the rotation dimensions are not groups of three neighbours.
+    """
     at = np.flatnonzero(mask(spec.action, Kind.ROTATION))
     triples = [at[i : i + 3] for i in range(0, len(at), 3)]
     if any(len(triple) != 3 or (np.diff(triple) != 1).any() for triple in triples):

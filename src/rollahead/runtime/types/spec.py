@@ -1,7 +1,7 @@
-"""Specs: the names, units, limits and kind of every dimension, and the mapping between two of them, by name.
+"""Specs of robots and policies: the name, unit, limits and kind of every dimension, and how two specs are joined.
 
-A robot and a policy each state what they have and what they expect. They are joined here once, before anything
-moves, and never by position in a vector.
+A robot and a policy each state what they have and what they expect. They are joined by name, before anything moves, and
+never by position in a vector.
 """
 
 import enum
@@ -17,11 +17,11 @@ from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation
 
-MOST_HZ = 10_000.0  # what is kept of minutes of ticks is in memory
+MOST_HZ = 10_000.0  # records of minutes of ticks are kept in memory
 
 
-EFFORTS = ("effort", "force", "torque", "current")  # in the words of ros2_control and of drivers
-EFFORT_UNITS = ("N", "mN", "kN", "Nm", "mNm", "kNm", "Ncm", "kgcm", "kgfcm", "A", "mA")  # without what separates
+EFFORTS = ("effort", "force", "torque", "current")  # names that ros2_control and drivers use
+EFFORT_UNITS = ("N", "mN", "kN", "Nm", "mNm", "kNm", "Ncm", "kgcm", "kgfcm", "A", "mA")  # without separators
 EFFORT_WORDS = ("newton", "newtonmetre", "newtonmeter", "ampere", "amp")
 SEPARATORS = re.compile(r"[\s.*·⋅-]")
 NO_EFFORT = (
@@ -31,7 +31,7 @@ NO_EFFORT = (
 
 
 class Kind(enum.Enum):
-    """What a number in an action means; it decides how it is held, rolled, sped up and averaged."""
+    """Meaning of a number in an action; it decides how the number is held, rolled, sped up and averaged."""
 
     POSITION = "position"  # an absolute target
     VELOCITY = "velocity"  # a rate, in units per second
@@ -48,14 +48,22 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Dim:
-    """One dimension of an action or a state.
+    """One dimension of an action, a state or an environment.
 
-    low, high: the range, in `unit`; they may be infinite for a state. rate_limit: the most that the value may
-    change per second, in `unit`/s; holds slow down within it; accel_limit: the most that this rate may change per
-    second, in `unit`/s^2; jump_limit: a setpoint farther than this from the last one is refused. drives: for an
-    action, the state dimension that it moves. threshold, hysteresis: a discrete action is `high` from threshold +
-    hysteresis / 2 on, `low` up to threshold - hysteresis / 2, and what it was in between. rate_of: for a state
-    or the environment, the dimension of the same whose rate this is.
+    Attributes:
+        name: Unique within its vector.
+        unit: Unit of the values, such as `rad`; empty for none.
+        kind: Meaning of the values of an action.
+        low: Lower end of the range, in `unit`; may be -inf for a state.
+        high: Upper end of the range, in `unit`; may be inf for a state.
+        rate_limit: Largest change of the value per second, in `unit`/s; holds slow down within it.
+        drives: State dimension that an action moves.
+        accel_limit: Largest change of the rate per second, in `unit`/s^2.
+        jump_limit: Largest distance, in `unit`, from one setpoint to the next; a setpoint farther away is refused.
+        threshold: For a discrete action: it is `high` from threshold + hysteresis / 2 on, `low` up to threshold -
+            hysteresis / 2, and keeps its last value in between.
+        hysteresis: Width of the band around `threshold` in which the value is kept.
+        rate_of: For a state or the environment: the dimension of the same vector whose rate this is.
     """
 
     name: str
@@ -95,24 +103,24 @@ class Dim:
 
 
 def is_turn(dim: Dim) -> bool:
-    """Whether it is an angle that is kept in [-pi, pi): its range is no limit."""
+    """Whether `dim` is an angle that wraps round in [-pi, pi), so that its range is no limit."""
     return dim.unit == "rad" and math.isclose(dim.low, -math.pi) and math.isclose(dim.high, math.pi)
 
 
 def is_effort_unit(unit: str) -> bool:
-    """Whether `unit` is one of a force, a torque or a current: `N.m`, `N*m` and `newton metres` are all `Nm`."""
+    """Whether `unit` is a unit of force, torque or current; `N.m`, `N*m` and `newton metres` are all read as `Nm`."""
     plain = SEPARATORS.sub("", unit)  # capitals count: nm is a length
     return plain in EFFORT_UNITS or plain.lower().removesuffix("s") in EFFORT_WORDS
 
 
 def check_effort_name(name: str) -> None:
-    """Raises: ConfigError, if `name`, of an action, ends in one of `EFFORTS`, as `wrist.torque` does."""
+    """Checks the name of an action. Raises ConfigError if it ends in one of `EFFORTS`, as `wrist.torque` does."""
     if re.split(r"[._/\s]", name.lower())[-1] in EFFORTS:
         raise ConfigError(f"action {name!r} is an effort by its name; give it a unit if it is none, else {NO_EFFORT}")
 
 
 def names_of(dims: Sequence["Dim | Camera"]) -> tuple[str, ...]:
-    """The names of `dims`, in their order."""
+    """Names of `dims`, in their order."""
     return tuple(dim.name for dim in dims)
 
 
@@ -121,13 +129,13 @@ def _unknown_state(name: str, state: Sequence[Dim]) -> ConfigError:
 
 
 def mask(dims: Sequence[Dim], *kinds: Kind) -> NDArray[np.bool_]:
-    """(len(dims),) where a dimension is of one of `kinds`."""
+    """Boolean vector (len(dims),): whether each dimension is of one of `kinds`."""
     return np.array([dim.kind in kinds for dim in dims], dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera by name: images `(height, width, 3)` uint8."""
+    """Name and size of a camera, whose images are (height, width, 3) uint8."""
 
     name: str
     height: int
@@ -136,8 +144,17 @@ class Camera:
 
 @dataclass(frozen=True, slots=True)
 class RobotSpec:
-    """What a robot has. action: what it can be sent; state: what it measures; environment: what else is seen of the
-    scene, as numbers (object positions; empty on most robots); rate_hz: the ticks per second it is driven at."""
+    """Description of a robot: what it is sent, what it measures, and at which rate it is driven.
+
+    Attributes:
+        action: Dimensions of an action.
+        state: Dimensions that the robot measures.
+        rate_hz: Ticks per second.
+        environment: Numbers about the scene beside the state, such as object positions; empty on most robots.
+        cameras: Cameras, in their order.
+
+    Raises ConfigError if the rate is out of range, a name is used twice, or a reference names no dimension.
+    """
 
     action: tuple[Dim, ...]
     state: tuple[Dim, ...]
@@ -158,14 +175,14 @@ class RobotSpec:
             for dim in dims:
                 if dim.rate_of is not None and dim.rate_of not in names_of(dims):
                     error = unknown_name(f"{what} dimension", dim.rate_of, names_of(dims))
-                    raise ConfigError(f"{what} {dim.name!r} is the rate of what is not measured: {error}")
+                    raise ConfigError(f"{what} {dim.name!r} is the rate of a dimension that is not measured: {error}")
 
     def _check_drives(self, dim: Dim) -> None:
         if dim.kind is not Kind.DISCRETE:
             self._check_effort(dim)
         if dim.drives is not None and dim.drives not in names_of(self.state):
             raise ConfigError(
-                f"action {dim.name!r} drives what is not measured: {_unknown_state(dim.drives, self.state)}"
+                f"action {dim.name!r} drives a state that is not measured: {_unknown_state(dim.drives, self.state)}"
             )
         if dim.drives is None and dim.kind in (Kind.POSITION, Kind.ROTATION):
             raise ConfigError(
@@ -192,9 +209,19 @@ STATE_IN = ("suffix", "prefix", "prompt", "condition")
 
 @dataclass(frozen=True, slots=True)
 class PolicySpec:
-    """What a policy expects and gives, by name. horizon: H, rows per chunk; n_obs: observations per request, one tick
-    apart; rate_hz: the rate of the data it was trained on; state_in: where the state enters (`suffix`, `prefix`,
-    `prompt`, `condition`), which says what binding it late costs."""
+    """Description of what a policy expects and gives, by name.
+
+    Attributes:
+        action: Names of the action dimensions.
+        state: Names of the state dimensions.
+        horizon: H, rows per chunk.
+        rate_hz: Rate of the data that the policy was trained on.
+        environment: Names of the numbers about the scene.
+        cameras: Names of the cameras.
+        n_obs: Observations per request, one tick apart.
+        state_in: Where the state enters the network (`suffix`, `prefix`, `prompt` or `condition`), which decides what
+            binding it late costs.
+    """
 
     action: tuple[str, ...]
     state: tuple[str, ...]
@@ -214,27 +241,40 @@ class PolicySpec:
 
 @dataclass(frozen=True, slots=True)
 class NameMap:
-    """How a policy's vectors are picked from a robot's, and back: index arrays, made by `map_by_name`."""
+    """Index arrays that pick a policy's vectors from a robot's, and a robot's actions from a policy's.
 
-    action: NDArray[np.intp] = field(repr=False)  # robot action j is policy action action[j]
-    state: NDArray[np.intp] = field(repr=False)  # policy state i is robot state state[i]
+    Attributes:
+        action: (A,), robot action j is policy action `action[j]`.
+        state: Policy state i is robot state `state[i]`.
+        environment: The same for the numbers about the scene.
+    """
+
+    action: NDArray[np.intp] = field(repr=False)
+    state: NDArray[np.intp] = field(repr=False)
     environment: NDArray[np.intp] = field(repr=False)
 
     def rows(self, policy_rows: FloatArray) -> FloatArray:
-        """(H, A) in the robot's order, from rows in the policy's."""
+        """Rows (H, A) in the robot's order, from rows in the policy's order."""
         return policy_rows[:, self.action]
 
     def observation(self, seen: Observation) -> Observation:
-        """What the policy expects of what the robot has `seen`, in the policy's order."""
+        """Observation with the dimensions that the policy expects, in its order, from one of the robot."""
         state, environment = seen.state[self.state], seen.environment[self.environment]
         return replace(seen, state=frozen(state), environment=frozen(environment))
 
 
 def map_by_name(robot: RobotSpec, policy: PolicySpec, remedy: str = "rename it in one of the two specs") -> NameMap:
-    """Joins `policy` to `robot`. Every state, scene number and camera that the policy expects must be there, and every
-    action that the robot takes must be made. remedy: how a name without a partner is given one.
+    """Joins `policy` to `robot` by name.
 
-    Raises: ConfigError, if a name has no partner, or the rates differ.
+    Every state, scene number and camera that the policy expects must be among the robot's, and every action of the
+    robot among the policy's.
+
+    Args:
+        robot: Spec of the robot.
+        policy: Spec of the policy.
+        remedy: End of the error message: how a name without a partner is given one.
+
+    Raises ConfigError if a name has no partner, or the rates differ.
     """
     if policy.rate_hz != robot.rate_hz:
         raise ConfigError(
@@ -250,7 +290,15 @@ def map_by_name(robot: RobotSpec, policy: PolicySpec, remedy: str = "rename it i
 
 
 def indices_of(what: str, wanted: Sequence[str], given: Sequence[str], giver: str, remedy: str) -> NDArray[np.intp]:
-    """Where each name `wanted` is among those `given` by the `giver`. Raises: ConfigError, if one is not."""
+    """Position of each name `wanted` among the names `given`. Raises ConfigError if one is missing.
+
+    Args:
+        what: Noun for a name, in the error message.
+        wanted: Names to look for.
+        given: Names to look among.
+        giver: Noun for the one who gives the names, in the error message.
+        remedy: End of the error message: what to do.
+    """
     for name in wanted:
         if name not in given:
             error = unknown_name(what, name, given)
@@ -258,20 +306,23 @@ def indices_of(what: str, wanted: Sequence[str], given: Sequence[str], giver: st
     return np.array([given.index(name) for name in wanted], dtype=np.intp)
 
 
-def check_same(made: RobotSpec, told: RobotSpec) -> None:
+def check_same(made: RobotSpec, expected: RobotSpec) -> None:
     """Checks that two specs of one robot are equal, so that executor and planner give every number the same meaning.
 
-    made: spec of the robot that the executor drives; told: spec of the robot made in the user's process. Raises:
-    ConfigError, if they differ in dimensions, their order, units, limits or rate.
+    Args:
+        made: Spec of the robot that the executor drives.
+        expected: Spec of the robot made in the user's process.
+
+    Raises ConfigError if they differ in dimensions, their order, units, limits or rate.
     """
     for what in ("action", "state", "environment", "cameras"):
-        theirs, ours = (names_of(getattr(spec, what)) for spec in (made, told))
+        theirs, ours = (names_of(getattr(spec, what)) for spec in (made, expected))
         if theirs != ours:
             raise ConfigError(
                 f"the robot was made twice, and has {what} {', '.join(theirs) or 'nothing'} the second time and "
                 f"{', '.join(ours) or 'nothing'} the first; make it name them in the same order each time"
             )
-    if made != told:
+    if made != expected:
         raise ConfigError(
             "the robot was made twice, with other units, limits or another rate the second time; make its spec the "
             "same each time"

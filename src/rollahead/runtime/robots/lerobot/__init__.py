@@ -1,17 +1,18 @@
-"""Any robot of LeRobot as a robot of ours: those that come with it, and plugins.
+"""Makes any robot of LeRobot, one that comes with it or a plug-in, a `Robot` of this package.
 
     make_lerobot("so101_follower", rate_hz=30.0, config={"port": "/dev/ttyACM0", "id": "black"})
 
-Its features become the spec (`features`). Where it has a motor bus and cameras apart, they are read apart
-(`direct_bus`); else one thread has the robot, and nothing waits for it (`pump`). Which, `connect` finds out.
+Its features become the spec (`features`). If its motor bus and its cameras can be read separately, they are
+(`direct_bus`); otherwise one thread owns the robot, and nothing waits for it (`buffered_device`). `connect` finds out
+which.
 
 What to know of LeRobot:
 - It has no stop: `on_stop=hold` sends the last targets again, `limp` then switches the torque off. By default LeRobot
   switches it off when it disconnects (`disable_torque_on_disconnect`), and the arm falls then.
 - A robot has to be calibrated before, by `lerobot-calibrate`.
-- What `send_action` gives back, the action as clipped by the robot's `max_relative_target`, is seen neither by history
-  nor by rolling, and to clip it LeRobot reads the bus before every write. Leave it null, and set `limits`: what the
-  guard does to an action is seen.
+- `send_action` returns the action as clipped by the robot's `max_relative_target`, which neither history nor rolling
+  sees, and to clip it LeRobot reads the bus before every write. Leave it null, and set `limits`: what the guard does to
+  an action is seen.
 
 Threads: the executor's; `stop` may be called from another one. Imports lerobot (seconds) when a robot is made.
 """
@@ -32,10 +33,13 @@ from rollahead.errors import ConfigError, one_line, unknown_name
 from rollahead.runtime.robots.lerobot.adapter import LeRobotRobot
 from rollahead.runtime.robots.lerobot.features import Features, ranges_of, spec_of
 from rollahead.runtime.robots.lerobot.version import check_version
-from rollahead.runtime.system.patience import told
+from rollahead.runtime.system.patience import error_text
 
-PLUG_INS = {"LeRobot robot type": "lerobot_robot_", "LeRobot camera type": "lerobot_camera_"}  # names begin with
-BUSES = ("feetech", "dynamixel", "damiao", "robstride")  # LeRobot's kinds of motors, and the extras for them
+PLUG_INS = {
+    "LeRobot robot type": "lerobot_robot_",
+    "LeRobot camera type": "lerobot_camera_",
+}  # prefixes of package names
+BUSES = ("feetech", "dynamixel", "damiao", "robstride")  # LeRobot's kinds of motors, and names of its extras
 
 
 def make_lerobot(
@@ -46,10 +50,17 @@ def make_lerobot(
     on_stop: str = "hold",
     direct_bus: bool = True,
 ) -> LeRobotRobot:
-    """The robot that LeRobot calls `type`, driven at `rate_hz`. config: LeRobot's own options; limits: see `features`;
-    direct_bus: False never reads the bus past the robot.
+    """Makes the robot that LeRobot calls `type`, driven at `rate_hz`.
 
-    Raises: ConfigError, if there is no such robot, or it cannot be made so.
+    Args:
+        type: LeRobot's name of the robot.
+        rate_hz: Ticks per second.
+        config: LeRobot's own options of the robot.
+        limits: Limits by dimension, see `features`.
+        on_stop: `hold` or `limp`.
+        direct_bus: False never reads the motor bus without `get_observation`.
+
+    Raises ConfigError if there is no such robot, or it cannot be made with these options.
     """
     device = _make_device(type, _plain(config or {}))
     bus = getattr(device, "bus", None)
@@ -68,7 +79,7 @@ def _make_device(name: str, config: dict[str, Any]) -> Any:
         raise ConfigError(
             f"LeRobot cannot be imported ({one_line(error)}); add it with pip install 'rollahead[policies]'"
         ) from error
-    with _quiet():  # of a plug-in that cannot be imported LeRobot logs the traceback, whichever robot is asked for
+    with _quiet():  # LeRobot logs a traceback for each plug-in that cannot be imported, whichever robot is asked for
         register_third_party_plugins()
     made = _choice("LeRobot robot type", name, robots.RobotConfig, robots)
     for camera in _camera_types(config):
@@ -79,18 +90,20 @@ def _make_device(name: str, config: dict[str, Any]) -> Any:
     try:
         decoded = decode(made, config)
     except Exception as error:
-        reason = ", ".join(told(each) for each in (error, error.__cause__) if each is not None)
+        reason = ", ".join(error_text(each) for each in (error, error.__cause__) if each is not None)
         raise ConfigError(f"LeRobot refuses the options of a {name} ({reason}); give what it takes") from error
     try:
         return robots.make_robot_from_config(decoded)
     except Exception as error:  # its cause, where LeRobot repeats all options
-        reason = told(error.__cause__ or error)
+        reason = error_text(error.__cause__ or error)
         raise ConfigError(f"LeRobot cannot make a {name} ({reason}); {_remedy(error)}") from error
 
 
 def _remedy(error: Exception) -> str:
-    """Returns the remedy for a robot that could not be made: an extra of LeRobot's brings all that its motors
-    need, of which LeRobot names one package at a time."""
+    """Remedy for a robot that could not be made.
+
+    One extra of LeRobot's brings all packages that its motors need, of which LeRobot's error names one at a time.
+    """
     frames = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
     extra = next((extra for extra in BUSES if any(name.startswith(f"lerobot.motors.{extra}") for name in frames)), None)
     if not isinstance(error, ImportError) or extra is None:
@@ -99,7 +112,7 @@ def _remedy(error: Exception) -> str:
 
 
 def _check_calibrated(name: str, device: Any, bus: Any) -> None:
-    """Raises: ConfigError, if `bus` needs a calibration, and LeRobot has none."""
+    """Checks that a robot has its calibration. Raises ConfigError if `bus` needs one, and LeRobot has none."""
     path = getattr(device, "calibration_fpath", None)
     if path is None or path.is_file() or not hasattr(bus, "read_calibration") or bus.calibration:
         return
@@ -112,7 +125,7 @@ def _check_calibrated(name: str, device: Any, bus: Any) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing up to errors is logged while the block runs."""
+    """Suppresses log records up to errors while the block runs."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -122,7 +135,7 @@ def _quiet() -> Iterator[None]:
 
 
 def plug_ins() -> list[str]:
-    """The names of the packages on the path that hold robots or cameras for LeRobot."""
+    """Names of the packages on the path that have robots or cameras for LeRobot."""
     prefixes = tuple(PLUG_INS.values())
     return sorted(module.name for module in pkgutil.iter_modules() if module.name.startswith(prefixes))
 
@@ -130,8 +143,8 @@ def plug_ins() -> list[str]:
 def _plug_in(prefix: str, name: str) -> bool:
     """Imports the plug-in for the type `name`, a package that may be on the path without being installed.
 
-    prefix: what the names of such packages begin with. Returns False if there is none. Raises: ConfigError, if it
-    cannot be imported.
+    prefix: beginning of the names of such packages. Returns False if there is none. Raises ConfigError if it cannot be
+    imported.
     """
     module = f"{prefix}{name}"
     if not module.isidentifier() or find_spec(module) is None:
@@ -140,14 +153,17 @@ def _plug_in(prefix: str, name: str) -> bool:
         importlib.import_module(module)
     except Exception as error:
         raise ConfigError(
-            f"the plug-in {module} cannot be imported ({told(error)}); add what it needs, or make it importable"
+            f"the plug-in {module} cannot be imported ({error_text(error)}); add what it needs, or make it importable"
         ) from error
     return True
 
 
 def _choice(what: str, name: str, base: Any, package: Any) -> Any:
-    """The class that is registered with `base` as `name`. LeRobot's own are registered when the part of `package` is
-    imported that they are in, so the likeliest is imported first, and no more than are needed."""
+    """Class that is registered with `base` as `name`.
+
+    LeRobot's own classes are registered when the sub-package of `package` that has them is imported, so the likeliest
+    is imported first, and no more than are needed.
+    """
     parts = [module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg]
     failed: dict[str, str] = {}
     for part in sorted(parts, key=partial(_unlikeness, str(name))):
@@ -156,7 +172,7 @@ def _choice(what: str, name: str, base: Any, package: Any) -> Any:
         try:
             importlib.import_module(f"{package.__name__}.{part}")
         except ImportError as error:
-            failed[part] = told(error)
+            failed[part] = error_text(error)
     known = base.get_known_choices()
     if name not in known and _plug_in(PLUG_INS[what], name):
         known = base.get_known_choices()
@@ -171,7 +187,7 @@ def _unlikeness(name: str, part: str) -> float:
 
 
 def _camera_types(config: Mapping[str, Any]) -> Iterator[str]:
-    """The types of all cameras in `config`, those of an arm of a robot too."""
+    """Yields the types of all cameras in `config`, also those of an arm of a robot."""
     for key, value in config.items():
         if key == "cameras" and isinstance(value, Mapping):
             yield from (camera["type"] for camera in value.values() if isinstance(camera, Mapping) and "type" in camera)
@@ -180,7 +196,7 @@ def _camera_types(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Any:
-    """`value` in dictionaries and lists of Python's, which LeRobot wants."""
+    """Copy of `value` in plain dictionaries and lists, which LeRobot needs."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):

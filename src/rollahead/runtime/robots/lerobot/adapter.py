@@ -1,7 +1,8 @@
-"""The adapter: a robot of LeRobot behind our protocol. It knows LeRobot's classes by what they have, and imports none.
+"""The adapter: a LeRobot robot behind the `Robot` protocol.
 
-Which link it takes to the robot, `connect` finds out: by its bus and its cameras, each on its own (`direct_bus`), where
-it has both and they say what the robot observes; else one thread has the robot as a whole (`pump`).
+It uses LeRobot's objects by their attributes, and imports none. `connect` finds out how to reach the robot: by its bus
+and its cameras, each on its own (`direct_bus`), if it has both and they read what the robot observes; otherwise one
+thread owns the robot as a whole (`buffered_device`).
 
 Threads: the executor's; `stop` may be called from another one. Hot path: `read`, `frames`, `write`.
 """
@@ -24,22 +25,39 @@ from rollahead.runtime.types.spec import RobotSpec
 
 
 class Link(Protocol):
-    """How a connected robot is reached."""
+    """The way to a connected robot: `DirectBus` or `BufferedDevice`."""
 
-    def read(self) -> Reading: ...
+    def read(self) -> Reading:
+        """State that was measured last, with its age. Phase: hot."""
+        ...
 
-    def frames(self) -> Mapping[str, Frame]: ...
+    def frames(self) -> Mapping[str, Frame]:
+        """Newest image of each camera. Phase: hot."""
+        ...
 
-    def write(self, setpoint: FloatArray) -> None: ...
+    def write(self, setpoint: FloatArray) -> None:
+        """Sends or hands over one setpoint (A,). Phase: hot."""
+        ...
 
-    def rest(self) -> None: ...
+    def rest(self) -> None:
+        """Brings the robot to rest."""
+        ...
 
-    def close(self) -> bool: ...
+    def close(self) -> bool:
+        """Ends the link's threads; returns whether no call of the robot is still in progress."""
+        ...
 
 
 class LeRobotRobot:
-    """Drives `device`, which has `spec`, and which LeRobot calls `name`. on_stop: `hold` or `limp`; direct_bus: False
-    takes it as a whole in any case."""
+    """A `Robot` that drives a robot of LeRobot.
+
+    Args:
+        device: LeRobot's robot.
+        spec: Spec of the robot.
+        name: LeRobot's name of its type.
+        on_stop: `hold` or `limp`, see `CommandWriter`.
+        direct_bus: False never reads the motor bus without `get_observation`.
+    """
 
     def __init__(
         self, device: Any, spec: RobotSpec, name: str, on_stop: str = "hold", *, direct_bus: bool = True
@@ -48,11 +66,11 @@ class LeRobotRobot:
         self.device = device
         self._name = name
         self._direct_bus = direct_bus
-        self._hand = CommandWriter(device, spec, on_stop)
+        self._writer = CommandWriter(device, spec, on_stop)
         self._link: Link | None = None
 
     def connect(self) -> None:
-        """Raises: RobotError, if it is not calibrated, or cannot be read; it is let go then."""
+        """Connects the robot. Raises RobotError if it is not calibrated or cannot be read; it is disconnected then."""
         try:
             self._link = self._connected()
         except BaseException:
@@ -61,27 +79,27 @@ class LeRobotRobot:
             raise
 
     def read(self) -> Reading:
-        """Phase: hot."""
+        """State that was measured last, with its age. Phase: hot."""
         return self._there.read()
 
     def frames(self) -> Mapping[str, Frame]:
-        """Phase: hot."""
+        """Newest image of each camera. Phase: hot."""
         return self._there.frames()
 
     def write(self, setpoint: FloatArray) -> None:
-        """Phase: hot."""
+        """Sends one setpoint (A,). Phase: hot."""
         self._there.write(frozen(setpoint))
 
     def stop(self) -> None:
-        """No motion any more, if anything was ever sent, and the torque off if so told. It returns in any case.
+        """Brings the robot to rest if anything was ever sent, and switches the torque off if `on_stop` is `limp`.
 
-        Raises: RobotError, if that failed.
+        It returns in any case. Raises RobotError if the robot did not stop.
         """
         if self._link is not None:
             self._link.rest()
 
     def disconnect(self) -> None:
-        """Raises: what LeRobot does; RobotError, if it does not return."""
+        """Disconnects the robot. Raises LeRobot's error if it fails, RobotError if it does not return."""
         link, self._link = self._link, None
         if link is None:
             return
@@ -109,14 +127,14 @@ class LeRobotRobot:
         cameras = {camera.name: _cameras(device).get(camera.name) for camera in self.spec.cameras}
         if self._direct_bus and None not in cameras.values() and readable(device, self.spec, observed):
             readers = {name: camera_reader_of(camera, observed[name]) for name, camera in cameras.items()}
-            return DirectBus(device, self.spec, self._hand, readers)
-        return BufferedDevice(device, self.spec, self._hand, observed)
+            return DirectBus(device, self.spec, self._writer, readers)
+        return BufferedDevice(device, self.spec, self._writer, observed)
 
 
 def let_go(device: Any) -> None:
-    """Disconnects `device`; what of it is still connected then, as where one camera was lost, by itself.
+    """Disconnects `device`, and then each part of it that is still connected, as where one camera was lost.
 
-    Raises: the first error, after all were tried.
+    Raises the first error, after all were tried.
     """
     errors: list[Exception] = []
     for part, disconnect in _parts(device):

@@ -1,9 +1,9 @@
-"""The hand: what sends to a robot of LeRobot, setpoints by name, and how it brings it to rest.
+"""The command writer: sends setpoints to a LeRobot robot by name, and brings it to rest.
 
-LeRobot's robots have no stop of their own. At rest, the last targets are sent again and all velocities are zero; `limp`
-then switches the torque off, after which an arm falls, and an open gripper lets go.
+LeRobot's robots have no stop of their own. To bring one to rest, the last targets are sent again and all velocities are
+zero; `limp` then switches the torque off, after which an arm falls, and an open gripper drops what it holds.
 
-Threads: whoever owns the robot; `rest` also whoever has to stop it when its owner hangs. Hot path: `send`.
+Threads: the one that owns the robot; `rest` also the one that has to stop it when its owner hangs. Hot path: `send`.
 """
 
 from typing import Any
@@ -17,7 +17,11 @@ ON_STOP = ("hold", "limp")
 
 
 class CommandWriter:
-    """Sends to `device`, a robot of LeRobot with `spec`. on_stop: `hold` or `limp`."""
+    """Sends setpoints to `device`, a LeRobot robot of `spec`.
+
+    on_stop: `hold` (stay at the last targets) or `limp` (then switch the torque off). Raises ConfigError if it is
+    neither, or the robot has no bus that switches the torque off.
+    """
 
     def __init__(self, device: Any, spec: RobotSpec, on_stop: str = "hold") -> None:
         if on_stop not in ON_STOP:
@@ -35,12 +39,12 @@ class CommandWriter:
         """Sends `setpoint` (A,). Phase: hot."""
         self._device.send_action(dict(zip(self._names, setpoint.tolist(), strict=True)))
         self._last = setpoint
-        if self._limp:  # first the target, then the force: what the motors were told before they lay limp is old
+        if self._limp:  # the new target first, then the torque: the motors still have the target from before
             self._device.bus.enable_torque()
             self._limp = False
 
     def rest(self) -> None:
-        """Sends no motion any more, if anything was ever sent; once more does no harm."""
+        """Commands no motion any more, if anything was ever sent; may be called repeatedly."""
         if self._limp:
             return
         try:

@@ -1,4 +1,4 @@
-"""LeRobot's features as a spec: what a robot of LeRobot measures and takes, by name.
+"""LeRobot's features as a spec: what a LeRobot robot measures and what it can be sent, by name.
 
 LeRobot describes a robot by two flat dictionaries, of what is observed and of what is sent:
 
@@ -31,13 +31,18 @@ RANGES: Mapping[str, Mapping[str, Any]] = {  # by the mode in which LeRobot norm
     DEGREES: {"unit": "deg"},
 }
 FIELDS = tuple(each.name for each in fields(Dim) if each.name != "name")
-SHARED = ("kind", "unit")  # what is said of a name that is both sent and measured holds for both
+SHARED = ("kind", "unit")  # fields that hold for action and state where a name is both sent and measured
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """observed, sent: LeRobot's `observation_features` and `action_features`; ranges: of the dimensions that are a
-    motor's position, its unit, and where that is known its range."""
+    """LeRobot's description of a robot.
+
+    Attributes:
+        observed: LeRobot's `observation_features`.
+        sent: LeRobot's `action_features`.
+        ranges: Fields of `Dim` for dimensions that are a motor's position: its unit, and its range where that is known.
+    """
 
     observed: Mapping[str, Any]
     sent: Mapping[str, Any]
@@ -45,30 +50,33 @@ class Features:
 
     @property
     def state(self) -> tuple[str, ...]:
-        """The names of what is measured."""
+        """Names of the numbers that are measured."""
         return tuple(name for name, feature in self.observed.items() if _is_number(feature))
 
 
 def spec_of(features: Features, rate_hz: float, limits: Limits) -> RobotSpec:
-    """The spec of a robot with `features` that is driven at `rate_hz`.
+    """Spec of a robot with `features` that is driven at `rate_hz`.
 
-    Raises: ConfigError, if `limits` names what the robot lacks, or leaves the kind of an action open.
+    Raises ConfigError if `limits` names what the robot lacks, or leaves the kind of an action open.
     """
     for name, feature in features.sent.items():
         if not _is_number(feature):
             raise ConfigError(f"action {name!r} is {feature}, and only numbers can be sent; use another robot")
-    told = _told(limits, {*features.state, *features.sent})
+    given = _checked(limits, {*features.state, *features.sent})
     return RobotSpec(
-        action=tuple(_action(name, features, told) for name in features.sent),
-        state=tuple(_state(name, features, told) for name in features.state),
+        action=tuple(_action(name, features, given) for name in features.sent),
+        state=tuple(_state(name, features, given) for name in features.state),
         rate_hz=rate_hz,
         cameras=tuple(_cameras(features.observed)),
     )
 
 
 def ranges_of(bus: Any) -> dict[str, dict[str, Any]]:
-    """The unit and the range of the position of each motor of `bus`, which may be None or no bus of LeRobot's: from how
-    LeRobot normalises it, and for degrees from its calibration."""
+    """Unit and range of the position of each motor of `bus`, as fields of `Dim` by name.
+
+    They follow from LeRobot's normalisation mode, and for degrees from its calibration. `bus` may be None or no bus of
+    LeRobot's.
+    """
     motors = getattr(bus, "motors", None)
     if not isinstance(motors, Mapping):
         return {}
@@ -79,8 +87,11 @@ def ranges_of(bus: Any) -> dict[str, dict[str, Any]]:
 
 
 def _degrees(bus: Any, motor: str) -> dict[str, float]:
-    """The range of a motor in degrees. LeRobot calibrates it in counts of its encoder, of which a turn has as many as
-    the greatest one, and counts degrees from the middle of the range. Empty if it is not calibrated."""
+    """Range of a motor in degrees; empty if it is not calibrated.
+
+    LeRobot calibrates a motor in counts of its encoder, and counts degrees from the middle of the range. A turn has as
+    many counts as the largest count.
+    """
     calibration = (getattr(bus, "calibration", None) or {}).get(motor)
     turn = getattr(bus, "model_resolution_table", {}).get(bus.motors[motor].model, 0) - 1
     if calibration is None or turn < 1:
@@ -89,17 +100,17 @@ def _degrees(bus: Any, motor: str) -> dict[str, float]:
     return {"low": -half, "high": half}
 
 
-def _told(limits: Limits, known: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """`limits`, checked; a kind is one."""
-    told = checked(limits, tuple(known), FIELDS)
-    for values in told.values():
+def _checked(limits: Limits, known: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Checked copy of `limits`, with kinds as `Kind`."""
+    given = checked(limits, tuple(known), FIELDS)
+    for values in given.values():
         if "kind" in values:
             values["kind"] = Kind(values["kind"])
-    return told
+    return given
 
 
-def _action(name: str, features: Features, told: Limits) -> Dim:
-    values = {**_suffixed(name), **features.ranges.get(name, {}), **told.get(DEFAULT, {}), **told.get(name, {})}
+def _action(name: str, features: Features, given: Limits) -> Dim:
+    values = {**_suffixed(name), **features.ranges.get(name, {}), **given.get(DEFAULT, {}), **given.get(name, {})}
     if "kind" not in values:
         check_effort_name(name)
         raise ConfigError(
@@ -110,8 +121,8 @@ def _action(name: str, features: Features, told: Limits) -> Dim:
     return Dim(name, **{"drives": driven if driven in features.state else None, **values})
 
 
-def _state(name: str, features: Features, told: Limits) -> Dim:
-    own = told.get(name, {})
+def _state(name: str, features: Features, given: Limits) -> Dim:
+    own = given.get(name, {})
     if name in features.sent:  # limits are meant for what is sent
         own = {limit: value for limit, value in own.items() if limit in SHARED}
     unit = {"unit": features.ranges.get(name, {}).get("unit", "")}
@@ -126,7 +137,7 @@ def _suffixed(name: str) -> dict[str, Any]:
 
 
 def _position(name: str) -> str:
-    """The position whose rate `name` is, by its name."""
+    """Name of the position whose rate `name` is."""
     return f"{name.removesuffix('.vel')}.pos"
 
 

@@ -1,4 +1,4 @@
-"""The versions of LeRobot that rollahead works with, and the refusal of any other.
+"""The versions of LeRobot that rollahead works with; any other is refused.
 
 Threads: setup only. Imports no LeRobot.
 """
@@ -10,11 +10,11 @@ from rollahead.errors import ConfigError
 
 LEAST, BELOW = (0, 4, 4), (0, 7)
 RANGE = ">=0.4.4,<0.7"
-HELD_TO = "0.4.4 and 0.6.1"  # what the tests run with; what is claimed beside LeRobot is of 0.6.1
+HELD_TO = "0.4.4 and 0.6.1"  # versions that the tests run with; comparisons with LeRobot are made with 0.6.1
 
 
 def version() -> str:
-    """The version of LeRobot that is installed. Raises: ConfigError, if none is."""
+    """Version of LeRobot that is installed. Raises ConfigError if none is."""
     try:
         return metadata.version("lerobot")
     except metadata.PackageNotFoundError as error:
@@ -22,7 +22,10 @@ def version() -> str:
 
 
 def check_version() -> None:
-    """Raises: ConfigError, if LeRobot is missing, or older or newer than what rollahead works with."""
+    """Checks that LeRobot is installed.
+
+    Raises ConfigError if it is missing, or older or newer than what rollahead supports.
+    """
     numbers = tuple(int(number) for number in re.findall(r"\d+", version())[:3])
     if not LEAST <= numbers < BELOW:
         raise ConfigError(
