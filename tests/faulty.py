@@ -9,13 +9,13 @@ from rollahead.runtime.rolling.roll import StateRoller, for_spec
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
-from rollahead.sim.task import GROUP, Task
+from rollahead.sim.task import GROUP, Task, TaskBase
 
 STEP_M = 0.05
 EVENT, LAST = 6, 24
 
 
-class Rail:
+class Rail(TaskBase):
     """A cart on a rail, whose goal jumps by 10 to 30 cm in tick 6; it has 18 ticks to get there."""
 
     spec = RobotSpec(
@@ -253,11 +253,15 @@ SEEN_BEFORE: dict[str, tuple[type, str, str]] = {  # what eval and train refuse:
     "no rows": (NoRows, "sizes", "the expert gives None, and no array of real numbers; give one"),
     "raises": (Raising, "sizes", "raised TypeError (advance() wants a torque) in faulty.py, line "),
     "writes": (Writing, "sizes", "raised ValueError (assignment destination is read-only) in faulty.py, line "),
-    "no stimulus": (NoEvent, "sizes", "NoStimulus.reset(seed) cannot be called as reset(seed, stimulus=...): "),
-    "late event": (LateEvent, "event", "stimulus_tick is 200 and max_ticks 24, so the event does not come within"),
-    "no stimulus_tick": (UnsaidEvent, "sizes", "stimulus_tick is None after reset; give a whole number of ticks"),
+    "no event argument": (
+        NoEventArgument,
+        "sizes",
+        "NoEventArgument.reset(seed) cannot be called as reset(seed, event=",
+    ),
+    "late event": (LateEvent, "event", "event_tick is 200 and max_ticks 24, so the event does not come within"),
+    "no event_tick": (UnsaidEvent, "sizes", "event_tick is None after reset; give a whole number of ticks"),
     "out of range": (Overreaching, "expert's actions", "the expert asks for 0.5 m of dx in tick 6 of seed 0, and the "),
-    "float tick": (FloatTick, "sizes", "stimulus_tick is 6.0 after reset; give a whole number of ticks, an int"),
+    "float tick": (FloatTick, "sizes", "event_tick is 6.0 after reset; give a whole number of ticks, an int"),
     "complex": (ComplexState, "sizes", "state() gives ndarray of complex128, and no array of real numbers; give one"),
     "no return": (NoState, "sizes", "state() gives None, and no array of real numbers; give one"),
     "attribute": (AttributeState, "sizes", "AttributeState.state is ndarray, and no method; write it as state()"),
@@ -265,8 +269,8 @@ SEEN_BEFORE: dict[str, tuple[type, str, str]] = {  # what eval and train refuse:
 }
 ONLY_TRIED: dict[str, tuple[type, str, str]] = {
     "short chunks": (ShortChunks, "sizes", "rows of shape (4, 1) for 32 rows of the actions dx; give (32, 1)"),
-    "no event": (NoEvent, "event", "no event is seen: the episode of seed 0 is the same with stimulus=True and False"),
-    "another tick": (OtherTick, "event", "the event of seed 0 is first seen in tick 6, and stimulus_tick is 4"),
+    "no event": (NoEvent, "event", "no event is seen: the episode of seed 0 is the same with event=True and False"),
+    "another tick": (OtherTick, "event", "the event of seed 0 is first seen in tick 6, and event_tick is 4"),
     "endless": (Endless, "end", "the episode of seed 0 was not over after max_ticks (24) under its expert"),
     "guarded": (Limited, "guard", "actions of the expert (rate); let it keep the limits of the spec"),
     "another kind": (

@@ -94,7 +94,7 @@ def test_the_scene_is_the_same_whatever_the_robot_does(name: str) -> None:
 
 
 @every_task
-def test_without_the_stimulus_it_is_the_same_episode_in_which_the_event_never_comes(name: str) -> None:
+def test_without_its_event_it_is_the_same_episode_in_which_the_event_never_comes(name: str) -> None:
     with_, without = played(TASKS[name](), 5), played(TASKS[name](), 5, event=False)
     first = with_["event"]
     assert without["event"] == first
@@ -106,7 +106,7 @@ def test_without_the_stimulus_it_is_the_same_episode_in_which_the_event_never_co
 
 
 @every_task
-def test_no_episode_is_longer_than_said_nor_over_before_its_stimulus(name: str) -> None:
+def test_no_episode_is_longer_than_said_nor_over_before_its_event(name: str) -> None:
     task = TASKS[name]()
     for seed in range(5):
         for act in (expertly, wildly):

@@ -42,7 +42,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "takes less": (
         lambda: check_takes(NoEventArgument(), "reset", ["seed"], ["event"]),
-        "NoEventArgument.reset(seed) cannot be called as reset(seed, stimulus=...): got an unexpected keyword argument",
+        "NoEventArgument.reset(seed) cannot be called as reset(seed, event=...): got an unexpected keyword argument",
     ),
     "rows": (lambda: demonstrator_of(Odd()), "Odd.demonstrator() gives list; give a function (seen, rng) -> rows"),
     "raises": (lambda: scene_roller_of(Odd()), "Odd.scene_roller() raised KeyError ('goal') in test_task_calls.py, li"),

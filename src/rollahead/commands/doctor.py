@@ -75,7 +75,7 @@ def _try(task: Mapping[str, Any], chosen: DoctorOptions) -> int:
         found.append(finding)
         printed.add_row(finding.what, VERDICTS[finding.ok], escape(finding.says))
     console().print(printed)
-    return 0 if all(finding.ok for finding in found) else 1
+    return 1 if any(finding.ok is False for finding in found) else 0
 
 
 def findings(runs: Path) -> Iterator[Finding]:

@@ -19,11 +19,11 @@ BEFORE = 10  # ticks shown before the stimulus
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """What one panel shows, from some ticks before the stimulus to the end of the episode.
+    """What one panel shows, from some ticks before the event, or else from the start, to the end of the episode.
 
     tool: (n, 2), objects: name to (n, 2), in metres, at the head of each tick; sent: (n,), what the action came from:
-    "hold", "before" or "after" (of a plan made when the stimulus could be seen); event: its index; colour: by its
-    name in `theme`; window_s: how long the object stays, if that is known.
+    "hold", "before" or "after" (of a plan made when the event could be seen); event: its index, 0 without an event;
+    colour: by its name in `theme`; window_s: how long the object stays, if that is known.
     """
 
     title: str
@@ -43,7 +43,7 @@ def panel(
 ) -> Panel | None:
     """The panel of a recorded episode; None if its task names no tool or no object that can be seen from above."""
     tick = recording.ticks["tick"]
-    first = max(result.event_tick - BEFORE, int(tick[0]))
+    first = max(result.zero - BEFORE, int(tick[0]))
     shown = tick >= first
     tool = _points(recording.group("state"), shown).get("")
     objects = {name: points for name, points in _points(recording.group("environment"), shown).items() if name}
@@ -55,7 +55,7 @@ def panel(
         success=result.success,
         time_s=result.time_s,
         rate_hz=rate_hz,
-        event=result.event_tick - first,
+        event=result.zero - first,
         tool=tool,
         objects=objects,
         sent=_sent(recording, shown, result.event_tick),
@@ -73,8 +73,8 @@ def _points(dims: Mapping[str, FloatArray], shown: NDArray[np.bool_]) -> dict[st
     }
 
 
-def _sent(recording: Recording, shown: NDArray[np.bool_], event: int) -> tuple[str, ...]:
+def _sent(recording: Recording, shown: NDArray[np.bool_], event: int | None) -> tuple[str, ...]:
     ticks = recording.ticks
     held = ticks["status"][shown] != TickStatus.OK
-    aware = ticks["chunk"][shown] >= event
+    aware = ticks["chunk"][shown] >= event if event is not None else np.zeros_like(held)
     return tuple(np.where(held, "hold", np.where(aware, "after", "before")).tolist())

@@ -43,6 +43,7 @@ from rollahead.sim.gantry import (
     state_dims,
 )
 from rollahead.sim.servo_to import servo_to
+from rollahead.sim.task import TaskBase
 
 LOST_M = -0.1  # x at which it has passed
 PAST_M = -0.03  # x at which the expert lets it go
@@ -93,7 +94,7 @@ class Flight:
     kick: float
 
 
-class Interception:
+class Interception(TaskBase):
     """mode: `velocity` or `absolute`; flight_s: how long a ball takes from end to end, on average; rally: how many
     returns in a row make a success; noise: of the servos' input, m/s."""
 

@@ -32,6 +32,7 @@ from rollahead.sim.gantry import (
     state_dims,
 )
 from rollahead.sim.servo_to import coasted, servo_to
+from rollahead.sim.task import TaskBase
 
 RADIUS_M = 0.02
 SLOW = 0.25  # m/s
@@ -58,7 +59,7 @@ MOLE = """
 """
 
 
-class WhackAMole:
+class WhackAMole(TaskBase):
     """mode: `velocity` or `absolute`; window_s: how long the mole stays; noise: of the servos' input, m/s; pace: of the
     expert, 1 as fast as the robot can, less as demonstrations are; targets: how many moles, 1 or 2; strike: whether
     they must be struck."""

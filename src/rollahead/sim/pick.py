@@ -37,6 +37,7 @@ from rollahead.sim.gantry import (
     state_dims,
 )
 from rollahead.sim.servo_to import servo_to
+from rollahead.sim.task import TaskBase
 
 Point = tuple[float, float]
 State = tuple[float, float, float, float, float]  # x, y in m, vx, vy in m/s, the jaws' opening in m
@@ -92,7 +93,7 @@ class Job:
     jump_tick: int
 
 
-class Pick:
+class Pick(TaskBase):
     """window_s: how long there is to deliver the object; noise: of the servos' input, m/s."""
 
     def __init__(self, window_s: float = 2.6, noise: float = 0.02) -> None:
