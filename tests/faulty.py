@@ -136,6 +136,14 @@ class RaisingRoller(Rail):
         raise NotImplementedError("no model")
 
 
+class NoFrames(Rail):
+    frames = None  # type: ignore[assignment]
+
+
+class NoInstruction(Rail):
+    instruction = None  # type: ignore[assignment]
+
+
 class Unmade(Rail):
     def __init__(self) -> None:
         raise ValueError("boom")
@@ -257,6 +265,12 @@ SEEN_BEFORE: dict[str, tuple[type, str, str]] = {  # what eval and train refuse:
         NoEventArgument,
         "sizes",
         "NoEventArgument.reset(seed) cannot be called as reset(seed, event=",
+    ),
+    "no frames": (NoFrames, "sizes", "NoFrames has no method frames(); add it (docs/tasks.md)"),
+    "no instruction": (
+        NoInstruction,
+        "sizes",
+        "NoInstruction.instruction is None; give a text, empty if there is none",
     ),
     "late event": (LateEvent, "event", "event_tick is 200 and max_ticks 24, so the event does not come within"),
     "no event_tick": (UnsaidEvent, "sizes", "event_tick is None after reset; give a whole number of ticks"),
