@@ -240,6 +240,14 @@ def test_a_function_of_the_observation_brings_the_car_to_its_flag_at_a_delay():
     assert played_by(swinging, CAR, delay=4)["success"] == 100.0
 
 
+def test_a_planner_is_given_its_instruction_in_an_evaluation():
+    told = set()
+    played_by(
+        lambda seen, rng: (told.add(seen.task), swinging(seen, rng))[1], CAR | {"instruction": "go"}, 0, episodes=1
+    )
+    assert told == {"go"}
+
+
 def test_the_kinds_of_its_actions_are_its_model():
     task = make_task(**of("fetch"))
     rows, state = np.full((3, 4), 0.01), task.state()
