@@ -320,3 +320,13 @@ def test_a_planner_that_needs_an_expert_is_refused_for_a_task_without_one(rollah
 
 def test_an_environment_without_its_names_is_refused_with_the_options_that_must_be_given(rollahead: Command) -> None:
     assert "task.id and task.state must be given" in refusal(rollahead("eval", "task=gym", *SMALL), "eval")
+
+
+def test_a_task_may_be_a_file_of_ones_own_and_an_option_that_is_not_in_it_is_refused(rollahead: Command) -> None:
+    (folder := Path("conf/task")).mkdir(parents=True)
+    (folder / "slow.yaml").write_text("name: mole\nwindow_s: 2.0\n")
+    mine = ("--config-dir=conf", "task=slow", *SMALL, "reactions=false")
+    assert rollahead("eval", *mine).status == 0
+    said = refusal(rollahead("eval", *mine, "task.noise=0", "name=other"), "eval")
+    assert said == "Could not override 'task.noise'; to append to your config use +task.noise=0"
+    assert rollahead("eval", *mine, "+task.noise=0", "name=third").status == 0

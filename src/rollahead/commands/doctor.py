@@ -32,6 +32,7 @@ from rollahead.runtime.system.tuning import Tuning
 
 EXTRAS = {  # what each extra is for, and the module that shows it is there
     "sim": ("mujoco", "tasks in simulation: rollahead eval, demo"),
+    "gym": ("gymnasium", "environments of gymnasium as tasks: task=gym"),
     "viz": ("matplotlib", "reports and clips"),
 }
 FLOOR_S = 2.0
