@@ -9,13 +9,13 @@ from rollahead.runtime.rolling.roll import StateRoller, for_spec
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
-from rollahead.sim.task import GROUP, Task
+from rollahead.sim.task import GROUP, Task, TaskBase
 
 STEP_M = 0.05
 EVENT, LAST = 6, 24
 
 
-class Rail:
+class Rail(TaskBase):
     """A cart on a rail, whose goal jumps by 10 to 30 cm in tick 6; it has 18 ticks to get there."""
 
     spec = RobotSpec(
@@ -134,6 +134,14 @@ class NaNRoller(Rail):
 class RaisingRoller(Rail):
     def roller(self) -> StateRoller:
         raise NotImplementedError("no model")
+
+
+class NoFrames(Rail):
+    frames = None  # type: ignore[assignment]
+
+
+class NoInstruction(Rail):
+    instruction = None  # type: ignore[assignment]
 
 
 class Unmade(Rail):
@@ -256,7 +264,13 @@ SEEN_BEFORE: dict[str, tuple[type, str, str]] = {  # what eval and train refuse:
     "no event argument": (
         NoEventArgument,
         "sizes",
-        "NoEventArgument.reset(seed) cannot be called as reset(seed, event=...): ",
+        "NoEventArgument.reset(seed) cannot be called as reset(seed, event=",
+    ),
+    "no frames": (NoFrames, "sizes", "NoFrames has no method frames(); add it (docs/tasks.md)"),
+    "no instruction": (
+        NoInstruction,
+        "sizes",
+        "NoInstruction.instruction is None; give a text, empty if there is none",
     ),
     "late event": (LateEvent, "event", "event_tick is 200 and max_ticks 24, so the event does not come within"),
     "no event_tick": (UnsaidEvent, "sizes", "event_tick is None after reset; give a whole number of ticks"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faulty import Rail
 from rollahead.assembly.rollers import GROUP, ROLLERS, Scene, check_offset_state, going_on, leaves_behind, make_rollers
 from rollahead.errors import ConfigError
 from rollahead.runtime.rolling.roll import for_spec, still
@@ -29,6 +30,18 @@ def test_the_robots_own_roller_is_the_tasks_model_or_what_its_actions_call_for()
     np.testing.assert_array_equal(plain.state(at, sent), for_spec(REAL.spec)(at, sent))
     assert own.scene is None
     assert plain.scene is None
+
+
+def test_a_task_without_a_model_of_its_robot_is_rolled_as_a_real_robot_is() -> None:
+    class Unmodelled(Rail):
+        roller = None  # type: ignore[assignment]
+
+    scene = Scene(Rail.spec, Unmodelled())
+    state, rows = frozen([0.1]), frozen(np.full((5, 1), 0.02))
+    np.testing.assert_allclose(make_rollers({"name": "robot"}, scene).state(state, rows), [0.2])
+    check_offset_state("told", {"name": "robot"}, scene)  # which is where it was told to be
+    with pytest.raises(ConfigError, match="offset_state=told"):
+        check_offset_state("told", {"name": "robot"}, Scene(Rail.spec, Rail()))
 
 
 def test_what_was_told_is_the_last_target_in_a_task_too_whose_own_model_lags() -> None:

@@ -123,3 +123,13 @@ def test_a_task_that_cannot_be_made_or_tried_is_refused(rollahead: Command) -> N
         "episodes is 0 and seed 0; give at least 1, and 0 or more"
     )
     assert "no task 'moel'; did you mean 'mole'" in refusal(rollahead("doctor", "task=moel"), "doctor")
+
+
+def test_trials_of_what_a_task_cannot_do_are_left_out_and_are_no_fault(rollahead: Command) -> None:
+    car = ("task.id=MountainCarContinuous-v0", "task.rate_hz=30", "task.state={position: 0, velocity: 1}")
+    push = "task.action={push: {kind: delta, drives: velocity, scale: 0.0015}}"
+    ran = rollahead("doctor", "task=gym", *car, push, "task.max_ticks=60", "episodes=2")
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.count("not tried: the task has no expert") == 3
+    assert ran.out.count("not tried: the task has no event") == 1
+    assert "wrong" not in ran.out

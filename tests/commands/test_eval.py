@@ -287,3 +287,46 @@ def test_a_task_that_cannot_be_made_is_one_sentence_and_leaves_no_folder(
     monkeypatch.syspath_prepend(registered(tmp_path_factory.mktemp("site"), rail=make))
     assert refusal(rollahead("eval", "task=rail", "episodes=2", "workers=1"), "eval").startswith(words)
     assert not Path("runs").exists()
+
+
+CAR = (
+    "task=gym",
+    "task.id=MountainCarContinuous-v0",
+    "task.rate_hz=30",
+    "task.state={position: 0, velocity: 1}",
+    "task.action={push: {kind: delta, drives: velocity, scale: 0.0015}}",
+    "task.max_ticks=40",
+)
+
+
+def test_an_environment_of_gymnasium_is_evaluated_without_reactions_and_says_so(rollahead: Command) -> None:
+    ran = rollahead("eval", *CAR, "planner=sine", *SMALL)
+    assert (ran.status, ran.err) == (0, "")
+    assert "no reaction latency is measured: the task has no event (event_tick, docs/tasks.md)" in ran.out
+    (cell,) = strict(Path("runs/mine/summary.json"))["cells"]
+    assert cell["figures"]["reaction_s"] is None
+    assert cell["figures"]["success_ci"][0] == 0.0
+    assert pq.read_table("runs/mine/episodes.parquet")["event_tick"].to_pylist() == [None, None]
+    page = Path("runs/mine/report.html").read_text()
+    assert "in ticks from the start" in page and "knows of the stimulus" not in page
+
+
+def test_a_planner_that_needs_an_expert_is_refused_for_a_task_without_one(rollahead: Command) -> None:
+    said = refusal(rollahead("eval", *CAR, *SMALL), "eval")
+    assert (
+        "planner=scripted needs an expert, and the task has none (GymTask); use planner=policy or planner=sine" in said
+    )
+
+
+def test_an_environment_without_its_names_is_refused_with_the_options_that_must_be_given(rollahead: Command) -> None:
+    assert "task.id and task.state must be given" in refusal(rollahead("eval", "task=gym", *SMALL), "eval")
+
+
+def test_a_task_may_be_a_file_of_ones_own_and_an_option_that_is_not_in_it_is_refused(rollahead: Command) -> None:
+    (folder := Path("conf/task")).mkdir(parents=True)
+    (folder / "slow.yaml").write_text("name: mole\nwindow_s: 2.0\n")
+    mine = ("--config-dir=conf", "task=slow", *SMALL, "reactions=false")
+    assert rollahead("eval", *mine).status == 0
+    said = refusal(rollahead("eval", *mine, "task.noise=0", "name=other"), "eval")
+    assert said == "Could not override 'task.noise'; to append to your config use +task.noise=0"
+    assert rollahead("eval", *mine, "+task.noise=0", "name=third").status == 0

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_module
 
+from rollahead.assembly.sine import Sine
 from rollahead.commands.view import lines
 from rollahead.errors import ConfigError, RobotError
 from rollahead.runtime.control.corrector import Head, HeadCard
@@ -33,6 +34,15 @@ from .conftest import Ran, refusal
 Command = Callable[..., Ran]
 PROGRAM = Path(sys.executable).parent / "rollahead"
 ARM = ("robot=loopback", "planner=sine", "name=mine")
+CAR = (
+    "task=gym",
+    "task.id=MountainCarContinuous-v0",
+    "task.rate_hz=30",
+    "task.state={position: 0, velocity: 1}",
+    "task.action={push: {kind: delta, drives: velocity, scale: 0.0015}}",
+    "task.max_ticks=15",
+    "planner=sine",
+)
 
 REFUSED = {
     "no planner for it": (["robot=loopback"], ("planner=scripted", "there is no task", "planner=sine")),
@@ -397,3 +407,23 @@ def test_a_run_of_which_nothing_is_known_yet_is_shown_without_numbers() -> None:
     said = lines(Gauges(50.0).figures(), 50.0)
     assert said["rate"] == "- Hz of 50 Hz"
     assert said["guard"] == "nothing to do"
+
+
+def test_an_environment_of_gymnasium_is_driven_in_real_time_to_its_end(rollahead: Command) -> None:
+    ran = rollahead("run", *CAR, "episodes=2", "name=mine")
+    assert (ran.status, ran.err) == (0, "")
+    (cell,) = json.loads(Path("runs/mine/summary.json").read_text())["cells"]
+    assert cell["figures"]["episodes"] == 2 and cell["figures"]["time_s"] is None
+    assert pq.read_table("runs/mine/episodes.parquet")["event_tick"].to_pylist() == [None, None]
+
+
+@pytest.mark.parametrize("given, told", [((), "up to the flag"), (("task_text=down again",), "down again")])
+def test_a_planner_is_given_the_instruction_of_the_task_where_the_user_gives_no_text(
+    given: tuple[str, ...], told: str, rollahead: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = set()
+    plan = Sine.__call__
+    monkeypatch.setattr(Sine, "__call__", lambda self, seen, rng: (texts.add(seen.task), plan(self, seen, rng))[1])
+    ran = rollahead("run", *CAR, "task.instruction=up to the flag", *given, "episodes=1", "name=mine")
+    assert (ran.status, ran.err) == (0, "")
+    assert texts == {told}

@@ -37,7 +37,16 @@ def install(folder: Path) -> Installed:
     where = ["--python", sys.executable, "--target", folder / "site"]
     subprocess.run([*pip, *where, *packages], check=True, env=os.environ | {"UV_LINK_MODE": "copy"})
     (work := folder / "work").mkdir()
+    write_configs(work)
     return Installed(work, os.environ | {"PYTHONPATH": str(folder / "site"), "COLUMNS": "120"})
+
+
+def write_configs(folder: Path) -> None:
+    """Writes the configurations that docs/tasks.md prints below `folder`."""
+    for block in blocks(DOCS / "tasks.md"):
+        if block.file.startswith("conf/"):
+            (path := folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text)
 
 
 def write_package(folder: Path) -> None:

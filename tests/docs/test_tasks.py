@@ -1,6 +1,10 @@
 """The task that docs/tasks.md prints is whole, passes all trials, and does at a delay what the page says."""
 
+import contextlib
+import io
 from collections.abc import Callable
+from inspect import signature
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -9,11 +13,15 @@ import pytest
 from benchmarks.pages import DOCS, blocks
 
 from rollahead.assembly.rollers import Scene
+from rollahead.commands.offered import keys
 from rollahead.evaluation.evaluation import Cell, evaluate, summarise
 from rollahead.evaluation.task_trials import TRIALS, try_task
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.types.arrays import frozen
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
+from rollahead.sim.gym import GymTask
+
+from .installed import write_configs
 
 MOST_LINES = 60
 CART = RobotSpec((Dim("step", kind=Kind.DELTA, drives="x"),), (Dim("x"),), 50.0, (Dim("box_x"),))
@@ -54,6 +62,26 @@ def test_the_example_passes_all_trials_and_its_roller_is_exact(push: Callable[[]
 
 def test_the_block_is_pushed_to_its_goal_where_it_is_rolled_too_and_else_not(push: Callable[[], Any]) -> None:
     assert (success("scene"), success("robot")) == (100.0, 0.0)
+
+
+@pytest.mark.filterwarnings("ignore:pkg_resources is deprecated")  # of pygame
+def test_the_function_of_an_observation_does_in_fetchreach_what_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("gymnasium_robotics")
+    write_configs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = blocks(DOCS / "tasks.md")
+    (at,) = (i for i, block in enumerate(found) if block.file == "to_goal.py")
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(compile(found[at].text, "to_goal.py", "exec"), {"__name__": "page"})
+    assert out.getvalue() == found[at + 1].text
+
+
+def test_the_page_names_every_option_of_a_gymnasium_environment() -> None:
+    text = (DOCS / "tasks.md").read_text()
+    assert [key for key in keys("task", "gym") if key != "name" and f"`{key}`" not in text] == []
+    assert set(keys("task", "gym")) - {"name"} == set(signature(GymTask).parameters)
 
 
 def test_the_page_names_every_trial() -> None:

@@ -7,13 +7,13 @@ from rollahead.errors import ConfigError
 from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.sim import render
 from rollahead.sim.demonstrations import Recording, demonstrate, record
-from rollahead.sim.task import make_task
+from rollahead.sim.task import TaskBase, make_task
 
 PARTS = ("state", "environment", "action")
 WANTED = np.array([0.9, -1.0, 1.0])  # of the second and third all the range
 
 
-class Rail:
+class Rail(TaskBase):
     """A task on which the expert always wants the same; it keeps what was executed."""
 
     spec = RobotSpec(

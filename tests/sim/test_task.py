@@ -11,8 +11,22 @@ import pytest
 from rollahead.errors import ConfigError
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 from rollahead.sim.mole import WhackAMole
-from rollahead.sim.task import GROUP, Drawable, MovingScene, Task, Teachable, make_task
+from rollahead.sim.task import (
+    GROUP,
+    Drawable,
+    MovingScene,
+    Task,
+    TaskBase,
+    Teachable,
+    begin,
+    event_tick_of,
+    has_event,
+    has_expert,
+    has_robot_model,
+    make_task,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "examples/rollahead-reach/src/rollahead_reach/__init__.py"
 
@@ -94,7 +108,7 @@ def test_the_scene_is_the_same_whatever_the_robot_does(name: str) -> None:
 
 
 @every_task
-def test_without_the_stimulus_it_is_the_same_episode_in_which_the_event_never_comes(name: str) -> None:
+def test_without_its_event_it_is_the_same_episode_in_which_the_event_never_comes(name: str) -> None:
     with_, without = played(TASKS[name](), 5), played(TASKS[name](), 5, event=False)
     first = with_["event"]
     assert without["event"] == first
@@ -106,7 +120,7 @@ def test_without_the_stimulus_it_is_the_same_episode_in_which_the_event_never_co
 
 
 @every_task
-def test_no_episode_is_longer_than_said_nor_over_before_its_stimulus(name: str) -> None:
+def test_no_episode_is_longer_than_said_nor_over_before_its_event(name: str) -> None:
     task = TASKS[name]()
     for seed in range(5):
         for act in (expertly, wildly):
@@ -215,6 +229,89 @@ def test_the_scene_roller_says_what_will_be_seen_if_nothing_happens(name: str, n
 @pytest.mark.parametrize("name", [name for name in TASKS if name not in MOVING])
 def test_a_scene_that_stands_has_no_roller(name: str) -> None:
     assert not isinstance(TASKS[name](), MovingScene)
+
+
+# --- capabilities ---
+
+
+class Plain(TaskBase):
+    """The core alone: a cart on a rail that is pushed to the end."""
+
+    spec = RobotSpec((Dim("dx", "m", Kind.DELTA, -0.1, 0.1, drives="x"),), (Dim("x", "m"),), 20.0)
+    max_ticks = 30
+    instruction = "push the cart"
+
+    def __init__(self) -> None:
+        self.reset(0)
+
+    def reset(self, seed: int) -> None:
+        self.x, self.tick = float(np.random.default_rng(seed).uniform()), 0
+
+    @property
+    def done(self) -> bool:
+        return self.tick >= self.max_ticks
+
+    @property
+    def success(self) -> bool:
+        return self.x > 2.0
+
+    def state(self) -> FloatArray:
+        return np.array([self.x])
+
+    def environment(self) -> FloatArray:
+        return np.empty(0)
+
+    def advance(self, action: FloatArray) -> None:
+        self.x += float(action[0])
+        self.tick += 1
+
+
+class SaidEvent(Plain):
+    event_tick = 3
+
+
+class TakenEvent(Plain):
+    def reset(self, seed: int, *, event: bool = True) -> None:
+        super().reset(seed)
+        self.told = event
+
+
+class Removed(Plain):
+    expert = None
+    roller = None
+
+
+@every_task
+def test_the_tasks_that_come_with_it_have_event_expert_and_model(name: str) -> None:
+    task = TASKS[name]()
+    assert has_event(task) and has_expert(task) and has_robot_model(task)
+
+
+def test_a_task_with_the_core_alone_has_none_of_them() -> None:
+    for make in (Plain, Removed):
+        assert not (has_event(make()) or has_expert(make()) or has_robot_model(make()))
+    assert event_tick_of(Plain()) is None
+
+
+def test_an_event_is_claimed_by_its_tick_or_by_a_reset_that_takes_it() -> None:
+    assert has_event(SaidEvent()) and has_event(TakenEvent())
+
+
+def test_only_a_task_with_an_event_is_begun_without_it() -> None:
+    task = TakenEvent()
+    begin(task, 1)
+    assert task.told
+    begin(task, 1, event=False)
+    assert not task.told
+    plain = Plain()
+    begin(plain, 7, event=False)
+    first = plain.x
+    plain.reset(7)
+    assert plain.x == first
+
+
+def test_a_task_without_cameras_has_no_frames_and_no_instruction_of_its_own() -> None:
+    assert TaskBase().frames() == {} and TaskBase().instruction == ""
 
 
 # --- the registry ---

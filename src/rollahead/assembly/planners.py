@@ -115,8 +115,12 @@ def _scripted(brief: Brief, horizon: int) -> Planning:
     task = brief.scene.task
     if task is None:
         raise ConfigError("planner=scripted is a task's expert, and there is no task; use robot=sim, or planner=sine")
-    from rollahead.sim.task_calls import expert_of
+    from rollahead.sim.task import has_expert
+    from rollahead.sim.task_calls import expert_of, lacking
 
+    if not has_expert(task):
+        remedy = "use planner=policy or planner=sine, or add expert(horizon) to the task (docs/tasks.md)"
+        raise lacking("planner=scripted", "an expert", task, remedy)
     return _planning(expert_of(task, _checked(horizon)), brief, horizon)
 
 

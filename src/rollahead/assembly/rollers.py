@@ -1,6 +1,7 @@
 """Rollers by name: where the robot, and what it deals with, will be when the next plan takes over.
 
-    robot        the task's own model of its robot; for a real robot, what the kinds of its actions call for
+    robot        the task's own model of its robot; for a real robot, and a task without such a model, what the kinds
+                 of its actions call for
     scene        that, and the task's model of what moves on its own; for a real robot, whatever is tracked goes on as
                  fast as it was seen
     told         what the kinds of a robot's actions call for, in a task too: of position targets the last one
@@ -80,7 +81,7 @@ def check_offset_state(offset_state: str, roller: Mapping[str, Any], scene: Scen
     """
     name = roller.get("name")
     identified = name == "identified" or roller.get("path") is not None
-    reached = ("told",) if scene.task is not None or identified else ("told", "robot", "scene", "attached")
+    reached = ("told",) if _has_model(scene) or identified else ("told", "robot", "scene", "attached")
     if offset_state == "told" and name in ROLLERS and name not in reached:
         given = "is" if name == "none" else "will be"
         raise ConfigError(
@@ -112,11 +113,20 @@ def going_on(spec: RobotSpec) -> SceneRoller:
 
 
 def _robot(scene: Scene) -> StateRoller:
-    if scene.task is None:
+    if scene.task is None or not _has_model(scene):
         return for_spec(scene.spec)
     from rollahead.sim.task_calls import robot_roller_of
 
     return robot_roller_of(scene.task)
+
+
+def _has_model(scene: Scene) -> bool:
+    """Whether `scene` is of a task that has a model of its robot."""
+    if scene.task is None:
+        return False
+    from rollahead.sim.task import has_robot_model
+
+    return has_robot_model(scene.task)
 
 
 def _told(scene: Scene) -> StateRoller:

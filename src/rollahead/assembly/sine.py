@@ -12,8 +12,8 @@ from rollahead.runtime.types.spec import Kind, RobotSpec
 
 
 class Sine:
-    """A plan: every position on a sine about where it was first seen, every velocity on a cosine, each `share` of half
-    its range; what is neither is held."""
+    """A plan: every position on a sine about where it was first seen, every velocity and every step on a cosine, each
+    `share` of half its range; what is none of these is held."""
 
     def __init__(self, spec: RobotSpec, horizon: int, share: float, period_s: float) -> None:
         if not (0 < share <= 1 and period_s > 0):
@@ -26,7 +26,7 @@ class Sine:
         kinds = [dim.kind for dim in spec.action]
         sizes = [share * (dim.high - dim.low) / 2 for dim in spec.action]
         self._sine = np.where([kind is Kind.POSITION for kind in kinds], sizes, 0.0)
-        self._cosine = np.where([kind is Kind.VELOCITY for kind in kinds], sizes, 0.0)
+        self._cosine = np.where([kind in (Kind.VELOCITY, Kind.DELTA) for kind in kinds], sizes, 0.0)
         self._low, self._high = (np.array([getattr(dim, end) for dim in spec.action]) for end in ("low", "high"))
         self._hold = Hold(spec)
         self._home: FloatArray | None = None

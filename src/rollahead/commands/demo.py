@@ -126,7 +126,7 @@ def _clip(path: Path, cells: Sequence[Cell], played: Sequence[Sequence[Episode]]
 def _from_event(episode: Episode) -> tuple[Any, Any]:
     assert episode.trace is not None
     ticks = episode.trace.ticks
-    since = ticks[ticks["tick"] >= episode.event_tick - 10]
+    since = ticks[ticks["tick"] >= (episode.event_tick or 0) - 10]
     return since["state"], since["environment"]
 
 

@@ -32,6 +32,7 @@ from rollahead.runtime.system.tuning import Tuning
 
 EXTRAS = {  # what each extra is for, and the module that shows it is there
     "sim": ("mujoco", "tasks in simulation: rollahead eval, demo"),
+    "gym": ("gymnasium", "environments of gymnasium as tasks: task=gym"),
     "viz": ("matplotlib", "reports and clips"),
 }
 FLOOR_S = 2.0
@@ -75,7 +76,7 @@ def _try(task: Mapping[str, Any], chosen: DoctorOptions) -> int:
         found.append(finding)
         printed.add_row(finding.what, VERDICTS[finding.ok], escape(finding.says))
     console().print(printed)
-    return 0 if all(finding.ok for finding in found) else 1
+    return 1 if any(finding.ok is False for finding in found) else 0
 
 
 def findings(runs: Path) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from rollahead.commands.results import describe, table, write_records
 from rollahead.commands.resume import folder_of
 from rollahead.commands.rig import guard_of, limits_of
 from rollahead.errors import ConfigError
-from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
+from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise, why_no_reactions
 from rollahead.evaluation.journal import JournalFile
 from rollahead.evaluation.search import Refused, Search, candidates, find_best
 from rollahead.runtime.config.build import StrategyConfig
@@ -73,8 +73,10 @@ def main(config: DictConfig) -> None:
 
 
 def _told(cell: Cell, search: Search, tried: Sequence[Cell], refused: Sequence[Refused]) -> Iterator[str]:
-    """What of the `search` is not made."""
+    """Lines for the user: what of the `search` is not made, and which figures are not measured."""
     name = cell.strategy.name
+    if cell.reactions and (why := why_no_reactions(make_task(**cell.task))):
+        yield why
     if search.decay and name != "ensemble":
         yield f"search.decay is of an ensemble's weights, and {name} has none: it is searched without"
     yield from (f"not tried: {one.why}" for one in refused)

@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
-TEXTS = ("task_text", "name")
+TEXTS = ("task_text", "task.instruction", "name")
 PATHS = (
     "runs",
     "run",

@@ -23,6 +23,7 @@ INSPECTING = (  # flags of Hydra's own that show something instead of running, s
     *("--hydra-help", "--cfg", "-c", "--resolve", "--package", "-p", "--info", "-i", "--shell-completion", "-sc"),
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
 )
+OWN_FILES = ("--config-dir", "-cd")  # flags of Hydra's that add a folder of configurations
 NAMED = re.compile(r"""(?<=[{ ,])["']([\w.]+)["']\s*:\s*""")  # a name in braces as JSON has it
 FLAG = re.compile(r"-+[A-Za-z]")
 OPTION = re.compile(r"[+~]*[A-Za-z_][\w.@/-]*=")  # how an option begins
@@ -67,6 +68,8 @@ def explain(command: str, arguments: Sequence[str], error: Exception) -> str:
     """Returns a sentence that names the argument for which Hydra raised `error`, and what was perhaps meant."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _no_member(command, error.missing_cfg_file, error.options)
+    if any(argument.split("=", 1)[0] in OWN_FILES for argument in arguments):
+        return _not_in_own_files(error)
     for group, name in (argument.split("=", 1) for argument in arguments if "=" in argument):
         if (CONFIGS / group).is_dir() and name not in ("null", *members(group)) and "," not in name:
             return _no_member(command, f"{group}/{name}", None)
@@ -81,6 +84,12 @@ def explain(command: str, arguments: Sequence[str], error: Exception) -> str:
         if "=" in argument and not key.startswith(("hydra.", "-")) and key not in known:
             return _unknown(command, arguments, key, known, chosen)
     return _unreadable(command, said, getattr(error, "override", None))
+
+
+def _not_in_own_files(error: Exception) -> str:
+    """Returns Hydra's advice, in one sentence: what options there are in files of the user's own is not known here."""
+    said = [line.strip().rstrip(".") for line in str(error).strip().splitlines() if line.strip()]
+    return "; ".join(one if i == 0 else one[0].lower() + one[1:] for i, one in enumerate(said[:2]))
 
 
 # --- words without a key and a value ---

@@ -99,7 +99,7 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
             horizon=planning.horizon,
             n_obs=planning.n_obs,
             seed=chosen.seed,
-            task=chosen.task_text,
+            task=chosen.task_text or ("" if driven.task is None else driven.task.instruction),
             guard=guard_of(config, simulated=driven.task is not None),
             substeps=chosen.substeps,
             shape=chosen.shape,

@@ -40,7 +40,8 @@ from rollahead.runtime.types.seeds import MOST_SEED
 from rollahead.runtime.types.spec import RobotSpec
 from rollahead.sim.pool import processes
 from rollahead.sim.robot import SimRobot
-from rollahead.sim.task import Task, make_task
+from rollahead.sim.task import Task, begin, event_tick_of, has_event, has_expert, make_task
+from rollahead.sim.task_calls import expert_of
 from rollahead.sim.task_check import check_rollers, check_task
 
 STAGES = 4  # tasks with their planners that a process of a pool keeps
@@ -49,9 +50,10 @@ STAGES = 4  # tasks with their planners that a process of a pool keeps
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What to run. task, latency, planner, roller, sampler: a `name` and options; episodes: how many; seed: of the
-    first one; lag: ticks by which the robot's sensors are late; reactions: whether each episode is run a second time,
-    without the event, to see when the robot reacted; traces: how many episodes, from the first on, keep theirs;
-    limits: on how the robot's actions may change, as `spec_limits` has them; guard: the settings of what keeps them."""
+    first one; lag: ticks by which the robot's sensors are late; reactions: whether each episode of a task with an event
+    and an expert is run a second time, without the event, to see when the robot reacted; traces: how many episodes,
+    from the first on, keep theirs; limits: on how the robot's actions may change, as `spec_limits` has them; guard: the
+    settings of what keeps them."""
 
     task: Mapping[str, Any]
     strategy: StrategyConfig
@@ -84,13 +86,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Episode:
-    """One episode, measured from the event to its end. reaction_s: infinite if there was none, None if not asked;
-    guard_hits: share of ticks in which the guard changed what was asked; switch_steps, other_steps: how far the action
-    moves in one tick, in `action_unit`, where one chunk takes over from another and within a chunk."""
+    """Metrics of one episode, from its event, or else from its start, to its end.
+
+    event_tick: None for a task without an event; reaction_s: infinite if there was no reaction, None if none is
+    measured; guard_hits: share of ticks in which the guard changed what was asked; switch_steps, other_steps: how far
+    the action moves in one tick, in `action_unit`, where one chunk takes over from another and within a chunk."""
 
     seed: int
     success: bool
-    event_tick: int
+    event_tick: int | None
     time_s: float
     reaction_s: float | None
     jerk: float
@@ -107,14 +111,14 @@ class Episode:
 
 
 def run_episode(cell: Cell, task: Task, seed: int, *, event: bool = True, planning: Planning | None = None) -> Trace:
-    """Plays one episode of `task`; its trace. Without the event it lasts as long as an episode can. planning: that
-    of `cell`, if it was made already."""
+    """Plays one episode of `task` and returns its trace. event: False leaves out the event; planning: that of `cell`,
+    if it was made already."""
     planning = planning or planning_of(cell, task)
-    task.reset(seed, event=event)
+    begin(task, seed, event=event)
     robot = SimRobot(task, cell.lag, limited(task.spec, cell.limits))
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
     delay = make_delay(cell.strategy, latency, cell.seed)  # as `check` does: no episode is refused later
-    drive = Drive(cell.strategy, planning.horizon, planning.n_obs, seed, guard=cell.guard)
+    drive = Drive(cell.strategy, planning.horizon, planning.n_obs, seed, task.instruction, guard=cell.guard)
     executor = make_executor(drive, robot, delay, Trace(task.spec, task.max_ticks))
     speed_up = SpeedUp(task.spec, cell.strategy.q)
     inference = Inference(
@@ -144,8 +148,9 @@ def measure(cell: Cell, task: Task, seed: int, planning: Planning | None = None)
     """Plays and measures one episode. planning: that of `cell`, if it was made already."""
     planning = planning or planning_of(cell, task)
     trace = run_episode(cell, task, seed, planning=planning)
-    success, event = task.success, task.event_tick
-    reaction_s = _reaction_s(cell, task, seed, trace, planning) if cell.reactions else None
+    success, event = task.success, event_tick_of(task)
+    measures = cell.reactions and why_no_reactions(task) is None
+    reaction_s = _reaction_s(cell, task, seed, trace, planning) if measures else None
     kept = seed - cell.seed < cell.traces
     return measured(task.spec, seed, trace, trace.ticks, success, event, reaction_s, kept=kept)
 
@@ -156,20 +161,20 @@ def measured(
     trace: Trace,
     ticks: metrics.Ticks,
     success: bool,
-    event: int,
+    event: int | None,
     reaction_s: float | None = None,
     *,
     kept: bool,
 ) -> Episode:
-    """An episode from its `ticks`, those of the trace that belong to it. event: its tick; kept: whether the trace
-    is."""
-    after = ticks[ticks["tick"] >= event]
+    """An episode from its `ticks`, those of the trace that belong to it. event: the tick of its event, None without
+    one; kept: whether the trace is."""
+    after = ticks if event is None else ticks[ticks["tick"] >= event]
     on_switch, elsewhere = metrics.steps(after, spec)
     inferences = trace.inferences
     return Episode(
         seed=seed,
         success=bool(success),  # a task may give numpy's, which no journal takes
-        event_tick=int(event),
+        event_tick=None if event is None else int(event),
         time_s=len(after) * spec.period_s,
         reaction_s=reaction_s,
         jerk=metrics.jerk(after, spec),
@@ -187,11 +192,21 @@ def measured(
 
 
 def _reaction_s(cell: Cell, task: Task, seed: int, trace: Trace, planning: Planning) -> float:
-    """From the event to the end of the first tick whose action shows it."""
-    event = task.event_tick
+    """Computes the seconds from the event to the end of the first tick whose action shows it."""
+    event = event_tick_of(task)
+    assert event is not None, "the caller looks"
     without = run_episode(cell, task, seed, event=False, planning=planning)
-    tick = metrics.reaction_tick(trace.ticks, without.ticks, event, task.spec, task.expert(1))
+    tick = metrics.reaction_tick(trace.ticks, without.ticks, event, task.spec, expert_of(task, 1))
     return math.inf if tick is None else (tick - event + 1) * task.spec.period_s
+
+
+def why_no_reactions(task: Task) -> str | None:
+    """Returns why no reaction latency can be measured in `task`; None if it can."""
+    if not has_event(task):
+        return "no reaction latency is measured: the task has no event (event_tick, docs/tasks.md)"
+    if not has_expert(task):
+        return "no reaction latency is measured: the task has no expert, which gives the direction of a reaction"
+    return None
 
 
 class Journal(Protocol):
@@ -246,7 +261,8 @@ class Stage:
         spec = limited(self._task.spec, cell.limits)
         latency = make_latency(rate_hz=spec.rate_hz, **cell.latency)
         delay = make_delay(cell.strategy, latency, cell.seed).delay
-        if cell.reactions and not all(np.isfinite([dim.low, dim.high]).all() for dim in spec.action):
+        measures = cell.reactions and why_no_reactions(self._task) is None
+        if measures and not all(np.isfinite([dim.low, dim.high]).all() for dim in spec.action):
             raise ConfigError(
                 f"task {cell.task['name']!r} has an action without a range, so no reaction can be told from it; give "
                 "the dimension low and high, or set reactions=false"

@@ -24,7 +24,7 @@ from rollahead.runtime.drivers.loop import REST_S
 from rollahead.runtime.drivers.realtime import Realtime
 from rollahead.runtime.recording.gauges import Gauges
 from rollahead.runtime.types.spec import RobotSpec
-from rollahead.sim.task import Task
+from rollahead.sim.task import Task, event_tick_of
 from rollahead.sim.world import World
 
 SPARE_S = 1.0  # of a trace beyond the longest episode and its coming to rest
@@ -40,7 +40,7 @@ class Played:
 
     seed: int
     success: bool
-    event_tick: int
+    event_tick: int | None
     ticks: int
     trace: Trace
     start_ns: int
@@ -71,14 +71,14 @@ def play(
         runtime.start(task.max_ticks)
         while not (world.done or runtime.wait(LOOK_S) or watch(runtime)):
             pass
-    return Played(seed, world.success, task.event_tick, world.ticks, runtime.trace, runtime.start_ns)
+    return Played(seed, world.success, event_tick_of(task), world.ticks, runtime.trace, runtime.start_ns)
 
 
 def live_of(cell: Cell, task: Task, *, isolation: str = "thread") -> Live:
     """How `cell` is driven in real time, its latency injected as real waiting."""
     planning = planning_of(cell, task)
     return Live(
-        drive=Drive(cell.strategy, planning.horizon, planning.n_obs, guard=cell.guard),
+        drive=Drive(cell.strategy, planning.horizon, planning.n_obs, task=task.instruction, guard=cell.guard),
         planner=planning.planner,
         latency=make_latency(rate_hz=task.spec.rate_hz, **cell.latency),
         isolation=isolation,

@@ -3,7 +3,9 @@
     for finding in try_task({"name": "reach"}, episodes=20):
         print(finding.what, finding.ok, finding.says)
 
-Each trial is a function that says in a few words what holds, or raises ConfigError with what is wrong.
+Each trial is a function that says in a few words what holds, or raises ConfigError with what is wrong. Trials of what
+the task cannot do, such as those of an expert that it does not have, are left out. Without an expert the episodes are
+driven by a slow sine.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,18 +14,22 @@ from typing import Any
 
 import numpy as np
 
+from rollahead.assembly.rollers import Scene, make_rollers
+from rollahead.assembly.sine import Sine
 from rollahead.blame import blamed
 from rollahead.errors import ConfigError, ControlError, counted
 from rollahead.evaluation.evaluation import Cell, run_episode
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.planning.planner import Plan
 from rollahead.runtime.rolling.roll import lookback_of
 from rollahead.runtime.safety.guard import flag_names
 from rollahead.runtime.types.seeds import check_seed, generator
 from rollahead.runtime.types.spec import Dim, Kind
-from rollahead.sim.task import Task, make_task
-from rollahead.sim.task_calls import expert_of, robot_roller_of
+from rollahead.sim.task import Task, has_event, has_expert, make_task
+from rollahead.sim.task_calls import expert_of
 from rollahead.sim.task_check import (
     Played,
+    by_expert,
     check_event,
     check_event_tick,
     check_limits,
@@ -39,13 +45,14 @@ HORIZON = 32  # rows of the chunk that the expert is asked for
 AHEAD = 8  # ticks over which the roller is tried
 FEW = 5  # episodes in which it is
 SOLVED = 0.9  # the share of episodes that an expert solves which is asked in every tick
+SHARE, PERIOD_S = 0.3, 2.0  # of the sine that drives a task without an expert
 MISSED = 1.0  # the error of a roller over that of rolling nothing, from which on it is of no use
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Result of one trial. what: the name of the trial; ok: whether the task passed, None if it was not tried because
-    an earlier trial failed; says: what holds, or what is wrong and what to do."""
+    """Result of one trial. what: the name of the trial; ok: whether the task passed, None if it was not tried; says:
+    what holds, or what is wrong and what to do, or why it was not tried."""
 
     what: str
     ok: bool | None
@@ -54,7 +61,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Subject:
-    """A task on trial. made: the task, used again for all trials; kept: its expert's episodes, by seed."""
+    """A task on trial. made: the task, used again for all trials; kept: its episodes under `drive`, by seed."""
 
     config: Mapping[str, Any]
     made: Task
@@ -63,10 +70,22 @@ class Subject:
     kept: dict[int, Played] = field(default_factory=dict)
 
     def played(self, seed: int) -> Played:
-        """The expert's episode of `seed`, played once."""
+        """The episode of `seed` under `drive`, played once."""
         if seed not in self.kept:
-            self.kept[seed] = play(self.made, seed)
+            self.kept[seed] = play(self.made, seed, self.drive)
         return self.kept[seed]
+
+    def drive(self, task: Task) -> Plan:
+        """The plan that drives the episodes: the expert's, or else a sine, or a hold where an action has no range."""
+        if has_expert(task):
+            return by_expert(task)
+        ranged = all(np.isfinite([dim.low, dim.high]).all() for dim in task.spec.action)
+        return Sine(task.spec, 1, SHARE, PERIOD_S) if ranged else standing(task)
+
+    @property
+    def driver(self) -> str:
+        """The name of what drives the episodes, for messages."""
+        return "its expert" if has_expert(self.made) else "a sine"
 
     @property
     def seeds(self) -> range:
@@ -88,6 +107,9 @@ def try_task(config: Mapping[str, Any], *, episodes: int = 20, seed: int = 0) ->
         if not needed:
             yield Finding(what, None, "not tried, since what is said above comes first")
             continue
+        if what in NEEDS and not NEEDS[what][0](subject.made):
+            yield Finding(what, None, f"not tried: the task has no {NEEDS[what][1]}")
+            continue
         try:
             yield Finding(what, True, trial(subject))
         except ControlError as error:
@@ -97,26 +119,29 @@ def try_task(config: Mapping[str, Any], *, episodes: int = 20, seed: int = 0) ->
 
 def _sizes(subject: Subject) -> str:
     spec, played = subject.made.spec, subject.played(subject.seed)
+    sizes = (
+        f"state {len(spec.state)}, scene {len(spec.environment)}, actions {len(spec.action)}, all finite over "
+        f"{counted(played.ticks, 'tick')}"
+    )
+    if not has_expert(subject.made):
+        return sizes
     with blamed(f"expert({HORIZON})", subject.made):
         subject.made.reset(subject.seed)
         rows = expert_of(subject.made, HORIZON)(look(subject.made, 0), generator("expert", subject.seed))
     checked_rows(rows, spec, HORIZON)
-    return (
-        f"state {len(spec.state)}, scene {len(spec.environment)}, actions {len(spec.action)}, all finite over "
-        f"{counted(played.ticks, 'tick')}; chunks of {HORIZON} rows"
-    )
+    return f"{sizes}; chunks of {HORIZON} rows"
 
 
 def _reset(subject: Subject) -> str:
     """Plays a seed again after another one, and in a task that is new."""
     first = subject.played(subject.seed)
-    play(subject.made, subject.seed + 1)
-    _check_again(first, play(subject.made, subject.seed), subject.made)
+    play(subject.made, subject.seed + 1, subject.drive)
+    _check_again(first, play(subject.made, subject.seed, subject.drive), subject.made)
     try:
         other = make_task(**subject.config)
     except ConfigError as error:
         raise ConfigError(f"the task cannot be made a second time: {error}") from error
-    _check_again(first, play(other, subject.seed), other)
+    _check_again(first, play(other, subject.seed, subject.drive), other)
     same = counted(first.ticks, "tick")
     return f"seed {subject.seed} gives the same {same} to the bit, after another seed and in a new task"
 
@@ -126,7 +151,7 @@ def _check_again(before: Played, now: Played, task: Task) -> None:
     for tick, (one, other) in enumerate(zip(now.seen, before.seen, strict=False)):
         check_same(one, other, dims, before.seed, tick)
     told = Dim("event_tick"), Dim("the number of its ticks")
-    once, again = (np.array([one.event_tick, one.ticks], np.float64) for one in (before, now))
+    once, again = (np.array([one.event_tick or 0, one.ticks], np.float64) for one in (before, now))
     check_same(again, once, told, before.seed, 0)
 
 
@@ -135,22 +160,22 @@ def _event(subject: Subject) -> str:
     for seed in subject.seeds:
         played = subject.played(seed)
         check_event_tick(played, subject.made)
-        check_event(played, play(subject.made, seed, event=False))
-        ticks.append(played.event_tick)
+        check_event(played, play(subject.made, seed, subject.drive, event=False))
+        ticks.append(played.event_tick or 0)
     words = f"tick {ticks[0]}" if len(set(ticks)) == 1 else f"ticks {min(ticks)} to {max(ticks)}"
     return f"is seen at {words}, and not without it"
 
 
 def _end(subject: Subject) -> str:
     most = subject.made.max_ticks
-    for drive, who in ((None, "its expert"), (standing, "a robot that stands still")):
+    for drive, who in ((None, subject.driver), (standing, "a robot that stands still")):
         played = subject.played(subject.seed) if drive is None else play(subject.made, subject.seed, drive)
         if not played.done:
             raise ConfigError(
                 f"the episode of seed {subject.seed} was not over after max_ticks ({most}) under {who}; set done by "
                 "then, or raise max_ticks"
             )
-    return f"is over within max_ticks ({most}), under the expert and without any motion"
+    return f"is over within max_ticks ({most}), under {subject.driver} and without any motion"
 
 
 def _limits(subject: Subject) -> str:
@@ -211,7 +236,7 @@ def _rolled(subject: Subject, seed: int) -> tuple[float, float]:
     task, played = subject.made, subject.played(seed)
     with blamed("the roller", task):
         task.reset(seed)
-        roller = robot_roller_of(task)
+        roller = make_rollers({"name": "robot"}, Scene(task.spec, task)).state
         off = np.zeros((2, len(task.spec.state)))
         for k in range(played.ticks - AHEAD):
             if k >= (before := lookback_of(roller)):
@@ -244,3 +269,9 @@ TRIALS: Mapping[str, Callable[[Subject], str]] = {
     "expert": _expert,
 }
 FIRST = ("sizes",)
+NEEDS: Mapping[str, tuple[Callable[[Task], bool], str]] = {  # what a task must be able to do to be tried so
+    "event": (has_event, "event"),
+    "expert's actions": (has_expert, "expert"),
+    "guard": (has_expert, "expert"),
+    "expert": (has_expert, "expert"),
+}

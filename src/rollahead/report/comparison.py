@@ -75,8 +75,8 @@ class Scene:
         return self.cells[0].heading
 
     @property
-    def event_tick(self) -> int:
-        """Tick at which the event can first be seen."""
+    def event_tick(self) -> int | None:
+        """The tick at which the event could first be seen; None for a task without an event."""
         return self.cells[0].cell.episodes[self.episode].event_tick
 
     @property

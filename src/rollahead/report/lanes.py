@@ -165,7 +165,7 @@ def _strip(canvas: Canvas) -> Iterator[str]:
     if canvas.layout.gutter > 40:
         yield text("sent", canvas.layout.gutter - 8, TOP + 13, class_="label strong", text_anchor="end")
     for tick, request in picture.source.items():
-        yield canvas.box(tick, TOP, STRIP, class_="sent aware" if request >= picture.event else "sent")
+        yield canvas.box(tick, TOP, STRIP, class_="sent aware" if picture.aware(request) else "sent")
     for tick in picture.skipped:
         yield canvas.box(tick, TOP, STRIP, class_="skipped", data_tick=tick)
     rows = {lane.request: i for i, lane in enumerate(picture.lanes)}

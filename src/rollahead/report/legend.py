@@ -68,6 +68,7 @@ ENTRIES: tuple[tuple[str | None, tuple[str, ...], str], ...] = (
         "Rows that were used, from a plan requested before the event: the plan does not know of it.",
     ),
     ("end", _cells("used"), "Rows that were used."),
+    ("start", _cells("used"), "Rows that were used."),
     (
         "event",
         _cells("used aware"),

@@ -31,12 +31,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class EpisodeResult:
-    """Result of one episode. time_s: seconds from the event to its end."""
+    """One episode.
+
+    event_tick: None for a task without an event; time_s: from the event, or else from the start, to the end.
+    """
 
     episode: int
     success: bool
-    event_tick: int
+    event_tick: int | None
     time_s: float
+
+    @property
+    def zero(self) -> int:
+        """The tick from which times are counted: that of the event, or else the first."""
+        return self.event_tick or 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

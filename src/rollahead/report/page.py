@@ -21,7 +21,7 @@ from rollahead.report.legend import legend
 from rollahead.report.load import Results, load
 from rollahead.report.realtime import live_rows
 from rollahead.report.study import Study, study_of
-from rollahead.report.timeline import Picture, Row, last_picture, picture, window
+from rollahead.report.timeline import EVENT, Picture, Row, last_picture, picture, window
 from rollahead.report.topview import Panel, panel
 from rollahead.report.training import in_words, names
 from rollahead.report.words import (
@@ -203,7 +203,7 @@ def _scene(scene: Scene, styles: Mapping[str, int]) -> dict[str, Any]:
 def _pictures(scene: Scene) -> list[Picture]:
     """One timeline per strategy, all of the same ticks."""
     recordings = [named.cell.recording(scene.episode) for named in scene.cells]
-    start, stop = window(scene.event_tick, recordings)
+    start, stop = window(scene.event_tick or 0, recordings)
     return [
         picture(recording, named.strategy, scene.event_tick, start, stop)
         for named, recording in zip(scene.cells, recordings, strict=True)
@@ -240,7 +240,7 @@ def _facts(drawn: Picture, rate_hz: float, strategy: str) -> tuple[str, ...]:
     late = _count(drawn, Row.LATE)
     more = drawn.ended - drawn.stop
     return (
-        f"first action planned after the event: {after}",
+        *([f"first action that knows of the event: {after}"] if drawn.mark == EVENT else []),
         f"the robot holds in {len(drawn.holds)} of {min(drawn.ended, drawn.stop) - drawn.start} ticks",
         f"{late} rows come too late{BY_DESIGN.get(strategy, '')}" if late else "no row comes too late",
         *([f"ends {more} ticks after what is shown"] if more > 0 else []),

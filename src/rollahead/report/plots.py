@@ -79,15 +79,18 @@ def delay_plots(series: Mapping[str, Sequence[Named]], styles: Mapping[str, int]
     ]
 
 
-def episode_plots(episodes: Sequence[Shown], event: int, rate_hz: float) -> list[Plot]:
-    """Plots of what was sent and what was measured, in seconds from shortly before the event on."""
+def episode_plots(episodes: Sequence[Shown], event: int | None, rate_hz: float) -> list[Plot]:
+    """What was sent and what came of it, over the seconds from shortly before the event on.
+
+    event: its tick; None for a task without an event, whose seconds are counted from the start.
+    """
     action = _liveliest([shown.recording.group("action") for shown in episodes], event, episodes)
     plots = [_sent_plot(action, episodes, event, rate_hz)] if action else []
     position = _position(episodes, action, event)
     return [*plots, *([_measured_plot(position, episodes, event, rate_hz)] if position else [])]
 
 
-def _sent_plot(action: str, episodes: Sequence[Shown], event: int, rate_hz: float) -> Plot:
+def _sent_plot(action: str, episodes: Sequence[Shown], event: int | None, rate_hz: float) -> Plot:
     def draw(axes: Axes, shown: Shown, time_s: NDArray[Any], window: slice) -> None:
         colour = SERIES[shown.style]
         sent = shown.recording.group("action")[action][window]
@@ -100,7 +103,7 @@ def _sent_plot(action: str, episodes: Sequence[Shown], event: int, rate_hz: floa
     return _against_time(f"Action {action}", episodes, event, rate_hz, draw, caption)
 
 
-def _measured_plot(position: str, episodes: Sequence[Shown], event: int, rate_hz: float) -> Plot:
+def _measured_plot(position: str, episodes: Sequence[Shown], event: int | None, rate_hz: float) -> Plot:
     def draw(axes: Axes, shown: Shown, time_s: NDArray[Any], window: slice) -> None:
         for target in _targets(shown.recording, position):
             axes.step(time_s, target[window], where="post", color=MUTED, linewidth=1.4, linestyle=(0, (1, 1)), zorder=1)
@@ -132,18 +135,19 @@ def _against_delay(of: OverDelay, series: Mapping[str, Points], styles: Mapping[
 def _against_time(
     title: str,
     episodes: Sequence[Shown],
-    event: int,
+    event: int | None,
     rate_hz: float,
     draw: Callable[[Axes, Shown, NDArray[Any], slice], None],
     caption: str,
 ) -> Plot:
     figure, axes = blank(WIDE_IN)
-    axes.axvline(0.0, color=INK, linewidth=1.1, linestyle=(0, (3, 2)))
+    if event is not None:
+        axes.axvline(0.0, color=INK, linewidth=1.1, linestyle=(0, (3, 2)))
     for shown in episodes:
         window = _window(shown.recording, event)
-        time_s = (shown.recording.ticks["tick"][window] - event) / rate_hz
+        time_s = (shown.recording.ticks["tick"][window] - (event or 0)) / rate_hz
         draw(axes, shown, time_s, window)
-    axes.set_xlabel("seconds from the event")
+    axes.set_xlabel("seconds from the start" if event is None else "seconds from the event")
     axes.margins(x=0.01)
     return Plot(title, svg_of(figure, title), caption)
 
@@ -203,13 +207,15 @@ def _spread(series: Mapping[str, Points]) -> float:
     return max(delays) - min(delays)
 
 
-def _window(recording: Recording, event: int) -> slice:
+def _window(recording: Recording, event: int | None) -> slice:
     ticks = recording.ticks["tick"]
-    return slice(int(np.searchsorted(ticks, event - 10)), len(ticks))
+    return slice(int(np.searchsorted(ticks, (event or 0) - 10)), len(ticks))
 
 
-def _liveliest(groups: Iterable[Mapping[str, NDArray[Any]]], event: int, episodes: Sequence[Shown]) -> str | None:
-    """Name of the dimension that moves most after the event."""
+def _liveliest(
+    groups: Iterable[Mapping[str, NDArray[Any]]], event: int | None, episodes: Sequence[Shown]
+) -> str | None:
+    """The dimension that moves most after the event, or else after the start."""
     moved: dict[str, float] = {}
     for group, shown in zip(groups, episodes, strict=True):
         window = _window(shown.recording, event)
@@ -218,10 +224,10 @@ def _liveliest(groups: Iterable[Mapping[str, NDArray[Any]]], event: int, episode
     return max(moved, key=lambda name: moved[name], default=None)
 
 
-def _position(episodes: Sequence[Shown], action: str | None, event: int) -> str | None:
-    """Name of the state to draw beside `action`.
+def _position(episodes: Sequence[Shown], action: str | None, event: int | None) -> str | None:
+    """The state to draw beside `action`.
 
-    It is the one along the same axis that has an object to reach, or else the one that moves most.
+    the one along the same axis that has an object to reach, else the liveliest.
     """
     groups = [shown.recording.group("state") for shown in episodes]
     aimed = [name for name in groups[0] if _targets(episodes[0].recording, name)]

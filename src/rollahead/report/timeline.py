@@ -19,6 +19,7 @@ from rollahead.report.load import Recording
 from rollahead.runtime.control.trace import InferenceRecord, TickStatus
 
 BEFORE = 12  # ticks shown before the event
+EVENT, START, END = "event", "start", "end"  # labels of the tick from which ticks are counted
 SHOWN = 60  # ticks shown in all
 AS_OBSERVED = ("sync", "naive", "naive_arrival", "ensemble")  # strategies that plan without the committed rows
 ROLLED = ("vlash",)  # the policy is given the state of the tick that row 0 is for
@@ -62,19 +63,10 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Content of a timeline drawing for ticks `[start, stop)`.
+    """The content of a timeline drawing for ticks `[start, stop)`.
 
-    Attributes:
-        start: First tick.
-        stop: First tick after the last.
-        event: Tick of the event.
-        ended: First tick after the episode.
-        lanes: The chunks.
-        source: Request of the chunk that the action of each tick came from; holds have none.
-        holds: Ticks in which a hold was sent.
-        skipped: Ticks in which nothing was sent.
-        switches: Ticks at which another chunk takes over.
-        mark: Label drawn at the tick `event`.
+    event: the tick from which ticks are counted; ended: the first tick after the episode; mark: the label of the tick
+    `event`, which is the start or the end of what was recorded where there was no event.
     """
 
     start: int
@@ -86,12 +78,16 @@ class Picture:
     holds: tuple[int, ...]
     skipped: tuple[int, ...]
     switches: tuple[int, ...]
-    mark: str = "event"
+    mark: str = EVENT
 
     @property
     def first_aware(self) -> int | None:
-        """First tick whose action was planned when the event could be seen."""
-        return min((tick for tick, request in self.source.items() if request >= self.event), default=None)
+        """The first tick whose action was planned when the event could be seen."""
+        return min((tick for tick, request in self.source.items() if self.aware(request)), default=None)
+
+    def aware(self, request: int) -> bool:
+        """Whether the event could be seen at the tick `request`."""
+        return self.mark == EVENT and request >= self.event
 
 
 def window(event: int, recordings: Sequence[Recording]) -> tuple[int, int]:
@@ -101,10 +97,10 @@ def window(event: int, recordings: Sequence[Recording]) -> tuple[int, int]:
     return start, min(start + SHOWN, last + 1)
 
 
-def picture(recording: Recording, strategy: str, event: int, start: int, stop: int) -> Picture:
-    """Content of the drawing of `recording` in ticks `[start, stop)`.
+def picture(recording: Recording, strategy: str, event: int | None, start: int, stop: int) -> Picture:
+    """What is to be seen of `recording`, made with the strategy of that name, in ticks `[start, stop)`.
 
-    strategy: name of the strategy that the episode was played with.
+    event: its tick; None for a task without an event, whose ticks are counted from the start.
     """
     ticks = recording.ticks
     shown = (ticks["tick"] >= start) & (ticks["tick"] < stop)
@@ -112,7 +108,8 @@ def picture(recording: Recording, strategy: str, event: int, start: int, stop: i
     return Picture(
         start=start,
         stop=stop,
-        event=event,
+        event=event or 0,
+        mark=START if event is None else EVENT,
         ended=int(ticks["tick"][-1]) + 1,
         lanes=tuple(lane for lane in lanes if _seen(lane, start, stop)),
         source=_sources(ticks, shown),
@@ -126,10 +123,10 @@ def last_picture(recording: Recording, strategy: str) -> Picture:
     """Content of the drawing of the last `SHOWN` ticks of `recording`, with ticks counted from its end."""
     ended = int(recording.ticks["tick"][-1]) + 1
     start = max(ended - SHOWN, int(recording.ticks["tick"][0]))
-    return replace(picture(recording, strategy, ended, start, ended), mark="end")
+    return replace(picture(recording, strategy, ended, start, ended), mark=END)
 
 
-def _lanes(recording: Recording, strategy: str, event: int) -> list[Lane]:
+def _lanes(recording: Recording, strategy: str, event: int | None) -> list[Lane]:
     records, ticks = recording.inferences, recording.ticks
     ran = ticks["status"] == TickStatus.OK
     source = dict(zip(ticks["tick"][ran].tolist(), ticks["chunk"][ran].tolist(), strict=True))
@@ -139,7 +136,7 @@ def _lanes(recording: Recording, strategy: str, event: int) -> list[Lane]:
             request=record.request,
             accepted=record.accepted,
             given=_given(record, strategy),
-            aware=record.request >= event,
+            aware=event is not None and record.request >= event,
             rows=_rows(record, source, averaged=strategy in AVERAGED),
             committed=tuple(committed.get(record.request, ())),
         )
@@ -182,11 +179,11 @@ def _committed(records: Sequence[InferenceRecord], source: Mapping[int, int]) ->
     return {request: sorted(ticks) for request, ticks in found.items()}
 
 
-def _unanswered(recording: Recording, event: int) -> list[Lane]:
-    """Lanes of requests that were still open at the end."""
+def _unanswered(recording: Recording, event: int | None) -> list[Lane]:
+    """Requests that were still open at the end."""
     answered = {record.request for record in recording.inferences}
     asked = {int(request) for request in np.unique(recording.ticks["request"]) if request >= 0}
-    return [Lane(tick, None, None, tick >= event, {}) for tick in sorted(asked - answered)]
+    return [Lane(tick, None, None, event is not None and tick >= event, {}) for tick in sorted(asked - answered)]
 
 
 def _seen(lane: Lane, start: int, stop: int) -> bool:

@@ -19,19 +19,11 @@ BEFORE = 10  # ticks shown before the event
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """Content of one panel, from some ticks before the event to the end of the episode.
+    """What one panel shows, from some ticks before the event, or else from the start, to the end of the episode.
 
-    Attributes:
-        title: Title of the panel.
-        colour: Name of its colour in `theme`.
-        success: Whether the episode succeeded.
-        time_s: Seconds from the event to its end.
-        rate_hz: Ticks per second.
-        event: Index of the event's tick.
-        tool: (n, 2), position of the tool in m at the head of each tick.
-        objects: (n, 2) by name, positions of the objects in m.
-        sent: (n,), source of each action: "hold", or a plan made "before" or "after" the event could be seen.
-        window_s: Seconds that the object stays; None if that is not known.
+    tool: (n, 2), objects: name to (n, 2), in metres, at the head of each tick; sent: (n,), what the action came from:
+    "hold", "before" or "after" (of a plan made when the event could be seen); event: its index, 0 without an event;
+    colour: by its name in `theme`; window_s: how long the object stays, if that is known.
     """
 
     title: str
@@ -51,7 +43,7 @@ def panel(
 ) -> Panel | None:
     """Panel of a recorded episode; None if its task names no tool or no object that can be drawn from above."""
     tick = recording.ticks["tick"]
-    first = max(result.event_tick - BEFORE, int(tick[0]))
+    first = max(result.zero - BEFORE, int(tick[0]))
     shown = tick >= first
     tool = _points(recording.group("state"), shown).get("")
     objects = {name: points for name, points in _points(recording.group("environment"), shown).items() if name}
@@ -63,7 +55,7 @@ def panel(
         success=result.success,
         time_s=result.time_s,
         rate_hz=rate_hz,
-        event=result.event_tick - first,
+        event=result.zero - first,
         tool=tool,
         objects=objects,
         sent=_sent(recording, shown, result.event_tick),
@@ -81,8 +73,8 @@ def _points(dims: Mapping[str, FloatArray], shown: NDArray[np.bool_]) -> dict[st
     }
 
 
-def _sent(recording: Recording, shown: NDArray[np.bool_], event: int) -> tuple[str, ...]:
+def _sent(recording: Recording, shown: NDArray[np.bool_], event: int | None) -> tuple[str, ...]:
     ticks = recording.ticks
     held = ticks["status"][shown] != TickStatus.OK
-    aware = ticks["chunk"][shown] >= event
+    aware = ticks["chunk"][shown] >= event if event is not None else np.zeros_like(held)
     return tuple(np.where(held, "hold", np.where(aware, "after", "before")).tolist())

@@ -53,8 +53,8 @@ _MEASURES = (
     ("success", "The share of episodes that succeeded, with its Wilson 95 % interval."),
     (
         "task time",
-        "Simulated seconds from the event to the end, waiting included: the mean over the episodes that succeeded, "
-        "with its bootstrap 95 % interval.",
+        "Simulated seconds from the event, or in a task without one from the start, to the end, waiting included: "
+        "the mean over the episodes that succeeded, with its bootstrap 95 % interval.",
     ),
     (
         "reaction",

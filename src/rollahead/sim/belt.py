@@ -30,6 +30,7 @@ from rollahead.sim.gantry import (
     state_dims,
 )
 from rollahead.sim.servo_to import follow
+from rollahead.sim.task import TaskBase
 
 Object = tuple[float, float, float]  # x, y in m, vx in m/s
 
@@ -59,7 +60,7 @@ SCENE = Scene(
 )
 
 
-class Belt:
+class Belt(TaskBase):
     """The conveyor task.
 
     Args:

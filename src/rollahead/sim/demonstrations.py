@@ -23,8 +23,8 @@ from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import Kind, RobotSpec, mask
 from rollahead.sim import render
 from rollahead.sim.pool import processes
-from rollahead.sim.task import Drawable, Task, Teachable, make_task
-from rollahead.sim.task_calls import demonstrator_of, expert_of
+from rollahead.sim.task import Drawable, Task, Teachable, has_expert, make_task
+from rollahead.sim.task_calls import demonstrator_of, expert_of, lacking
 from rollahead.sim.task_check import check_task, checked_rows, look
 
 BATCH = 10  # demonstrations that one process records at a time
@@ -144,8 +144,11 @@ def demonstrate(task: Task, recording: Recording, seed: int) -> Demonstration:
 
 def _check(recording: Recording, seed: int) -> None:
     task = make_task(**recording.task)
+    if not (has_expert(task) or isinstance(task, Teachable)):
+        remedy = "give a data set (dataset=...), or add expert(horizon) to the task (docs/tasks.md)"
+        raise lacking("recording demonstrations", "an expert or a demonstrator", task, remedy)
     _scale(task.spec, recording.noise)
-    check_task(task, recording.task["name"], seed, event=False)
+    check_task(task, recording.task["name"], seed, expert=has_expert(task), event=False)
     _check_demonstrator(task, recording, seed)
     if not recording.cameras:
         return

@@ -43,6 +43,7 @@ from rollahead.sim.gantry import (
     state_dims,
 )
 from rollahead.sim.servo_to import servo_to
+from rollahead.sim.task import TaskBase
 
 LOST_M = -0.1  # x at which the ball has passed
 PAST_M = -0.03  # x at which the expert gives up the ball
@@ -100,7 +101,7 @@ class Flight:
     kick: float
 
 
-class Interception:
+class Interception(TaskBase):
     """The interception task.
 
     Args:

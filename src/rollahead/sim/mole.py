@@ -33,6 +33,7 @@ from rollahead.sim.gantry import (
     state_dims,
 )
 from rollahead.sim.servo_to import coasted, servo_to
+from rollahead.sim.task import TaskBase
 
 RADIUS_M = 0.02
 SLOW = 0.25  # m/s
@@ -59,7 +60,7 @@ MOLE = """
 """
 
 
-class WhackAMole:
+class WhackAMole(TaskBase):
     """The whack-a-mole task.
 
     Args:

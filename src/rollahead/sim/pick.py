@@ -36,6 +36,7 @@ from rollahead.sim.gantry import (
     state_dims,
 )
 from rollahead.sim.servo_to import servo_to
+from rollahead.sim.task import TaskBase
 
 Point = tuple[float, float]
 State = tuple[float, float, float, float, float]  # x, y in m, vx, vy in m/s, the jaws' opening in m
@@ -98,7 +99,7 @@ class Job:
     jump_tick: int
 
 
-class Pick:
+class Pick(TaskBase):
     """The pick-and-place task.
 
     Args:

@@ -1,11 +1,16 @@
-"""Tasks: the seam, and how one is found by its name.
+"""Tasks: the seam, what more a task may be able to do, and how one is found by its name.
+
+`Task` is what every task is. Everything else is a capability, a small Protocol that a command asks for where it needs
+it: an event, an expert, a model of the robot or of the scene, drawing, teaching. A command that needs one that the task
+lacks says so in one sentence.
 
 A task is one class and one registration, an entry point in the group `rollahead.tasks`; other packages add theirs the
 same way (docs/tasks.md).
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 from rollahead.blame import blamed
 from rollahead.errors import ConfigError
@@ -14,56 +19,98 @@ from rollahead.runtime.planning.planner import Plan
 from rollahead.runtime.rolling.roll import SceneRoller, StateRoller
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.options import call
+from rollahead.runtime.types.robot import Frame
 from rollahead.runtime.types.spec import RobotSpec
 
 GROUP = "rollahead.tasks"
 
 
 class Task(Protocol):
-    """A robot in a scene with something to do. One episode: `reset`, then `advance` until `done`.
+    """A simulated robot in a scene with something to do. An episode is `reset`, then `advance` until `done`.
 
-    The event is the event that the robot has to react to. The same seed gives the same episode to the bit, whatever
-    the robot does until it touches something; without the event, the same one in which the event never comes.
+    The same seed gives the same episode to the bit, whatever the robot does until it touches something.
     """
 
     @property
-    def spec(self) -> RobotSpec: ...
+    def spec(self) -> RobotSpec:
+        """The robot: its actions, states and cameras, what is seen of the scene, and the rate."""
+        ...
 
     @property
     def max_ticks(self) -> int:
-        """No episode is longer."""
+        """The number of ticks of the longest episode."""
         ...
+
+    @property
+    def instruction(self) -> str:
+        """The task text that a policy is given when the user gives none; empty if there is none."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode has ended."""
+        ...
+
+    @property
+    def success(self) -> bool:
+        """Whether the episode has succeeded so far."""
+        ...
+
+    def reset(self, seed: int) -> None:
+        """Begins an episode at tick 0."""
+        ...
+
+    def state(self) -> FloatArray:
+        """(S,), the robot's state at the head of this tick, a new array."""
+        ...
+
+    def environment(self) -> FloatArray:
+        """(E,), what is seen of the scene as numbers, a new array; (0,) if the spec names nothing."""
+        ...
+
+    def frames(self) -> Mapping[str, Frame]:
+        """The newest image of each camera of the spec, rendered by this call; empty without cameras."""
+        ...
+
+    def advance(self, action: FloatArray) -> None:
+        """Moves the world on by one tick under `action` (A,), which is read-only."""
+        ...
+
+
+class TaskBase:
+    """Base class with the members of a task that has no cameras and no instruction."""
+
+    instruction: str = ""
+
+    def frames(self) -> Mapping[str, Frame]:
+        """No images."""
+        return {}
+
+
+class Eventful(Task, Protocol):
+    """A task in which something happens in each episode that nobody could foresee. Reaction latency is measured from
+    that event on; without the event, the same seed gives the same episode in which it never comes."""
 
     @property
     def event_tick(self) -> int:
         """The tick at whose head the event can first be seen in this episode."""
         ...
 
-    @property
-    def done(self) -> bool: ...
-
-    @property
-    def success(self) -> bool: ...
-
     def reset(self, seed: int, *, event: bool = True) -> None:
-        """Begins an episode at tick 0."""
+        """Begins an episode at tick 0. event: whether the event comes."""
         ...
 
-    def state(self) -> FloatArray:
-        """(S,), a new array."""
-        ...
 
-    def environment(self) -> FloatArray:
-        """(E,), a new array."""
-        ...
-
-    def advance(self, action: FloatArray) -> None:
-        """One tick under `action` (A,), which is read-only."""
-        ...
+class Scripted(Task, Protocol):
+    """A task with an expert, for `planner=scripted`, for demonstrations and for the direction of a reaction."""
 
     def expert(self, horizon: int) -> Plan:
         """A scripted planner's function: chunks of `horizon` rows that solve the task from any observation."""
         ...
+
+
+class Modelled(Task, Protocol):
+    """A task with a model of its robot, for `roller=robot`."""
 
     def roller(self) -> StateRoller:
         """The robot's model: where it will be."""
@@ -103,6 +150,47 @@ class MovingScene(Protocol):
     def scene_roller(self) -> SceneRoller:
         """What the scene's numbers will be, if nothing happens that cannot be foreseen."""
         ...
+
+
+def has_event(task: Task) -> TypeGuard[Eventful]:
+    """Whether the task claims an event: by an `event_tick`, or by a `reset` that takes `event`."""
+    reset = getattr(task, "reset", None)
+    return _has(task, "event_tick") or (callable(reset) and "event" in _parameters(reset))
+
+
+def has_expert(task: Task) -> TypeGuard[Scripted]:
+    """Whether the task has an expert."""
+    return _has(task, "expert")
+
+
+def has_robot_model(task: Task) -> TypeGuard[Modelled]:
+    """Whether the task has a model of its robot."""
+    return _has(task, "roller")
+
+
+def event_tick_of(task: Task) -> int | None:
+    """The tick of the event in this episode; None if the task has no event."""
+    return task.event_tick if has_event(task) else None
+
+
+def begin(task: Task, seed: int, *, event: bool = True) -> None:
+    """Begins an episode of `task`. event: False leaves out the event, of a task that has one."""
+    if event or not has_event(task):
+        task.reset(seed)
+    else:
+        task.reset(seed, event=False)
+
+
+def _has(task: Task, name: str) -> bool:
+    """Whether `task` has that member, and it is not None; a property is not called."""
+    return inspect.getattr_static(task, name, None) is not None
+
+
+def _parameters(method: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(method).parameters
+    except ValueError:  # of code in C, which has none
+        return {}
 
 
 def make_task(name: str, **options: object) -> Task:

@@ -1,6 +1,7 @@
 """Calls of a task's methods that give functions, each checked: the expert, the demonstrator and the rollers.
 
 A method that is missing, takes other arguments or gives no function is a ConfigError that names the class and method.
+`lacking` is the error of a command that needs what a task cannot do.
 """
 
 import inspect
@@ -36,6 +37,15 @@ def scene_roller_of(task: MovingScene) -> SceneRoller:
     """The task's model of the scene. Raises: ConfigError, if `scene_roller` raises or gives no function."""
     roller: SceneRoller = _function(task, "scene_roller", "(environment, state, rows) -> environment")
     return roller
+
+
+def lacking(needed_by: str, capability: str, task: object, remedy: str) -> ConfigError:
+    """The error for a task without a capability. needed_by: the option or command that needs it; remedy: what to do.
+
+    >>> str(lacking("planner=scripted", "an expert", 0, "use planner=policy"))
+    'planner=scripted needs an expert, and the task has none (int); use planner=policy'
+    """
+    return ConfigError(f"{needed_by} needs {capability}, and the task has none ({type(task).__name__}); {remedy}")
 
 
 def _function(task: object, method: str, wanted: str, **given: int) -> Any:

@@ -21,16 +21,17 @@ from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import Dim, RobotSpec, names_of
-from rollahead.sim.task import Task
+from rollahead.sim.task import Task, begin, event_tick_of, has_event
 from rollahead.sim.task_calls import check_takes, expert_of
 
 REAL = "biuf"  # kinds of numpy's types
 ROUNDING = 1e-9  # of a range: an action that is outside by less is inside
-CALLS: dict[str, tuple[Sequence[str], Sequence[str]]] = {  # how an episode calls the task: by position, by name
-    "reset": (["seed"], ["event"]),
-    "state": ([], []),
-    "environment": ([], []),
-    "advance": (["action"], []),
+CALLS: dict[str, Sequence[str]] = {  # how an episode calls the task, all by position
+    "reset": ["seed"],
+    "state": [],
+    "environment": [],
+    "frames": [],
+    "advance": ["action"],
 }
 
 Driver = Callable[[Task], Plan]
@@ -39,13 +40,13 @@ Driver = Callable[[Task], Plan]
 @dataclass(frozen=True, slots=True, eq=False)
 class Played:
     """An episode of n ticks: states (n + 1, S) and environments (n + 1, E) at the head of each tick and at the end,
-    actions (n, A); event_tick: as the task told it at the start; done, success: at the end."""
+    actions (n, A); event_tick: as the task told it at the start, None without an event; done, success: at the end."""
 
     seed: int
     states: FloatArray
     environments: FloatArray
     actions: FloatArray
-    event_tick: int
+    event_tick: int | None
     done: bool
     success: bool
 
@@ -78,7 +79,7 @@ def standing(task: Task) -> Plan:
 
 
 def check_task(task: Task, name: str, seed: int, *, expert: bool = True, event: bool = True) -> Played:
-    """Plays one episode of `task` under its expert, which it returns, and one more without its event.
+    """Plays one episode of `task` under its expert, which it returns, and one more without its event, if it has one.
 
     name: of the task, for messages; expert: False drives the episodes by a hold instead, for policies that need no
     expert; event: False leaves out the second episode, for figures without reactions.
@@ -93,7 +94,7 @@ def check_task(task: Task, name: str, seed: int, *, expert: bool = True, event: 
         check_event_tick(played, task)
         if expert:
             check_limits(played, task.spec)
-        if event:
+        if event and has_event(task):
             check_event(played, play(task, seed, drive, event=False))
     except ConfigError as error:
         raise ConfigError(f"task {name!r}: {error}; rollahead doctor task={name} tries the rest of it") from error
@@ -105,11 +106,11 @@ def play(task: Task, seed: int, drive: Driver = by_expert, *, event: bool = True
 
     Raises: ConfigError, if the task raises, or gives what is of another size than its spec, or not finite.
     """
-    for method in CALLS:
-        check_takes(task, method, *CALLS[method])
+    check_calls(task)
     with blamed(f"its episode of seed {seed}", task):
-        task.reset(seed, event=event)
-        event_tick, most = (_whole(what, getattr(task, what)) for what in ("event_tick", "max_ticks"))
+        begin(task, seed, event=event)
+        event_tick = _whole("event_tick", task.event_tick) if has_event(task) else None
+        most = _whole("max_ticks", task.max_ticks)
         plan, rng = drive(task), generator("expert", seed)
         seen = [look(task, 0)]
         actions: list[FloatArray] = []
@@ -125,6 +126,16 @@ def play(task: Task, seed: int, drive: Driver = by_expert, *, event: bool = True
             event_tick=event_tick,
             done=bool(task.done),
             success=bool(task.success),
+        )
+
+
+def check_calls(task: Task) -> None:
+    """Raises: ConfigError, if a member of the core of `task` is missing or cannot be called as an episode calls it."""
+    for method, arguments in CALLS.items():
+        check_takes(task, method, arguments, ["event"] if method == "reset" and has_event(task) else [])
+    if not isinstance(said := getattr(task, "instruction", None), str):
+        raise ConfigError(
+            f"{type(task).__name__}.instruction is {said!r}; give a text, empty if there is none (docs/tasks.md)"
         )
 
 
@@ -192,8 +203,9 @@ def _whole(what: str, value: Any) -> int:
 
 
 def check_event_tick(played: Played, task: Task) -> None:
-    """Raises: ConfigError, if the tick of the event is not one of the episode."""
-    at = played.event_tick
+    """Raises: ConfigError, if the tick of the event, if there is one, is not one of the episode."""
+    if (at := played.event_tick) is None:
+        return
     if not 0 <= at < task.max_ticks:
         raise ConfigError(
             f"event_tick is {at} and max_ticks {task.max_ticks}, so the event does not come within an episode; give "
@@ -297,8 +309,8 @@ def check_begins_alike(task: Task, played: Played) -> None:
         first = look(task, 0)
     check_same(first.state, played.states[0], task.spec.state, played.seed, 0)
     check_same(first.environment, played.environments[0], task.spec.environment, played.seed, 0)
-    if task.event_tick != played.event_tick:
-        raise _other("event_tick", played.seed, 0, played.event_tick, task.event_tick)
+    if (event_tick := event_tick_of(task)) != played.event_tick:
+        raise _other("event_tick", played.seed, 0, played.event_tick, event_tick)
 
 
 def check_same(now: FloatArray, before: FloatArray, dims: Sequence[Dim], seed: int, tick: int) -> None:

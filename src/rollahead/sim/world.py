@@ -28,7 +28,7 @@ from rollahead.runtime.transport.wake_event import WakeEvent
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.robot import Frame, Reading
 from rollahead.runtime.types.spec import RobotSpec
-from rollahead.sim.task import Task, make_task
+from rollahead.sim.task import Task, begin, make_task
 
 PHASE = 1 / 2  # of a period after a setpoint was due, the world moves on
 PATIENCE_S = 30.0  # for the process to begin, which imports a simulator
@@ -100,7 +100,7 @@ class World:
             self._control.recv()
         except (EOFError, OSError) as error:
             raise RobotError(GONE) from error
-        self.task.reset(seed, event=event)
+        begin(self.task, seed, event=event)
 
     @property
     def done(self) -> bool:
@@ -198,7 +198,7 @@ def _live(config: dict[str, Any], setpoints: Setpoints, scenes: Scenes, wake: Wa
             episode, seed, event = control.recv()
         except EOFError:
             return
-        task.reset(seed, event=event)
+        begin(task, seed, event=event)
         _show(task, scenes, episode, 0, MonotonicClock().now_ns())
         control.send(task.max_ticks)
         with tuned_thread(Tuning(fifo=None)):

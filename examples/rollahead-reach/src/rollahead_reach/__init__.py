@@ -12,6 +12,7 @@ from rollahead.runtime.rolling.roll import StateRoller, for_spec
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
+from rollahead.sim.task import TaskBase
 
 STEP_M = 0.02  # the most that the cart moves in a tick, along each axis
 RADIUS_M = 0.01
@@ -19,7 +20,7 @@ DWELL = 3  # ticks on the goal
 LEAD, PHASE = 40, 32  # the goal jumps at a random one of PHASE ticks after the first LEAD
 
 
-class Reach:
+class Reach(TaskBase):
     """window_s: how long the cart has; slip: standard deviation of each step's error, as a share of the step."""
 
     spec = RobotSpec(
