@@ -394,7 +394,7 @@ def test_a_planner_that_hung_is_told_also_after_an_interrupt(isolation: str) -> 
 
 def filmed(isolation: str, image_encoder: ImageEncoder | None, folder: Path) -> Run:
     """A run whose rows a head amends by how bright the second of the robot's cameras sees it."""
-    card = HeadCard(("x",), ("x",), (), H, cameras=("wrist",), latent=1, image_latent=10)
+    card = HeadCard(("x",), ("x",), (), H, cameras=("wrist",), latent=1, image_age=10)
     matrix = np.zeros((7, 1))
     matrix[5] = 1.0
     Head(card, [(matrix, np.zeros(1))], np.zeros(7), np.ones(7), np.ones(1)).save(folder / "head.npz")

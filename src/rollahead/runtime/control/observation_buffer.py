@@ -157,6 +157,7 @@ class ObservationBuffer:
             environment=self.seen.environment,
             images=self._images.images,
             image_ticks=self._images.ticks,
+            image_stamps=self._images.stamps,
             task=task,
             state_age=self.seen.age,
         )

@@ -90,7 +90,7 @@ class BufferedDevice:
     def frames(self) -> Mapping[str, Frame]:
         """Phase: hot."""
         images = self._seen.images
-        return {name: Frame(image, self._ticks_since(at_ns)) for name, (image, at_ns) in images.items()}
+        return {name: Frame(image, at_ns, self._ticks_since(at_ns)) for name, (image, at_ns) in images.items()}
 
     def write(self, setpoint: FloatArray) -> None:
         """Phase: hot."""

@@ -26,7 +26,7 @@ AGAIN_S = 0.1  # after a failure a camera is asked again
 FOREVER_MS = 10**9  # an old image is told by its age, not refused
 
 Image = NDArray[np.uint8]
-Look = tuple[Image, float]  # an image, and when it was taken, on the clock of `time.perf_counter`
+Look = tuple[Image, float]  # an image, and its time of capture in s, on the clock of `time.perf_counter`
 
 
 class CameraReader(Protocol):
