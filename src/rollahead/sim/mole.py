@@ -8,8 +8,10 @@ in which a third action is sent; sent into the void, some time after the jump, i
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.planning.planner import Plan
@@ -31,6 +33,7 @@ from rollahead.sim.gantry import (
     anywhere,
     state_dims,
 )
+from rollahead.sim.render import Cameras
 from rollahead.sim.servo_to import coasted, servo_to
 
 RADIUS_M = 0.02
@@ -61,7 +64,8 @@ MOLE = """
 class WhackAMole:
     """mode: `velocity` or `absolute`; window_s: how long the mole stays; noise: of the servos' input, m/s; pace: of the
     expert, 1 as fast as the robot can, less as demonstrations are; targets: how many moles, 1 or 2; strike: whether
-    they must be struck."""
+    they must be struck; cameras: names of the cameras that the robot has, of which the scene has `top`; image_size:
+    height and width of their images in pixels."""
 
     def __init__(
         self,
@@ -71,6 +75,8 @@ class WhackAMole:
         pace: float = 1.0,
         targets: int = 1,
         strike: bool = False,
+        cameras: Sequence[str] = (),
+        image_size: Sequence[int] = (96, 96),
     ) -> None:
         if not (1 <= window_s * RATE_HZ <= LONGEST_S * RATE_HZ and noise >= 0):
             raise ConfigError(
@@ -84,6 +90,7 @@ class WhackAMole:
         self._names = NAMES[:targets]
         self._strike = strike
         self._gantry = Gantry(mode, Scene(bodies="".join(MOLE.format(name=name) for name in self._names)))
+        self._cameras = Cameras(self._gantry.model, cameras, image_size)
         self._model = Model(mode)
         self._disturbance = Disturbance(self._model, noise)
         self._window = round(window_s * RATE_HZ)
@@ -92,6 +99,7 @@ class WhackAMole:
             state=state_dims(),
             environment=tuple(Dim(f"{name}_{axis}", "m") for name in self._names for axis in "xy"),
             rate_hz=RATE_HZ,
+            cameras=self._cameras.specs,
         )
         self.max_ticks = LEAD + PHASE + self._window
         self.model, self.data = self._gantry.model, self._gantry.data
@@ -130,6 +138,11 @@ class WhackAMole:
     def environment(self) -> FloatArray:
         """(2,) or (4,): where the moles are."""
         return frozen(np.array(self._moles()).ravel())
+
+    def frames(self) -> Mapping[str, NDArray[np.uint8]]:
+        """(height, width, 3) by camera, the scene as it is now."""
+        self._gantry.show(dict(zip(self._names, self._moles(), strict=True)))
+        return self._cameras(self._gantry.data)
 
     def advance(self, action: FloatArray) -> None:
         """One tick under `action` (2,), or (3,) with a strike."""

@@ -4,8 +4,11 @@ A task is one class and one registration, an entry point in the group `rollahead
 same way (docs/tasks.md).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rollahead.blame import blamed
 from rollahead.errors import ConfigError
@@ -71,6 +74,16 @@ class Task(Protocol):
 
 
 @runtime_checkable
+class Filmed(Protocol):
+    """A task whose spec has cameras."""
+
+    def frames(self) -> Mapping[str, NDArray[np.uint8]]:
+        """(height, width, 3) RGB by camera of the spec, the scene as it is now. It renders, and is called only when an
+        image is needed; it changes nothing of the episode."""
+        ...
+
+
+@runtime_checkable
 class Drawable(Protocol):
     """A task that MuJoCo can render, by a camera called `top`."""
 
@@ -118,6 +131,11 @@ def make_task(name: str, **options: object) -> Task:
     if not isinstance(spec, RobotSpec):
         raise ConfigError(f"task {name!r} has a spec of type {type(spec).__name__}; give a RobotSpec (docs/tasks.md)")
     return task
+
+
+def frames_of(task: Task) -> Mapping[str, NDArray[np.uint8]]:
+    """The images of the cameras of `task` now; none if its spec has no cameras."""
+    return task.frames() if task.spec.cameras and isinstance(task, Filmed) else {}
 
 
 def load_task(name: str) -> Callable[..., Task]:

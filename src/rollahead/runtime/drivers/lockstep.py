@@ -77,7 +77,8 @@ class Lockstep:
             self._executor.skip(k)
         else:
             self._deliver(k)
-            self._executor.observe(k)
+            worker = self._encoder_worker
+            self._executor.observe(k, images=worker is not None and worker.needs_images(k))
             try:
                 self._think(k)
                 if self._encoder_worker is not None:

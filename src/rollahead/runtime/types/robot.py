@@ -53,7 +53,7 @@ class Robot(Protocol):
         ...
 
     def frames(self) -> Mapping[str, Frame]:
-        """The newest image of each camera; it never waits. Phase: hot."""
+        """The newest image of each camera; it never waits. Cameras that render on demand render here. Phase: hot."""
         ...
 
     def write(self, setpoint: FloatArray) -> None:

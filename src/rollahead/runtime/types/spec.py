@@ -127,11 +127,16 @@ def mask(dims: Sequence[Dim], *kinds: Kind) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera by name: images `(height, width, 3)` uint8."""
+    """A camera by name, with images (height, width, 3) uint8.
+
+    on_demand: whether an image is made only when it is asked for, as by a renderer in simulated time. `Robot.frames` is
+    then called only in ticks whose images a request or an image encoder needs, else in every tick.
+    """
 
     name: str
     height: int
     width: int
+    on_demand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
