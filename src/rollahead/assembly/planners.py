@@ -183,7 +183,7 @@ def _policy(
     robot, own, on = brief.scene.spec, brief.strategy, torch.device(device_of(device))
     source = Source(checkpoint, dataset, trust_order)
     read = source.read(robot)
-    _check_pictures(read.camera_sizes, brief)
+    _check_pictures(read.features.camera_names, brief)
     policy = read.policy(on)
     weak = None if own.weak is None else replace(source, checkpoint=own.weak).read(robot).policy(on)
     names = {**_renamed_cameras(read, robot), **given}

@@ -110,7 +110,7 @@ class Cameras:
             raise ConfigError(f"task.image_size is {list(size)}; give [height, width], each from 1 to {LARGEST} pixels")
         if names:
             prepare()
-        self.specs = tuple(spec.Camera(name, *size) for name in names)
+        self.specs = tuple(spec.Camera(name, size[0], size[1]) for name in names)
         self._model = model
         self._made: dict[str, Camera] = {}
 

@@ -75,8 +75,15 @@ class Checkpoint:
         return state_statistics(self.folder, self.config)
 
     @property
+    def resizes_images(self) -> bool:
+        """Whether the policy resizes images itself, as LeRobot's Diffusion Policy does with `resize_shape`."""
+        return self.config.get("resize_shape") is not None
+
+    @property
     def camera_sizes(self) -> dict[str, tuple[int, int]]:
-        """The (height, width) of the images that the policy takes from each camera, by its own names."""
+        """The (height, width) of the images of each camera, by the policy's names; none if it takes every size."""
+        if self.resizes_images:
+            return {}
         sizes = [(height, width) for _, height, width in self.features.cameras.values()]
         return dict(zip(self.features.camera_names, sizes, strict=True))
 

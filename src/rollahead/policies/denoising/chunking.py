@@ -73,11 +73,13 @@ class Guidance(Plain):
     """Pulls a chunk towards the last plan while it is denoised (RTC, arXiv 2506.07339).
 
     process: what is denoised; rows: H; past: T - H, rows for ticks before the first of these, which are not pulled;
+    names: A, numbers of a row that the robot has a name for; those after them are not pulled;
     end: the row from which on nothing is pulled; most, full: as in `RTCGuidance`.
     """
 
     process: Process
     rows: int
+    names: int
     past: int = 0
     mask: str = "exp"
     end: int = 0
@@ -93,7 +95,8 @@ class Guidance(Plain):
             return Free()
         weights = soft_mask(self.mask, min(request.delay - ahead, n), min(self.end, n), self.rows).to(known.device)
         target = torch.nn.functional.pad(known[:n], (0, 0, self.past, self.rows - n))
-        weights = torch.nn.functional.pad(weights, (self.past, 0))[:, None]
+        named = torch.arange(target.shape[1], device=known.device) < self.names
+        weights = torch.nn.functional.pad(weights, (self.past, 0))[:, None] * named
         return RTCGuidance(target, weights, self.most, self.process, self.full)
 
 
@@ -122,17 +125,18 @@ class BestOf(Plain):
 
     verifier: the cost of each chunk (B, H, A), given the rows known (n, A) and their weights (n,), which sum to 1; rho:
     the factor by which the weight falls from row to row after the first d; modes: the B / modes chunks that cost least
-    are contrasted, None for no contrast; past: T - H.
+    are contrasted, None for no contrast; past: T - H; names: A, the numbers of a row that are compared, None for all.
     """
 
     verifier: Verifier = lambda chunks, known, weights: chunks.new_zeros(len(chunks))
     rho: float = 0.5
     modes: int | None = None
     past: int = 0
+    names: int | None = None
 
     def choose(self, chunks: torch.Tensor, request: Request, known: torch.Tensor, weak: torch.Tensor) -> int:
         """The index of the cheapest; a chunk with NaN or infinite values is not chosen. Phase: hot."""
-        chunks = chunks[:, self.past :]
+        chunks, known, weak = chunks[:, self.past :, : self.names], known[:, : self.names], weak[..., : self.names]
         backward = self._backward(chunks, request, known)
         if self.modes is None:
             return int(backward.argmin())
@@ -198,7 +202,16 @@ def _guidance(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Pol
         raise ConfigError(f"strategy.end is {end}; give a row from 0 to {rows}, from which on nothing is pulled")
     most = float(sampler.calls) if strategy.beta is None else strategy.beta
     full, past = strategy.jacobian == "full", policy.shape[0] - rows
-    return Guidance(process=policy.process, rows=rows, past=past, mask=strategy.mask, end=end, most=most, full=full)
+    return Guidance(
+        process=policy.process,
+        rows=rows,
+        names=len(policy.spec.action),
+        past=past,
+        mask=strategy.mask,
+        end=end,
+        most=most,
+        full=full,
+    )
 
 
 def _prefix(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Policy | None) -> Chunking:
@@ -225,7 +238,7 @@ def _best_of(strategy: StrategyConfig, policy: Policy, sampler: Sampler, weak: P
     _check_contrast(strategy, policy, weak)
     verifier = load(GROUP, "verifier", strategy.verifier, "add what its package needs", VERIFIERS)
     past = policy.shape[0] - policy.spec.horizon
-    return BestOf(strategy.candidates, verifier, strategy.rho, strategy.modes, past)
+    return BestOf(strategy.candidates, verifier, strategy.rho, strategy.modes, past, len(policy.spec.action))
 
 
 def _check_contrast(strategy: StrategyConfig, policy: Policy, weak: Policy | None) -> None:

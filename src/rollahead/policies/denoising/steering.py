@@ -44,9 +44,10 @@ MASKS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
 class RTCGuidance:
     """Guidance of a denoising towards the rows of the last chunk (RTC, arXiv 2506.07339).
 
-    target: (T, A), normalised; weights: (T, 1), 0 where there is no target; max_guidance_weight: the greatest weight of
-    the pull (beta); process: what is denoised; full: the pull goes back through the network (a vector-Jacobian product,
-    as published), else its Jacobian is taken to be the identity, as LeRobot 0.6.1 does."""
+    target: (T, W), normalised; weights: (T, W), or (T, 1) for all numbers of a row, 0 where there is no target;
+    max_guidance_weight: the greatest weight of the pull (beta); process: what is denoised; full: the pull goes back
+    through the network (a vector-Jacobian product, as published), else its Jacobian is taken to be the identity, as
+    LeRobot 0.6.1 does."""
 
     target: torch.Tensor
     weights: torch.Tensor

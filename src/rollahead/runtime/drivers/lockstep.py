@@ -103,7 +103,7 @@ class Lockstep:
             flight.done_at = flight.begun + (timer.done if result.made & ResultFlags.CUT else flight.latency.done)
 
     def _begin(self, request: Request, k: int) -> _Flight:
-        latency = self._latency.sample(self._seed, self._begun, k)
+        latency = self._inference.timed(self._latency.sample(self._seed, self._begun, k))
         self._taken = request
         self._begun += 1
         return _Flight(request, k, latency)

@@ -192,14 +192,15 @@ class RobotSpec:
         return 1.0 / self.rate_hz
 
 
-STATE_IN = ("suffix", "prefix", "prompt", "condition")
+STATE_IN = ("bind", "encode")
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySpec:
     """What a policy expects and gives, by name. horizon: H, rows per chunk; n_obs: observations per request, one tick
-    apart; rate_hz: the rate of the data it was trained on; state_in: where the state enters (`suffix`, `prefix`,
-    `prompt`, `condition`), which says what binding it late costs."""
+    apart; rate_hz: the rate of the data it was trained on; state_in: the stage that needs the state. `bind`: images and
+    task are encoded without it, so that it is bound after that, as late as possible, and costs little; `encode`: it is
+    encoded with them, as in a prompt, so that it is bound before, and a newer state would cost a new encoding."""
 
     action: tuple[str, ...]
     state: tuple[str, ...]
@@ -208,13 +209,13 @@ class PolicySpec:
     environment: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
     n_obs: int = 1
-    state_in: str = "suffix"
+    state_in: str = "bind"
 
     def __post_init__(self) -> None:
         if self.horizon < 1 or self.n_obs < 1:
             raise ConfigError(f"horizon is {self.horizon} and n_obs {self.n_obs}; both must be at least 1")
         if self.state_in not in STATE_IN:
-            raise unknown_name("place for the state", self.state_in, STATE_IN)
+            raise unknown_name("stage that needs the state (state_in)", self.state_in, STATE_IN)
 
 
 @dataclass(frozen=True, slots=True)
