@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.lerobot import compat
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.lerobot.normalise import affine
-from rollahead.policies.policy import Trained
+from rollahead.policies.policy import EncoderInput, Trained
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.chunk import Chunk, Mean, Timeline
 from rollahead.runtime.types.messages import Observation
@@ -36,6 +36,7 @@ COMMAND = "python -m benchmarks.policy_parity"
 S, E, A, SIDE, HORIZON = 3, 2, 4, 64, 16
 STATISTICS = ("mean", "std", "min", "max", "q01", "q99", "q10", "q90")
 
+STAMPS = count()  # capture stamps
 Comparison = Callable[[Path], float]
 
 
@@ -128,6 +129,7 @@ def observe(n: int, cameras: int, environment: int = E) -> list[Observation]:
             state=frozen(rng.standard_normal(S)),
             environment=frozen(rng.standard_normal(environment)),
             images={f"camera_{i}": rng.integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8) for i in range(cameras)},
+            image_stamps={f"camera_{i}": next(STAMPS) for i in range(cameras)},
         )
         for k in range(n)
     ]
@@ -167,7 +169,7 @@ def theirs(folder: Path, kind: str, seen: Sequence[Observation], start: torch.Te
 def ours(folder: Path, sampler: Mapping[str, Any], seen: Sequence[Observation], start: torch.Tensor) -> FloatArray:
     """(H, A), our rows for the same observations."""
     policy = load_policy(folder)
-    context = policy.bind(policy.encode([each.images for each in seen], ""), seen, 0)
+    context = policy.bind(policy.encode(EncoderInput.of(seen)), seen, 0)
     drawn = make_sampler(sampler, policy)(policy, context, noise_after(start))
     return policy.rows(drawn.chunks[0])
 
@@ -202,7 +204,7 @@ def compare_sampler(folder: Path, name: str, prediction: str, steps: int, **opti
     save_policy(folder, "diffusion", **scheduler, **options)
     policy = load_policy(folder)
     seen, start = observe(1, 0), _start()
-    context = policy.bind(policy.encode([{}], ""), seen, 0)
+    context = policy.bind(policy.encode(EncoderInput.of(seen)), seen, 0)
     spacing = {"spacing": "leading"} if name == "ddim" else {}
     drawn = make_sampler({"name": name, "steps": steps, **spacing}, policy)(policy, context, noise_after(start))
     diffusion = compat.DiffusionPolicy.from_pretrained(folder).diffusion

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -139,9 +140,8 @@ class FilmedRobot(NotedRobot):
     def frames(self) -> Mapping[str, Frame]:
         """All `BRIGHT`."""
         level = round(BRIGHT * 255)
-        return {
-            camera.name: Frame(np.full((camera.height, camera.width, 3), level, np.uint8)) for camera in FILMED.cameras
-        }
+        images = {camera.name: np.full((camera.height, camera.width, 3), level, np.uint8) for camera in FILMED.cameras}
+        return {name: Frame(image, time.monotonic_ns()) for name, image in images.items()}
 
 
 class FrozenRobot(FilmedRobot):
@@ -154,7 +154,8 @@ class FrozenRobot(FilmedRobot):
     def frames(self) -> Mapping[str, Frame]:
         """The first camera's image is as old as it is."""
         frames = super().frames()
-        return {**frames, "top": replace(frames["top"], age=max(self._calls["read"] - self._at, 0))}
+        reads = min(self._calls["read"], self._at)
+        return {**frames, "top": Frame(frames["top"].image, reads, max(self._calls["read"] - self._at, 0))}
 
 
 class ShuffledRobot(NotedRobot):
@@ -173,4 +174,4 @@ class OddRobot(FilmedRobot):
     def frames(self) -> Mapping[str, Frame]:
         """From 0 to 1, as some drivers do."""
         top: Any = np.full((4, 6, 3), BRIGHT, np.float32)
-        return {**super().frames(), "top": Frame(top)}
+        return {**super().frames(), "top": Frame(top, 0)}

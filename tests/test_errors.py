@@ -180,7 +180,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "drives no state": (driving(None), ("'shoulder'", "position", "`drives`")),
     "policy horizon": (lambda folder: policy(horizon=0), ("horizon", "0", "n_obs", "1")),
     "policy n_obs": (lambda folder: policy(n_obs=-1), ("horizon", "8", "n_obs", "-1")),
-    "policy state_in": (lambda folder: policy(state_in="sufix"), ("'sufix'", "'suffix'")),
+    "policy state_in": (lambda folder: policy(state_in="encoder"), ("'encoder'", "'encode'")),
     "policy rate": (lambda folder: map_by_name(ROBOT, policy(rate_hz=30.0)), ("30 Hz", "50 Hz")),
     "policy action": (lambda folder: map_by_name(ROBOT, policy(action=("sholder",))), ("'shoulder'", "'sholder'")),
     "policy state": (lambda folder: map_by_name(ROBOT, policy(state=("sholder_pos",))), ("'shoulder_pos'",)),

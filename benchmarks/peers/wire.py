@@ -68,7 +68,7 @@ class Wire:
         )
         self._noted = noted
         self._reading = Reading(frozen([0.1 * j for j in range(JOINTS)]))
-        self._frames: Mapping[str, Frame] = {name: Frame(image) for name, image in preset_frames().items()}
+        self._frames: Mapping[str, Frame] = {name: Frame(image, 0) for name, image in preset_frames().items()}
 
     def connect(self) -> None:
         """Nothing to do."""

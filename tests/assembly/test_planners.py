@@ -174,7 +174,9 @@ def test_a_policy_that_sees_images_is_refused_where_a_task_has_no_cameras(tmp_pa
     ACTConfig(input_features=seen, output_features=made, device="cpu").save_pretrained(tmp_path)
     save_file({}, tmp_path / "model.safetensors")
     task = make_task("mole")
-    with pytest.raises(ConfigError, match="the policy sees images of top, and this task has no cameras; drive a robot"):
+    with pytest.raises(
+        ConfigError, match=r"images of top, and this task has no cameras; set task\.cameras, as in task=mole"
+    ):
         make_planning(
             {"name": "policy", "checkpoint": str(tmp_path), "trust_order": True}, Scene(task.spec, task), UNROLLED
         )

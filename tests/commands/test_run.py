@@ -173,7 +173,7 @@ def test_a_head_that_sees_images_is_run_with_the_eye_in_its_file(
 
     class Filmed(loopback.NullRobot):
         def frames(self) -> dict[str, Frame]:
-            return {"top": Frame(np.zeros((6, 8, 3), np.uint8))}
+            return {"top": Frame(np.zeros((6, 8, 3), np.uint8), 0)}
 
     def arm(joints: int, rate_hz: float) -> Filmed:
         return Filmed(replace(plain(joints, rate_hz).spec, cameras=(Camera("top", 6, 8),)))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from rollahead.policies.policy import Trained
+from rollahead.policies.policy import EncoderInput, Trained
 from rollahead.policies.process import Diffusion, Flow
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Images, Observation
+from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import PolicySpec
 
 MEAN, DEVIATION = 0.3, 0.2
@@ -41,7 +41,7 @@ class Fake:
         names = tuple(f"a_{i}" for i in range(self.shape[1]))
         return PolicySpec(action=names, state=names, horizon=self.shape[0], rate_hz=50.0)
 
-    def encode(self, images: Sequence[Images], task: str) -> Any:
+    def encode(self, seen: EncoderInput) -> Any:
         return None
 
     def bind(self, context: Any, observations: Sequence[Observation], delay: int) -> Any:

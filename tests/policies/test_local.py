@@ -22,12 +22,15 @@ from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.denoising.warm_start import WarmStartCache
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.local import LocalPlanner, local_planner, noise_of
-from rollahead.policies.policy import Trained
+from rollahead.policies.policy import EncoderInput, Trained
 from rollahead.policies.process import Flow
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.control.speedup import SpeedUp
+from rollahead.runtime.planning.inference import Inference
+from rollahead.runtime.planning.latency import Latency
 from rollahead.runtime.rolling.roll import Rollers, still
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Images, Observation, Request, Result, ResultFlags, Snapshot
+from rollahead.runtime.types.messages import Observation, Request, Result, ResultFlags, Snapshot
 from rollahead.runtime.types.spec import Camera, Dim, Kind, PolicySpec, RobotSpec, map_by_name
 from rollahead.sim.demonstrations import record
 from rollahead.sim.task import make_task
@@ -55,7 +58,7 @@ class Noting:
     spec: PolicySpec = SPEC
     noted: list[str] = field(default_factory=list)
     seen: Observation | None = None
-    pictures: Sequence[Images] = ()
+    given: EncoderInput | None = None
     delay: int | None = None
     name: str = "the noting policy"
     warm: tuple[float, ...] | None = None
@@ -65,10 +68,10 @@ class Noting:
     def shape(self) -> tuple[int, int]:
         return self.spec.horizon, len(self.spec.action)
 
-    def encode(self, images: Sequence[Images], task: str) -> Any:
+    def encode(self, seen: EncoderInput) -> Any:
         self.noted.append("encode")
-        self.pictures = images
-        return task
+        self.given = seen
+        return seen.task
 
     def bind(self, context: Any, observations: Sequence[Observation], delay: int) -> Any:
         self.noted.append("bind")
@@ -102,6 +105,7 @@ def snapshot(tick: int, seed: int = 0, value: float = 0.0) -> Snapshot:
         environment=frozen([7.0, 8.0]),
         images={"top": image},
         image_ticks={"top": tick},
+        image_stamps={"top": 1000 + tick},
         task="hit it",
     )
     ones = frozen(np.ones((8, 2)))
@@ -135,6 +139,28 @@ def test_what_is_seen_is_encoded_before_the_newest_state_is_asked_for() -> None:
     assert policy.noted == ["encode", "newest", "bind", "act for 'hit it'"]
 
 
+def test_a_policy_that_encodes_the_state_is_given_the_newest_one_before() -> None:
+    policy = Noting(spec=replace(SPEC, state_in="encode"))
+
+    def newest() -> Snapshot:
+        policy.noted.append("newest")
+        return snapshot(TICK + 2)
+
+    plan(policy, request_of(TICK + 4), newest)
+    assert policy.noted == ["newest", "encode", "bind", "act for 'hit it'"]
+    assert policy.given is not None and policy.seen is not None
+    assert [seen.state.tolist() for seen in policy.given.observations] == [policy.seen.state.tolist()]
+    assert policy.given.delay == policy.delay == 4
+    assert policy.given.images[0]["top"][0, 0, 0] == TICK
+
+
+@pytest.mark.parametrize("state_in", ["bind", "encode"])
+def test_a_latency_binds_at_its_beginning_for_a_policy_that_encodes_the_state(state_in: str) -> None:
+    planner = local_planner(Noting(spec=replace(SPEC, state_in=state_in)), ONE_SHOT, ROBOT, Rollers(summed), {})
+    inference = Inference(planner, SpeedUp(ROBOT, 1), horizon=4, action_dim=2)
+    assert inference.timed(Latency(3, 5)) == Latency(3 if state_in == "bind" else 0, 5)
+
+
 def test_a_camera_that_has_given_no_image_is_named_as_what_is_missing() -> None:
     request = request_of()
     blind = replace(request.asked, observations=(replace(request.asked.observation, images={}, image_ticks={}),))
@@ -150,7 +176,10 @@ def test_the_state_is_the_newest_one_rolled_on_and_what_is_seen_is_that_of_the_r
     measured, ticks = TICK + late, 4 - late
     assert policy.seen.state.tolist() == [measured + ticks, -measured + ticks]
     assert policy.seen.environment.tolist() == [7, 8]
-    assert policy.pictures[0]["top"][0, 0, 0] == TICK
+    assert policy.given is not None
+    assert policy.given.images[0]["top"][0, 0, 0] == TICK
+    assert (policy.given.stamps, policy.given.epoch) == ([{"top": 1000 + TICK}], 0)
+    assert not policy.given.observations
     assert result.state_tick == measured
     assert result.anchor.tolist() == policy.seen.state.tolist()
 
@@ -243,7 +272,8 @@ def test_names_of_the_policys_are_made_the_robots_in_all_groups() -> None:
     result = plan(policy, request_of(), rename=rename)
     assert policy.seen is not None
     assert policy.seen.state.tolist() == [TICK, -TICK]
-    assert list(policy.pictures[0]) == ["eye"]
+    assert policy.given is not None
+    assert list(policy.given.images[0]) == list(policy.given.stamps[0]) == ["eye"]
     assert result.rows.tolist() == [[1, 0]] * 4
 
 

@@ -11,6 +11,7 @@ from rollahead.evaluation.evaluation import Cell, planning_of, run_episode
 from rollahead.policies.checkpoints.checkpoint import read_checkpoint
 from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.local import LocalPlanner
+from rollahead.policies.policy import EncoderInput
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.sim.task import make_task
@@ -64,7 +65,7 @@ def test_what_a_policy_sees_is_on_its_device(name: str, request: pytest.FixtureR
         policy: Any = read.policy(device)
         environment = 2 if policy.trained.delay_input else len(policy.spec.environment)
         seen = observe(policy.spec.n_obs, len(policy.spec.cameras), environment)
-        context = policy.bind(policy.encode([each.images for each in seen], ""), seen, 1)
+        context = policy.bind(policy.encode(EncoderInput.of(seen)), seen, 1)
         noise = draws(1, *policy.shape)
         drawn = make_sampler({"name": "auto"}, policy)(policy, context, lambda: noise().to(device))
         assert drawn.chunks.device == policy.normalised(policy.rows(drawn.chunks[0])).device == device

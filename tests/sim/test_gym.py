@@ -194,18 +194,18 @@ def test_a_camera_is_rendered_when_a_frame_is_asked_for_and_once_in_a_tick(monke
     for _ in range(3):
         task.advance(np.array([100.0, 100.0]))
     assert rendered == []
-    first = task.frames()["top"].image
-    assert task.frames()["top"].image is first and len(rendered) == 1
+    first = task.frames()["top"]
+    assert task.frames()["top"] is first and len(rendered) == 1
     assert first.shape == (680, 680, 3) and first.dtype == np.uint8 and not first.flags.writeable
     task.advance(np.array([400.0, 400.0]))
-    assert not np.array_equal(task.frames()["top"].image, first) and len(rendered) == 2
+    assert not np.array_equal(task.frames()["top"], first) and len(rendered) == 2
 
 
 def test_a_camera_may_be_a_key_of_the_observation():
     options = {"obs_type": "pixels_agent_pos"}
     state, cameras = {"x": "agent_pos.0", "y": "agent_pos.1"}, {"top": "pixels"}
     task = make_task(**of("pusht", options=options, state=state, environment=None, cameras=cameras))
-    assert task.frames()["top"].image.shape == (96, 96, 3)
+    assert task.frames()["top"].shape == (96, 96, 3)
 
 
 def test_without_cameras_there_are_no_frames():

@@ -187,7 +187,7 @@ def _policy(
     robot, own, on = brief.scene.spec, brief.strategy, torch.device(device_of(device))
     source = Source(checkpoint, dataset, trust_order)
     read = source.read(robot)
-    _check_pictures(read.camera_sizes, brief)
+    _check_pictures(read.features.camera_names, brief)
     policy = read.policy(on)
     weak = None if own.weak is None else replace(source, checkpoint=own.weak).read(robot).policy(on)
     names = {**_renamed_cameras(read, robot), **given}
@@ -219,8 +219,8 @@ def _check_pictures(cameras: Iterable[str], brief: Brief) -> None:
     """Raises: ConfigError, if the policy sees images and the simulated task has no camera."""
     if cameras and brief.scene.task is not None and not brief.scene.spec.cameras:
         raise ConfigError(
-            f"the policy sees images of {', '.join(cameras)}, and this task has no cameras; drive a robot that "
-            "has them, as with rollahead run robot=lerobot robot.type=..., or use a policy without images"
+            f"the policy sees images of {', '.join(cameras)}, and this task has no cameras; set task.cameras, as in "
+            "task=mole task.cameras=[top], drive a robot that has them, or use a policy without images"
         )
 
 

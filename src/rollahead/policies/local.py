@@ -17,14 +17,14 @@ from rollahead.errors import ConfigError, InferenceError
 from rollahead.policies.denoising.chunking import Chunking, Plain, make_chunking
 from rollahead.policies.denoising.samplers import Noise, Sampler, SampleRequest, SampleResult, make_sampler
 from rollahead.policies.denoising.warm_start import WarmStartCache
-from rollahead.policies.policy import Context, Featured, Policy
+from rollahead.policies.policy import Context, EncoderInput, Featured, Policy
 from rollahead.policies.snap import Snap
 from rollahead.runtime.config.build import VLASH, StrategyConfig, features_taken
 from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.rolling.binding import bind
 from rollahead.runtime.rolling.roll import Rollers, still
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Images, Observation, Request, Result, ResultFlags, Snapshot, nothing
+from rollahead.runtime.types.messages import Observation, Request, Result, ResultFlags, Snapshot, nothing
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import NameMap, PolicySpec, RobotSpec, map_by_name
 
@@ -81,15 +81,7 @@ class LocalPlanner:
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
         with torch.no_grad():  # no inference mode: `strategy.jacobian=full` goes back through the network
-            images = [self._pictures(seen) for seen in request.observations]
-            contexts = [policy.encode(images, request.asked.observation.task) for policy in self._policies]
-            bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
-            known = [self._mapping.observation(seen) for seen in bound]
-            if self._look is not None:
-                self._look(known[-1].state)
-                self._look = None
-            ahead = self._ahead(request, bound[-1])
-            contexts = [policy.bind(seen, known, ahead) for policy, seen in zip(self._policies, contexts, strict=True)]
+            contexts, bound = self._contexts(request, newest)
             budget = StepBudget(timer if self._deadline_aware else NO_DEADLINE)
             chunk, drawn, calls = self._drawn(request, contexts, budget)
             rows = self.policy.rows(chunk)
@@ -109,6 +101,33 @@ class LocalPlanner:
             policy_features=features,
         )
 
+    @property
+    def state_in(self) -> str:
+        """The stage of an inference that needs the state: `encode` if one of the policies encodes it, else `bind`."""
+        return "encode" if any(policy.spec.state_in == "encode" for policy in self._policies) else "bind"
+
+    def _contexts(
+        self, request: Request, newest: Callable[[], Snapshot]
+    ) -> tuple[list[Context], Sequence[Observation]]:
+        """The context of each of `_policies`, and the observations that were bound, in the robot's order of names.
+
+        state_in = bind:     encode -> bind the newest state -> context
+        state_in = encode:   bind the newest state -> encode -> context
+        """
+        seen = self._encoder_input(request)
+        encoded = [policy.encode(seen) for policy in self._policies] if self.state_in == "bind" else []
+        bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
+        known = [self._mapping.observation(each) for each in bound]
+        if self._look is not None:
+            self._look(known[-1].state)
+            self._look = None
+        ahead = self._ahead(request, bound[-1])
+        if self.state_in == "encode":
+            seen = replace(seen, observations=known, delay=ahead)
+            encoded = [policy.encode(seen) for policy in self._policies]
+        contexts = [policy.bind(each, known, ahead) for policy, each in zip(self._policies, encoded, strict=True)]
+        return contexts, bound
+
     def _checked(self, request: Request, rows: FloatArray, made: int) -> tuple[FloatArray, int]:
         """`rows`, or others in their place where they are no numbers and were before `MOST_REFUSED` times in a row; and
         how they were made."""
@@ -122,7 +141,7 @@ class LocalPlanner:
     def _drawn(
         self, request: Request, contexts: Sequence[Context], more: Callable[[int], bool]
     ) -> tuple[torch.Tensor, SampleResult, int]:
-        """The chunk (T, A) for `request`, how it was drawn, and the number of network calls of all policies. contexts:
+        """The chunk (T, W) for `request`, how it was drawn, and the number of network calls of all policies. contexts:
         one for each of `_policies`."""
         policy, context, warm_starts, chunking = self.policy, contexts[0], self._warm_starts, self._chunking
         noise = noise_of(request, policy, chunking.candidates)
@@ -148,11 +167,19 @@ class LocalPlanner:
         chunks = torch.stack([self.policy.normalised(weak.rows(chunk)) for chunk in drawn.chunks])
         return chunks, drawn.steps
 
-    def _pictures(self, seen: Observation) -> Images:
-        """The images of `seen` by the policy's own camera names. Raises: InferenceError, if a camera has no image."""
-        if missing := [theirs for theirs in self._cameras.values() if theirs not in seen.images]:
-            raise InferenceError(f"there is no image of {', '.join(missing)} yet; look at the cameras")
-        return {own: seen.images[theirs] for own, theirs in self._cameras.items()}
+    def _encoder_input(self, request: Request) -> EncoderInput:
+        """The images of `request` by the policy's own camera names. Raises: InferenceError, if a camera has no
+        image."""
+        for seen in request.observations:
+            if missing := [theirs for theirs in self._cameras.values() if theirs not in seen.images]:
+                raise InferenceError(f"there is no image of {', '.join(missing)} yet; look at the cameras")
+        names = self._cameras.items()
+        return EncoderInput(
+            images=[{own: seen.images[theirs] for own, theirs in names} for seen in request.observations],
+            stamps=[{own: seen.image_stamps[theirs] for own, theirs in names} for seen in request.observations],
+            epoch=request.epoch,
+            task=request.asked.observation.task,
+        )
 
     def _ahead(self, request: Request, bound: Observation) -> int:
         """By how many ticks the state of `bound` is ahead of the rest of it: by none, if a roller moves the rest as

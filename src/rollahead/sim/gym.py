@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from rollahead.errors import ConfigError, counted, one_line
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.options import call
-from rollahead.runtime.types.robot import Frame
 from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.sim.gym_fields import fields_of, leaves_of
 
@@ -117,9 +116,9 @@ class GymTask:
         """(E,), the numbers named in `environment`."""
         return frozen(self._environment(self._seen))
 
-    def frames(self) -> Mapping[str, Frame]:
+    def frames(self) -> Mapping[str, NDArray[np.uint8]]:
         """The image of each camera in this tick; the first call in a tick renders, others give the same images."""
-        return {name: Frame(self._picture(name)) for name in self._cameras}
+        return {name: self._picture(name) for name in self._cameras}
 
     def advance(self, action: FloatArray) -> None:
         """One step of the environment.

@@ -9,8 +9,10 @@ failure.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rollahead.errors import ConfigError
 from rollahead.runtime.planning.planner import Plan
@@ -32,6 +34,7 @@ from rollahead.sim.gantry import (
     anywhere,
     state_dims,
 )
+from rollahead.sim.render import Cameras
 from rollahead.sim.servo_to import coasted, servo_to
 from rollahead.sim.task import TaskBase
 
@@ -70,6 +73,8 @@ class WhackAMole(TaskBase):
         pace: Speed of the expert: 1 for as fast as the robot can, less for slower demonstrations.
         targets: Number of moles, 1 or 2.
         strike: Whether a strike must be sent to hit a mole.
+        cameras: Names of the cameras that the robot has; the scene has `top`.
+        image_size: Height and width of their images, in pixels.
     """
 
     def __init__(
@@ -80,6 +85,8 @@ class WhackAMole(TaskBase):
         pace: float = 1.0,
         targets: int = 1,
         strike: bool = False,
+        cameras: Sequence[str] = (),
+        image_size: Sequence[int] = (96, 96),
     ) -> None:
         if not (1 <= window_s * RATE_HZ <= LONGEST_S * RATE_HZ and noise >= 0):
             raise ConfigError(
@@ -93,6 +100,7 @@ class WhackAMole(TaskBase):
         self._names = NAMES[:targets]
         self._strike = strike
         self._gantry = Gantry(mode, Scene(bodies="".join(MOLE.format(name=name) for name in self._names)))
+        self._cameras = Cameras(self._gantry.model, cameras, image_size)
         self._model = Model(mode)
         self._disturbance = Disturbance(self._model, noise)
         self._window = round(window_s * RATE_HZ)
@@ -101,6 +109,7 @@ class WhackAMole(TaskBase):
             state=state_dims(),
             environment=tuple(Dim(f"{name}_{axis}", "m") for name in self._names for axis in "xy"),
             rate_hz=RATE_HZ,
+            cameras=self._cameras.specs,
         )
         self.max_ticks = LEAD + PHASE + self._window
         self.model, self.data = self._gantry.model, self._gantry.data
@@ -142,6 +151,11 @@ class WhackAMole(TaskBase):
     def environment(self) -> FloatArray:
         """(2,) or (4,): x, y in m of each mole."""
         return frozen(np.array(self._moles()).ravel())
+
+    def frames(self) -> Mapping[str, NDArray[np.uint8]]:
+        """(height, width, 3) by camera, the scene as it is now."""
+        self._gantry.show(dict(zip(self._names, self._moles(), strict=True)))
+        return self._cameras(self._gantry.data)
 
     def advance(self, action: FloatArray) -> None:
         """Simulates one tick under `action` (2,), or (3,) with a strike."""

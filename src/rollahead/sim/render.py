@@ -1,26 +1,34 @@
 """Pictures of a simulated scene: EGL, OSMesa, or none.
 
-MuJoCo fixes its GL backend when it is first imported, and a backend that is missing may end the process. So each is
-tried in a process of its own, once, and whoever renders does so in a process that was started with the one that works.
+A GL backend that is missing may end the process. So each is tried in a process of its own, once, and `prepare` gives
+MuJoCo the one that works, here and in the processes that are started from here.
 """
 
+import atexit
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rollahead.errors import ConfigError, unknown_name
+from rollahead.runtime.types import spec
+
 BACKENDS = ("egl", "osmesa")
+HEADLESS = tuple(f"mujoco.{name}" for name in BACKENDS)
 PROBE = (
     "import mujoco; "
     "m = mujoco.MjModel.from_xml_string('<mujoco><worldbody><geom size=\"1\"/></worldbody></mujoco>'); "
     "d = mujoco.MjData(m); mujoco.mj_forward(m, d); r = mujoco.Renderer(m, 16, 16); r.update_scene(d); r.render()"
 )
 REMEDY = "on Debian: apt-get install libosmesa6"
+LARGEST = 640  # pixels of a side
 
 
 @cache
@@ -43,19 +51,74 @@ def explain() -> str:
     return f"rendering with {found}" if found else f"nothing renders here (tried {tried}); {REMEDY}"
 
 
-class Camera:
-    """Renders one scene. Phase: setup. Needs MUJOCO_GL set to `backend()` before MuJoCo was first imported."""
+def prepare() -> None:
+    """Has MuJoCo render with `backend()` in this process, and in those that are started from it, unless it was imported
+    with one. Raises: ConfigError, if nothing renders here."""
+    import mujoco
 
-    def __init__(self, model: Any, camera: str, height: int, width: int) -> None:
+    gl: Any = sys.modules[mujoco.Renderer.__module__].gl_context
+    if getattr(gl, "GLContext", None) is not None and gl.GLContext.__module__ in HEADLESS:
+        return
+    found = backend()
+    if found is None:
+        raise ConfigError(f"the cameras of a task need a renderer, and {explain()}")
+    os.environ["MUJOCO_GL"] = found  # for the processes to come
+    gl.GLContext = import_module(f"mujoco.{found}").GLContext  # MuJoCo looks at MUJOCO_GL only when it is imported
+
+
+class Camera:
+    """Renders one scene. smooth: with four samples per pixel, which in software costs ten times as much."""
+
+    def __init__(self, model: Any, camera: str, height: int, width: int, *, smooth: bool = False) -> None:
+        """Phase: setup. Raises: ConfigError, if nothing renders here."""
         import mujoco
 
+        prepare()
+        samples = model.vis.quality.offsamples
+        model.vis.quality.offsamples = samples if smooth else 0
         self._renderer = mujoco.Renderer(model, height, width)
+        model.vis.quality.offsamples = samples
+        atexit.register(_close, weakref.ref(self._renderer))  # before MuJoCo ends the display
         self._camera = camera
 
     def picture(self, data: Any) -> NDArray[np.uint8]:
-        """(height, width, 3), the scene as `data` has it."""
+        """(height, width, 3), the scene as `data` has it; nobody can write to it."""
         self._renderer.update_scene(data, camera=self._camera)
-        return self._renderer.render()
+        picture: NDArray[np.uint8] = self._renderer.render()
+        picture.flags.writeable = False
+        return picture
+
+
+def _close(renderer: "weakref.ref[Any]") -> None:
+    if (there := renderer()) is not None:
+        there.close()
+
+
+class Cameras:
+    """The cameras `names` of `model` as those of a robot, with images of `size` (height, width).
+
+    specs: as a `RobotSpec` has them. Nothing is rendered, and no renderer is made, before the first call.
+    """
+
+    def __init__(self, model: Any, names: Sequence[str], size: Sequence[int]) -> None:
+        """Raises: ConfigError, if there is no such camera, the size is none, or nothing renders here."""
+        known = [model.camera(i).name for i in range(model.ncam)]
+        for name in names:
+            if name not in known:
+                raise unknown_name("camera of the task", name, known)
+        if len(size) != 2 or not all(isinstance(side, int) and 1 <= side <= LARGEST for side in size):
+            raise ConfigError(f"task.image_size is {list(size)}; give [height, width], each from 1 to {LARGEST} pixels")
+        if names:
+            prepare()
+        self.specs = tuple(spec.Camera(name, size[0], size[1]) for name in names)
+        self._model = model
+        self._made: dict[str, Camera] = {}
+
+    def __call__(self, data: Any) -> dict[str, NDArray[np.uint8]]:
+        """(height, width, 3) by camera, the scene as `data` has it. Phase: hot, in simulated time."""
+        if not self._made:
+            self._made = {each.name: Camera(self._model, each.name, each.height, each.width) for each in self.specs}
+        return {name: camera.picture(data) for name, camera in self._made.items()}
 
 
 def write_clip(path: str, pictures: Sequence[NDArray[np.uint8]], period_s: float) -> None:

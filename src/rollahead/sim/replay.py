@@ -60,7 +60,7 @@ def main() -> None:
     job = json.load(sys.stdin)
     task = make_task(**job["task"])
     assert isinstance(task, Drawable), "the caller checks it"
-    camera = Camera(task.model, "top", SIZE, SIZE)
+    camera = Camera(task.model, "top", SIZE, SIZE, smooth=True)
     longest = max(len(states) for states, _ in job["lanes"])
     pictures = []
     for tick in range(0, longest, EVERY):

@@ -12,6 +12,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rollahead.blame import blamed
 from rollahead.errors import ConfigError
 from rollahead.runtime.config.extensions import load
@@ -19,7 +22,6 @@ from rollahead.runtime.planning.planner import Plan
 from rollahead.runtime.rolling.roll import SceneRoller, StateRoller
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.options import call
-from rollahead.runtime.types.robot import Frame
 from rollahead.runtime.types.spec import RobotSpec
 
 GROUP = "rollahead.tasks"
@@ -68,8 +70,11 @@ class Task(Protocol):
         """(E,), what is seen of the scene as numbers, a new array; (0,) if the spec names nothing."""
         ...
 
-    def frames(self) -> Mapping[str, Frame]:
-        """The newest image of each camera of the spec, rendered by this call; empty without cameras."""
+    def frames(self) -> Mapping[str, NDArray[np.uint8]]:
+        """The image (height, width, 3) RGB of each camera of the spec, rendered by this call; empty without cameras.
+
+        It is called only when an image is needed, and changes nothing of the episode.
+        """
         ...
 
     def advance(self, action: FloatArray) -> None:
@@ -82,7 +87,7 @@ class TaskBase:
 
     instruction: str = ""
 
-    def frames(self) -> Mapping[str, Frame]:
+    def frames(self) -> Mapping[str, NDArray[np.uint8]]:
         """No images."""
         return {}
 

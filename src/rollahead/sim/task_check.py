@@ -14,11 +14,13 @@ import numpy as np
 
 from rollahead.blame import blamed
 from rollahead.errors import ConfigError, counted
+from rollahead.runtime.control.images import misfit
 from rollahead.runtime.planning.planner import Plan
 from rollahead.runtime.rolling.roll import Rollers, SceneRoller, StateRoller, lookback_of
 from rollahead.runtime.safety.hold import Hold
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation
+from rollahead.runtime.types.robot import Frame
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import Dim, RobotSpec, names_of
 from rollahead.sim.task import Task, begin, event_tick_of, has_event
@@ -96,6 +98,7 @@ def check_task(task: Task, name: str, seed: int, *, expert: bool = True, event: 
             check_limits(played, task.spec)
         if event and has_event(task):
             check_event(played, play(task, seed, drive, event=False))
+        check_frames(task)
     except ConfigError as error:
         raise ConfigError(f"task {name!r}: {error}; rollahead doctor task={name} tries the rest of it") from error
     return played
@@ -145,6 +148,23 @@ def look(task: Task, tick: int) -> Observation:
     state = _numbers("state()", task.state(), spec.state, "state", tick)
     environment = _numbers("environment()", task.environment(), spec.environment, "environment", tick)
     return Observation(tick=tick, state=state, environment=environment)
+
+
+def check_frames(task: Task) -> None:
+    """Raises: ConfigError, if the spec of `task` has a camera of which `frames` gives no image as the spec says."""
+    if not task.spec.cameras:
+        return
+    check_takes(task, "frames")
+    with blamed("frames()", task):
+        given = task.frames()
+        for camera in task.spec.cameras:
+            if camera.name not in given:
+                raise ConfigError(
+                    f"frames() gives images of {', '.join(given) or 'no camera'}, and the spec has camera "
+                    f"{camera.name!r}; give one of each"
+                )
+            if wrong := misfit(Frame(given[camera.name], 0), camera):
+                raise ConfigError(wrong)
 
 
 def _numbers(call: str, given: Any, dims: Sequence[Dim], what: str, tick: int) -> FloatArray:

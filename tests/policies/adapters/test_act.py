@@ -11,6 +11,7 @@ from benchmarks.policy_parity import HORIZON, A, observe, save_policy
 from rollahead.errors import ConfigError
 from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.denoising.samplers import make_sampler
+from rollahead.policies.policy import EncoderInput
 
 from ..fakes import draws
 
@@ -25,7 +26,7 @@ def test_its_spec_says_what_the_checkpoint_takes_and_gives(act_folder: Path) -> 
 def test_a_chunk_is_all_there_as_rows_in_robot_units(act_folder: Path) -> None:
     policy: Any = load_policy(act_folder)
     seen = observe(1, 2)
-    chunk = policy.act(policy.bind(policy.encode([seen[0].images], ""), seen, 0))
+    chunk = policy.act(policy.bind(policy.encode(EncoderInput.of(seen[:1])), seen, 0))
     assert chunk.shape == (HORIZON, A)
     rows = policy.rows(chunk)
     assert rows.shape == (HORIZON, A) and rows.dtype == np.float64 and not rows.flags.writeable
@@ -37,10 +38,10 @@ def test_the_backbone_runs_before_the_state_is_bound_and_only_once_a_frame(act_f
     for key, encode in policy._vision._encoders.items():
         policy._vision._encoders[key] = lambda image, encode=encode: calls.append(len(image)) or encode(image)
     first, second = observe(1, 2), observe(2, 2)[1:]
-    context = policy.encode([first[0].images], "")
+    context = policy.encode(EncoderInput.of(first[:1]))
     assert calls == [1, 1]
     chunks = [policy.act(policy.bind(context, seen, 0)) for seen in (first, second)]
-    policy.encode([first[0].images], "")
+    policy.encode(EncoderInput.of(first[:1]))
     assert calls == [1, 1]
     assert not torch.equal(chunks[0], chunks[1])
 
@@ -48,8 +49,8 @@ def test_the_backbone_runs_before_the_state_is_bound_and_only_once_a_frame(act_f
 def test_only_the_newest_observation_counts(act_folder: Path) -> None:
     policy: Any = load_policy(act_folder)
     older, newest = observe(2, 2)
-    long = policy.bind(policy.encode([older.images, newest.images], ""), [older, newest], 0)
-    short = policy.bind(policy.encode([newest.images], ""), [newest], 0)
+    long = policy.bind(policy.encode(EncoderInput.of([older, newest])), [older, newest], 0)
+    short = policy.bind(policy.encode(EncoderInput.of([newest])), [newest], 0)
     assert torch.equal(policy.act(long), policy.act(short))
 
 
@@ -68,7 +69,7 @@ def test_lerobots_own_ensembling_is_left_out(tmp_path: Path) -> None:
     policy: Any = load_policy(folder)
     assert policy.spec.horizon == HORIZON
     seen = observe(1, 0)
-    context = policy.bind(policy.encode([{}], ""), seen, 0)
+    context = policy.bind(policy.encode(EncoderInput([{}], [{}])), seen, 0)
     sampler = make_sampler({"name": "one_shot"}, policy)
     assert torch.equal(*(sampler(policy, context, draws()).chunks for _ in range(2)))
 

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmarks.policy_parity import HORIZON, A, E, S, observe, save_policy
+from benchmarks.policy_parity import HORIZON, A, E, S, observe, ours, save_policy, theirs
 from safetensors.torch import load_file, save_file
 
 from rollahead.errors import ConfigError
-from rollahead.policies.checkpoints.checkpoint import load_policy
-from rollahead.policies.denoising.samplers import make_sampler
+from rollahead.policies.checkpoints.checkpoint import load_policy, read_checkpoint
+from rollahead.policies.denoising.samplers import SampleRequest, make_sampler
+from rollahead.policies.denoising.samplers.sampler import Free
+from rollahead.policies.denoising.steering import RTCGuidance
+from rollahead.policies.policy import EncoderInput
 from rollahead.policies.process import Diffusion
 from rollahead.runtime.types.messages import Observation
 
@@ -19,7 +22,7 @@ from ..fakes import draws
 
 
 def bound(policy: Any, seen: list[Observation], delay: int = 0) -> Any:
-    return policy.bind(policy.encode([each.images for each in seen], ""), seen, delay)
+    return policy.bind(policy.encode(EncoderInput.of(seen)), seen, delay)
 
 
 def test_its_spec_says_what_the_checkpoint_takes_and_gives(seeing_folder: Path) -> None:
@@ -27,7 +30,7 @@ def test_its_spec_says_what_the_checkpoint_takes_and_gives(seeing_folder: Path) 
     assert policy.spec.state == ("s_0", "s_1", "s_2") and policy.spec.action == ("a_0", "a_1", "a_2", "a_3")
     assert policy.spec.cameras == ("camera_0", "camera_1") and len(policy.spec.environment) == E
     assert (policy.spec.n_obs, policy.spec.horizon, policy.spec.rate_hz) == (2, HORIZON - 1, 50.0)
-    assert policy.spec.state_in == "condition"
+    assert policy.spec.state_in == "bind"
     assert policy.shape == (HORIZON, A)
     assert policy.name == "LeRobot's Diffusion Policy"
 
@@ -82,8 +85,8 @@ def test_a_frame_that_was_seen_before_gives_the_same_chunk(seeing_folder: Path) 
 def test_binding_again_keeps_what_was_seen_and_changes_the_state(diffusion_folder: Path) -> None:
     policy: Any = load_policy(diffusion_folder)
     first, second = observe(4, 0)[:2], observe(4, 0)[2:]
-    context = policy.encode([{}, {}], "")
-    once, again = policy.bind(context, first, 0), policy.bind(policy.bind(context, second, 0), first, 0)
+    context = policy.encode(EncoderInput([{}, {}], [{}, {}]))
+    once, _, again = (policy.bind(context, seen, 0) for seen in (first, second, first))
     assert torch.equal(once.condition, again.condition)
     assert not torch.equal(once.condition, policy.bind(context, second, 0).condition)
     assert once.condition.shape == (1, 2 * (S + E))
@@ -131,3 +134,33 @@ def test_weights_of_imagenet_are_not_asked_for(seeing_folder: Path, tmp_path: Pa
     config["pretrained_backbone_weights"] = "ResNet18_Weights.IMAGENET1K_V1"
     (folder / "config.json").write_text(json.dumps(config))
     load_policy(folder)
+
+
+def test_guidance_goes_back_through_the_network_to_a_policy_that_sees_images(seeing_folder: Path) -> None:
+    """A tensor that was made in inference mode cannot be saved for a gradient."""
+    policy: Any = load_policy(seeing_folder)
+    context = bound(policy, observe(2, 2))
+    sampler = make_sampler({"name": "ddim", "steps": 3}, policy)
+    target, weights = torch.zeros(policy.shape), torch.ones(policy.shape[0], 1)
+    steering = RTCGuidance(target, weights, 5.0, policy.process, full=True)
+    noise = draws(1, *policy.shape)()
+    with torch.no_grad():
+        made = [
+            sampler(policy, context, lambda: noise.clone(), SampleRequest(steering=each)).chunks
+            for each in (steering, Free())
+        ]
+    assert made[0].square().mean() < made[1].square().mean()
+
+
+def test_a_camera_of_another_size_is_resized_if_the_checkpoint_was_trained_so(tmp_path: Path) -> None:
+    folder = save_policy(
+        tmp_path, "diffusion", cameras=1, resize_shape=(32, 32), noise_scheduler_type="DDIM", num_inference_steps=4
+    )
+    read = read_checkpoint(folder)
+    assert read.resizes_images and read.camera_sizes == {}
+    seen = observe(1, 1)
+    large = np.kron(seen[0].images["camera_0"], np.ones((2, 3, 1), np.uint8))
+    object.__setattr__(seen[0], "images", {"camera_0": large})
+    start = draws(1, HORIZON, A, seed=3)()[0]
+    sampler = {"name": "ddim", "steps": 4, "spacing": "leading"}
+    assert float(np.abs(ours(folder, sampler, seen, start) - theirs(folder, "diffusion", seen, start)).max()) == 0.0

@@ -10,6 +10,7 @@ from benchmarks.policy_parity import COMPARISONS, HORIZON, A, S, noise_after, ob
 from benchmarks import figures, policy_parity
 from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.denoising.samplers import make_sampler
+from rollahead.policies.policy import EncoderInput
 
 CLOSE = 1e-5
 CLOSEST = {"normalise": 1e-6}
@@ -32,8 +33,9 @@ def test_what_is_compared_depends_on_all_that_is_seen(folder: str, request: pyte
         for one in seen:
             for name, shift in (("state", state), ("environment", environment)):
                 object.__setattr__(one, name, getattr(one, name) + shift)
-        images = [{name: image * (name != dark) for name, image in one.images.items()} for one in seen]
-        context = policy.bind(policy.encode(images, ""), seen, 0)
+            images = {name: image * (name != dark) for name, image in one.images.items()}
+            object.__setattr__(one, "images", images)
+        context = policy.bind(policy.encode(EncoderInput.of(seen)), seen, 0)
         return sampler(policy, context, noise_after(torch.zeros(HORIZON, A))).chunks
 
     plain = chunk(0, 0, None)

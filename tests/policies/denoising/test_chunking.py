@@ -90,10 +90,10 @@ def test_nothing_known_is_no_pull_at_all() -> None:
 
 def test_the_pull_ends_at_H_minus_s_unless_said_and_is_as_strong_as_there_are_steps() -> None:
     flow = Flow("sample")
-    assert made("rtc", s=2) == Guidance(process=flow, rows=T, mask="exp", end=T - 2, most=5.0, full=True)
+    assert made("rtc", s=2) == Guidance(process=flow, rows=T, names=2, mask="exp", end=T - 2, most=5.0, full=True)
     assert made("rtc", s=2, sampler={"name": "euler", "steps": 7}).most == 7.0
     assert made("rtc", end=3, beta=2.5, jacobian="identity", mask="ones") == Guidance(
-        process=flow, rows=T, mask="ones", end=3, most=2.5, full=False
+        process=flow, rows=T, names=2, mask="ones", end=3, most=2.5, full=False
     )
 
 

@@ -14,6 +14,7 @@ from rollahead.policies.checkpoints.card import CARD
 from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.lerobot.old_config import modern
+from rollahead.policies.policy import EncoderInput
 from rollahead.runtime.types.arrays import FloatArray
 
 from .old_layout import as_before_0_2, as_before_0_4
@@ -27,7 +28,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def rows(folder: Path) -> FloatArray:
     policy = load_policy(folder, device="cpu")
     seen = observe(policy.spec.n_obs, len(policy.spec.cameras))
-    context = policy.bind(policy.encode([each.images for each in seen], ""), seen, 0)
+    context = policy.bind(policy.encode(EncoderInput.of(seen)), seen, 0)
     drawn = make_sampler({"name": "auto"}, policy)(policy, context, noise_after(torch.zeros(HORIZON, A)))
     return policy.rows(drawn.chunks[0])
 

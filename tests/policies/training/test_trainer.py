@@ -17,7 +17,7 @@ from rollahead.policies.data.frames import Frames
 from rollahead.policies.data.windows import held_out
 from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, IMAGES, STATE
-from rollahead.policies.policy import Trained
+from rollahead.policies.policy import EncoderInput, Trained
 from rollahead.policies.training.trainer import WATCHED, WATCHED_SEEN, Trainer
 from rollahead.runtime.types.arrays import frozen
 from rollahead.runtime.types.messages import Observation
@@ -188,7 +188,8 @@ def test_a_policy_learns_from_images_and_its_checkpoint_sees_them(name: str, fil
 
 def _rows(policy: Any, images: dict[str, Any]) -> Any:
     seen = Observation(tick=0, state=frozen(np.zeros(3)), environment=frozen(np.zeros(2)), images=images)
-    context = policy.bind(policy.encode([images], ""), [seen], 0)
+    seen = replace(seen, image_stamps={name: id(image) for name, image in images.items()})
+    context = policy.bind(policy.encode(EncoderInput.of([seen])), [seen], 0)
     drawn = make_sampler({"name": "auto"}, policy)(policy, context, lambda: torch.zeros(1, *policy.shape))
     return policy.rows(drawn.chunks[0])
 

@@ -334,7 +334,7 @@ class Filmed(LoopbackRobot):
 
     def frames(self) -> dict[str, Frame]:
         seen = min(self.k, self.frozen_at)
-        return {"top": Frame(np.full((2, 2, 3), seen, np.uint8), self.k - seen)}
+        return {"top": Frame(np.full((2, 2, 3), seen, np.uint8), seen, self.k - seen)}
 
 
 def filmed(robot: Filmed, sight_ticks: int, folder: Path, reset_at: int = -1) -> list[float]:

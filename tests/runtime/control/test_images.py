@@ -42,26 +42,29 @@ def level(images: CameraImages) -> int:
 # ---- what is not as the spec says -----------------------------------------------------------------------------------
 
 UNUSABLE: dict[str, tuple[Any, str]] = {
-    "float": (Frame(np.zeros(SHAPE, np.float32)), r"float32 \(2, 3, 3\), and its spec says uint8 \(2, 3, 3\)"),
-    "uint16": (Frame(np.zeros(SHAPE, np.uint16)), r"uint16 \(2, 3, 3\), and its spec says uint8 \(2, 3, 3\)"),
-    "signed": (Frame(np.zeros(SHAPE, np.int8)), r"int8 \(2, 3, 3\), and its spec says uint8"),
-    "one pixel": (Frame(np.zeros((1, 1, 3), np.uint8)), r"uint8 \(1, 1, 3\), and its spec says uint8 \(2, 3, 3\)"),
-    "grey": (Frame(np.zeros((2, 3), np.uint8)), r"uint8 \(2, 3\), and its spec says uint8 \(2, 3, 3\)"),
-    "grey with an axis": (Frame(np.zeros((2, 3, 1), np.uint8)), r"uint8 \(2, 3, 1\), and its spec"),
-    "with alpha": (Frame(np.zeros((2, 3, 4), np.uint8)), r"uint8 \(2, 3, 4\), and its spec"),
-    "turned": (Frame(np.zeros((3, 2, 3), np.uint8)), r"uint8 \(3, 2, 3\), and its spec"),
-    "a list": (Frame(image(0).tolist()), "list; give a Frame"),
-    "nothing": (Frame(None), "NoneType; give a Frame"),  # type: ignore[arg-type]
+    "float": (Frame(np.zeros(SHAPE, np.float32), 0), r"\(2, 3, 3\) float32, and its spec says \(2, 3, 3\) uint8"),
+    "uint16": (Frame(np.zeros(SHAPE, np.uint16), 0), r"\(2, 3, 3\) uint16, and its spec says \(2, 3, 3\) uint8"),
+    "signed": (Frame(np.zeros(SHAPE, np.int8), 0), r"\(2, 3, 3\) int8, and its spec says \(2, 3, 3\) uint8"),
+    "one pixel": (Frame(np.zeros((1, 1, 3), np.uint8), 0), r"\(1, 1, 3\) uint8, and its spec says \(2, 3, 3\) uint8"),
+    "grey": (Frame(np.zeros((2, 3), np.uint8), 0), r"\(2, 3\) uint8, and its spec says \(2, 3, 3\) uint8"),
+    "grey with an axis": (Frame(np.zeros((2, 3, 1), np.uint8), 0), r"\(2, 3, 1\) uint8, and its spec"),
+    "with alpha": (Frame(np.zeros((2, 3, 4), np.uint8), 0), r"\(2, 3, 4\) uint8, and its spec"),
+    "turned": (Frame(np.zeros((3, 2, 3), np.uint8), 0), r"\(3, 2, 3\) uint8, and its spec"),
+    "a list": (Frame(image(0).tolist(), 0), "list; give a Frame"),
+    "nothing": (Frame(None, 0), "NoneType; give a Frame"),  # type: ignore[arg-type]
     "no frame": (image(0), "ndarray; give a Frame"),
-    "from the future": (Frame(image(0), -1), "an image that is -1 ticks old; give a whole number from 0 to"),
-    "of no age": (Frame(image(0), float("nan")), "an image that is nan ticks old"),  # type: ignore[arg-type]
+    "from the future": (Frame(image(0), 0, -1), "an image that is -1 ticks old; give a whole number from 0 to"),
+    "stamped by a float": (Frame(image(0), 1.5), r"an image with the capture stamp 1\.5; give a whole number"),  # type: ignore[arg-type]
+    "without a stamp": (Frame(image(0), None), "an image with the capture stamp None; give a whole number"),  # type: ignore[arg-type]
+    "stamped too far": (Frame(image(0), 2**63), "an image with the capture stamp 9223372036854775808; give a whole"),
+    "of no age": (Frame(image(0), 0, float("nan")), "an image that is nan ticks old"),  # type: ignore[arg-type]
 }
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_an_image_that_is_not_as_the_spec_says_is_refused_in_one_sentence(name: str) -> None:
     frame, words = UNUSABLE[name]
-    with pytest.raises(RobotError, match=f"camera 'top' gives .*{words}") as caught:
+    with pytest.raises(RobotError, match=f"camera 'top' gave .*{words}") as caught:
         CameraImages([TOP]).check({"top": frame})
     assert "\n" not in str(caught.value)
     assert ". " not in str(caught.value)
@@ -70,11 +73,12 @@ def test_an_image_that_is_not_as_the_spec_says_is_refused_in_one_sentence(name: 
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_an_image_that_changes_in_a_run_leaves_the_last_good_one_which_grows_older(name: str) -> None:
     images = CameraImages([TOP])
-    for k, frame in enumerate([Frame(image(7)), UNUSABLE[name][0], UNUSABLE[name][0]]):
+    for k, frame in enumerate([Frame(image(7), 0), UNUSABLE[name][0], UNUSABLE[name][0]]):
         images.update({"top": frame}, k)
         assert level(images) == 7
+        assert images.stamps == {"top": 0}
         assert images.ticks == {"top": 0}
-    images.update({"top": Frame(image(9), 1)}, 3)
+    images.update({"top": Frame(image(9), 1, 1)}, 3)
     assert level(images) == 9
     assert images.ticks == {"top": 2}
 
@@ -84,7 +88,7 @@ def test_a_camera_that_gives_nothing_any_more_keeps_its_last_image() -> None:
     images.check({})
     images.update({}, 0)
     assert images.images == images.ticks == {}
-    images.update({"top": Frame(image(7))}, 1)
+    images.update({"top": Frame(image(7), 1)}, 1)
     images.update({}, 2)
     assert level(images) == 7
     assert images.ticks == {"top": 1}
@@ -92,7 +96,7 @@ def test_a_camera_that_gives_nothing_any_more_keeps_its_last_image() -> None:
 
 def test_images_of_cameras_that_are_not_in_the_spec_are_left_out_as_they_are_between_processes() -> None:
     images = CameraImages([TOP])
-    images.update({"top": Frame(image(1)), "unknown": Frame(np.zeros((9, 9), np.float64))}, 0)
+    images.update({"top": Frame(image(1), 0), "unknown": Frame(np.zeros((9, 9), np.float64), 0)}, 0)
     assert list(images.images) == ["top"]
 
 
@@ -129,22 +133,37 @@ def test_an_image_that_went_into_a_message_never_changes_whoever_owns_its_memory
     images, seen = CameraImages([TOP]), []
     for k in range(3):
         write(10 * (k + 1))
-        images.update({"top": Frame(given)}, k)
+        images.update({"top": Frame(given, k)}, k)
         seen.append(images.images["top"])
     write(99)
     assert [one[0, 0, 0] for one in seen] == [10, 20, 30]
     assert not any(one.flags.writeable for one in seen)
 
 
-def test_an_image_that_nobody_can_write_to_and_one_that_comes_again_are_not_copied() -> None:
-    images, kept, reused = CameraImages([TOP]), image(1), image(2)
+def test_an_image_that_nobody_can_write_to_is_not_copied() -> None:
+    images, kept = CameraImages([TOP]), image(1)
     kept.flags.writeable = False
-    images.update({"top": Frame(kept)}, 0)
+    images.update({"top": Frame(kept, 0)}, 0)
     assert images.images["top"] is kept
-    images.update({"top": Frame(reused)}, 1)
+
+
+def test_frames_with_the_stamp_of_the_last_image_are_that_image_whatever_their_array_and_age() -> None:
+    images, reused = CameraImages([TOP]), image(2)
+    images.update({"top": Frame(reused, 5)}, 1)
     first = images.images["top"]
-    images.update({"top": Frame(reused, 1)}, 2)  # captured in tick 1 as before
-    assert images.images["top"] is first
+    for k, array, age in ((2, reused, 1), (3, image(2), 1), (4, image(3), 0)):
+        images.update({"top": Frame(array, 5, age)}, k)
+        assert images.images["top"] is first
+        assert (images.ticks, images.stamps) == ({"top": 1}, {"top": 5})
+
+
+def test_a_frame_with_another_stamp_is_a_new_image_also_in_the_same_array_of_the_same_tick() -> None:
+    images, reused = CameraImages([TOP]), image(2)
+    images.update({"top": Frame(reused, 5)}, 1)
+    reused += 1
+    images.update({"top": Frame(reused, 4, 1)}, 2)
+    assert level(images) == 3
+    assert (images.ticks, images.stamps) == ({"top": 1}, {"top": 4})
 
 
 class Reusing(LoopbackRobot):
@@ -157,7 +176,7 @@ class Reusing(LoopbackRobot):
 
     def frames(self) -> Mapping[str, Frame]:
         self.buffer += 1
-        return {"top": Frame(self.given)}
+        return {"top": Frame(self.given, int(self.buffer[0, 0, 0]))}
 
 
 def executor(robot: LoopbackRobot) -> Executor:
@@ -210,6 +229,6 @@ def test_a_float_image_is_refused_before_anything_moves_in_both_isolations(isola
     notes = Notes()
     drive = Drive(StrategyConfig("vlash", s=4, d=2), 8)
     runtime = Realtime(drive, partial(OddRobot, notes.ring), ScriptedPlanner(nowhere), isolation=isolation)
-    with pytest.raises(RobotError, match=r"camera 'top' gives images of float32 \(4, 6, 3\), and its spec says uint8"):
+    with pytest.raises(RobotError, match=r"camera 'top' gave \(4, 6, 3\) float32, and its spec says \(4, 6, 3\) uint8"):
         runtime.__enter__()
     assert notes.count(WRITE) == 0

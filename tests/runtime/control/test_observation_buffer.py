@@ -36,7 +36,7 @@ class Told:
     def frames(self) -> Mapping[str, Frame]:
         if self._reads > self._shots:
             raise OSError("the camera is gone")
-        return {"top": Frame(np.full((2, 2, 3), self._reads, np.uint8), age=1)}
+        return {"top": Frame(np.full((2, 2, 3), self._reads, np.uint8), self._reads, age=1)}
 
     def connect(self) -> None: ...
 

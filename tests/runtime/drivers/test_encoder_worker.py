@@ -25,7 +25,9 @@ def image(level: int) -> np.ndarray:
 def snapshot(tick: int, images: Images, ages: Sequence[int] = (0, 0), epoch: int = 0) -> Snapshot:
     none = frozen(np.zeros((0, 1)))
     ticks = {name: tick - age for name, age in zip(CAMERAS, ages, strict=True) if name in images}
-    return Snapshot(tick, (Observation(tick, frozen([0.0]), images=images, image_ticks=ticks),), none, none, epoch, 0)
+    stamps = {name: int(image[0, 0, 0]) for name, image in images.items()}
+    seen = Observation(tick, frozen([0.0]), images=images, image_ticks=ticks, image_stamps=stamps)
+    return Snapshot(tick, (seen,), none, none, epoch, 0)
 
 
 class Desk:
@@ -60,7 +62,7 @@ def test_images_are_looked_at_once_in_each_epoch() -> None:
     desk.outbox.put(snapshot(3, images))
     assert desk.encoder_worker.step()
     assert not desk.encoder_worker.step()
-    desk.outbox.put(snapshot(4, images, ages=(1, 1)))  # the same ones, a tick older
+    desk.outbox.put(snapshot(4, {"top": image(1), "wrist": image(2)}, ages=(0, 1)))  # by their stamps the same ones
     assert not desk.encoder_worker.step()
     desk.outbox.put(snapshot(5, images, ages=(2, 2), epoch=1))
     assert desk.encoder_worker.step()

@@ -19,7 +19,10 @@ def image() -> Any:
 def asked(n_obs: int = 1, planned: int = H, **ticks: int | None) -> Request:
     """A first request, at whose tick nothing is planned yet, with the same image in all of its observations."""
     same = {"top": image()}
-    seen = tuple(Observation(0, frozen([0.5]), images=same, image_ticks={"top": -1}) for _ in range(n_obs))
+    seen = tuple(
+        Observation(0, frozen([0.5]), images=same, image_ticks={"top": -1}, image_stamps={"top": 7})
+        for _ in range(n_obs)
+    )
     snapshot = Snapshot(0, seen, frozen(np.zeros((0, A))), frozen(np.zeros((planned, A))), 0, 0)
     return Request(snapshot, **{"origin": 2, "start": 2, "roll_to": 2, **ticks}, delay=2)
 
@@ -36,6 +39,12 @@ def test_no_image_of_a_warm_up_is_in_two_observations_after_the_first_request(n_
         assert one is not image() and immutable(one)
         assert not any(np.array_equal(one, other) for other in images[:i])
         assert sorted(one.ravel()) == sorted(image().ravel())  # as much to see as there was
+
+
+def test_the_images_of_all_warm_ups_have_stamps_of_their_own() -> None:
+    requests = [asked(2), *(following(asked(2), n, ROWS) for _ in range(2) for n in range(1, 4))]
+    stamps = [seen.image_stamps["top"] for request in requests[1:] for seen in request.observations]
+    assert len({7, *stamps}) == 1 + len(stamps)
 
 
 def test_each_is_asked_a_tick_later_with_all_of_its_ticks() -> None:

@@ -44,7 +44,10 @@ class Member(LoopbackRobot):
         return Reading(reading.state, frozen(np.full(len(self.spec.environment), float(self.age))), self.age)
 
     def frames(self) -> Mapping[str, Frame]:
-        return {camera.name: Frame(np.full((2, 3, 3), self.age, np.uint8), self.age) for camera in self.spec.cameras}
+        return {
+            camera.name: Frame(np.full((2, 3, 3), self.age, np.uint8), 10 + self.age, self.age)
+            for camera in self.spec.cameras
+        }
 
     def write(self, setpoint: Any) -> None:
         self._do("write")
@@ -97,9 +100,9 @@ def test_a_share_that_was_sent_does_not_change_when_the_sender_reuses_its_array(
     assert left.sent[0].tolist() == [1.0, 2.0]
 
 
-def test_images_keep_their_own_age() -> None:
+def test_images_keep_their_own_age_and_stamp() -> None:
     pair = two()[0]
-    assert {name: frame.age for name, frame in pair.frames().items()} == {"left_wrist": 1}
+    assert {name: (frame.age, frame.stamp) for name, frame in pair.frames().items()} == {"left_wrist": (1, 11)}
 
 
 def test_rates_that_differ_are_refused_with_both() -> None:

@@ -37,7 +37,14 @@ def observation(tick: int, *, images: bool = True) -> Observation:
     rng = np.random.default_rng(tick)
     seen = {"top": rng.integers(0, 255, (4, 6, 3), np.uint8)} if images else {}
     return Observation(
-        tick, frozen(rng.normal(size=3)), frozen([0.5 * tick]), seen, {"top": tick - 1} if images else {}, "näher", 2
+        tick,
+        frozen(rng.normal(size=3)),
+        frozen([0.5 * tick]),
+        seen,
+        {"top": tick - 1} if images else {},
+        "näher",
+        2,
+        {"top": 2**62 + tick} if images else {},
     )
 
 
@@ -69,6 +76,7 @@ def same(one: Snapshot, other: Snapshot, *, images: bool) -> None:
         assert a.state.tolist() == b.state.tolist()
         assert a.environment.tolist() == b.environment.tolist()
         assert dict(b.image_ticks) == (dict(a.image_ticks) if images else {})
+        assert dict(b.image_stamps) == (dict(a.image_stamps) if images else {})
         assert set(b.images) == (set(a.images) if images else set())
         for name in b.images:
             np.testing.assert_array_equal(a.images[name], b.images[name])

@@ -41,7 +41,7 @@ MESSAGES = [
     RESULT.request.asked.observation,
     Chunk(frozen([[0.0]]), 0, 0, 0, 0, 0, 0, 0),
     Reading(frozen([0.0])),
-    Frame(np.zeros((1, 1, 3), np.uint8)),
+    Frame(np.zeros((1, 1, 3), np.uint8), 0),
 ]
 
 

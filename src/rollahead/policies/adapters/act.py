@@ -7,31 +7,34 @@ Threads: the worker's alone.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from rollahead.policies.adapters.observed import Numbers, Vision
+from rollahead.policies.adapters.observed import Actions, Numbers, Vision
 from rollahead.policies.checkpoints.checkpoint import Checkpoint
 from rollahead.policies.lerobot import compat
 from rollahead.policies.lerobot.features import ENVIRONMENT, STATE
 from rollahead.policies.lerobot.weights import load_weights
-from rollahead.policies.policy import Trained
-from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Images, Observation
+from rollahead.policies.policy import EncoderInput, Trained
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import PolicySpec
 
 NAME = "LeRobot's ACT"
 IMAGES = "observation.images"  # of what LeRobot's model is given: all cameras in a list
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """vision: for each camera its feature map (1, C, H', W'); numbers: by feature (1, D), once the state is bound."""
+FeatureMaps = Sequence[torch.Tensor]  # for each camera (1, C, H', W')
 
-    vision: Sequence[torch.Tensor]
-    numbers: dict[str, torch.Tensor] = field(default_factory=dict)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ACTContext:
+    """Input of ACT's transformer. vision: for each camera its feature map; numbers: by feature (1, D)."""
+
+    vision: FeatureMaps
+    numbers: dict[str, torch.Tensor]
 
 
 class _Given(torch.nn.Module):
@@ -52,11 +55,11 @@ class LeRobotACT:
         self.device: torch.device = next(policy.parameters()).device
         normalisers = checkpoint.normalisers().to(self.device)
         self._model = policy.model
-        self._action = normalisers.action
         self._numbers = Numbers(normalisers, card, self.device)
         self._vision = Vision(_encoders(self._model, len(features.cameras)), features, normalisers, self.device)
         self.trained: Trained = card.trained
         self.shape = (config.chunk_size, features.action)
+        self._actions = Actions(normalisers.action, len(card.action), self.shape, self.device)
         self.spec = PolicySpec(
             action=card.action,
             state=card.state,
@@ -64,22 +67,21 @@ class LeRobotACT:
             cameras=features.camera_names,
             horizon=config.chunk_size,
             rate_hz=card.rate_hz,
-            state_in="condition",
         )
 
-    @torch.inference_mode()
-    def encode(self, images: Sequence[Images], task: str) -> Seen:
-        """The images' feature maps; the task is not told. Phase: hot."""
-        return Seen(self._vision(images[-1:])[0])
+    @torch.no_grad()
+    def encode(self, seen: EncoderInput) -> FeatureMaps:
+        """The feature maps of the newest images; the task is not told. Phase: hot."""
+        return self._vision(seen, newest=1)[0]
 
-    @torch.inference_mode()
-    def bind(self, context: Seen, observations: Sequence[Observation], delay: int) -> Seen:
+    @torch.no_grad()
+    def bind(self, encoded: FeatureMaps, observations: Sequence[Observation], delay: int) -> ACTContext:
         """With the state and environment of the newest observation. Phase: hot."""
         environment = self._numbers.environment(observations[-1:], delay)
         numbers = {STATE: self._numbers.state(observations[-1:])}
-        return Seen(context.vision, numbers if environment is None else {**numbers, ENVIRONMENT: environment})
+        return ACTContext(encoded, numbers if environment is None else {**numbers, ENVIRONMENT: environment})
 
-    def act(self, context: Seen) -> torch.Tensor:
+    def act(self, context: ACTContext) -> torch.Tensor:
         """(T, A), normalised. Phase: hot."""
         vision = {IMAGES: list(context.vision)} if context.vision else {}
         chunks: torch.Tensor = self._model({**context.numbers, **vision})[0]
@@ -87,11 +89,11 @@ class LeRobotACT:
 
     def rows(self, chunk: torch.Tensor) -> FloatArray:
         """(H, A), in robot units. Phase: hot."""
-        return frozen(self._action.unnormalise(chunk).cpu().double().numpy())
+        return self._actions.rows(chunk)
 
     def normalised(self, rows: FloatArray) -> torch.Tensor:
-        """(n, A), of rows in robot units: what `rows` undoes. Phase: hot."""
-        return self._action.normalise(torch.tensor(rows, dtype=torch.float32).to(self.device))
+        """(n, W), of rows in robot units: what `rows` undoes. Phase: hot."""
+        return self._actions.normalised(rows)
 
 
 def _encoders(model: Any, cameras: int) -> Sequence[Callable[[torch.Tensor], torch.Tensor]]:

@@ -16,25 +16,27 @@ from typing import Any
 
 import torch
 
-from rollahead.policies.adapters.observed import Numbers, Vision
+from rollahead.policies.adapters.observed import Actions, Numbers, Vision
 from rollahead.policies.checkpoints.checkpoint import Checkpoint
 from rollahead.policies.lerobot import compat
 from rollahead.policies.lerobot.weights import load_weights
-from rollahead.policies.policy import Trained
+from rollahead.policies.policy import EncoderInput, Trained
 from rollahead.policies.process import Diffusion
-from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Images, Observation
+from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import PolicySpec
 
 NAME = "LeRobot's Diffusion Policy"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """vision: of each observation, for each camera, (1, F); condition: (1, G), of all, once the state is bound."""
+ImageFeatures = Sequence[Sequence[torch.Tensor]]  # of each observation, for each camera, (1, F)
 
-    vision: Sequence[Sequence[torch.Tensor]]
-    condition: torch.Tensor | None = None
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DiffusionContext:
+    """Condition (1, G) of the network: states, image features and environments of all observations."""
+
+    condition: torch.Tensor
 
 
 class LeRobotDiffusion:
@@ -49,11 +51,12 @@ class LeRobotDiffusion:
         normalisers = checkpoint.normalisers().to(self.device)
         self._model = policy.diffusion
         self._past = config.n_obs_steps - 1
-        self._action = normalisers.action
         self._numbers = Numbers(normalisers, card, self.device)
-        self._vision = Vision(_encoders(self._model, len(features.cameras)), features, normalisers, self.device)
+        encoders = _encoders(self._model, len(features.cameras))
+        self._vision = Vision(encoders, features, normalisers, self.device, resizes=checkpoint.resizes_images)
         self.trained: Trained = card.trained
         self.shape = (config.horizon, features.action)
+        self._actions = Actions(normalisers.action, len(card.action), self.shape, self.device, self._past)
         self.process = process_of(policy)
         self.spec = PolicySpec(
             action=card.action,
@@ -63,39 +66,37 @@ class LeRobotDiffusion:
             horizon=config.horizon - self._past,
             rate_hz=card.rate_hz,
             n_obs=config.n_obs_steps,
-            state_in="condition",
         )
 
-    @torch.inference_mode()
-    def encode(self, images: Sequence[Images], task: str) -> Seen:
-        """The images' features; the task is not told. Phase: hot."""
-        return Seen(self._vision(images))
+    @torch.no_grad()
+    def encode(self, seen: EncoderInput) -> ImageFeatures:
+        """The features of the images; the task is not told. Phase: hot."""
+        return self._vision(seen)
 
-    @torch.inference_mode()
-    def bind(self, context: Seen, observations: Sequence[Observation], delay: int) -> Seen:
+    @torch.no_grad()
+    def bind(self, encoded: ImageFeatures, observations: Sequence[Observation], delay: int) -> DiffusionContext:
         """Of each observation [state, cameras, environment], one after the other. Phase: hot."""
         state = self._numbers.state(observations)
         environment = self._numbers.environment(observations, delay)
         parts = [
             part
-            for i, cameras in enumerate(context.vision)
+            for i, cameras in enumerate(encoded)
             for part in (state[i : i + 1], *cameras, *([] if environment is None else [environment[i : i + 1]]))
         ]
-        return Seen(context.vision, torch.cat(parts, dim=-1))
+        return DiffusionContext(torch.cat(parts, dim=-1))
 
-    def denoise(self, context: Seen, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """(B, T, A), what `process` says of the chunks `x` (B, T, A) at steps `t` (B,). Phase: hot."""
-        assert context.condition is not None, "bound"
+    def denoise(self, context: DiffusionContext, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """(B, T, W), what `process` says of the chunks `x` (B, T, W) at steps `t` (B,). Phase: hot."""
         predicted: torch.Tensor = self._model.unet(x, t, global_cond=context.condition.expand(len(x), -1))
         return predicted
 
     def rows(self, chunk: torch.Tensor) -> FloatArray:
         """(H, A), in robot units, from now on. Phase: hot."""
-        return frozen(self._action.unnormalise(chunk[self._past :]).cpu().double().numpy())
+        return self._actions.rows(chunk)
 
     def normalised(self, rows: FloatArray) -> torch.Tensor:
-        """(n, A), of rows in robot units: what `rows` undoes. Phase: hot."""
-        return self._action.normalise(torch.tensor(rows, dtype=torch.float32).to(self.device))
+        """(n, W), of rows in robot units: what `rows` undoes. Phase: hot."""
+        return self._actions.normalised(rows)
 
 
 def process_of(policy: Any) -> Diffusion:

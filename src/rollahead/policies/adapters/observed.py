@@ -1,4 +1,4 @@
-"""What is observed, as LeRobot's policies take it: normalised tensors, and image features that are made once."""
+"""What LeRobot's policies take and give: normalised states, image features that are made once, and actions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from rollahead.errors import InferenceError
 from rollahead.policies.checkpoints.card import Card
 from rollahead.policies.lerobot.features import ENVIRONMENT, STATE, Features, camera_name
-from rollahead.policies.lerobot.normalise import Normalisers
-from rollahead.runtime.types.messages import Images, Observation
+from rollahead.policies.lerobot.normalise import Affine, Normalisers
+from rollahead.policies.policy import EncoderInput
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Observation
 
 Image = NDArray[np.uint8]
 
@@ -41,9 +43,32 @@ class Numbers:
         return self.normalisers.inputs[key].normalise(raw)
 
 
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """The chunks of a network as rows in robot units, and back. normaliser: on the policy's device; names: A, numbers
+    in a row of the robot; shape: (T, W), of a chunk; past: rows for ticks before now, which are left out."""
+
+    normaliser: Affine
+    names: int
+    shape: tuple[int, int]
+    device: torch.device
+    past: int = 0
+
+    @torch.no_grad()
+    def rows(self, chunk: torch.Tensor) -> FloatArray:
+        """(H, A), in robot units, of a chunk (T, W). Phase: hot."""
+        return frozen(self.normaliser.unnormalise(chunk[self.past :, : self.names]).cpu().double().numpy())
+
+    def normalised(self, rows: FloatArray) -> torch.Tensor:
+        """(n, W), of rows (n, A) in robot units, padded with zeros, as LeRobot's policies are trained. Phase: hot."""
+        known = self.normaliser.normalise(torch.tensor(rows, dtype=torch.float32).to(self.device))
+        return torch.nn.functional.pad(known, (0, self.shape[1] - self.names))
+
+
 class Vision:
     """Computes the features of each camera's images with `encoders`, from (1, C, H, W), normalised. The features of the
-    newest images are cached by array object; arrays in messages never change (`rollahead.runtime.control.images`).
+    newest images are cached by camera and capture stamp, within an epoch. resizes: whether the encoders take images of
+    any size, since they resize them.
 
     Threads: one.
     """
@@ -54,27 +79,40 @@ class Vision:
         features: Features,
         normalisers: Normalisers,
         device: torch.device,
+        *,
+        resizes: bool = False,
     ) -> None:
+        self._resizes = resizes
+        self._epoch: int | None = None
         self._encoders = dict(zip(features.cameras, encoders, strict=True))
         self._features = features
         self._normalisers = normalisers
         self._device = device
-        self._known: dict[str, list[tuple[Image, torch.Tensor]]] = {key: [] for key in features.cameras}
+        self._known: dict[str, dict[int, torch.Tensor]] = {key: {} for key in features.cameras}  # by stamp
 
-    def __call__(self, images: Sequence[Images]) -> list[list[torch.Tensor]]:
-        """Of each observation, in their order, for each camera in the policy's order: (1, ...). Phase: hot."""
-        made = [self._camera(key, [each[camera_name(key)] for each in images]) for key in self._known]
-        return [[camera[i] for camera in made] for i in range(len(images))]
+    def __call__(self, seen: EncoderInput, newest: int | None = None) -> list[list[torch.Tensor]]:
+        """Features of each observation, in their order, for each camera in the policy's order: (1, ...). newest: take
+        only so many observations; None for all. Phase: hot."""
+        if seen.epoch != self._epoch:
+            self._known = {key: {} for key in self._known}
+            self._epoch = seen.epoch
+        start = 0 if newest is None else len(seen.images) - newest
+        taken = list(zip(seen.stamps[start:], seen.images[start:], strict=True))
+        made = []
+        for key in self._known:
+            name = camera_name(key)
+            made.append(self._camera(key, [(stamps[name], images[name]) for stamps, images in taken]))
+        return [[camera[i] for camera in made] for i in range(len(taken))]
 
-    def _camera(self, key: str, images: Sequence[Image]) -> list[torch.Tensor]:
-        """Those that are new in one go, as LeRobot does."""
-        made = {id(image): features for image, features in self._known[key]}
-        new = {id(image): image for image in images if id(image) not in made}
+    def _camera(self, key: str, images: Sequence[tuple[int, Image]]) -> list[torch.Tensor]:
+        """Features of `images`, each with its stamp. Those that are new are encoded in one go, as LeRobot does."""
+        made = self._known[key]
+        new = {stamp: image for stamp, image in images if stamp not in made}
         if new:
             encoded = self._encode(key, list(new.values()))
-            made |= {which: encoded[i : i + 1] for i, which in enumerate(new)}
-        self._known[key] = [(image, made[id(image)]) for image in images]
-        return [features for _, features in self._known[key]]
+            made = made | {stamp: encoded[i : i + 1] for i, stamp in enumerate(new)}
+        self._known[key] = {stamp: made[stamp] for stamp, _ in images}
+        return [made[stamp] for stamp, _ in images]
 
     def _encode(self, key: str, images: Sequence[Image]) -> torch.Tensor:
         """(n, ...) of (H, W, C) uint8: as LeRobot, [0, 1] and then as the processors say."""
@@ -84,8 +122,8 @@ class Vision:
         return self._encoders[key](self._normalisers.inputs[key].normalise(pixels))
 
     def _check(self, key: str, image: Image) -> None:
-        wanted = self._features.cameras[key]
-        if (image.shape[2], *image.shape[:2]) != wanted:
+        wanted, given = self._features.cameras[key], (image.shape[2], *image.shape[:2])
+        if given != wanted and not (self._resizes and given[0] == wanted[0]):
             raise InferenceError(
                 f"camera {camera_name(key)!r} gives images of {'x'.join(map(str, image.shape))}, and the policy takes "
                 f"{'x'.join(map(str, (*wanted[1:], wanted[0])))}; set the camera to that"

@@ -84,8 +84,18 @@ class Checkpoint:
         return state_statistics(self.folder, self.config)
 
     @property
+    def resizes_images(self) -> bool:
+        """Whether the policy resizes images itself, as LeRobot's Diffusion Policy does with `resize_shape`."""
+        return self.config.get("resize_shape") is not None
+
+    @property
     def camera_sizes(self) -> dict[str, tuple[int, int]]:
-        """The (height, width) of the images that the policy takes from each camera, by the policy's names."""
+        """The (height, width) of the images that the policy takes from each camera, by the policy's names.
+
+        It is empty if the policy takes images of any size.
+        """
+        if self.resizes_images:
+            return {}
         sizes = [(height, width) for _, height, width in self.features.cameras.values()]
         return dict(zip(self.features.camera_names, sizes, strict=True))
 

@@ -31,7 +31,7 @@ from rollahead.policies.correctors.image_encoder import arrays_of, make_net
 from rollahead.policies.data.frames import Frames
 from rollahead.policies.denoising.samplers import Sampler
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
-from rollahead.policies.policy import Featured, Policy
+from rollahead.policies.policy import EncoderInput, Featured, Policy
 from rollahead.runtime.control.corrector import Head, HeadCard, features
 from rollahead.runtime.safety.guard import GuardConfig
 from rollahead.runtime.types.arrays import FloatArray, frozen
@@ -136,7 +136,7 @@ def stored_chunks(
                 )
                 for k in (max(t - back, start) for back in reversed(range(policy.spec.n_obs)))
             ]
-            context = policy.bind(policy.encode([{}] * policy.spec.n_obs, ""), seen, delay)
+            context = policy.bind(policy.encode(EncoderInput.of(seen)), seen, delay)
             drawn = sampler(policy, context, _noise(policy, rng))
             features = nothing() if featured is None else featured.features(context)
             yield t, t - delay, policy.rows(drawn.chunks[0]), features

@@ -90,10 +90,12 @@ class Guidance(Plain):
         end: The first row that is not guided.
         most: Greatest weight of the guidance, see `RTCGuidance`.
         full: Whether the gradient goes through the network, see `RTCGuidance`.
+        names: A, the leading numbers of a row that the robot has a name for; the others are not guided.
     """
 
     process: Process
     rows: int
+    names: int
     past: int = 0
     mask: str = "exp"
     end: int = 0
@@ -109,7 +111,8 @@ class Guidance(Plain):
             return Free()
         weights = soft_mask(self.mask, min(request.delay - ahead, n), min(self.end, n), self.rows).to(known.device)
         target = torch.nn.functional.pad(known[:n], (0, 0, self.past, self.rows - n))
-        weights = torch.nn.functional.pad(weights, (self.past, 0))[:, None]
+        named = torch.arange(target.shape[1], device=known.device) < self.names
+        weights = torch.nn.functional.pad(weights, (self.past, 0))[:, None] * named
         return RTCGuidance(target, weights, self.most, self.process, self.full)
 
 
@@ -148,19 +151,21 @@ class BestOf(Plain):
         rho: Factor by which the weight decreases from row to row after the first d.
         modes: The B / modes chunks of the lowest cost are contrasted, None for no contrast.
         past: T - H.
+        names: A, the leading numbers of a row that are compared, None for all.
     """
 
     verifier: Verifier = lambda chunks, known, weights: chunks.new_zeros(len(chunks))
     rho: float = 0.5
     modes: int | None = None
     past: int = 0
+    names: int | None = None
 
     def choose(self, chunks: torch.Tensor, request: Request, known: torch.Tensor, weak: torch.Tensor) -> int:
         """The index of the chunk with the lowest cost.
 
         A chunk with NaN or infinite values is not chosen. Phase: hot.
         """
-        chunks = chunks[:, self.past :]
+        chunks, known, weak = chunks[:, self.past :, : self.names], known[:, : self.names], weak[..., : self.names]
         backward = self._backward(chunks, request, known)
         if self.modes is None:
             return int(backward.argmin())
@@ -231,7 +236,16 @@ def _guidance(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Pol
         raise ConfigError(f"strategy.end is {end}; give a row from 0 to {rows}, from which on nothing is pulled")
     most = float(sampler.calls) if strategy.beta is None else strategy.beta
     full, past = strategy.jacobian == "full", policy.shape[0] - rows
-    return Guidance(process=policy.process, rows=rows, past=past, mask=strategy.mask, end=end, most=most, full=full)
+    return Guidance(
+        process=policy.process,
+        rows=rows,
+        names=len(policy.spec.action),
+        past=past,
+        mask=strategy.mask,
+        end=end,
+        most=most,
+        full=full,
+    )
 
 
 def _prefix(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Policy | None) -> Chunking:
@@ -258,7 +272,7 @@ def _best_of(strategy: StrategyConfig, policy: Policy, sampler: Sampler, weak: P
     _check_contrast(strategy, policy, weak)
     verifier = load(GROUP, "verifier", strategy.verifier, "add what its package needs", VERIFIERS)
     past = policy.shape[0] - policy.spec.horizon
-    return BestOf(strategy.candidates, verifier, strategy.rho, strategy.modes, past)
+    return BestOf(strategy.candidates, verifier, strategy.rho, strategy.modes, past, len(policy.spec.action))
 
 
 def _check_contrast(strategy: StrategyConfig, policy: Policy, weak: Policy | None) -> None:

@@ -47,8 +47,8 @@ class RTCGuidance:
     """Guidance of a denoising towards the rows of the last chunk (RTC, arXiv 2506.07339).
 
     Attributes:
-        target: (T, A), normalised rows of the last chunk.
-        weights: (T, 1), weight of each row, 0 where there is no target.
+        target: (T, W), normalised rows of the last chunk.
+        weights: (T, W), or (T, 1) for all numbers of a row: weight of each, 0 where there is no target.
         max_guidance_weight: Greatest weight of the guidance (beta).
         process: Noise process of the policy.
         full: Whether the gradient goes back through the network (a vector-Jacobian product, as published). If not, the

@@ -25,7 +25,7 @@ from rollahead.runtime.types.spec import Kind, NameMap, PolicySpec, RobotSpec
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Kept:
-    """The last chunk (T, A), normalised, its rows (H, A) in the policy's order of names, and its request."""
+    """The last chunk (T, W), normalised, its rows (H, A) in the policy's order of names, and its request."""
 
     request: Request
     chunk: torch.Tensor
@@ -56,13 +56,15 @@ class WarmStartCache:
         at = np.array([middle_of(dims[name]) if name in dims else 0.0 for name in spec.action])
         zero, middle = policy.normalised(np.stack([np.zeros(len(kinds)), at]))
         self._zero = zero
-        self._moving = torch.tensor([kind in MOVING for kind in kinds]).to(zero.device)
-        self._discrete = torch.tensor([kind is Kind.DISCRETE for kind in kinds]).to(zero.device)
+        padding = [None] * (policy.shape[1] - len(kinds))  # numbers of the network that no name has
+        self._moving = torch.tensor([kind in MOVING for kind in (*kinds, *padding)]).to(zero.device)
+        self._discrete = torch.tensor([kind is Kind.DISCRETE for kind in (*kinds, *padding)]).to(zero.device)
+        self._names = len(kinds)
         self._middle = middle
         self._kept: _Kept | None = None
 
     def keep(self, request: Request, chunk: torch.Tensor, rows: FloatArray) -> None:
-        """Stores the chunk (T, A) made for `request`, without copying it, and its rows (H, A). Phase: hot."""
+        """Stores the chunk (T, W) made for `request`, without copying it, and its rows (H, A). Phase: hot."""
         self._kept = _Kept(request, chunk, rows)
 
     def warm_start(self, request: Request) -> WarmStart | None:
@@ -84,7 +86,7 @@ class WarmStartCache:
         return WarmStart(self._as_planned(request, kept, chunk), self._discrete, self._middle)
 
     def known(self, request: Request) -> torch.Tensor:
-        """(n, A), normalised: the planned rows from the tick of `request` on, without holds.
+        """(n, W), normalised: the planned rows from the tick of `request` on, without holds.
 
         Dimensions that the robot does not take have the last chunk's values. Only for q = 1: guidance and choice of
         chunks, which use these rows, do not work with a speed-up. Phase: hot.
@@ -97,7 +99,7 @@ class WarmStartCache:
         planned, origin = request.asked.planned[: request.asked.covered], kept.request.origin
         if self._q > 1 or request.origin is None or origin is None:
             return chunk  # a row is several ticks, or the origin is known only at arrival
-        rows = self._mapped(planned, np.zeros((len(planned), len(self._moving))))
+        rows = self._mapped(planned, np.zeros((len(planned), self._names)))
         ticks = np.arange(request.tick, request.tick + len(rows))
         at, own = ticks - request.origin + self._past, ticks - origin
         inside = (at >= 0) & (at < len(chunk))
@@ -118,7 +120,7 @@ class WarmStartCache:
         """
         kept = self._kept
         if kept is None or kept.request.seed[0] != request.seed[0] or kept.request.tick > request.tick:
-            return np.zeros((n, len(self._moving)))
+            return np.zeros((n, self._names))
         at = request.tick - _base(kept.request) + np.arange(n)
         own: FloatArray = kept.rows[np.clip(at, 0, len(kept.rows) - 1)].copy()
         return own

@@ -116,6 +116,7 @@ class Executor:
         self._guard = Guard(spec, limits, substeps=self._servo.substeps)
         self._targets = mask(spec.action, Kind.POSITION)
         self._horizon = horizon
+        self._n_obs = n_obs
         self._history = History(2 * horizon, len(spec.action))
         self._no_rows = self._history.tail(0)
         self._buffer = ObservationBuffer(robot, self._guard, n_obs, cameras)
@@ -158,10 +159,10 @@ class Executor:
         self.observe(k)
         return self.act(k, pace)
 
-    def observe(self, k: int) -> None:
-        """Calls `look` and `publish` for tick `k`. Phase: hot."""
+    def observe(self, k: int, *, images: bool = False) -> None:
+        """Calls `look` and `publish` for tick `k`. images: see `publish`. Phase: hot."""
         self.look(k)
-        self.publish(k)
+        self.publish(k, images=images)
 
     def look(self, k: int) -> None:
         """Reads the robot at the start of tick `k`, and takes a result that is there. Phase: hot."""
@@ -179,12 +180,13 @@ class Executor:
             self._give_up(image_latent)
         self._accept(k)
 
-    def publish(self, k: int) -> None:
+    def publish(self, k: int, *, images: bool = False) -> None:
         """Puts the snapshot of tick `k` into the outbox, with a request if one is due.
 
-        Called after `look`, before or within `act`. Phase: hot.
+        Called after `look`, before or within `act`. images: whether the images of this tick are needed even if no
+        request needs them. Phase: hot.
         """
-        self._observations = self._buffer.window(k, self._task)
+        self._observations = self._buffer.window(k, self._task, images=images or self._needs_images(k))
         self.outbox.put(self._ask(k))
 
     def act(self, k: int, pace: Pace = at_once, sent: Sent = nothing) -> TickStatus:
@@ -460,12 +462,28 @@ class Executor:
         """Snapshot of this tick, with a request for a chunk if one is due."""
         if self._open is not None:
             return self._snapshot(k, self._open, ahead=max(self._open.deadline - k, 1))
-        if self._may_ask and self._strategy.trigger.due(k, self._timeline.stop, self._last_request):
+        if self._due(k):
             asked = self._snapshot(k, None, ahead=self._horizon)
             self._open = self._strategy.plan(asked, min(self._delay.delay, self._horizon))
             self._last_request = k
             return asked.with_request(self._open)
         return Snapshot(k, self._observations, self._no_rows, self._no_rows, self._epoch, self._seed)
+
+    def _due(self, k: int) -> bool:
+        """Whether a request is made in tick `k`."""
+        may_ask = self._open is None and self._may_ask
+        return may_ask and self._strategy.trigger.due(k, self._timeline.stop, self._last_request)
+
+    def _needs_images(self, k: int) -> bool:
+        """Whether to read the cameras in tick `k`.
+
+        always, unless they render on demand; these only if a request of this tick, or of one of the n_obs - 1 ticks
+        after it, may be due.
+        """
+        if self._buffer.films or self._due(k):
+            return True
+        due, stop, last = self._strategy.trigger.due, self._timeline.stop, self._last_request
+        return any(due(later, stop, last) for later in range(k + 1, k + self._n_obs))
 
     @property
     def _may_ask(self) -> bool:

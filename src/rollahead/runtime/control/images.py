@@ -1,8 +1,8 @@
 """The newest usable image of each camera, as read-only arrays for messages.
 
 A robot may return the same array again with another image in it, or a view of memory that its driver writes to. So
-every new image is checked and then copied, unless its array is `immutable`. An image is new if it comes in another
-array than the last one, or was captured in another tick.
+every new image is checked and then copied, unless its array is `immutable`. An image is new if its capture stamp is
+another one than that of the last image of the camera.
 
     frame of the camera  ->  fits the spec?  -- no -->  the last usable image stays, and grows older
                                              -- yes ->  new?  ->  copied, kept, put into messages
@@ -22,6 +22,7 @@ from rollahead.runtime.types.robot import Frame
 from rollahead.runtime.types.spec import Camera
 
 Image = NDArray[np.uint8]
+LARGEST = 2**63  # capture stamps are signed numbers of 64 bits
 OLDEST = 10**6  # ticks: the greatest age of an image that can be recorded
 
 
@@ -30,12 +31,12 @@ class _Kept:
     """The last usable image of a camera.
 
     Attributes:
-        source: Array that the robot returned, to recognise it.
+        stamp: Capture stamp, by which the image is recognised.
         tick: Tick of capture.
         image: Read-only array for messages.
     """
 
-    source: Image
+    stamp: int
     tick: int
     image: Image
 
@@ -62,9 +63,9 @@ class CameraImages:
             frame = frames.get(camera.name)
             if frame is None or misfit(frame, camera):
                 continue
-            kept, tick = self._kept.get(camera.name), k - int(frame.age)
-            if kept is None or kept.source is not frame.image or kept.tick != tick:
-                self._kept[camera.name] = _Kept(frame.image, tick, unchanging(frame.image))
+            kept = self._kept.get(camera.name)
+            if kept is None or kept.stamp != frame.stamp:
+                self._kept[camera.name] = _Kept(int(frame.stamp), k - int(frame.age), unchanging(frame.image))
 
     @property
     def images(self) -> dict[str, Image]:
@@ -76,19 +77,29 @@ class CameraImages:
         """Tick of capture of each image, by camera. Phase: hot."""
         return {name: kept.tick for name, kept in self._kept.items()}
 
+    @property
+    def stamps(self) -> dict[str, int]:
+        """The capture stamp of each image, by camera. Phase: hot."""
+        return {name: kept.stamp for name, kept in self._kept.items()}
+
 
 def misfit(frame: Frame, camera: Camera) -> str:
     """Explains in one sentence why `frame` does not fit the spec of `camera`; empty if it fits. Phase: hot."""
     shape = (camera.height, camera.width, 3)
     if not isinstance(frame, Frame) or not isinstance(frame.image, np.ndarray):
         given = type(frame.image if isinstance(frame, Frame) else frame).__name__
-        return f"camera {camera.name!r} gives {given}; give a Frame with an array (the robot's frames())"
-    image, age = frame.image, frame.age
+        return f"camera {camera.name!r} gave {given}; give a Frame with an array (the robot's frames())"
+    image, stamp, age = frame.image, frame.stamp, frame.age
     if image.dtype != np.uint8 or image.shape != shape:
         return (
-            f"camera {camera.name!r} gives images of {image.dtype} {image.shape}, and its spec says uint8 {shape}, "
-            "which is height, width and colours from 0 to 255; convert them, or set the camera or the spec to the other"
+            f"camera {camera.name!r} gave {image.shape} {image.dtype}, and its spec says {shape} uint8 (height, width "
+            "and RGB from 0 to 255); convert the image, or change the size of the camera or in its spec"
         )
     if not isinstance(age, int | np.integer) or not 0 <= age <= OLDEST:
-        return f"camera {camera.name!r} gives an image that is {age} ticks old; give a whole number from 0 to {OLDEST}"
+        return f"camera {camera.name!r} gave an image that is {age} ticks old; give a whole number from 0 to {OLDEST}"
+    if not isinstance(stamp, int | np.integer) or not -LARGEST <= stamp < LARGEST:
+        return (
+            f"camera {camera.name!r} gave an image with the capture stamp {stamp!r}; give a whole number of 64 bits, "
+            "such as the time of capture in ns"
+        )
     return ""

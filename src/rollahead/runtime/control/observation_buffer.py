@@ -60,6 +60,8 @@ class ObservationBuffer:
         self._cameras = cameras
         self._window: tuple[Observation, ...] = ()
         self._images = CameraImages(robot.spec.cameras)
+        on_demand = [camera.on_demand for camera in robot.spec.cameras]
+        self.films = not (on_demand and all(on_demand))  # whether the images are read in every tick
         self._looked = -1  # the tick in which the state was last read
         self._watched = 0  # the tick in which the images were last read
         self._agrees = Agreement(robot.spec)
@@ -163,19 +165,21 @@ class ObservationBuffer:
                 return IMAGE
         return 0
 
-    def window(self, k: int, task: str) -> tuple[Observation, ...]:
+    def window(self, k: int, task: str, *, images: bool = True) -> tuple[Observation, ...]:
         """Observations (n_obs) up to tick `k`, one tick apart, oldest first.
 
         A missing one is replaced by the nearest older one, or else the oldest. A camera without a new image keeps its
-        last one. Phase: hot.
+        last one. images: whether to read the cameras now. Phase: hot.
         """
-        self._watch(k)
+        if images:
+            self._watch(k)
         newest = Observation(
             tick=k,
             state=self.seen.state,
             environment=self.seen.environment,
             images=self._images.images,
             image_ticks=self._images.ticks,
+            image_stamps=self._images.stamps,
             task=task,
             state_age=self.seen.age,
         )

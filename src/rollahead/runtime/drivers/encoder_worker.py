@@ -141,6 +141,10 @@ class LockstepEncoder:
         self._made: ImageLatent | None = None
         self._due = 0
 
+    def needs_images(self, k: int) -> bool:
+        """Whether it looks at the images of tick `k`, if they are new."""
+        return self._made is None or k >= self._due
+
     def tick(self, k: int) -> None:
         """What is due in tick `k`, once its snapshot is out and before its action."""
         self._deliver(k)

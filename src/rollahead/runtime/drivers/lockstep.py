@@ -89,7 +89,8 @@ class Lockstep:
             self._executor.skip(k)
         else:
             self._deliver(k)
-            self._executor.observe(k)
+            worker = self._encoder_worker
+            self._executor.observe(k, images=worker is not None and worker.needs_images(k))
             try:
                 self._think(k)
                 if self._encoder_worker is not None:
@@ -114,7 +115,7 @@ class Lockstep:
             flight.done_at = flight.begun + (timer.done if result.made & ResultFlags.CUT else flight.latency.done)
 
     def _begin(self, request: Request, k: int) -> _Flight:
-        latency = self._latency.sample(self._seed, self._begun, k)
+        latency = self._inference.timed(self._latency.sample(self._seed, self._begun, k))
         self._taken = request
         self._begun += 1
         return _Flight(request, k, latency)

@@ -94,7 +94,7 @@ class Worker:
             result = self._inference(request, self._newest, ClockTimer(self._clock, grid, request.deadline))
             took_ns = self._clock.now_ns() - grid.due_ns(begun)
             return replace(result, cost=took_ns * 1e-9 * grid.rate_hz + result.cost)
-        latency = self._latency.sample(self._seed, self._begun, begun)
+        latency = self._inference.timed(self._latency.sample(self._seed, self._begun, begun))
         self._begun += 1
         if latency.bind:
             self._clock.sleep_until_ns(grid.due_ns(begun + latency.bind + AFTER_HEAD))

@@ -14,6 +14,7 @@ import numpy as np
 
 from rollahead.errors import ControlError, InferenceError, one_line
 from rollahead.runtime.control.speedup import SpeedUp
+from rollahead.runtime.planning.latency import Latency
 from rollahead.runtime.planning.planner import Planner
 from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.types.arrays import FloatArray, frozen
@@ -33,6 +34,11 @@ class Inference:
         self._speed_up = speed_up
         self._shape = (horizon, action_dim)
         self._features = features
+        self._binds_first = getattr(planner, "state_in", "bind") == "encode"
+
+    def timed(self, latency: Latency) -> Latency:
+        """An injected `latency` as this planner has it: one that encodes the state binds it at the beginning."""
+        return replace(latency, bind=0) if self._binds_first else latency
 
     def __call__(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """The answer to `request`, with (H // q, A) rows, one per tick. Phase: hot, in the worker.

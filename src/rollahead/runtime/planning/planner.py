@@ -21,7 +21,11 @@ Plan = Callable[[Observation, np.random.Generator], FloatArray]
 
 
 class Planner(Protocol):
-    """The seam of everything that makes rows for a request."""
+    """The seam of everything that makes rows for a request.
+
+    One that needs the state before it encodes has an attribute `state_in` that is `encode`, as in a `PolicySpec`: an
+    injected latency then binds at its beginning.
+    """
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """The rows for `request`. newest: gives the executor's newest snapshot; timer: says how much time is left. Who

@@ -11,11 +11,14 @@ Threads: the worker's.
 """
 
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 
 from rollahead.runtime.types.arrays import FloatArray, unchanging
-from rollahead.runtime.types.messages import Images, Observation, Request
+from rollahead.runtime.types.messages import NEVER, Images, Observation, Request
+
+STAMPS = count(NEVER)  # capture stamps of the images of warm-ups, which no camera gives
 
 
 def following(request: Request, n: int, rows: FloatArray) -> Request:
@@ -43,7 +46,8 @@ def unseen(images: Images, n: int) -> Images:
 
 def _later(seen: Observation, ticks: int, moved: int) -> Observation:
     at = {name: tick + ticks for name, tick in seen.image_ticks.items()}
-    return replace(seen, tick=seen.tick + ticks, images=unseen(seen.images, moved), image_ticks=at)
+    images, stamps = unseen(seen.images, moved), {name: next(STAMPS) for name in seen.images}
+    return replace(seen, tick=seen.tick + ticks, images=images, image_ticks=at, image_stamps=stamps)
 
 
 def _later_tick(tick: int | None, n: int) -> int | None:

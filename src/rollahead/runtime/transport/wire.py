@@ -76,6 +76,7 @@ class SnapshotCodec:
             ("environment", "f8", (len(self.spec.environment),)),
             ("state_age", "i8"),
             ("seen", "i8", (len(cameras),)),  # the tick of each image; NEVER if it has none yet
+            ("stamps", "i8", (len(cameras),)),  # the capture stamp of each image
             ("images", cameras),
             ("task", f"S{MOST_TEXT}"),
         ]
@@ -113,6 +114,7 @@ class SnapshotCodec:
             image = seen.images.get(camera.name)
             place["seen"][i] = NEVER if image is None else seen.image_ticks[camera.name]
             if image is not None:
+                place["stamps"][i] = seen.image_stamps[camera.name]
                 place["images"][camera.name] = image
 
     def read(self, slot: NDArray[Any]) -> Snapshot:
@@ -129,14 +131,14 @@ class SnapshotCodec:
         )
 
     def _observation(self, place: Any) -> Observation:
-        names = [camera.name for i, camera in enumerate(self.cameras) if place["seen"][i] != NEVER]
-        ticks = {camera.name: int(tick) for camera, tick in zip(self.cameras, place["seen"], strict=True)}
+        there = [(i, camera.name) for i, camera in enumerate(self.cameras) if place["seen"][i] != NEVER]
         return Observation(
             tick=int(place["tick"]),
             state=place["state"],
             environment=place["environment"],
-            images={name: place["images"][name] for name in names},
-            image_ticks={name: ticks[name] for name in names},
+            images={name: place["images"][name] for _, name in there},
+            image_ticks={name: int(place["seen"][i]) for i, name in there},
+            image_stamps={name: int(place["stamps"][i]) for i, name in there},
             task=bytes(place["task"]).decode(),
             state_age=int(place["state_age"]),
         )

@@ -35,7 +35,8 @@ class Observation:
     """What was known of robot and scene at the head of a tick.
 
     state: (S,), measured `state_age` ticks before `tick`; environment: (E,), numbers about the scene, empty if there
-    are none; images: name to (H, W, 3) uint8; image_ticks: when each was captured, which may be before `tick`.
+    are none; images: name to (H, W, 3) uint8; image_ticks: when each was captured, which may be before `tick`;
+    image_stamps: the capture stamp of each (`rollahead.runtime.types.robot.Frame`), the key under which it is cached.
     """
 
     tick: int
@@ -45,6 +46,7 @@ class Observation:
     image_ticks: Mapping[str, int] = field(default_factory=dict)
     task: str = ""
     state_age: int = 0
+    image_stamps: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def state_tick(self) -> int:
@@ -215,14 +217,12 @@ class Commands:
 
 
 def news(now: Snapshot, before: Snapshot | None, cameras: Sequence[str]) -> bool:
-    """Whether `now` has an image of each of `cameras`, and one that `before` has not, or a new epoch. Phase: hot."""
+    """Tells by the capture stamps whether `now` has an image of each of `cameras`, of which `before` lacks one or is of
+    another epoch. Phase: hot."""
     seen = now.observation
     if any(name not in seen.images for name in cameras):
         return False
     if before is None or before.epoch != now.epoch:
         return True
-    old = before.observation
-    return any(
-        seen.images[name] is not old.images.get(name) or seen.image_ticks[name] != old.image_ticks.get(name)
-        for name in cameras
-    )
+    old = before.observation.image_stamps
+    return any(seen.image_stamps[name] != old.get(name) for name in cameras)

@@ -23,13 +23,18 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """An image of a camera. image: (H, W, 3) uint8, RGB, captured `age` ticks ago.
+    """An image of a camera, with a number that identifies it.
 
-    The executor copies the image when it reads it, so that a robot may reuse its memory; a read-only array that owns
-    its memory is not copied. The same array with the same tick of capture counts as the same image.
+    image: (H, W, 3) uint8, RGB; stamp: capture stamp, a whole number of 64 bits that no other image of this camera has
+    while the program runs, such as the time of capture in ns; age: ticks since it was captured.
+
+    Two frames of a camera with the same stamp are the same image: it is neither copied nor encoded again. The executor
+    copies an image when it reads it, so that a robot may reuse its memory; an array that nobody can write to is not
+    copied.
     """
 
     image: NDArray[np.uint8]
+    stamp: int
     age: int = 0
 
 
@@ -48,7 +53,7 @@ class Robot(Protocol):
         ...
 
     def frames(self) -> Mapping[str, Frame]:
-        """The newest image of each camera; it never waits. Phase: hot."""
+        """The newest image of each camera; it never waits. Cameras that render on demand render here. Phase: hot."""
         ...
 
     def write(self, setpoint: FloatArray) -> None:

@@ -135,11 +135,16 @@ def mask(dims: Sequence[Dim], *kinds: Kind) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """Name and size of a camera, whose images are (height, width, 3) uint8."""
+    """Name and size of a camera, whose images are (height, width, 3) uint8.
+
+    on_demand: whether an image is made only when it is asked for, as by a renderer in simulated time. `Robot.frames` is
+    then called only in ticks whose images a request or an image encoder needs, else in every tick.
+    """
 
     name: str
     height: int
     width: int
+    on_demand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +209,7 @@ class RobotSpec:
         return 1.0 / self.rate_hz
 
 
-STATE_IN = ("suffix", "prefix", "prompt", "condition")
+STATE_IN = ("bind", "encode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +224,9 @@ class PolicySpec:
         environment: Names of the numbers about the scene.
         cameras: Names of the cameras.
         n_obs: Observations per request, one tick apart.
-        state_in: Where the state enters the network (`suffix`, `prefix`, `prompt` or `condition`), which decides what
-            binding it late costs.
+        state_in: The stage that needs the state. `bind`: images and task are encoded without it, so that it is bound
+            after that, as late as possible, and costs little. `encode`: it is encoded with them, as in a prompt, so
+            that it is bound before, and a newer state would cost a new encoding.
     """
 
     action: tuple[str, ...]
@@ -230,13 +236,13 @@ class PolicySpec:
     environment: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
     n_obs: int = 1
-    state_in: str = "suffix"
+    state_in: str = "bind"
 
     def __post_init__(self) -> None:
         if self.horizon < 1 or self.n_obs < 1:
             raise ConfigError(f"horizon is {self.horizon} and n_obs {self.n_obs}; both must be at least 1")
         if self.state_in not in STATE_IN:
-            raise unknown_name("place for the state", self.state_in, STATE_IN)
+            raise unknown_name("stage that needs the state (state_in)", self.state_in, STATE_IN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,10 @@ def seen(tick: int = 0, shift: float = 0.0) -> Observation:
     return Observation(tick, frozen([1.0 + shift, 5.0, 2.5]), frozen([4.0, 2.0 + shift]))
 
 
+def condition(policy: FlowAdapter, delay: int, *observations: Observation) -> torch.Tensor:
+    return policy.bind(None, observations, delay).condition
+
+
 def test_it_says_what_it_is_made_for(policy: FlowAdapter) -> None:
     assert (policy.spec.state, policy.spec.environment, policy.spec.action) == tuple(NAMES.values())
     assert (policy.spec.horizon, policy.spec.rate_hz, policy.spec.n_obs) == (8, 50.0, 1)
@@ -43,9 +47,9 @@ def test_it_says_what_it_is_made_for(policy: FlowAdapter) -> None:
 
 @pytest.mark.parametrize("delay", range(7))
 def test_the_delay_is_the_last_number_that_the_network_sees_in_ticks(policy: FlowAdapter, delay: int) -> None:
-    told = [policy.bind(None, [seen()], d)[0] for d in (delay, 0)]
+    told = [policy.bind(None, [seen()], d).condition[0] for d in (delay, 0)]
     assert torch.equal(told[0][:-1], told[1][:-1])
-    step = policy.bind(None, [seen()], 1)[0, -1] - told[1][-1]
+    step = policy.bind(None, [seen()], 1).condition[0, -1] - told[1][-1]
     torch.testing.assert_close(told[0][-1], told[1][-1] + delay * step)
     assert step > 0
 
@@ -54,13 +58,13 @@ def test_the_delay_is_the_last_number_that_the_network_sees_in_ticks(policy: Flo
 def test_a_delay_beyond_what_was_trained_is_told_as_the_longest_that_was(
     policy: FlowAdapter, delay: int, told: int
 ) -> None:
-    assert torch.equal(policy.bind(None, [seen()], delay), policy.bind(None, [seen()], told))
+    assert torch.equal(condition(policy, delay, seen()), condition(policy, told, seen()))
 
 
 def test_the_newest_observation_counts(policy: FlowAdapter) -> None:
-    both = policy.bind(None, [seen(0, shift=9.0), seen(1)], 2)
-    assert torch.equal(both, policy.bind(None, [seen(1)], 2))
-    assert not torch.equal(both, policy.bind(None, [seen(0, shift=9.0)], 2))
+    both = condition(policy, 2, seen(0, shift=9.0), seen(1))
+    assert torch.equal(both, condition(policy, 2, seen(1)))
+    assert not torch.equal(both, condition(policy, 2, seen(0, shift=9.0)))
 
 
 def test_one_time_for_all_rows_is_the_same_as_that_time_for_each(policy: FlowAdapter) -> None:
@@ -107,5 +111,5 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_it_takes_and_gives_is_of_the_features_of_the_checkpoint(policy: FlowAdapter) -> None:
-    assert policy.bind(None, [seen()], 0).shape == (1, len(NAMES[STATE]) + 2 + 1)
+    assert condition(policy, 0, seen()).shape == (1, len(NAMES[STATE]) + 2 + 1)
     assert policy.rows(torch.zeros(8, 2)).shape == (8, len(NAMES[ACTION]))

@@ -15,7 +15,7 @@ from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.lerobot import compat
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
-from rollahead.policies.policy import Trained
+from rollahead.policies.policy import EncoderInput, Trained
 from rollahead.policies.process import PREDICTIONS
 from rollahead.runtime.types.arrays import frozen
 from rollahead.runtime.types.messages import Observation
@@ -47,7 +47,7 @@ def sent_by_lerobot(folder: Path, seen: Observation, *told: int) -> np.ndarray:
 
 def made_by_us(folder: Path, seen: Observation, delay: int = 0) -> np.ndarray:
     policy = load_policy(folder)
-    context = policy.bind(policy.encode([{}], ""), [seen], delay)
+    context = policy.bind(policy.encode(EncoderInput([{}], [{}])), [seen], delay)
     drawn = make_sampler({"name": "euler", "steps": 5}, policy)(policy, context, lambda: NOISE[None])
     return policy.rows(drawn.chunks[0])
 

@@ -165,6 +165,7 @@ def test_a_camera_that_gives_nothing_keeps_its_last_image_and_its_age(rig: Rig) 
     rig.clock.advance(2 * PERIOD_NS)
     until(lambda: rig.pump.read().age == 0)
     assert rig.pump.frames()["front"].age == 2
+    assert rig.pump.frames()["front"].stamp == rig.clock.now_ns() - 2 * PERIOD_NS
 
 
 def call_of(rig: Rig, call: str) -> Callable[[], object]:

@@ -324,6 +324,16 @@ def test_an_image_is_as_old_as_the_camera_says_however_old(arm: LeRobotRobot) ->
     assert arm.frames()["front"].age >= 30_000
 
 
+def test_the_stamp_of_an_image_is_when_the_camera_took_it_in_ns(arm: LeRobotRobot) -> None:
+    camera = arm.device.cameras["front"]
+    stamps = []
+    for level in (7, 8):
+        camera.take(level, age_s=0.1 * level)
+        stamps += [arm.frames()["front"].stamp for _ in range(2)]
+        assert stamps[-1] == round(camera.latest_timestamp * 1e9)
+    assert stamps[0] == stamps[1] != stamps[2] == stamps[3]
+
+
 def test_a_camera_that_fails_is_not_passed_over(arm: LeRobotRobot) -> None:
     arm.device.cameras["front"].error = RuntimeError("its thread is gone")
     with pytest.raises(RuntimeError, match="its thread is gone"):
@@ -340,10 +350,12 @@ def test_a_camera_that_can_only_be_waited_for_delays_nobody(make: Make) -> None:
     first = robot.frames()["front"]
     assert first.image[0, 0, 0] == 1
     assert not camera.come.is_set()  # and no other has come
+    assert robot.frames()["front"].stamp == first.stamp
     camera.newest = np.full_like(camera.newest, 9)
     camera.come.set()
     until(lambda: robot.frames()["front"].image[0, 0, 0] == 9)
     until(lambda: robot.frames()["front"].age >= 2)  # an image grows older until the next
+    assert robot.frames()["front"].stamp > first.stamp
 
 
 def test_a_camera_that_can_only_be_waited_for_and_uses_its_memory_again_changes_no_image(make: Make) -> None:

@@ -4,18 +4,19 @@ Threads: the worker's alone.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from rollahead.errors import ConfigError
 from rollahead.policies.adapters.flow.net import Net, NetConfig, make_net
-from rollahead.policies.adapters.observed import Numbers
+from rollahead.policies.adapters.observed import Actions, Numbers
 from rollahead.policies.checkpoints.checkpoint import Checkpoint
 from rollahead.policies.lerobot.weights import load_weights
-from rollahead.policies.policy import Context, Trained
+from rollahead.policies.policy import EncoderInput, Trained
 from rollahead.policies.process import Flow
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Images, Observation
+from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.options import call
 from rollahead.runtime.types.spec import PolicySpec
 
@@ -23,8 +24,15 @@ NAME = "the flow policy"
 SIZES = ("horizon", "prediction", "variant", "width", "depth")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FlowContext:
+    """Condition (1, C) of the network: state, environment, and the delay if the policy is told it."""
+
+    condition: torch.Tensor
+
+
 class FlowAdapter:
-    """A `Denoiser`. Its context is the condition (1, C): state, environment, and the delay if it is told."""
+    """A `Denoiser`."""
 
     name = NAME
     warm: tuple[float, ...] | None = None
@@ -42,43 +50,41 @@ class FlowAdapter:
             environment=card.seen,
             horizon=made.horizon,
             rate_hz=card.rate_hz,
-            state_in="condition",
         )
         self._net = net
         self._numbers = Numbers(norms, card, device)
-        self._action = norms.action
+        self._actions = Actions(norms.action, len(card.action), self.shape, device)
 
-    def encode(self, images: Sequence[Images], task: str) -> Context:
+    def encode(self, seen: EncoderInput) -> None:
         """Nothing: it sees no images. Phase: hot."""
         return None
 
     @torch.no_grad()
-    def bind(self, context: Context, observations: Sequence[Observation], delay: int) -> Context:
-        """(1, C), of the newest. Phase: hot."""
+    def bind(self, encoded: None, observations: Sequence[Observation], delay: int) -> FlowContext:
+        """With the newest observation. Phase: hot."""
         newest = observations[-1:]
         environment = self._numbers.environment(newest, delay)
         state = self._numbers.state(newest)
-        return state if environment is None else torch.cat([state, environment], -1)
+        return FlowContext(state if environment is None else torch.cat([state, environment], -1))
 
     @torch.no_grad()
-    def features(self, context: Context) -> FloatArray:
+    def features(self, context: FlowContext) -> FloatArray:
         """(W,), what the network makes of the condition alone (`rollahead.policies.adapters.flow.net`). Phase: hot."""
-        return frozen(self._net.features(context)[0].cpu().double().numpy())
+        return frozen(self._net.features(context.condition)[0].cpu().double().numpy())
 
-    def denoise(self, context: Context, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    def denoise(self, context: FlowContext, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """As `process` says. t: (B,) or (B, T). Phase: hot."""
         times = t if t.ndim == 2 else t[:, None].expand(x.shape[:2])
-        made: torch.Tensor = self._net(x, times, context.expand(len(x), -1))
+        made: torch.Tensor = self._net(x, times, context.condition.expand(len(x), -1))
         return made
 
-    @torch.no_grad()
     def rows(self, chunk: torch.Tensor) -> FloatArray:
         """(H, A). Phase: hot."""
-        return frozen(self._action.unnormalise(chunk).cpu().numpy())
+        return self._actions.rows(chunk)
 
     def normalised(self, rows: FloatArray) -> torch.Tensor:
-        """(n, A), of rows in robot units: what `rows` undoes. Phase: hot."""
-        return self._action.normalise(torch.tensor(rows, dtype=torch.float32).to(self.device))
+        """(n, W), of rows in robot units: what `rows` undoes. Phase: hot."""
+        return self._actions.normalised(rows)
 
 
 def load(checkpoint: Checkpoint, device: torch.device) -> FlowAdapter:

@@ -114,7 +114,7 @@ class BufferedDevice:
     def frames(self) -> Mapping[str, Frame]:
         """Images that were observed last, with their ages. Phase: hot."""
         images = self._seen.images
-        return {name: Frame(image, self._ticks_since(at_ns)) for name, (image, at_ns) in images.items()}
+        return {name: Frame(image, at_ns, self._ticks_since(at_ns)) for name, (image, at_ns) in images.items()}
 
     def write(self, setpoint: FloatArray) -> None:
         """Leaves `setpoint` (A,) for the device's thread. Phase: hot.

@@ -27,7 +27,7 @@ AGAIN_S = 0.1  # pause before a camera that failed is read again
 FOREVER_MS = 10**9  # no limit: the age of an image is reported, and the guard judges it
 
 Image = NDArray[np.uint8]
-Look = tuple[Image, float]  # an image, and when it was taken, on the clock of `time.perf_counter`
+Look = tuple[Image, float]  # an image, and its time of capture in s, on the clock of `time.perf_counter`
 
 
 class CameraReader(Protocol):

@@ -85,7 +85,8 @@ class DirectBus:
             except Exception as error:
                 failure = error
                 continue
-            frames[name] = Frame(image, int((time.perf_counter() - at_s) * self._rate_hz))
+            age = int((time.perf_counter() - at_s) * self._rate_hz)
+            frames[name] = Frame(image, round(at_s * 1e9), age)
         if failure is not None and not frames:
             raise failure
         return frames
