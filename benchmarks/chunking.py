@@ -39,6 +39,7 @@ from rollahead.policies.correctors.residual import HeadConfig, HeadTraining, Sto
 from rollahead.policies.data.dataset import read_dataset
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.recording.run_folder import finite
+from rollahead.runtime.types.options import call
 from rollahead.sim.pool import processes
 
 TOPIC = "denoise"
@@ -82,14 +83,14 @@ class Way:
 
 Options = dict[str, Any]
 SYNC, NAIVE, VLASH, RTC = (Options(name=name) for name in ("sync", "naive", "vlash", "rtc"))
-SAME = Options(jacobian="identity")
-BID = {"name": "bid", "candidates": 15, "modes": 3, "rho": 0.5}  # as the authors' script has it
+SAME = Options(guidance={"jacobian": "identity"})
+BID = {"name": "bid", "bid": {"candidates": 15, "modes": 3, "rho": 0.5}}  # as the authors' script has it
 RTI = {"name": "rti", "warm": [0.3]}
 DDIM = {"name": "ddim", "steps": 5}
 WAYS: Mapping[str, Way] = {
     "sync": Way(SYNC),
     "naive": Way(NAIVE),
-    "ensemble": Way({"name": "ensemble", "decay": -2.0}),
+    "ensemble": Way({"name": "ensemble", "ensemble": {"decay": -2.0}}),
     "vlash": Way(VLASH),
     "rtc": Way(RTC),
     "rtc, pull to d": Way(RTC, end=0),
@@ -100,9 +101,11 @@ WAYS: Mapping[str, Way] = {
     "tt_rtc": Way({"name": "tt_rtc"}, base="prefix"),
     "bid": Way(BID),
     "bid, and a weaker policy": Way(BID, weak=True),
-    "bid, agreement alone": Way({"name": "bid", "candidates": 8, "modes": None}),
-    "vlash, pull to 4": Way({**VLASH, "guidance": True, "end": 4}),
-    "vlash, identity, pull to 4": Way({**VLASH, **SAME, "guidance": True, "end": 4}),
+    "bid, agreement alone": Way({"name": "bid", "bid": {"candidates": 8, "modes": None}}),
+    "vlash, pull to 4": Way({**VLASH, "guidance": {"enabled": True, "execution_horizon": 4}}),
+    "vlash, identity, pull to 4": Way(
+        {**VLASH, "guidance": {"enabled": True, "execution_horizon": 4, "jacobian": "identity"}}
+    ),
     "naive + a2c2": Way(NAIVE, head="fresh"),
     "vlash + a2c2": Way(VLASH, head="fresh"),
     "naive + a2c2, state only": Way(NAIVE, head="state"),
@@ -188,14 +191,16 @@ def cell_of(task: str, way: Way, latency: str, s: int) -> Cell:
     fixed = int(latency) if latency.isdigit() else None
     options = dict(way.strategy)
     if way.end is not None:
-        options["end"] = (MEDIAN if fixed is None else fixed) + way.end
-    head = None if way.head is None else str(head_of(task, way.head))
+        end = (MEDIAN if fixed is None else fixed) + way.end
+        options["guidance"] = {**options.get("guidance", {}), "execution_horizon": end}
+    options["corrector"] = {"path": None if way.head is None else str(head_of(task, way.head))}
     checkpoint = f"{task}_flow" if way.base == "flow" else str(TRAINED / f"{task}_{way.base}" / "checkpoint")
-    weak = str(TRAINED / f"{task}_weak" / "checkpoint") if way.weak else None
+    if way.weak:
+        options["bid"] = {**options["bid"], "weak": str(TRAINED / f"{task}_weak" / "checkpoint")}
     rests = way.base == "none"
     return Cell(
         task={"name": task},
-        strategy=StrategyConfig(**options, s=s, d=fixed, corrector=head, weak=weak),
+        strategy=call(StrategyConfig, {**options, "s": s, "d": fixed}),
         latency=LATENCIES[latency],
         planner=REST if rests else {"name": "policy", "checkpoint": checkpoint},
         sampler={"name": "auto"} if rests else way.sampler,

@@ -47,7 +47,10 @@ HINTS: Sequence[tuple[str, str]] = (
     ("run --duration=60", "seconds=60"),
     ("run --dataset.num_episodes=5", "episodes=5"),
     ("run --policy.n_action_steps=10", "strategy.s=10"),
-    ("run --inference.type=rtc --inference.rtc.execution_horizon=10", "strategy=rtc strategy.end=10"),
+    (
+        "run --inference.type=rtc --inference.rtc.execution_horizon=10",
+        "strategy=rtc strategy.guidance.execution_horizon=10",
+    ),
     ("run --dataset.repo_id=me/data", "planner.dataset="),
     ("run --teleop.type=so101_leader", "leave out teleop.type"),
     ("train --dataset.repo_id=me/data", "dataset=me/data"),

@@ -33,6 +33,7 @@ from rollahead.policies.training.trainer import Trainer
 from rollahead.policies.training.training import TrainingConfig
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.recording.run_folder import finite, provenance
+from rollahead.runtime.types.options import call
 from rollahead.runtime.types.spec import Camera
 from rollahead.sim.demonstrations import record as record_demonstrations
 from rollahead.sim.task import make_task
@@ -76,7 +77,7 @@ def cell_of(
     """Play of `task` with the policy of `checkpoint`. strategy, latency, roller: a name and options each."""
     return Cell(
         task=task,
-        strategy=StrategyConfig(**strategy),
+        strategy=call(StrategyConfig, strategy),
         latency=latency,
         planner={"name": "policy", "checkpoint": str(checkpoint)},
         roller=roller or {"name": "robot"},
@@ -257,7 +258,7 @@ def a2c2() -> None:
             column = f"{name} d = {d}"
             cells[task, "no head", column] = cell_of({"name": task}, f"{task}_flow", strategy, latency)
             for head in HEADS:
-                corrected = {**strategy, "corrector": head_of(task, head)}
+                corrected = {**strategy, "corrector": {"path": head_of(task, head)}}
                 cells[task, head, column] = cell_of({"name": task}, f"{task}_flow", corrected, latency)
     record(TOPIC, _rows("a2c2", play("a2c2", cells)))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rollahead.runtime.robots.lerobot import _check_calibrated
-from rollahead.runtime.robots.lerobot.command_writer import Hand
+from rollahead.runtime.robots.lerobot.command_writer import CommandWriter
 from rollahead.runtime.robots.lerobot.features import Features, spec_of
 from rollahead.runtime.robots.loopback import NullRobot, arm
 from rollahead.runtime.robots.pair import Pair, make_pair
@@ -108,8 +108,8 @@ REFUSED_ROBOTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "an older lerobot": (installed_lerobot("0.3.3"), ("0.3.3", ">=0.4.4,<0.7")),
     "lerobot not installed": (installed_lerobot(None), ("LeRobot", "rollahead[policies]")),
     "images as an action": (limited({}, {"screen": (4, 6, 3)}), ("'screen'", "(4, 6, 3)")),
-    "way to stop": (lambda folder: Hand(NullRobot(SPEC), SPEC, "lmp"), ("'lmp'", "'limp'")),
-    "limp without a bus": (lambda folder: Hand(NullRobot(SPEC), SPEC, "limp"), ("'limp'", "bus")),
+    "way to stop": (lambda folder: CommandWriter(NullRobot(SPEC), SPEC, "lmp"), ("'lmp'", "'limp'")),
+    "limp without a bus": (lambda folder: CommandWriter(NullRobot(SPEC), SPEC, "limp"), ("'limp'", "bus")),
     "no lerobot": (without_lerobot, ("lerobot", "rollahead[policies]")),
     "type of lerobot": (lerobot("so101_folower"), ("'so101_folower'", "'so101_follower'")),
     "option of lerobot": (lerobot("so101_follower", prt="/dev/none"), ("so101_follower", "'prt'", "'port'")),

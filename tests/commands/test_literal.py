@@ -56,7 +56,7 @@ OPTIONS = {  # one of each kind of path, with what else it needs
     "planner.dataset": ("run", "planner=policy"),
     "latency.path": ("calibrate", "latency=recorded"),
     "roller.path": ("run", "roller=identified"),
-    "strategy.corrector": ("eval", "strategy=sync"),
+    "strategy.corrector.path": ("eval", "strategy=sync"),
     "runs": ("eval",),
     "dataset": ("train",),
     "resume": ("train",),
@@ -88,7 +88,7 @@ def _argv(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("text", NASTY, ids=repr)
 def test_a_text_arrives_as_it_was_written(text: str) -> None:
-    assert [config["text"] for config in arrived("run", f"text={text}")] == [text]
+    assert [config["task_text"] for config in arrived("run", f"task_text={text}")] == [text]
 
 
 @settings(deadline=None, max_examples=300)
@@ -97,7 +97,7 @@ def test_a_text_arrives_as_it_was_written(text: str) -> None:
 @example("\\\\'")
 @example("\\\\${x}\\'")
 def test_any_text_survives_grammar_interpolation_and_the_file_of_a_run(text: str) -> None:
-    (override,) = taken_literally("run", [f"text={text}"], sweep=False)
+    (override,) = taken_literally("run", [f"task_text={text}"], sweep=False)
     parsed = OverridesParser.create().parse_override(override)
     config = OmegaConf.create({"text": parsed.value()})
     assert OmegaConf.to_container(config, resolve=True) == {"text": text}
@@ -125,12 +125,12 @@ def test_null_is_no_path(option: str) -> None:
 def test_a_tilde_is_the_home_folder_in_a_path_and_a_tilde_in_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     (config,) = arrived("run", "planner=policy", "planner.checkpoint=~/x", "task_text=~/x", "runs=~")
-    assert (config["planner"]["checkpoint"], config["text"], config["runs"]) == ("/home/me/x", "~/x", "/home/me")
+    assert (config["planner"]["checkpoint"], config["task_text"], config["runs"]) == ("/home/me/x", "~/x", "/home/me")
 
 
 def test_with_multirun_paths_are_split_at_commas_outside_quotes_and_texts_are_not() -> None:
     arguments = ["planner=policy", "planner.checkpoint=a=1,'b, c', ~x/it's", "task_text=first, then"]
-    seen = [(config["planner"]["checkpoint"], config["text"]) for config in arrived("run", "-m", *arguments)]
+    seen = [(config["planner"]["checkpoint"], config["task_text"]) for config in arrived("run", "-m", *arguments)]
     assert seen == [("a=1", "first, then"), ("b, c", "first, then"), ("~x/it's", "first, then")]
 
 
@@ -166,7 +166,7 @@ def test_a_run_whose_path_has_any_characters_can_be_gone_on_with(rollahead: Comm
     assert (again.status, "was run already" in again.out) == (0, True)
 
 
-@pytest.mark.parametrize("option", ["text", "runs", "name"])
+@pytest.mark.parametrize("option", ["task_text", "runs", "name"])
 def test_bytes_that_are_no_text_are_refused_with_the_option(option: str, tmp_path: Path) -> None:
     bad = f"{option}=bad".encode() + b"\xff"
     ran = subprocess.run([PROGRAM, "run", bad], capture_output=True, text=True, cwd=tmp_path, check=False)

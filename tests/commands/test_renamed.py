@@ -5,14 +5,21 @@ from collections.abc import Callable
 import pytest
 
 from rollahead.commands.offered import members, options
-from rollahead.commands.renamed import CHOICES, OPTIONS
+from rollahead.commands.renamed import CHOICES, GROUPS, OPTIONS, renamed
 
 from .conftest import Ran, refusal
 
 Command = Callable[..., Ran]
 WHERE = {"text": ["run"], "demonstrations.wander": ["train"], "policy.sight": ["train", "policy=a2c2"]}
 WHERE |= {"policy.strays": ["train", "policy=a2c2"], "planner.hurries": ["eval", "planner=flow"]}
-WHERE |= {"strategy.pull": ["eval", "strategy=vlash"]}
+WHERE |= {
+    old: [
+        "eval",
+        "strategy=bid" if ".bid." in new else "strategy=ensemble" if ".ensemble." in new else "strategy=vlash",
+    ]
+    for old, new in OPTIONS.items()
+    if old.startswith("strategy.")
+}
 
 
 @pytest.mark.parametrize("old", OPTIONS)
@@ -22,6 +29,16 @@ def test_an_option_with_its_old_name_is_refused_with_its_new_one_which_there_is(
     said = refusal(rollahead(command, *arguments, f"{old}=1"), command)
     assert said == f"the option {old} is called {new} now; write {new}=1"
     assert new in options(command, arguments)[0]
+
+
+@pytest.mark.parametrize("old", GROUPS)
+def test_an_option_that_is_a_group_now_is_refused_unless_all_of_it_is_given(old: str, rollahead: Command) -> None:
+    new = GROUPS[old]
+    for value in ("true", "head.npz", "null"):
+        said = refusal(rollahead("eval", f"{old}={value}"), "eval")
+        assert said == f"the option {old} is called {new} now; write {new}={value}"
+    assert renamed(f"{old}={{{new.rpartition('.')[2]}: null}}") is None
+    assert new in options("eval", ["strategy=vlash"])[0]
 
 
 @pytest.mark.parametrize("group, old", [(group, old) for group, names in CHOICES.items() for old in names])

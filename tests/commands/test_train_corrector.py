@@ -71,11 +71,16 @@ def test_a_head_is_trained_evaluated_beside_its_base_and_taken_by_eval(rollahead
     assert (ran.status, ran.err) == (0, "")
     assert "of the residuals of demonstrations held out" in ran.out
     said = json.loads(Path("runs/mine/summary.json").read_text())
-    assert [bool(cell["strategy"]["corrector"]) for cell in said["cells"]] == [False, True]
+    assert [bool(cell["strategy"]["corrector"]["path"]) for cell in said["cells"]] == [False, True]
     assert 0 < said["head"]["left"] < 2
     assert read_head("runs/mine/head.npz").card.base == "mole_flow"
     played = rollahead(
-        "eval", "planner=flow", "strategy.corrector=runs/mine/head.npz", "episodes=2", "reactions=false", "name=played"
+        "eval",
+        "planner=flow",
+        "strategy.corrector.path=runs/mine/head.npz",
+        "episodes=2",
+        "reactions=false",
+        "name=played",
     )
     assert (played.status, played.err) == (0, "")
 
@@ -86,7 +91,7 @@ def test_a_head_that_takes_the_features_of_its_base_is_trained_and_played_with_i
     ran = rollahead("train", *SMALL, "policy.features=true", "policy.negative_fraction=0")
     assert (ran.status, ran.err) == (0, "")
     assert read_head("runs/mine/head.npz").card.policy_features == 384
-    headed = ("eval", "strategy.corrector=runs/mine/head.npz", "episodes=1", "reactions=false", "name=played")
+    headed = ("eval", "strategy.corrector.path=runs/mine/head.npz", "episodes=1", "reactions=false", "name=played")
     assert rollahead(*headed, "planner=flow").status == 0
     for planner, words in (
         ("planner=diffusion", "takes 384 features of its base policy, and .* gives 0; take the base that it was"),
@@ -173,7 +178,7 @@ def test_a_head_that_sees_images_is_for_a_robot_with_cameras_and_not_for_a_simul
     corrector = Head(card, [(np.zeros((6, 0)), np.zeros(0))], np.zeros(6), np.ones(6), np.ones(0))
     corrector.save(Path("head.npz"), arrays_of(make_net(1, 2)))
     for command in (("eval",), ("run", "robot=loopback", "planner=sine", "planner.horizon=32")):
-        said = refusal(rollahead(*command, "strategy.corrector=head.npz", "name=mine"), command[0])
+        said = refusal(rollahead(*command, "strategy.corrector.path=head.npz", "name=mine"), command[0])
         assert "there is no camera 'top'; Known: none" in said
 
 
@@ -185,5 +190,5 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(name: str, rollahead: Comm
 
 
 def test_a_corrector_that_is_none_is_refused_before_anything_is_played(rollahead: Command) -> None:
-    said = refusal(rollahead("eval", "strategy.corrector=gone.npz", "name=mine"), "eval")
+    said = refusal(rollahead("eval", "strategy.corrector.path=gone.npz", "name=mine"), "eval")
     assert "there is no corrector at gone.npz" in said

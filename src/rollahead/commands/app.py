@@ -33,6 +33,7 @@ Main = Callable[[DictConfig], None]
 T = TypeVar("T")
 
 WIDE = 160  # columns of what is not printed to a terminal
+OF_ONE = ("guidance", "bid", "ensemble")  # groups of options that only strategies of ours use
 FOLDER_OPTIONS = ("name", "runs")
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 WITHOUT_REPORT = ("calibrate",)  # commands that leave a run folder, and no figures of cells
@@ -206,7 +207,8 @@ def _node(kind: str, name: str) -> dict[str, Any]:
         return {"name": name, **_defaults(kind, name)}
     from rollahead.runtime.config.build import StrategyConfig
 
-    return {**asdict(StrategyConfig(name)), "options": _defaults(kind, name)}
+    shared = {key: value for key, value in asdict(StrategyConfig(name)).items() if key not in OF_ONE}
+    return {**shared, "options": _defaults(kind, name)}
 
 
 def _defaults(kind: str, name: str) -> dict[str, Any]:

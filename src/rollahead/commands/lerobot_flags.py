@@ -30,12 +30,12 @@ OPTIONS: Sequence[tuple[str, Sequence[str], str]] = (
     (
         "inference.rtc.execution_horizon strategy.execution_horizon",
         ("run", "eval"),
-        "strategy=rtc strategy.end={value}",
+        "strategy=rtc strategy.guidance.execution_horizon={value}",
     ),
     (
         "inference.rtc.max_guidance_weight strategy.max_guidance_weight",
         ("run", "eval"),
-        "strategy=rtc strategy.beta={value}",
+        "strategy=rtc strategy.guidance.max_guidance_weight={value}",
     ),
     ("robot.type", ROBOT, "robot=lerobot robot.type={value}"),
     ("fps dataset.fps", ROBOT, "robot=lerobot robot.rate_hz={value}"),

@@ -21,7 +21,7 @@ PATHS = (
     "planner.dataset",
     "latency.path",
     "roller.path",
-    "strategy.corrector",
+    "strategy.corrector.path",
     "policy.base",
 )
 PATHS_OF = {"train": ("resume",)}  # of one command; `resume` of others is true or false

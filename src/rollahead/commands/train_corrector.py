@@ -1,7 +1,7 @@
 """`rollahead train policy=a2c2`: a head that corrects the rows of a trained policy tick by tick.
 
 runs/<name>/dataset      demonstrations, if none were given
-runs/<name>/head.npz     the head: strategy.corrector=runs/<name>/head.npz
+runs/<name>/head.npz     the head: strategy.corrector.path=runs/<name>/head.npz
 runs/<name>/summary.json how it does; written last
 """
 
@@ -27,6 +27,7 @@ from rollahead.policies.correctors.image_encoder import BLOCK, shrunk_frames
 from rollahead.policies.correctors.residual import HeadConfig, HeadTraining, Stored, featured_by, stored_chunks
 from rollahead.policies.data.frames import CAMERA, Frames
 from rollahead.policies.denoising.samplers import make_sampler
+from rollahead.runtime.config.techniques import CorrectorConfig
 from rollahead.runtime.recording.run_folder import SUMMARY, RunFolder, provenance
 from rollahead.runtime.types.options import call, check_kind
 from rollahead.runtime.types.spec import indices_of
@@ -98,7 +99,7 @@ def _pictures(frames: Frames, cameras: Sequence[str]) -> torch.Tensor:
 
 def _evaluate(plan: TrainPlan, plain: Sequence[Cell], folder: RunFolder, said: Mapping[str, Any]) -> None:
     """Plays the cells `plain` as they are, without the head, and with it."""
-    corrector = str(folder.path / FILE)
+    corrector = CorrectorConfig(str(folder.path / FILE))
     headed = [replace(cell, strategy=replace(cell.strategy, corrector=corrector)) for cell in plain]
     cells = [cell for pair in zip(plain, headed, strict=True) for cell in pair]
     ran = evaluate_all(cells, workers=plan.options.workers) if cells else iter(())
@@ -110,4 +111,4 @@ def _evaluate(plan: TrainPlan, plain: Sequence[Cell], folder: RunFolder, said: M
     folder.write_json(SUMMARY, summary)
     if described:
         console().print(table(described))
-    console().print(f"corrector: {corrector}", soft_wrap=True)
+    console().print(f"corrector: {corrector.path}", soft_wrap=True)

@@ -80,7 +80,7 @@ class LocalPlanner:
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
-        with torch.no_grad():  # no inference mode: `strategy.jacobian=full` goes back through the network
+        with torch.no_grad():  # no inference mode: `strategy.guidance.jacobian=full` goes back through the network
             images = [self._pictures(seen) for seen in request.observations]
             contexts = [policy.encode(images, request.asked.observation.task) for policy in self._policies]
             bound = bind(request, newest(), self._rollers.state, self._rollers.scene)

@@ -10,9 +10,9 @@ from benchmarks.denoise import rtc_processor, through_lerobot
 from benchmarks.references import rtc_difference
 
 from rollahead.policies.denoising.samplers import SampleRequest, make_sampler
-from rollahead.policies.denoising.steering import MASKS, PrefixConditioning, RTCGuidance, guidance, soft_mask
+from rollahead.policies.denoising.steering import MASKS, PrefixConditioning, RTCGuidance, guidance_weight, soft_mask
 from rollahead.policies.process import Flow
-from rollahead.runtime.config import build
+from rollahead.runtime.config import techniques
 
 from ..fakes import SHAPE, Gaussian, draws
 
@@ -40,13 +40,13 @@ def test_every_mask_of_up_to_8_rows_is_lerobots(kind: str) -> None:
 
 
 def test_the_masks_are_those_that_a_strategy_may_have() -> None:
-    assert sorted(MASKS) == sorted(build.MASKS)
+    assert sorted(MASKS) == sorted(techniques.MASKS)
 
 
 def test_the_weight_of_the_pull_is_the_published_one() -> None:
-    found = [guidance(1 - tau, 5.0) for tau in (0, 0.2, 0.4, 0.6, 0.8)]
+    found = [guidance_weight(1 - tau, 5.0) for tau in (0, 0.2, 0.4, 0.6, 0.8)]
     assert found == pytest.approx([5, 4.25, 13 / 6, 13 / 6, 4.25])
-    assert guidance(1e-6, 5.0) == 5.0
+    assert guidance_weight(1e-6, 5.0) == 5.0
 
 
 def bent(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@
     bid      chosen among several (Bidirectional Decoding, arXiv 2408.17355, section 4)
 
 Row 0 is for the tick of the observation; the first d rows run from the last plan, whatever the new one says. With
-`vlash` row 0 is for the switch, and what is pulled (`strategy.guidance`) are the rows from there on. What is known of
+`vlash` row 0 is for the switch, and the rows from there on are guided (`strategy.guidance.enabled`). What is known of
 the last plan are its rows without holds, as many as there are: nothing is ever pulled towards zeros.
 
 Threads: the worker's alone.
@@ -73,15 +73,15 @@ class Guidance(Plain):
     """Pulls a chunk towards the last plan while it is denoised (RTC, arXiv 2506.07339).
 
     process: what is denoised; rows: H; past: T - H, rows for ticks before the first of these, which are not pulled;
-    end: the row from which on nothing is pulled; most, full: as in `RTCGuidance`.
+    execution_horizon: the row from which on nothing is pulled; max_guidance_weight, full: as in `RTCGuidance`.
     """
 
     process: Process
     rows: int
     past: int = 0
     mask: str = "exp"
-    end: int = 0
-    most: float = 5.0
+    execution_horizon: int = 0
+    max_guidance_weight: float = 5.0
     full: bool = True
 
     def steering(self, request: Request, known: torch.Tensor) -> Steering:
@@ -91,10 +91,12 @@ class Guidance(Plain):
         n = min(len(known), self.rows)
         if not n:
             return Free()
-        weights = soft_mask(self.mask, min(request.delay - ahead, n), min(self.end, n), self.rows).to(known.device)
+        weights = soft_mask(self.mask, min(request.delay - ahead, n), min(self.execution_horizon, n), self.rows).to(
+            known.device
+        )
         target = torch.nn.functional.pad(known[:n], (0, 0, self.past, self.rows - n))
         weights = torch.nn.functional.pad(weights, (self.past, 0))[:, None]
-        return RTCGuidance(target, weights, self.most, self.process, self.full)
+        return RTCGuidance(target, weights, self.max_guidance_weight, self.process, self.full)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,25 +182,35 @@ VERIFIERS: Mapping[str, Verifier] = {"agreement": agreement, "smoothness": smoot
 def make_chunking(strategy: StrategyConfig, policy: Policy, sampler: Sampler, weak: Policy | None = None) -> Chunking:
     """What `strategy` does with the chunks of `policy`. weak: a weaker policy, for `bid`. Raises: ConfigError, if the
     policies cannot serve it."""
-    make = _guidance if strategy.guidance else CHUNKINGS.get(strategy.name)
+    make = _guidance if strategy.guidance.enabled else CHUNKINGS.get(strategy.name)
     if weak is not None and make is not _best_of:
-        raise ConfigError(f"strategy.weak is for strategy=bid, and the strategy is {strategy.name}; leave it out")
+        raise ConfigError(f"strategy.bid.weak is for strategy=bid, and the strategy is {strategy.name}; leave it out")
     if make is None:
         return Plain()
     if not hasattr(policy, "denoise"):
-        what = "strategy.guidance=true" if strategy.guidance else f"strategy={strategy.name}"
+        what = "strategy.guidance.enabled=true" if strategy.guidance.enabled else f"strategy={strategy.name}"
         raise ConfigError(f"{what} needs a policy that denoises, and {policy.name} makes its chunk at once; use vlash")
     return make(strategy, policy, sampler, weak)
 
 
 def _guidance(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Policy | None) -> Chunking:
     rows = policy.spec.horizon
-    end = min(max(rows - strategy.s, 0), rows) if strategy.end is None else strategy.end
+    given = strategy.guidance
+    end = min(max(rows - strategy.s, 0), rows) if given.execution_horizon is None else given.execution_horizon
     if end > rows:
-        raise ConfigError(f"strategy.end is {end}; give a row from 0 to {rows}, from which on nothing is pulled")
-    most = float(sampler.calls) if strategy.beta is None else strategy.beta
-    full, past = strategy.jacobian == "full", policy.shape[0] - rows
-    return Guidance(process=policy.process, rows=rows, past=past, mask=strategy.mask, end=end, most=most, full=full)
+        raise ConfigError(
+            f"strategy.guidance.execution_horizon is {end}; give a row from 0 to {rows}, from which on the guidance "
+            "weight is 0"
+        )
+    return Guidance(
+        process=policy.process,
+        rows=rows,
+        past=policy.shape[0] - rows,
+        mask=given.mask,
+        execution_horizon=end,
+        max_guidance_weight=float(sampler.calls) if given.max_guidance_weight is None else given.max_guidance_weight,
+        full=given.jacobian == "full",
+    )
 
 
 def _prefix(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Policy | None) -> Chunking:
@@ -223,20 +235,21 @@ def _best_of(strategy: StrategyConfig, policy: Policy, sampler: Sampler, weak: P
             "one; set sampler.renoise=forward, or use another sampler"
         )
     _check_contrast(strategy, policy, weak)
-    verifier = load(GROUP, "verifier", strategy.verifier, "add what its package needs", VERIFIERS)
+    verifier = load(GROUP, "verifier", strategy.bid.verifier, "add what its package needs", VERIFIERS)
     past = policy.shape[0] - policy.spec.horizon
-    return BestOf(strategy.candidates, verifier, strategy.rho, strategy.modes, past)
+    return BestOf(strategy.bid.candidates, verifier, strategy.bid.rho, strategy.bid.modes, past)
 
 
 def _check_contrast(strategy: StrategyConfig, policy: Policy, weak: Policy | None) -> None:
-    if strategy.modes is not None and not 1 <= strategy.modes <= strategy.candidates // 2:
+    candidates, modes = strategy.bid.candidates, strategy.bid.modes
+    if modes is not None and not 1 <= modes <= candidates // 2:
         raise ConfigError(
-            f"strategy.modes is {strategy.modes} and strategy.candidates {strategy.candidates}; give at least 2 "
-            "candidates for each mode, or modes=null for no contrast"
+            f"strategy.bid.modes is {modes} and strategy.bid.candidates {candidates}; give at least 2 candidates for "
+            "each mode, or strategy.bid.modes=null for no contrast"
         )
-    if weak is not None and strategy.modes is None:
+    if weak is not None and modes is None:
         raise ConfigError(
-            "strategy.weak is for the contrast, and strategy.modes=null makes none; leave one of them out"
+            "strategy.bid.weak is for the contrast, and strategy.bid.modes=null makes none; leave one of them out"
         )
     if weak is not None:
         _check_weak(policy, weak)
@@ -247,15 +260,15 @@ def _check_weak(policy: Policy, weak: Policy) -> None:
     policy: the weaker one has a sampler of its own, and its chunks are normalised as the policy's."""
     if not hasattr(weak, "denoise"):
         raise ConfigError(
-            f"strategy.weak is {weak.name}, which makes its chunk at once, and as many different ones are needed as "
-            "there are candidates; give the checkpoint of a policy that denoises"
+            f"strategy.bid.weak is {weak.name}, which makes its chunk at once, and as many different ones are needed "
+            "as there are candidates; give the checkpoint of a policy that denoises"
         )
     compared = [field.name for field in fields(PolicySpec) if field.name != "state_in"]  # which says what binding costs
     differing = [name for name in compared if _said(weak, name) != _said(policy, name)]
     if differing:
         own, other = (", ".join(f"{name} = {_said(one, name)}" for name in differing) for one in (policy, weak))
         raise ConfigError(
-            f"strategy.weak has {other}, and the policy {own}; give a checkpoint of a training on the same data"
+            f"strategy.bid.weak has {other}, and the policy {own}; give a checkpoint of a training on the same data"
         )
 
 

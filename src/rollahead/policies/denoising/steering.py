@@ -73,8 +73,8 @@ class RTCGuidance:
 
 
 def guidance_weight(t: float, max_guidance_weight: float) -> float:
-    """The weight of the pull at time `t`, at most `most`: ((1 - t)^2 + t^2) / (t (1 - t)) (arXiv 2506.07339, eq. 3 with
-    tau = 1 - t)."""
+    """Weight of the guidance at time `t`, at most `max_guidance_weight`: ((1 - t)^2 + t^2) / (t (1 - t)) (arXiv
+    2506.07339, eq. 3 with tau = 1 - t)."""
     return max_guidance_weight if t >= 1 else min(max_guidance_weight, ((1 - t) ** 2 + t**2) / (t * (1 - t)))
 
 

@@ -158,20 +158,18 @@ def read_head(path: str | Path) -> Head:
 
 
 class HeadCorrector:
-    """`head` on a robot of `spec`. most: of each action, the share of half its range by which a row may be amended;
-    image_latents: where an eye puts what the images of the head's cameras come to."""
+    """Corrector that applies `head` to a robot of `spec`. max_residual: the largest correction of an action, in halves
+    of its range; image_latents: where the image encoder puts the latent of the head's cameras."""
 
     def __init__(
         self,
         head: Head,
         spec: RobotSpec,
         horizon: int,
-        most: float = 1.0,
+        max_residual: float = 1.0,
         image_latents: Channel[ImageLatent | Failure] | None = None,
     ) -> None:
         """Raises: ConfigError, if the head is of another robot, or of other chunks, or sees images and has no eye."""
-        if not 0 < most <= 2:
-            raise ConfigError(f"strategy.most is {most}; give more than 0, and at most 2, the whole range")
         card = head.card
         if card.horizon != horizon:
             raise ConfigError(
@@ -191,7 +189,7 @@ class HeadCorrector:
         dims = [spec.action[i] for i in self._action]
         low, high = (np.array([getattr(dim, end) for dim in dims]) for end in ("low", "high"))
         self._low, self._high = low, high
-        self._most = np.where(np.isfinite(high - low), most * (high - low) / 2, np.inf)
+        self._max_residual = np.where(np.isfinite(high - low), max_residual * (high - low) / 2, np.inf)
 
     def __call__(self, row: FloatArray, k: int, chunk: Chunk, seen: Reading) -> FloatArray:
         """(A,). Phase: hot."""
@@ -207,7 +205,7 @@ class HeadCorrector:
         horizon = self._head.card.horizon
         state, scene = seen.state[self._state], environment[self._environment]
         made = features(state, scene, own, place, horizon, latent, age, chunk.policy_features)
-        residual = np.clip(self._head.residual(made), -self._most, self._most)
+        residual = np.clip(self._head.residual(made), -self._max_residual, self._max_residual)
         amended = row.copy()
         amended[self._action] = np.clip(own + residual, self._low, self._high)
         return amended

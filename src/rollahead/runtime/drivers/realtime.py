@@ -272,7 +272,7 @@ class Realtime:
         if card is None:
             raise ConfigError(
                 "an eye was given, and no corrector that sees images; give the file of a head with cameras as "
-                "strategy.corrector, or no eye"
+                "strategy.corrector.path, or no eye"
             )
         return EncoderWorker(image_encoder, card.cameras, card.latent, links.watched, links.image_latents)
 
