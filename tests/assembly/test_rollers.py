@@ -112,7 +112,7 @@ def test_an_option_of_the_attached_roller_that_is_unknown_is_refused_with_a_near
 def test_an_unknown_roller_is_refused_with_a_near_miss() -> None:
     with pytest.raises(ConfigError, match="there is no roller 'robt'; did you mean 'robot'"):
         make_rollers({"name": "robt"}, REAL)
-    assert set(ROLLERS) == {"robot", "scene", "told", "attached", "identified", "still"}
+    assert set(ROLLERS) == {"robot", "scene", "told", "attached", "identified", "none"}
 
 
 def test_a_roller_of_another_package_is_found_by_its_entry_point(

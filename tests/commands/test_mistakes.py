@@ -8,8 +8,9 @@ import pytest
 from benchmarks.flag_hints import HINTS
 
 from rollahead.commands import lerobot_flags
+from rollahead.commands.config_files import members
 from rollahead.commands.lerobot_flags import FOLDERS, OPTIONS, in_our_words
-from rollahead.commands.offered import members, options
+from rollahead.commands.offered import options
 
 from .conftest import Ran, refusal
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from rollahead.commands.offered import members, options
+from rollahead.commands.config_files import members
+from rollahead.commands.offered import options
 from rollahead.commands.renamed import CHOICES, GROUPS, OPTIONS, renamed
 
 from .conftest import Ran, refusal

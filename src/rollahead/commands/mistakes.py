@@ -12,8 +12,9 @@ from itertools import takewhile
 from hydra.errors import MissingConfigException
 
 from rollahead.commands import lerobot_flags
+from rollahead.commands.config_files import CONFIGS, keys, members
 from rollahead.commands.lerobot_flags import shell
-from rollahead.commands.offered import CONFIGS, keys, members, nearby, options
+from rollahead.commands.offered import nearby, options
 from rollahead.commands.renamed import renamed
 from rollahead.errors import ConfigError, unknown_name
 
@@ -48,7 +49,7 @@ def check(command: str, arguments: Sequence[str]) -> None:
             )
     if any(argument.split("=", 1)[0] in INSPECTING for argument in arguments):
         return
-    if old := next(filter(None, map(renamed, arguments)), None):
+    if old := next(filter(None, map(renamed, _whole(arguments))), None):
         raise ConfigError(old)
     if flags := list(_flags(arguments)):
         raise ConfigError(_without_dashes(command, arguments, flags))
@@ -101,6 +102,12 @@ def _stray(command: str, arguments: Sequence[str], i: int) -> str:
     elif command in WHOLE:
         see = f"write {shell(f'{WHOLE[command]}={word}')}"
     return f"{word!r} is no option; {see}"
+
+
+def _whole(arguments: Sequence[str]) -> Iterator[str]:
+    """Yields each option with the words after it that a shell has split off its value."""
+    for i, argument in enumerate(arguments):
+        yield " ".join([argument, *takewhile(lambda each: not _begins(each), arguments[i + 1 :])])
 
 
 def _begins(argument: str) -> bool:
@@ -183,9 +190,9 @@ def _unknown(command: str, arguments: Sequence[str], key: str, known: Sequence[s
                 theirs[name] = value
         theirs = theirs or {key: ""}
         return lerobot_flags.in_our_words(command, theirs, [shell(f"{name}={theirs[name]}") for name in theirs])
-    said = str(unknown_name("option", key, nearby(key, known)))
-    others = [other for other in lerobot_flags.FOLDERS if "did you mean" not in said and key in keys("", other)]
-    return f"{key} is an option of rollahead {' and '.join(others)}, and not of {command}" if others else said
+    if others := [other for other in lerobot_flags.FOLDERS if key in keys("", other)]:
+        return f"{key} is an option of rollahead {' and '.join(others)}, and not of {command}"
+    return str(unknown_name("option", key, nearby(key, known)))
 
 
 def _no_member(command: str, missing: str, options: Sequence[str] | None) -> str:

@@ -44,9 +44,10 @@ ROLLERS = {
     "scene": "with what moves in the scene rolled ahead too",
     "told": "with its state rolled ahead to what it was told last",
     "attached": "with what its gripper holds rolled ahead too",
-    "still": "with the state as it was measured",
+    "none": "with the state as it was measured",
     "identified": "with its state rolled ahead by the lags that were found",
 }
+OLD_ROLLERS = {"still": "none"}  # names in the folders of older runs
 
 _MEASURES = (
     ("success", "The share of episodes that succeeded, with its Wilson 95 % interval."),
@@ -116,7 +117,8 @@ def studied(study: Study, command: str) -> str:
 
 def rolled(cell: CellResult) -> str:
     """How it differs from the same strategy under another roller."""
-    return f"as {cell.strategy['name']}, {ROLLERS.get(cell.roller['name'], 'by another roller')}"
+    name = OLD_ROLLERS.get(cell.roller["name"], cell.roller["name"])
+    return f"as {cell.strategy['name']}, {ROLLERS.get(name, 'by another roller')}"
 
 
 def driven(results: Results) -> str:
