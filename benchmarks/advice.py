@@ -1,4 +1,4 @@
-"""The advice of `rollahead calibrate` under latencies that are held out, against the best of a grid.
+"""The advice of `rollahead recommend` under latencies that are held out, against the best of a grid.
 
     python -m benchmarks.advice regret       what following the advice loses against the best schedule of a grid
     python -m benchmarks.advice stretches    the recording in two halves: one to advise on, the other held out

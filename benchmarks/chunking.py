@@ -124,9 +124,9 @@ WAYS: Mapping[str, Way] = {
 }
 HEADS: Mapping[str, Mapping[str, str]] = {
     "fresh": {},
-    "state": {"policy.fresh": "false"},
-    "late": {"policy.lag": "1"},
-    "later": {"policy.lag": "2"},
+    "state": {"corrector.fresh": "false"},
+    "late": {"corrector.lag": "1"},
+    "later": {"corrector.lag": "2"},
 }
 REST = {"name": "sine", "horizon": 32, "share": 1e-12, "period_s": 4.0}  # a plan to stay
 
@@ -138,7 +138,7 @@ def train() -> None:
     """Those that are not there yet."""
     for task in TASKS:
         for name, options in HEADS.items():
-            _train(task, name, {"policy": "a2c2", "training.steps": STEPS, **options})
+            _train(task, name, {"training.steps": STEPS, **options}, "train-corrector")
         flow = {"policy": "flow", "prefixes": BEYOND, "training.steps": 30_000 if task == "mole" else 40_000}
         _train(task, "prefix", flow)
         _train(task, "weak", {**flow, "training.steps": WEAK, "watch.every": WEAK // 2})
@@ -152,13 +152,13 @@ def train() -> None:
     _train("mole", "epsilon", noise)
 
 
-def _train(task: str, name: str, options: Mapping[str, Any]) -> None:
+def _train(task: str, name: str, options: Mapping[str, Any], command: str = "train") -> None:
     name = f"{task}_{name}"
     if not (TRAINED / name / "summary.json").exists():
         program = str(Path(sys.executable).parent / "rollahead")
         given = [f"{key}={value}" for key, value in options.items()]
         rest = [f"task={task}", "seed=10000000", f"name={name}", f"runs={TRAINED}"]
-        subprocess.run([program, "train", *given, *rest], check=True)
+        subprocess.run([program, command, *given, *rest], check=True)
 
 
 def _train_reactive(task: str) -> None:

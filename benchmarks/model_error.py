@@ -3,7 +3,7 @@
 python -m benchmarks.model_error
 
 Whack-a-mole with velocity actions at s = d = 8 (160 ms), in simulated time, on the same seeds in every case. A lag is
-identified as `rollahead calibrate` does it, by a step test of the same simulated robot with the noise of its servos,
+identified as `rollahead identify` does it, by a step test of the same simulated robot with the noise of its servos,
 and of its sensors where the case has that. Policy and roller are given the same measurements; whether a mole is hit is
 judged by what is true.
 """

@@ -54,15 +54,15 @@ Figures = Mapping[str, Any]
 # ---- what they share ------------------------------------------------------------------------------------------------
 
 
-def trained(name: str, options: Options) -> Path:
-    """The folder of the training `name` with `options` of `rollahead train`, which is done first where it is not there.
+def trained(name: str, options: Options, command: str = "train") -> Path:
+    """The folder of the training `name` with `options` of `rollahead <command>`, done first where it is not there.
     Nothing is watched, and it is evaluated here and not there."""
     folder = TRAINED / name
     if not (folder / "summary.json").exists():
-        unwatched: Options = {"watch.every": 10**9, "watch.episodes": 0} if options["policy"] != "a2c2" else {}
+        unwatched: Options = {"watch.every": 10**9, "watch.episodes": 0} if command == "train" else {}
         unwatched = {**unwatched, "evaluation.delays": "[0]", "evaluation.episodes": 1}
         given = {"seed": DEMO_SEED, "workers": WORKERS, **unwatched, **options, "name": name, "runs": TRAINED}
-        program = [str(Path(sys.executable).with_name("rollahead")), "train"]
+        program = [str(Path(sys.executable).with_name("rollahead")), command]
         subprocess.run([*program, *(f"{key}={value}" for key, value in given.items())], check=True)
     return folder
 
@@ -233,9 +233,9 @@ def states() -> None:
 # ---- A2C2 -----------------------------------------------------------------------------------------------------------
 
 HEADS: Mapping[str, Options] = {  # the paper's examples have rows of their own chunk only, and the features of the base
-    "as published": {"policy.features": "true", "policy.negative_fraction": 0},
-    "with other chunks": {"policy.features": "false"},
-    "with other chunks and features": {"policy.features": "true"},
+    "as published": {"corrector.features": "true", "corrector.negative_fraction": 0},
+    "with other chunks": {"corrector.features": "false"},
+    "with other chunks and features": {"corrector.features": "true"},
 }
 HEAD_STEPS = 10_000
 
@@ -244,7 +244,7 @@ def head_of(task: str, name: str) -> str:
     """The file of the head `name` for the policy that comes with rollahead."""
     called = f"{task}_head_{name.replace(' ', '_')}"
     return str(
-        trained(called, {"task": task, "policy": "a2c2", "training.steps": HEAD_STEPS, **HEADS[name]}) / "head.npz"
+        trained(called, {"task": task, "training.steps": HEAD_STEPS, **HEADS[name]}, "train-corrector") / "head.npz"
     )
 
 

@@ -101,7 +101,7 @@ def test_the_program_is_installed_and_is_this_one() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_a_module_and_a_configuration_of_its_name(name: str) -> None:
-    assert find_spec(f"rollahead.commands.{name}") is not None
+    assert find_spec(f"rollahead.commands.{name.replace('-', '_')}") is not None
     assert resources.files("rollahead.configs").joinpath(f"{name}.yaml").is_file()
 
 

@@ -260,8 +260,8 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda folder: StepTest(lagging(kind=Kind.VELOCITY, low=0.25, high=1.5), StepConfig()),
         ("wrist", "0.25", "1.5"),
     ),
-    "no corrector": (lambda folder: read_head(folder / "head.npz"), ("head.npz", "policy=a2c2")),
-    "not a corrector": (no_head, ("head.npz", "policy=a2c2")),
+    "no corrector": (lambda folder: read_head(folder / "head.npz"), ("head.npz", "train-corrector")),
+    "not a corrector": (no_head, ("head.npz", "train-corrector")),
     "a corrector of other chunks": (lambda folder: HeadCorrector(HEAD, ROBOT, 9), ("8 rows", "9")),
     "no correction": (
         lambda folder: CorrectorConfig("head.npz", 0.0),

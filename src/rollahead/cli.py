@@ -6,7 +6,10 @@ from importlib import import_module
 
 from rollahead.output import output
 
-COMMANDS = ("demo", "run", "eval", "train", "calibrate", "report", "doctor")
+COMMANDS = (
+    *("demo", "run", "eval", "train", "train-corrector"),
+    *("recommend", "tune", "identify", "report", "doctor"),
+)
 
 HELP = ("-h", "--help")
 USAGE = """rollahead: drive a fast robot with a slow policy
@@ -55,7 +58,7 @@ def _run(arguments: list[str]) -> int | str | None:
     if not arguments or arguments[0] in (*HELP, "help"):
         from rollahead.commands.config_files import read_config
 
-        commands = "\n".join(f"  {name:<9} {read_config('', name).title}" for name in COMMANDS)
+        commands = "\n".join(f"  {name:<15}  {read_config('', name).title}" for name in COMMANDS)
         sys.stdout.write(USAGE.format(commands=commands))
     elif "--version" in arguments[:2]:
         from rollahead import __version__
@@ -70,6 +73,11 @@ def _run(arguments: list[str]) -> int | str | None:
 
 def _command(command: str, arguments: list[str]) -> int:
     if command not in COMMANDS:
+        from rollahead.commands.renamed import moved
+
+        if sentence := moved(command, arguments):
+            sys.stderr.write(f"rollahead {command}: {sentence}\n")
+            return 2
         from rollahead.errors import unknown_name
 
         sys.stderr.write(f"rollahead: {unknown_name('command', command, COMMANDS)}\n")
@@ -85,7 +93,7 @@ def _command(command: str, arguments: list[str]) -> int:
 
         begin()
         with stage("starting") if on_a_terminal() else nullcontext():
-            module = import_module(f"rollahead.commands.{command}")
+            module = import_module(f"rollahead.commands.{command.replace('-', '_')}")
             from rollahead.commands.app import start
     except KeyboardInterrupt:  # imports may take seconds; after them `start` handles interrupts
         sys.stderr.write(f"rollahead {command}: interrupted\n")

@@ -38,7 +38,7 @@ WIDE = 160  # columns of what is not printed to a terminal
 OF_ONE = ("guidance", "bid", "ensemble")  # groups of options that only strategies of ours use
 FOLDER_OPTIONS = ("name", "runs")
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-WITHOUT_REPORT = ("calibrate",)  # commands that leave a run folder, and no figures of cells
+WITHOUT_REPORT = ("identify", "recommend", "tune")  # commands that leave a run folder, and no figures of cells
 
 
 def start(command: str, main: Main, arguments: Sequence[str]) -> int:

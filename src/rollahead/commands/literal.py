@@ -22,7 +22,7 @@ PATHS = (
     "latency.path",
     "roller.path",
     "strategy.corrector.path",
-    "policy.base",
+    "corrector.base",
 )
 PATHS_OF = {"train": ("resume",)}  # of one command; `resume` of others is true or false
 OPTIONAL = "null"  # a path that is not given; of a text it is a word

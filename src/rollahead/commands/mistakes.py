@@ -15,7 +15,7 @@ from rollahead.commands import lerobot_flags
 from rollahead.commands.config_files import CONFIGS, keys, members
 from rollahead.commands.lerobot_flags import shell
 from rollahead.commands.offered import nearby, options
-from rollahead.commands.renamed import renamed
+from rollahead.commands.renamed import moved, renamed
 from rollahead.errors import ConfigError, unknown_name
 
 SWEEP = ("-m", "--multirun")
@@ -49,7 +49,7 @@ def check(command: str, arguments: Sequence[str]) -> None:
             )
     if any(argument.split("=", 1)[0] in INSPECTING for argument in arguments):
         return
-    if old := next(filter(None, map(renamed, _whole(arguments))), None):
+    if old := moved(command, arguments) or next(filter(None, map(renamed, _whole(arguments))), None):
         raise ConfigError(old)
     if flags := list(_flags(arguments)):
         raise ConfigError(_without_dashes(command, arguments, flags))

@@ -1,4 +1,4 @@
-"""`rollahead train policy=a2c2`: a head that corrects the rows of a trained policy tick by tick.
+"""`rollahead train-corrector`: a head that corrects the rows of a trained policy tick by tick.
 
 runs/<name>/dataset      demonstrations, if none were given
 runs/<name>/head.npz     the head: strategy.corrector.path=runs/<name>/head.npz
@@ -18,6 +18,7 @@ from rich.progress import track
 from rollahead.commands.app import console, group, run_folder
 from rollahead.commands.progress import steps
 from rollahead.commands.results import describe, table, write_records
+from rollahead.commands.train_options import Idle, useful
 from rollahead.commands.train_plan import TrainPlan, train_plan_of
 from rollahead.errors import ConfigError
 from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
@@ -32,18 +33,26 @@ from rollahead.runtime.recording.run_folder import SUMMARY, RunFolder, provenanc
 from rollahead.runtime.types.options import call, check_kind
 from rollahead.runtime.types.spec import indices_of
 
-NAME, FILE = "a2c2", "head.npz"
+FILE = "head.npz"
+UNSEEING = ("corrector.latent", "corrector.image_age")
+IDLE: Idle = (
+    ("with dataset=...", lambda config: config.dataset is not None, ("demonstrations",)),
+    ("without dataset=...", lambda config: config.dataset is None, ("rename",)),
+    ("without task=...", lambda config: config.get("task") is None, ("evaluation", "roller")),
+    ("without corrector.cameras", lambda config: not config.corrector.cameras, UNSEEING),
+)
 HELD = 0.05  # of the demonstrations, to measure with
 
 
 def main(config: DictConfig) -> None:
     """Trains a head as `config` says, and plays with it, if there is a task."""
-    if config.get("task") is None and OmegaConf.is_interpolation(config.policy, "base"):
-        raise ConfigError("policy.base must be given with dataset=...; give the policy's folder, or its name")
-    given = group(config, "policy")
+    config = useful(config, IDLE)
+    if config.get("task") is None and OmegaConf.is_interpolation(config.corrector, "base"):
+        raise ConfigError("corrector.base must be given with dataset=...; give the policy's folder, or its name")
+    given = group(config, "corrector")
     del given["name"]
-    check_kind("policy.base", base := given.pop("base"), str)
-    own = call(HeadConfig, given, "policy")
+    check_kind("corrector.base", base := given.pop("base"), str)
+    own = call(HeadConfig, given, "corrector")
     policy = load_policy(find(base))
     if policy.spec.cameras:
         raise ConfigError(f"{base} sees images, and chunks are stored without; give a base without cameras")
@@ -54,7 +63,7 @@ def main(config: DictConfig) -> None:
         )
     if own.features:
         featured_by(policy)
-    plan = replace(train_plan_of(config), policy={"horizon": policy.spec.horizon})
+    plan = train_plan_of(config, {"horizon": policy.spec.horizon})
     cells = [replace(cell, lag=own.lag) for cell in plan.cells(find(base))]
     _check_cameras(plan, own.cameras)
     sampler = make_sampler(group(config, "sampler"), policy)
@@ -85,10 +94,11 @@ def _check_cameras(plan: TrainPlan, cameras: Sequence[str]) -> None:
     """Raises: ConfigError, if there are no images of `cameras` to learn from."""
     if cameras and plan.task is not None:
         raise ConfigError(
-            "policy.cameras is for a data set with images, and simulated tasks have none; give dataset=..., and no task"
+            "corrector.cameras is for a data set with images, and simulated tasks have none; give dataset=..., and no "
+            "task"
         )
     given = tuple(plan.frames(Path(), quiet=True).cameras) if cameras else ()
-    indices_of(CAMERA, cameras, given, "data set", "give one that it has in policy.cameras")
+    indices_of(CAMERA, cameras, given, "data set", "give one that it has in corrector.cameras")
 
 
 def _pictures(frames: Frames, cameras: Sequence[str]) -> torch.Tensor:
@@ -107,7 +117,7 @@ def _evaluate(plan: TrainPlan, plain: Sequence[Cell], folder: RunFolder, said: M
     if played:
         write_records(folder, played)
     described = [describe(cell, summarise(episodes)) for cell, episodes in zip(cells, played, strict=True)]
-    summary = {"command": "train", "cells": described, "head": said, **provenance(plan.options.seed)}
+    summary = {"command": "train-corrector", "cells": described, "head": said, **provenance(plan.options.seed)}
     folder.write_json(SUMMARY, summary)
     if described:
         console().print(table(described))

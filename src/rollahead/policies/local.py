@@ -222,7 +222,7 @@ def _featured(policy: Policy, taken: int) -> Featured | None:
     if not isinstance(policy, Featured) or given != taken:
         raise ConfigError(
             f"the corrector takes {taken} features of its base policy, and {policy.name} gives {given}; take the base "
-            "that it was trained on, or train one for this policy with rollahead train policy=a2c2"
+            "that it was trained on, or train one for this policy with rollahead train-corrector"
         )
     return policy
 

@@ -235,14 +235,14 @@ def test_the_episodes_that_are_measured_are_not_learned_from() -> None:
 @pytest.mark.parametrize(
     "config, words",
     [
-        ({"width": 0}, "policy.width is 0; give at least 1"),
-        ({"depth": 0}, "policy.depth is 0; give at least 1"),
-        ({"every": 0}, "policy.every is 0; give at least 1"),
-        ({"lag": -1}, "policy.lag is -1; give at least 0"),
-        ({"lag": 6}, "policy.lag is 6; give at most 5 ticks: what is older counts as stale"),
-        ({"latent": 0}, "policy.latent is 0; give at least 1"),
-        ({"image_age": -1}, "policy.image_age is -1; give at least 0"),
-        ({"negative_fraction": 1.5}, "policy.negative_fraction is 1.5; give a share from 0 to 1"),
+        ({"width": 0}, "corrector.width is 0; give at least 1"),
+        ({"depth": 0}, "corrector.depth is 0; give at least 1"),
+        ({"every": 0}, "corrector.every is 0; give at least 1"),
+        ({"lag": -1}, "corrector.lag is -1; give at least 0"),
+        ({"lag": 6}, "corrector.lag is 6; give at most 5 ticks: an older state is stale"),
+        ({"latent": 0}, "corrector.latent is 0; give at least 1"),
+        ({"image_age": -1}, "corrector.image_age is -1; give at least 0"),
+        ({"negative_fraction": 1.5}, "corrector.negative_fraction is 1.5; give a share from 0 to 1"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused_by_their_name(config: dict[str, int], words: str) -> None:

@@ -188,7 +188,7 @@ def test_a_file_that_is_no_head_is_refused_by_its_path_with_what_to_do(how: str,
     with pytest.raises(ConfigError) as caught:
         read_head(path)
     assert str(path) in str(caught.value)
-    assert "rollahead train policy=a2c2" in str(caught.value)
+    assert "rollahead train-corrector" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

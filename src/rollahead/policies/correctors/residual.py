@@ -67,11 +67,11 @@ class HeadConfig:
         least = {"width": 1, "depth": 1, "every": 1, "latent": 1, "lag": 0, "image_age": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
-                raise ConfigError(f"policy.{name} is {getattr(self, name)}; give at least {bound}")
+                raise ConfigError(f"corrector.{name} is {getattr(self, name)}; give at least {bound}")
         if not 0 <= self.negative_fraction <= 1:
-            raise ConfigError(f"policy.negative_fraction is {self.negative_fraction}; give a share from 0 to 1")
+            raise ConfigError(f"corrector.negative_fraction is {self.negative_fraction}; give a share from 0 to 1")
         if self.lag > MOST_LAG:
-            raise ConfigError(f"policy.lag is {self.lag}; give at most {MOST_LAG} ticks: what is older counts as stale")
+            raise ConfigError(f"corrector.lag is {self.lag}; give at most {MOST_LAG} ticks: an older state is stale")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +121,7 @@ def featured_by(policy: Policy) -> Featured:
     """`policy`, which gives features. Raises: ConfigError, if it gives none."""
     if not isinstance(policy, Featured):
         raise ConfigError(
-            f"policy.features is true, and {policy.name} gives none; use a flow policy, or set it to false"
+            f"corrector.features is true, and {policy.name} gives none; use a flow policy, or set it to false"
         )
     return policy
 

@@ -5,7 +5,7 @@ fit is `runtime.analysis.lag_fit`. What is found goes into `calibration.json` of
 
 Assumes: that each state is of the tick that it is said to be of. The age of a sensor that does not tell it counts as
 delay, which is right for rolling; of one that does, states have to be put where they belong first (`rollahead
-calibrate` does).
+identify` does).
 """
 
 import json
@@ -246,10 +246,10 @@ def read_lags(path: str | Path, spec: RobotSpec) -> tuple[Lag, ...]:
         check_kind("rate_hz", rate_hz := content["rate_hz"], float)
         lags = tuple(_read_lag(f"lags[{i}]", entry) for i, entry in enumerate(content["lags"]))
     except OSError as error:
-        raise ConfigError(f"there is no calibration at {path}; give one that rollahead calibrate has made") from error
+        raise ConfigError(f"there is no calibration at {path}; give one that rollahead identify has made") from error
     except (ValueError, KeyError, TypeError, ConfigError) as error:
         reason = error if isinstance(error, ConfigError) else told(error)
-        raise ConfigError(f"{path} is no calibration ({reason}); give one that rollahead calibrate has made") from error
+        raise ConfigError(f"{path} is no calibration ({reason}); give one that rollahead identify has made") from error
     if rate_hz != spec.rate_hz:
         raise ConfigError(
             f"{path} was made at {rate_hz:g} Hz and the robot runs at {spec.rate_hz:g} Hz; give one made at that rate"

@@ -32,7 +32,7 @@ from rollahead.runtime.types.robot import Reading
 from rollahead.runtime.types.spec import RobotSpec, indices_of, names_of
 
 ENCODER = "eye."  # in a head's file, before the names of the arrays of its eye
-REMEDY = "make one for this robot with rollahead train policy=a2c2"
+REMEDY = "make one for this robot with rollahead train-corrector"
 
 
 class Corrector(Protocol):
