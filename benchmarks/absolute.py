@@ -22,6 +22,7 @@ from benchmarks.figures import RESULTS, Row, record, row
 from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
 from rollahead.evaluation.search import Search, candidates, find_best
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.config.techniques import EnsembleConfig
 from rollahead.runtime.recording.run_folder import finite, provenance
 from rollahead.runtime.robots.spec_limits import Limits
 from rollahead.sim.gantry import FORCE_N, MASS_KG, RATE_HZ, SPEED
@@ -72,7 +73,7 @@ class Case:
         rolled = self.strategy == "vlash" and self.task in MOVING
         return Cell(
             task={"name": self.task, "mode": "absolute"},
-            strategy=StrategyConfig(self.strategy, s=max(self.delay, 8), d=self.delay, decay=DECAY),
+            strategy=StrategyConfig(self.strategy, s=max(self.delay, 8), d=self.delay, ensemble=EnsembleConfig(DECAY)),
             latency={"name": "fixed", "ticks": self.delay},
             roller={"name": "scene" if rolled else "robot"},
             episodes=EPISODES,

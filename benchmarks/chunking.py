@@ -35,10 +35,11 @@ from rollahead.evaluation.evaluation import Cell, Episode, evaluate_all, summari
 from rollahead.evaluation.search import Search, candidates, find_best
 from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.checkpoints.shipped import find
-from rollahead.policies.correctors.residual import CorrectorConfig, CorrectorTraining, Stored
+from rollahead.policies.correctors.residual import CorrectorTraining, CorrectorTrainingConfig, Stored
 from rollahead.policies.data.dataset import read_dataset
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.recording.run_folder import finite
+from rollahead.runtime.types.options import call
 from rollahead.sim.pool import processes
 
 TOPIC = "denoise"
@@ -91,14 +92,14 @@ class Way:
 
 Options = dict[str, Any]
 SYNC, NAIVE, VLASH, RTC = (Options(name=name) for name in ("sync", "naive", "vlash", "rtc"))
-SAME = Options(jacobian="identity")
-BID = {"name": "bid", "candidates": 15, "modes": 3, "rho": 0.5}  # as the authors' script has it
+SAME = Options(guidance={"jacobian": "identity"})
+BID = {"name": "bid", "bid": {"candidates": 15, "modes": 3, "rho": 0.5}}  # as the authors' script has it
 RTI = {"name": "rti", "warm": [0.3]}
 DDIM = {"name": "ddim", "steps": 5}
 WAYS: Mapping[str, Way] = {
     "sync": Way(SYNC),
     "naive": Way(NAIVE),
-    "ensemble": Way({"name": "ensemble", "decay": -2.0}),
+    "ensemble": Way({"name": "ensemble", "ensemble": {"decay": -2.0}}),
     "vlash": Way(VLASH),
     "rtc": Way(RTC),
     "rtc, pull to d": Way(RTC, end=0),
@@ -109,9 +110,11 @@ WAYS: Mapping[str, Way] = {
     "tt_rtc": Way({"name": "tt_rtc"}, base="prefix"),
     "bid": Way(BID),
     "bid, and a weaker policy": Way(BID, weak=True),
-    "bid, agreement alone": Way({"name": "bid", "candidates": 8, "modes": None}),
-    "vlash, pull to 4": Way({**VLASH, "guidance": True, "end": 4}),
-    "vlash, identity, pull to 4": Way({**VLASH, **SAME, "guidance": True, "end": 4}),
+    "bid, agreement alone": Way({"name": "bid", "bid": {"candidates": 8, "modes": None}}),
+    "vlash, pull to 4": Way({**VLASH, "guidance": {"enabled": True, "execution_horizon": 4}}),
+    "vlash, identity, pull to 4": Way(
+        {**VLASH, "guidance": {"enabled": True, "execution_horizon": 4, "jacobian": "identity"}}
+    ),
     "naive + a2c2": Way(NAIVE, head="fresh"),
     "vlash + a2c2": Way(VLASH, head="fresh"),
     "naive + a2c2, state only": Way(NAIVE, head="state"),
@@ -130,9 +133,9 @@ WAYS: Mapping[str, Way] = {
 }
 HEADS: Mapping[str, Mapping[str, str]] = {
     "fresh": {},
-    "state": {"policy.fresh": "false"},
-    "late": {"policy.lag": "1"},
-    "later": {"policy.lag": "2"},
+    "state": {"corrector.fresh": "false"},
+    "late": {"corrector.lag": "1"},
+    "later": {"corrector.lag": "2"},
 }
 REST = {"name": "sine", "horizon": 32, "share": 1e-12, "period_s": 4.0}  # a plan to stay
 
@@ -144,7 +147,7 @@ def train() -> None:
     """Trains the correctors and policies that are missing."""
     for task in TASKS:
         for name, options in HEADS.items():
-            _train(task, name, {"policy": "a2c2", "training.steps": STEPS, **options})
+            _train(task, name, {"training.steps": STEPS, **options}, "train-corrector")
         flow = {"policy": "flow", "prefixes": BEYOND, "training.steps": 30_000 if task == "mole" else 40_000}
         _train(task, "prefix", flow)
         _train(task, "weak", {**flow, "training.steps": WEAK, "watch.every": WEAK // 2})
@@ -158,13 +161,13 @@ def train() -> None:
     _train("mole", "epsilon", noise)
 
 
-def _train(task: str, name: str, options: Mapping[str, Any]) -> None:
+def _train(task: str, name: str, options: Mapping[str, Any], command: str = "train") -> None:
     name = f"{task}_{name}"
     if not (TRAINED / name / "summary.json").exists():
         program = str(Path(sys.executable).parent / "rollahead")
         given = [f"{key}={value}" for key, value in options.items()]
         rest = [f"task={task}", "seed=10000000", f"name={name}", f"runs={TRAINED}"]
-        subprocess.run([program, "train", *given, *rest], check=True)
+        subprocess.run([program, command, *given, *rest], check=True)
 
 
 def _train_reactive(task: str) -> None:
@@ -174,10 +177,10 @@ def _train_reactive(task: str) -> None:
         return
     torch.set_num_threads(1)
     policy, frames = load_policy(find(f"{task}_flow")), read_dataset(TRAINED / f"{task}_fresh" / "dataset")
-    at = np.arange(0, len(frames), CorrectorConfig().every)
+    at = np.arange(0, len(frames), CorrectorTrainingConfig().every)
     rows = np.zeros((len(at), policy.spec.horizon, len(policy.spec.action)))
     stored = Stored(at, at, rows, np.zeros((len(at), 0)))
-    training = CorrectorTraining(policy, frames, stored, CorrectorConfig(), "none", seed=10_000_000, held=0.05)
+    training = CorrectorTraining(policy, frames, stored, CorrectorTrainingConfig(), "none", seed=10_000_000, held=0.05)
     for _ in training.run(STEPS, 256, 1e-3):
         pass
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -197,14 +200,16 @@ def cell_of(task: str, way: Way, latency: str, s: int) -> Cell:
     fixed = int(latency) if latency.isdigit() else None
     options = dict(way.strategy)
     if way.end is not None:
-        options["end"] = (MEDIAN if fixed is None else fixed) + way.end
-    head = None if way.head is None else str(head_of(task, way.head))
+        end = (MEDIAN if fixed is None else fixed) + way.end
+        options["guidance"] = {**options.get("guidance", {}), "execution_horizon": end}
+    options["corrector"] = {"path": None if way.head is None else str(head_of(task, way.head))}
     checkpoint = f"{task}_flow" if way.base == "flow" else str(TRAINED / f"{task}_{way.base}" / "checkpoint")
-    weak = str(TRAINED / f"{task}_weak" / "checkpoint") if way.weak else None
+    if way.weak:
+        options["bid"] = {**options["bid"], "weak": str(TRAINED / f"{task}_weak" / "checkpoint")}
     rests = way.base == "none"
     return Cell(
         task={"name": task},
-        strategy=StrategyConfig(**options, s=s, d=fixed, corrector=head, weak=weak),
+        strategy=call(StrategyConfig, {**options, "s": s, "d": fixed}),
         latency=LATENCIES[latency],
         planner=REST if rests else {"name": "policy", "checkpoint": checkpoint},
         sampler={"name": "auto"} if rests else way.sampler,

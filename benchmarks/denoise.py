@@ -31,6 +31,7 @@ from rollahead.runtime.planning.planner import Planner
 from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.types.chunk import Chunk
 from rollahead.runtime.types.messages import Request, Result, Snapshot
+from rollahead.runtime.types.options import call
 from rollahead.runtime.types.robot import Reading
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import names_of
@@ -139,14 +140,14 @@ EULER, DDIM = {"name": "euler", "steps": 5}, {"name": "ddim", "steps": 10}
 COSTED: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {  # checkpoint, sampler, strategy; first: of 1
     "flow_euler5": (FLOW, EULER, {"name": "vlash"}),
     "flow_rti": (FLOW, {"name": "rti", "warm": [0.3]}, {"name": "vlash"}),
-    "flow_rtc_identity": (FLOW, EULER, {"name": "rtc", "jacobian": "identity"}),
+    "flow_rtc_identity": (FLOW, EULER, {"name": "rtc", "guidance": {"jacobian": "identity"}}),
     "flow_rtc_full": (FLOW, EULER, {"name": "rtc"}),
     "flow_tt_rtc": (FLOW, EULER, {"name": "tt_rtc"}),
-    "flow_bid8": (FLOW, EULER, {"name": "bid", "candidates": 8}),
+    "flow_bid8": (FLOW, EULER, {"name": "bid", "bid": {"candidates": 8}}),
     "diffusion_ddpm100": (DIFFUSION, {"name": "ddpm"}, {"name": "vlash"}),
     "diffusion_ddim10": (DIFFUSION, DDIM, {"name": "vlash"}),
     "diffusion_rti3": (DIFFUSION, {"name": "rti", "base": "ddim", "warm": [20, 10, 0]}, {"name": "vlash"}),
-    "diffusion_bid8": (DIFFUSION, DDIM, {"name": "bid", "candidates": 8}),
+    "diffusion_bid8": (DIFFUSION, DDIM, {"name": "bid", "bid": {"candidates": 8}}),
 }
 
 
@@ -215,7 +216,7 @@ class _Timed:
 def _planned(checkpoint: str, sampler: Mapping[str, Any], strategy: Mapping[str, Any]) -> tuple[Cell, Planning, _Timed]:
     cell = Cell(
         {"name": "mole"},
-        StrategyConfig(**strategy, s=8, d=4),
+        call(StrategyConfig, {**strategy, "s": 8, "d": 4}),
         {"name": "fixed", "ticks": 4},
         {"name": "policy", "checkpoint": checkpoint},
         sampler=sampler,

@@ -29,13 +29,19 @@ PAGES = ("quickstart", "robots", "train", "safety")
 PROGRAM = (sys.executable, "-c", "from rollahead.cli import main; main()")
 ARMS = {PORT: ID}
 PAIR = {"/dev/ttyACM0": "left", "/dev/ttyACM1": "right"}
-IN_TEXT = r"`rollahead ([a-z]+(?: [^`]*=[^`]*)?)`"
+IN_TEXT = r"`rollahead ([a-z-]+(?: [^`]*=[^`]*)?)`"
 ALONE = ("doctor",)  # commands that are whole without an option; any other is only named
 SHORT = {
     "eval": ("episodes=2", "workers=1"),
     "train": ("training.steps=4", "training.batch=8", "watch.every=2", "workers=1"),
     "doctor": (),
     "report": (),
+}
+QUICK = {  # options that make other commands short
+    "recommend": ("episodes=2", "workers=1"),
+    "tune": ("inferences=4",),
+    "identify": ("hold_s=0.2", "repeats=1"),
+    "train-corrector": ("training.steps=4", "training.batch=8", "evaluation.episodes=1", "workers=1"),
 }
 SHORT_OF_A_TASK = ("watch.episodes=1", "evaluation.episodes=1", "demonstrations.count=12")
 LATENCIES = "0.11\n0.16\n0.14\n"  # the recording that the reader is said to have
@@ -73,8 +79,8 @@ def shortened(command: Sequence[str]) -> list[str]:
         return [*command]
     if program == "run":
         return [*command, "seconds=2" if real else "episodes=1"]
-    if program == "calibrate":
-        return [*command, *(("hold_s=0.2", "repeats=1") if real else ("episodes=2", "workers=1"))]
+    if program in QUICK:
+        return [*command, *QUICK[program]]
     on_task = program == "train" and not any(one.startswith("dataset=") for one in arguments)
     return [*command, *SHORT[program], *(SHORT_OF_A_TASK if on_task else ())]
 

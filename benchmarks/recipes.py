@@ -33,6 +33,7 @@ from rollahead.policies.training.trainer import Trainer
 from rollahead.policies.training.training import TrainingConfig
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.recording.run_folder import finite, provenance
+from rollahead.runtime.types.options import call
 from rollahead.runtime.types.spec import Camera
 from rollahead.sim.demonstrations import record as record_demonstrations
 from rollahead.sim.task import make_task
@@ -53,17 +54,17 @@ Figures = Mapping[str, Any]
 # ---- what they share ------------------------------------------------------------------------------------------------
 
 
-def trained(name: str, options: Options) -> Path:
-    """The folder of the training `name` with `options` of `rollahead train`, which is run first if it is missing.
+def trained(name: str, options: Options, command: str = "train") -> Path:
+    """The folder of the training `name` with `options` of `rollahead <command>`, done first where it is not there.
 
-    It reports no errors, and is evaluated here instead of there.
+    Nothing is watched, and it is evaluated here and not there.
     """
     folder = TRAINED / name
     if not (folder / "summary.json").exists():
-        unwatched: Options = {"watch.every": 10**9, "watch.episodes": 0} if options["policy"] != "a2c2" else {}
+        unwatched: Options = {"watch.every": 10**9, "watch.episodes": 0} if command == "train" else {}
         unwatched = {**unwatched, "evaluation.delays": "[0]", "evaluation.episodes": 1}
         given = {"seed": DEMO_SEED, "workers": WORKERS, **unwatched, **options, "name": name, "runs": TRAINED}
-        program = [str(Path(sys.executable).with_name("rollahead")), "train"]
+        program = [str(Path(sys.executable).with_name("rollahead")), command]
         subprocess.run([*program, *(f"{key}={value}" for key, value in given.items())], check=True)
     return folder
 
@@ -81,7 +82,7 @@ def cell_of(
     """
     return Cell(
         task=task,
-        strategy=StrategyConfig(**strategy),
+        strategy=call(StrategyConfig, strategy),
         latency=latency,
         planner={"name": "policy", "checkpoint": str(checkpoint)},
         roller=roller or {"name": "robot"},
@@ -241,9 +242,9 @@ def states() -> None:
 # ---- A2C2 -----------------------------------------------------------------------------------------------------------
 
 HEADS: Mapping[str, Options] = {  # the paper's examples have rows of their own chunk only, and the features of the base
-    "as published": {"policy.features": "true", "policy.negative_fraction": 0},
-    "with other chunks": {"policy.features": "false"},
-    "with other chunks and features": {"policy.features": "true"},
+    "as published": {"corrector.features": "true", "corrector.negative_fraction": 0},
+    "with other chunks": {"corrector.features": "false"},
+    "with other chunks and features": {"corrector.features": "true"},
 }
 HEAD_STEPS = 10_000
 
@@ -252,7 +253,7 @@ def head_of(task: str, name: str) -> str:
     """The file of the corrector `name` for the shipped policy of `task`."""
     called = f"{task}_head_{name.replace(' ', '_')}"
     return str(
-        trained(called, {"task": task, "policy": "a2c2", "training.steps": HEAD_STEPS, **HEADS[name]}) / "head.npz"
+        trained(called, {"task": task, "training.steps": HEAD_STEPS, **HEADS[name]}, "train-corrector") / "head.npz"
     )
 
 
@@ -269,7 +270,7 @@ def a2c2() -> None:
             column = f"{name} d = {d}"
             cells[task, "no head", column] = cell_of({"name": task}, f"{task}_flow", strategy, latency)
             for head in HEADS:
-                corrected = {**strategy, "corrector": head_of(task, head)}
+                corrected = {**strategy, "corrector": {"path": head_of(task, head)}}
                 cells[task, head, column] = cell_of({"name": task}, f"{task}_flow", corrected, latency)
     record(TOPIC, _rows("a2c2", play("a2c2", cells)))
 

@@ -26,6 +26,7 @@ from rollahead.commands.results import describe
 from rollahead.errors import ConfigError
 from rollahead.evaluation.evaluation import Cell, Episode, check, evaluate_all, summarise
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.config.techniques import EnsembleConfig
 from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.executor import Executor
 from rollahead.runtime.control.speedup import SpeedUp
@@ -287,7 +288,7 @@ def _search(
         for delay in delays:
             for s in HORIZONS:
                 for decay in DECAYS if strategy == "ensemble" else DECAYS[:1]:
-                    config = StrategyConfig(strategy, s=s, d=delay, q=q, decay=decay)
+                    config = StrategyConfig(strategy, s=s, d=delay, q=q, ensemble=EnsembleConfig(decay))
                     latency = {"name": "fixed", "ticks": delay}
                     cell = Cell(task, config, latency, episodes=SEARCH_EPISODES, seed=SEARCH_SEED, reactions=False)
                     if _can_be(cell):
@@ -310,7 +311,7 @@ def _best(tried: Sequence[tuple[Cell, list[Episode]]], strategy: str, delay: int
             sum(episode.success for episode in episodes),
             -_mean_time(episodes),
             cell.strategy.s,
-            cell.strategy.decay,
+            cell.strategy.ensemble.decay,
             cell,
         )
         for cell, episodes in tried
@@ -333,7 +334,7 @@ def _write_table(name: str, table: Sequence[Any], search: Sequence[Any] = ()) ->
             "d": cell["latency"]["ticks"],
             "s": cell["strategy"]["s"],
             "q": cell["strategy"]["q"],
-            "decay": cell["strategy"]["decay"],
+            "decay": cell["strategy"]["ensemble"]["decay"],
             "success": cell["figures"]["success"],
             "time_s": cell["figures"]["time_s"],
         }

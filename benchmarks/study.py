@@ -163,7 +163,8 @@ def write_cells(cells: Mapping[Key, Played]) -> None:
     rows = [
         {
             **dict(zip(KEY, key, strict=True)),
-            **{name: cell.description["strategy"][name] for name in ("s", "decay", "quantile")},
+            **{name: cell.description["strategy"][name] for name in ("s", "quantile")},
+            "decay": cell.description["strategy"]["ensemble"]["decay"],
             **{name: cell.description["figures"][name] for name in shown},
             "search": cell.description.get("search", []),
             "took_s": cell.took_s,

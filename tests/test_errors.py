@@ -24,6 +24,7 @@ from rollahead.runtime.analysis.steps import StepConfig, StepTest
 from rollahead.runtime.config import build, feasibility
 from rollahead.runtime.config.build import Drive, StrategyConfig, make_latency, make_strategy
 from rollahead.runtime.config.extensions import load
+from rollahead.runtime.config.techniques import BidConfig, CorrectorConfig, EnsembleConfig, GuidanceConfig
 from rollahead.runtime.control.corrector import Head, HeadCard, HeadCorrector, read_head
 from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.servo import Servo
@@ -259,10 +260,13 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda folder: StepTest(lagging(kind=Kind.VELOCITY, low=0.25, high=1.5), StepConfig()),
         ("wrist", "0.25", "1.5"),
     ),
-    "no corrector": (lambda folder: read_head(folder / "head.npz"), ("head.npz", "policy=a2c2")),
-    "not a corrector": (no_head, ("head.npz", "policy=a2c2")),
+    "no corrector": (lambda folder: read_head(folder / "head.npz"), ("head.npz", "train-corrector")),
+    "not a corrector": (no_head, ("head.npz", "train-corrector")),
     "a corrector of other chunks": (lambda folder: HeadCorrector(HEAD, ROBOT, 9), ("8 rows", "9")),
-    "no correction": (lambda folder: HeadCorrector(HEAD, ROBOT, 8, 0.0), ("strategy.most", "0.0")),
+    "no correction": (
+        lambda folder: CorrectorConfig("head.npz", 0.0),
+        ("strategy.corrector.max_residual is 0.0", "at most 2"),
+    ),
     "less than no features": (lambda folder: HeadCard((), (), (), 8, policy_features=-2), ("-2", "features")),
     "a card of no images": (lambda folder: HeadCard((), (), (), 8, latent=3), ("0 cameras", "latent 3")),
     "a corrector without its eye": (
@@ -271,7 +275,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     ),
     "an eye of nothing": (
         lambda folder: realtime(image_encoder=MeanImageEncoder(("top",))),
-        ("image_encoder", "strategy.corrector"),
+        ("an eye was given", "strategy.corrector.path"),
     ),
     "sights from the future": (
         lambda folder: LockstepEncoder(EncoderWorker(MeanImageEncoder(()), (), 0, Mailbox(), Mailbox()), -2),
@@ -302,12 +306,18 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "a slow speed": (lambda folder: Setting(ROBOT, 8, Fixed(3), speed=0.0), ("speed is 0", "at least 1")),
     "endless speed": (lambda folder: Setting(ROBOT, 8, Fixed(3), speed=float("inf")), ("speed is inf",)),
     "trigger": (strategy(trigger="evry"), ("'evry'", "'every'")),
-    "a mask without a pull": (strategy(mask="linea"), ("'linea'", "'linear'")),
-    "a Jacobian without a pull": (strategy(jacobian="half"), ("'half'", "full, identity")),
-    "an end of a pull": (strategy(end=-1), ("strategy.end is -1", "from 0 on")),
-    "a pull away": (strategy(beta=-1.0), ("strategy.beta is -1.0", "1000")),
-    "candidates": (strategy(candidates=0), ("strategy.candidates is 0", "from 1 to 256")),
-    "weights that grow": (strategy(rho=1.5), ("strategy.rho is 1.5", "at most 1")),
+    "a mask without a pull": (lambda folder: GuidanceConfig(mask="linea"), ("'linea'", "'linear'")),
+    "a Jacobian without a pull": (lambda folder: GuidanceConfig(jacobian="half"), ("'half'", "full, identity")),
+    "an end of a pull": (
+        lambda folder: GuidanceConfig(execution_horizon=-1),
+        ("strategy.guidance.execution_horizon is -1", "from 0 on"),
+    ),
+    "a pull away": (
+        lambda folder: GuidanceConfig(max_guidance_weight=-1.0),
+        ("strategy.guidance.max_guidance_weight is -1.0", "1000"),
+    ),
+    "candidates": (lambda folder: BidConfig(candidates=0), ("strategy.bid.candidates is 0", "from 1 to 256")),
+    "weights that grow": (lambda folder: BidConfig(rho=1.5), ("strategy.bid.rho is 1.5", "at most 1")),
     "no latency": (lambda folder: make_latency("none", 50.0), ("latency=none", "latency=fixed")),
     "latency model": (lambda folder: make_latency("fixd", 50.0), ("'fixd'", "'fixed'")),
     "latency option": (
@@ -324,8 +334,16 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda folder: make_latency("fixed", 50.0, 9.0, ticks=3, bind_fraction=math.nan),
         ("nan", "finite"),
     ),
+    "option of a technique": (
+        lambda folder: call(StrategyConfig, {"name": "rtc", "guidance": {"maks": "exp"}}, "strategy"),
+        ("'strategy.guidance.maks'", "'strategy.guidance.mask'"),
+    ),
+    "a technique without its options": (
+        lambda folder: call(StrategyConfig, {"name": "rtc", "corrector": "head.npz"}, "strategy"),
+        ("strategy.corrector is 'head.npz'", "strategy.corrector.path="),
+    ),
     "length of a list": (lambda folder: check_kind("ends", [1], tuple[int, int]), ("ends has 1", "2")),
-    "decay": (strategy("ensemble", s=4, decay=-300.0), ("-300.0", "-100", "100")),
+    "decay": (strategy("ensemble", s=4, ensemble=EnsembleConfig(-300.0)), ("-300.0", "-100", "100")),
     "no action of a chunk": (strategy("naive", q=9), ("q = 9",)),
     "negative delay": (lambda folder: feasibility.check_schedule("sync", 8, 4, -1), ("-1", "sync")),
     "schedule": (strategy("naive", s=6), ("H = 8", "s = 6", "d = 3")),

@@ -12,7 +12,7 @@ PROGRAM = str(Path(sys.executable).parent / "rollahead")
 SHORT = {
     "run": "run robot=loopback planner=sine seconds=0.2",
     "eval": "eval episodes=1 workers=1 reactions=false",
-    "calibrate": "calibrate latency=fixed episodes=0",
+    "recommend": "recommend latency=fixed episodes=0",
 }
 LOST = "rollahead: some output could not be printed (No space left on device); free some space for standard output\n"
 
@@ -60,7 +60,7 @@ def test_what_ascii_has_not_is_printed_in_escapes(command: str, tmp_path: Path) 
     ran = shell(f"{SHORT[command]} runs=läufe name=ascii", tmp_path, PYTHONIOENCODING="ascii", COLUMNS="160")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert (tmp_path / "läufe/ascii/summary.json").is_file()
-    assert command == "calibrate" or r"l\xe4ufe/ascii" in ran.stdout
+    assert command == "recommend" or r"l\xe4ufe/ascii" in ran.stdout
 
 
 def test_a_locale_without_umlauts_says_what_to_set(tmp_path: Path) -> None:

@@ -6,16 +6,12 @@ from importlib import import_module
 
 from rollahead.output import output
 
-COMMANDS = {
-    "demo": "drive a robot under inference delay, sync beside vlash, and write a report",
-    "run": "drive a robot in real time, a simulated one or a real one",
-    "eval": "measure a strategy on a task at a latency, in simulated time",
-    "train": "train a policy on demonstrations of an expert, or on a data set",
-    "calibrate": "find out how a robot follows, or which schedule suits a latency",
-    "report": "make the report of a run, or of a sweep, again",
-    "doctor": "say what this machine has, and what is missing; or try a task",
-}
+COMMANDS = (
+    *("demo", "run", "eval", "train", "train-corrector"),
+    *("recommend", "tune", "identify", "report", "doctor"),
+)
 
+HELP = ("-h", "--help")
 USAGE = """rollahead: drive a fast robot with a slow policy
 
 usage: rollahead <command> [key=value ...]
@@ -60,9 +56,11 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> int | str | None:
-    """Runs the command that `arguments` name, and returns its exit status."""
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        commands = "\n".join(f"  {name:<9} {words}" for name, words in COMMANDS.items())
+    """Does what `arguments` say; the exit status of a command."""
+    if not arguments or arguments[0] in (*HELP, "help"):
+        from rollahead.commands.config_files import read_config
+
+        commands = "\n".join(f"  {name:<15}  {read_config('', name).title}" for name in COMMANDS)
         sys.stdout.write(USAGE.format(commands=commands))
     elif "--version" in arguments[:2]:
         from rollahead import __version__
@@ -77,16 +75,27 @@ def _run(arguments: list[str]) -> int | str | None:
 
 def _command(command: str, arguments: list[str]) -> int:
     if command not in COMMANDS:
+        from rollahead.commands.renamed import moved
+
+        if sentence := moved(command, arguments):
+            sys.stderr.write(f"rollahead {command}: {sentence}\n")
+            return 2
         from rollahead.errors import unknown_name
 
         sys.stderr.write(f"rollahead: {unknown_name('command', command, COMMANDS)}\n")
         return 2
+    if any(argument in HELP for argument in arguments):
+        from rollahead.commands.help import help_of
+
+        if (text := help_of(command, arguments)) is not None:
+            sys.stdout.write(text)
+            return 0
     try:
         from rollahead.commands.stages import begin, on_a_terminal, stage
 
         begin()
         with stage("starting") if on_a_terminal() else nullcontext():
-            module = import_module(f"rollahead.commands.{command}")
+            module = import_module(f"rollahead.commands.{command.replace('-', '_')}")
             from rollahead.commands.app import start
     except KeyboardInterrupt:  # imports may take seconds; after them `start` handles interrupts
         sys.stderr.write(f"rollahead {command}: interrupted\n")

@@ -13,6 +13,7 @@ from rollahead.assembly.rollers import Scene
 from rollahead.errors import ConfigError
 from rollahead.policies.correctors.image_encoder import arrays_of, make_net
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.config.techniques import CorrectorConfig, GuidanceConfig
 from rollahead.runtime.control.corrector import Head, HeadCard
 from rollahead.runtime.rolling.roll import FirstOrderLag, Rollers, still
 from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
@@ -57,7 +58,7 @@ def test_a_sampler_for_a_planner_that_has_none_is_refused() -> None:
     [
         (StrategyConfig("rtc"), "strategy=rtc"),
         (StrategyConfig("bid"), "strategy=bid"),
-        (StrategyConfig("vlash", guidance=True), "strategy.guidance=true"),
+        (StrategyConfig("vlash", guidance=GuidanceConfig(enabled=True)), "strategy.guidance.enabled=true"),
     ],
 )
 def test_a_strategy_that_steers_is_refused_for_a_planner_that_denoises_nothing(
@@ -152,7 +153,7 @@ def test_an_eye_is_made_for_a_head_that_sees_images_and_for_no_other(tmp_path: P
         card, seen = HeadCard((), (), (), 8, cameras=cameras, latent=latent), 3 + (latent + 1 if latent else 0)
         head = Head(card, [(np.zeros((seen, 0)), np.zeros(0))], np.zeros(seen), np.ones(seen), np.ones(0))
         head.save(tmp_path / "head.npz", arrays_of(make_net(1, latent)) if latent else None)
-        return StrategyConfig("vlash", corrector=str(tmp_path / "head.npz"))
+        return StrategyConfig("vlash", corrector=CorrectorConfig(str(tmp_path / "head.npz")))
 
     assert make_image_encoder(StrategyConfig("vlash")) is None
     assert make_image_encoder(strategy((), 0)) is None

@@ -30,13 +30,13 @@ def test_latencies_that_vary_have_the_median_that_is_told(name: str) -> None:
 
 def test_the_pull_ends_as_many_rows_after_d_as_its_name_says() -> None:
     ends = {
-        ", pull" + name.split(", pull")[1]: cell_of("mole", WAYS[name], "8", 8).strategy.end
+        ", pull" + name.split(", pull")[1]: cell_of("mole", WAYS[name], "8", 8).strategy.guidance.execution_horizon
         for name in WAYS
         if name.startswith("rtc, identity, pull")
     }
     assert ends == {", pull to d": 8, ", pull to d + 4": 12, ", pull to d + 10": 18}
-    assert cell_of("mole", WAYS["rtc, pull to d"], "8", 8).strategy.end == 8
-    assert cell_of("mole", WAYS["rtc, pull to d"], "spikes", 8).strategy.end == MEDIAN
+    assert cell_of("mole", WAYS["rtc, pull to d"], "8", 8).strategy.guidance.execution_horizon == 8
+    assert cell_of("mole", WAYS["rtc, pull to d"], "spikes", 8).strategy.guidance.execution_horizon == MEDIAN
 
 
 def test_what_is_fixed_is_planned_and_what_varies_is_estimated() -> None:
@@ -70,8 +70,10 @@ def test_a_gain_is_that_of_the_pairs_and_a_cell_stands_in_its_place(
 
 def test_the_jacobian_is_the_published_one_where_the_name_says_nothing() -> None:
     for name, way in WAYS.items():
-        if way.strategy["name"] == "rtc" or way.strategy.get("guidance"):
-            assert cell_of("mole", way, "4", 8).strategy.jacobian == ("identity" if "identity" in name else "full")
+        if way.strategy["name"] == "rtc" or way.strategy.get("guidance", {}).get("enabled"):
+            assert cell_of("mole", way, "4", 8).strategy.guidance.jacobian == (
+                "identity" if "identity" in name else "full"
+            )
 
 
 def test_cells_that_were_not_played_now_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ def test_every_distribution_of_prefix_lengths_and_every_average_of_the_loss_is_c
 
 
 def test_the_published_recipe_of_a_head_has_no_rows_of_other_chunks_and_the_features_of_its_base() -> None:
-    assert HEADS["as published"] == {"policy.features": "true", "policy.negative_fraction": 0}
+    assert HEADS["as published"] == {"corrector.features": "true", "corrector.negative_fraction": 0}
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -44,7 +44,7 @@ def played(folder: Path, name: str, hits: Mapping[int, bool], *, median: int = 8
         "task": {"name": "mole"},
         "planner": {"name": planner},
         "latency": {"name": "fixed", "median": median},
-        "strategy": {"name": name.split("-")[0], "s": 8, "decay": 0.01, "quantile": 0.5},
+        "strategy": {"name": name.split("-")[0], "s": 8, "ensemble": {"decay": 0.01}, "quantile": 0.5},
         "roller": {"name": "robot"},
         "figures": FIGURES,
     }

@@ -116,7 +116,7 @@ def test_sync_runs_as_many_rows_as_lerobot_would_unless_it_is_given(
 
 
 def test_without_a_checkpoint_sync_and_ensemble_have_defaults_of_their_own(rollahead: Command, tmp_path: Path) -> None:
-    for strategy, option, value in (("sync", "s", 8), ("ensemble", "decay", 0.01)):
+    for strategy, option, value in (("sync", "s", 8), ("ensemble", "ensemble", {"decay": 0.01})):
         assert rollahead(*EVAL[:1], f"strategy={strategy}", *EVAL[2:-1], f"name={strategy}").status == 0
         said = json.loads((tmp_path / f"runs/{strategy}/summary.json").read_text())["cells"][0]["strategy"]
         assert said[option] == value
@@ -125,10 +125,10 @@ def test_without_a_checkpoint_sync_and_ensemble_have_defaults_of_their_own(rolla
 def test_an_ensemble_decays_as_the_checkpoint_says_unless_it_is_given(rollahead: Command, tmp_path: Path) -> None:
     given = saved(tmp_path / "act", temporal_ensemble_coeff=0.3, n_action_steps=1)
     ran = rollahead(*EVAL, given, TRUSTED, "strategy=ensemble")
-    assert (ran.status, summary(tmp_path)["decay"]) == (0, 0.3)
-    assert "strategy.decay = 0.3, the checkpoint's temporal_ensemble_coeff\n" in ran.out
-    ran = rollahead(*EVAL[:-1], "name=other", given, TRUSTED, "strategy=ensemble", "strategy.decay=0.1")
-    assert "strategy.decay" not in ran.out
+    assert (ran.status, summary(tmp_path)["ensemble"]) == (0, {"decay": 0.3})
+    assert "strategy.ensemble.decay = 0.3, the checkpoint's temporal_ensemble_coeff\n" in ran.out
+    ran = rollahead(*EVAL[:-1], "name=other", given, TRUSTED, "strategy=ensemble", "strategy.ensemble.decay=0.1")
+    assert "strategy.ensemble.decay" not in ran.out
 
 
 def test_a_checkpoint_that_ensembles_says_so_where_another_strategy_does_not(

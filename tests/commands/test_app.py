@@ -244,31 +244,7 @@ def test_a_sweep_whose_first_cell_is_refused_is_not_written_into_a_folder_that_e
     assert list(Path("runs/mine").iterdir()) == []
 
 
-# --- help ---
-
-
-@pytest.mark.parametrize("command", ["eval", "demo", "doctor"])
-def test_help_shows_options_and_examples(command: str, rollahead: Command) -> None:
-    ran = rollahead(command, "--help")
-    assert ran.status == 0
-    assert f"rollahead {command}: " in ran.out
-    assert "runs: runs" in ran.out
-    assert f"\nrollahead {command}" in ran.out.partition("Examples:")[2]
-    assert "${hydra" not in ran.out.partition("Groups")[2]
-    assert not Path("runs").exists()
-
-
-def test_help_after_an_option_shows_the_options_of_what_is_chosen(rollahead: Command) -> None:
-    ran = rollahead("run", "robot=lerobot", "--help")
-    assert (ran.status, ran.err) == (0, "")
-    assert "on_stop:" in ran.out
-
-
-def test_help_of_eval_names_every_choice_of_its_groups(rollahead: Command) -> None:
-    out = rollahead("eval", "--help").out
-    assert "strategy: bid, ensemble, naive, naive_arrival, rtc, sync, tt_rtc, vlash" in out
-    assert "latency: diffusion, drift, fixed, lognormal, none, recorded, scheduled, spikes, throttled, uniform" in out
-    assert "--multirun" in out
+# --- tab completion ---
 
 
 def test_the_script_for_tab_completion_is_printed(rollahead: Command) -> None:

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from faulty import UNMADE, WideState, registered
+from rollahead.commands.config_files import members
 from rollahead.commands.doctor import findings
-from rollahead.commands.offered import members
 from rollahead.evaluation.task_trials import TRIALS
 from rollahead.runtime.recording.run_folder import machine
 from rollahead.sim.render import REMEDY, backend

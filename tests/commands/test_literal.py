@@ -54,13 +54,13 @@ PATHS = (
 OPTIONS = {  # one of each kind of path, with what else it needs
     "planner.checkpoint": ("eval", "planner=policy"),
     "planner.dataset": ("run", "planner=policy"),
-    "latency.path": ("calibrate", "latency=recorded"),
+    "latency.path": ("recommend", "latency=recorded"),
     "roller.path": ("run", "roller=identified"),
-    "strategy.corrector": ("eval", "strategy=sync"),
+    "strategy.corrector.path": ("eval", "strategy=sync"),
     "runs": ("eval",),
     "dataset": ("train",),
     "resume": ("train",),
-    "policy.base": ("train", "policy=a2c2"),
+    "corrector.base": ("train-corrector",),
     "run": ("report",),
 }
 
@@ -115,7 +115,7 @@ def test_every_path_arrives_as_it_was_written(option: str) -> None:
         assert option_of(config, option) == path
 
 
-@pytest.mark.parametrize("option", [option for option in OPTIONS if option not in ("runs", "run", "policy.base")])
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option not in ("runs", "run", "corrector.base")])
 def test_null_is_no_path(option: str) -> None:
     command, *others = OPTIONS[option]
     (config,) = arrived(command, *others, f"{option}=null")

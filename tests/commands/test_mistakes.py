@@ -8,8 +8,9 @@ import pytest
 from benchmarks.flag_hints import HINTS
 
 from rollahead.commands import lerobot_flags
+from rollahead.commands.config_files import members
 from rollahead.commands.lerobot_flags import FOLDERS, OPTIONS, in_our_words
-from rollahead.commands.offered import members, options
+from rollahead.commands.offered import options
 
 from .conftest import Ran, refusal
 
@@ -65,7 +66,7 @@ MISTAKES = {  # arguments, and what the sentence says
     ("run", "seed=100000000000000000000"): "seed is 100000000000000000000; give 0 to 2147483638",
     ("eval", "seed=-5"): "seed -5; give at least 1, and a seed from 0 to",
     ("eval", "episodes=100000000000000000000"): "episodes is 100000000000000000000; give at most 2147483648",
-    ("calibrate", "seed=-5"): "seed is -5; give 0 to 2147483647",
+    ("identify", "seed=-5"): "seed is -5; give 0 to 2147483647",
     ("train", "seed=-5"): "seed is -5; give 0 to ",
     ("train", "seed=100000000000000000000"): "seed is 100000000000000000000; give 0 to ",
     ("doctor", "task=mole", "seed=100000000000000000000"): "seed is 100000000000000000000; give 0 to ",

@@ -4,15 +4,23 @@ from collections.abc import Callable
 
 import pytest
 
-from rollahead.commands.offered import members, options
-from rollahead.commands.renamed import CHOICES, OPTIONS
+from rollahead.cli import COMMANDS
+from rollahead.commands.config_files import members
+from rollahead.commands.offered import options
+from rollahead.commands.renamed import CHOICES, GROUPS, OPTIONS, renamed
 
 from .conftest import Ran, refusal
 
 Command = Callable[..., Ran]
-WHERE = {"text": ["run"], "demonstrations.wander": ["train"], "policy.sight": ["train", "policy=a2c2"]}
-WHERE |= {"policy.strays": ["train", "policy=a2c2"], "planner.hurries": ["eval", "planner=flow"]}
-WHERE |= {"strategy.pull": ["eval", "strategy=vlash"]}
+WHERE = {"text": ["run"], "demonstrations.wander": ["train"], "planner.hurries": ["eval", "planner=flow"]}
+WHERE |= {
+    old: [
+        "eval",
+        "strategy=bid" if ".bid." in new else "strategy=ensemble" if ".ensemble." in new else "strategy=vlash",
+    ]
+    for old, new in OPTIONS.items()
+    if old.startswith("strategy.")
+}
 
 
 @pytest.mark.parametrize("old", OPTIONS)
@@ -24,6 +32,16 @@ def test_an_option_with_its_old_name_is_refused_with_its_new_one_which_there_is(
     assert new in options(command, arguments)[0]
 
 
+@pytest.mark.parametrize("old", GROUPS)
+def test_an_option_that_is_a_group_now_is_refused_unless_all_of_it_is_given(old: str, rollahead: Command) -> None:
+    new = GROUPS[old]
+    for value in ("true", "head.npz", "null"):
+        said = refusal(rollahead("eval", f"{old}={value}"), "eval")
+        assert said == f"the option {old} is called {new} now; write {new}={value}"
+    assert renamed(f"{old}={{{new.rpartition('.')[2]}: null}}") is None
+    assert new in options("eval", ["strategy=vlash"])[0]
+
+
 @pytest.mark.parametrize("group, old", [(group, old) for group, names in CHOICES.items() for old in names])
 def test_a_choice_with_its_old_name_is_refused_with_its_new_one_which_there_is(
     group: str, old: str, rollahead: Command
@@ -33,3 +51,26 @@ def test_a_choice_with_its_old_name_is_refused_with_its_new_one_which_there_is(
         refusal(rollahead("run", f"{group}={old}"), "run") == f"{group}={old} is called {group}={new} now; write that"
     )
     assert new in members(group)
+
+
+MOVED = {  # what was written, and what is to be written now
+    "calibrate": "identify",
+    "calibrate robot=loopback share=0.03": "identify robot=loopback share=0.03",
+    "calibrate run=runs/old": "identify run=runs/old",
+    "calibrate --help": "identify --help",
+    "calibrate latency=fixed latency.ticks=8 warm=false": "recommend latency=fixed latency.ticks=8",
+    "calibrate planner=flow task=belt": "recommend planner=flow task=belt",
+    "calibrate planner=flow warm=true inferences=9": "tune planner=flow inferences=9",
+    "train policy=a2c2 policy.base=mole_flow policy.strays=0 seed=3": (
+        "train-corrector corrector.base=mole_flow corrector.negative_fraction=0 seed=3"
+    ),
+    "train policy=a2c2 policy.sight=3": "train-corrector corrector.image_age=3",
+}
+
+
+@pytest.mark.parametrize("written", MOVED)
+def test_a_command_that_was_split_is_refused_with_the_new_one_written_out(written: str, rollahead: Command) -> None:
+    command, *arguments = written.split()
+    said = refusal(rollahead(command, *arguments), command)
+    assert said.endswith(f"; write rollahead {MOVED[written]}")
+    assert MOVED[written].split()[0] in COMMANDS

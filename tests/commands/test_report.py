@@ -38,9 +38,9 @@ def test_a_report_of_a_folder_that_is_not_there_is_refused(rollahead: Command) -
 
 def test_the_help_names_the_one_option_and_an_example(rollahead: Command) -> None:
     ran = rollahead("report", "--help")
-    assert "run: ???" in ran.out
+    assert "run=<must be given>" in ran.out
     assert "rollahead report run=runs/demo" in ran.out
-    assert "name:" not in ran.out
+    assert "name=" not in ran.out
 
 
 def test_without_its_extra_a_report_says_what_to_install(rollahead: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,7 +189,7 @@ def test_a_head_that_sees_images_is_run_with_the_eye_in_its_file(
     Head(card, [(matrix, np.zeros(1))], np.zeros(6), np.ones(6), np.ones(1)).save(
         Path("head.npz"), image_encoder.arrays_of(net)
     )
-    ran = rollahead("run", *ARM, "seconds=1", "strategy.corrector=head.npz", "guard.enabled=false")
+    ran = rollahead("run", *ARM, "seconds=1", "strategy.corrector.path=head.npz", "guard.enabled=false")
     assert (ran.status, ran.err) == (0, "")
     assert max(pq.read_table("runs/mine/ticks.parquet")["action.joint_1"].to_pylist()) > 0.9
 

@@ -24,6 +24,7 @@ from rollahead.evaluation.evaluation import (
     summarise,
 )
 from rollahead.runtime.config.build import StrategyConfig, make_delay
+from rollahead.runtime.config.techniques import BidConfig, GuidanceConfig
 from rollahead.runtime.control.trace import Trace
 from rollahead.runtime.planning.latency import Lognormal
 from rollahead.runtime.planning.planner import Plan
@@ -570,7 +571,12 @@ def test_sensors_that_are_late_are_late_in_the_trace() -> None:
 
 
 @pytest.mark.parametrize(
-    "others", [{"name": "bid", "candidates": 2, "modes": 1}, {"name": "vlash", "guidance": True}, {"name": "rtc"}]
+    "others",
+    [
+        {"name": "bid", "bid": BidConfig(candidates=2, modes=1)},
+        {"name": "vlash", "guidance": GuidanceConfig(enabled=True)},
+        {"name": "rtc"},
+    ],
 )
 def test_cells_whose_chunks_are_made_to_agree_otherwise_do_not_share_a_planner(others: dict[str, Any]) -> None:
     flow = {"name": "policy", "checkpoint": "mole_flow"}

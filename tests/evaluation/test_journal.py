@@ -12,6 +12,7 @@ from rollahead.errors import ConfigError
 from rollahead.evaluation.evaluation import Cell, Episode, evaluate
 from rollahead.evaluation.journal import JournalFile
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.config.techniques import EnsembleConfig
 from rollahead.runtime.safety.guard import GuardConfig
 from rollahead.sim.task import make_task
 
@@ -54,7 +55,7 @@ def test_episodes_of_another_strategy_or_with_reactions_are_others(tmp_path: Pat
     with opened(tmp_path / "journal") as journal:
         journal.add(CELL, episodes[0])
     with opened(tmp_path / "journal") as journal:
-        for changed in ({"s": 12}, {"decay": 0.5}, {"quantile": 0.9}, {"name": "sync"}):
+        for changed in ({"s": 12}, {"ensemble": EnsembleConfig(0.5)}, {"quantile": 0.9}, {"name": "sync"}):
             assert not journal.played(replace(CELL, strategy=replace(CELL.strategy, **changed)))
         assert not journal.played(replace(CELL, reactions=True))
         assert not journal.played(replace(CELL, limits={"vx": {"rate_limit": 1.0}}))

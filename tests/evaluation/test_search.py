@@ -12,6 +12,7 @@ from rollahead.evaluation.evaluation import Cell, Episode, evaluate_all
 from rollahead.evaluation.search import SEED, Search, find_best
 from rollahead.evaluation.search import candidates as all_candidates
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.config.techniques import EnsembleConfig
 
 from .test_evaluation import made
 
@@ -26,7 +27,7 @@ def candidates(cell: Cell, search: Search) -> list[Cell]:
 
 
 def tried(found: Sequence[Cell]) -> list[tuple[int, float]]:
-    return [(one.strategy.s, one.strategy.decay) for one in found]
+    return [(one.strategy.s, one.strategy.ensemble.decay) for one in found]
 
 
 def test_each_s_is_tried_with_which_the_cell_can_be() -> None:
@@ -83,7 +84,7 @@ def test_a_delay_that_is_estimated_must_fit_on_the_seeds_of_both() -> None:
 def test_decays_are_tried_for_an_ensemble_only() -> None:
     search = Search([4, 8], [0.01, -2])
     assert tried(candidates(cell("ensemble"), search)) == [(4, 0.01), (4, -2.0), (8, 0.01), (8, -2.0)]
-    assert tried(candidates(cell("naive", decay=0.3), search)) == [(4, 0.3), (8, 0.3)]
+    assert tried(candidates(cell("naive", ensemble=EnsembleConfig(0.3)), search)) == [(4, 0.3), (8, 0.3)]
 
 
 def test_without_a_search_the_cell_is_the_only_candidate_and_is_not_tried() -> None:

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rollahead.errors import ConfigError
 from rollahead.policies.checkpoints.checkpoint import load_policy
-from rollahead.policies.correctors.residual import CorrectorConfig, CorrectorTraining, Stored, stored_chunks
+from rollahead.policies.correctors.residual import CorrectorTraining, CorrectorTrainingConfig, Stored, stored_chunks
 from rollahead.policies.data.frames import Frames
 from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.device import device_of
@@ -93,7 +93,7 @@ def test_a_checkpoint_says_the_device_that_it_was_trained_on_and_is_loaded_from_
 @pytest.mark.parametrize("cameras", [(), ("top", "side")], ids=["numbers", "images"])
 def test_a_corrector_is_trained_on_the_device_as_well(cameras: tuple[str, ...], filmed: Frames, tmp_path: Path) -> None:
     policy = load_policy(save_flow(tmp_path / "base"))
-    config = CorrectorConfig(width=8, depth=1, cameras=cameras)
+    config = CorrectorTrainingConfig(width=8, depth=1, cameras=cameras)
     sampler = make_sampler({"name": "auto"}, policy)
     chunks = list(stored_chunks(policy, sampler, filmed, config, 0, 0))
     stored = Stored(*(np.array([one[i] for one in chunks]) for i in range(4)))

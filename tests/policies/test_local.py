@@ -25,6 +25,7 @@ from rollahead.policies.local import LocalPlanner, local_planner, noise_of
 from rollahead.policies.policy import EncoderInput, Trained
 from rollahead.policies.process import Flow
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.config.techniques import BidConfig, GuidanceConfig
 from rollahead.runtime.control.speedup import SpeedUp
 from rollahead.runtime.planning.inference import Inference
 from rollahead.runtime.planning.latency import Latency
@@ -361,7 +362,9 @@ def test_a_trained_policy_plays_in_lockstep_and_the_same_again(taught: Path, del
 def test_a_pull_goes_back_through_the_network_or_not_as_the_jacobian_says(taught: Path) -> None:
     sent = {}
     for jacobian in ("identity", "full"):
-        cell = replace(cell_of(taught, 2), strategy=StrategyConfig("rtc", s=4, jacobian=jacobian))
+        cell = replace(
+            cell_of(taught, 2), strategy=StrategyConfig("rtc", s=4, guidance=GuidanceConfig(jacobian=jacobian))
+        )
         task = make_task(**MOLE)
         sent[jacobian] = run_episode(cell, task, 0).ticks["action"]
     first, n = 6, min(map(len, sent.values()))
@@ -383,7 +386,7 @@ def test_a_pull_from_the_switch_on_brings_a_rolled_plan_nearer_to_the_last_one(
 
     monkeypatch.setattr(LocalPlanner, "infer", noting)
     for guidance in apart:
-        strategy = StrategyConfig("vlash", s=4, guidance=guidance, mask="ones", end=3, jacobian="identity")
+        strategy = StrategyConfig("vlash", s=4, guidance=GuidanceConfig(guidance, "ones", 3, "identity"))
         cell = replace(cell_of(taught, 2), strategy=strategy)
         run_episode(cell, make_task(**MOLE), 0)
     assert len(apart[True]) > 20
@@ -484,7 +487,9 @@ def test_of_a_warm_start_those_steps_count_that_it_has_itself(spare: float, step
 
 
 def test_every_candidate_is_a_call_at_every_step() -> None:
-    planner = gaussian({"name": "ddim", "steps": 3}, strategy=StrategyConfig("bid", candidates=5, modes=2))
+    planner = gaussian(
+        {"name": "ddim", "steps": 3}, strategy=StrategyConfig("bid", bid=BidConfig(candidates=5, modes=2))
+    )
     (request,) = requests(1)
     made = planner.infer(request, lambda: request.asked)
     assert (made.steps, made.calls) == (3, 15)
@@ -493,7 +498,7 @@ def test_every_candidate_is_a_call_at_every_step() -> None:
 def test_the_choice_is_made_beside_the_chunks_of_a_weaker_policy_too() -> None:
     calls, sent = {}, {}
     for weak in (None, "mole_flow"):
-        strategy = StrategyConfig("bid", s=4, candidates=4, modes=1, weak=weak)
+        strategy = StrategyConfig("bid", s=4, bid=BidConfig(candidates=4, modes=1, weak=weak))
         cell = replace(cell_of(Path("mole_flow"), 0), strategy=strategy)
         trace = run_episode(cell, make_task(**MOLE), 0)
         calls[weak], sent[weak] = trace.inferences[0].calls, trace.ticks["action"]
@@ -604,7 +609,7 @@ def test_a_weaker_policy_without_names_has_those_of_the_data_set(diffusion_folde
         rate_hz=50.0,
     )
     config = {"name": "policy", "checkpoint": str(folder), "dataset": str(tmp_path / "data")}
-    strategy = StrategyConfig("bid", s=4, weak=str(folder))
+    strategy = StrategyConfig("bid", s=4, bid=BidConfig(weak=str(folder)))
     planner = make_planning(config, Scene(robot), Rollers(still), strategy).planner
     assert isinstance(planner, LocalPlanner) and planner._weak is not None
     assert planner._weak[0].spec == planner.policy.spec
@@ -614,7 +619,9 @@ def test_a_weaker_policy_without_names_has_those_of_the_data_set(diffusion_folde
 def test_a_weaker_policy_that_is_not_there_is_refused_by_its_name() -> None:
     task, config = make_task(**MOLE), {"name": "policy", "checkpoint": "mole_flow"}
     with pytest.raises(ConfigError, match="there is no checkpoint 'mole_weak'"):
-        make_planning(config, Scene(task.spec, task), Rollers(still), StrategyConfig("bid", weak="mole_weak"))
+        make_planning(
+            config, Scene(task.spec, task), Rollers(still), StrategyConfig("bid", bid=BidConfig(weak="mole_weak"))
+        )
 
 
 def test_snapped_actions_are_sent_and_the_next_chunk_starts_from_what_the_policy_made() -> None:

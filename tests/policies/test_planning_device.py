@@ -14,6 +14,7 @@ from rollahead.policies.local import LocalPlanner
 from rollahead.policies.policy import EncoderInput
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.types.arrays import FloatArray
+from rollahead.runtime.types.options import call
 from rollahead.sim.task import make_task
 
 from .elsewhere import ELSEWHERE, elsewhere
@@ -24,13 +25,13 @@ from .fakes import draws
     ("policy", "strategy", "sampler"),
     [
         ("flow", {"name": "vlash"}, {"name": "auto"}),
-        ("flow", {"name": "vlash", "guidance": True}, {"name": "auto"}),
-        ("flow", {"name": "rtc", "jacobian": "full"}, {"name": "auto"}),
+        ("flow", {"name": "vlash", "guidance": {"enabled": True}}, {"name": "auto"}),
+        ("flow", {"name": "rtc", "guidance": {"jacobian": "full"}}, {"name": "auto"}),
         ("flow", {"name": "tt_rtc"}, {"name": "auto"}),
         ("diffusion", {"name": "vlash"}, {"name": "ddpm", "steps": 4}),
-        ("diffusion", {"name": "rtc", "jacobian": "identity"}, {"name": "ddim", "steps": 4}),
-        ("diffusion", {"name": "bid", "candidates": 6}, {"name": "ddim", "steps": 4}),
-        ("flow", {"name": "bid", "candidates": 6, "weak": "mole_flow"}, {"name": "auto"}),
+        ("diffusion", {"name": "rtc", "guidance": {"jacobian": "identity"}}, {"name": "ddim", "steps": 4}),
+        ("diffusion", {"name": "bid", "bid": {"candidates": 6}}, {"name": "ddim", "steps": 4}),
+        ("flow", {"name": "bid", "bid": {"candidates": 6, "weak": "mole_flow"}}, {"name": "auto"}),
         ("diffusion", {"name": "vlash"}, {"name": "rti", "base": "ddim", "steps": 4, "stall": 1.0, "reject": 1.0}),
         ("diffusion", {"name": "vlash"}, {"name": "rti", "base": "ddpm", "steps": 4, "renoise": "forward"}),
     ],
@@ -41,7 +42,7 @@ def test_all_that_plans_is_on_the_device_of_the_policy_and_plans_the_same(
 ) -> None:
     cell = Cell(
         {"name": "mole"},
-        StrategyConfig(**{"s": 6, "d": 2, **strategy}),
+        call(StrategyConfig, {"s": 6, "d": 2, **strategy}),
         {"name": "fixed", "ticks": 2},
         planner={"name": "policy", "checkpoint": f"mole_{policy}"},
         sampler=sampler,

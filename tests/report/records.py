@@ -16,6 +16,7 @@ from rollahead.evaluation.evaluation import Cell, evaluate, summarise
 from rollahead.evaluation.metrics import wilson
 from rollahead.report.load import CellResult, EpisodeResult, Recording
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.config.techniques import EnsembleConfig
 from rollahead.runtime.control.trace import InferenceRecord, TickStatus
 from rollahead.runtime.recording.records import write_parquet
 from rollahead.runtime.recording.run_folder import RunFolder, provenance
@@ -168,7 +169,9 @@ def write_study(
         tried = [{"s": s, "decay": 0.01, "success": float(100 - s), "time_s": 0.6} for s in (4, 8, 16)]
         described = {
             "task": {"name": task},
-            "strategy": asdict(StrategyConfig(name, s=4 if delay < 8 else 16, decay=decay if delay else 0.01)),
+            "strategy": asdict(
+                StrategyConfig(name, s=4 if delay < 8 else 16, ensemble=EnsembleConfig(decay if delay else 0.01))
+            ),
             "latency": {**kind, "median": delay},
             "planner": PLANNERS[planner](task),
             "roller": {"name": "robot"},

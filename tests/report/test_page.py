@@ -166,6 +166,20 @@ def test_a_small_study_keeps_its_tables_and_its_scene(tmp_path: Path) -> None:
     assert page.drawings["panel"] == 2
 
 
+FLAT = {"guidance": False, "mask": "exp", "end": None, "beta": None, "most": 1.0, "decay": 0.01, "corrector": None}
+
+
+def test_a_run_whose_options_of_the_strategy_were_not_grouped_yet_is_reported(tmp_path: Path) -> None:
+    folder = records.write_run(tmp_path / "older", [records.cell("sync", 8, episodes=1), records.cell("vlash", 8)])
+    html = make(load(folder))
+    cells = json.loads((folder / "summary.json").read_text())["cells"]
+    for cell in cells:
+        kept = {name: value for name, value in cell["strategy"].items() if not isinstance(value, dict)}
+        cell["strategy"] = {**kept, **FLAT}
+    edit_summary(folder, cells=cells)
+    assert Page(make(load(folder))).words == Page(html).words
+
+
 def test_of_a_large_study_only_what_stands_in_no_panel_has_a_table(study: Path, tmp_path: Path) -> None:
     copy = copied(study, tmp_path)
     summary = json.loads((copy / "0" / "summary.json").read_text())

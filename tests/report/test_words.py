@@ -116,6 +116,9 @@ def test_rollers_are_told_apart() -> None:
     assert rolled(replace(result(), roller={"name": "scene"})) == (
         "as vlash, with what moves in the scene rolled ahead too"
     )
+    unrolled = "as vlash, with the state as it was measured"
+    assert rolled(replace(result(), roller={"name": "none"})) == unrolled
+    assert rolled(replace(result(), roller={"name": "still"})) == unrolled  # of an older run
     assert rolled(replace(result(), roller={"name": "mine"})) == "as vlash, by another roller"
     assert set(ROLLERS) == set(rollers.ROLLERS)
 

@@ -132,7 +132,9 @@ def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
     if brief.sampler != AUTO:
         raise ConfigError(f"sampler={brief.sampler.get('name')} needs a policy that denoises; use planner=policy")
     if brief.strategy.steers:
-        what = "strategy.guidance=true" if brief.strategy.guidance else f"strategy={brief.strategy.name}"
+        what = (
+            "strategy.guidance.enabled=true" if brief.strategy.guidance.enabled else f"strategy={brief.strategy.name}"
+        )
         raise ConfigError(f"{what} steers a policy that denoises; use planner=policy, or strategy=vlash alone")
     if taken := features_taken(brief.strategy):
         raise ConfigError(
@@ -184,12 +186,12 @@ def _policy(
     from rollahead.policies.local import local_planner
 
     given = _names({} if rename is None else rename)
-    robot, own, on = brief.scene.spec, brief.strategy, torch.device(device_of(device))
+    robot, weaker, on = brief.scene.spec, brief.strategy.bid.weak, torch.device(device_of(device))
     source = Source(checkpoint, dataset, trust_order)
     read = source.read(robot)
     _check_pictures(read.features.camera_names, brief)
     policy = read.policy(on)
-    weak = None if own.weak is None else replace(source, checkpoint=own.weak).read(robot).policy(on)
+    weak = None if weaker is None else replace(source, checkpoint=weaker).read(robot).policy(on)
     names = {**_renamed_cameras(read, robot), **given}
     planner = local_planner(
         policy,
@@ -198,7 +200,7 @@ def _policy(
         brief.rollers,
         names,
         read.camera_sizes,
-        own,
+        brief.strategy,
         deadline_aware=deadline_aware,
         snap=snap,
         weak=weak,
@@ -247,11 +249,11 @@ def _demonstrated(card: "Card | None") -> Demonstrated | None:
 
 def make_image_encoder(strategy: StrategyConfig) -> ImageEncoder | None:
     """The eye of the head that amends each row, if it sees images. Raises: ConfigError, if its file is damaged."""
-    if strategy.corrector is None or seeing_head(strategy) is None:
+    if strategy.corrector.path is None or seeing_head(strategy) is None:
         return None
     from rollahead.policies.correctors.image_encoder import read_image_encoder
 
-    return read_image_encoder(strategy.corrector)
+    return read_image_encoder(strategy.corrector.path)
 
 
 def _names(rename: Any) -> Mapping[str, str]:

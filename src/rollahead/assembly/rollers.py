@@ -6,7 +6,7 @@
                  fast as it was seen
     told         what the kinds of a robot's actions call for, in a task too: of position targets the last one
     attached     the robot's, and an object that its gripper holds moves with it
-    identified   the lags that `rollahead calibrate` has found
+    identified   the lags that `rollahead identify` has found
     none         nothing is rolled
 
 Other packages register theirs as entry points in the group `rollahead.rollers`: a function that takes the `Scene` and

@@ -1,21 +1,23 @@
 """Strategies as a command's options give them, with what these leave open taken from the checkpoint that plans."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from rollahead.assembly.planners import opened
 from rollahead.commands.app import group
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.config.techniques import EnsembleConfig
 from rollahead.runtime.types.options import call
 from rollahead.runtime.types.spec import RobotSpec
 
 if TYPE_CHECKING:
     from rollahead.policies.checkpoints.checkpoint import Checkpoint
 
-OPEN: Mapping[str, str] = {"sync": "s", "ensemble": "decay"}  # by strategy the option that may be null
+# by strategy the option that may be null: its name and the group under `strategy` that has it
+OPEN: Mapping[str, tuple[str, ...]] = {"sync": ("s",), "ensemble": ("ensemble", "decay")}
 
 
 def strategy_of(config: DictConfig, robot: RobotSpec) -> tuple[StrategyConfig, tuple[str, ...]]:
@@ -23,17 +25,27 @@ def strategy_of(config: DictConfig, robot: RobotSpec) -> tuple[StrategyConfig, t
     from it, and what of it is not used. Raises: ConfigError, if the strategy takes no such option, or the checkpoint
     cannot be read."""
     options = group(config, "strategy")
-    given = OPEN.get(str(options.get("name")), "")
-    if left_open := options.get(given, "") is None:
-        del options[given]  # as `StrategyConfig` has it, or the checkpoint
+    left_open = _left_open(options, OPEN.get(str(options.get("name")), ()))
     strategy, planner = call(StrategyConfig, options, "strategy"), group(config, "planner")
     read = opened(planner, robot)
     if read is None:
         return strategy, ()
-    weak = None if strategy.weak is None else opened({**planner, "checkpoint": strategy.weak}, robot)
-    of_weak = () if weak is None else (f"strategy.weak: {note}" for note in weak.notes)
+    weak = None if strategy.bid.weak is None else opened({**planner, "checkpoint": strategy.bid.weak}, robot)
+    of_weak = () if weak is None else (f"strategy.bid.weak: {note}" for note in weak.notes)
     taken, *lines = _taken(strategy, read) if left_open else (strategy,)
     return taken, (*read.notes, *of_weak, *lines, *_unused(strategy, read))
+
+
+def _left_open(options: dict[str, Any], option: Sequence[str]) -> bool:
+    """Whether `option`, under its groups in `options`, is null; it is then left out of `options`, so that it has the
+    value of the checkpoint or the default of `StrategyConfig`."""
+    *groups, name = option or [""]
+    for each in groups:
+        options = options.get(each) or {}
+    if options.get(name, "") is not None:
+        return False
+    del options[name]
+    return True
 
 
 def _taken(strategy: StrategyConfig, read: "Checkpoint") -> tuple[StrategyConfig, *tuple[str, ...]]:
@@ -43,7 +55,8 @@ def _taken(strategy: StrategyConfig, read: "Checkpoint") -> tuple[StrategyConfig
         s = max(steps // strategy.q, 1)
         return replace(strategy, s=s), f"strategy.s = {s}, from the checkpoint's n_action_steps = {steps}"
     if strategy.name == "ensemble" and decay is not None:
-        return replace(strategy, decay=decay), f"strategy.decay = {decay:g}, the checkpoint's temporal_ensemble_coeff"
+        found = f"strategy.ensemble.decay = {decay:g}, the checkpoint's temporal_ensemble_coeff"
+        return replace(strategy, ensemble=EnsembleConfig(decay)), found
     return (strategy,)
 
 

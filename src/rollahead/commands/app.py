@@ -21,9 +21,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from rollahead.commands.config_files import CONFIGS, FOREIGN, Line
+from rollahead.commands.help import help_of
 from rollahead.commands.literal import taken_literally, to_yaml
 from rollahead.commands.mistakes import HELP, SWEEP, check, explain
-from rollahead.commands.offered import CONFIGS, FOREIGN
+from rollahead.commands.offered import composed, flatten
 from rollahead.errors import ConfigError, ControlError
 from rollahead.runtime.config.extensions import load
 from rollahead.runtime.recording.run_folder import CONFIG, MORE_FILES, TOO_MANY_FILES, RunFolder, open_files
@@ -33,9 +35,10 @@ Main = Callable[[DictConfig], None]
 T = TypeVar("T")
 
 WIDE = 160  # columns of what is not printed to a terminal
+OF_ONE = ("guidance", "bid", "ensemble")  # groups of options that only strategies of ours use
 FOLDER_OPTIONS = ("name", "runs")
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-WITHOUT_REPORT = ("calibrate",)  # commands that leave a run folder, and no figures of cells
+WITHOUT_REPORT = ("identify", "recommend", "tune")  # commands that leave a run folder, and no figures of cells
 
 
 def start(command: str, main: Main, arguments: Sequence[str]) -> int:
@@ -44,6 +47,8 @@ def start(command: str, main: Main, arguments: Sequence[str]) -> int:
     runs = _Runs(command, main)
     try:
         check(command, arguments)
+        if any(argument in HELP for argument in arguments):
+            return _help(command, arguments)
         _hand_to_hydra(command, runs, arguments)
         for sweep in runs.sweeps:
             report_on(sweep)
@@ -58,6 +63,25 @@ def start(command: str, main: Main, arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _complain(command, "interrupted")
     return 2 if runs.refused else 0
+
+
+def _help(command: str, arguments: Sequence[str]) -> int:
+    """Prints the help of `command`, whose options may be those of other packages too. Raises: what Hydra does, if it
+    cannot compose the configuration."""
+    _register(arguments)
+    others = [argument for argument in arguments if argument not in (*SWEEP, *HELP)]
+    config = composed(command, [_removed(one) for one in taken_literally(command, others, sweep=False)])
+    names = {kind: flatten(config[kind]) for kind in FOREIGN if isinstance(config.get(kind), DictConfig)}
+    foreign = {kind: [_line(config[kind], name) for name in options] for kind, options in names.items()}
+    sys.stdout.write(help_of(command, arguments, foreign) or "")
+    return 0
+
+
+def _line(config: DictConfig, name: str) -> Line:
+    value = OmegaConf.select(config, name, throw_on_missing=False)
+    missing = OmegaConf.is_missing(config, name)
+    written = "" if isinstance(value, DictConfig) else "???" if missing else "null" if value is None else str(value)
+    return Line(name, written, "")
 
 
 class _Runs:
@@ -86,11 +110,8 @@ class _Runs:
 
 
 def _hand_to_hydra(command: str, runs: Main, arguments: Sequence[str]) -> None:
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through
-    began = datetime.now().strftime("%Y%m%d-%H%M%S")
-    OmegaConf.register_new_resolver("began", lambda: began, replace=True)
-    offer_foreign(arguments)
-    flags = [argument for argument in arguments if argument in (*SWEEP, *HELP)]  # which argparse wants first
+    _register(arguments)
+    flags = [argument for argument in arguments if argument in SWEEP]  # which argparse wants first
     sweep = any(flag in SWEEP for flag in flags)
     others = [_removed(argument) for argument in taken_literally(command, arguments, sweep=sweep)]
     others = [argument for argument in others if argument not in flags]
@@ -99,6 +120,14 @@ def _hand_to_hydra(command: str, runs: Main, arguments: Sequence[str]) -> None:
         hydra.main(version_base="1.3", config_path="pkg://rollahead.configs", config_name=command)(
             lambda config: runs(config)
         )()
+
+
+def _register(arguments: Sequence[str]) -> None:
+    """Tells Hydra what the files of the configuration do not say."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through
+    began = datetime.now().strftime("%Y%m%d-%H%M%S")
+    OmegaConf.register_new_resolver("began", lambda: began, replace=True)
+    offer_foreign(arguments)
 
 
 def _removed(argument: str) -> str:
@@ -206,7 +235,8 @@ def _node(kind: str, name: str) -> dict[str, Any]:
         return {"name": name, **_defaults(kind, name)}
     from rollahead.runtime.config.build import StrategyConfig
 
-    return {**asdict(StrategyConfig(name)), "options": _defaults(kind, name)}
+    shared = {key: value for key, value in asdict(StrategyConfig(name)).items() if key not in OF_ONE}
+    return {**shared, "options": _defaults(kind, name)}
 
 
 def _defaults(kind: str, name: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""The setting that `rollahead calibrate` recommends a schedule for: a robot or task, and a latency."""
+"""The setting that `rollahead recommend` recommends a schedule for: a robot or task, and a latency."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -14,7 +15,16 @@ from rollahead.evaluation.evaluation import Cell, planning_of
 from rollahead.evaluation.timing import time_inferences
 from rollahead.runtime.analysis.recommend import Setting
 from rollahead.runtime.config.build import StrategyConfig, make_latency
-from rollahead.runtime.planning.latency import NONE, Fixed, Latency, LatencyModel, Recorded, latency_words
+from rollahead.runtime.planning.latency import (
+    NONE,
+    Fixed,
+    Latency,
+    LatencyModel,
+    Recorded,
+    inferences_of,
+    latency_words,
+)
+from rollahead.runtime.recording.records import read_parquet, source_of
 from rollahead.runtime.recording.run_folder import RunFolder
 from rollahead.runtime.robots.spec_limits import limited
 from rollahead.runtime.types.spec import RobotSpec
@@ -22,13 +32,17 @@ from rollahead.sim.task import MovingScene, Task, make_task
 
 GROUPS = ("latency", "planner", "roller", "sampler")  # those that only this needs
 LATENCIES = "latencies.txt"  # what was measured, in s
+HORIZON = 32  # H, rows per chunk, where nothing says another
 
 
 @dataclass(frozen=True, slots=True)
 class RecommendOptions:
-    """Options of `rollahead calibrate` for recommending a schedule, outside its groups (configs/calibrate.yaml)."""
+    """Options of `rollahead recommend` outside its groups (configs/recommend.yaml).
 
-    horizon: int
+    horizon: H, rows per chunk, None for those of the planner, or of the run whose latencies are given, or `HORIZON`.
+    """
+
+    horizon: int | None
     speed: float
     inferences: int
     episodes: int
@@ -36,7 +50,8 @@ class RecommendOptions:
     seed: int
 
     def __post_init__(self) -> None:
-        if self.horizon < 1 or self.inferences < 1 or self.episodes < 0 or self.workers < 1:
+        least = [self.inferences, self.workers, *([] if self.horizon is None else [self.horizon])]
+        if min(least) < 1 or self.episodes < 0:
             raise ConfigError(
                 f"horizon is {self.horizon}, inferences {self.inferences}, episodes {self.episodes} and workers "
                 f"{self.workers}; give at least 1 of each, and of episodes 0 or more"
@@ -81,10 +96,9 @@ class Bench:
 
 def bench_of(config: DictConfig, chosen: RecommendOptions) -> Bench:
     """Builds the setting that `config` describes. Raises: ConfigError, if an option is unknown or values do not fit."""
-    if config.run is not None:
+    if config.get("latency") is None and config.get("planner") is None:
         raise ConfigError(
-            f"run is {config.run}, in whose record lags are found, and with latency or planner a schedule is "
-            "recommended instead; leave out run, or latency and planner"
+            "there is no latency to recommend a strategy for; give latency=..., or planner=... to measure its latency"
         )
     if config.get("latency") is not None and config.latency.get("name") == NONE:
         raise ConfigError(
@@ -96,7 +110,8 @@ def bench_of(config: DictConfig, chosen: RecommendOptions) -> Bench:
     limits = limits_of(config) if simulated else {}
     spec = Real(group(config, "robot")).spec if task is None else limited(task.spec, limits)
     groups = {name: group(config, name) for name in (*GROUPS, "task") if config.get(name) is not None}
-    setting = Setting(spec, chosen.horizon, Fixed(0), chosen.speed, chosen.seed)
+    horizon = chosen.horizon or recorded_rows(groups.get("latency", {})) or HORIZON
+    setting = Setting(spec, horizon, Fixed(0), chosen.speed, chosen.seed)
     cell = replace(_cell(groups, setting, chosen), limits=limits)
     seconds: Sequence[float] = ()
     if "planner" in groups:
@@ -107,12 +122,22 @@ def bench_of(config: DictConfig, chosen: RecommendOptions) -> Bench:
     return Bench(replace(setting, latency=latency, episode=episode).drawn_once, task, cell, seconds)
 
 
+def recorded_rows(latency: Mapping[str, Any]) -> int | None:
+    """H, rows per chunk, in the run whose latencies are replayed; None for other latencies and runs without chunks.
+    Raises: ConfigError, if the record of the run is damaged."""
+    path = inferences_of(Path(str(latency.get("path") or "")))
+    if path.suffix != ".parquet" or source_of(path) is None:
+        return None
+    record = read_parquet(path)
+    return max(record["rows"].to_pylist(), default=0) or None if "rows" in record.column_names else None
+
+
 def _cell(groups: Mapping[str, Mapping[str, Any]], setting: Setting, chosen: RecommendOptions) -> Cell:
     return Cell(
         task=groups["task"],
         strategy=StrategyConfig("sync", q=setting.q),
         latency=groups.get("latency", {}),
-        planner=groups.get("planner", {"name": "scripted", "horizon": chosen.horizon}),
+        planner=groups.get("planner", {"name": "scripted", "horizon": setting.horizon}),
         roller=groups["roller"],
         sampler=groups["sampler"],
         episodes=max(chosen.episodes, 1),
@@ -126,7 +151,7 @@ def _horizon(cell: Cell, task: Task | None) -> int:
     if task is None:
         raise ConfigError(
             "a planner is measured on what a simulated task shows it, and this robot is real; leave planner out, and "
-            "give latency=recorded latency.path=<the inferences.parquet of a run> and horizon=<its rows>"
+            "give latency=recorded latency.path=<the folder of a run>"
         )
     return planning_of(cell, task).horizon
 

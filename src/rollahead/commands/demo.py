@@ -15,6 +15,7 @@ from rollahead.errors import ConfigError
 from rollahead.evaluation.evaluation import Cell, Episode, check, evaluate_all, summarise
 from rollahead.evaluation.live import evaluate_live, live_episode
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.config.techniques import EnsembleConfig
 from rollahead.runtime.recording.run_folder import SUMMARY, provenance
 from rollahead.sim.render import explain
 from rollahead.sim.replay import clip
@@ -82,7 +83,7 @@ def cells_of(config: DictConfig, chosen: DemoOptions) -> list[Cell]:
     return [
         Cell(
             task=group(config, "task"),
-            strategy=StrategyConfig(name, s=horizons[i], decay=chosen.decay),
+            strategy=StrategyConfig(name, s=horizons[i], ensemble=EnsembleConfig(chosen.decay)),
             latency={"name": "fixed", "ticks": delay},
             planner=group(config, "planner"),
             episodes=chosen.episodes,

@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rollahead.commands.app import console, group, options, runs_path
-from rollahead.commands.offered import members
+from rollahead.commands.config_files import members
 from rollahead.commands.rig import SIMULATED
 from rollahead.errors import ConfigError
 from rollahead.runtime.recording.run_folder import machine

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-DRIVING = ("run", "eval", "calibrate")
-ROBOT = ("run", "calibrate")
-FOLDERS = ("run", "eval", "calibrate", "train")
+DRIVING = ("run", "eval", "recommend", "tune")
+ROBOT = ("run", "identify", "recommend")
+TRAINING = ("train", "train-corrector")
+FOLDERS = ("run", "eval", "identify", "recommend", "tune", *TRAINING)
 OURS = ("rate_hz", "limits", "config", "on_stop", "name")  # options of robot=lerobot that are not LeRobot's own
 
 # Flags, the commands with such options, and these; {value} is the user's value.
@@ -30,12 +31,12 @@ OPTIONS: Sequence[tuple[str, Sequence[str], str]] = (
     (
         "inference.rtc.execution_horizon strategy.execution_horizon",
         ("run", "eval"),
-        "strategy=rtc strategy.end={value}",
+        "strategy=rtc strategy.guidance.execution_horizon={value}",
     ),
     (
         "inference.rtc.max_guidance_weight strategy.max_guidance_weight",
         ("run", "eval"),
-        "strategy=rtc strategy.beta={value}",
+        "strategy=rtc strategy.guidance.max_guidance_weight={value}",
     ),
     ("robot.type", ROBOT, "robot=lerobot robot.type={value}"),
     ("fps dataset.fps", ROBOT, "robot=lerobot robot.rate_hz={value}"),
@@ -43,11 +44,11 @@ OPTIONS: Sequence[tuple[str, Sequence[str], str]] = (
     ("task single_task dataset.single_task", ("run",), "task_text={value}"),
     ("duration control_time_s dataset.episode_time_s", ("run",), "seconds={value}"),
     ("dataset.num_episodes eval.n_episodes n_episodes", ("run", "eval"), "episodes={value}"),
-    ("dataset.repo_id dataset.root", ("train",), "dataset={value}"),
+    ("dataset.repo_id dataset.root", TRAINING, "dataset={value}"),
     ("dataset.repo_id dataset.root", DRIVING, "planner.dataset={value}"),
-    ("steps", ("train",), "training.steps={value}"),
-    ("batch_size", ("train",), "training.batch={value}"),
-    ("optimizer.lr policy.optimizer_lr", ("train",), "training.learning_rate={value}"),
+    ("steps", TRAINING, "training.steps={value}"),
+    ("batch_size", TRAINING, "training.batch={value}"),
+    ("optimizer.lr policy.optimizer_lr", TRAINING, "training.learning_rate={value}"),
     ("optimizer.weight_decay policy.optimizer_weight_decay", ("train",), "training.weight_decay={value}"),
     ("optimizer.grad_clip_norm", ("train",), "training.clip={value}"),
     ("save_freq eval_freq env_eval_freq log_freq", ("train",), "watch.every={value}"),
@@ -56,7 +57,7 @@ OPTIONS: Sequence[tuple[str, Sequence[str], str]] = (
     ("output_dir", FOLDERS, "runs={parent} name={last}"),
     ("job_name", FOLDERS, "name={value}"),
     ("rename_map dataset.rename_map", DRIVING, "planner.rename={{<policy's name>: <robot's name>}}"),
-    ("rename_map dataset.rename_map", ("train",), "rename={{<data set's name>: <robot's name>}}"),
+    ("rename_map dataset.rename_map", TRAINING, "rename={{<data set's name>: <robot's name>}}"),
 )
 
 # Flags that nothing stands for, all below those that end with a dot; the commands; and why.

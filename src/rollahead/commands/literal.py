@@ -21,8 +21,8 @@ PATHS = (
     "planner.dataset",
     "latency.path",
     "roller.path",
-    "strategy.corrector",
-    "policy.base",
+    "strategy.corrector.path",
+    "corrector.base",
 )
 PATHS_OF = {"train": ("resume",)}  # of one command; `resume` of others is true or false
 OPTIONAL = "null"  # a path that is not given; of a text it is a word

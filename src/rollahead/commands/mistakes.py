@@ -12,9 +12,10 @@ from itertools import takewhile
 from hydra.errors import MissingConfigException
 
 from rollahead.commands import lerobot_flags
+from rollahead.commands.config_files import CONFIGS, keys, members
 from rollahead.commands.lerobot_flags import shell
-from rollahead.commands.offered import CONFIGS, keys, members, nearby, options
-from rollahead.commands.renamed import renamed
+from rollahead.commands.offered import nearby, options
+from rollahead.commands.renamed import moved, renamed
 from rollahead.errors import ConfigError, unknown_name
 
 SWEEP = ("-m", "--multirun")
@@ -49,10 +50,8 @@ def check(command: str, arguments: Sequence[str]) -> None:
             )
     if any(argument.split("=", 1)[0] in INSPECTING for argument in arguments):
         return
-    for i, argument in enumerate(arguments):
-        more = takewhile(lambda each: not _begins(each), arguments[i + 1 :])  # of a text that was not quoted
-        if old := renamed(" ".join([argument, *more])):
-            raise ConfigError(old)
+    if old := moved(command, arguments) or next(filter(None, map(renamed, _whole(arguments))), None):
+        raise ConfigError(old)
     if flags := list(_flags(arguments)):
         raise ConfigError(_without_dashes(command, arguments, flags))
     for i, argument in enumerate(arguments):
@@ -112,6 +111,12 @@ def _stray(command: str, arguments: Sequence[str], i: int) -> str:
     elif command in WHOLE:
         see = f"write {shell(f'{WHOLE[command]}={word}')}"
     return f"{word!r} is no option; {see}"
+
+
+def _whole(arguments: Sequence[str]) -> Iterator[str]:
+    """Yields each option with the words after it that a shell has split off its value."""
+    for i, argument in enumerate(arguments):
+        yield " ".join([argument, *takewhile(lambda each: not _begins(each), arguments[i + 1 :])])
 
 
 def _begins(argument: str) -> bool:

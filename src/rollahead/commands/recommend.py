@@ -1,4 +1,4 @@
-"""`rollahead calibrate latency=...` or `planner=...`: recommends a schedule, and shows whether it does as predicted."""
+"""`rollahead recommend`: recommends a schedule, and shows whether it does as predicted."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from rollahead.assembly.rollers import LEFT_BEHIND, Scene, leaves_behind
 from rollahead.commands.app import console, options, run_folder
-from rollahead.commands.bench import GROUPS, Bench, RecommendOptions, bench_of, kept
+from rollahead.commands.bench import GROUPS, HORIZON, Bench, RecommendOptions, bench_of, kept
 from rollahead.commands.schedules import Shown, schedule_options, schedule_words, table
 from rollahead.evaluation.advice import KNOWN, Advice, advise
 from rollahead.evaluation.evaluation import check_all, evaluate_all, summarise
@@ -33,31 +33,26 @@ from rollahead.runtime.config.build import WARM_UP, StrategyConfig
 from rollahead.runtime.recording.run_folder import SUMMARY, provenance
 from rollahead.sim.pool import processes
 
-OPTIONS = ("horizon", "speed", "inferences", "episodes", "workers")  # and these
-STEPS = ("run", "hold_s", "repeats", "share", "amplitude", "max_delay")  # of the step test, which is not made
-OTHERS = ("robot", "task", "isolation", "warm", *STEPS)
 REHEARSED = 10_000  # ticks
 HOPELESS = 0.1  # share of the episodes, up to which solving them is called next to nothing
 OTHER_SEED = 1_000_003  # how far the seed of the rehearsal is from that of the forecast
+# options of the command line that are not for `rollahead run`
 ASIDE = (
     "latency",
     "strategy",
     "name",
     "runs",
-    "warm",
-    *OPTIONS,
-    *STEPS,
-)  # of the command line: not for `rollahead run`
-
-
-def wanted(config: DictConfig) -> bool:
-    """Whether it is a schedule that is asked for."""
-    return any(config.get(name) is not None for name in ("latency", "planner"))
+    "horizon",
+    "speed",
+    "inferences",
+    "episodes",
+    "workers",
+)  # not for `run`
 
 
 def main(config: DictConfig) -> None:
     """Recommends a schedule for what `config` describes, and leaves its run folder."""
-    chosen = options(config, RecommendOptions, (*GROUPS, *OTHERS))
+    chosen = options(config, RecommendOptions, (*GROUPS, "robot", "task"))
     bench = bench_of(config, chosen)
     forecast = recommend(bench.setting)
     playing = bool(chosen.episodes) and bench.task is not None
@@ -122,7 +117,7 @@ def _summary(bench: Bench, forecast: Recommendation, advice: Advice | None, show
     """Content of `summary.json`; its `why` holds the reasons of the forecast, not of the episodes."""
     ticks = sampled(bench.setting)
     return {
-        "command": "calibrate",
+        "command": "recommend",
         "latency": {
             "source": dict(bench.cell.latency),
             "measured_s": list(bench.seconds),
@@ -217,6 +212,6 @@ def _command(bench: Bench, strategy: StrategyConfig) -> str:
     kept = [word for word, name in given.items() if name not in ASIDE and not word.startswith("~")]
     if bench.task is None:
         kept += ["planner=policy", "planner.checkpoint=CHECKPOINT"]
-    elif "planner" not in given.values() and "horizon" in given.values():
+    elif "planner" not in given.values() and bench.setting.horizon != HORIZON:
         kept += [f"planner.horizon={bench.setting.horizon}"]
     return shlex.join(["rollahead", "run", f"strategy={strategy.name}", *schedule_options(strategy), *kept])

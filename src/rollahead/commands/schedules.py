@@ -1,4 +1,4 @@
-"""Schedules with what was predicted and found of them, as `rollahead calibrate` prints and keeps them."""
+"""Schedules with what was predicted and found of them, as `rollahead recommend` prints and keeps them."""
 
 import math
 from collections.abc import Mapping, Sequence

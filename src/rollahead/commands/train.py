@@ -10,7 +10,7 @@ runs/<name>/summary.json     the evaluation; written last
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
@@ -20,11 +20,11 @@ from rich.progress import track
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from rollahead.assembly.rollers import LEFT_BEHIND
-from rollahead.commands import train_corrector
 from rollahead.commands.app import console, given_options, report_on, run_folder
 from rollahead.commands.progress import steps
 from rollahead.commands.results import describe, table, write_records
 from rollahead.commands.stages import on_a_terminal, stage
+from rollahead.commands.train_options import Idle, useful
 from rollahead.commands.train_plan import TrainPlan, rehearse, train_plan_of
 from rollahead.errors import ConfigError, ControlError, counted
 from rollahead.evaluation.evaluation import Episode, evaluate, evaluate_all, summarise
@@ -32,36 +32,21 @@ from rollahead.policies.training.trainer import Trainer
 from rollahead.runtime.recording.run_folder import CONFIG, SUMMARY, RunFolder, finite, provenance
 from rollahead.runtime.system.interrupts import deferred, interrupts
 
-TRAINED_FOR = (
-    "offsets",
-    "offset_state",
-    "shared_offsets",
-    "delay_input",
-    "prefixes",
-    "prefix_lengths",
-    "scale",
-    "watch",
-)
-UNSEEING = ("policy.latent", "policy.image_age")
 STATE, LOG = "training.pt", "training.jsonl"
-IDLE: Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]] = (  # when which options are of no use
+UNPLAYED = ("evaluation", "watch.episodes", "roller", "sampler")
+IDLE: Idle = (  # when which options are of no use
     ("with dataset=...", lambda config: config.dataset is not None, ("demonstrations",)),
     ("without dataset=...", lambda config: config.dataset is None, ("rename", "cameras", "image_cache_mb")),
-    ("without task=...", lambda config: config.get("task") is None, ("evaluation", "watch.episodes", "roller")),
-    ("without task=...", lambda config: config.get("task") is None and not _is_head(config), ("sampler",)),
-    ("with policy=a2c2", lambda config: _is_head(config), TRAINED_FOR),
+    ("without task=...", lambda config: config.get("task") is None, UNPLAYED),
     ("with offsets=0", lambda config: config.offsets == 0, ("offset_state", "shared_offsets")),
     ("with prefixes=0", lambda config: config.prefixes == 0, ("prefix_lengths",)),
-    ("without policy.cameras", lambda config: _is_head(config) and not config.policy.cameras, UNSEEING),
 )
 
 
 def main(config: DictConfig) -> None:
     """Trains what `config` describes, or goes on with what was begun."""
-    if config.resume is None and _is_head(config):
-        return train_corrector.main(_chosen(config))
     if config.resume is None:
-        plan = train_plan_of(_chosen(config))
+        plan = train_plan_of(useful(config, IDLE))
         _begin(plan)
         with interrupts(), _preparing():
             rehearse(plan)
@@ -95,29 +80,6 @@ def _begin(plan: TrainPlan) -> None:
 def _preparing() -> AbstractContextManager[object]:
     """Shows on a terminal that something goes on before the first step; a log has had its first line."""
     return stage("preparing the training") if console().is_terminal and on_a_terminal() else nullcontext()
-
-
-def _is_head(config: DictConfig) -> bool:
-    return config.policy.get("name") == train_corrector.NAME
-
-
-def _chosen(config: DictConfig) -> DictConfig:
-    """`config`, without a task where a data set is given and no task was asked for.
-
-    Raises: ConfigError, if an option was given that is of no use.
-    """
-    given = given_options()
-    if config.dataset is not None and config.get("task") is not None and not any(map(_under("task"), given)):
-        config.task = None
-    for when, holds, options in IDLE:
-        idle = [key for key in given if any(_under(option)(key) for option in options)]
-        if idle and holds(config):
-            raise ConfigError(f"{idle[0]} is of no use {when}; leave it out")
-    return config
-
-
-def _under(option: str) -> Callable[[str], bool]:
-    return lambda key: key == option or key.startswith(f"{option}.")
 
 
 def _begun(path: Path) -> RunFolder:

@@ -1,7 +1,7 @@
-"""`rollahead train policy=a2c2`: a head that corrects the rows of a trained policy tick by tick.
+"""`rollahead train-corrector`: a head that corrects the rows of a trained policy tick by tick.
 
 runs/<name>/dataset      demonstrations, if none were given
-runs/<name>/head.npz     the head: strategy.corrector=runs/<name>/head.npz
+runs/<name>/head.npz     the head: strategy.corrector.path=runs/<name>/head.npz
 runs/<name>/summary.json how it does; written last
 """
 
@@ -18,6 +18,7 @@ from rich.progress import track
 from rollahead.commands.app import console, group, run_folder
 from rollahead.commands.progress import steps
 from rollahead.commands.results import describe, table, write_records
+from rollahead.commands.train_options import Idle, useful
 from rollahead.commands.train_plan import TrainPlan, train_plan_of
 from rollahead.errors import ConfigError
 from rollahead.evaluation.evaluation import Cell, evaluate_all, summarise
@@ -25,30 +26,39 @@ from rollahead.policies.checkpoints.checkpoint import load_policy
 from rollahead.policies.checkpoints.shipped import find
 from rollahead.policies.correctors.image_encoder import BLOCK, shrunk_frames
 from rollahead.policies.correctors.residual import (
-    CorrectorConfig,
     CorrectorTraining,
+    CorrectorTrainingConfig,
     Stored,
     featured_by,
     stored_chunks,
 )
 from rollahead.policies.data.frames import CAMERA, Frames
 from rollahead.policies.denoising.samplers import make_sampler
+from rollahead.runtime.config.techniques import CorrectorConfig
 from rollahead.runtime.recording.run_folder import SUMMARY, RunFolder, provenance
 from rollahead.runtime.types.options import call, check_kind
 from rollahead.runtime.types.spec import indices_of
 
-NAME, FILE = "a2c2", "head.npz"
+FILE = "head.npz"
+UNSEEING = ("corrector.latent", "corrector.image_age")
+IDLE: Idle = (
+    ("with dataset=...", lambda config: config.dataset is not None, ("demonstrations",)),
+    ("without dataset=...", lambda config: config.dataset is None, ("rename",)),
+    ("without task=...", lambda config: config.get("task") is None, ("evaluation", "roller")),
+    ("without corrector.cameras", lambda config: not config.corrector.cameras, UNSEEING),
+)
 HELD = 0.05  # of the demonstrations, to measure with
 
 
 def main(config: DictConfig) -> None:
     """Trains a head as `config` says, and plays with it, if there is a task."""
-    if config.get("task") is None and OmegaConf.is_interpolation(config.policy, "base"):
-        raise ConfigError("policy.base must be given with dataset=...; give the policy's folder, or its name")
-    given = group(config, "policy")
+    config = useful(config, IDLE)
+    if config.get("task") is None and OmegaConf.is_interpolation(config.corrector, "base"):
+        raise ConfigError("corrector.base must be given with dataset=...; give the policy's folder, or its name")
+    given = group(config, "corrector")
     del given["name"]
-    check_kind("policy.base", base := given.pop("base"), str)
-    own = call(CorrectorConfig, given, "policy")
+    check_kind("corrector.base", base := given.pop("base"), str)
+    own = call(CorrectorTrainingConfig, given, "corrector")
     policy = load_policy(find(base))
     if policy.spec.cameras:
         raise ConfigError(f"{base} sees images, and chunks are stored without; give a base without cameras")
@@ -59,7 +69,7 @@ def main(config: DictConfig) -> None:
         )
     if own.features:
         featured_by(policy)
-    plan = replace(train_plan_of(config), policy={"horizon": policy.spec.horizon})
+    plan = train_plan_of(config, {"horizon": policy.spec.horizon})
     cells = [replace(cell, lag=own.lag) for cell in plan.cells(find(base))]
     _check_cameras(plan, own.cameras)
     sampler = make_sampler(group(config, "sampler"), policy)
@@ -90,10 +100,11 @@ def _check_cameras(plan: TrainPlan, cameras: Sequence[str]) -> None:
     """Raises: ConfigError, if there are no images of `cameras` to learn from."""
     if cameras and plan.task is not None:
         raise ConfigError(
-            "policy.cameras is for a data set with images, and simulated tasks have none; give dataset=..., and no task"
+            "corrector.cameras is for a data set with images, and simulated tasks have none; give dataset=..., and no "
+            "task"
         )
     given = tuple(plan.frames(Path(), quiet=True).cameras) if cameras else ()
-    indices_of(CAMERA, cameras, given, "data set", "give one that it has in policy.cameras")
+    indices_of(CAMERA, cameras, given, "data set", "give one that it has in corrector.cameras")
 
 
 def _pictures(frames: Frames, cameras: Sequence[str]) -> torch.Tensor:
@@ -104,7 +115,7 @@ def _pictures(frames: Frames, cameras: Sequence[str]) -> torch.Tensor:
 
 def _evaluate(plan: TrainPlan, plain: Sequence[Cell], folder: RunFolder, said: Mapping[str, Any]) -> None:
     """Plays the cells `plain` as they are, without the head, and with it."""
-    corrector = str(folder.path / FILE)
+    corrector = CorrectorConfig(str(folder.path / FILE))
     headed = [replace(cell, strategy=replace(cell.strategy, corrector=corrector)) for cell in plain]
     cells = [cell for pair in zip(plain, headed, strict=True) for cell in pair]
     ran = evaluate_all(cells, workers=plan.options.workers) if cells else iter(())
@@ -112,8 +123,8 @@ def _evaluate(plan: TrainPlan, plain: Sequence[Cell], folder: RunFolder, said: M
     if played:
         write_records(folder, played)
     described = [describe(cell, summarise(episodes)) for cell, episodes in zip(cells, played, strict=True)]
-    summary = {"command": "train", "cells": described, "head": said, **provenance(plan.options.seed)}
+    summary = {"command": "train-corrector", "cells": described, "head": said, **provenance(plan.options.seed)}
     folder.write_json(SUMMARY, summary)
     if described:
         console().print(table(described))
-    console().print(f"corrector: {corrector}", soft_wrap=True)
+    console().print(f"corrector: {corrector.path}", soft_wrap=True)

@@ -30,7 +30,18 @@ from rollahead.runtime.types.options import call
 from rollahead.sim.demonstrations import record
 from rollahead.sim.task import Teachable, make_task
 
-GROUPS = ("task", "policy", "demonstrations", "training", "watch", "evaluation", "sampler", "roller", "rename")
+GROUPS = (
+    "task",
+    "policy",
+    "corrector",
+    "demonstrations",
+    "training",
+    "watch",
+    "evaluation",
+    "sampler",
+    "roller",
+    "rename",
+)
 ROBOT = MappingProxyType({"name": "robot"})
 THREADS = torch.get_num_threads()  # as torch found the machine
 SHORT = 8  # the execution horizon of an evaluation, where the delay is not longer
@@ -182,8 +193,11 @@ class TrainPlan:
         return [replace(cell, traces=SHOWN) for cell in cells]
 
 
-def train_plan_of(config: DictConfig) -> TrainPlan:
-    """What `config` describes. Raises: ConfigError, if an option is unknown, or of another kind."""
+def train_plan_of(config: DictConfig, policy: Mapping[str, Any] | None = None) -> TrainPlan:
+    """The training that `config` describes. policy: options of a policy that is trained already.
+
+    Raises: ConfigError, if an option is unknown, or of another kind.
+    """
     chosen = options(config, TrainOptions, GROUPS)
     if chosen.dataset is not None:
         chosen = replace(chosen, dataset=str(dataset_folder(chosen.dataset)))
@@ -193,7 +207,7 @@ def train_plan_of(config: DictConfig) -> TrainPlan:
     return TrainPlan(
         options=chosen,
         task=None if config.get("task") is None else group(config, "task"),
-        policy=group(config, "policy"),
+        policy=group(config, "policy") if policy is None else policy,
         trained=Trained(
             offsets=chosen.offsets,
             delay_input=delay_input,
@@ -203,7 +217,7 @@ def train_plan_of(config: DictConfig) -> TrainPlan:
         ),
         training=call(TrainingConfig, group(config, "training"), "training", seed=chosen.seed),
         demonstrations=call(Demonstrations, group(config, "demonstrations"), "demonstrations"),
-        watch=call(Watch, group(config, "watch"), "watch"),
+        watch=call(Watch, group(config, "watch") if "watch" in config else {}, "watch"),
         evaluation=call(Evaluation, group(config, "evaluation"), "evaluation"),
         sampler=group(config, "sampler"),
         rename=_names(config.rename),

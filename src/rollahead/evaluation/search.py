@@ -13,6 +13,7 @@ from typing import Any
 from rollahead.errors import ConfigError
 from rollahead.evaluation.evaluation import Cell, Episode, Stage
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.config.techniques import EnsembleConfig
 
 SEED = 1_000_000  # seed of the search's first episode
 
@@ -65,7 +66,7 @@ class Tried:
         """Row of this candidate in `summary.json`: `s`, `decay`, `success` in percent, and `time_s`."""
         strategy = self.cell.strategy
         success = 100.0 * self.hits / self.cell.episodes
-        return {"s": strategy.s, "decay": strategy.decay, "success": success, "time_s": self.time_s}
+        return {"s": strategy.s, "decay": strategy.ensemble.decay, "success": success, "time_s": self.time_s}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,11 @@ def candidates(cell: Cell, search: Search) -> tuple[list[Cell], list[Refused]]:
     Raises ConfigError if no candidate is feasible (with the reason of the last one), if the task does not do what a
     task must, or if the cell has seeds of the search.
     """
-    decays = search.decay if search.decay and cell.strategy.name == "ensemble" else [cell.strategy.decay]
+    decays = search.decay if search.decay and cell.strategy.name == "ensemble" else [cell.strategy.ensemble.decay]
     stage = Stage(cell)
     found, refused = [], []
     for s, decay in dict.fromkeys(product(search.s or [cell.strategy.s], map(float, decays))):
-        tried = replace(cell, strategy=replace(cell.strategy, s=s, decay=decay))
+        tried = replace(cell, strategy=replace(cell.strategy, s=s, ensemble=EnsembleConfig(decay)))
         elsewhere = replace(tried, episodes=search.episodes, seed=SEED, reactions=False, traces=0)
         try:
             stage.check(tried)
@@ -116,7 +117,7 @@ def find_best(tried: Sequence[Cell], play: Play) -> tuple[StrategyConfig, list[T
     if len(tried) == 1:
         return tried[0].strategy, []
     results = [_tried(cell, episodes) for cell, episodes in zip(tried, play(tried), strict=True)]
-    best = max(results, key=lambda one: (one.hits, -one.time_s, one.cell.strategy.s, one.cell.strategy.decay))
+    best = max(results, key=lambda one: (one.hits, -one.time_s, one.cell.strategy.s, one.cell.strategy.ensemble.decay))
     return best.cell.strategy, results
 
 

@@ -80,7 +80,7 @@ class LocalPlanner:
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
-        with torch.no_grad():  # no inference mode: `strategy.jacobian=full` goes back through the network
+        with torch.no_grad():  # no inference mode: `strategy.guidance.jacobian=full` goes back through the network
             contexts, bound = self._contexts(request, newest)
             budget = StepBudget(timer if self._deadline_aware else NO_DEADLINE)
             chunk, drawn, calls = self._drawn(request, contexts, budget)
@@ -249,7 +249,7 @@ def _featured(policy: Policy, taken: int) -> Featured | None:
     if not isinstance(policy, Featured) or given != taken:
         raise ConfigError(
             f"the corrector takes {taken} features of its base policy, and {policy.name} gives {given}; take the base "
-            "that it was trained on, or train one for this policy with rollahead train policy=a2c2"
+            "that it was trained on, or train one for this policy with rollahead train-corrector"
         )
     return policy
 

@@ -239,7 +239,7 @@ def _summary(path: Path) -> dict[str, Any]:
 
 
 def _trained(summary: Mapping[str, Any]) -> bool:
-    return summary.get("command") == "train"
+    return summary.get("command") in ("train", "train-corrector")
 
 
 def _cells(run: Path, summary: Mapping[str, Any]) -> list[CellResult]:

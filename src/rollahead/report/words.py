@@ -48,6 +48,7 @@ ROLLERS = {
     "none": "with the state as it was measured",
     "identified": "with its state rolled ahead by the identified lags",
 }
+OLD_ROLLERS = {"still": "none"}  # names in the folders of older runs
 
 _MEASURES = (
     ("success", "The share of episodes that succeeded, with its Wilson 95 % interval."),
@@ -117,7 +118,8 @@ def studied(study: Study, command: str) -> str:
 
 def rolled(cell: CellResult) -> str:
     """Text that says how a cell differs from the same strategy under another roller."""
-    return f"as {cell.strategy['name']}, {ROLLERS.get(cell.roller['name'], 'by another roller')}"
+    name = OLD_ROLLERS.get(cell.roller["name"], cell.roller["name"])
+    return f"as {cell.strategy['name']}, {ROLLERS.get(name, 'by another roller')}"
 
 
 def driven(results: Results) -> str:

@@ -11,6 +11,7 @@ from benchmarks.policy_parity import COMPARISONS
 
 from rollahead.policies.lerobot import compat
 from rollahead.runtime.config.build import StrategyConfig, make_strategy
+from rollahead.runtime.config.techniques import EnsembleConfig
 from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.executor import Executor
 from rollahead.runtime.control.speedup import SpeedUp
@@ -43,7 +44,7 @@ class Random:
 
 def sent(decay: float) -> FloatArray:
     """(TICKS, A), by the strategy `ensemble` with d = 0 and s = 1."""
-    config = StrategyConfig("ensemble", s=1, d=0, decay=decay)
+    config = StrategyConfig("ensemble", s=1, d=0, ensemble=EnsembleConfig(decay))
     robot, delay, trace = LoopbackRobot(SPEC), DelayEstimator(fixed=0), Trace(SPEC, TICKS)
     executor = Executor(robot, make_strategy(config, SPEC, H, 0), delay, trace, horizon=H)
     inference = Inference(Random(), SpeedUp(SPEC, 1), horizon=H, action_dim=len(DIMS))

@@ -88,7 +88,7 @@ def test_a_file_without_its_image_encoder_is_refused_by_its_path_with_what_to_do
         head.save(path)
     elif how == "gone":
         path.unlink()
-    with pytest.raises(ConfigError, match=r"rollahead train policy=a2c2") as caught:
+    with pytest.raises(ConfigError, match=r"rollahead train-corrector") as caught:
         read_image_encoder(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -10,7 +10,7 @@ import torch
 
 from rollahead.errors import ConfigError
 from rollahead.policies.correctors.image_encoder import SIDE, read_image_encoder
-from rollahead.policies.correctors.residual import CorrectorConfig, CorrectorTraining, Stored, stored_chunks
+from rollahead.policies.correctors.residual import CorrectorTraining, CorrectorTrainingConfig, Stored, stored_chunks
 from rollahead.policies.denoising.samplers import make_sampler
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.policy import Trained
@@ -60,7 +60,7 @@ class Blind(Fake):
         return frozen(chunk.double().numpy())
 
 
-def store(config: CorrectorConfig, offsets: int = 0) -> tuple[Blind, Stored]:
+def store(config: CorrectorTrainingConfig, offsets: int = 0) -> tuple[Blind, Stored]:
     policy = Blind(trained=Trained(offsets=offsets))
     sampler = make_sampler({"name": "one_shot"}, policy)
     made = list(stored_chunks(policy, sampler, FRAMES, config, LEAD, seed=0))
@@ -69,7 +69,7 @@ def store(config: CorrectorConfig, offsets: int = 0) -> tuple[Blind, Stored]:
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_chunks_are_made_every_so_many_frames_but_for_the_first_of_each_episode(every: int) -> None:
-    _, stored = store(CorrectorConfig(every=every))
+    _, stored = store(CorrectorTrainingConfig(every=every))
     wanted = [start + t for start in FRAMES.bounds[:-1] for t in range(LEAD, 12, every)]
     assert stored.frame.tolist() == wanted
     assert (stored.seen == stored.frame).all()
@@ -79,7 +79,7 @@ def test_chunks_are_made_every_so_many_frames_but_for_the_first_of_each_episode(
 
 
 def test_a_base_with_offsets_sees_the_scene_up_to_so_many_frames_before_within_the_episode() -> None:
-    policy, stored = store(CorrectorConfig(every=1), offsets=5)
+    policy, stored = store(CorrectorTrainingConfig(every=1), offsets=5)
     back = stored.frame - stored.seen
     assert policy.asked == back.tolist()
     assert set(back.tolist()) == set(range(6))
@@ -90,7 +90,7 @@ def test_a_base_with_offsets_sees_the_scene_up_to_so_many_frames_before_within_t
     )
 
 
-def trained(config: CorrectorConfig, steps: int = 800, frames: object = FRAMES) -> CorrectorTraining:
+def trained(config: CorrectorTrainingConfig, steps: int = 800, frames: object = FRAMES) -> CorrectorTraining:
     policy, stored = store(config)
     training = CorrectorTraining(policy, FRAMES, stored, config, "blind", seed=0, held=0.1)
     for _ in training.run(steps, 256, 3e-3):
@@ -99,18 +99,18 @@ def trained(config: CorrectorConfig, steps: int = 800, frames: object = FRAMES) 
 
 
 def test_a_corrector_that_sees_everything_anew_learns_what_the_base_missed() -> None:
-    left, before = trained(CorrectorConfig(width=64, depth=2, every=1)).error()
+    left, before = trained(CorrectorTrainingConfig(width=64, depth=2, every=1)).error()
     assert left < 0.15 * before
 
 
 def test_one_that_sees_only_the_state_anew_learns_its_share() -> None:
-    left, before = trained(CorrectorConfig(width=64, depth=2, every=1, fresh=False)).error()
+    left, before = trained(CorrectorTrainingConfig(width=64, depth=2, every=1, fresh=False)).error()
     assert 0.4 * before < left < 0.95 * before
 
 
 def test_before_it_has_learned_anything_it_corrects_nothing() -> None:
-    policy, stored = store(CorrectorConfig())
-    training = CorrectorTraining(policy, FRAMES, stored, CorrectorConfig(), "blind", seed=0, held=0.1)
+    policy, stored = store(CorrectorTrainingConfig())
+    training = CorrectorTraining(policy, FRAMES, stored, CorrectorTrainingConfig(), "blind", seed=0, held=0.1)
     left, before = training.error()
     assert left == before
     assert not training.corrector().residual(np.ones((3, 6))).any()
@@ -118,7 +118,7 @@ def test_before_it_has_learned_anything_it_corrects_nothing() -> None:
 
 def test_examples_are_of_the_frame_of_each_row_and_what_is_seen_is_as_old_as_said() -> None:
     for lag in (0, 1):
-        config = CorrectorConfig(every=1, lag=lag)
+        config = CorrectorTrainingConfig(every=1, lag=lag)
         policy, stored = store(config)
         training = CorrectorTraining(policy, FRAMES, stored, config, "blind", seed=0, held=0.1)
         chunk, place = 3, 2
@@ -134,7 +134,7 @@ def test_examples_are_of_the_frame_of_each_row_and_what_is_seen_is_as_old_as_sai
 @pytest.mark.parametrize("fresh", [True, False])
 @pytest.mark.parametrize("lag", [0, 1, 3, 5])
 def test_what_is_seen_is_as_old_at_the_first_row_as_at_any_and_never_of_another_episode(lag: int, fresh: bool) -> None:
-    config = CorrectorConfig(every=1, lag=lag, fresh=fresh)
+    config = CorrectorTrainingConfig(every=1, lag=lag, fresh=fresh)
     policy, stored = store(config, offsets=3)
     training = CorrectorTraining(policy, FRAMES, stored, config, "blind", seed=0, held=0.1)
     for chunk in (0, 3, 10, 15):  # of the first episode and of the second
@@ -147,8 +147,8 @@ def test_what_is_seen_is_as_old_at_the_first_row_as_at_any_and_never_of_another_
 
 
 def test_a_share_of_the_rows_is_of_other_chunks_and_only_in_training() -> None:
-    policy, stored = store(CorrectorConfig(every=1))
-    training = CorrectorTraining(policy, FRAMES, stored, CorrectorConfig(every=1), "blind", seed=0, held=0.1)
+    policy, stored = store(CorrectorTrainingConfig(every=1))
+    training = CorrectorTraining(policy, FRAMES, stored, CorrectorTrainingConfig(every=1), "blind", seed=0, held=0.1)
     pairs = training._pairs[:150]
     own = stored.rows[pairs[:, 0], pairs[:, 1]]
     for share in (0.0, 0.25, 1.0):
@@ -170,7 +170,7 @@ class Telling(Blind):
 
 @pytest.mark.parametrize("negative_fraction", [0.0, 1.0])
 def test_the_features_of_an_example_are_of_the_chunk_that_its_row_is_of(negative_fraction: float) -> None:
-    policy, config = Telling(trained=Trained()), CorrectorConfig(every=1, features=True)
+    policy, config = Telling(trained=Trained()), CorrectorTrainingConfig(every=1, features=True)
     made = list(stored_chunks(policy, make_sampler({"name": "one_shot"}, policy), FRAMES, config, LEAD, seed=0))
     stored = Stored(*(np.array([one[i] for one in made]) for i in range(4)))
     np.testing.assert_allclose(stored.features, np.stack([2 * stored.rows[:, 0, 0], 5 + 0 * stored.frame], 1))
@@ -186,7 +186,7 @@ def test_a_base_that_gives_no_features_is_refused_where_they_are_wanted() -> Non
     with pytest.raises(ConfigError, match=r"policy\.features is true, and the fake policy gives none; use a flow"):
         policy = Blind(trained=Trained())
         sampler = make_sampler({"name": "one_shot"}, policy)
-        next(stored_chunks(policy, sampler, FRAMES, CorrectorConfig(features=True), LEAD, seed=0))
+        next(stored_chunks(policy, sampler, FRAMES, CorrectorTrainingConfig(features=True), LEAD, seed=0))
 
 
 class Two(Blind):
@@ -206,7 +206,7 @@ class Two(Blind):
 def test_a_base_of_several_observations_is_given_those_of_the_frames_before() -> None:
     policy = Two(trained=Trained(offsets=2))
     sampler = make_sampler({"name": "one_shot"}, policy)
-    made = list(stored_chunks(policy, sampler, FRAMES, CorrectorConfig(every=1), 0, seed=0))
+    made = list(stored_chunks(policy, sampler, FRAMES, CorrectorTrainingConfig(every=1), 0, seed=0))
     for (t, seen, _, _), observations in zip(made, policy.given, strict=True):
         start = int(FRAMES.bounds[FRAMES.place(t)[0]])
         frames, scenes = [max(t - 1, start), t], [max(max(t - 1, start) - (t - seen), start), seen]
@@ -216,16 +216,16 @@ def test_a_base_of_several_observations_is_given_those_of_the_frames_before() ->
 
 
 def test_no_example_reaches_past_its_episode() -> None:
-    policy, stored = store(CorrectorConfig(every=1))
-    training = CorrectorTraining(policy, FRAMES, stored, CorrectorConfig(every=1), "blind", seed=0, held=0.1)
+    policy, stored = store(CorrectorTrainingConfig(every=1))
+    training = CorrectorTraining(policy, FRAMES, stored, CorrectorTrainingConfig(every=1), "blind", seed=0, held=0.1)
     for chunk, place in np.concatenate([training._pairs, training._held]):
         t = stored.frame[chunk]
         assert FRAMES.place(int(t))[0] == FRAMES.place(int(t + place))[0]
 
 
 def test_the_episodes_that_are_measured_are_not_learned_from() -> None:
-    policy, stored = store(CorrectorConfig(every=1))
-    training = CorrectorTraining(policy, FRAMES, stored, CorrectorConfig(every=1), "blind", seed=0, held=0.2)
+    policy, stored = store(CorrectorTrainingConfig(every=1))
+    training = CorrectorTraining(policy, FRAMES, stored, CorrectorTrainingConfig(every=1), "blind", seed=0, held=0.2)
     both = (training._pairs, training._held)
     learned, held = ({FRAMES.place(int(stored.frame[i]))[0] for i in pairs[:, 0]} for pairs in both)
     assert held == {0, 1, 2, 3}
@@ -235,19 +235,19 @@ def test_the_episodes_that_are_measured_are_not_learned_from() -> None:
 @pytest.mark.parametrize(
     "config, words",
     [
-        ({"width": 0}, "policy.width is 0; give at least 1"),
-        ({"depth": 0}, "policy.depth is 0; give at least 1"),
-        ({"every": 0}, "policy.every is 0; give at least 1"),
-        ({"lag": -1}, "policy.lag is -1; give at least 0"),
-        ({"lag": 6}, "policy.lag is 6; give at most 5 ticks: what is older counts as stale"),
-        ({"latent": 0}, "policy.latent is 0; give at least 1"),
-        ({"image_age": -1}, "policy.image_age is -1; give at least 0"),
-        ({"negative_fraction": 1.5}, "policy.negative_fraction is 1.5; give a share from 0 to 1"),
+        ({"width": 0}, "corrector.width is 0; give at least 1"),
+        ({"depth": 0}, "corrector.depth is 0; give at least 1"),
+        ({"every": 0}, "corrector.every is 0; give at least 1"),
+        ({"lag": -1}, "corrector.lag is -1; give at least 0"),
+        ({"lag": 6}, "corrector.lag is 6; give at most 5 ticks: an older state is stale"),
+        ({"latent": 0}, "corrector.latent is 0; give at least 1"),
+        ({"image_age": -1}, "corrector.image_age is -1; give at least 0"),
+        ({"negative_fraction": 1.5}, "corrector.negative_fraction is 1.5; give a share from 0 to 1"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused_by_their_name(config: dict[str, int], words: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(words)):
-        CorrectorConfig(**config)
+        CorrectorTrainingConfig(**config)
 
 
 # ---- correctors that see images ------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ def test_numbers_that_cannot_be_are_refused_by_their_name(config: dict[str, int]
 
 def filmed(image_age: int, lag: int = 0) -> CorrectorTraining:
     """A policy with an old scene, and a corrector that sees the scene only in images, as bright as it is."""
-    config = CorrectorConfig(
+    config = CorrectorTrainingConfig(
         width=16, depth=1, every=3, fresh=False, lag=lag, cameras=["top"], latent=2, image_age=image_age
     )
     policy, stored = store(config)
@@ -302,10 +302,12 @@ def test_how_old_images_are_is_given_as_it_is_even_if_it_never_varies() -> None:
 def test_a_single_demonstration_is_too_few() -> None:
     frames = frames_of(episodes(1), NAMES)
     policy = Blind()
-    made = list(stored_chunks(policy, make_sampler({"name": "one_shot"}, policy), frames, CorrectorConfig(), LEAD, 0))
+    made = list(
+        stored_chunks(policy, make_sampler({"name": "one_shot"}, policy), frames, CorrectorTrainingConfig(), LEAD, 0)
+    )
     stored = Stored(*(np.array([one[i] for one in made]) for i in range(4)))
     with pytest.raises(ConfigError, match="1 demonstrations are too few"):
-        CorrectorTraining(policy, frames, stored, CorrectorConfig(), "blind", seed=0, held=0.1)
+        CorrectorTraining(policy, frames, stored, CorrectorTrainingConfig(), "blind", seed=0, held=0.1)
 
 
 def test_a_data_set_without_what_the_policy_sees_is_told_by_name() -> None:
@@ -314,4 +316,8 @@ def test_a_data_set_without_what_the_policy_sees_is_told_by_name() -> None:
     with pytest.raises(
         ConfigError, match=r"^the data set does not give what is needed: .*'s'.*give a data set that has it$"
     ):
-        next(stored_chunks(policy, make_sampler({"name": "one_shot"}, policy), other, CorrectorConfig(), LEAD, seed=0))
+        next(
+            stored_chunks(
+                policy, make_sampler({"name": "one_shot"}, policy), other, CorrectorTrainingConfig(), LEAD, seed=0
+            )
+        )

@@ -17,8 +17,9 @@ from rollahead.policies.denoising.samplers.sampler import Free
 from rollahead.policies.denoising.steering import MASKS, PrefixConditioning, RTCGuidance, soft_mask
 from rollahead.policies.policy import Trained
 from rollahead.policies.process import Flow
-from rollahead.runtime.config import build
+from rollahead.runtime.config import techniques
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.config.techniques import BidConfig, GuidanceConfig
 from rollahead.runtime.types.arrays import frozen
 from rollahead.runtime.types.messages import Observation, Request, Snapshot
 from rollahead.runtime.types.spec import PolicySpec
@@ -47,10 +48,17 @@ def asked(delay: int, ahead: int = 0) -> Request:
     return Request(Snapshot(10, seen, rows[:0], rows, 0, 0), 10 + ahead, 10 + delay, None, delay)
 
 
+def nested(name: str, *, s: int = 8, **options: Any) -> StrategyConfig:
+    """A strategy with the options of its technique."""
+    if name == "bid":
+        return StrategyConfig(name, s=s, bid=BidConfig(**options))
+    return StrategyConfig(name, s=s, guidance=GuidanceConfig(**options))
+
+
 def made(name: str, policy: Any = None, sampler: Any = None, **options: Any) -> Any:
     policy = policy or Gaussian(process=Flow("sample"), trained=Trained(prefixes=3))
     config = sampler or {"name": "auto"}
-    return make_chunking(StrategyConfig(name, **options), policy, make_sampler(config, policy))
+    return make_chunking(nested(name, **options), policy, make_sampler(config, policy))
 
 
 @pytest.mark.parametrize("name", ["sync", "naive", "naive_arrival", "ensemble", "vlash"])
@@ -75,7 +83,8 @@ def test_a_plan_is_pulled_only_towards_rows_that_are_known(n: int, delay: int) -
 @pytest.mark.parametrize("delay", range(T))
 @pytest.mark.parametrize("n", range(T + 1))
 def test_with_rolling_the_pull_is_towards_the_rows_from_the_switch_on(n: int, delay: int) -> None:
-    steering = made("vlash", guidance=True, mask="linear", end=3).steering(asked(delay, ahead=delay), KNOWN[:n])
+    guided = made("vlash", enabled=True, mask="linear", execution_horizon=3)
+    steering = guided.steering(asked(delay, ahead=delay), KNOWN[:n])
     left = max(n - delay, 0)
     assert isinstance(steering, RTCGuidance if left else Free)
     if left:
@@ -90,10 +99,12 @@ def test_nothing_known_is_no_pull_at_all() -> None:
 
 def test_the_pull_ends_at_H_minus_s_unless_said_and_is_as_strong_as_there_are_steps() -> None:
     flow = Flow("sample")
-    assert made("rtc", s=2) == Guidance(process=flow, rows=T, names=2, mask="exp", end=T - 2, most=5.0, full=True)
-    assert made("rtc", s=2, sampler={"name": "euler", "steps": 7}).most == 7.0
-    assert made("rtc", end=3, beta=2.5, jacobian="identity", mask="ones") == Guidance(
-        process=flow, rows=T, names=2, mask="ones", end=3, most=2.5, full=False
+    assert made("rtc", s=2) == Guidance(
+        process=flow, rows=T, names=2, mask="exp", execution_horizon=T - 2, max_guidance_weight=5.0, full=True
+    )
+    assert made("rtc", s=2, sampler={"name": "euler", "steps": 7}).max_guidance_weight == 7.0
+    assert made("rtc", execution_horizon=3, max_guidance_weight=2.5, jacobian="identity", mask="ones") == Guidance(
+        process=flow, rows=T, names=2, mask="ones", execution_horizon=3, max_guidance_weight=2.5, full=False
     )
 
 
@@ -215,15 +226,30 @@ def test_a_verifier_of_another_package_chooses(tmp_path: Path, monkeypatch: pyte
 # ---- refusals -------------------------------------------------------------------------------------------------------
 
 REFUSED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
-    "a mask": ("rtc", None, {"mask": "linea"}, "there is no mask 'linea'; did you mean 'linear'"),
-    "a Jacobian": ("rtc", None, {"jacobian": "half"}, "there is no Jacobian 'half'; Known: full, identity"),
-    "an end": ("rtc", None, {"end": T + 1}, f"strategy.end is {T + 1}; give a row from 0 to {T}"),
-    "a pull away": ("rtc", None, {"beta": -1.0}, "strategy.beta is -1.0; give more than 0, and at most 1000"),
+    "a mask": ("rtc", None, {"mask": "linea"}, "there is no strategy.guidance.mask 'linea'; did you mean 'linear'"),
+    "a Jacobian": (
+        "rtc",
+        None,
+        {"jacobian": "half"},
+        "there is no strategy.guidance.jacobian 'half'; Known: full, identity",
+    ),
+    "an end": (
+        "rtc",
+        None,
+        {"execution_horizon": T + 1},
+        f"strategy.guidance.execution_horizon is {T + 1}; give a row from 0 to {T}",
+    ),
+    "a pull away": (
+        "rtc",
+        None,
+        {"max_guidance_weight": -1.0},
+        "strategy.guidance.max_guidance_weight is -1.0; give more than 0, and at most 1000",
+    ),
     "too strong a pull": (
         "vlash",
         None,
-        {"guidance": True, "beta": 1e9},
-        "strategy.beta is 1000000000.0; give more than 0",
+        {"enabled": True, "max_guidance_weight": 1e9},
+        "strategy.guidance.max_guidance_weight is 1000000000.0; give more than 0",
     ),
     "one chunk, guided": (
         "rtc",
@@ -234,8 +260,8 @@ REFUSED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "one chunk, pulled": (
         "vlash",
         Once(),
-        {"guidance": True},
-        "strategy.guidance=true needs a policy that denoises, and",
+        {"enabled": True},
+        "strategy.guidance.enabled=true needs a policy that denoises, and",
     ),
     "diffusion, given": (
         "tt_rtc",
@@ -250,19 +276,19 @@ REFUSED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
         {},
         "strategy=bid needs a policy that denoises, and the fake policy makes its chunk at once; use vlash",
     ),
-    "no candidates": ("bid", None, {"candidates": 0}, "strategy.candidates is 0; give from 1 to 256"),
-    "a weight that grows": ("bid", None, {"rho": 1.1}, "strategy.rho is 1.1; give more than 0, and at most 1"),
+    "no candidates": ("bid", None, {"candidates": 0}, "strategy.bid.candidates is 0; give from 1 to 256"),
+    "a weight that grows": ("bid", None, {"rho": 1.1}, "strategy.bid.rho is 1.1; give more than 0, and at most 1"),
     "no modes": (
         "bid",
         None,
         {"modes": 0},
-        "strategy.modes is 0 and strategy.candidates 16; give at least 2 candidates",
+        "strategy.bid.modes is 0 and strategy.bid.candidates 16; give at least 2 candidates",
     ),
     "too many modes": (
         "bid",
         None,
         {"modes": 3, "candidates": 5},
-        "strategy.modes is 3 and strategy.candidates 5; give at least 2 candidates for each mode, or modes=null",
+        "strategy.bid.modes is 3 and strategy.bid.candidates 5; give at least 2 candidates for each mode, or",
     ),
     "a verifier": ("bid", None, {"verifier": "agrees"}, "there is no verifier 'agrees'; did you mean 'agreement'"),
 }
@@ -278,16 +304,18 @@ def test_what_cannot_be_is_refused_with_what_to_do(name: str) -> None:
 
 def contrasted(weak: Any, name: str = "bid", **options: Any) -> Any:
     policy = Gaussian(process=cosine())
-    return make_chunking(StrategyConfig(name, **options), policy, make_sampler({"name": "auto"}, policy), weak)
+    return make_chunking(nested(name, **options), policy, make_sampler({"name": "auto"}, policy), weak)
 
 
 def test_a_weaker_policy_that_cannot_be_contrasted_with_is_refused_with_what_to_do() -> None:
-    with pytest.raises(ConfigError, match=r"strategy\.modes=null makes none; leave one of them out"):
+    with pytest.raises(ConfigError, match=r"strategy\.bid\.modes=null makes none; leave one of them out"):
         contrasted(Gaussian(), modes=None)
-    with pytest.raises(ConfigError, match=r"strategy\.weak is the fake policy, which makes its chunk at once, and as"):
+    with pytest.raises(
+        ConfigError, match=r"strategy\.bid\.weak is the fake policy, which makes its chunk at once, and as"
+    ):
         contrasted(Once())
     with pytest.raises(
-        ConfigError, match=r"strategy\.weak is for strategy=bid, and the strategy is vlash; leave it out"
+        ConfigError, match=r"strategy\.bid\.weak is for strategy=bid, and the strategy is vlash; leave it out"
     ):
         contrasted(Gaussian(), "vlash")
 
@@ -306,7 +334,7 @@ class Elsewhere(Gaussian):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"horizon": 7}, "strategy.weak has horizon = 7, and the policy horizon = 6; give a checkpoint of"),
+        ({"horizon": 7}, "strategy.bid.weak has horizon = 7, and the policy horizon = 6; give a checkpoint of"),
         ({"environment": ("x", "y")}, "has environment = [x, y], and the policy environment = []; give"),
         (
             {"rate_hz": 10.0, "action": ("a_0", "b")},
@@ -327,7 +355,7 @@ def test_a_weaker_policy_may_denoise_by_another_process() -> None:
 
 
 def test_every_mask_that_a_strategy_may_name_is_there() -> None:
-    assert set(build.MASKS) == set(MASKS)
+    assert set(techniques.MASKS) == set(MASKS)
 
 
 def test_bid_and_rtc_take_any_policy_that_denoises() -> None:

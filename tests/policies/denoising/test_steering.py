@@ -12,7 +12,7 @@ from benchmarks.references import rtc_difference
 from rollahead.policies.denoising.samplers import SampleRequest, make_sampler
 from rollahead.policies.denoising.steering import MASKS, PrefixConditioning, RTCGuidance, guidance_weight, soft_mask
 from rollahead.policies.process import Flow
-from rollahead.runtime.config import build
+from rollahead.runtime.config import techniques
 
 from ..fakes import SHAPE, Gaussian, draws
 
@@ -40,7 +40,7 @@ def test_every_mask_of_up_to_8_rows_is_lerobots(kind: str) -> None:
 
 
 def test_the_masks_are_those_that_a_strategy_may_have() -> None:
-    assert sorted(MASKS) == sorted(build.MASKS)
+    assert sorted(MASKS) == sorted(techniques.MASKS)
 
 
 def test_the_weight_of_the_pull_is_the_published_one() -> None:

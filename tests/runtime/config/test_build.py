@@ -1,10 +1,12 @@
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
+import yaml
 
 from rollahead import configs
 from rollahead.errors import ConfigError
@@ -20,11 +22,13 @@ from rollahead.runtime.config.build import (
     make_strategy,
 )
 from rollahead.runtime.config.feasibility import SCHEDULES, check_schedule
+from rollahead.runtime.config.techniques import BidConfig, CorrectorConfig, EnsembleConfig, GuidanceConfig
 from rollahead.runtime.control.strategy import Chunked, Ensemble, Naive, Sync, Vlash
 from rollahead.runtime.control.trigger import AsSoonAsPossible, Every, Overlap
 from rollahead.runtime.planning.latency import Fixed, Latency, LatencyModel, Lognormal, Recorded, Spikes, Uniform
 from rollahead.runtime.planning.timed_latency import Scheduled
 from rollahead.runtime.types.chunk import Mean
+from rollahead.runtime.types.options import call
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 SPEC = RobotSpec(tuple(Dim(kind.value, kind=kind, drives="x") for kind in Kind), (Dim("x"),), rate_hz=50.0)
@@ -67,38 +71,81 @@ def test_every_strategy_that_can_be_named_has_its_needs_and_its_class() -> None:
     assert made["sync"].s == 4
 
 
-@pytest.mark.parametrize("name", [*STRATEGIES, "another package's"])
 @pytest.mark.parametrize(
-    ("option", "value", "words"),
+    ("make", "option", "value", "words"),
     [
-        ("mask", "linea", "there is no mask 'linea'; did you mean 'linear'"),
-        ("jacobian", "half", "there is no Jacobian 'half'; Known: full, identity"),
-        ("end", -1, "strategy.end is -1; give a row from 0 on"),
-        ("beta", 0.0, "strategy.beta is 0.0; give more than 0, and at most 1000"),
-        ("candidates", 257, "strategy.candidates is 257; give from 1 to 256"),
-        ("rho", 0.0, "strategy.rho is 0.0; give more than 0, and at most 1"),
+        (GuidanceConfig, "mask", "linea", "there is no strategy.guidance.mask 'linea'; did you mean 'linear'"),
+        (GuidanceConfig, "jacobian", "half", "there is no strategy.guidance.jacobian 'half'; Known: full, identity"),
+        (GuidanceConfig, "execution_horizon", -1, "strategy.guidance.execution_horizon is -1; give a row from 0 on"),
+        (
+            GuidanceConfig,
+            "max_guidance_weight",
+            0.0,
+            "strategy.guidance.max_guidance_weight is 0.0; give more than 0, and at most 1000",
+        ),
+        (BidConfig, "candidates", 257, "strategy.bid.candidates is 257; give from 1 to 256"),
+        (BidConfig, "rho", 0.0, "strategy.bid.rho is 0.0; give more than 0, and at most 1"),
+        (
+            CorrectorConfig,
+            "max_residual",
+            0.0,
+            "strategy.corrector.max_residual is 0.0; give more than 0, and at most 2",
+        ),
     ],
 )
-def test_an_impossible_value_is_refused_by_strategies_too_that_do_not_use_it(
-    name: str, option: str, value: object, words: str
+def test_an_impossible_value_of_a_technique_is_refused_with_its_whole_name(
+    make: Callable[..., object], option: str, value: object, words: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        StrategyConfig(name, **{option: value})  # type: ignore[arg-type]
+        make(**{option: value})
     assert words in str(caught.value)
 
 
 OWN_DEFAULTS = {
-    ("vlash", "end"): 4,  # its pull ends early, as it begins at the switch
+    ("vlash", "guidance.execution_horizon"): 4,  # its guidance ends early, as it begins at the switch
     ("sync", "s"): None,  # the checkpoint's, if it has one
-    ("ensemble", "decay"): None,  # the same
+    ("ensemble", "ensemble.decay"): None,  # the same
 }
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_the_defaults_on_the_command_line_are_those_of_the_class(name: str) -> None:
-    said = dict(OmegaConf.load(Path(configs.__file__).parent / "strategy" / f"{name}.yaml"))
-    defaults = asdict(StrategyConfig(name))
+    said = flat(yaml.safe_load((Path(configs.__file__).parent / "strategy" / f"{name}.yaml").read_text()))
+    defaults = flat(asdict(StrategyConfig(name)))
     assert said == {option: OWN_DEFAULTS.get((name, option), defaults[option]) for option in said}
+
+
+def flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The options with dots in their names, without groups."""
+    found = {}
+    for name, value in options.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
+
+
+USED = {  # by group of options, the strategies whose YAML file has it
+    "guidance": {"vlash", "rtc"},
+    "bid": {"bid"},
+    "ensemble": {"ensemble"},
+    "corrector": set(STRATEGIES),
+}
+
+
+def test_the_options_of_a_technique_are_those_of_the_strategies_that_use_it() -> None:
+    for name in STRATEGIES:
+        given = yaml.safe_load((Path(configs.__file__).parent / "strategy" / f"{name}.yaml").read_text())
+        for group, users in USED.items():
+            assert (group in given) == (name in users), (name, group)
+
+
+def test_an_option_that_a_technique_does_not_have_is_refused_with_its_whole_name() -> None:
+    with pytest.raises(ConfigError) as caught:
+        call(StrategyConfig, {"name": "rtc", "guidance": {"maks": "exp"}}, "strategy")
+    assert "there is no option 'strategy.guidance.maks'; did you mean 'strategy.guidance.mask'" in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        call(StrategyConfig, {"name": "rtc", "corrector": "head.npz"}, "strategy")
+    said = "strategy.corrector is 'head.npz'; give its options by their names, as strategy.corrector.path=..."
+    assert str(caught.value) == said
 
 
 def test_each_trigger_is_made_with_the_numbers_of_the_configuration() -> None:
@@ -110,7 +157,7 @@ def test_each_trigger_is_made_with_the_numbers_of_the_configuration() -> None:
 
 
 def test_an_ensemble_spares_discrete_dimensions_and_rotations() -> None:
-    blend = make_strategy(StrategyConfig("ensemble", s=4, decay=0.3), SPEC, horizon=8, delay=2).blend
+    blend = make_strategy(StrategyConfig("ensemble", s=4, ensemble=EnsembleConfig(0.3)), SPEC, horizon=8, delay=2).blend
     assert isinstance(blend, Mean)
     assert blend.decay == 0.3
     assert blend.exempt.tolist() == [kind in (Kind.DISCRETE, Kind.ROTATION) for kind in Kind]

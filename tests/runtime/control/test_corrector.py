@@ -11,6 +11,7 @@ import pytest
 
 from rollahead.errors import ConfigError, InferenceError
 from rollahead.runtime.config.build import Drive, StrategyConfig, features_taken, make_executor
+from rollahead.runtime.config.techniques import CorrectorConfig
 from rollahead.runtime.control.corrector import Head, HeadCard, HeadCorrector, features, read_head
 from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.speedup import SpeedUp
@@ -53,8 +54,8 @@ def linear(weights: dict[int, tuple[float, float]], card: HeadCard = CARD) -> He
     return Head(card, [(matrix, np.zeros(2))], np.zeros(7), np.ones(7), np.ones(2))
 
 
-def amended(head: Head, k: int = 12, seen: Reading = SEEN, most: float = 1.0) -> list[float]:
-    return HeadCorrector(head, SPEC, H, most)(ROW, k, CHUNK, seen).tolist()
+def amended(head: Head, k: int = 12, seen: Reading = SEEN, max_residual: float = 1.0) -> list[float]:
+    return HeadCorrector(head, SPEC, H, max_residual)(ROW, k, CHUNK, seen).tolist()
 
 
 def test_a_head_sees_the_newest_state_and_scene_its_row_and_the_place_in_the_chunk_in_its_own_order() -> None:
@@ -81,7 +82,7 @@ def test_the_executor_hands_a_head_the_features_of_the_chunk_that_is_due(tmp_pat
     matrix = np.zeros((8, 2))
     matrix[7, 0] = 1.0
     Head(card, [(matrix, np.zeros(2))], np.zeros(8), np.ones(8), np.ones(2)).save(tmp_path / "head.npz")
-    config = StrategyConfig("naive", s=4, d=2, corrector=str(tmp_path / "head.npz"))
+    config = StrategyConfig("naive", s=4, d=2, corrector=CorrectorConfig(str(tmp_path / "head.npz")))
     planned = ScriptedPlanner(lambda seen, rng: np.zeros((H, 3)))
 
     class Counting:
@@ -103,11 +104,11 @@ def test_one_that_is_not_fresh_sees_the_scene_as_its_chunk_saw_it() -> None:
     assert amended(linear(weights, replace(CARD, fresh=False)))[2] == 4.0 - 7.0
 
 
-@pytest.mark.parametrize("most, v", [(1.0, 2.0), (0.5, 1.5), (0.1, 0.7)])
+@pytest.mark.parametrize("max_residual, v", [(1.0, 2.0), (0.5, 1.5), (0.1, 0.7)])
 def test_an_action_is_amended_by_no_more_than_a_share_of_half_its_range_and_stays_within_it(
-    most: float, v: float
+    max_residual: float, v: float
 ) -> None:
-    assert amended(linear({0: (0.0, 100.0)}), most=most)[0] == pytest.approx(v)
+    assert amended(linear({0: (0.0, 100.0)}), max_residual=max_residual)[0] == pytest.approx(v)
 
 
 def test_what_it_does_not_name_stays_as_it_is() -> None:
@@ -187,7 +188,7 @@ def test_a_file_that_is_no_head_is_refused_by_its_path_with_what_to_do(how: str,
     with pytest.raises(ConfigError) as caught:
         read_head(path)
     assert str(path) in str(caught.value)
-    assert "rollahead train policy=a2c2" in str(caught.value)
+    assert "rollahead train-corrector" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -197,7 +198,6 @@ REFUSED: dict[str, tuple[HeadCard, int, float, str]] = {
     "a state": (replace(CARD, state=("r",)), H, 1.0, "there is no state 'r'"),
     "a scene": (replace(CARD, environment=("bal",)), H, 1.0, "there is no environment 'bal'; did you mean 'ball'"),
     "a camera": (replace(CARD, cameras=("tip",), latent=1), H, 1.0, "there is no camera 'tip'; Known: none"),
-    "no amendment": (CARD, H, 0.0, "strategy.most is 0.0; give more than 0, and at most 2"),
 }
 
 
@@ -292,7 +292,7 @@ def driven(corrector: str | None) -> tuple[Trace, LoopbackRobot, list[list[float
         return np.full((H, 1), 4.0)
 
     robot, trace = LoopbackRobot(AXIS), Trace(AXIS, 50)
-    drive = Drive(StrategyConfig("vlash", s=2, d=1, corrector=corrector), H)
+    drive = Drive(StrategyConfig("vlash", s=2, d=1, corrector=CorrectorConfig(corrector)), H)
     executor = make_executor(drive, robot, DelayEstimator(fixed=1), trace)
     inference = Inference(ScriptedPlanner(plan), SpeedUp(AXIS, 1), horizon=H, action_dim=1)
 
@@ -320,7 +320,7 @@ def test_each_row_is_amended_by_what_is_seen_in_its_tick_and_what_is_planned_is_
 
 
 def test_a_speed_up_is_refused_beside_it() -> None:
-    drive = Drive(StrategyConfig("vlash", q=2, corrector="head.npz"), H)
+    drive = Drive(StrategyConfig("vlash", q=2, corrector=CorrectorConfig("head.npz")), H)
     with pytest.raises(ConfigError, match="correction does not go with speed-up"):
         make_executor(drive, LoopbackRobot(AXIS), DelayEstimator(), Trace(AXIS, 5))
 
@@ -344,7 +344,7 @@ def filmed(robot: Filmed, sight_ticks: int, folder: Path, reset_at: int = -1) ->
     matrix[5] = 255 / 100
     Head(card, [(matrix, np.zeros(1))], np.zeros(7), np.ones(7), np.ones(1)).save(folder / "head.npz")
     image_latents: Mailbox[ImageLatent | Failure] = Mailbox()
-    drive = Drive(StrategyConfig("vlash", s=2, d=1, corrector=str(folder / "head.npz")), H)
+    drive = Drive(StrategyConfig("vlash", s=2, d=1, corrector=CorrectorConfig(str(folder / "head.npz"))), H)
     executor = make_executor(drive, robot, DelayEstimator(fixed=1), Trace(AXIS, 50), image_latents=image_latents)
     plan = ScriptedPlanner(lambda seen, rng: np.full((H, 1), 4.0))
     encoder_worker = LockstepEncoder(

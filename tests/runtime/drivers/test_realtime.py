@@ -34,6 +34,7 @@ from noted import (
 )
 from rollahead.errors import ConfigError, InferenceError, LifecycleError, RobotError
 from rollahead.runtime.config.build import Drive, StrategyConfig
+from rollahead.runtime.config.techniques import CorrectorConfig
 from rollahead.runtime.control.corrector import Head, HeadCard
 from rollahead.runtime.control.trace import TickStatus
 from rollahead.runtime.drivers import isolation as isolations
@@ -397,7 +398,7 @@ def filmed(isolation: str, image_encoder: ImageEncoder | None, folder: Path) -> 
     matrix[5] = 1.0
     Head(card, [(matrix, np.zeros(1))], np.zeros(7), np.ones(7), np.ones(1)).save(folder / "head.npz")
     run = Run(isolation)
-    strategy = StrategyConfig("vlash", s=4, d=2, corrector=str(folder / "head.npz"))
+    strategy = StrategyConfig("vlash", s=4, d=2, corrector=CorrectorConfig(str(folder / "head.npz")))
     make_robot, planner = partial(FilmedRobot, run.notes.ring), ScriptedPlanner(run.planner)
     run.runtime = Realtime(
         Drive(strategy, H), make_robot, planner, isolation=isolation, stall_s=STALL_S, image_encoder=image_encoder

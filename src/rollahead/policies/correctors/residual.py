@@ -48,7 +48,7 @@ Ints = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class CorrectorConfig:
+class CorrectorTrainingConfig:
     """Options of a corrector and its training.
 
     Attributes:
@@ -79,11 +79,11 @@ class CorrectorConfig:
         least = {"width": 1, "depth": 1, "every": 1, "latent": 1, "lag": 0, "image_age": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
-                raise ConfigError(f"policy.{name} is {getattr(self, name)}; give at least {bound}")
+                raise ConfigError(f"corrector.{name} is {getattr(self, name)}; give at least {bound}")
         if not 0 <= self.negative_fraction <= 1:
-            raise ConfigError(f"policy.negative_fraction is {self.negative_fraction}; give a share from 0 to 1")
+            raise ConfigError(f"corrector.negative_fraction is {self.negative_fraction}; give a share from 0 to 1")
         if self.lag > MOST_LAG:
-            raise ConfigError(f"policy.lag is {self.lag}; give at most {MOST_LAG} ticks: what is older counts as stale")
+            raise ConfigError(f"corrector.lag is {self.lag}; give at most {MOST_LAG} ticks: an older state is stale")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +104,7 @@ class Stored:
 
 
 def stored_chunks(
-    policy: Policy, sampler: Sampler, frames: Frames, config: CorrectorConfig, lead: int, seed: int
+    policy: Policy, sampler: Sampler, frames: Frames, config: CorrectorTrainingConfig, lead: int, seed: int
 ) -> Iterator[tuple[int, int, FloatArray, FloatArray]]:
     """Yields the chunks of a policy on a data set: frame, frame seen, rows (H, A) and features (Z,).
 
@@ -146,7 +146,7 @@ def featured_by(policy: Policy) -> Featured:
     """The `policy`, if it gives features. Raises: ConfigError, if it does not."""
     if not isinstance(policy, Featured):
         raise ConfigError(
-            f"policy.features is true, and {policy.name} gives none; use a flow policy, or set it to false"
+            f"corrector.features is true, and {policy.name} gives none; use a flow policy, or set it to false"
         )
     return policy
 
@@ -176,7 +176,7 @@ class CorrectorTraining:
         policy: Policy,
         frames: Frames,
         stored: Stored,
-        config: CorrectorConfig,
+        config: CorrectorTrainingConfig,
         base: str,
         *,
         seed: int,

@@ -5,8 +5,8 @@
     bid      chosen among several (Bidirectional Decoding, arXiv 2408.17355, section 4)
 
 Row 0 is for the tick of the observation. The first d rows run from the last plan, whatever the new chunk has there.
-With `vlash`, row 0 is for the switch, and guidance (`strategy.guidance`) acts on the rows from there on. The last plan
-is known as far as chunks cover it: holds are left out, so nothing is ever guided towards zeros.
+With `vlash`, row 0 is for the switch, and guidance (`strategy.guidance.enabled`) acts on the rows from there on. The
+last plan is known as far as chunks cover it: holds are left out, so nothing is ever guided towards zeros.
 
 Threads: the worker's alone.
 """
@@ -87,8 +87,8 @@ class Guidance(Plain):
         rows: H.
         past: T - H, rows for ticks before the observation, which are not guided.
         mask: Name of the soft mask, a key of `steering.MASKS`.
-        end: The first row that is not guided.
-        most: Greatest weight of the guidance, see `RTCGuidance`.
+        execution_horizon: The first row that is not guided.
+        max_guidance_weight: Greatest weight of the guidance, see `RTCGuidance`.
         full: Whether the gradient goes through the network, see `RTCGuidance`.
         names: A, the leading numbers of a row that the robot has a name for; the others are not guided.
     """
@@ -98,8 +98,8 @@ class Guidance(Plain):
     names: int
     past: int = 0
     mask: str = "exp"
-    end: int = 0
-    most: float = 5.0
+    execution_horizon: int = 0
+    max_guidance_weight: float = 5.0
     full: bool = True
 
     def steering(self, request: Request, known: torch.Tensor) -> Steering:
@@ -109,11 +109,13 @@ class Guidance(Plain):
         n = min(len(known), self.rows)
         if not n:
             return Free()
-        weights = soft_mask(self.mask, min(request.delay - ahead, n), min(self.end, n), self.rows).to(known.device)
+        weights = soft_mask(self.mask, min(request.delay - ahead, n), min(self.execution_horizon, n), self.rows).to(
+            known.device
+        )
         target = torch.nn.functional.pad(known[:n], (0, 0, self.past, self.rows - n))
         named = torch.arange(target.shape[1], device=known.device) < self.names
         weights = torch.nn.functional.pad(weights, (self.past, 0))[:, None] * named
-        return RTCGuidance(target, weights, self.most, self.process, self.full)
+        return RTCGuidance(target, weights, self.max_guidance_weight, self.process, self.full)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,33 +220,35 @@ def make_chunking(strategy: StrategyConfig, policy: Policy, sampler: Sampler, we
 
     Raises: ConfigError, if a policy or the sampler does not fit the strategy.
     """
-    make = _guidance if strategy.guidance else CHUNKINGS.get(strategy.name)
+    make = _guidance if strategy.guidance.enabled else CHUNKINGS.get(strategy.name)
     if weak is not None and make is not _best_of:
-        raise ConfigError(f"strategy.weak is for strategy=bid, and the strategy is {strategy.name}; leave it out")
+        raise ConfigError(f"strategy.bid.weak is for strategy=bid, and the strategy is {strategy.name}; leave it out")
     if make is None:
         return Plain()
     if not hasattr(policy, "denoise"):
-        what = "strategy.guidance=true" if strategy.guidance else f"strategy={strategy.name}"
+        what = "strategy.guidance.enabled=true" if strategy.guidance.enabled else f"strategy={strategy.name}"
         raise ConfigError(f"{what} needs a policy that denoises, and {policy.name} makes its chunk at once; use vlash")
     return make(strategy, policy, sampler, weak)
 
 
 def _guidance(strategy: StrategyConfig, policy: Any, sampler: Sampler, weak: Policy | None) -> Chunking:
     rows = policy.spec.horizon
-    end = min(max(rows - strategy.s, 0), rows) if strategy.end is None else strategy.end
+    given = strategy.guidance
+    end = min(max(rows - strategy.s, 0), rows) if given.execution_horizon is None else given.execution_horizon
     if end > rows:
-        raise ConfigError(f"strategy.end is {end}; give a row from 0 to {rows}, from which on nothing is pulled")
-    most = float(sampler.calls) if strategy.beta is None else strategy.beta
-    full, past = strategy.jacobian == "full", policy.shape[0] - rows
+        raise ConfigError(
+            f"strategy.guidance.execution_horizon is {end}; give a row from 0 to {rows}, from which on the guidance "
+            "weight is 0"
+        )
     return Guidance(
         process=policy.process,
         rows=rows,
         names=len(policy.spec.action),
-        past=past,
-        mask=strategy.mask,
-        end=end,
-        most=most,
-        full=full,
+        past=policy.shape[0] - rows,
+        mask=given.mask,
+        execution_horizon=end,
+        max_guidance_weight=float(sampler.calls) if given.max_guidance_weight is None else given.max_guidance_weight,
+        full=given.jacobian == "full",
     )
 
 
@@ -270,20 +274,22 @@ def _best_of(strategy: StrategyConfig, policy: Policy, sampler: Sampler, weak: P
             "one; set sampler.renoise=forward, or use another sampler"
         )
     _check_contrast(strategy, policy, weak)
-    verifier = load(GROUP, "verifier", strategy.verifier, "add what its package needs", VERIFIERS)
+    verifier = load(GROUP, "verifier", strategy.bid.verifier, "add what its package needs", VERIFIERS)
     past = policy.shape[0] - policy.spec.horizon
-    return BestOf(strategy.candidates, verifier, strategy.rho, strategy.modes, past, len(policy.spec.action))
+    bid = strategy.bid
+    return BestOf(bid.candidates, verifier, bid.rho, bid.modes, past, len(policy.spec.action))
 
 
 def _check_contrast(strategy: StrategyConfig, policy: Policy, weak: Policy | None) -> None:
-    if strategy.modes is not None and not 1 <= strategy.modes <= strategy.candidates // 2:
+    candidates, modes = strategy.bid.candidates, strategy.bid.modes
+    if modes is not None and not 1 <= modes <= candidates // 2:
         raise ConfigError(
-            f"strategy.modes is {strategy.modes} and strategy.candidates {strategy.candidates}; give at least 2 "
-            "candidates for each mode, or modes=null for no contrast"
+            f"strategy.bid.modes is {modes} and strategy.bid.candidates {candidates}; give at least 2 candidates for "
+            "each mode, or strategy.bid.modes=null for no contrast"
         )
-    if weak is not None and strategy.modes is None:
+    if weak is not None and modes is None:
         raise ConfigError(
-            "strategy.weak is for the contrast, and strategy.modes=null makes none; leave one of them out"
+            "strategy.bid.weak is for the contrast, and strategy.bid.modes=null makes none; leave one of them out"
         )
     if weak is not None:
         _check_weak(policy, weak)
@@ -297,8 +303,8 @@ def _check_weak(policy: Policy, weak: Policy) -> None:
     """
     if not hasattr(weak, "denoise"):
         raise ConfigError(
-            f"strategy.weak is {weak.name}, which makes its chunk at once, and as many different ones are needed as "
-            "there are candidates; give the checkpoint of a policy that denoises"
+            f"strategy.bid.weak is {weak.name}, which makes its chunk at once, and as many different ones are needed "
+            "as there are candidates; give the checkpoint of a policy that denoises"
         )
     # `state_in` concerns the cost of binding only.
     compared = [field.name for field in fields(PolicySpec) if field.name != "state_in"]
@@ -306,7 +312,7 @@ def _check_weak(policy: Policy, weak: Policy) -> None:
     if differing:
         own, other = (", ".join(f"{name} = {_said(one, name)}" for name in differing) for one in (policy, weak))
         raise ConfigError(
-            f"strategy.weak has {other}, and the policy {own}; give a checkpoint of a training on the same data"
+            f"strategy.bid.weak has {other}, and the policy {own}; give a checkpoint of a training on the same data"
         )
 
 

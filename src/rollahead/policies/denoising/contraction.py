@@ -177,4 +177,4 @@ def read_levels(folder: Path) -> tuple[float, ...] | None:
         chosen = json.loads(path.read_text())["chosen"]
         return None if chosen is None else tuple(float(t) for t in chosen["levels"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} is damaged; remove it, or make it again: rollahead calibrate warm=true") from error
+        raise ConfigError(f"{path} is damaged; remove it, or make it again: rollahead tune") from error

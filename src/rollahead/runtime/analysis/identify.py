@@ -5,7 +5,7 @@ velocities to the measured rate; the fit is in `runtime.analysis.lag_fit`. The r
 of a run, from which rollers are built.
 
 Assumes: each state is given at the tick at which it was measured. The age of a sensor that does not report it counts as
-delay, which is right for rolling; states with a known age have to be moved to their tick first (`rollahead calibrate`
+delay, which is right for rolling; states with a known age have to be moved to their tick first (`rollahead identify`
 does).
 """
 
@@ -262,10 +262,10 @@ def read_lags(path: str | Path, spec: RobotSpec) -> tuple[Lag, ...]:
         check_kind("rate_hz", rate_hz := content["rate_hz"], float)
         lags = tuple(_read_lag(f"lags[{i}]", entry) for i, entry in enumerate(content["lags"]))
     except OSError as error:
-        raise ConfigError(f"there is no calibration at {path}; give one that rollahead calibrate has made") from error
+        raise ConfigError(f"there is no calibration at {path}; give one that rollahead identify has made") from error
     except (ValueError, KeyError, TypeError, ConfigError) as error:
         reason = error if isinstance(error, ConfigError) else error_text(error)
-        raise ConfigError(f"{path} is no calibration ({reason}); give one that rollahead calibrate has made") from error
+        raise ConfigError(f"{path} is no calibration ({reason}); give one that rollahead identify has made") from error
     if rate_hz != spec.rate_hz:
         raise ConfigError(
             f"{path} was made at {rate_hz:g} Hz and the robot runs at {spec.rate_hz:g} Hz; give one made at that rate"

@@ -7,6 +7,7 @@ from typing import Any
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.runtime.config.extensions import load
 from rollahead.runtime.config.feasibility import TECHNIQUES, check_schedule, check_techniques
+from rollahead.runtime.config.techniques import BidConfig, CorrectorConfig, EnsembleConfig, GuidanceConfig
 from rollahead.runtime.control.corrector import Corrector, HeadCard, HeadCorrector, read_head
 from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.executor import Executor
@@ -37,10 +38,7 @@ from rollahead.runtime.types.spec import Kind, RobotSpec, mask
 
 GROUP = "rollahead.strategies"
 WARM_UP = 50  # inferences that an estimator has seen before the first planned one
-MASKS = ("exp", "linear", "ones", "zeros")  # names of the soft masks of a pull
-JACOBIANS = ("full", "identity")  # what a pull goes back through: the network, or nothing
 LONG_S = 1.0  # a planned delay from which on it may have been meant in milliseconds
-MOST_CANDIDATES, MOST_BETA = 256, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +47,10 @@ class StrategyConfig:
 
     s: execution horizon, in ticks; d: the delay to plan for, None to estimate it, as the `quantile` of the latencies
     seen; q: policy rows per action (speed-up); trigger: `every` s ticks, `asap`, or `overlap` ticks before the end;
-    decay: of ensembling weights; late: a late plan goes on with the row of the `tick`; one of `vlash` may go on with
-    the row that what was sent instead has `moved` the robot to, and one of `tt_rtc` may be `discarded`; options: those
-    of another package's strategy alone.
-
-    Of `rtc`, and of `vlash` if it is to `guidance` as well, mask: how the pull towards the last plan falls off from the
-    switch on; end: the row at which it ends, None for H - s; jacobian: of that pull, `full` (as published) or
-    `identity` (as LeRobot 0.6.1 has it); beta: its greatest weight, None for the number of denoising steps.
-
-    Of `bid`, candidates: chunks to choose from; verifier: what is compared with the last plan; rho: the factor by which
-    the weight of that falls from row to row; modes: the share of the candidates that is contrasted is one in so many,
-    None for no contrast; weak: the checkpoint of a weaker policy, whose chunks the chosen one should be far from.
-
-    corrector: the file of a head that amends each row by the newest state (A2C2), None for none; most: by how much, as
-    a share of half an action's range.
+    late: a late plan goes on with the row of the `tick`; one of `vlash` may go on with the row that what was sent
+    instead has `moved` the robot to, and one of `tt_rtc` may be `discarded`; guidance: used by `rtc`, and by `vlash` if
+    enabled; bid: used by `bid`; ensemble: used by `ensemble`; corrector: used by every strategy if it has a path;
+    options: those of another package's strategy alone.
     """
 
     name: str
@@ -71,43 +59,18 @@ class StrategyConfig:
     q: int = 1
     trigger: str = "every"
     overlap: int = 0
-    decay: float = 0.01
     quantile: float = 0.5
     late: str = "tick"
-    guidance: bool = False
-    mask: str = "exp"
-    end: int | None = None
-    jacobian: str = "full"
-    beta: float | None = None
-    candidates: int = 16
-    verifier: str = "agreement"
-    rho: float = 0.5
-    modes: int | None = 3
-    weak: str | None = None
-    corrector: str | None = None
-    most: float = 1.0
+    guidance: GuidanceConfig = GuidanceConfig()  # noqa: RUF009
+    bid: BidConfig = BidConfig()  # noqa: RUF009
+    corrector: CorrectorConfig = CorrectorConfig()  # noqa: RUF009
+    ensemble: EnsembleConfig = EnsembleConfig()  # noqa: RUF009
     options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Refuses impossible values of options that a strategy may not use, such as a pull's where nothing is pulled;
-        no other place would look at them then."""
-        if self.mask not in MASKS:
-            raise unknown_name("mask", self.mask, MASKS)
-        if self.jacobian not in JACOBIANS:
-            raise unknown_name("Jacobian", self.jacobian, JACOBIANS)
-        if self.end is not None and self.end < 0:
-            raise ConfigError(f"strategy.end is {self.end}; give a row from 0 on, from which on nothing is pulled")
-        if self.beta is not None and not 0 < self.beta <= MOST_BETA:
-            raise ConfigError(f"strategy.beta is {self.beta}; give more than 0, and at most {MOST_BETA}")
-        if not 1 <= self.candidates <= MOST_CANDIDATES:
-            raise ConfigError(f"strategy.candidates is {self.candidates}; give from 1 to {MOST_CANDIDATES}")
-        if not 0 < self.rho <= 1:
-            raise ConfigError(f"strategy.rho is {self.rho}; give more than 0, and at most 1 (all rows count alike)")
 
     @property
     def steers(self) -> bool:
         """Whether it needs a policy that denoises, to make its chunks agree."""
-        return self.guidance or self.name in STEERED
+        return self.guidance.enabled or self.name in STEERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +102,7 @@ STRATEGIES: Mapping[str, Callable[[StrategyConfig, Trigger, RobotSpec], Strategy
     "naive": lambda config, trigger, spec: Naive(trigger),
     "naive_arrival": lambda config, trigger, spec: Naive(trigger, arrival=True),
     "ensemble": lambda config, trigger, spec: Ensemble(
-        trigger, mask(spec.action, Kind.DISCRETE, Kind.ROTATION), config.decay
+        trigger, mask(spec.action, Kind.DISCRETE, Kind.ROTATION), config.ensemble.decay
     ),
     "vlash": lambda config, trigger, spec: Vlash(
         trigger, moving=moving_weights(spec) if config.late == "moved" else None
@@ -181,8 +144,8 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
         raise unknown_name(f"way with a late plan of {config.name}", config.late, ways)
     techniques = {TECHNIQUES[config.name]} if config.name in TECHNIQUES else set()
     techniques |= {"speed-up"} if config.q > 1 else set()
-    techniques |= {"guidance"} if config.guidance else set()
-    check_techniques(techniques | ({"correction"} if config.corrector is not None else set()))
+    techniques |= {"guidance"} if config.guidance.enabled else set()
+    check_techniques(techniques | ({"correction"} if config.corrector.path is not None else set()))
     rows, s = _schedule(config, SpeedUp(spec, config.q).horizon(horizon), delay)
     try:
         check_schedule(config.name, rows, s, delay)
@@ -246,20 +209,20 @@ def make_corrector(
 ) -> Corrector | None:
     """What amends each row, if anything does. image_latents: as of `HeadCorrector`. Raises: ConfigError, if its file is
     none, or of another robot, or it sees images and has no eye."""
-    if config.corrector is None:
+    if config.corrector.path is None:
         return None
-    return HeadCorrector(read_head(config.corrector), spec, horizon, config.most, image_latents)
+    return HeadCorrector(read_head(config.corrector.path), spec, horizon, config.corrector.max_residual, image_latents)
 
 
 def seeing_head(config: StrategyConfig) -> HeadCard | None:
     """The card of the head that amends each row, if it sees images. Raises: ConfigError, if its file is none."""
-    card = None if config.corrector is None else read_head(config.corrector).card
+    card = None if config.corrector.path is None else read_head(config.corrector.path).card
     return card if card is not None and card.cameras else None
 
 
 def features_taken(config: StrategyConfig) -> int:
     """Z, the policy features that the head takes that amends each row; 0 for none. Raises: as `seeing_head`."""
-    return 0 if config.corrector is None else read_head(config.corrector).card.policy_features
+    return 0 if config.corrector.path is None else read_head(config.corrector.path).card.policy_features
 
 
 def estimator(config: StrategyConfig) -> DelayEstimator:

@@ -32,7 +32,7 @@ from rollahead.runtime.types.robot import Reading
 from rollahead.runtime.types.spec import RobotSpec, indices_of, names_of
 
 ENCODER = "eye."  # prefix, in a head's file, of the names of the image encoder's arrays
-REMEDY = "make one for this robot with rollahead train policy=a2c2"
+REMEDY = "make one for this robot with rollahead train-corrector"
 
 
 class Corrector(Protocol):
@@ -204,7 +204,7 @@ class HeadCorrector:
         head: The trained network.
         spec: Spec of the robot.
         horizon: H, rows of a chunk.
-        most: Largest correction of an action, as a share of half its range.
+        max_residual: Largest correction of an action, as a share of half its range.
         image_latents: Channel from the image encoder.
     """
 
@@ -213,12 +213,10 @@ class HeadCorrector:
         head: Head,
         spec: RobotSpec,
         horizon: int,
-        most: float = 1.0,
+        max_residual: float = 1.0,
         image_latents: Channel[ImageLatent | Failure] | None = None,
     ) -> None:
         """Checks that `head` fits the robot, its chunks and its cameras. Raises ConfigError if it does not."""
-        if not 0 < most <= 2:
-            raise ConfigError(f"strategy.most is {most}; give more than 0, and at most 2, the whole range")
         card = head.card
         if card.horizon != horizon:
             raise ConfigError(
@@ -238,7 +236,7 @@ class HeadCorrector:
         dims = [spec.action[i] for i in self._action]
         low, high = (np.array([getattr(dim, end) for dim in dims]) for end in ("low", "high"))
         self._low, self._high = low, high
-        self._most = np.where(np.isfinite(high - low), most * (high - low) / 2, np.inf)
+        self._max_residual = np.where(np.isfinite(high - low), max_residual * (high - low) / 2, np.inf)
 
     def __call__(self, row: FloatArray, k: int, chunk: Chunk, seen: Reading) -> FloatArray:
         """Returns `row` (A,) with the head's residual added, within the range of each action. Phase: hot."""
@@ -254,7 +252,7 @@ class HeadCorrector:
         horizon = self._head.card.horizon
         state, scene = seen.state[self._state], environment[self._environment]
         made = features(state, scene, own, place, horizon, latent, age, chunk.policy_features)
-        residual = np.clip(self._head.residual(made), -self._most, self._most)
+        residual = np.clip(self._head.residual(made), -self._max_residual, self._max_residual)
         amended = row.copy()
         amended[self._action] = np.clip(own + residual, self._low, self._high)
         return amended

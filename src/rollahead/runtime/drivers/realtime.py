@@ -295,7 +295,7 @@ class Realtime:
         if card is None:
             raise ConfigError(
                 "image_encoder was given, and there is no corrector that uses images; give the file of a head with "
-                "cameras as strategy.corrector, or no image_encoder"
+                "cameras as strategy.corrector.path, or no image_encoder"
             )
         return EncoderWorker(image_encoder, card.cameras, card.latent, links.watched, links.image_latents)
 

@@ -19,7 +19,7 @@ import numpy as np
 from rollahead.errors import ConfigError, one_line
 from rollahead.runtime.planning import recordings
 from rollahead.runtime.recording.records import rate_of, read_parquet, source_of
-from rollahead.runtime.recording.run_folder import SUMMARY
+from rollahead.runtime.recording.run_folder import INFERENCES, SUMMARY
 from rollahead.runtime.types.seeds import generator
 
 
@@ -280,10 +280,10 @@ class Recorded:
     @classmethod
     def from_file(cls, path: str | Path, rate_hz: float, bind_fraction: float = 0.0) -> "Recorded":
         """Reads a recording, rounded up to ticks of 1 / `rate_hz`. path: a text file with one latency in seconds per
-        line; the `inferences.parquet` of a run, whose delays are in ticks at the rate noted in it, or else in the
-        `summary.json` beside it, or else at `rate_hz`; or the name of one of `recordings`."""
+        line; the folder of a run, or its `inferences.parquet`, whose delays are in ticks at the rate noted in it, or
+        else in the `summary.json` beside it, or else at `rate_hz`; or the name of one of `recordings`."""
         check_fraction(bind_fraction)
-        path = recordings.path(str(path)) if str(path) in recordings.names() else Path(path)
+        path = recordings.path(str(path)) if str(path) in recordings.names() else inferences_of(Path(path))
         if not (path.is_file() or (path.suffix == ".parquet" and source_of(path))):
             raise ConfigError(
                 f"there is no recording at {path}; give latency.path=<file with one latency in s per line>, or "
@@ -312,6 +312,11 @@ class Recorded:
         """The next one of the recording, which is a ring."""
         first = int(generator("recording", seed).integers(len(self.latencies)))
         return self.latencies[(first + n) % len(self.latencies)]
+
+
+def inferences_of(path: Path) -> Path:
+    """The `inferences.parquet` in `path`, if that is the folder of a run, else `path`."""
+    return path / INFERENCES if path.is_dir() else path
 
 
 def _ticks(path: Path, rate_hz: float) -> list[int]:

@@ -3,7 +3,8 @@
 import inspect
 import math
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rollahead.errors import ConfigError, unknown_name
@@ -23,8 +24,9 @@ TYPES: Mapping[Any, Any] = {int: int, float: int | float, bool: bool, str: str, 
 
 
 def call(make: Callable[..., T], options: Mapping[str, Any], where: str = "", **given: Any) -> T:
-    """`make(**options, **given)`. where: the group that the options belong to, named in what is refused; given: what is
-    nobody's option.
+    """Calls `make(**options, **given)` and returns its result. A parameter whose type is a dataclass is made from the
+    mapping that is given for it. where: the group that the options belong to, named in errors; given: arguments that
+    are no options.
 
     Raises: ConfigError, if `make` has no such option, needs one that is not given, or takes another kind of value, or
     a number is NaN or infinite.
@@ -33,14 +35,32 @@ def call(make: Callable[..., T], options: Mapping[str, Any], where: str = "", **
     prefix = f"{where}." if where else ""
     hints = _hints(make.__init__ if inspect.isclass(make) else make)
     known = parameters.keys() - given.keys()
+    values = {}
     for name, value in options.items():
         if name not in known:
-            raise unknown_name(f"option {f'of the {where}' if where else 'called'}", name, known)
-        check_kind(f"{prefix}{name}", value, hints.get(name, Any))
+            raise _unknown(where, name, known)
+        values[name] = _value(f"{prefix}{name}", value, hints.get(name, Any))
     for name, parameter in parameters.items():
         if name in known - options.keys() and parameter.default is parameter.empty:
             raise ConfigError(f"{prefix}{name} must be given; add {prefix}{name}=...")
-    return make(**options, **given)
+    return make(**values, **given)
+
+
+def _unknown(where: str, name: str, known: Collection[str]) -> ConfigError:
+    if "." in where:
+        return unknown_name("option", f"{where}.{name}", [f"{where}.{one}" for one in known])
+    return unknown_name(f"option {f'of the {where}' if where else 'called'}", name, known)
+
+
+def _value(name: str, value: Any, hint: Any) -> Any:
+    """Returns `value` checked against `hint`; for the hint of a dataclass, the object that the mapping makes."""
+    if not (inspect.isclass(hint) and is_dataclass(hint)) or isinstance(value, hint):
+        check_kind(name, value, hint)
+        return value
+    if not isinstance(value, Mapping):
+        first = fields(hint)[0].name
+        raise ConfigError(f"{name} is {value!r}; give its options by their names, as {name}.{first}=...")
+    return call(hint, value, name)
 
 
 def _hints(make: Callable[..., Any]) -> Mapping[str, Any]:

@@ -11,8 +11,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from faulty import Rail, registered
-from rollahead.commands import calibrate
-from rollahead.commands.calibrate import read_record
+from rollahead.commands import identify
+from rollahead.commands.identify import read_record
 from rollahead.evaluation.evaluation import Cell, run_episode
 from rollahead.runtime.analysis.identify import FILE, read_lags
 from rollahead.runtime.analysis.steps import StepConfig, StepTest
@@ -57,7 +57,7 @@ def recorded(columns: dict[str, Any], folder: str = "old") -> Path:
 
 @pytest.mark.slow
 def test_the_lag_of_the_simulated_gantry_is_found_in_real_time(rollahead: Command) -> None:
-    ran = rollahead("calibrate", "name=mine", "hold_s=0.4", "repeats=2")
+    ran = rollahead("identify", "name=mine", "hold_s=0.4", "repeats=2")
     assert (ran.status, ran.err) == (0, "")
     assert "the step test moves vx by 0.15 m/s, vy by 0.15 m/s, one axis after the other, and takes 5 s" in ran.out
     assert "rollahead run roller=identified roller.path=runs/mine/calibration.json" in ran.out
@@ -68,7 +68,7 @@ def test_the_lag_of_the_simulated_gantry_is_found_in_real_time(rollahead: Comman
     left = {path.name for path in Path("runs/mine").iterdir()}
     assert left == {"config.yaml", "summary.json", FILE, "ticks.parquet", "inferences.parquet"}
     summary = json.loads(Path("runs/mine/summary.json").read_text())
-    assert (summary["command"], summary["seed"], summary["rate_hz"]) == ("calibrate", 0, 50.0)
+    assert (summary["command"], summary["seed"], summary["rate_hz"]) == ("identify", 0, 50.0)
     assert [lag["action"] for lag in summary["lags"]] == ["vx", "vy"]
     assert {"machine", "versions", "date"} <= set(summary)
     assert OmegaConf.load("runs/mine/config.yaml").task.window_s > 60  # the world went on for as long as the test
@@ -76,7 +76,7 @@ def test_the_lag_of_the_simulated_gantry_is_found_in_real_time(rollahead: Comman
 
 @pytest.mark.slow
 def test_a_robot_that_is_where_it_was_told_to_be_hardly_lags(rollahead: Command) -> None:
-    ran = rollahead("calibrate", "name=mine", "robot=loopback", "robot.joints=1", "hold_s=0.2", "repeats=3")
+    ran = rollahead("identify", "name=mine", "robot=loopback", "robot.joints=1", "hold_s=0.2", "repeats=3")
     assert (ran.status, ran.err) == (0, "")
     (lag,) = json.loads(Path("runs/mine", FILE).read_text())["lags"]
     assert lag["tau_s"] < 0.005
@@ -88,7 +88,7 @@ def test_a_robot_that_is_where_it_was_told_to_be_hardly_lags(rollahead: Command)
 
 def test_a_recorded_run_gives_the_lag_of_its_robot_and_moves_nothing(rollahead: Command) -> None:
     folder = recorded(stepped_ticks())
-    ran = rollahead("calibrate", f"run={folder}", "name=mine", "max_delay=3")
+    ran = rollahead("identify", f"run={folder}", "name=mine", "max_delay=3")
     assert (ran.status, ran.err) == (0, "")
     assert "step test" not in ran.out
     lags = read_lags("runs/mine", SPEC)
@@ -107,7 +107,7 @@ def drifting(columns: dict[str, Any], axis: str) -> dict[str, Any]:
 
 def test_an_axis_that_is_not_identifiable_is_said_so_and_left_to_the_kind_of_its_action(rollahead: Command) -> None:
     folder = recorded(drifting(stepped_ticks(), "y"))
-    ran = rollahead("calibrate", f"run={folder}", "name=mine", "max_delay=3")
+    ran = rollahead("identify", f"run={folder}", "name=mine", "max_delay=3")
     assert (ran.status, ran.err) == (0, "")
     assert "the lag of vy is not identifiable: tau is " in ran.out and "until then the roller takes it to" in ran.out
     assert [lag.action for lag in read_lags("runs/mine", SPEC)] == ["vx"]
@@ -118,7 +118,7 @@ def test_an_axis_that_is_not_identifiable_is_said_so_and_left_to_the_kind_of_its
 
 def test_where_no_axis_is_identifiable_no_calibration_is_left(rollahead: Command) -> None:
     folder = recorded(drifting(drifting(stepped_ticks(), "y"), "x"))
-    said = refusal(rollahead("calibrate", f"run={folder}", "name=mine", "max_delay=3"), "calibrate")
+    said = refusal(rollahead("identify", f"run={folder}", "name=mine", "max_delay=3"), "identify")
     assert "the lag of vx is not identifiable" in said and "; and the lag of vy is not identifiable" in said
     assert not Path("runs/mine", FILE).exists() and Path("runs/mine/summary.json").exists()
 
@@ -133,8 +133,8 @@ def test_a_robot_that_takes_steps_is_refused_before_it_is_moved(
     site = registered(tmp_path_factory.mktemp("site"), rail=Rail)
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("PYTHONPATH", f"{site}:{Path(__file__).parents[1]}")  # of the world's process
-    monkeypatch.setattr(calibrate, "Realtime", moved)
-    said = refusal(rollahead("calibrate", "task=rail"), "calibrate")
+    monkeypatch.setattr(identify, "Realtime", moved)
+    said = refusal(rollahead("identify", "task=rail"), "identify")
     assert "no axis with a lag to find (dx: only positions and velocities are taken to lag, and it is a delta)" in said
     assert not Path("runs").exists()
 
@@ -147,7 +147,7 @@ def test_a_run_that_was_killed_gives_the_lag_of_its_robot_and_it_is_said_what_is
         stream.append(whole.slice(first, 10))
     stream.close()
     Path("old/ticks.arrows").write_bytes(Path("old/ticks.arrows").read_bytes()[:-1])
-    ran = rollahead("calibrate", "run=old", "name=mine", "max_delay=3")
+    ran = rollahead("identify", "run=old", "name=mine", "max_delay=3")
     assert (ran.status, ran.err) == (0, "")
     assert "old: ticks.arrows is read, which ends where the recorder stopped" in ran.out
     assert [lag.tau_s for lag in read_lags("runs/mine", SPEC)] == [pytest.approx(TAU_S, rel=1e-4)] * 2
@@ -206,7 +206,7 @@ RECORDS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], tuple[str, 
 def test_a_record_that_tells_nothing_is_refused_and_leaves_nothing(name: str, rollahead: Command) -> None:
     change, parts = RECORDS[name]
     folder = recorded(change(stepped_ticks()))
-    message = refusal(rollahead("calibrate", f"run={folder}", "max_delay=3"), "calibrate")
+    message = refusal(rollahead("identify", f"run={folder}", "max_delay=3"), "identify")
     for part in parts:
         assert part in message
     assert not Path("runs").exists()
@@ -216,7 +216,7 @@ def test_a_record_that_tells_nothing_is_refused_and_leaves_nothing(name: str, ro
 def test_a_record_that_is_damaged_is_refused_by_its_name(damage: bytes, rollahead: Command) -> None:
     Path("old").mkdir()
     Path("old/ticks.parquet").write_bytes(damage)
-    message = refusal(rollahead("calibrate", "run=old"), "calibrate")
+    message = refusal(rollahead("identify", "run=old"), "identify")
     assert message.startswith("old/ticks.parquet cannot be read (")
     assert message.endswith("; make the run again, under another name")
     assert not Path("runs").exists()
@@ -243,7 +243,7 @@ REFUSED: dict[str, tuple[list[str], tuple[str, ...]]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_is_refused_before_anything_moves(name: str, rollahead: Command) -> None:
     arguments, parts = REFUSED[name]
-    message = refusal(rollahead("calibrate", *arguments), "calibrate")
+    message = refusal(rollahead("identify", *arguments), "identify")
     for part in parts:
         assert part in message
     assert not Path("runs").exists()

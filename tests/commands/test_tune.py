@@ -1,4 +1,4 @@
-"""`rollahead calibrate warm=true`."""
+"""`rollahead tune`."""
 
 import json
 import shutil
@@ -12,23 +12,19 @@ from rollahead.policies.checkpoints.shipped import find
 from .conftest import Ran, refusal
 
 Command = Callable[..., Ran]
-SMALL = ("warm=true", "inferences=6", "name=mine")
+SMALL = ("inferences=6", "name=mine")
 REFUSED = {
     "no policy": (["planner=scripted"], "give planner=policy with its checkpoint"),
     "no planner": ([], "give planner=policy with its checkpoint"),
     "no inferences": (["planner=flow", "inferences=0"], "inferences is 0; give at least 1"),
     "an option": (["planner=flow", "inference=3"], "did you mean 'inferences'"),
-    "no such answer": (["planner=flow", "warm=abc"], "warm is 'abc'; give true or false"),
-    "a latency": (["planner=flow", "latency=spikes"], "latency is of no use with warm=true; leave it out"),
-    "episodes": (["planner=flow", "episodes=7"], "episodes is of no use with warm=true"),
-    "a run": (["planner=flow", "run=runs/other"], "run is of no use with warm=true"),
     "a warm sampler": (["planner=flow", "sampler=rti"], "from a sampler of cold starts; leave rti out"),
 }
 
 
 def test_a_policy_that_comes_with_it_is_measured_and_left_as_it_is(rollahead: Command) -> None:
     before = sorted(path.name for path in find("mole_flow").iterdir())
-    ran = rollahead("calibrate", "planner=flow", *SMALL)
+    ran = rollahead("tune", "planner=flow", *SMALL)
     assert (ran.status, ran.err) == (0, "")
     assert "6 requests; two cold starts differ by" in ran.out
     said = json.loads(Path("runs/mine/rti.json").read_text())
@@ -40,7 +36,7 @@ def test_a_policy_that_comes_with_it_is_measured_and_left_as_it_is(rollahead: Co
 def test_beside_ones_own_checkpoint_it_is_found_by_the_next_warm_start(rollahead: Command, tmp_path: Path) -> None:
     own = Path(shutil.copytree(find("mole_flow"), tmp_path / "own"))
     planner = ("planner=policy", f"planner.checkpoint={own}")
-    assert rollahead("calibrate", *planner, *SMALL).status == 0
+    assert rollahead("tune", *planner, *SMALL).status == 0
     said = json.loads((own / "rti.json").read_text())
     assert said["chosen"] is not None
     played = rollahead("eval", *planner, "sampler=rti", "episodes=2", "reactions=false", "name=played")
@@ -50,7 +46,7 @@ def test_beside_ones_own_checkpoint_it_is_found_by_the_next_warm_start(rollahead
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_is_refused_and_leaves_nothing(name: str, rollahead: Command) -> None:
     arguments, words = REFUSED[name]
-    assert words in refusal(rollahead("calibrate", *SMALL, *arguments), "calibrate")
+    assert words in refusal(rollahead("tune", *SMALL, *arguments), "tune")
     assert not Path("runs/mine").exists()
 
 
@@ -64,8 +60,8 @@ def test_chunks_that_are_short_are_asked_for_as_often_as_they_overlap(
     assert rollahead("train", "task=mole", "policy=flow", *small, *few, *played, "name=short").status == 0
     given = ("planner=policy", "planner.checkpoint=runs/short/checkpoint")
     if horizon == 1:
-        assert "are over when the next is made" in refusal(rollahead("calibrate", *given, *SMALL), "calibrate")
+        assert "are over when the next is made" in refusal(rollahead("tune", *given, *SMALL), "tune")
         return
-    ran = rollahead("calibrate", *given, *SMALL)
+    ran = rollahead("tune", *given, *SMALL)
     assert (ran.status, ran.err) == (0, "")
     assert "6 requests" in ran.out

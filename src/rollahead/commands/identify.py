@@ -1,8 +1,7 @@
-"""`rollahead calibrate`: finds the lag and the delay of each axis, by a step test or from a recorded run; with
-`latency=...` or `planner=...` it recommends a schedule instead (`rollahead.commands.recommend`)."""
+"""`rollahead identify`: finds the lag and the delay of each axis, by a step test or from a recorded run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rollahead.commands import bench, recommend
 from rollahead.commands.app import console, group, options, run_folder
 from rollahead.commands.rig import RAMP_S, SIMULATED, Rig, rig
 from rollahead.commands.stages import stage
@@ -29,7 +27,6 @@ from rollahead.runtime.recording.run_folder import SUMMARY, TICKS, RunFolder, da
 from rollahead.runtime.safety.guard import GuardConfig
 from rollahead.runtime.system.interrupts import interrupts
 from rollahead.runtime.types.arrays import FloatArray
-from rollahead.runtime.types.options import check_kind
 from rollahead.runtime.types.seeds import check_seed
 from rollahead.runtime.types.spec import Dim, RobotSpec
 
@@ -42,8 +39,8 @@ SAME_RATE = 0.1  # relative
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrateOptions:
-    """The options that are in no group; see configs/calibrate.yaml."""
+class IdentifyOptions:
+    """The options that are in no group; see configs/identify.yaml."""
 
     run: str | None
     hold_s: float
@@ -59,15 +56,8 @@ class CalibrateOptions:
 
 
 def main(config: DictConfig) -> None:
-    """Calibrates the robot of `config`, or recommends a schedule for it, and leaves its run folder."""
-    check_kind("warm", config.warm, bool)
-    if config.warm:
-        from rollahead.commands import tune_sampler  # imports torch
-
-        return tune_sampler.main(config, (*(f.name for f in fields(CalibrateOptions)), *recommend.OPTIONS, "warm"))
-    if recommend.wanted(config):
-        return recommend.main(config)
-    chosen = options(config, CalibrateOptions, (*GROUPS, *bench.GROUPS, *recommend.OPTIONS, "warm"))
+    """Identifies the lags of the robot of `config`, and leaves its run folder."""
+    chosen = options(config, IdentifyOptions, GROUPS)
     _outlast(config)
     with interrupts(), rig(config) as driven:
         spec = driven.spec
@@ -85,7 +75,7 @@ def _leave(spec: RobotSpec, lags: Sequence[Lag], folder: RunFolder, seed: int) -
     found = [lag for lag in lags if lag.identified(spec.period_s)]
     verdicts = {lag.action: lag.verdict(spec.period_s) for lag in lags}
     said = {**calibration(spec, lags), "verdicts": verdicts, "left_out": left_out(spec)}
-    folder.write_json(SUMMARY, {"command": "calibrate", **said, **provenance(seed)})
+    folder.write_json(SUMMARY, {"command": "identify", **said, **provenance(seed)})
     console().print(table(spec, lags))
     unclear = [lag.why_not() for lag in lags if lag not in found]
     if not found:
@@ -102,7 +92,7 @@ def _outlast(config: DictConfig) -> None:
         config.task.window_s = LONG_S
 
 
-def _from_steps(config: DictConfig, chosen: CalibrateOptions, driven: Rig) -> tuple[RunFolder, Sequence[Lag]]:
+def _from_steps(config: DictConfig, chosen: IdentifyOptions, driven: Rig) -> tuple[RunFolder, Sequence[Lag]]:
     """By moving the robot."""
     test = StepTest(driven.spec, StepConfig(chosen.hold_s, chosen.repeats, chosen.share, chosen.amplitude))
     if driven.task is not None and test.ticks > driven.task.max_ticks:
@@ -124,7 +114,7 @@ def _from_steps(config: DictConfig, chosen: CalibrateOptions, driven: Rig) -> tu
     return folder, _identified(folder.path, chosen, driven)
 
 
-def _from_run(config: DictConfig, chosen: CalibrateOptions, driven: Rig) -> tuple[RunFolder, Sequence[Lag]]:
+def _from_run(config: DictConfig, chosen: IdentifyOptions, driven: Rig) -> tuple[RunFolder, Sequence[Lag]]:
     """From what was recorded; nothing is moved."""
     if line := note(Path(str(chosen.run))):
         console().print(line, soft_wrap=True)
@@ -132,7 +122,7 @@ def _from_run(config: DictConfig, chosen: CalibrateOptions, driven: Rig) -> tupl
     return run_folder(config), lags
 
 
-def _identified(folder: Path, chosen: CalibrateOptions, driven: Rig) -> Sequence[Lag]:
+def _identified(folder: Path, chosen: IdentifyOptions, driven: Rig) -> Sequence[Lag]:
     sent, states, starts = read_record(folder, driven.spec)
     return identify(driven.spec, sent, states, starts=starts, max_delay=chosen.max_delay)
 

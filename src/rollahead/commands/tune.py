@@ -1,6 +1,6 @@
-"""`rollahead calibrate warm=true planner=...`: how few steps a denoising takes that starts from the last plan."""
+"""`rollahead tune`: how few steps a denoising takes that starts from the last plan."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,7 @@ from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rollahead.commands.app import console, given_options, group, options, run_folder
-from rollahead.commands.recommend import STEPS
+from rollahead.commands.app import console, group, options, run_folder
 from rollahead.errors import ConfigError
 from rollahead.evaluation.evaluation import Cell, planning_of, run_episode
 from rollahead.policies.checkpoints.shipped import FOLDER, find
@@ -21,14 +20,13 @@ from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.recording.run_folder import SUMMARY, provenance
 from rollahead.sim.task import make_task
 
-GROUPS = ("task", "planner", "sampler", "roller", "robot", "latency")
-IDLE = ("latency", "robot", "isolation", "horizon", "speed", "episodes", "workers", *STEPS)
+GROUPS = ("task", "planner", "sampler", "roller")
 SHORT, DELAY = 8, 4  # ticks: the execution horizon, where chunks are long enough
 
 
 @dataclass(frozen=True, slots=True)
-class WarmOptions:
-    """The options that are in no group; see configs/calibrate.yaml."""
+class TuneOptions:
+    """The options that are in no group; see configs/tune.yaml."""
 
     inferences: int
     seed: int
@@ -38,18 +36,17 @@ class WarmOptions:
             raise ConfigError(f"inferences is {self.inferences}; give at least 1")
 
 
-def main(config: DictConfig, others: tuple[str, ...]) -> None:
-    """Measures, says, and writes it beside the checkpoint."""
-    if idle := [key for key in given_options() if key.partition(".")[0] in IDLE]:
-        raise ConfigError(f"{idle[0]} is of no use with warm=true; leave it out")
-    own = {field.name for field in fields(WarmOptions)}
-    chosen = options(config, WarmOptions, (*GROUPS, *(name for name in others if name not in own)))
+def main(config: DictConfig) -> None:
+    """Measures warm starts of the policy of `config`, prints what was found, and writes it beside the checkpoint."""
+    chosen = options(config, TuneOptions, GROUPS)
     if config.get("planner") is None or config.planner.get("name") != "policy":
-        raise ConfigError("warm=true is of a policy that denoises; give planner=policy with its checkpoint")
+        raise ConfigError(
+            "a sampler is tuned for a policy that denoises; give planner=policy with its checkpoint, or planner=flow"
+        )
     sampler = group(config, "sampler")
     if sampler["name"] == RTI:
         raise ConfigError(
-            f"warm=true finds the levels of sampler={RTI}, from a sampler of cold starts; leave {RTI} out"
+            f"the levels of sampler={RTI} are what is found, from a sampler of cold starts; leave {RTI} out"
         )
     cell = Cell(
         task=group(config, "task"),
@@ -68,7 +65,10 @@ def main(config: DictConfig, others: tuple[str, ...]) -> None:
     policy: Any = planner.policy
     cold = planner.sampler
     if not isinstance(cold, Steps):
-        raise ConfigError(f"warm=true is of a policy that denoises, and {policy.name} makes its chunk at once")
+        raise ConfigError(
+            f"a sampler is tuned for a policy that denoises, and {policy.name} makes its chunk at once; use "
+            "another policy"
+        )
     schedule = _schedule(planning.horizon)
     cell = replace(cell, strategy=schedule, latency={"name": "fixed", "ticks": schedule.d})
     folder = run_folder(config)
@@ -85,7 +85,7 @@ def main(config: DictConfig, others: tuple[str, ...]) -> None:
     checkpoint = find(str(cell.planner["checkpoint"]))
     where = folder.path if checkpoint.is_relative_to(FOLDER) else checkpoint  # those that come with it stay as they are
     written = write_curve(where, curve)
-    folder.write_json(SUMMARY, {"command": "calibrate", "warm": str(written), **provenance(chosen.seed)})
+    folder.write_json(SUMMARY, {"command": "tune", "warm": str(written), **provenance(chosen.seed)})
     _say(curve, written)
 
 
