@@ -199,7 +199,7 @@ class _Timed:
         self._planner = planner
         self.seconds: list[float] = []
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result | None:
         """As the planner's."""
         began = time.perf_counter()
         result = self._planner.infer(request, newest, timer)

@@ -6,6 +6,7 @@ Threads: the worker's alone.
 """
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,16 @@ from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.rolling.binding import bind
 from rollahead.runtime.rolling.roll import Rollers, still
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Images, Observation, Request, Result, ResultFlags, Snapshot, nothing
+from rollahead.runtime.types.messages import (
+    Images,
+    Observation,
+    Request,
+    Result,
+    ResultFlags,
+    Snapshot,
+    StageTimes,
+    nothing,
+)
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import NameMap, PolicySpec, RobotSpec, map_by_name
 
@@ -80,9 +90,11 @@ class LocalPlanner:
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
+        laps = Laps(_device(self.policy))
         with torch.no_grad():  # no inference mode: `strategy.jacobian=full` goes back through the network
             images = [self._pictures(seen) for seen in request.observations]
             contexts = [policy.encode(images, request.asked.observation.task) for policy in self._policies]
+            encode_ns = laps()
             bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
             known = [self._mapping.observation(seen) for seen in bound]
             if self._look is not None:
@@ -90,16 +102,19 @@ class LocalPlanner:
                 self._look = None
             ahead = self._ahead(request, bound[-1])
             contexts = [policy.bind(seen, known, ahead) for policy, seen in zip(self._policies, contexts, strict=True)]
+            bind_ns = laps()
             budget = StepBudget(timer if self._deadline_aware else NO_DEADLINE)
             chunk, drawn, calls = self._drawn(request, contexts, budget)
+            denoise_ns = laps()
             rows = self.policy.rows(chunk)
             rows, made = self._checked(request, rows if self._snap is None else self._snap(rows), drawn.made)
             if self._warm_starts is not None and not made & ResultFlags.REFUSED:
                 self._warm_starts.keep(request, chunk, rows)
             features = nothing() if self._featured is None else self._featured.features(contexts[0])
+            sent = frozen(self._mapping.rows(rows))
         return Result(
             request=request,
-            rows=frozen(self._mapping.rows(rows)),
+            rows=sent,
             state_tick=bound[-1].state_tick,
             anchor=bound[-1].state,
             cost=budget.saved if drawn.made & ResultFlags.CUT else 0.0,
@@ -107,6 +122,7 @@ class LocalPlanner:
             steps=drawn.steps,
             made=made,
             policy_features=features,
+            stages=StageTimes(encode_ns=encode_ns, bind_ns=bind_ns, denoise_ns=denoise_ns, post_ns=laps()),
         )
 
     def _checked(self, request: Request, rows: FloatArray, made: int) -> tuple[FloatArray, int]:
@@ -256,6 +272,23 @@ def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:
                 f"rename gives the policy {', '.join(twice)} twice in {group}; every name must be its own"
             )
     return replace(spec, **changed)
+
+
+class Laps:
+    """Durations of consecutive stages of an inference, in ns: each call returns the time since the one before. On a GPU
+    it waits until what was launched is done. device: of the policy."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._waits = device.type == "cuda"
+        self._device = device
+        self._at_ns = time.perf_counter_ns()
+
+    def __call__(self) -> int:
+        """Phase: hot."""
+        if self._waits:
+            torch.cuda.synchronize(self._device)
+        before_ns, self._at_ns = self._at_ns, time.perf_counter_ns()
+        return self._at_ns - before_ns
 
 
 class StepBudget:

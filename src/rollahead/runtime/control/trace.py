@@ -5,7 +5,7 @@ Threads: the executor writes; any other may follow, also in another process.
 """
 
 import enum
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from rollahead.runtime.system.clock import Clock, FakeClock
 from rollahead.runtime.transport.shared import Ring
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.chunk import Chunk
-from rollahead.runtime.types.messages import NEVER, Result
+from rollahead.runtime.types.messages import NEVER, Result, StageTimes
 from rollahead.runtime.types.spec import RobotSpec, names_of
 
 
@@ -38,16 +38,19 @@ class Outcome(enum.Enum):
     EXPIRED = "expired"  # none of its rows is used: all came too late, or it is discarded as too late
     DROPPED = "dropped"  # of an epoch that is over
     REFUSED = "refused"  # its rows were no numbers
+    NO_ANSWER = "no_answer"  # the planner had no answer this time
 
 
 OUTCOMES = [outcome.value for outcome in Outcome]
+STAGES = StageTimes._fields  # columns of inferences
 
 
 @dataclass(frozen=True, slots=True)
 class InferenceRecord:
     """One inference, in ticks. request: when it was asked for; accepted: when the executor took it; start: when its
     chunk could first be used; delay: accepted - request; lost: rows that came too late; rows: how many it had; calls,
-    steps, made: as of `Result`."""
+    steps, made: as of `Result`; the times in ns: as of `StageTimes`. Records are equal if they agree on all but the
+    times."""
 
     request: int
     epoch: int
@@ -63,6 +66,13 @@ class InferenceRecord:
     lost: int
     steps: int = 1
     made: int = 0
+    queue_ns: int = field(default=0, compare=False)
+    infer_ns: int = field(default=0, compare=False)
+    encode_ns: int = field(default=0, compare=False)
+    bind_ns: int = field(default=0, compare=False)
+    denoise_ns: int = field(default=0, compare=False)
+    post_ns: int = field(default=0, compare=False)
+    publish_ns: int = field(default=0, compare=False)
 
 
 def inference_record(result: Result, chunk: Chunk | None, outcome: Outcome, k: int) -> InferenceRecord:
@@ -82,6 +92,7 @@ def inference_record(result: Result, chunk: Chunk | None, outcome: Outcome, k: i
         lost=chunk.lost if chunk else len(result.rows),
         steps=result.steps,
         made=result.made,
+        **result.stages._asdict(),
     )
 
 

@@ -2,7 +2,7 @@
 
 A trigger is asked at the head of each tick at which no request is open. It is told the tick `k`; `covered_until`,
 the first tick after those that any live chunk is for (before all ticks if there is none); and `last`, the tick of the
-newest request of this epoch, or None.
+newest request of this epoch, or None if there was none yet, or the planner had no answer to it.
 """
 
 from dataclasses import dataclass

@@ -332,6 +332,10 @@ def _of_run(path: Path, rate_hz: float) -> tuple[list[int], list[int]]:
     longer = rate_hz / (rate_of(path) or _recorded_hz(path.parent, rate_hz))
     record = read_parquet(path)
     known = record.filter(record["delay"].is_valid())
+    if "outcome" in known.column_names:  # no answer is no chunk, and took as long as a failure takes
+        import pyarrow.compute as pc
+
+        known = known.filter(pc.field("outcome") != "no_answer")
     delays = known["delay"].to_pylist()
     asked = known["request"].to_pylist() if "request" in known.column_names else [0] * len(delays)
     gaps = [late - early for early, late in pairwise(asked)] + [0] * bool(delays)

@@ -14,6 +14,7 @@ Ticks are integers, ranges half-open. A, S, E: dimensions of action, state, envi
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,6 +153,27 @@ class Request:
         return (self.asked.seed, self.epoch, self.tick)
 
 
+class StageTimes(NamedTuple):
+    """Durations of the stages of one inference, in ns of the wall clock; 0 where the planner does not report a stage.
+
+    queue_ns: from the head of the tick that asked until the worker took the request; infer_ns: the whole call of
+    `Planner.infer`, which the next four are parts of; encode_ns: encoding images and task text; bind_ns: rolling and
+    binding the state; denoise_ns: all denoising steps; post_ns: un-normalising and mapping the rows; publish_ns:
+    checking the rows and preparing them for the executor. In simulated time all are 0.
+    """
+
+    queue_ns: int = 0
+    infer_ns: int = 0
+    encode_ns: int = 0
+    bind_ns: int = 0
+    denoise_ns: int = 0
+    post_ns: int = 0
+    publish_ns: int = 0
+
+
+NO_TIMES = StageTimes()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """The rows made for `request`: (H, A), one per tick, in robot units.
@@ -160,7 +182,7 @@ class Result:
     names it.
     cost: ticks that it took, or would have taken with all steps; calls: network calls made, batch elements counted;
     steps: of denoising; made: how, beside that; policy_features: (Z,), what the policy's network made of the
-    observation, for a corrector that takes it; empty else.
+    observation, for a corrector that takes it; empty else; stages: how long each stage of the inference took.
     """
 
     request: Request
@@ -172,6 +194,7 @@ class Result:
     steps: int = 1
     made: int = 0
     policy_features: FloatArray = field(default_factory=nothing)
+    stages: StageTimes = NO_TIMES
 
 
 class ResultFlags(enum.IntFlag):
@@ -181,6 +204,7 @@ class ResultFlags(enum.IntFlag):
     REJECTED = 2  # what the last plan led to was no good, so once more from noise
     CUT = 4  # there was no time for all steps
     REFUSED = 8  # they were no numbers: none of them is used
+    NO_ANSWER = 16  # the planner had no answer this time: there are no rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
