@@ -3,22 +3,33 @@
 scripted   the task's expert, as a perfect chunk predictor
 sine       every joint on a slow sine about where it was: to see a robot move before it is given a policy
 policy     a trained one, from its checkpoint
+
+Other packages register theirs as entry points in the group `rollahead.planners`: a function that takes the `Brief` and
+options, and gives a `Planning`, a `Planner` with a `horizon`, or a function from an `Observation` to rows (H, A).
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rollahead.assembly.rollers import Scene, check_offset_state
 from rollahead.assembly.sine import Sine
-from rollahead.errors import ConfigError, unknown_name
+from rollahead.blame import blamed
+from rollahead.errors import ConfigError
 from rollahead.runtime.config.build import VLASH, StrategyConfig, features_taken, seeing_head
+from rollahead.runtime.config.extensions import load
 from rollahead.runtime.drivers.encoder_worker import ImageEncoder
 from rollahead.runtime.planning.planner import Plan, Planner, ScriptedPlanner
+from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
+from rollahead.runtime.rolling.binding import bind
 from rollahead.runtime.rolling.roll import Rollers, check_lookback
-from rollahead.runtime.types.arrays import FloatArray
-from rollahead.runtime.types.options import call, check_kind
+from rollahead.runtime.types.arrays import FloatArray, frozen
+from rollahead.runtime.types.messages import Observation, Request, Result, Snapshot
+from rollahead.runtime.types.options import call
 from rollahead.runtime.types.spec import RobotSpec, names_of
 
 if TYPE_CHECKING:
@@ -26,7 +37,9 @@ if TYPE_CHECKING:
     from rollahead.policies.checkpoints.checkpoint import Checkpoint
 
 Say = Callable[[str], object]
+Function = Callable[[Observation], FloatArray | None]
 
+GROUP = "rollahead.planners"
 MOST_ROWS = 10_000  # of a chunk
 EXPERT = "scripted"  # the planner that is a task's expert
 POLICY = "policy"  # the planner that is a trained policy
@@ -102,13 +115,79 @@ def make_planning(
     """
     options = dict(config)
     name = options.pop("name", None)
-    check_kind("planner.name", name, str)
-    if name not in PLANNERS:
-        raise unknown_name("planner", name, PLANNERS)
+    make = load(GROUP, "planner", name, "add what its package needs", PLANNERS)
     brief = Brief(scene, rollers, sampler, strategy, say)
-    made: Planning = call(PLANNERS[name], options, "planner", brief=brief)
-    check_lookback(rollers.state, made.horizon // max(strategy.q, 1))
-    return made
+    with nullcontext() if name in PLANNERS else blamed(f"planner {name!r}", make):
+        made = call(make, options, "planner", brief=brief)
+    return planning_from(made, brief, f"planner {name!r}")
+
+
+def planning_from(given: object, brief: Brief, what: str = "the planner") -> Planning:
+    """Returns the planning of what a user gives: a `Planning`, a `Planner` with a `horizon`, or a function from an
+    `Observation` to rows (H, A) in robot units, or to None for no answer. what: its name in errors.
+
+    A function is called once with a blank observation, for its H. Raises: ConfigError, if it is none of these, or does
+    not go with `brief`.
+    """
+    if isinstance(given, Planning):
+        planning = given
+    elif hasattr(given, "infer"):
+        planning = Planning(given, _horizon_of(given, what))
+    elif callable(given):
+        planning = _of_function(given, brief, what)
+    else:
+        raise ConfigError(
+            f"{what} is made as {type(given).__name__}; make it a Planning, a Planner, or a function from an "
+            "observation to rows (H, A)"
+        )
+    check_lookback(brief.rollers.state, planning.horizon // max(brief.strategy.q, 1))
+    return planning
+
+
+def _horizon_of(planner: object, what: str) -> int:
+    horizon = getattr(planner, "horizon", None)
+    if not isinstance(horizon, int):
+        raise ConfigError(
+            f"{what} is made as {type(planner).__name__}, whose horizon is {horizon!r}; give it a horizon, the rows of "
+            "a chunk, or make it a Planning, which has one"
+        )
+    return horizon
+
+
+class FunctionPlanner:
+    """Planner that calls `function` with the bound observation: rows (H, A), or None for no answer this time."""
+
+    def __init__(self, function: Function, rollers: Rollers) -> None:
+        self._function = function
+        self._rollers = rollers
+
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result | None:
+        """Binds the newest state, and calls the function. Phase: hot, in the worker."""
+        seen = bind(request, newest(), self._rollers.state, self._rollers.scene)[-1]
+        rows = self._function(seen)
+        return None if rows is None else Result(request, frozen(rows), seen.state_tick, seen.state, cost=0.0)
+
+
+def _of_function(function: Function, brief: Brief, what: str) -> Planning:
+    _check_plain(brief)
+    with blamed(what, function):
+        rows = function(blank(brief.scene.spec))
+    shape = np.shape(rows)  # type: ignore[arg-type]
+    if len(shape) != 2 or shape[1] != len(brief.scene.spec.action):
+        raise ConfigError(
+            f"{what} gives {'no rows' if rows is None else f'rows of shape {shape}'} for a blank observation; make it "
+            f"give (H, {len(brief.scene.spec.action)}), an action of the robot per tick"
+        )
+    return Planning(FunctionPlanner(function, brief.rollers), _checked(shape[0]))
+
+
+def blank(spec: RobotSpec) -> Observation:
+    """An observation of tick 0 with black images, and with zeros for all numbers, or the nearest value in range."""
+    state, environment = (
+        frozen([min(max(0.0, dim.low), dim.high) for dim in dims]) for dims in (spec.state, spec.environment)
+    )
+    images = {camera.name: np.zeros((camera.height, camera.width, 3), np.uint8) for camera in spec.cameras}
+    return Observation(0, state, environment, images, dict.fromkeys(images, 0))
 
 
 def _scripted(brief: Brief, horizon: int) -> Planning:
@@ -125,6 +204,12 @@ def _sine(brief: Brief, horizon: int, share: float, period_s: float) -> Planning
 
 
 def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
+    _check_plain(brief)
+    return Planning(ScriptedPlanner(plan, brief.rollers.state, brief.rollers.scene), horizon)
+
+
+def _check_plain(brief: Brief) -> None:
+    """Raises: ConfigError, if the sampler, the strategy or the corrector of `brief` needs a policy."""
     if brief.sampler != AUTO:
         raise ConfigError(f"sampler={brief.sampler.get('name')} needs a policy that denoises; use planner=policy")
     if brief.strategy.steers:
@@ -134,7 +219,6 @@ def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
         raise ConfigError(
             f"the corrector takes {taken} features of its base policy, and this planner is none; use planner=policy"
         )
-    return Planning(ScriptedPlanner(plan, brief.rollers.state, brief.rollers.scene), horizon)
 
 
 @dataclass(frozen=True, slots=True)
