@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.figures import record, row
 from benchmarks.study import paired_gain
-from rollahead.assembly.planners import Planning
+from rollahead.assembly.planning import Planning
 from rollahead.evaluation.evaluation import Cell, evaluate_all, planning_of, run_episode
 from rollahead.policies.denoising.samplers.euler import make_euler
 from rollahead.policies.denoising.samplers.sampler import SampleRequest

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rollahead.assembly.planners import AUTO, EXPERT, Planning, make_planning
+from rollahead.assembly.planners import EXPERT, make_planning
+from rollahead.assembly.planning import AUTO, Planning
 from rollahead.assembly.rollers import Scene, make_rollers
 from rollahead.errors import ConfigError
 from rollahead.evaluation import metrics
