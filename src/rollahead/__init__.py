@@ -13,7 +13,7 @@ A name is imported when it is first used, so that `import rollahead` and `rollah
 own need beside these is in `rollahead.extending`.
 """
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as type checkers know it; `typing` itself would be most of the time of this import
 
 if TYPE_CHECKING:
     from rollahead.api.drive import DriveResult, drive, realtime
@@ -78,17 +78,17 @@ _MODULES = {  # of each name; as above, for a test
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used (PEP 562)."""
-    module = next((module for module, names in _MODULES.items() if name in names), None)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+if not TYPE_CHECKING:  # or a type checker would take any name for one of ours
 
-    value = getattr(importlib.import_module(module), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name):
+        """Imports a public name when it is first used (PEP 562)."""
+        module = next((module for module, names in _MODULES.items() if name in names), None)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
+        value = globals()[name] = getattr(import_module(module), name)
+        return value
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__():
+        return sorted({*globals(), *__all__})

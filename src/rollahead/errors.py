@@ -21,23 +21,23 @@ MOST_WORDS = 400  # characters that are kept of the text of another library's er
 
 
 class ControlError(Exception):
-    """The base of all errors that rollahead raises on purpose."""
+    """Base class of all errors that rollahead raises on purpose."""
 
 
 class ConfigError(ControlError):
-    """The configuration asks for what cannot be."""
+    """Error of a configuration that cannot be carried out, raised before anything moves."""
 
 
 class LifecycleError(ControlError):
-    """A call came in the wrong phase."""
+    """Error of a call in the wrong phase of a runtime."""
 
 
 class InferenceError(ControlError):
-    """A planner raised, or gave rows that no robot may be sent."""
+    """Error of a planner that raised, or that gave rows that no robot may be sent."""
 
 
 class RobotError(ControlError):
-    """A robot could not be read or written."""
+    """Error of a robot that could not be connected, read or written."""
 
 
 def one_line(error: BaseException, text: Callable[[object], str] = str) -> str:

@@ -50,9 +50,9 @@ class Demonstrated:
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """A planner and what it needs. horizon: H, policy rows per chunk; n_obs: observations per request; cameras: names,
-    in the robot's spec, of the cameras whose images it needs; demonstrated: None if it has learned from no episodes, or
-    nothing says from which; offset_state: of a policy's training (`Trained.offset_state`)."""
+    """Planner together with what it needs. horizon: H, policy rows per chunk; n_obs: observations per request; cameras:
+    names, in the robot's spec, of the cameras whose images it needs; demonstrated: None if it has learned from no
+    episodes, or nothing says from which; offset_state: of a policy's training (`Trained.offset_state`)."""
 
     planner: Planner
     horizon: int
@@ -76,8 +76,9 @@ class Planning:
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What a planner is made for. sampler: a `name` and options, for planners that have one; strategy: what its rows
-    are for; say: takes a line for the user, found when it plans for the first time."""
+    """Robot, task, rollers and strategy that a planner is made for. sampler: a `name` and options, for planners that
+    have one; strategy: what its rows are for; say: takes a line for the user, found when it plans for the first
+    time."""
 
     scene: Scene
     rollers: Rollers

@@ -20,7 +20,8 @@ GROUP = "rollahead.tasks"
 
 
 class Task(Protocol):
-    """A robot in a scene with something to do. One episode: `reset`, then `advance` until `done`.
+    """Interface of a simulated robot in a scene with something to do. One episode: `reset`, then `advance` until
+    `done`.
 
     The event is the event that the robot has to react to. The same seed gives the same episode to the bit, whatever
     the robot does until it touches something; without the event, the same one in which the event never comes.

@@ -51,7 +51,7 @@ MOST_ROWS = 10_000  # of a chunk
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What the files in `folder` say, but for the weights. config: config.json, in today's words; card: names and rate;
+    """Contents of a policy's folder, without the weights. config: config.json, in today's words; card: names and rate;
     notes: lines for the user on what was assumed; rename: by the policy's camera what the data set calls it, if that is
     another name."""
 

@@ -46,7 +46,7 @@ MOST_CANDIDATES, MOST_BETA = 256, 1000
 
 @dataclass(frozen=True, slots=True)
 class StrategyConfig:
-    """A strategy as a person writes it.
+    """Name and options of a strategy.
 
     s: execution horizon, in ticks; d: the delay to plan for, None to estimate it, as the `quantile` of the latencies
     seen; q: policy rows per action (speed-up); trigger: `every` s ticks, `asap`, or `overlap` ticks before the end;

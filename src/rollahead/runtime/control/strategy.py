@@ -26,8 +26,8 @@ from rollahead.runtime.types.spec import Kind, RobotSpec, mask
 
 
 class Strategy(Protocol):
-    """The seam: `trigger` says when to ask, `plan` what, `place` addresses the answer, and `blend` says how chunks that
-    cover one tick are joined."""
+    """Interface of a strategy: `trigger` says when to ask, `plan` what, `place` addresses the answer, and `blend` says
+    how chunks that cover one tick are joined."""
 
     @property
     def trigger(self) -> Trigger: ...
@@ -45,7 +45,7 @@ class Strategy(Protocol):
 
 
 def address(result: Result, k: int, *, rows: int | None = None) -> Chunk | None:
-    """The chunk of `result`, accepted at tick `k`, as its request addresses it; at most the first `rows` rows.
+    """Returns the chunk of `result`, accepted at tick `k`, as its request addresses it; at most the first `rows` rows.
 
     It is used from max(start, k) on. Rows that could have been used before `k` are lost, and counted.
     """

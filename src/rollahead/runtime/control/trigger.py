@@ -12,7 +12,7 @@ from rollahead.errors import ConfigError
 
 
 class Trigger(Protocol):
-    """Says whether a request is due."""
+    """Interface that decides in each tick whether a request is due."""
 
     def due(self, k: int, covered_until: int, last: int | None) -> bool:
         """Phase: hot."""

@@ -81,7 +81,7 @@ class Phase(enum.Enum):
 
 
 class Realtime:
-    """Drives the robot that `make_robot` makes, as `drive` says, with plans of `planner`.
+    """Runtime that drives a robot in real time while its `with` block is open, with plans of `planner`.
 
     make_robot: makes a robot without touching its hardware, which `connect` does; it is called once here, for the spec,
     and once where the executor is, for which it is pickled if `isolation` is `process`. latency: makes every inference

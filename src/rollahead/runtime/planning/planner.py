@@ -21,7 +21,7 @@ Plan = Callable[[Observation, np.random.Generator], FloatArray]
 
 
 class Planner(Protocol):
-    """The seam of everything that makes rows for a request."""
+    """Interface of everything that makes chunks: a policy, a script, a remote server."""
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result | None:
         """Returns the rows for `request`, or None for no answer this time. Phase: hot, in the worker.

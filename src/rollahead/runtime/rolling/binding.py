@@ -23,7 +23,7 @@ from rollahead.runtime.types.messages import Observation, Request, Snapshot
 def bind(
     request: Request, newest: Snapshot, roller: StateRoller, scene: SceneRoller | None = None
 ) -> tuple[Observation, ...]:
-    """The observations to plan from, oldest first, each with its state rolled to its own tick before `roll_to`.
+    """Returns the observations to plan from, oldest first, each with its state rolled to its own tick before `roll_to`.
 
     Without a `roll_to` they are as observed. The `state_age` of the last says how many ticks were rolled: its state was
     measured at `state_tick`. Images stay as they were seen; so does the environment, unless `scene` rolls it.

@@ -26,7 +26,8 @@ ABSOLUTE = (Kind.POSITION, Kind.DISCRETE, Kind.ROTATION)  # kinds of actions tha
 
 
 class StateRoller(Protocol):
-    """state (S,), rows (n, A), one per tick -> the state (S,) n ticks later. `n = 0` gives the state as it is.
+    """Function that predicts a robot's state: state (S,), rows (n, A), one per tick -> the state (S,) n ticks later.
+    `n = 0` gives the state as it is.
 
     With a `lookback` of m, rows are (m + n, A). None at all, be m what it may: nothing was ever sent.
     """
@@ -35,7 +36,7 @@ class StateRoller(Protocol):
 
 
 class SceneRoller(Protocol):
-    """The same for what is seen of the scene: environment (E,), the robot's state (S,) at that tick, rows (n, A)
+    """Function that predicts the scene's numbers: environment (E,), the robot's state (S,) at that tick, rows (n, A)
     -> the environment n ticks later. For scenes that move, or that the robot moves. With a `lookback` of m, rows are
     (m + n, A), as for a `StateRoller`."""
 
@@ -44,8 +45,8 @@ class SceneRoller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rollers:
-    """What a plan's starting point is rolled by. state: the robot; scene: what is seen of the scene as numbers; None
-    leaves it as it was seen."""
+    """Models that roll the starting point of a plan to the switch. state: the robot; scene: what is seen of the scene
+    as numbers; None leaves it as it was seen."""
 
     state: StateRoller
     scene: SceneRoller | None = None
@@ -253,9 +254,9 @@ def unanchor(relative: FloatArray, anchor: FloatArray, action: Indices, state: I
 
 
 def for_spec(spec: RobotSpec, without: Container[str] = ()) -> StateRoller:
-    """The roller that `spec` calls for, taking the robot to follow at once: absolute for positions, discrete values and
-    rotations, the sum for deltas (turned into [-pi, pi) where that is a state's range in rad), the integral for
-    velocities. Measured velocities stay as they are, and so does what nothing drives.
+    """Returns the roller that `spec` calls for, taking the robot to follow at once: absolute for positions, discrete
+    values and rotations, the sum for deltas (turned into [-pi, pi) where that is a state's range in rad), the integral
+    for velocities. Measured velocities stay as they are, and so does what nothing drives.
 
     without: actions that are left to other rollers.
     """

@@ -23,10 +23,10 @@ from rollahead.runtime.types.messages import NEVER, nothing
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """rows: (H, A), in robot units, read-only. obs_tick: the oldest part of the observation; state_tick: when the
-    state was measured that the plan starts from; request: the tick of the request that it answers; accepted: the
-    tick at which the executor took it; lost: rows that could have been used, had it come by its start; environment: as
-    it was seen for it; policy_features: as of `Result`."""
+    """Planned actions for consecutive ticks. rows: (H, A), in robot units, read-only. obs_tick: the oldest part of the
+    observation; state_tick: when the state was measured that the plan starts from; request: the tick of the request
+    that it answers; accepted: the tick at which the executor took it; lost: rows that could have been used, had it come
+    by its start; environment: as it was seen for it; policy_features: as of `Result`."""
 
     rows: FloatArray
     origin: int
@@ -57,7 +57,7 @@ Blend = Callable[
 
 
 def newest(chunks: Sequence[Chunk], start: int, stop: int) -> FloatArray:
-    """(n, A), ticks `[start, stop)` as the newest chunk has them. Phase: hot."""
+    """Returns the rows of the newest chunk for ticks `[start, stop)`, (n, A). Phase: hot."""
     return chunks[-1].between(start, stop)
 
 

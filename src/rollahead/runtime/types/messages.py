@@ -33,7 +33,7 @@ def nothing() -> FloatArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """What was known of robot and scene at the head of a tick.
+    """State, scene numbers and images that were known at the head of a tick.
 
     state: (S,), measured `state_age` ticks before `tick`; environment: (E,), numbers about the scene, empty if there
     are none; images: name to (H, W, 3) uint8; image_ticks: when each was captured, which may be before `tick`.
@@ -60,7 +60,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """What the executor knows at the head of a tick, before that tick's action is sent.
+    """State of the executor at the head of a tick, before that tick's action is sent.
 
     sent: (n, A), what was sent for ticks `[tick - n, tick)`: after correction, guard and hold.
     planned: (m, A), what will be sent for ticks `[tick, tick + m)` if nothing new comes; holds where no chunk covers.
@@ -176,7 +176,7 @@ NO_TIMES = StageTimes()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """The rows made for `request`: (H, A), one per tick, in robot units.
+    """Chunk of rows that answers a request: rows (H, A), one per tick, in robot units.
 
     state_tick: when the state was measured that the plan starts from; anchor: (S,), that state, rolled, as the robot
     names it.
@@ -198,7 +198,7 @@ class Result:
 
 
 class ResultFlags(enum.IntFlag):
-    """How rows were made, where it was not from noise, in all steps, and to use."""
+    """Flags of a result whose rows were not made from noise, in all steps, and to be used."""
 
     WARM = 1  # from the last plan
     REJECTED = 2  # what the last plan led to was no good, so once more from noise

@@ -14,7 +14,7 @@ from rollahead.runtime.types.spec import RobotSpec
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """state: (S,), measured `age` ticks ago; environment: (E,), numbers about the scene."""
+    """One measurement of a robot. state: (S,), measured `age` ticks ago; environment: (E,), numbers about the scene."""
 
     state: FloatArray
     environment: FloatArray = field(default_factory=nothing)
@@ -23,7 +23,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """An image of a camera. image: (H, W, 3) uint8, RGB, captured `age` ticks ago.
+    """Newest image of a camera. image: (H, W, 3) uint8, RGB, captured `age` ticks ago.
 
     The executor copies the image when it reads it, so that a robot may reuse its memory; a read-only array that owns
     its memory is not copied. The same array with the same tick of capture counts as the same image.
@@ -34,7 +34,7 @@ class Frame:
 
 
 class Robot(Protocol):
-    """A robot, or a simulated one."""
+    """Interface of a robot, real or simulated, that is read and written once per tick."""
 
     @property
     def spec(self) -> RobotSpec: ...

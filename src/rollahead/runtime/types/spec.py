@@ -31,7 +31,7 @@ NO_EFFORT = (
 
 
 class Kind(enum.Enum):
-    """What a number in an action means; it decides how it is held, rolled, sped up and averaged."""
+    """Kind of an action dimension; it decides how it is held, rolled, sped up and averaged."""
 
     POSITION = "position"  # an absolute target
     VELOCITY = "velocity"  # a rate, in units per second
@@ -112,7 +112,7 @@ def check_effort_name(name: str) -> None:
 
 
 def names_of(dims: Sequence["Dim | Camera"]) -> tuple[str, ...]:
-    """The names of `dims`, in their order."""
+    """Returns the names of `dims`, in their order."""
     return tuple(dim.name for dim in dims)
 
 
@@ -121,13 +121,13 @@ def _unknown_state(name: str, state: Sequence[Dim]) -> ConfigError:
 
 
 def mask(dims: Sequence[Dim], *kinds: Kind) -> NDArray[np.bool_]:
-    """(len(dims),) where a dimension is of one of `kinds`."""
+    """Returns which of `dims` are of one of `kinds`, as booleans (len(dims),)."""
     return np.array([dim.kind in kinds for dim in dims], dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera by name: images `(height, width, 3)` uint8."""
+    """Camera of a robot, with the size of its images, `(height, width, 3)` uint8."""
 
     name: str
     height: int
@@ -136,8 +136,9 @@ class Camera:
 
 @dataclass(frozen=True, slots=True)
 class RobotSpec:
-    """What a robot has. action: what it can be sent; state: what it measures; environment: what else is seen of the
-    scene, as numbers (object positions; empty on most robots); rate_hz: the ticks per second it is driven at."""
+    """Dimensions, cameras and control rate of a robot. action: what it can be sent; state: what it measures;
+    environment: what else is seen of the scene, as numbers (object positions; empty on most robots); rate_hz: the ticks
+    per second it is driven at."""
 
     action: tuple[Dim, ...]
     state: tuple[Dim, ...]
@@ -192,9 +193,9 @@ STATE_IN = ("suffix", "prefix", "prompt", "condition")
 
 @dataclass(frozen=True, slots=True)
 class PolicySpec:
-    """What a policy expects and gives, by name. horizon: H, rows per chunk; n_obs: observations per request, one tick
-    apart; rate_hz: the rate of the data it was trained on; state_in: where the state enters (`suffix`, `prefix`,
-    `prompt`, `condition`), which says what binding it late costs."""
+    """Names of the dimensions and cameras that a policy takes and gives, with its rate. horizon: H, rows per chunk;
+    n_obs: observations per request, one tick apart; rate_hz: the rate of the data it was trained on; state_in: where
+    the state enters (`suffix`, `prefix`, `prompt`, `condition`), which says what binding it late costs."""
 
     action: tuple[str, ...]
     state: tuple[str, ...]
