@@ -1,13 +1,13 @@
 """Types and functions for parts of your own: strategies, rollers, planners, latency models, policy adapters.
 
 They are imported from the rooms that they live in, which may move; this module is where other packages import them
-from. It imports no torch: `Policy` and `Checkpoint`, which need it, are imported when they are first used.
+from. It imports neither torch nor a simulator: names that need them are imported when they are first used.
 """
 
 from typing import TYPE_CHECKING
 
 from rollahead.assembly.planning import Brief, Planning
-from rollahead.assembly.rollers import Scene
+from rollahead.assembly.rollers import Scene, make_rollers
 from rollahead.runtime.config.build import StrategyConfig
 from rollahead.runtime.control.strategy import Strategy, address
 from rollahead.runtime.control.trigger import Trigger
@@ -21,6 +21,7 @@ from rollahead.runtime.types.messages import Request, Result, ResultFlags, Snaps
 from rollahead.runtime.types.spec import mask, names_of
 
 if TYPE_CHECKING:
+    from rollahead.evaluation.rollout import Rollouts
     from rollahead.policies.checkpoints.checkpoint import Checkpoint
     from rollahead.policies.policy import Denoiser, OneShot, Policy, Trained
 
@@ -40,6 +41,7 @@ __all__ = [
     "Result",
     "ResultFlags",
     "Rollers",
+    "Rollouts",
     "Scene",
     "SceneRoller",
     "Snapshot",
@@ -54,12 +56,14 @@ __all__ = [
     "bind",
     "for_spec",
     "frozen",
+    "make_rollers",
     "mask",
     "names_of",
     "newest",
 ]
 
-_WITH_TORCH = {
+_LATE = {
+    "Rollouts": "rollahead.evaluation.rollout",
     "Checkpoint": "rollahead.policies.checkpoints.checkpoint",
     **dict.fromkeys(("Denoiser", "OneShot", "Policy", "Trained"), "rollahead.policies.policy"),
 }
@@ -68,12 +72,12 @@ _WITH_TORCH = {
 if not TYPE_CHECKING:  # or a type checker would take any name for one of ours
 
     def __getattr__(name):
-        """Imports a name that needs torch when it is first used (PEP 562)."""
-        if name not in _WITH_TORCH:
+        """Imports a name that needs torch, or a simulator, when it is first used (PEP 562)."""
+        if name not in _LATE:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        return getattr(import_module(_WITH_TORCH[name]), name)
+        return getattr(import_module(_LATE[name]), name)
 
     def __dir__():
         return sorted({*globals(), *__all__})
