@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.figures import record, row
 from benchmarks.study import paired_gain
-from rollahead.assembly.planners import Planning
+from rollahead.assembly.planning import Planning
 from rollahead.evaluation.evaluation import Cell, evaluate_all, planning_of, run_episode
 from rollahead.policies.denoising.samplers.euler import make_euler
 from rollahead.policies.denoising.samplers.sampler import SampleRequest
@@ -205,7 +205,7 @@ class _Timed:
         self._planner = planner
         self.seconds: list[float] = []
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result | None:
         """The planner's result. Its time is recorded."""
         began = time.perf_counter()
         result = self._planner.infer(request, newest, timer)

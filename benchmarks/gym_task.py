@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.figures import Row, record, row
 from benchmarks.pages import DOCS, blocks
-from rollahead.assembly.planners import Planning
+from rollahead.assembly.planning import Planning
 from rollahead.errors import ControlError
 from rollahead.evaluation.evaluation import Cell, measure, summarise
 from rollahead.evaluation.task_trials import try_task

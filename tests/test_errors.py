@@ -23,7 +23,7 @@ from rollahead.runtime.analysis.recommend import Setting, recommend
 from rollahead.runtime.analysis.steps import StepConfig, StepTest
 from rollahead.runtime.config import build, feasibility
 from rollahead.runtime.config.build import Drive, StrategyConfig, make_latency, make_strategy
-from rollahead.runtime.config.extensions import load
+from rollahead.runtime.config.extensions import check_made, load
 from rollahead.runtime.config.techniques import BidConfig, CorrectorConfig, EnsembleConfig, GuidanceConfig
 from rollahead.runtime.control.corrector import Head, HeadCard, HeadCorrector, read_head
 from rollahead.runtime.control.delay import DelayEstimator
@@ -385,6 +385,14 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "entry point that raises": (
         lambda folder: loaded(folder, "of_a_test_that_raises:make", "raise ValueError('boom')"),
         ("ValueError (boom) in ", "of_a_test_that_raises.py, line 1"),
+    ),
+    "entry point that cannot be called": (
+        lambda folder: loaded(folder, "string:digits"),
+        ("str, which cannot be called", "of.a.test, string:digits"),
+    ),
+    "a part that is another": (
+        lambda folder: check_made("shape", "square", 3, ("area", "real"), "a Shape"),
+        ("shape 'square' is made as int, which has no area; make it a Shape",),
     ),
     "imported again": (imported_again, ("a second time", 'if __name__ == "__main__":')),
     "limits of nothing": (lambda folder: limited(ROBOT, {"elbow": {"rate_limit": 1.0}}), ("'elbow'", "shoulder")),

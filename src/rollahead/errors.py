@@ -39,7 +39,7 @@ class InferenceError(ControlError):
 
 
 class RobotError(ControlError):
-    """A robot could not be read or written."""
+    """Error of a robot that could not be connected, read or written."""
 
 
 def one_line(error: BaseException, text: Callable[[object], str] = str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from rollahead import __version__ as rollahead_version
-from rollahead.assembly.planners import Planning
+from rollahead.assembly.planning import Planning
 from rollahead.commands import resume
 from rollahead.evaluation import evaluation
 from rollahead.evaluation.evaluation import Cell, Episode

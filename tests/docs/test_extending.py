@@ -5,11 +5,14 @@ import sys
 from typing import Any
 
 import pytest
-from benchmarks.pages import DOCS, blocks, commands
+from benchmarks.pages import DOCS, blocks, commands, unfinished
+
+from rollahead.runtime.recording.records import read_parquet
 
 from .installed import Installed
 
-PRINTED = [command for block in blocks(DOCS / "extending.md") for command in commands(block)]
+PAGE = blocks(DOCS / "extending.md")
+PRINTED = [command for block in PAGE for command in commands(block)]
 DRIVING = [command for command in PRINTED if command[0] == "run"]
 FEW = "workers=1 reactions=false"
 
@@ -35,7 +38,7 @@ def many(installed: Installed, *lines: str) -> tuple[list[str], str]:
 
 
 def test_fade_switches_softly_and_hits_as_often_and_has_an_option_of_its_own(installed: Installed) -> None:
-    sweep, plain = (" ".join(command[1:]) for command in PRINTED if command[0] == "eval")
+    sweep, plain = (" ".join(command[1:]) for command in PRINTED if "fade" in str(command))
     assert many(installed, f"{sweep} {FEW} episodes=10", f"{plain} {FEW} episodes=1 name=six") == (["0", "0"], "")
     vlash, fade = (summary(installed, f"faded/{n}")["cells"][0] for n in (0, 1))
     assert fade["figures"]["switch_step"] < 0.5 * vlash["figures"]["switch_step"]
@@ -53,6 +56,13 @@ REFUSED = {
     "strategy.name=fad": "did you mean 'fade'? Known: bid, ensemble, fade, naive",
     "roller=slewng": "did you mean 'slewing'",
     "roller=slewing roller.sped=2": "did you mean 'roller.speed'",
+    "planner=lif": "did you mean 'lift'? Known: diffusion, flow, lift, policy",
+    "planner=lift": "lift moves z, and the robot has vx, vy; use robot=crane",
+    "planner=lift planner.hight=2": "did you mean 'planner.height'",
+    "latency=bsy": "did you mean 'busy'",
+    "latency=busy latency.evry=2": "did you mean 'latency.every'",
+    "latency=busy latency.every=few": "latency.every is 'few'; give a whole number",
+    "latency=busy +latency.median=3": "latency model 'busy' is made as Busy, which has no median, scaled; make it one",
 }
 
 
@@ -81,6 +91,49 @@ def test_the_crane_is_driven_as_the_page_says(installed: Installed, command: lis
     assert left["realtime"][0]["gauges"]["ticks"] >= 100
 
 
+def test_the_busy_machine_takes_longer_now_and_then(installed: Installed) -> None:
+    (line,) = (" ".join(command[1:]) for command in PRINTED if "latency=busy" in command)
+    assert many(installed, f"{line} {FEW} episodes=2 name=busy") == (["0"], "")
+    inferences = read_parquet(installed.folder / "runs/busy/inferences.parquet").to_pylist()
+    for episode in (0, 1):
+        delays = [row["delay"] for row in inferences if row["episode"] == episode]
+        assert delays[0] == 15
+        assert set(delays[1:8]) == {4}
+
+
+CHECKPOINT = """
+import json, shutil, sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from rollahead.policies.checkpoints.shipped import FOLDER
+
+folder = Path(sys.argv[1])
+shutil.copytree(FOLDER / "mole_flow", folder)
+config = json.loads((folder / "config.json").read_text())
+(folder / "config.json").write_text(json.dumps({**config, "type": "linear"}))
+save_file({"gain": torch.zeros(32, 2, 4)}, folder / "model.safetensors")
+"""
+
+
+def test_a_checkpoint_of_the_linear_type_is_driven_like_any_other(installed: Installed) -> None:
+    made = installed.ran([sys.executable, "-c", CHECKPOINT, "linear"])
+    assert (made.returncode, made.stderr) == (0, "")
+    (line,) = (" ".join(line.split()[2:]) for line in unfinished(DOCS / "extending.md"))
+    line = line.replace("<its folder>", "./linear")
+    assert many(installed, f"{line} {FEW} episodes=2 name=linear") == (["0"], "")
+    ticks = read_parquet(installed.folder / "runs/linear/ticks.parquet", columns=["action.vx", "action.vy"])
+    assert len({tuple(row.values()) for row in ticks.to_pylist()}) <= 3  # the middle of the range, and holds
+
+
+def test_a_function_is_a_planner_in_one_line(installed: Installed) -> None:
+    (code,) = (block.text for block in PAGE if block.language == "python" and not block.file)
+    ran = installed.ran([sys.executable, "-c", code])
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "ticks, of which the robot held in" in ran.stdout
+
+
 ROLLED = """
 import time
 from itertools import count
@@ -89,7 +142,7 @@ import numpy as np
 
 from my_parts.robot import Crane
 from my_parts.roller import make
-from rollahead.assembly.rollers import Scene
+from rollahead.extending import Scene
 
 clock = count()
 time.monotonic = lambda: next(clock) * 0.01  # it looks twice in a tick of 20 ms

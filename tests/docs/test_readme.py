@@ -21,8 +21,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONT
 def test_the_example_in_the_readme_runs_and_shows_vlash_ahead():
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    hits = {line.split()[0]: float(line.split()[2]) for line in ran.stdout.splitlines()}
+    *strategies, policy = ran.stdout.splitlines()
+    hits = {line.split()[0]: float(line.split()[2].removesuffix("%")) for line in strategies}
     assert hits["vlash"] > hits["sync"] > hits["naive"]
+    assert policy.startswith("Evaluation(episodes=20, success=")
 
 
 @pytest.mark.parametrize(("study", "page"), [("velocity", "README.md"), ("absolute", "docs/benchmarks.md")])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rollahead.assembly.planners import Planning
+from rollahead.assembly.planning import Planning
 from rollahead.errors import ConfigError, ControlError, InferenceError
 from rollahead.evaluation import evaluation
 from rollahead.evaluation.evaluation import (

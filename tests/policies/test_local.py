@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,15 @@ def test_rows_are_the_robots_read_only_and_say_what_they_cost() -> None:
     assert result.rows.tolist() == [[0, 1]] * 4
     assert not result.rows.flags.writeable
     assert result.calls == 1
+
+
+def test_the_four_stages_of_an_inference_are_timed_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_ns = count(0, 10)
+    policy = Noting()
+    planner = local_planner(policy, ONE_SHOT, ROBOT, Rollers(summed), {})
+    monkeypatch.setattr("rollahead.policies.local.time.perf_counter_ns", lambda: next(at_ns) ** 2)
+    stages = planner.infer(request := request_of(), lambda: request.asked).stages
+    assert (stages.encode_ns, stages.bind_ns, stages.denoise_ns, stages.post_ns) == (100, 300, 500, 700)
 
 
 def test_noise_depends_on_the_seed_of_the_request_and_on_nothing_else() -> None:

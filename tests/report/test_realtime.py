@@ -9,7 +9,7 @@ import pytest
 from rollahead.errors import ConfigError
 from rollahead.report.load import load
 from rollahead.report.page import make
-from rollahead.report.realtime import live_rows
+from rollahead.report.realtime import live_rows, stage_rows
 from rollahead.runtime.recording.gauges import Gauges
 from rollahead.runtime.recording.run_folder import provenance
 
@@ -65,6 +65,26 @@ def test_the_page_of_a_real_robot_has_its_row_and_nothing_of_episodes(tmp_path: 
     assert 'id="realtime"' in html
     for absent in ('id="figures"', 'id="timelines"', "No episode of this run"):
         assert absent not in html
+
+
+def test_the_page_says_where_the_time_of_an_inference_goes_for_stages_that_were_reported(tmp_path: Path) -> None:
+    none = dict.fromkeys(SPREAD)
+    one = ran(None, stages_us={"queue": SPREAD, "infer": SPREAD, "encode": none}, no_answer=3, inferences=40)
+    assert [(row.name, row.p50, row.p99) for row in stage_rows(one)] == [
+        ("queue", "0.12", "0.45"),
+        ("infer", "0.12", "0.45"),
+    ]
+    assert words(one)["no answer"] == ("3", "of 40 inferences")
+    html = page_of(tmp_path, realtime=[one])
+    assert "Where the time of an inference goes" in html
+    assert "images and task text" not in html
+
+
+def test_a_run_of_an_older_version_has_a_page_without_stages(tmp_path: Path) -> None:
+    one = ran(None)
+    for name in ("stages_us", "no_answer"):
+        del one["gauges"][name]
+    assert "Where the time of an inference goes" not in page_of(tmp_path, realtime=[one])
 
 
 def test_a_run_of_neither_cells_nor_anything_in_real_time_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from rollahead.runtime.planning.planner import Planner
 from rollahead.runtime.system.tuning import Tuning
 from rollahead.runtime.types.robot import Robot
 
+RAMP_S = 1.0  # ramp at the start of a real robot, if nothing else is said
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Live:

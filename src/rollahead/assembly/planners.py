@@ -3,89 +3,37 @@
 scripted   the task's expert, as a perfect chunk predictor
 sine       every joint on a slow sine about where it was: to see a robot move before it is given a policy
 policy     a trained one, from its checkpoint
+
+Other packages register theirs as entry points in the group `rollahead.planners`: a function that takes the `Brief` and
+options, and gives a `Planning`, a `Planner` with a `horizon`, or a function from an `Observation` to rows (H, A).
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-from functools import partial
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from rollahead.assembly.rollers import Scene, check_offset_state
+from rollahead.assembly.planning import AUTO, Brief, Planning, Say, check_horizon, check_plain, planning_from
+from rollahead.assembly.rollers import Scene
 from rollahead.assembly.sine import Sine
-from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.config.build import VLASH, StrategyConfig, features_taken, seeing_head
+from rollahead.assembly.trained import Source, read_policy
+from rollahead.blame import blamed
+from rollahead.errors import ConfigError
+from rollahead.runtime.config.build import VLASH, StrategyConfig, seeing_head
+from rollahead.runtime.config.extensions import load
 from rollahead.runtime.drivers.encoder_worker import ImageEncoder
-from rollahead.runtime.planning.planner import Plan, Planner, ScriptedPlanner
-from rollahead.runtime.rolling.roll import Rollers, check_lookback
-from rollahead.runtime.types.arrays import FloatArray
-from rollahead.runtime.types.options import call, check_kind
-from rollahead.runtime.types.spec import RobotSpec, names_of
+from rollahead.runtime.planning.planner import Plan, ScriptedPlanner
+from rollahead.runtime.rolling.roll import Rollers
+from rollahead.runtime.types.options import call
+from rollahead.runtime.types.spec import RobotSpec
 
 if TYPE_CHECKING:
-    from rollahead.policies.checkpoints.card import Card
     from rollahead.policies.checkpoints.checkpoint import Checkpoint
 
-Say = Callable[[str], object]
 
-MOST_ROWS = 10_000  # of a chunk
+GROUP = "rollahead.planners"
 EXPERT = "scripted"  # the planner that is a task's expert
 POLICY = "policy"  # the planner that is a trained policy
-AUTO: Mapping[str, Any] = {"name": "auto"}  # the sampler that the policy is best served by
-
-
-@dataclass(frozen=True, slots=True)
-class Demonstrated:
-    """The episodes that a policy has learned from. task: its name; start, stop: their seeds, `stop` not included."""
-
-    task: str
-    start: int
-    stop: int
-
-    def check(self, task: str, seed: int, episodes: int) -> None:
-        """Raises: ConfigError, if one of so many episodes of `task`, from `seed` on, was demonstrated."""
-        if task == self.task and seed < self.stop and seed + episodes > self.start:
-            raise ConfigError(
-                f"the policy has learned from the episodes of {task} with the seeds {self.start} to {self.stop - 1}, "
-                f"and seed={seed} with episodes={episodes} plays some of them again; give seed={self.stop} or more"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Planning:
-    """A planner and what it needs. horizon: H, policy rows per chunk; n_obs: observations per request; cameras: names,
-    in the robot's spec, of the cameras whose images it needs; demonstrated: None if it has learned from no episodes, or
-    nothing says from which; offset_state: of a policy's training (`Trained.offset_state`)."""
-
-    planner: Planner
-    horizon: int
-    n_obs: int = 1
-    cameras: tuple[str, ...] = ()
-    demonstrated: Demonstrated | None = None
-    offset_state: str = "recorded"
-
-    def check_seeds(self, task: str, seed: int, episodes: int) -> None:
-        """Raises: ConfigError, if one of so many episodes of `task`, from `seed` on, was demonstrated to the planner's
-        policy."""
-        if self.demonstrated is not None:
-            self.demonstrated.check(task, seed, episodes)
-
-    def check_roller(self, roller: Mapping[str, Any], scene: Scene, strategy: StrategyConfig) -> None:
-        """Raises: ConfigError, if `strategy` rolls, and `roller`, a `name` and options, gives the planner's policy a
-        state of a kind that it was not trained on."""
-        if strategy.name == "vlash":
-            check_offset_state(self.offset_state, roller, scene)
-
-
-@dataclass(frozen=True, slots=True)
-class Brief:
-    """What a planner is made for. sampler: a `name` and options, for planners that have one; strategy: what its rows
-    are for; say: takes a line for the user, found when it plans for the first time."""
-
-    scene: Scene
-    rollers: Rollers
-    sampler: Mapping[str, Any]
-    strategy: StrategyConfig
-    say: Say = lambda line: None
 
 
 def make_planning(
@@ -102,13 +50,11 @@ def make_planning(
     """
     options = dict(config)
     name = options.pop("name", None)
-    check_kind("planner.name", name, str)
-    if name not in PLANNERS:
-        raise unknown_name("planner", name, PLANNERS)
+    make = load(GROUP, "planner", name, "add what its package needs", PLANNERS)
     brief = Brief(scene, rollers, sampler, strategy, say)
-    made: Planning = call(PLANNERS[name], options, "planner", brief=brief)
-    check_lookback(rollers.state, made.horizon // max(strategy.q, 1))
-    return made
+    with nullcontext() if name in PLANNERS else blamed(f"planner {name!r}", make):
+        made = call(make, options, "planner", brief=brief)
+    return planning_from(made, brief, f"planner {name!r}")
 
 
 def _scripted(brief: Brief, horizon: int) -> Planning:
@@ -121,43 +67,16 @@ def _scripted(brief: Brief, horizon: int) -> Planning:
     if not has_expert(task):
         remedy = "use planner=policy or planner=sine, or add expert(horizon) to the task (docs/tasks.md)"
         raise lacking("planner=scripted", "an expert", task, remedy)
-    return _planning(expert_of(task, _checked(horizon)), brief, horizon)
+    return _planning(expert_of(task, check_horizon(horizon)), brief, horizon)
 
 
 def _sine(brief: Brief, horizon: int, share: float, period_s: float) -> Planning:
-    return _planning(Sine(brief.scene.spec, _checked(horizon), share, period_s), brief, horizon)
+    return _planning(Sine(brief.scene.spec, check_horizon(horizon), share, period_s), brief, horizon)
 
 
 def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
-    if brief.sampler != AUTO:
-        raise ConfigError(f"sampler={brief.sampler.get('name')} needs a policy that denoises; use planner=policy")
-    if brief.strategy.steers:
-        what = (
-            "strategy.guidance.enabled=true" if brief.strategy.guidance.enabled else f"strategy={brief.strategy.name}"
-        )
-        raise ConfigError(f"{what} steers a policy that denoises; use planner=policy, or strategy=vlash alone")
-    if taken := features_taken(brief.strategy):
-        raise ConfigError(
-            f"the corrector takes {taken} features of its base policy, and this planner is none; use planner=policy"
-        )
+    check_plain(brief)
     return Planning(ScriptedPlanner(plan, brief.rollers.state, brief.rollers.scene), horizon)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a policy is read from, as options of `planner=policy` say it (configs/planner/policy.yaml)."""
-
-    checkpoint: str
-    dataset: str | None = None
-    trust_order: bool = False
-
-    def read(self, robot: RobotSpec) -> "Checkpoint":
-        """The checkpoint, without its weights, for `robot`. Raises: ConfigError, if it cannot be read."""
-        from rollahead.policies.checkpoints.checkpoint import read_checkpoint
-        from rollahead.policies.checkpoints.shipped import find
-
-        folder = find(self.checkpoint)
-        return read_checkpoint(folder, dataset=self.dataset, robot=robot, trust_order=self.trust_order)
 
 
 def opened(config: Mapping[str, Any], robot: RobotSpec) -> "Checkpoint | None":
@@ -179,72 +98,15 @@ def _policy(
     trust_order: bool = False,
     device: str | None = None,
 ) -> Planning:
-    import torch
-
-    from rollahead.policies.checkpoints.card import read_card
-    from rollahead.policies.device import device_of
-    from rollahead.policies.local import local_planner
-
-    given = _names({} if rename is None else rename)
-    robot, weaker, on = brief.scene.spec, brief.strategy.bid.weak, torch.device(device_of(device))
-    source = Source(checkpoint, dataset, trust_order)
-    read = source.read(robot)
-    _check_pictures(read.features.camera_names, brief)
-    policy = read.policy(on)
-    weak = None if weaker is None else replace(source, checkpoint=weaker).read(robot).policy(on)
-    names = {**_renamed_cameras(read, robot), **given}
-    planner = local_planner(
-        policy,
-        brief.sampler,
-        robot,
-        brief.rollers,
-        names,
-        read.camera_sizes,
-        brief.strategy,
-        deadline_aware=deadline_aware,
-        snap=snap,
-        weak=weak,
-        look=partial(_look, read, brief.say),
-    )
-    cameras = tuple(names.get(camera, camera) for camera in policy.spec.cameras)
-    return Planning(
-        planner,
-        policy.spec.horizon,
-        policy.spec.n_obs,
-        cameras,
-        _demonstrated(read_card(read.folder)),
-        policy.trained.offset_state,
-    )
+    names = _names({} if rename is None else rename)
+    loaded = read_policy(Source(checkpoint, dataset, trust_order), brief.scene.spec, device)
+    return loaded.planning(brief, names, deadline_aware=deadline_aware, snap=snap)
 
 
-def _check_pictures(cameras: Iterable[str], brief: Brief) -> None:
-    """Raises: ConfigError, if the policy sees images and the simulated task has no camera."""
-    if cameras and brief.scene.task is not None and not brief.scene.spec.cameras:
-        raise ConfigError(
-            f"the policy sees images of {', '.join(cameras)}, and this task has no cameras; set task.cameras, as in "
-            "task=mole task.cameras=[top], drive a robot that has them, or use a policy without images"
-        )
-
-
-def _renamed_cameras(checkpoint: "Checkpoint", robot: RobotSpec) -> Mapping[str, str]:
-    """The robot's camera for each of the policy's that LeRobot's training renamed: the one that the data set called so,
-    unless the robot has none of that name but one of the policy's."""
-    there = names_of(robot.cameras)
-    return {own: theirs for own, theirs in checkpoint.rename.items() if theirs in there or own not in there}
-
-
-def _look(checkpoint: "Checkpoint", say: Say, state: FloatArray) -> None:
-    """Says what of the first `state` is unlike those that the policy was trained on."""
-    from rollahead.policies.checkpoints.first_look import unlike
-
-    if line := unlike(checkpoint.state_statistics(), checkpoint.card.state, state):
-        say(line)
-
-
-def _demonstrated(card: "Card | None") -> Demonstrated | None:
-    if card is None or card.demonstrated is None:
-        return None
-    return Demonstrated(str(card.task.get("name")), *card.demonstrated)
+def _names(rename: Any) -> Mapping[str, str]:
+    if isinstance(rename, Mapping) and all(isinstance(name, str) for pair in rename.items() for name in pair):
+        return rename
+    raise ConfigError(f"planner.rename is {rename!r}; give {{the policy's name: the robot's}}")
 
 
 def make_image_encoder(strategy: StrategyConfig) -> ImageEncoder | None:
@@ -254,18 +116,6 @@ def make_image_encoder(strategy: StrategyConfig) -> ImageEncoder | None:
     from rollahead.policies.correctors.image_encoder import read_image_encoder
 
     return read_image_encoder(strategy.corrector.path)
-
-
-def _names(rename: Any) -> Mapping[str, str]:
-    if isinstance(rename, Mapping) and all(isinstance(name, str) for pair in rename.items() for name in pair):
-        return rename
-    raise ConfigError(f"planner.rename is {rename!r}; give {{the policy's name: the robot's}}")
-
-
-def _checked(horizon: int) -> int:
-    if not 1 <= horizon <= MOST_ROWS:
-        raise ConfigError(f"planner.horizon is {horizon}; give from 1 to {MOST_ROWS} rows")
-    return horizon
 
 
 PLANNERS: Mapping[str, Callable[..., Planning]] = {EXPERT: _scripted, "sine": _sine, POLICY: _policy}

@@ -41,7 +41,7 @@ LEFT_BEHIND = (
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What planners and rollers are made for. task: None for a real robot."""
+    """Robot and, where it is simulated, task that planners and rollers are made for. task: None for a real robot."""
 
     spec: RobotSpec
     task: "Task | None" = None

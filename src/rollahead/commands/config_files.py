@@ -14,6 +14,8 @@ FOREIGN: Mapping[str, tuple[str, tuple[str, ...]]] = {  # where other packages r
     "robot": ("rollahead.robots", ()),
     "roller": ("rollahead.rollers", ("scene",)),
     "strategy": ("rollahead.strategies", ("config", "trigger", "spec")),
+    "planner": ("rollahead.planners", ("brief",)),
+    "latency": ("rollahead.latencies", ("rate_hz",)),
 }
 HIDDEN = ("defaults", "hydra")  # keys of a file that are Hydra's
 

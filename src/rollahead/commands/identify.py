@@ -10,8 +10,9 @@ from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from rollahead.assembly.live import RAMP_S
 from rollahead.commands.app import console, group, options, run_folder
-from rollahead.commands.rig import RAMP_S, SIMULATED, Rig, rig
+from rollahead.commands.rig import SIMULATED, Rig, rig
 from rollahead.commands.stages import stage
 from rollahead.commands.view import watching
 from rollahead.errors import ConfigError, ControlError

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from omegaconf import DictConfig
 
+from rollahead.assembly.live import RAMP_S
 from rollahead.commands.app import console, group
 from rollahead.commands.stages import stage
 from rollahead.errors import ConfigError
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 SIMULATED = "sim"
 RATED = (Kind.POSITION, Kind.VELOCITY)  # kinds of dimensions that should have a rate limit
-RAMP_S = 1.0  # at the start of a real robot, if it is not said otherwise
 
 
 class Rig(Protocol):

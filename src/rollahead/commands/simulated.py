@@ -8,7 +8,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from rollahead.assembly.live import Live
-from rollahead.assembly.planners import EXPERT, Planning
+from rollahead.assembly.planners import EXPERT
+from rollahead.assembly.planning import Planning
 from rollahead.commands.app import group
 from rollahead.commands.results import describe, write_records
 from rollahead.commands.rig import limits_of

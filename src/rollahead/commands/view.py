@@ -118,7 +118,7 @@ def lines(figures: Mapping[str, Any], rate_hz: float) -> dict[str, str]:
     """The figures of `Gauges`, in words."""
     late, uneven, age, delay = (figures[name] for name in ("late_us", "uneven_us", "age_ticks", "delay_ticks"))
     ticks = _counts(figures, ("underruns", "skipped", "stale", "paused", "estopped"))
-    chunks = _counts(figures, ("placed", "late", "expired", "dropped", "refused"))
+    chunks = _counts(figures, ("placed", "late", "expired", "dropped", "refused", "no_answer"))
     return {
         "rate": f"{_number(figures['rate_hz'], 2)} Hz of {rate_hz:g} Hz",
         "late": f"p50 {_ms(late['p50'])}   p99 {_ms(late['p99'])}   max {_ms(late['max'])}   after a tick was due",
@@ -133,7 +133,7 @@ def lines(figures: Mapping[str, Any], rate_hz: float) -> dict[str, str]:
 
 
 def _counts(figures: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    return "   ".join(f"{name} {figures.get(name, 0)}" for name in names)
+    return "   ".join(f"{name.replace('_', ' ')} {figures.get(name, 0)}" for name in names)
 
 
 def _number(value: float | None, digits: int = 0) -> str:

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rollahead.assembly.planners import AUTO, EXPERT, Planning, make_planning
+from rollahead.assembly.planners import EXPERT, make_planning
+from rollahead.assembly.planning import AUTO, Planning
 from rollahead.assembly.rollers import Scene, make_rollers
 from rollahead.errors import ConfigError
 from rollahead.evaluation import metrics
@@ -250,10 +251,12 @@ def evaluate_all(
 class Stage:
     """A task with a planner: what cells with the same of these are played on, one episode after the other."""
 
-    def __init__(self, cell: Cell) -> None:
-        """Raises: ConfigError, if there is no such task or planner, or they do not go together."""
-        self._task = make_task(**cell.task)
-        self._planning = planning_of(cell, self._task)
+    def __init__(self, cell: Cell, task: Task | None = None, planning: Planning | None = None) -> None:
+        """task, planning: those of `cell`, if they were made already.
+
+        Raises: ConfigError, if there is no such task or planner, or they do not go together."""
+        self._task = task or make_task(**cell.task)
+        self._planning = planning or planning_of(cell, self._task)
 
     def check(self, cell: Cell) -> None:
         """Raises: ConfigError, if an episode of `cell` would be refused."""

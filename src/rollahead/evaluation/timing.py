@@ -43,14 +43,16 @@ class Timed:
         """Whether `count` inferences were timed."""
         return len(self.seconds) == self._count
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result | None:
         """Answers `request` as `planner` does, and times it."""
         if self.done and self._last is not None:
             return replace(self._last, request=request)
         began_ns = time.perf_counter_ns()
-        self._last = self._planner.infer(request, newest, timer)
-        self._seconds.append((time.perf_counter_ns() - began_ns) * 1e-9)
-        return self._last
+        result = self._planner.infer(request, newest, timer)
+        if result is not None:
+            self._last = result
+            self._seconds.append((time.perf_counter_ns() - began_ns) * 1e-9)
+        return result
 
 
 def time_inferences(cell: Cell, task: Task, count: int) -> list[float]:

@@ -6,6 +6,7 @@ Threads: the worker's alone.
 """
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,15 @@ from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.rolling.binding import bind
 from rollahead.runtime.rolling.roll import Rollers, still
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Observation, Request, Result, ResultFlags, Snapshot, nothing
+from rollahead.runtime.types.messages import (
+    Observation,
+    Request,
+    Result,
+    ResultFlags,
+    Snapshot,
+    StageTimes,
+    nothing,
+)
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import NameMap, PolicySpec, RobotSpec, map_by_name
 
@@ -80,18 +89,22 @@ class LocalPlanner:
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
         """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
+        laps = Laps(_device(self.policy))
         with torch.no_grad():  # no inference mode: `strategy.guidance.jacobian=full` goes back through the network
-            contexts, bound = self._contexts(request, newest)
+            contexts, bound = self._contexts(request, newest, laps)
             budget = StepBudget(timer if self._deadline_aware else NO_DEADLINE)
             chunk, drawn, calls = self._drawn(request, contexts, budget)
+            laps("denoise")
             rows = self.policy.rows(chunk)
             rows, made = self._checked(request, rows if self._snap is None else self._snap(rows), drawn.made)
             if self._warm_starts is not None and not made & ResultFlags.REFUSED:
                 self._warm_starts.keep(request, chunk, rows)
             features = nothing() if self._featured is None else self._featured.features(contexts[0])
+            sent = frozen(self._mapping.rows(rows))
+            laps("post")
         return Result(
             request=request,
-            rows=frozen(self._mapping.rows(rows)),
+            rows=sent,
             state_tick=bound[-1].state_tick,
             anchor=bound[-1].state,
             cost=budget.saved if drawn.made & ResultFlags.CUT else 0.0,
@@ -99,6 +112,7 @@ class LocalPlanner:
             steps=drawn.steps,
             made=made,
             policy_features=features,
+            stages=laps.times(),
         )
 
     @property
@@ -107,7 +121,7 @@ class LocalPlanner:
         return "encode" if any(policy.spec.state_in == "encode" for policy in self._policies) else "bind"
 
     def _contexts(
-        self, request: Request, newest: Callable[[], Snapshot]
+        self, request: Request, newest: Callable[[], Snapshot], laps: "Laps"
     ) -> tuple[list[Context], Sequence[Observation]]:
         """The context of each of `_policies`, and the observations that were bound, in the robot's order of names.
 
@@ -116,6 +130,7 @@ class LocalPlanner:
         """
         seen = self._encoder_input(request)
         encoded = [policy.encode(seen) for policy in self._policies] if self.state_in == "bind" else []
+        laps("encode")
         bound = bind(request, newest(), self._rollers.state, self._rollers.scene)
         known = [self._mapping.observation(each) for each in bound]
         if self._look is not None:
@@ -123,9 +138,12 @@ class LocalPlanner:
             self._look = None
         ahead = self._ahead(request, bound[-1])
         if self.state_in == "encode":
+            laps("bind")
             seen = replace(seen, observations=known, delay=ahead)
             encoded = [policy.encode(seen) for policy in self._policies]
+            laps("encode")
         contexts = [policy.bind(each, known, ahead) for policy, each in zip(self._policies, encoded, strict=True)]
+        laps("bind")
         return contexts, bound
 
     def _checked(self, request: Request, rows: FloatArray, made: int) -> tuple[FloatArray, int]:
@@ -283,6 +301,29 @@ def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:
                 f"rename gives the policy {', '.join(twice)} twice in {group}; every name must be its own"
             )
     return replace(spec, **changed)
+
+
+class Laps:
+    """Durations of the stages of an inference, in ns.
+
+    Each call adds the time since the one before to a stage. On a GPU it waits until what was launched is done.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._ns = dict.fromkeys(("encode", "bind", "denoise", "post"), 0)
+        self._at_ns = time.perf_counter_ns()
+
+    def __call__(self, stage: str) -> None:
+        """Phase: hot."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        before_ns, self._at_ns = self._at_ns, time.perf_counter_ns()
+        self._ns[stage] += self._at_ns - before_ns
+
+    def times(self) -> StageTimes:
+        """The durations so far. Phase: hot."""
+        return StageTimes(**{f"{stage}_ns": took for stage, took in self._ns.items()})
 
 
 class StepBudget:

@@ -57,7 +57,7 @@ class EncoderInput:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a policy was trained for beside imitation. All in ticks.
+    """Conditions that a policy was trained for beside imitation, in ticks.
 
     offsets: the state was up to so many ticks ahead of what else is seen (VLASH, arXiv 2512.01031, section 4.2);
     delay_input: the policy is told by how many; prefixes: up to so many first rows were given
@@ -74,8 +74,11 @@ class Trained:
 
 
 class Policy(Protocol[Encoded, Bound_co]):
-    """What every policy has. warm: the levels of noise that a start from the last plan takes with it, if that was found
-    (`rollahead.policies.denoising.contraction`)."""
+    """Interface of every trained policy.
+
+    `warm`: the levels of noise that a start from the last plan takes with it, if that was found
+    (`rollahead.policies.denoising.contraction`).
+    """
 
     warm: tuple[float, ...] | None
 

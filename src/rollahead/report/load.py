@@ -6,7 +6,7 @@ are read when they are needed, because a sweep may have millions.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -275,11 +275,12 @@ def _recorded(run: Path) -> set[tuple[int, int]]:
 
 
 def _names(record: type) -> list[str]:
-    return [each.name for each in fields(record)]
+    """The columns that a record cannot be read without."""
+    return [each.name for each in fields(record) if each.default is MISSING]
 
 
 def _made(record: type[T], row: Mapping[str, Any]) -> T:
-    return record(**{name: row[name] for name in _names(record)})
+    return record(**{each.name: row[each.name] for each in fields(record) if each.name in row})  # type: ignore[arg-type]
 
 
 def _read(path: Path, needs: Iterable[str], **options: Any) -> pa.Table:

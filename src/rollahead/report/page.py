@@ -19,7 +19,7 @@ from rollahead.report.grid import grid
 from rollahead.report.lanes import NARROW, WIDE, draw
 from rollahead.report.legend import legend
 from rollahead.report.load import Results, load
-from rollahead.report.realtime import live_rows
+from rollahead.report.realtime import live_rows, stage_rows
 from rollahead.report.study import Study, study_of
 from rollahead.report.timeline import EVENT, Picture, Row, last_picture, picture, window
 from rollahead.report.topview import Panel, panel
@@ -102,6 +102,7 @@ def make(results: Results) -> str:
         trainings={name: in_words(one) for name, one in trainings.items()},
         training_plots=training_plots(trainings, styles),
         live=live_rows(results.realtime),
+        stages=[(str(one["strategy"]["name"]), rows) for one in results.realtime if (rows := stage_rows(one))],
         compared=any(len(group) > 1 for group in settled),
         delay_plots=delay_plots(series, styles),
         delay_series=list(series),

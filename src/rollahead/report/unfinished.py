@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from rollahead.runtime.control.trace import OUTCOMES
+from rollahead.runtime.control.trace import OUTCOMES, STAGES
 from rollahead.runtime.recording.gauges import Gauges
 from rollahead.runtime.recording.records import batches, rate_of, schema_of, source_of
 from rollahead.runtime.recording.run_folder import CONFIG, INFERENCES, SUMMARY, TICKS, damaged
@@ -67,7 +67,8 @@ def ran(folder: Path) -> Ran:
             gauges.begin(int((ticks["began_ns"] - due_ns)[: round(rate_hz) + 1].min()))
         gauges.take(ticks, NOTHING)
         before = ticks["tick"][-1]
-    for batch in batches(folder / INFERENCES, ANSWERED):
+    timed = set(STAGES) & set(schema_of(folder / INFERENCES).names)  # an older run has none
+    for batch in batches(folder / INFERENCES, (*ANSWERED, *timed)):
         gauges.take(NOTHING, _records(batch))
     return {"strategy": _strategy(folder), "figures": None, "gauges": gauges.figures(), "rate_hz": rate_hz}
 

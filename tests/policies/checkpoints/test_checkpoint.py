@@ -42,7 +42,7 @@ def refused(folder: Path | str, **given: Any) -> str:
 def test_the_type_says_which_policy_is_made(name: str, horizon: int, request: pytest.FixtureRequest) -> None:
     policy = load_policy(request.getfixturevalue(name))
     assert policy.spec.horizon == horizon and policy.name.lower().split()[1] in name
-    assert type(policy).__module__ in [where.split(":")[0] for where in ADAPTERS.values()]
+    assert type(policy).__module__ in ADAPTERS.values()
 
 
 def test_a_folder_may_be_a_text(diffusion_folder: Path) -> None:
@@ -106,6 +106,32 @@ def test_an_unknown_type_is_refused_with_those_that_are_known(kind: Any, folder:
     said = refused(folder)
     assert said.startswith(f"there is no policy type in {folder / 'config.json'} {str(kind)!r}")
     assert "Known: act, diffusion, rollahead_flow" in said
+
+
+def register_policy(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    """A package that registers an adapter for checkpoints of the type `theirs`."""
+    (info := folder / "theirs-1.0.dist-info").mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[rollahead.policies]\ntheirs = {folder.name}_adapter:load\n")
+    (folder / f"{folder.name}_adapter.py").write_text(f"def load(checkpoint, device):\n    {body}\n")
+    monkeypatch.syspath_prepend(folder)
+
+
+def test_an_adapter_of_another_package_makes_the_policies_of_its_type(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(folder, type="theirs")
+    body = "from rollahead.policies.adapters import diffusion; return diffusion.load(checkpoint, device)"
+    register_policy(tmp_path / "theirs", monkeypatch, body)
+    assert load_policy(folder).spec.horizon == HORIZON - 1
+
+
+def test_what_an_adapter_of_another_package_makes_is_checked(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(folder, type="theirs")
+    register_policy(tmp_path / "none", monkeypatch, "return 3")
+    assert refused(folder).startswith("policy type 'theirs' is made as int, which has no spec, trained, shape, ")
 
 
 BREAKS: Mapping[str, tuple[Callable[[Path], object], str]] = {

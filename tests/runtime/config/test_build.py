@@ -327,8 +327,13 @@ def test_an_option_of_another_kind_is_refused_with_the_kind_it_must_have(
 # ---- strategies of other packages ---------------------------------------------------------------------------------
 
 ELSEWHERE = """
+from collections import namedtuple
+
+class Early(namedtuple("Early", "name trigger spec margin")):
+    plan = place = blend = None
+
 def make(config, trigger, spec, margin: int = 1):
-    return config.name, trigger, spec, margin
+    return Early(config.name, trigger, spec, margin) if margin else margin
 """
 
 
@@ -348,6 +353,15 @@ def test_a_strategy_of_another_package_is_made_with_its_own_options() -> None:
     for options, margin in (({}, 1), ({"margin": 4}, 4)):
         config = StrategyConfig("early", s=5, options=options)
         assert make_strategy(config, SPEC, horizon=8, delay=7) == ("early", Every(5), SPEC, margin)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_what_is_no_strategy_is_refused_by_its_name() -> None:
+    said = refused("early", 8, 2, options={"margin": 0})
+    assert said == (
+        "strategy 'early' is made as int, which has no trigger, blend, plan, place; make it a Strategy "
+        "(docs/extending.md)"
+    )
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -380,3 +394,46 @@ def test_an_option_that_a_strategy_does_not_take_is_refused(name: str, options: 
     message = refused(name, 8, 2, options=options)
     assert message is not None
     assert said in message
+
+
+# ---- latency models of other packages ----
+
+RAMP = """
+from rollahead.runtime.planning.latency import Latency
+
+class Ramp:
+    def __init__(self, rate_hz, first_s, most=9):
+        self.first, self.most = round(first_s * rate_hz), most
+    def sample(self, seed, n, tick=0):
+        return Latency(0, min(self.first + max(n, 0), self.most))
+"""
+
+
+def register_latency(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str, make: str) -> None:
+    (info := folder / "ramp-1.0.dist-info").mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ramp\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[rollahead.latencies]\nramp = {folder.name}_ramp:{make}\n")
+    (folder / f"{folder.name}_ramp.py").write_text(source)
+    monkeypatch.syspath_prepend(folder)
+
+
+def test_a_latency_model_of_another_package_is_made_with_the_rate_and_its_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_latency(tmp_path, monkeypatch, RAMP, "Ramp")
+    model = make_latency("ramp", 50.0, first_s=0.1)
+    assert [model.sample(0, n).done for n in (-1, 0, 1, 9)] == [5, 5, 6, 9]
+    for options, said in (
+        ({}, r"latency.first_s must be given"),
+        ({"first": 1}, r"no option of the latency 'first'; did you mean 'first_s'"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            make_latency("ramp", 50.0, **options)
+    with pytest.raises(ConfigError, match=r"is made as Ramp, which has no median, scaled; make it one that can be"):
+        make_latency("ramp", 50.0, median=3, first_s=0.1)
+
+
+def test_what_is_no_latency_model_is_refused_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register_latency(tmp_path, monkeypatch, "def make(rate_hz):\n    return 3\n", "make")
+    with pytest.raises(ConfigError, match=r"latency model 'ramp' is made as int, which has no sample; make it a Lat"):
+        make_latency("ramp", 50.0)

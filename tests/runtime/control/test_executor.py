@@ -9,7 +9,7 @@ from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.executor import Executor
 from rollahead.runtime.control.strategy import Naive
 from rollahead.runtime.control.trace import TickStatus, Trace
-from rollahead.runtime.control.trigger import AsSoonAsPossible
+from rollahead.runtime.control.trigger import AsSoonAsPossible, Every
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.safety.guard import GuardConfig
 from rollahead.runtime.types.arrays import FloatArray, frozen
@@ -173,6 +173,30 @@ def test_rows_that_were_refused_leave_the_old_plan_running_and_the_next_is_asked
     executor.act(2)
     assert [float(row["action"][0]) for row in executor.trace.ticks] == [3.0] * 3
     assert [record.outcome for record in executor.trace.inferences] == ["placed", "refused"]
+
+
+def test_no_answer_leaves_the_old_plan_running_and_is_no_latency_and_the_next_tick_asks_again() -> None:
+    delay = DelayEstimator(quantile=1.0)
+    executor = Executor(LoopbackRobot(SPEC), Naive(Every(3)), delay, Trace(SPEC, 50), horizon=6)
+    executor.observe(0)
+    request = published(executor).request
+    assert request is not None
+    executor.inbox.put(Result(request, frozen(np.full((6, 2), 3.0)), 0, frozen([0.0, 0.0]), 1.0))
+    executor.act(0)
+    planned = delay.delay
+    for k in (1, 2, 3):
+        executor.tick(k)
+    request = published(executor).request
+    assert request is not None and request.tick == 3
+    nothing = frozen(np.empty((0, 2)))
+    executor.inbox.put(Result(request, nothing, 3, frozen([0.0, 0.0]), 900.0, made=ResultFlags.NO_ANSWER))
+    executor.observe(4)
+    again = published(executor).request
+    assert again is not None and again.tick == 4
+    executor.act(4)
+    assert delay.delay == planned
+    assert [float(row["action"][0]) for row in executor.trace.ticks] == [3.0] * 5
+    assert [record.outcome for record in executor.trace.inferences] == ["placed", "no_answer"]
 
 
 # ---- an axis that is driven by velocities stays in its range -------------------------------------------------------

@@ -11,7 +11,7 @@ from rollahead.runtime.control.speedup import SpeedUp
 from rollahead.runtime.planning.inference import Inference
 from rollahead.runtime.planning.planner import ScriptedPlanner
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Observation, Request, Result, Snapshot
+from rollahead.runtime.types.messages import Observation, Request, Result, ResultFlags, Snapshot, StageTimes
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 
 SPEC = RobotSpec((Dim("x", drives="x"), Dim("dx", kind=Kind.DELTA)), (Dim("x"),), rate_hz=50.0)
@@ -120,7 +120,7 @@ def test_a_nan_that_speed_up_would_drop_is_refused_too(row: int) -> None:
         infer(rows, q=4)
 
 
-@pytest.mark.parametrize("given", [None, np.zeros((6, 2)), [[0.0, 0.0]] * 6], ids=lambda given: type(given).__name__)
+@pytest.mark.parametrize("given", [False, np.zeros((6, 2)), [[0.0, 0.0]] * 6], ids=lambda given: type(given).__name__)
 def test_a_planner_that_gives_no_result_is_refused_with_what_it_gave_and_the_tick(given: object) -> None:
     class Planner:
         def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Any = None) -> Result:
@@ -130,6 +130,48 @@ def test_a_planner_that_gives_no_result_is_refused_with_what_it_gave_and_the_tic
         Inference(Planner(), SpeedUp(SPEC, 1), horizon=6, action_dim=2)(REQUEST, lambda: ASKED)
     message = sentence(caught.value)
     assert f"gave {type(given).__name__} at the request of tick 17; it must give a Result" in message
+
+
+@pytest.mark.parametrize("features", [0, 3])
+def test_no_answer_is_a_result_without_rows_calls_and_cost(features: int) -> None:
+    class Planner:
+        def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Any = None) -> None:
+            return None
+
+    inference = Inference(Planner(), SpeedUp(SPEC, 2), horizon=6, action_dim=2, features=features)
+    result = inference(REQUEST, lambda: ASKED)
+    assert result.made == ResultFlags.NO_ANSWER
+    assert result.request is REQUEST
+    assert (result.rows.shape, result.calls, result.steps, result.cost) == ((0, 2), 0, 0, 0.0)
+    assert len(result.policy_features) == features
+
+
+class Staged:
+    """A planner that reports `stages`."""
+
+    def __init__(self, stages: Any) -> None:
+        self._stages = stages
+
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Any = None) -> Result:
+        return Result(request, frozen(np.zeros((6, 2))), 17, frozen([0.0]), 0.0, stages=self._stages)
+
+
+def test_stage_times_of_the_planner_are_kept_and_the_whole_is_added() -> None:
+    inference = Inference(Staged(StageTimes(encode_ns=5, denoise_ns=7)), SpeedUp(SPEC, 1), horizon=6, action_dim=2)
+    stages = inference(REQUEST, lambda: ASKED).stages
+    assert (stages.encode_ns, stages.bind_ns, stages.denoise_ns, stages.post_ns) == (5, 0, 7, 0)
+    assert stages.infer_ns > 0
+    assert stages.publish_ns > 0
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [((1, 2), "stages of tuple"), (StageTimes(bind_ns=-3), "bind_ns -3"), (None, "stages of NoneType")],
+)
+def test_stage_times_of_another_kind_are_refused(stages: Any, said: str) -> None:
+    with pytest.raises(InferenceError) as caught:
+        Inference(Staged(stages), SpeedUp(SPEC, 1), horizon=6, action_dim=2)(REQUEST, lambda: ASKED)
+    assert said in sentence(caught.value)
 
 
 @pytest.mark.parametrize("error", [ValueError("no such token"), ZeroDivisionError("division by zero"), KeyError("top")])

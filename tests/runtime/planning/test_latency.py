@@ -160,6 +160,12 @@ def test_the_delays_of_a_run_are_read_back_in_ticks(tmp_path: Path) -> None:
     assert list(model.latencies) == [Latency(2, 4), Latency(3, 7), Latency(0, 0)]
 
 
+def test_no_answer_is_no_latency_of_a_recording(tmp_path: Path) -> None:
+    columns = {"delay": [4, 90, 7], "outcome": ["placed", "no_answer", "dropped"]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    assert done(Recorded.from_file(tmp_path / "a.parquet", rate_hz=50.0), 100)[-1] == 7
+
+
 @pytest.mark.parametrize("summary", [{"rate_hz": 50.0, "cells": []}, {"cells": [{"rate_hz": 50.0}]}])
 def test_the_delays_of_a_run_at_another_rate_are_as_many_seconds_here(summary: object, tmp_path: Path) -> None:
     pq.write_table(pa.table({"delay": [8, 5, 0]}), tmp_path / "inferences.parquet")

@@ -1,6 +1,7 @@
 """Gauges on traces that are made by hand."""
 
 import pickle
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -33,8 +34,10 @@ class ResultFlags:
             status = TickStatus.OVERRUN if late is None else TickStatus.UNDERRUN if k % 2 else TickStatus.OK
             self.trace.tick(k, 0, status, None, -1, ONE, ONE, NONE, guard)
 
-    def inference(self, delay: int, outcome: str = "placed", lost: int = 0) -> None:
-        self.trace.inference(InferenceRecord(0, 0, delay, 4, delay, outcome, 0, 1, 8, 0, 0, lost))
+    def inference(
+        self, delay: int, outcome: str = "placed", lost: int = 0, stages: Mapping[str, int] | None = None
+    ) -> None:
+        self.trace.inference(InferenceRecord(0, 0, delay, 4, delay, outcome, 0, 1, 8, 0, 0, lost, **(stages or {})))
 
     def follow(self) -> None:
         self.gauges.follow(self.trace, self.start_ns)
@@ -106,6 +109,29 @@ def test_delays_are_of_the_results_of_this_epoch_and_outcomes_of_all() -> None:
     assert (figures["inferences"], figures["delay_planned"], figures["rows_lost"]) == (3, 4, 2)  # of a late chunk
 
 
+def test_no_answer_is_counted_and_its_delay_and_times_are_not() -> None:
+    made = ResultFlags()
+    made.inference(4)
+    made.inference(90, "no_answer", stages={"infer_ns": 7_000_000})
+    made.follow()
+    figures = made.gauges.figures()
+    assert (figures["inferences"], figures["no_answer"], figures["rows_lost"]) == (2, 1, 0)
+    assert figures["delay_ticks"]["max"] == 4
+    assert figures["stages_us"]["infer"]["max"] is None
+
+
+def test_stages_that_are_reported_have_their_times_and_the_others_none() -> None:
+    made = ResultFlags()
+    for ms in (1, 2, 30):
+        made.inference(4, stages={"infer_ns": ms * 1_000_000, "encode_ns": 500_000})
+    made.follow()
+    stages = made.gauges.figures()["stages_us"]
+    assert stages["infer"]["p50"] == pytest.approx(2000, rel=0.01)
+    assert stages["infer"]["max"] == 30_000
+    assert stages["encode"]["p99"] == pytest.approx(500, rel=0.01)
+    assert stages["bind"] == {"p50": None, "p95": None, "p99": None, "max": None}
+
+
 def test_one_run_after_another_adds_up_and_the_time_between_is_no_jitter() -> None:
     made = ResultFlags()
     made.ticks([0, 0])
@@ -141,7 +167,7 @@ def test_what_gauges_hold_does_not_grow_with_the_run() -> None:
         made.follow()
         held.append(held_bytes(made.gauges))
     assert max(held[2:]) - min(held[2:]) < 100
-    assert held[-1] < 200_000
+    assert held[-1] < 400_000
     assert made.gauges.figures()["ticks"] == 18_000
 
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -43,10 +44,18 @@ def test_an_arm_without_joints_is_refused() -> None:
 def test_a_robot_of_another_package_is_found_by_its_entry_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = "class Toy:\n    def __init__(self, size=1):\n        self.size = size\n"
-    installed(tmp_path, "toybot", "toybot_of_elsewhere:Toy", toybot_of_elsewhere=source)
+    source = dedent("""
+        from rollahead.runtime.robots.loopback import arm
+        def make(size=1):
+            return arm(joints=size) if size < 9 else {"size": size}
+    """)
+    installed(tmp_path, "toybot", "toybot_of_elsewhere:make", toybot_of_elsewhere=source)
     monkeypatch.syspath_prepend(tmp_path)
-    assert make_robot("toybot", size=4).size == 4  # type: ignore[attr-defined]
+    assert len(make_robot("toybot", size=4).spec.action) == 4
+    with pytest.raises(
+        ConfigError, match=r"robot 'toybot' is made as dict, which has no spec, connect, .*; make it a R"
+    ):
+        make_robot("toybot", size=9)
 
 
 def test_an_unknown_robot_is_refused_with_a_near_miss() -> None:

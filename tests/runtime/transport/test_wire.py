@@ -20,7 +20,16 @@ from rollahead.runtime.transport.wire import (
     check_task,
 )
 from rollahead.runtime.types.arrays import frozen
-from rollahead.runtime.types.messages import Commands, Failure, ImageLatent, Observation, Request, Result, Snapshot
+from rollahead.runtime.types.messages import (
+    Commands,
+    Failure,
+    ImageLatent,
+    Observation,
+    Request,
+    Result,
+    Snapshot,
+    StageTimes,
+)
 from rollahead.runtime.types.spec import Camera, Dim, RobotSpec
 
 SPEC = RobotSpec(
@@ -141,7 +150,7 @@ def test_a_result_comes_back_with_the_request_that_the_executor_made() -> None:
     assert seen is not None
     assert seen.request is not None
     rows, anchor = frozen(np.arange(2.0 * H).reshape(H, 2)), frozen([1.0, 2.0, 3.0])
-    inbox.put(Result(seen.request, rows, 2, anchor, 1.5, calls=3, steps=4, made=5))
+    inbox.put(Result(seen.request, rows, 2, anchor, 1.5, calls=3, steps=4, made=5, stages=StageTimes(*range(7))))
     got = inbox.peek()
     assert isinstance(got, Result)
     assert got.request is put.request
@@ -149,6 +158,7 @@ def test_a_result_comes_back_with_the_request_that_the_executor_made() -> None:
     assert got.anchor.tolist() == anchor.tolist()
     assert (got.state_tick, got.cost) == (2, 1.5)
     assert (got.calls, got.steps, got.made) == (3, 4, 5)
+    assert got.stages == StageTimes(*range(7))
     assert inbox.peek() is got
 
 

@@ -14,14 +14,15 @@ Threads: setup only.
 
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rollahead.errors import ConfigError, one_line, unknown_name
+from rollahead.errors import ConfigError, one_line
 from rollahead.policies.checkpoints.card import Card, read_card
 from rollahead.policies.checkpoints.names import named
 from rollahead.policies.denoising.contraction import read_levels
@@ -32,15 +33,18 @@ from rollahead.policies.lerobot.old_config import modern
 from rollahead.policies.lerobot.processors import read_normalisers, renamed_features, state_statistics
 from rollahead.policies.lerobot.weights import check_weights
 from rollahead.policies.policy import Policy
+from rollahead.runtime.config.extensions import check_made, load
 from rollahead.runtime.types.spec import RobotSpec
 
 CONFIG = "config.json"
 INSIDE = ("checkpoint", "**/pretrained_model")  # where a checkpoint is in our training runs, and in LeRobot's
-ADAPTERS: Mapping[str, str] = {  # by `type`: function (Checkpoint, device) -> Policy
-    "act": "rollahead.policies.adapters.act:load",
-    "diffusion": "rollahead.policies.adapters.diffusion:load",
-    "rollahead_flow": "rollahead.policies.adapters.flow.adapter:load",
+GROUP = "rollahead.policies"  # entry points of other packages' adapters
+ADAPTERS: Mapping[str, str] = {  # by `type`: the module whose `load` makes the policy of a `Checkpoint` on a device
+    "act": "rollahead.policies.adapters.act",
+    "diffusion": "rollahead.policies.adapters.diffusion",
+    "rollahead_flow": "rollahead.policies.adapters.flow.adapter",
 }
+MEMBERS = ("spec", "trained", "shape", "encode", "bind", "rows", "normalised")  # of a `Policy`
 ROWS = ("horizon", "chunk_size", "n_obs_steps")  # of config.json
 MOST_ROWS = 10_000  # the most rows of a chunk
 
@@ -70,8 +74,9 @@ class Checkpoint:
 
         Raises: ConfigError, if the weights or the processors are incomplete, or belong to another policy.
         """
-        module, function = ADAPTERS[self.config["type"]].split(":")
-        policy: Policy = getattr(importlib.import_module(module), function)(self, device)
+        kind = str(self.config["type"])
+        policy: Policy = _adapter(kind, self.folder)(self, device)
+        check_made("policy type", kind, policy, MEMBERS, "a Policy (docs/extending.md)")
         policy.warm = read_levels(self.folder)
         return policy
 
@@ -124,14 +129,27 @@ def read_checkpoint(
     """
     config = modern(_read_config(folder))
     kind = str(config.get("type"))
-    if kind not in ADAPTERS:
-        raise unknown_name(f"policy type in {folder / CONFIG}", kind, ADAPTERS)
+    _adapter(kind, folder)
     _check_config(config, folder / CONFIG)
     check_weights(folder)
     features, rename = features_of(config), renamed_features(folder)
     card, notes = named(folder, features, read_card(folder), dataset, robot, trust_order=trust_order, rename=rename)
     cameras = {camera_name(own): camera_name(theirs) for theirs, own in rename.items() if own in features.cameras}
     return Checkpoint(folder, config, features, card, notes, cameras)
+
+
+def _adapter(kind: str, folder: Path) -> Callable[[Checkpoint, torch.device], Policy]:
+    """Returns what makes a policy of the type `kind`, read in `folder`.
+
+    ours, or registered in `rollahead.policies`. Raises: ConfigError, if there is none such, or it cannot be imported.
+    """
+    ours = {name: partial(_make, module) for name, module in ADAPTERS.items()}
+    return load(GROUP, f"policy type in {folder / CONFIG}", kind, "add what its package needs", ours)
+
+
+def _make(module: str, checkpoint: Checkpoint, device: torch.device) -> Policy:
+    policy: Policy = importlib.import_module(module).load(checkpoint, device)
+    return policy
 
 
 def load_policy(

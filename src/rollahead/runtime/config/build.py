@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rollahead.errors import ConfigError, unknown_name
-from rollahead.runtime.config.extensions import load
+from rollahead.runtime.config.extensions import check_made, load
 from rollahead.runtime.config.feasibility import TECHNIQUES, check_schedule, check_techniques
 from rollahead.runtime.config.techniques import BidConfig, CorrectorConfig, EnsembleConfig, GuidanceConfig
 from rollahead.runtime.control.corrector import Corrector, HeadCard, HeadCorrector, read_head
@@ -37,13 +37,14 @@ from rollahead.runtime.types.robot import Robot
 from rollahead.runtime.types.spec import Kind, RobotSpec, mask
 
 GROUP = "rollahead.strategies"
+LATENCY_GROUP = "rollahead.latencies"
 WARM_UP = 50  # inferences that an estimator has seen before the first planned one
 LONG_S = 1.0  # a planned delay from which on it may have been meant in milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyConfig:
-    """A strategy as a person writes it.
+    """Name and options of a strategy.
 
     s: execution horizon, in ticks; d: the delay to plan for, None to estimate it, as the `quantile` of the latencies
     seen; q: policy rows per action (speed-up); trigger: `every` s ticks, `asap`, or `overlap` ticks before the end;
@@ -155,6 +156,7 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
         raise ConfigError(f"{error}; {_in_ticks(delay, spec)}") from error
     trigger = TRIGGERS[config.trigger](config)
     made: Strategy = call(make, config.options, "strategy.options", config=config, trigger=trigger, spec=spec)
+    check_made("strategy", config.name, made, ("trigger", "blend", "plan", "place"), "a Strategy (docs/extending.md)")
     return made
 
 
@@ -240,7 +242,10 @@ def make_delay(config: StrategyConfig, latency: LatencyModel, seed: int) -> Dela
 
 
 def make_latency(name: str, rate_hz: float, median: float | None = None, **options: object) -> LatencyModel:
-    """The latency model `name`, made with `options`. median: in ticks; if given, it is stretched to have it.
+    """Returns the latency model `name`, made with `options`. median: in ticks; if given, it is stretched to have it.
+
+    It is one of ours, or one that another package registers in the group `rollahead.latencies`: a function that takes
+    `rate_hz` and its own options, and gives a `LatencyModel`.
 
     Raises: ConfigError, if there is no such model, or it takes no such option, or cannot have such a median.
     """
@@ -250,10 +255,14 @@ def make_latency(name: str, rate_hz: float, median: float | None = None, **optio
             f"latency={NONE} is what the planner takes by itself, and is for rollahead run alone; give another, as in "
             "latency=fixed"
         )
-    if name not in LATENCIES:
-        raise unknown_name("latency model", name, LATENCIES)
-    model: Distribution = call(LATENCIES[name](rate_hz), options, "latency")
+    make = load(LATENCY_GROUP, "latency model", name, "add what its package needs", LATENCIES)
+    if name in LATENCIES:
+        model: Distribution = call(make(rate_hz), options, "latency")
+    else:
+        model = call(make, options, "latency", rate_hz=rate_hz)
+    check_made("latency model", name, model, ("sample",), "a LatencyModel (docs/extending.md)")
     if median is None:
         return model
     check_kind("latency.median", median, float | None)
+    check_made("latency model", name, model, ("median", "scaled"), "one that can be stretched, or leave latency.median")
     return with_median(model, median)

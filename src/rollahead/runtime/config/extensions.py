@@ -1,10 +1,15 @@
-"""What other packages register, found by name: robots, tasks, rollers, strategies, each an entry point of its group.
+"""Parts that other packages register, found by name: each is an entry point of the group of its kind.
+
+    rollahead.tasks       rollahead.robots        rollahead.strategies    rollahead.rollers
+    rollahead.planners    rollahead.latencies     rollahead.policies      rollahead.verifiers
+
+Each names a function or a class that is called with the options of the part, and that gives the part.
 
 Threads: setup only.
 """
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
@@ -17,10 +22,10 @@ NONE: Mapping[str, Maker] = MappingProxyType({})
 
 
 def load(group: str, what: str, name: str, remedy: str, ours: Mapping[str, Maker] = NONE) -> Maker:
-    """What makes the `what` called `name`: one of `ours`, or registered in `group`. remedy: what to do if it cannot be
-    imported.
+    """Returns what makes the `what` called `name`: one of `ours`, or one registered in `group`. remedy: what to do if
+    it cannot be imported.
 
-    Raises: ConfigError, if there is none of that name, or it cannot be imported.
+    Raises: ConfigError, if there is none of that name, it cannot be imported, or it cannot be called.
     """
     check_kind(f"{what}.name", name, str)
     if name in ours:
@@ -43,4 +48,21 @@ def load(group: str, what: str, name: str, remedy: str, ours: Mapping[str, Maker
             f"{what} {name!r} cannot be imported: {type(error).__name__} ({one_line(error)}) in {last.filename}, line "
             f"{last.lineno}; make it importable"
         ) from error
+    if not callable(make):
+        raise ConfigError(
+            f"{what} {name!r} is {type(make).__name__}, which cannot be called; make its entry point in {group}, "
+            f"{found[name].value}, name a function or a class"
+        )
     return make
+
+
+def check_made(what: str, name: str, made: object, members: Sequence[str], wanted: str) -> None:
+    """Checks that what the `what` called `name` was made as has all `members`. wanted: what it must be, with its
+    article.
+
+    Raises: ConfigError, if one is missing.
+    """
+    if missing := [member for member in members if not hasattr(made, member)]:
+        raise ConfigError(
+            f"{what} {name!r} is made as {type(made).__name__}, which has no {', '.join(missing)}; make it {wanted}"
+        )

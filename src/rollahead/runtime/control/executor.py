@@ -439,19 +439,30 @@ class Executor:
         if isinstance(result, Failure):
             self._give_up(result)
             return
-        self._delay.add(result.cost)
-        chunk = None
-        outcome = Outcome.DROPPED
+        chunk, outcome = None, Outcome.DROPPED
+        if not result.made & ResultFlags.NO_ANSWER:
+            self._delay.add(result.cost)  # how long no answer took says nothing of how long an answer takes
         if result.request.epoch == self._epoch:
             self._open = None
-            refused = result.made & ResultFlags.REFUSED
-            chunk = None if refused else self._strategy.schedule(result, k)
-            missed = Outcome.REFUSED if refused else Outcome.EXPIRED
-            late = chunk is not None and chunk.lost > result.request.rows_passed
-            outcome = missed if chunk is None else Outcome.LATE if late else Outcome.PLACED
+            chunk, outcome = self._placed(result, k)
         if chunk is not None:
             self._timeline = self._timeline.add(chunk)
         self.trace.inference(inference_record(result, chunk, outcome, k))
+
+    def _placed(self, result: Result, k: int) -> tuple[Chunk | None, Outcome]:
+        """The chunk of `result`, which is of this epoch and was taken at tick `k`, and the outcome.
+
+        After no answer the next request is due as if there had been none before.
+        """
+        if result.made & ResultFlags.NO_ANSWER:
+            self._last_request = None
+            return None, Outcome.NO_ANSWER
+        if result.made & ResultFlags.REFUSED:
+            return None, Outcome.REFUSED
+        chunk = self._strategy.schedule(result, k)
+        if chunk is None:
+            return None, Outcome.EXPIRED
+        return chunk, Outcome.LATE if chunk.lost > result.request.rows_passed else Outcome.PLACED
 
     def _give_up(self, failure: Failure) -> None:
         """Drops the plan and requests nothing more. Called when the planner or the encoder worker has failed."""

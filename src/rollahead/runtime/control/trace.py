@@ -7,7 +7,7 @@ Threads: the executor writes; any other may follow, also in another process.
 """
 
 import enum
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from rollahead.runtime.system.clock import Clock, FakeClock
 from rollahead.runtime.transport.shared import Ring
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.chunk import Chunk
-from rollahead.runtime.types.messages import NEVER, Result
+from rollahead.runtime.types.messages import NEVER, Result, StageTimes
 from rollahead.runtime.types.spec import RobotSpec, names_of
 
 
@@ -40,14 +40,16 @@ class Outcome(enum.Enum):
     EXPIRED = "expired"  # none of its rows is used: all came too late, or it is discarded as too late
     DROPPED = "dropped"  # its epoch is over
     REFUSED = "refused"  # its rows had NaN or infinite values
+    NO_ANSWER = "no_answer"  # the planner had no answer this time
 
 
 OUTCOMES = [outcome.value for outcome in Outcome]
+STAGES = StageTimes._fields  # columns of inferences
 
 
 @dataclass(frozen=True, slots=True)
 class InferenceRecord:
-    """Record of one inference, in ticks.
+    """Record of one inference, in ticks. Records are equal if they agree on all but the times in ns.
 
     Attributes:
         request: Tick of the request.
@@ -64,6 +66,7 @@ class InferenceRecord:
         lost: Number of rows that came too late.
         steps: Number of denoising steps.
         made: Flags of how the rows were made, see `ResultFlags`.
+        queue_ns to publish_ns: Durations of the stages, see `StageTimes`.
     """
 
     request: int
@@ -80,6 +83,13 @@ class InferenceRecord:
     lost: int
     steps: int = 1
     made: int = 0
+    queue_ns: int = field(default=0, compare=False)
+    infer_ns: int = field(default=0, compare=False)
+    encode_ns: int = field(default=0, compare=False)
+    bind_ns: int = field(default=0, compare=False)
+    denoise_ns: int = field(default=0, compare=False)
+    post_ns: int = field(default=0, compare=False)
+    publish_ns: int = field(default=0, compare=False)
 
 
 def inference_record(result: Result, chunk: Chunk | None, outcome: Outcome, k: int) -> InferenceRecord:
@@ -99,6 +109,7 @@ def inference_record(result: Result, chunk: Chunk | None, outcome: Outcome, k: i
         lost=chunk.lost if chunk else len(result.rows),
         steps=result.steps,
         made=result.made,
+        **result.stages._asdict(),
     )
 
 

@@ -1,6 +1,7 @@
 """Triggers: decide when to request the next chunk.
 
-A trigger is called at the head of each tick at which no request is open.
+A trigger is called at the head of each tick at which no request is open. `last`, the tick of the newest request of this
+epoch, is None if there was none yet, or the planner had no answer to it.
 """
 
 from dataclasses import dataclass

@@ -3,6 +3,8 @@
 One tick:   a result whose time has come is delivered -> the executor observes -> an inference that is due binds its
             state -> the executor acts -> the world moves on by one period
 
+Stage times, which are of the wall clock, are left out of results: a trace in simulated time is the same on any machine.
+
 An encoder worker, if there is one, encodes images after the executor has observed; how long it takes is fixed.
 
 Threads: none; the work of the worker's thread is done here too. In a tick that is skipped the worker rests as well.
@@ -17,7 +19,7 @@ from rollahead.runtime.drivers.encoder_worker import LockstepEncoder
 from rollahead.runtime.planning.inference import Inference
 from rollahead.runtime.planning.latency import Latency, LatencyModel
 from rollahead.runtime.planning.timer import LatencyTimer
-from rollahead.runtime.types.messages import Request, Result, ResultFlags, Snapshot
+from rollahead.runtime.types.messages import NO_TIMES, Request, Result, ResultFlags, Snapshot
 
 
 @dataclass(slots=True)
@@ -111,7 +113,7 @@ class Lockstep:
         if flight is not None and flight.result is None and k >= flight.begun + flight.latency.bind:
             timer = LatencyTimer(flight.latency, flight.request.deadline - flight.begun)
             result = self._inference(flight.request, self._snapshot, timer)
-            flight.result = replace(result, cost=flight.latency.done)
+            flight.result = replace(result, cost=flight.latency.done, stages=NO_TIMES)
             flight.done_at = flight.begun + (timer.done if result.made & ResultFlags.CUT else flight.latency.done)
 
     def _begin(self, request: Request, k: int) -> _Flight:

@@ -58,6 +58,11 @@ class Worker:
                 at(f"{n + 1} of {times}")
                 began_ns = self._clock.now_ns()
                 result = self._inference(request, _always(request.asked))
+                if result.made & ResultFlags.NO_ANSWER:
+                    raise InferenceError(
+                        f"the planner had no answer to request {n + 1} of {times}; see that it can answer, then start "
+                        "again"
+                    )
                 costs.append((self._clock.now_ns() - began_ns) * 1e-9 * rate_hz)
                 request = following(first, n + 1, result.rows)
         self._taken = first
@@ -85,8 +90,10 @@ class Worker:
         snapshot = self._outbox.peek()
         if snapshot is None or snapshot.request is None or snapshot.request is self._taken:
             return False
-        self._taken = snapshot.request
-        self._inbox.put(self._answer(snapshot.request, snapshot.tick, grid))
+        self._taken = asked = snapshot.request
+        queue_ns = max(self._clock.now_ns() - grid.due_ns(asked.tick), 0)
+        result = self._answer(asked, snapshot.tick, grid)
+        self._inbox.put(replace(result, stages=result.stages._replace(queue_ns=queue_ns)))
         return True
 
     def _answer(self, request: Request, begun: int, grid: Grid) -> Result:

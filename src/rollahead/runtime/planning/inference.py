@@ -7,6 +7,7 @@ Threads: the worker's alone.
 """
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from rollahead.runtime.planning.latency import Latency
 from rollahead.runtime.planning.planner import Planner
 from rollahead.runtime.planning.timer import NO_DEADLINE, Timer
 from rollahead.runtime.types.arrays import FloatArray, frozen
-from rollahead.runtime.types.messages import Request, Result, Snapshot, nothing
+from rollahead.runtime.types.messages import Request, Result, ResultFlags, Snapshot, StageTimes, nothing
 
 MOST = 2**53  # largest whole number in a result: records hold it exactly, also as a float
 
@@ -41,11 +42,13 @@ class Inference:
         return replace(latency, bind=0) if self._binds_first else latency
 
     def __call__(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
-        """The answer to `request`, with (H // q, A) rows, one per tick. Phase: hot, in the worker.
+        """Returns the answer to `request`, with (H // q, A) rows, one per tick; with none and the flag
+        `ResultFlags.NO_ANSWER`, if the planner had no answer. Phase: hot, in the worker.
 
         Raises: InferenceError, if the planner raises, if its rows have another shape or are not finite, or if another
         field of its result is invalid.
         """
+        began_ns = time.perf_counter_ns()
         try:
             result = self._planner.infer(request, newest, timer)
         except ControlError:
@@ -55,9 +58,32 @@ class Inference:
                 f"the planner raised {type(error).__name__} ({one_line(error)}) at the request of tick {request.tick}; "
                 "nothing of it was sent"
             ) from error
+        done_ns = time.perf_counter_ns()
+        checked = self._no_answer(request) if result is None else self._checked(result, request)
+        stages = checked.stages._replace(infer_ns=done_ns - began_ns, publish_ns=time.perf_counter_ns() - done_ns)
+        return replace(checked, stages=stages)
+
+    def _no_answer(self, request: Request) -> Result:
+        """The result without rows for a request that the planner had no answer to."""
+        seen = request.asked.observation
+        return Result(
+            request=request,
+            rows=frozen(np.empty((0, self._shape[1]))),
+            state_tick=seen.state_tick,
+            anchor=seen.state,
+            cost=0.0,
+            calls=0,
+            steps=0,
+            made=int(ResultFlags.NO_ANSWER),
+            policy_features=frozen(np.zeros(self._features)),
+        )
+
+    def _checked(self, result: Result, request: Request) -> Result:
+        """`result`, sped up, with every field checked and read-only."""
         if not isinstance(result, Result):
             raise InferenceError(
-                f"the planner gave {type(result).__name__} at the request of tick {request.tick}; it must give a Result"
+                f"the planner gave {type(result).__name__} at the request of tick {request.tick}; it must give a "
+                "Result, or None for no answer"
             )
         if result.request is not request:
             raise _refused("the answer to another request", request, "answer the one that it was given")
@@ -72,6 +98,7 @@ class Inference:
             steps=_whole("steps", result.steps, request),
             made=_whole("made", result.made, request),
             policy_features=self._taken_features(result, request),
+            stages=_stages(result, request),
         )
 
     def _taken_features(self, result: Result, request: Request) -> FloatArray:
@@ -124,6 +151,14 @@ def _whole(name: str, value: object, request: Request, least: int = 0) -> int:
     if not isinstance(value, int | np.integer) or not least <= value <= MOST:
         raise _refused(f"{name} {value!r}", request, f"give a whole number from {least} to {MOST}")
     return int(value)
+
+
+def _stages(result: Result, request: Request) -> StageTimes:
+    """The stage times of `result`, checked."""
+    given: object = result.stages
+    if not isinstance(given, StageTimes):
+        raise _refused(f"stages of {type(given).__name__}", request, "give them as StageTimes")
+    return StageTimes(*(_whole(name, value, request) for name, value in given._asdict().items()))
 
 
 def _numbers(what: str, values: object, request: Request) -> FloatArray:

@@ -25,8 +25,9 @@ from rollahead.runtime.types.seeds import generator
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """One inference: the state is bound at the head of tick `request + bind`, the result is there at the head of
-    `request + done`. Both 0 is the idealised instant policy: its result serves the tick of its own observation."""
+    """Duration of one inference in ticks: the state is bound at the head of tick `request + bind`, the result is there
+    at the head of `request + done`. Both 0 is the idealised instant policy: its result serves the tick of its own
+    observation."""
 
     bind: int
     done: int
@@ -40,8 +41,8 @@ class Latency:
 
 
 class LatencyModel(Protocol):
-    """A source of latencies. Deterministic: the n-th inference of an episode with seed `seed`, begun in tick `tick`,
-    always takes as long."""
+    """Interface of a source of inference latencies. Deterministic: the n-th inference of an episode with seed `seed`,
+    begun in tick `tick`, always takes as long."""
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
         """The latency of the `n`-th inference, begun in tick `tick`; those before the first (n < 0) are for warming
@@ -337,6 +338,10 @@ def _of_run(path: Path, rate_hz: float) -> tuple[list[int], list[int]]:
     longer = rate_hz / (rate_of(path) or _recorded_hz(path.parent, rate_hz))
     record = read_parquet(path)
     known = record.filter(record["delay"].is_valid())
+    if "outcome" in known.column_names:  # no answer is no chunk, and took as long as a failure takes
+        import pyarrow.compute as pc
+
+        known = known.filter(pc.field("outcome") != "no_answer")
     delays = known["delay"].to_pylist()
     asked = known["request"].to_pylist() if "request" in known.column_names else [0] * len(delays)
     gaps = [late - early for early, late in pairwise(asked)] + [0] * bool(delays)

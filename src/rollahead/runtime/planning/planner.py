@@ -21,16 +21,22 @@ Plan = Callable[[Observation, np.random.Generator], FloatArray]
 
 
 class Planner(Protocol):
-    """The seam of everything that makes rows for a request.
+    """Interface of everything that makes chunks: a policy, a script, a remote server.
 
     One that needs the state before it encodes has an attribute `state_in` that is `encode`, as in a `PolicySpec`: an
     injected latency then binds at its beginning.
     """
 
-    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
-        """The rows for `request`. newest: gives the executor's newest snapshot; timer: says how much time is left. Who
-        takes fewer steps for it says so (`ResultFlags.CUT`), and as cost the ticks that this has saved. Phase: hot, in
-        the worker."""
+    def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result | None:
+        """Returns the rows for `request`, or None for no answer this time. Phase: hot, in the worker.
+
+        newest: returns the executor's newest snapshot; timer: tells how much time is left. A planner that takes fewer
+        steps for it says so (`ResultFlags.CUT`), with the ticks that this has saved as the cost.
+
+        None is for what may be over at the next request, such as a server that cannot be reached: the old plan runs on,
+        the inference is counted as `no_answer`, and the strategy asks again in the next tick. An exception ends the
+        run. `Result.stages` may report how long encoding, binding, denoising and post-processing took.
+        """
         ...
 
 

@@ -14,7 +14,7 @@ EARLY = 0.1  # of a tick, that a result is to be there before its deadline: the 
 
 
 class Timer(Protocol):
-    """The time left in one inference."""
+    """Interface that tells how much time is left in one inference."""
 
     def left(self, share: float) -> float:
         """Ticks until the deadline, when this share of the denoising is done. Phase: hot."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rollahead.runtime.control.trace import OUTCOMES, Outcome, TickStatus, Trace
+from rollahead.runtime.control.trace import OUTCOMES, STAGES, Outcome, TickStatus, Trace
 from rollahead.runtime.recording.histogram import TICKS, TIMES, Histogram
 from rollahead.runtime.safety.guard import Flag
 
@@ -25,11 +25,8 @@ COUNTED = {  # name of the count, and the status of the ticks that it counts
     "estopped": TickStatus.ESTOP,
 }
 
-MISSED = (
-    Outcome.LATE.value,
-    Outcome.EXPIRED.value,
-    Outcome.REFUSED.value,
-)  # outcomes of results that lose rows by a fault
+MISSED = (Outcome.LATE.value, Outcome.EXPIRED.value, Outcome.REFUSED.value)  # results that lose rows by a fault
+UNTIMED = (Outcome.DROPPED.value, Outcome.NO_ANSWER.value)  # results whose delay is not that of a chunk
 QUANTILES = (50, 95, 99)
 KEPT_S = 10.0  # the longest time that `figures` can be asked for
 
@@ -48,6 +45,7 @@ class Gauges:
         kept = max(round(KEPT_S * rate_hz), 1)
         self._ages, self._delays = _Series(TICKS, kept), _Series(TICKS, kept)
         self._late_us, self._uneven_us = _Series(TIMES, kept), _Series(TIMES, kept)
+        self._stages = {name: _Series(TIMES, kept) for name in STAGES}
         self._steps = _Steps(kept)
         self._delay_planned: int | None = None
 
@@ -98,7 +96,9 @@ class Gauges:
         self._delay_planned = int(records["delay_planned"][-1])
         for code, name in enumerate(OUTCOMES):
             self._counts[name] += int((records["outcome"] == code).sum())
-        known = records[records["outcome"] != OUTCOMES.index(Outcome.DROPPED.value)]
+        known = records[~np.isin(records["outcome"], [OUTCOMES.index(outcome) for outcome in UNTIMED])]
+        for name in set(STAGES) & set(records.dtype.names or ()):  # an older run has none
+            self._stages[name].append(known[name][known[name] > 0] / 1e3)
         self._counts["inferences"] += len(records)
         missed = np.isin(known["outcome"], [OUTCOMES.index(outcome) for outcome in MISSED])
         self._counts["rows_lost"] += int(known["lost"].sum(where=missed))
@@ -121,6 +121,7 @@ class Gauges:
             "guard": {str(flag.name).lower(): n for flag in Flag if (n := self._counts[f"guard {flag.name}"])},
             "delay_planned": self._delay_planned,
             "delay_ticks": self._delays.spread(newest),
+            "stages_us": {name.removesuffix("_ns"): one.spread(newest) for name, one in self._stages.items()},
         }
 
 

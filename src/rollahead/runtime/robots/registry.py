@@ -10,19 +10,23 @@ Threads: setup only.
 from collections.abc import Callable
 from typing import Any
 
-from rollahead.runtime.config.extensions import load
+from rollahead.runtime.config.extensions import check_made, load
 from rollahead.runtime.types.options import call
 from rollahead.runtime.types.robot import Robot
 
 GROUP = "rollahead.robots"
+MEMBERS = ("spec", "connect", "read", "frames", "write", "stop", "disconnect")  # of a `Robot`
 
 
 def make_robot(name: str, **options: Any) -> Robot:
     """Makes the robot registered as `name` with `options`.
 
-    Raises ConfigError if there is none of that name, it cannot be imported, or it takes no such option.
+    Raises ConfigError if there is none of that name, it cannot be imported, it takes no such option, or it makes no
+    robot.
     """
-    return call(load_robot(name), options, "robot")
+    robot = call(load_robot(name), options, "robot")
+    check_made("robot", name, robot, MEMBERS, "a Robot (docs/robots.md)")
+    return robot
 
 
 def load_robot(name: str) -> Callable[..., Robot]:

@@ -30,6 +30,7 @@ from rollahead.runtime.types.messages import (
     Request,
     Result,
     Snapshot,
+    StageTimes,
     news,
 )
 from rollahead.runtime.types.spec import Camera, RobotSpec
@@ -261,6 +262,7 @@ class _AnswerCodec:
             ("cost", "f8"),
             *((name, "i8") for name in _MADE),
             ("policy_features", "f8", (self.features,)),
+            ("stages", "i8", (len(StageTimes._fields),)),
         ])  # fmt: skip
 
     def write(self, slot: NDArray[Any], message: Result | Failure) -> None:
@@ -273,7 +275,7 @@ class _AnswerCodec:
         for name in _MADE:
             slot[name] = getattr(message, name)
         slot["anchor"], slot["cost"] = message.anchor, message.cost
-        slot["policy_features"] = message.policy_features
+        slot["policy_features"], slot["stages"] = message.policy_features, message.stages
 
     def read(self, slot: NDArray[Any]) -> tuple[tuple[int, int], Callable[[Request], Result]] | Failure:
         slot.flags.writeable = False
@@ -282,7 +284,18 @@ class _AnswerCodec:
         rows: FloatArray = slot["rows"][: int(slot["n_rows"])]
         cost = float(slot["cost"])
         calls, steps, made = (int(slot[name]) for name in _MADE)
-        fields = (rows, int(slot["state_tick"]), slot["anchor"], cost, calls, steps, made, slot["policy_features"])
+        stages = StageTimes(*slot["stages"].tolist())
+        fields = (
+            rows,
+            int(slot["state_tick"]),
+            slot["anchor"],
+            cost,
+            calls,
+            steps,
+            made,
+            slot["policy_features"],
+            stages,
+        )
         return (int(slot["epoch"]), int(slot["tick"])), lambda request: Result(request, *fields)
 
 

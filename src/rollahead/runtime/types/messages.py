@@ -14,6 +14,7 @@ Ticks are integers, ranges half-open. A, S, E: dimensions of action, state, envi
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ def nothing() -> FloatArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """What was known of robot and scene at the head of a tick.
+    """State, scene numbers and images that were known at the head of a tick.
 
     state: (S,), measured `state_age` ticks before `tick`; environment: (E,), numbers about the scene, empty if there
     are none; images: name to (H, W, 3) uint8; image_ticks: when each was captured, which may be before `tick`;
@@ -61,7 +62,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """What the executor knows at the head of a tick, before that tick's action is sent.
+    """State of the executor at the head of a tick, before that tick's action is sent.
 
     sent: (n, A), what was sent for ticks `[tick - n, tick)`: after correction, guard and hold.
     planned: (m, A), what will be sent for ticks `[tick, tick + m)` if nothing new comes; holds where no chunk covers.
@@ -154,15 +155,36 @@ class Request:
         return (self.asked.seed, self.epoch, self.tick)
 
 
+class StageTimes(NamedTuple):
+    """Durations of the stages of one inference, in ns of the wall clock; 0 where the planner does not report a stage.
+
+    queue_ns: from the head of the tick that asked until the worker took the request; infer_ns: the whole call of
+    `Planner.infer`, which the next four are parts of; encode_ns: encoding images and task text; bind_ns: rolling and
+    binding the state; denoise_ns: all denoising steps; post_ns: un-normalising and mapping the rows; publish_ns:
+    checking the rows and preparing them for the executor. In simulated time all are 0.
+    """
+
+    queue_ns: int = 0
+    infer_ns: int = 0
+    encode_ns: int = 0
+    bind_ns: int = 0
+    denoise_ns: int = 0
+    post_ns: int = 0
+    publish_ns: int = 0
+
+
+NO_TIMES = StageTimes()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """The rows made for `request`: (H, A), one per tick, in robot units.
+    """Chunk of rows that answers a request: rows (H, A), one per tick, in robot units.
 
     state_tick: when the state was measured that the plan starts from; anchor: (S,), that state, rolled, as the robot
     names it.
     cost: ticks that it took, or would have taken with all steps; calls: network calls made, batch elements counted;
     steps: of denoising; made: how, beside that; policy_features: (Z,), what the policy's network made of the
-    observation, for a corrector that takes it; empty else.
+    observation, for a corrector that takes it; empty else; stages: how long each stage of the inference took.
     """
 
     request: Request
@@ -174,15 +196,17 @@ class Result:
     steps: int = 1
     made: int = 0
     policy_features: FloatArray = field(default_factory=nothing)
+    stages: StageTimes = NO_TIMES
 
 
 class ResultFlags(enum.IntFlag):
-    """How rows were made, where it was not from noise, in all steps, and to use."""
+    """Flags of a result whose rows were not made from noise, in all steps, and to be used."""
 
     WARM = 1  # from the last plan
     REJECTED = 2  # what the last plan led to was no good, so once more from noise
     CUT = 4  # there was no time for all steps
     REFUSED = 8  # they were no numbers: none of them is used
+    NO_ANSWER = 16  # the planner had no answer this time: there are no rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from rollahead.runtime.types.spec import RobotSpec
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """state: (S,), measured `age` ticks ago; environment: (E,), numbers about the scene."""
+    """One measurement of a robot. state: (S,), measured `age` ticks ago; environment: (E,), numbers about the scene."""
 
     state: FloatArray
     environment: FloatArray = field(default_factory=nothing)
@@ -39,7 +39,7 @@ class Frame:
 
 
 class Robot(Protocol):
-    """A robot, or a simulated one."""
+    """Interface of a robot, real or simulated, that is read and written once per tick."""
 
     @property
     def spec(self) -> RobotSpec: ...
