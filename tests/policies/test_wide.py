@@ -29,7 +29,7 @@ STRATEGIES: dict[str, tuple[StrategyConfig, str]] = {
     "vlash": (StrategyConfig("vlash"), "euler"),
     "vlash from the last plan": (StrategyConfig("vlash"), "rti"),
     "rtc": (StrategyConfig("rtc", s=2, d=1), "euler"),
-    "rtc, identity": (StrategyConfig("rtc", s=2, d=1, jacobian="identity"), "euler"),
+    "rtc, identity": (StrategyConfig("rtc", s=2, d=1, guidance=GuidanceConfig(jacobian="identity")), "euler"),
     "tt_rtc": (StrategyConfig("tt_rtc", s=2, d=1), "euler"),
     "bid": (StrategyConfig("bid", s=2, d=1, candidates=8), "euler"),
     "bid for itself": (StrategyConfig("bid", s=2, d=1, candidates=8, verifier="smoothness", modes=None), "euler"),

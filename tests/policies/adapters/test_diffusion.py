@@ -137,7 +137,6 @@ def test_weights_of_imagenet_are_not_asked_for(seeing_folder: Path, tmp_path: Pa
 
 
 def test_guidance_goes_back_through_the_network_to_a_policy_that_sees_images(seeing_folder: Path) -> None:
-    """A tensor that was made in inference mode cannot be saved for a gradient."""
     policy: Any = load_policy(seeing_folder)
     context = bound(policy, observe(2, 2))
     sampler = make_sampler({"name": "ddim", "steps": 3}, policy)

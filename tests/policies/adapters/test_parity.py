@@ -1,7 +1,10 @@
 """The same numbers as LeRobot's own code, of its own checkpoints, in the version that is installed."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -53,3 +56,23 @@ def test_the_figure_is_the_largest_difference_of_all(
     assert (figure["name"], figure["value"], figure["goal"], figure["unit"]) == ("parity_max_abs", 3e-5, "<= 1e-5", "")
     assert "missed" in capsys.readouterr().out
     assert S != A, "so that one cannot be taken for the other"
+
+
+@pytest.mark.parametrize("folder", ["diffusion_folder", "seeing_folder", "act_folder"])
+def test_no_tensor_of_a_context_is_an_inference_tensor_which_no_gradient_can_use(
+    folder: str, request: pytest.FixtureRequest
+) -> None:
+    policy = load_policy(request.getfixturevalue(folder))
+    seen = observe(policy.spec.n_obs, len(policy.spec.cameras))
+    context = policy.bind(policy.encode(EncoderInput.of(seen)), seen, 0)
+    tensors = list(_tensors([getattr(context, field.name) for field in fields(context)]))
+    assert tensors
+    assert not any(tensor.is_inference() for tensor in tensors)
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    else:
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(part)

@@ -39,6 +39,15 @@ class Earlier(Gaussian):
         return replace(super().spec, horizon=T - 1)
 
 
+@dataclass
+class Padded(Gaussian):
+    """Has names for two numbers of a row."""
+
+    @property
+    def spec(self) -> PolicySpec:
+        return replace(super().spec, action=("a_0", "a_1"), state=("a_0", "a_1"))
+
+
 NONE = torch.empty(0, T, A)  # chunks of a weaker policy
 
 
@@ -115,6 +124,14 @@ def test_rows_before_the_observation_are_not_pulled() -> None:
     assert steering.weights[:, 0].tolist() == [0.0, *soft_mask("linear", 1, 3, T - 1).tolist()]
     assert torch.equal(steering.target[1:4], KNOWN[:3])
     assert not steering.target[0].any() and not steering.target[4:].any()
+
+
+def test_numbers_of_the_network_that_the_robot_has_no_name_for_are_not_pulled() -> None:
+    policy = Padded(process=Flow("sample"), shape=(T, 5))
+    steering = made("rtc", policy, s=2).steering(asked(2), torch.ones(3, 5))
+    assert steering.target.shape == (T, 5)
+    assert steering.weights.shape == (T, 5)
+    assert (steering.weights[:3, :2] > 0).all() and not steering.weights[:, 2:].any()
 
 
 # ---- tt_rtc ---------------------------------------------------------------------------------------------------------

@@ -387,7 +387,7 @@ def test_a_near_miss_of_a_strategy_of_another_package_is_offered_beside_ours() -
     [
         ("early", {"margn": 3}, "did you mean 'margin'"),
         ("early", {"margin": "wide"}, "strategy.options.margin is 'wide'; give a whole number"),
-        ("vlash", {"margin": 3}, "there is no option of the strategy.options 'margin'"),
+        ("vlash", {"margin": 3}, "there is no option 'strategy.options.margin'"),
     ],
 )
 def test_an_option_that_a_strategy_does_not_take_is_refused(name: str, options: dict[str, object], said: str) -> None:

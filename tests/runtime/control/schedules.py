@@ -256,7 +256,7 @@ def _strategy(schedule: Schedule) -> Strategy:
     overlap = schedule.trigger if isinstance(schedule.trigger, int) else 0
     trigger = schedule.trigger if isinstance(schedule.trigger, str) else "overlap"
     config = StrategyConfig(
-        schedule.strategy, s=schedule.s, d=schedule.d, trigger=trigger, overlap=overlap, decay=DECAY
+        schedule.strategy, s=schedule.s, d=schedule.d, trigger=trigger, overlap=overlap, ensemble=EnsembleConfig(DECAY)
     )
     return make_strategy(config, SPEC, schedule.horizon, schedule.d)
 
