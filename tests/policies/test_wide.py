@@ -13,6 +13,7 @@ from rollahead.policies.local import local_planner
 from rollahead.policies.policy import EncoderInput, Trained
 from rollahead.policies.process import Diffusion, Flow
 from rollahead.runtime.config.build import StrategyConfig
+from rollahead.runtime.config.techniques import BidConfig, GuidanceConfig
 from rollahead.runtime.rolling.roll import Rollers, still
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation, Request, Snapshot
@@ -31,8 +32,8 @@ STRATEGIES: dict[str, tuple[StrategyConfig, str]] = {
     "rtc": (StrategyConfig("rtc", s=2, d=1), "euler"),
     "rtc, identity": (StrategyConfig("rtc", s=2, d=1, guidance=GuidanceConfig(jacobian="identity")), "euler"),
     "tt_rtc": (StrategyConfig("tt_rtc", s=2, d=1), "euler"),
-    "bid": (StrategyConfig("bid", s=2, d=1, candidates=8), "euler"),
-    "bid for itself": (StrategyConfig("bid", s=2, d=1, candidates=8, verifier="smoothness", modes=None), "euler"),
+    "bid": (StrategyConfig("bid", s=2, d=1, bid=BidConfig(candidates=8)), "euler"),
+    "bid for itself": (StrategyConfig("bid", s=2, d=1, bid=BidConfig(candidates=8, verifier="smoothness", modes=None)), "euler"),
 }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rollahead.runtime.config.build import StrategyConfig, make_strategy
+from rollahead.runtime.config.techniques import EnsembleConfig
 from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.executor import Executor
 from rollahead.runtime.control.speedup import SpeedUp
