@@ -91,7 +91,7 @@ def test_it_wants_the_rows_of_before_that_the_robots_model_wants_and_follows_tha
         ({"object": ["box_x", "obj_y"]}, "no environment dimension 'box_x'; did you mean 'obj_x'"),
         ({"tool": ["x", "z"]}, "no state dimension 'z'; Known: gripper, x, y"),
         ({"gripper": "griper"}, "no state dimension 'griper'; did you mean 'gripper'"),
-        ({"closed": (0.1, 0.0)}, "roller.closed is from 0.1 to 0.0; give the least and then the most"),
+        ({"closed": (0.1, 0.0)}, "roller.closed is from 0.1 to 0.0; give the least and then the largest"),
         ({"within": 0.0}, "roller.within is 0.0; give a positive distance"),
     ],
 )

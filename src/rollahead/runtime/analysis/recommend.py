@@ -88,8 +88,8 @@ class Setting:
             )
         if self.ticks > LONGEST:
             raise ConfigError(
-                f"a chunk of {self.horizon} rows lasts {self.ticks} ticks, and schedules are compared up to at most "
-                f"{LONGEST}; give a horizon of at most {LONGEST * self.q}"
+                f"a chunk of {self.horizon} rows lasts {self.ticks} ticks, and schedules are compared for at most "
+                f"{LONGEST} ticks; give a horizon of at most {LONGEST * self.q}"
             )
 
     @property
@@ -153,8 +153,8 @@ def recommend(setting: Setting) -> Recommendation:
     ticks = sampled(setting)
     if (body := rank(ticks, 0.5)) > LONGEST:
         raise ConfigError(
-            f"half of the inferences take {body} ticks or more, and schedules are compared up to at most {LONGEST}; "
-            "give a shorter latency, or a lower control rate"
+            f"half of the inferences take {body} ticks or more, and schedules are compared for at most {LONGEST} "
+            "ticks; give a shorter latency, or a lower control rate"
         )
     found = sorted(_candidates(setting, ticks), key=lambda one: (one.cost, one.strategy.s))
     chosen, why = _choose(setting, found, ticks)
