@@ -33,7 +33,10 @@ STRATEGIES: dict[str, tuple[StrategyConfig, str]] = {
     "rtc, identity": (StrategyConfig("rtc", s=2, d=1, guidance=GuidanceConfig(jacobian="identity")), "euler"),
     "tt_rtc": (StrategyConfig("tt_rtc", s=2, d=1), "euler"),
     "bid": (StrategyConfig("bid", s=2, d=1, bid=BidConfig(candidates=8)), "euler"),
-    "bid for itself": (StrategyConfig("bid", s=2, d=1, bid=BidConfig(candidates=8, verifier="smoothness", modes=None)), "euler"),
+    "bid for itself": (
+        StrategyConfig("bid", s=2, d=1, bid=BidConfig(candidates=8, verifier="smoothness", modes=None)),
+        "euler",
+    ),
 }
 
 

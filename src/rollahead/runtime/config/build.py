@@ -156,7 +156,9 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
         raise ConfigError(f"{error}; {_in_ticks(delay, spec)}") from error
     trigger = TRIGGERS[config.trigger](config)
     made: Strategy = call(make, config.options, "strategy.options", config=config, trigger=trigger, spec=spec)
-    check_made("strategy", config.name, made, ("trigger", "blend", "plan", "schedule"), "a Strategy (docs/extending.md)")
+    check_made(
+        "strategy", config.name, made, ("trigger", "blend", "plan", "schedule"), "a Strategy (docs/extending.md)"
+    )
     return made
 
 
