@@ -97,5 +97,5 @@ def read_image_encoder(path: str | Path) -> TrainedImageEncoder:
             named = [name for name in file.files if name.startswith(ENCODER)]
             net.load_state_dict({name.removeprefix(ENCODER): torch.from_numpy(file[name]) for name in named})
     except (OSError, BadZipFile, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ConfigError(f"{path} has no image encoder, or a damaged one; {REMEDY}, policy.cameras=[...]") from error
+        raise ConfigError(f"{path} has no image encoder, or a damaged one; {REMEDY} corrector.cameras=[...]") from error
     return TrainedImageEncoder(net, card.cameras)
