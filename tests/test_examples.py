@@ -68,6 +68,7 @@ def test_a_near_miss_of_its_name_is_offered(rollahead: Run) -> None:
     assert "Known: belt, interception, mole, pick, reach" in message
 
 
+@pytest.mark.slow
 def test_a_demo_of_a_task_that_cannot_be_drawn_has_its_report_and_no_clip(rollahead: Run) -> None:
     schedules = ("delays=[2]", "featured=2", "~schedules", "+schedules={sync: [8], vlash: [8]}")
     ran = rollahead(

@@ -47,6 +47,7 @@ def test_where_nothing_can_be_printed_the_status_says_so(line: str, tmp_path: Pa
     assert ran.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", SHORT)
 @pytest.mark.parametrize("closed", [">&-", ">&- <&-", "| true"])
 def test_without_a_reader_the_work_is_done_in_silence(command: str, closed: str, tmp_path: Path) -> None:
@@ -55,6 +56,7 @@ def test_without_a_reader_the_work_is_done_in_silence(command: str, closed: str,
     assert (tmp_path / "runs/alone/summary.json").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", SHORT)
 def test_what_ascii_has_not_is_printed_in_escapes(command: str, tmp_path: Path) -> None:
     ran = shell(f"{SHORT[command]} runs=läufe name=ascii", tmp_path, PYTHONIOENCODING="ascii", COLUMNS="160")

@@ -19,6 +19,7 @@ def safe(outcome: Outcome) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation, signals, delays", FEW)
 def test_whatever_signals_come_the_robot_is_brought_to_rest_stopped_disconnected_and_the_user_told(
     isolation: str, signals: tuple[str, ...], delays: tuple[float, ...]

@@ -47,6 +47,7 @@ def test_a_latency_is_answered_with_a_schedule_and_the_command_that_uses_it(roll
     assert {path.name for path in Path("runs/mine").iterdir()} == {"config.yaml", "summary.json"}
 
 
+@pytest.mark.slow
 def test_episodes_of_a_recommendation_keep_the_limits_of_the_robot(rollahead: Command) -> None:
     given = ("latency=fixed", "episodes=1", "workers=1", "task.mode=absolute")
     said = refusal(rollahead("recommend", *given, "robot.limits={vz: {rate_limit: 1}}"), "recommend")
@@ -111,6 +112,7 @@ def test_a_task_plays_the_shortlist_and_its_episodes_advise_and_the_forecast_is_
     assert ran.out.count(" episodes   ") == len(summary["shown"])
 
 
+@pytest.mark.slow
 def test_what_the_forecast_advises_and_its_own_episodes_show_losing_is_not_advised(rollahead: Command) -> None:
     ran = rollahead(
         "recommend", "task=belt", "latency=fixed", "latency.ticks=8", "name=mine", "episodes=16", "workers=1"
@@ -122,6 +124,7 @@ def test_what_the_forecast_advises_and_its_own_episodes_show_losing_is_not_advis
     assert played["as forecast"] < played["recommended"] - 25
 
 
+@pytest.mark.slow
 def test_the_same_schedule_is_advised_again_and_with_more_processes(rollahead: Command) -> None:
     for name, workers in (("one", 1), ("two", 2)):
         ran = rollahead("recommend", "latency=throttled", f"name={name}", "episodes=4", f"workers={workers}")
@@ -172,6 +175,7 @@ def test_the_command_that_uses_it_is_taken_by_a_shell_and_by_run(name: str, roll
     assert (composed.status, composed.err) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_planner_is_measured_and_what_it_took_is_kept_and_replayed(rollahead: Command) -> None:
     ran = rollahead("recommend", "planner=scripted", "planner.horizon=24", "inferences=30", "episodes=2", "name=mine")
     assert (ran.status, ran.err) == (0, "")
@@ -243,6 +247,7 @@ def test_what_a_gripper_may_hold_is_spoken_of_unless_it_is_rolled_too(
     assert ran.out.count("what it holds is seen where it was") == said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "words"), [("belt", "use roller=scene, or a policy"), ("pick", "what it holds is seen where it was")]
 )

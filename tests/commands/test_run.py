@@ -118,6 +118,7 @@ def test_a_simulated_robot_plays_its_episodes_and_leaves_what_lockstep_leaves(ro
     assert "In real time" in Path("runs/mine/report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["naive", "ensemble"])
 def test_rows_that_are_late_by_design_are_no_fault_of_a_chunk(strategy: str, rollahead: Command) -> None:
     given = ("latency=fixed", "latency.ticks=4", f"strategy={strategy}", "task.mode=absolute", "episodes=1")
@@ -269,6 +270,7 @@ KILLED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", KILLED)
 def test_a_run_that_is_killed_loses_a_second_of_its_records_and_has_a_report(
     what: str, rollahead: Command, tmp_path: Path
@@ -329,6 +331,7 @@ def test_ctrl_c_ends_a_run_with_its_records_and_the_robot_at_rest(tmp_path: Path
     assert status[-1] == TickStatus.PAUSED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_a_terminal_that_is_closed_ends_a_run_with_its_records_and_the_robot_at_rest(
     isolation: str, tmp_path: Path

@@ -111,6 +111,7 @@ def test_a_base_that_was_trained_on_told_states_is_refused(rollahead: Command) -
     assert "was trained with offset_state=told" in refusal(ran, "train-corrector")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["eval", "run"])
 def test_a_policy_of_told_states_wants_their_roller_where_it_is_rolled(command: str, rollahead: Command) -> None:
     absolute = ("task=mole", "task.mode=absolute")

@@ -32,6 +32,7 @@ def cell(name: str, s: int, delay: int, episodes: int = 1) -> Cell:
     return Cell(MOLE, StrategyConfig(name, s=s), latency, episodes=episodes, reactions=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, s, delay", [("vlash", 8, 4), ("sync", 12, 4), ("naive", 8, 8)])
 def test_what_ran_on_time_is_what_lockstep_plays(world: World, name: str, s: int, delay: int) -> None:
     one = cell(name, s, delay)

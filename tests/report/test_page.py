@@ -190,6 +190,7 @@ def test_of_a_large_study_only_what_stands_in_no_panel_has_a_table(study: Path, 
     assert page.words.count("rows lost") == 2  # a heading and its definition
 
 
+@pytest.mark.slow
 def test_the_page_of_840_runs_is_small_and_soon_made(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "all", tasks=("mole", "interception", "belt"))
     begin = time.process_time()

@@ -110,6 +110,7 @@ def ran(program: str, address: str, tmp_path: Path, name: str) -> subprocess.Com
     )
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_fetched_once_and_driven(tmp_path: Path) -> None:
     with hub("user/mole", FOLDER / "mole_flow") as (address, asked):
         first = ran(EVAL, address, tmp_path, "user/mole")

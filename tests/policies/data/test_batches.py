@@ -83,6 +83,7 @@ def test_a_process_that_is_killed_is_one_sentence_that_says_what_to_do() -> None
     ended()
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rollahead.policies.data.batches.PATIENCE_S", 0.1)
     hangs = Batches(lambda step: {"step": torch.tensor(threading.Event().wait())}, 1, 8)

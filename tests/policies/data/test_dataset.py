@@ -397,6 +397,7 @@ def older(folder, place):
     return place
 
 
+@pytest.mark.slow
 def test_the_command_for_an_older_format_converts_it_as_it_stands_and_keeps_it(written, tmp_path):
     folder = older(written, tmp_path / "my data")
     said = refusal(folder)

@@ -321,6 +321,7 @@ def test_every_arrival_early_or_late_keeps_the_contract(schedules: Schedules) ->
     assert walk(schedules())
 
 
+@pytest.mark.slow
 @every(walks.long_chunks, range(8, 13), strategies=STRATEGIES)
 def test_long_chunks_keep_it_too(schedules: Schedules) -> None:
     assert walk(schedules())

@@ -47,6 +47,7 @@ def episodes(draw: st.DrawFn) -> Episode:
 # ---- random episodes ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(FOUND, max_examples=1000)
 @given(episodes())
 def test_no_episode_breaks_a_limit(one: Episode) -> None:

@@ -931,6 +931,7 @@ def test_an_interrupt_in_the_very_moment_of_the_start_brings_the_robot_to_rest(
 CLOSING = ["__exit__", "_leave", "_close", "_release", "ending", "_end_workers", "put_back"]
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("place", CLOSING)
 @pytest.mark.parametrize("before", ["nothing", "an interrupt"])

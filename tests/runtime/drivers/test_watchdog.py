@@ -154,6 +154,7 @@ def test_a_watchdog_that_fails_itself_lets_nobody_wait_for_ever(fake: FakeIsolat
     assert ended.message == "the watchdog failed (ValueError: no message)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fake", ["thread", "process"])
 def test_a_program_that_was_stopped_by_the_terminal_for_a_while_goes_on(fake: str) -> None:
     begun_s = {"thread": 0.3, "process": 1.2}[fake]
