@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import rollahead
+from every import every
 from rollahead.cli import COMMANDS, main
 from rollahead.commands.config_files import read_config
 
@@ -99,7 +100,7 @@ def test_the_program_is_installed_and_is_this_one() -> None:
     assert script.load() is main
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@every("name", COMMANDS)
 def test_each_command_has_a_module_and_a_configuration_of_its_name(name: str) -> None:
     assert find_spec(f"rollahead.commands.{name.replace('-', '_')}") is not None
     assert resources.files("rollahead.configs").joinpath(f"{name}.yaml").is_file()

@@ -27,6 +27,7 @@ from rollahead.runtime.rolling.roll import StateRoller, for_spec
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation, Request, Result, Snapshot
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
+from rollahead.sim.task import TaskBase
 
 STRATEGIES = ("sync", "naive", "naive_arrival", "ensemble", "vlash")
 HORIZON, S, DELAY = 16, 8, 6  # ticks
@@ -46,7 +47,7 @@ MORE = (
 )
 
 
-class Cart:
+class Cart(TaskBase):
     """The task: be where the goal is. No episode ends early, so that all drawings show the same ticks."""
 
     spec = RobotSpec(

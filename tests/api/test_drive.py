@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from noted import CONNECT, DISCONNECT, STOP, WRITE, NotedRobot, Notes
 from rollahead import ConfigError, InferenceError, Observation, Realtime, StrategyConfig, drive, realtime
 from rollahead.runtime.robots.loopback import arm
@@ -102,7 +103,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@every("name", REFUSED)
 def test_what_cannot_be_is_refused_before_anything_moves(name: str) -> None:
     driving, said = REFUSED[name]
     with pytest.raises(ConfigError, match=said):

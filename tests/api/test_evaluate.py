@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead import ConfigError, Evaluation, Observation, Planning, StrategyConfig, evaluate, load_policy
 from rollahead.evaluation.evaluation import Cell, summarise
 from rollahead.evaluation.evaluation import evaluate as measured
@@ -114,7 +115,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@every("name", REFUSED)
 def test_what_cannot_be_is_refused_in_one_sentence(name: str) -> None:
     evaluating, said = REFUSED[name]
     with pytest.raises(ConfigError, match=said) as caught:

@@ -1,9 +1,9 @@
 """Options by name have the defaults of the command line."""
 
-import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from every import every
 from rollahead.api.options import CONFIGS, options_of
 
 MEMBERS = [
@@ -13,7 +13,7 @@ MEMBERS = [
 ]
 
 
-@pytest.mark.parametrize("group, name", MEMBERS)
+@every("group, name", MEMBERS)
 def test_a_name_has_the_options_that_the_command_line_gives_it(group: str, name: str) -> None:
     with initialize_config_module("rollahead.configs", version_base="1.3"):
         config = compose("run", overrides=[f"{group}={name}"])

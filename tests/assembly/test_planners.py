@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from benchmarks.policy_parity import SIDE, save_policy
 
+from every import every
 from rollahead.assembly.planners import make_image_encoder, make_planning, opened
 from rollahead.assembly.rollers import Scene
 from rollahead.errors import ConfigError
@@ -68,7 +69,7 @@ def test_a_strategy_that_steers_is_refused_for_a_planner_that_denoises_nothing(
         make_planning({**WAVE, "horizon": 8}, REAL, UNROLLED, strategy)
 
 
-@pytest.mark.parametrize("rename", ["foo", ["x"], {"a": 1}, {0: "a"}, 0, ""])
+@every("rename", ["foo", ["x"], {"a": 1}, {0: "a"}, 0, ""])
 def test_a_rename_that_is_no_mapping_of_names_is_refused(rename: object) -> None:
     with pytest.raises(ConfigError) as caught:
         make_planning({"name": "policy", "checkpoint": "mole_flow", "rename": rename}, REAL, UNROLLED)

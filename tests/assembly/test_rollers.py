@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from every import every
 from faulty import Rail
 from rollahead.assembly.rollers import GROUP, ROLLERS, Scene, check_offset_state, going_on, leaves_behind, make_rollers
 from rollahead.errors import ConfigError
@@ -146,7 +147,7 @@ def test_a_roller_of_another_package_is_found_by_its_entry_point(
 TASK = make_task("mole", mode="absolute")
 
 
-@pytest.mark.parametrize(
+@every(
     ("roller", "scene"),
     [
         *(({"name": name}, REAL) for name in ("told", "robot", "scene", "attached")),

@@ -9,14 +9,15 @@ import pytest
 from benchmarks.chunking import LATENCIES, MEDIAN, WAYS, cell_of
 
 from benchmarks import chunking
+from every import every
 from rollahead.evaluation.evaluation import check
 from rollahead.runtime.config.build import make_latency
 
 HEADLESS = [name for name, way in WAYS.items() if way.head is None and way.base == "flow" and not way.weak]
 
 
-@pytest.mark.parametrize("task", chunking.TASKS)
-@pytest.mark.parametrize("name", HEADLESS)
+@every("task", chunking.TASKS)
+@every("name", HEADLESS)
 def test_each_way_that_needs_no_training_can_be_played(task: str, name: str) -> None:
     check(replace(cell_of(task, WAYS[name], "4", 8), episodes=1))
 

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.figures import CLOSE, Row, load, record, row, same, words
 
 from benchmarks import figures
+from every import every
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +31,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # --- verdicts ---
 
 
-@pytest.mark.parametrize(
+@every(
     ("goal", "value", "verdict"),
     [
         (">= 2.03", 2.03, "met"),
@@ -123,7 +124,7 @@ def interval(low: float, high: float) -> Row:
     return made(value=(low + high) / 2, ci=[low, high])
 
 
-@pytest.mark.parametrize(
+@every(
     ("old", "new", "again"),
     [
         ((1, 2), (1.5, 3), True),

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.recipes import HEADS, PLAYED, RECIPES, ROLLERS, TASKS, VARIES, _figure, cell_of, fixed, main, table
 
 from benchmarks import recipes
+from every import every
 from rollahead.evaluation.evaluation import check
 from rollahead.policies.adapters.flow.loss import AVERAGES
 from rollahead.policies.data.windows import PREFIX_LENGTHS
@@ -21,8 +22,8 @@ def test_the_published_recipe_of_a_head_has_no_rows_of_other_chunks_and_the_feat
     assert HEADS["as published"] == {"corrector.features": "true", "corrector.negative_fraction": 0}
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("name, d", PLAYED)
+@every("task", TASKS)
+@every("name, d", PLAYED)
 def test_every_cell_of_the_prefixes_can_be_played(task: str, name: str, d: int) -> None:
     check(cell_of({"name": task}, f"{task}_flow", *fixed(name, d)))
 

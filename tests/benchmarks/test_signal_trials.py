@@ -3,6 +3,8 @@
 import pytest
 from benchmarks.signal_trials import CLOSE, Outcome, drawn, judged, trial
 
+from every import every
+
 FEW = [
     ("thread", ("INT",), (0.3,)),
     ("thread", ("HUP", "TERM"), (0.3, 0.0001)),
@@ -41,7 +43,7 @@ def test_trials_are_drawn_of_both_isolations_with_one_and_two_signals_of_all_kin
     assert drawn(7) == drawn(7)
 
 
-@pytest.mark.parametrize(
+@every(
     "notes, words",
     [
         (["connect", "write 0 0.5", "stop", "disconnect", "interrupted"], "at_rest"),

@@ -3,6 +3,7 @@
 import pytest
 from benchmarks.train import DELAYS, MOVING, PLAIN, SHIPPED, TASKS, Recipe, _cell, _points, delay_table, main
 
+from every import every
 from rollahead.evaluation.evaluation import check
 
 
@@ -21,8 +22,8 @@ def test_there_is_a_flow_and_a_diffusion_policy_for_each_task_and_for_moving_sce
     assert {recipe.task for recipe in PLAIN.values()} == set(MOVING)
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("strategy", ["vlash", "naive", "naive_arrival"])
+@every("task", TASKS)
+@every("strategy", ["vlash", "naive", "naive_arrival"])
 def test_every_cell_is_one_that_can_be_played(task: str, strategy: str) -> None:
     for delay in DELAYS:
         check(_cell(task, delay, strategy=strategy))

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from every import every
 from rollahead.cli import COMMANDS
 from rollahead.commands.config_files import CONFIGS, HIDDEN, foreign_members, keys, members, own_members, read_config
 from rollahead.commands.offered import flatten
@@ -39,7 +40,7 @@ def test_every_option_and_every_file_says_in_one_line_what_it_is(path: Path) -> 
         assert "#" not in line.comment
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@every("command", COMMANDS)
 def test_every_group_of_a_command_says_what_it_is(command: str) -> None:
     for line in read_config("", command).defaults:
         if line.value and "override" not in line.name:

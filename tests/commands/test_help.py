@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from every import every
 from rollahead.cli import COMMANDS
 from rollahead.commands.config_files import read_config
 from rollahead.commands.help import WIDE, help_of
@@ -14,7 +15,7 @@ from .conftest import Ran, refusal
 Command = Callable[..., Ran]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@every("command", COMMANDS)
 def test_help_shows_every_option_with_its_value_and_its_comment_at_100_columns(command: str) -> None:
     text = help_of(command, ["--help"]) or ""
     assert text.startswith(f"rollahead {command}: {read_config('', command).title}\n")

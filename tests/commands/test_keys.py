@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from every import every
 from rollahead.commands.keys import HELP, ORDERS, QUIT, keys, obey
 
 
@@ -153,7 +154,7 @@ def test_without_a_terminal_no_key_is_ever_pressed(monkeypatch: pytest.MonkeyPat
             assert pressed() == ""
 
 
-@pytest.mark.parametrize(
+@every(
     "typed, told",
     [
         (" ", ["pause"]),

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from every import every
 from rollahead.commands.app import start
 from rollahead.commands.literal import is_path, taken_literally, to_yaml
 
@@ -106,7 +107,7 @@ def test_any_text_survives_grammar_interpolation_and_the_file_of_a_run(text: str
         assert OmegaConf.to_container(again, resolve=True) == {"text": text}
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@every("option", OPTIONS)
 def test_every_path_arrives_as_it_was_written(option: str) -> None:
     command, *others = OPTIONS[option]
     assert is_path(command, option)
@@ -115,7 +116,7 @@ def test_every_path_arrives_as_it_was_written(option: str) -> None:
         assert option_of(config, option) == path
 
 
-@pytest.mark.parametrize("option", [option for option in OPTIONS if option not in ("runs", "run", "corrector.base")])
+@every("option", [option for option in OPTIONS if option not in ("runs", "run", "corrector.base")])
 def test_null_is_no_path(option: str) -> None:
     command, *others = OPTIONS[option]
     (config,) = arrived(command, *others, f"{option}=null")

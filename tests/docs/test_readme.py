@@ -13,6 +13,7 @@ from benchmarks.skeleton import study_table
 from benchmarks.train import MOVING, TASKS, delay_table
 
 from benchmarks import chunking, recipes, rti, study
+from every import every
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
@@ -50,7 +51,7 @@ def test_the_figures_of_trained_policies_are_those_of_their_results() -> None:
     assert table("train") in (ROOT / "docs" / "benchmarks.md").read_text()
 
 
-@pytest.mark.parametrize(
+@every(
     ("played", "page", "task"),
     [
         *(("success", "benchmarks.md", task) for task in TASKS),
@@ -85,7 +86,7 @@ def test_the_tables_of_the_chunking_family_are_those_of_their_results(task: str)
     assert chunking.table(task) in (ROOT / "docs" / "benchmarks.md").read_text()
 
 
-@pytest.mark.parametrize("net", rti.NETS)
+@every("net", rti.NETS)
 def test_the_tables_of_real_time_iteration_are_those_of_their_results(net: str) -> None:
     assert rti.table(net) in (ROOT / "docs" / "benchmarks.md").read_text()
 

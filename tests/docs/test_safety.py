@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-import pytest
+from every import every
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "safety.md").read_text()
@@ -19,7 +19,7 @@ def plain(words: str) -> str:
     return re.sub(r"[^a-z0-9]+", " ", re.sub("['-]", "", words.lower())).strip()
 
 
-@pytest.mark.parametrize("words", [part for found in NAMED for part in found.split(";")])
+@every("words", [part for found in NAMED for part in found.split(";")])
 def test_what_the_safety_page_says_is_tested(words: str) -> None:
     assert any(plain(words) in test for test in TESTS), words
 

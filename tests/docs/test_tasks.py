@@ -13,7 +13,7 @@ import pytest
 from benchmarks.pages import DOCS, blocks
 
 from rollahead.assembly.rollers import Scene
-from rollahead.commands.offered import keys
+from rollahead.commands.config_files import keys
 from rollahead.evaluation.evaluation import Cell, evaluate, summarise
 from rollahead.evaluation.task_trials import TRIALS, try_task
 from rollahead.runtime.config.build import StrategyConfig

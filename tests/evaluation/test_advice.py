@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.evaluation.advice import FRESH, KNOWN, advise, beats, playable, screen
 from rollahead.evaluation.evaluation import Cell, Episode, evaluate_all
@@ -57,7 +58,7 @@ def test_screening_plays_the_better_half_on_twice_as_many_new_seeds_until_two_ar
     assert [one.episodes for one in found] == [375] * 2 + [175] * 2 + [75] * 4 + [25] * 8
 
 
-@pytest.mark.parametrize("count", range(1, 20))
+@every("count", range(1, 20))
 def test_the_last_round_has_twice_the_episodes_of_the_confirmation_however_many_schedules_there_are(count: int) -> None:
     player = Player(share)
     screen(cell(episodes=16), [vlash(s) for s in range(10, 10 + count)], player)
@@ -82,7 +83,7 @@ def test_any_seed_that_can_be_evaluated_can_be_advised_on(seed: int) -> None:
     advise(cell(episodes=100, seed=seed), [vlash(10), vlash(20)], Player(share))
 
 
-@pytest.mark.parametrize("count", range(1, 9))
+@every("count", range(1, 9))
 def test_however_many_schedules_each_is_screened_and_the_best_is_advised(count: int) -> None:
     found = advise(cell(episodes=100), [vlash(s) for s in range(10, 10 + count)], Player(share))
     assert len(found.screened) == count
@@ -122,8 +123,8 @@ def test_of_those_that_no_other_beats_the_best_of_the_screening_is_advised_not_t
     assert found.chosen == vlash(10)
 
 
-@pytest.mark.parametrize("won", range(30))
-@pytest.mark.parametrize("lost", range(0, 30, 3))
+@every("won", range(30))
+@every("lost", range(0, 30, 3))
 def test_one_beats_another_where_what_only_one_solves_is_its_own_beyond_the_interval(won: int, lost: int) -> None:
     both = [(True, False)] * won + [(False, True)] * lost + [(True, True)] * 5 + [(False, False)] * 5
     one, other = ([made(success=each[i]) for each in both] for i in (0, 1))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.assembly.planning import Planning
 from rollahead.errors import ConfigError, ControlError, InferenceError
 from rollahead.evaluation import evaluation
@@ -386,7 +387,7 @@ REFUSED: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@every("name", REFUSED)
 def test_a_cell_that_cannot_be_is_refused_with_its_numbers(name: str) -> None:
     make, parts = REFUSED[name]
     with pytest.raises(ConfigError) as caught:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.evaluation import metrics
 from rollahead.evaluation.metrics import REACTION_SHARE, reaction_tick
 from rollahead.runtime.control.trace import TickStatus, Trace
@@ -47,7 +48,7 @@ def reacts(actions: Sequence[float], *, event: int = 2, expert: Any = None, firs
 # --- shares and means ---
 
 
-@pytest.mark.parametrize(
+@every(
     ("successes", "n", "low", "high"),
     [  # Newcombe, Statistics in Medicine 17 (1998), table I, method 3
         (81, 263, 0.2553, 0.3662),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.evaluation.evaluation import Cell, Episode, evaluate_all
 from rollahead.evaluation.search import SEED, Search, find_best
@@ -50,7 +51,7 @@ def test_what_is_given_twice_is_tried_once() -> None:
     assert tried(candidates(cell("ensemble"), Search([8, 4, 8], [1, 1.0]))) == [(8, 1.0), (4, 1.0)]
 
 
-@pytest.mark.parametrize(
+@every(
     ("seed", "episodes", "shared"),
     [
         (SEED - 3, 3, False),
@@ -111,7 +112,7 @@ def scripted(outcomes: dict[int, list[tuple[bool, float]]]) -> Any:
     return play
 
 
-@pytest.mark.parametrize(
+@every(
     ("outcomes", "best"),
     [
         ({4: [(True, 1.0), (False, 1.0)], 8: [(True, 2.0), (True, 2.0)]}, 8),  # more hits
@@ -140,7 +141,7 @@ def test_waiting_for_the_policy_is_best_done_seldom() -> None:
     assert strategy.s == 24
 
 
-@pytest.mark.parametrize(
+@every(
     ("options", "words"),
     [
         ({"s": []}, r"search\.s is \[\]"),

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from every import every
 from faulty import FAULTS, UNMADE, NoRoller, Rail, Writing
 from rollahead.errors import ConfigError
 from rollahead.evaluation import task_trials
@@ -22,8 +23,8 @@ def test_a_task_that_does_what_it_must_passes_all_trials(monkeypatch: pytest.Mon
     assert found["event"].says == "is seen at tick 6, and not without it"
 
 
-@pytest.mark.parametrize("name", ["mole", "interception", "belt"])
-@pytest.mark.parametrize("mode", ["velocity", "absolute"])
+@every("name", ["mole", "interception", "belt"])
+@every("mode", ["velocity", "absolute"])
 def test_our_own_tasks_pass_all_trials(name: str, mode: str) -> None:
     found = list(try_task({"name": name, "mode": mode}, episodes=3))
     assert len(found) == len(TRIALS) and all(finding.ok for finding in found), found

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from every import every
 from rollahead.assembly.planners import make_planning
 from rollahead.assembly.rollers import Scene
 from rollahead.errors import ConfigError, InferenceError
@@ -170,7 +171,7 @@ def test_a_camera_that_has_given_no_image_is_named_as_what_is_missing() -> None:
         plan(Noting(), replace(request, asked=blind))
 
 
-@pytest.mark.parametrize("late", range(5))
+@every("late", range(5))
 def test_the_state_is_the_newest_one_rolled_on_and_what_is_seen_is_that_of_the_request(late: int) -> None:
     policy = Noting()
     result = plan(policy, request_of(TICK + 4), lambda: snapshot(TICK + late))
@@ -186,14 +187,14 @@ def test_the_state_is_the_newest_one_rolled_on_and_what_is_seen_is_that_of_the_r
     assert result.anchor.tolist() == policy.seen.state.tolist()
 
 
-@pytest.mark.parametrize("ahead", [None, *range(8)])
+@every("ahead", [None, *range(8)])
 def test_the_delay_told_is_by_how_much_the_state_is_ahead_of_what_is_seen(ahead: int | None) -> None:
     policy = Noting()
     plan(policy, request_of(None if ahead is None else TICK + ahead))
     assert policy.delay == (ahead or 0)
 
 
-@pytest.mark.parametrize("ahead", [None, *range(8)])
+@every("ahead", [None, *range(8)])
 def test_no_delay_is_told_where_a_roller_moves_the_scene_as_well(ahead: int | None) -> None:
     policy = Noting()
     plan(policy, request_of(None if ahead is None else TICK + ahead), rollers=Rollers(summed, swept))
@@ -202,7 +203,7 @@ def test_no_delay_is_told_where_a_roller_moves_the_scene_as_well(ahead: int | No
     assert policy.seen.environment.tolist() == [7 + 100 * (ahead or 0), 8 + 100 * (ahead or 0)]
 
 
-@pytest.mark.parametrize("late", range(5))
+@every("late", range(5))
 def test_where_nothing_is_rolled_the_state_is_ahead_by_what_it_was_measured_later(late: int) -> None:
     policy = Noting()
     plan(policy, request_of(TICK + 4), lambda: snapshot(TICK + late), Rollers(still))
@@ -446,8 +447,8 @@ class Slow:
         return self._spare - 10 * share * self._step
 
 
-@pytest.mark.parametrize("step", [0.5, 1.0, 3.0])
-@pytest.mark.parametrize("spare", [0.0, 1.0, 2.6, 4.0, 100.0])
+@every("step", [0.5, 1.0, 3.0])
+@every("spare", [0.0, 1.0, 2.6, 4.0, 100.0])
 def test_a_planner_that_hurries_takes_as_many_steps_as_there_is_time_for_and_at_least_one(
     spare: float, step: float
 ) -> None:

@@ -3,6 +3,7 @@ import operator
 import pytest
 import torch
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.policies.process import PREDICTIONS, Diffusion, Flow
 
@@ -16,8 +17,8 @@ def mixture(t: int, process: Diffusion) -> tuple[torch.Tensor, torch.Tensor, tor
     return x0, e, process.abar[t].sqrt() * x0 + (1 - process.abar[t]).sqrt() * e
 
 
-@pytest.mark.parametrize("t", TIMES)
-@pytest.mark.parametrize("prediction", ["epsilon", "sample"])
+@every("t", TIMES)
+@every("prediction", ["epsilon", "sample"])
 def test_a_network_that_is_right_gives_back_action_and_noise(t: int, prediction: str) -> None:
     process = cosine(prediction=prediction)
     x0, e, x = mixture(t, process)
@@ -42,8 +43,8 @@ def test_a_diffusion_asks_its_network_for_whole_steps_one_per_chunk() -> None:
     assert torch.equal(times, torch.full((3,), 7)) and times.dtype == torch.long
 
 
-@pytest.mark.parametrize("prediction", PREDICTIONS)
-@pytest.mark.parametrize("t", [0.1, 0.5, 1.0])
+@every("prediction", PREDICTIONS)
+@every("t", [0.1, 0.5, 1.0])
 def test_a_flow_that_is_told_the_velocity_or_the_action_gives_back_action_and_noise(prediction: str, t: float) -> None:
     x0, e = torch.randn(2, 1, 5, 4, generator=torch.Generator().manual_seed(0))
     x = (1 - t) * x0 + t * e
@@ -52,7 +53,7 @@ def test_a_flow_that_is_told_the_velocity_or_the_action_gives_back_action_and_no
         torch.testing.assert_close(made, wanted, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(
+@every(
     ("process", "t"),
     [(cosine(prediction=each, clip=clip), t) for each in ("epsilon", "sample") for clip in (None, 0.5) for t in TIMES]
     + [(Flow(each), t) for each in PREDICTIONS for t in (0.1, 1.0)],

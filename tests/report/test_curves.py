@@ -3,6 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from every import every
 from rollahead.evaluation.metrics import wilson
 from rollahead.report.curves import MOST, round_numbers, training_plots
 from rollahead.report.plots import STAND_INS, Plot
@@ -97,8 +98,8 @@ def test_plots_take_the_colours_of_the_page_and_nothing_else() -> None:
         assert "http" not in plot.svg
 
 
-@pytest.mark.parametrize("low", [1e-4, 0.003, 0.02, 0.024, 0.07, 0.5, 1.0, 2.9])
-@pytest.mark.parametrize("times", [1.0, 1.02, 1.5, 4.0, 30.0, 1e3, 1e6])
+@every("low", [1e-4, 0.003, 0.02, 0.024, 0.07, 0.5, 1.0, 2.9])
+@every("times", [1.0, 1.02, 1.5, 4.0, 30.0, 1e3, 1e6])
 def test_labels_enclose_what_is_drawn_and_are_few(low: float, times: float) -> None:
     labels = round_numbers(low, low * times)
     assert labels[0] <= low <= low * times <= labels[-1]

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from every import every
 from rollahead.report.comparison import name_cells
 from rollahead.report.findings import Duel, Standing, champions, duels, headline, of_chart, of_study, of_task
 from rollahead.report.load import CellResult
@@ -92,7 +93,7 @@ def test_a_strategy_alone_is_compared_with_its_other_options_or_nothing() -> Non
     assert {duel.other.series for duel in duels(found.charts, "vlash s=4")} == {"vlash s=8"}
 
 
-@pytest.mark.parametrize(
+@every(
     ("one", "other", "standing"),
     [
         (112, 90, Standing.AHEAD),  # 11 points, though the two intervals meet

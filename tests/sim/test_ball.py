@@ -4,6 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.sim.ball import AWAY_M, BOUNCE_S, FAR_M, SIDE_M, TRAP_M, Ball, Court, as_state, crossing_m, fly
 from rollahead.sim.gantry import PHYSICS_S, RATE_HZ, Model, State
 
@@ -17,7 +18,7 @@ def flown(ball: Ball, ticks: int, paddle: State = AWAY) -> Ball:
     return ball
 
 
-@pytest.mark.parametrize("vy", [-1.5, -0.8, -0.05, 0.3, 1.1])
+@every("vy", [-1.5, -0.8, -0.05, 0.3, 1.1])
 def test_every_bounce_keeps_the_speed(vy: float) -> None:
     for start in np.linspace(-0.05, 0.05, 23):  # every depth at which a physics step can find the ball
         ball: Ball = (0.9, start, 0.0, vy)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.config.build import Drive, StrategyConfig, make_executor
 from rollahead.runtime.control.delay import DelayEstimator
@@ -202,7 +203,7 @@ BAD: Mapping[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
+@every("name", BAD)
 def test_a_camera_or_a_size_that_is_none_is_refused_in_one_sentence(name: str) -> None:
     options, words = BAD[name]
     with pytest.raises(ConfigError, match=words):
@@ -298,7 +299,7 @@ FAULTY: Mapping[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTY)
+@every("name", FAULTY)
 def test_a_task_whose_images_are_not_as_its_spec_says_is_one_sentence_before_it_is_played(name: str) -> None:
     given, words = FAULTY[name]
     with pytest.raises(ConfigError, match=rf"task 'mole': {words}.*; rollahead doctor task=mole tries the rest"):

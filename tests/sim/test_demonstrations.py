@@ -3,6 +3,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
 from rollahead.sim import render
@@ -176,7 +177,7 @@ def test_a_demonstration_without_cameras_has_no_images():
     assert dict(next(record({"name": "mole"}, 1, 4, seed=1)).images) == {}
 
 
-@pytest.mark.parametrize(
+@every(
     "given, words",
     [
         ({"count": 0}, "count is 0"),

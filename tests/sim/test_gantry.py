@@ -4,6 +4,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.types.spec import Kind, RobotSpec
 from rollahead.sim.gantry import (
@@ -35,8 +36,8 @@ def at(mode: str, x: float, y: float, vx: float = 0.0, vy: float = 0.0) -> Gantr
     return gantry
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("seed", range(4))
+@every("mode", MODES)
+@every("seed", range(4))
 def test_the_model_is_mujoco_to_the_last_digits_below_and_at_the_force_limit(mode: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     gantry, model = at(mode, *rng.uniform(-0.4, 0.4, 2), *rng.uniform(-1, 1, 2)), Model(mode)
@@ -62,8 +63,8 @@ def test_many_ticks_of_the_model_are_many_ticks_of_mujoco(mode: str) -> None:
     np.testing.assert_allclose(rolled, gantry.state(), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("place", [(0.0, 0.0), (0.3, -0.25), (-0.5, 0.5)])
+@every("mode", MODES)
+@every("place", [(0.0, 0.0), (0.3, -0.25), (-0.5, 0.5)])
 def test_rest_stays_to_the_bit(mode: str, place: tuple[float, float]) -> None:
     gantry = at(mode, *place)
     stay = np.zeros(2) if mode == "velocity" else np.array(place)

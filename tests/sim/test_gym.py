@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.assembly.planners import Planning, make_planning
 from rollahead.assembly.rollers import Scene, make_rollers
 from rollahead.assembly.sine import Sine
@@ -329,7 +330,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@every("case", REFUSED)
 def test_what_cannot_be_a_task_is_refused_in_one_sentence(case):
     import gymnasium
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.sim.gym_fields import fields_of
 
@@ -10,7 +11,7 @@ ARRAY = np.arange(5.0)
 KEYED = {"arm": {"joints": np.array([1.0, 2.0, 3.0]), "grip": 4}, "goal": np.array([[5, 6]], np.float32)}
 
 
-@pytest.mark.parametrize(
+@every(
     ("wanted", "observation", "names", "values"),
     [
         ({"x": 0, "w": 4}, ARRAY, ("x", "w"), [0, 4]),
@@ -52,7 +53,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@every("case", REFUSED)
 def test_a_place_that_is_not_there_is_refused_with_those_that_are(case):
     where, observation, words = REFUSED[case]
     with pytest.raises(ConfigError) as caught:

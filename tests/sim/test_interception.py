@@ -4,6 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.messages import Observation
@@ -129,7 +130,7 @@ def thrown(task: Interception, seed: int = 0) -> None:
         task.advance(STILL)
 
 
-@pytest.mark.parametrize("off", [-0.05, -0.036, -0.028, -0.01, 0.0, 0.02, 0.028, 0.036, 0.05])
+@every("off", [-0.05, -0.036, -0.028, -0.01, 0.0, 0.02, 0.028, 0.036, 0.05])
 def test_a_ball_is_met_within_3_cm_of_the_middle_of_the_paddle_and_passes_beyond(off: float) -> None:
     task = interception()
     for start in np.linspace(0.2, 0.22, 5):

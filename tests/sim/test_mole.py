@@ -4,6 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.messages import Observation
@@ -235,7 +236,7 @@ def test_resting_on_the_mole_before_it_jumps_is_no_success() -> None:
         assert not task.success
 
 
-@pytest.mark.parametrize("after", range(WINDOW - DWELL - 2, WINDOW))
+@every("after", range(WINDOW - DWELL - 2, WINDOW))
 def test_the_last_hit_must_fall_inside_the_window(after: int) -> None:
     task = at_event(mole(), 6)
     for _ in range(after):
@@ -321,8 +322,8 @@ def test_the_expert_never_asks_for_more_than_its_speed_and_half_of_it_at_half_pa
         assert half == full / 2
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("n", [0, 1, 7, 40])
+@every("mode", MODES)
+@every("n", [0, 1, 7, 40])
 def test_the_roller_is_what_the_simulated_robot_does(mode: str, n: int) -> None:
     task = mole(mode=mode)
     task.reset(9)
@@ -434,7 +435,7 @@ def test_one_strike_on_the_mole_is_enough_and_without_one_nothing_is() -> None:
         assert task.success == task.done == (away < RADIUS_M and speed < SLOW and up >= 0.5), (away, speed, up)
 
 
-@pytest.mark.parametrize(
+@every(
     ("away", "late", "spoilt"),
     [(VOID_M * 1.01, 1, True), (VOID_M * 0.99, 1, False), (0.3, 0, False), (0.3, -GRACE, False), (0.3, 20, True)],
 )

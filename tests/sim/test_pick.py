@@ -4,6 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.assembly.rollers import Scene, make_rollers
 from rollahead.errors import ConfigError
 from rollahead.runtime.types.arrays import FloatArray
@@ -165,7 +166,7 @@ def test_jaws_that_are_closed_already_grip_nothing() -> None:
 # --- what a delivery is ---
 
 
-@pytest.mark.parametrize(
+@every(
     ("away", "opening", "speed", "delivered"),
     [
         (0.0, OPEN_M, 0.0, True),

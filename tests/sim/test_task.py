@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.messages import Observation
@@ -100,7 +101,7 @@ def test_the_same_seed_is_the_same_episode_to_the_bit(name: str) -> None:
     assert played(used, 3) == played(fresh, 3) != played(fresh, 4)
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if name not in TOUCHED])
+@every("name", [name for name in TASKS if name not in TOUCHED])
 def test_the_scene_is_the_same_whatever_the_robot_does(name: str) -> None:
     expert, wild = played(TASKS[name](), 3), played(TASKS[name](), 3, wildly)
     ticks = min(len(expert["scenes"]), len(wild["scenes"]))
@@ -156,8 +157,8 @@ def test_the_range_of_every_action_is_finite_so_that_reactions_can_be_measured(n
     assert all(np.isfinite([dim.low, dim.high]).all() for dim in TASKS[name]().spec.action)
 
 
-@pytest.mark.parametrize("name", NOISELESS)
-@pytest.mark.parametrize("n", [0, 1, 12])
+@every("name", NOISELESS)
+@every("n", [0, 1, 12])
 def test_the_roller_says_where_the_robot_will_be(name: str, n: int) -> None:
     task = NOISELESS[name]()
     task.reset(2)
@@ -174,7 +175,7 @@ def test_the_roller_says_where_the_robot_will_be(name: str, n: int) -> None:
 # --- the optional seams ---
 
 
-@pytest.mark.parametrize("name", TEACHABLE)
+@every("name", TEACHABLE)
 def test_demonstrations_differ_by_their_seed_and_have_no_end(name: str) -> None:
     task = TASKS[name]()
     assert isinstance(task, Teachable)
@@ -189,7 +190,7 @@ def test_demonstrations_differ_by_their_seed_and_have_no_end(name: str) -> None:
     assert begun[0] == begun[2] != begun[1]
 
 
-@pytest.mark.parametrize("name", TEACHABLE)
+@every("name", TEACHABLE)
 def test_no_demonstration_begins_as_the_episode_of_its_seed(name: str) -> None:
     task = TASKS[name]()
     assert isinstance(task, Teachable)
@@ -200,7 +201,7 @@ def test_no_demonstration_begins_as_the_episode_of_its_seed(name: str) -> None:
         assert shown[:2] != task.state().tolist()[:2] or shown[4:] != task.environment().tolist()
 
 
-@pytest.mark.parametrize("name", TEACHABLE)
+@every("name", TEACHABLE)
 def test_an_episode_after_a_demonstration_is_what_it_always_was(name: str) -> None:
     used, fresh = TASKS[name](), TASKS[name]()
     assert isinstance(used, Teachable)
@@ -209,8 +210,8 @@ def test_an_episode_after_a_demonstration_is_what_it_always_was(name: str) -> No
     assert played(used, 3) == played(fresh, 3)
 
 
-@pytest.mark.parametrize("name", MOVING)
-@pytest.mark.parametrize("n", [0, 1, 12])
+@every("name", MOVING)
+@every("n", [0, 1, 12])
 def test_the_scene_roller_says_what_will_be_seen_if_nothing_happens(name: str, n: int) -> None:
     task = TASKS[name]()
     assert isinstance(task, Teachable)
@@ -226,7 +227,7 @@ def test_the_scene_roller_says_what_will_be_seen_if_nothing_happens(name: str, n
         assert seen.tolist() == before
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if name not in MOVING])
+@every("name", [name for name in TASKS if name not in MOVING])
 def test_a_scene_that_stands_has_no_roller(name: str) -> None:
     assert not isinstance(TASKS[name](), MovingScene)
 

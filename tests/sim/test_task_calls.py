@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from every import every
 from faulty import NoEventArgument, NoExpert, NoRoller, Rail
 from rollahead.errors import ConfigError
 from rollahead.sim.task_calls import check_takes, demonstrator_of, expert_of, robot_roller_of, scene_roller_of
@@ -49,7 +50,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@every("name", REFUSED)
 def test_each_is_refused_in_a_sentence_that_names_class_and_method(name: str) -> None:
     ask, words = REFUSED[name]
     with pytest.raises(ConfigError) as caught:

@@ -6,6 +6,7 @@ import torch
 from benchmarks.policy_parity import card_of
 from numpy.typing import NDArray
 
+from every import every
 from rollahead.errors import InferenceError
 from rollahead.policies.adapters.observed import Actions, Numbers, Vision
 from rollahead.policies.lerobot.features import ENVIRONMENT, STATE, Features
@@ -208,7 +209,7 @@ def test_numbers_are_normalised_as_their_own_features_are() -> None:
     assert environment.dtype == torch.float32
 
 
-@pytest.mark.parametrize(("delay", "told"), [(0, 0), (3, 3), (7, 7), (8, 7), (100, 7), (-1, 0)])
+@every(("delay", "told"), [(0, 0), (3, 3), (7, 7), (8, 7), (100, 7), (-1, 0)])
 def test_a_policy_that_is_told_the_delay_is_told_no_more_than_it_was_trained_for(delay: int, told: int) -> None:
     numbers = Numbers(NORMALISERS, card_of(3, Trained(offsets=7, delay_input=True)), CPU)
     environment = numbers.environment([seen(1, 2), seen(3, 4)], delay)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.policies.checkpoints.card import read_card
 from rollahead.policies.checkpoints.checkpoint import load_policy
@@ -17,7 +18,7 @@ def test_there_is_a_flow_and_a_diffusion_policy_for_each_task() -> None:
     assert names() == sorted(f"{task}_{policy}" for task in TASKS for policy in ("flow", "diffusion"))
 
 
-@pytest.mark.parametrize("name", [f"{task}_{policy}" for task in TASKS for policy in ("flow", "diffusion")])
+@every("name", [f"{task}_{policy}" for task in TASKS for policy in ("flow", "diffusion")])
 def test_each_is_whole_small_trained_with_offsets_and_says_how_it_does(name: str) -> None:
     folder = find(name)
     card = read_card(folder)

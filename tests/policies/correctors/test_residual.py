@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.policies.correctors.image_encoder import SIDE, read_image_encoder
 from rollahead.policies.correctors.residual import CorrectorTraining, CorrectorTrainingConfig, Stored, stored_chunks
@@ -131,8 +132,8 @@ def test_examples_are_of_the_frame_of_each_row_and_what_is_seen_is_as_old_as_sai
         assert training.corrector().card.lag == lag
 
 
-@pytest.mark.parametrize("fresh", [True, False])
-@pytest.mark.parametrize("lag", [0, 1, 3, 5])
+@every("fresh", [True, False])
+@every("lag", [0, 1, 3, 5])
 def test_what_is_seen_is_as_old_at_the_first_row_as_at_any_and_never_of_another_episode(lag: int, fresh: bool) -> None:
     config = CorrectorTrainingConfig(every=1, lag=lag, fresh=fresh)
     policy, stored = store(config, offsets=3)
@@ -232,7 +233,7 @@ def test_the_episodes_that_are_measured_are_not_learned_from() -> None:
     assert not learned & held
 
 
-@pytest.mark.parametrize(
+@every(
     "config, words",
     [
         ({"width": 0}, "corrector.width is 0; give at least 1"),

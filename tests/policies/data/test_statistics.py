@@ -2,8 +2,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 
+from every import every
 from rollahead.policies.data.dataset import read_dataset, write_dataset
 from rollahead.policies.data.frames import FIGURES
 from rollahead.policies.data.statistics import with_own_statistics
@@ -21,9 +21,9 @@ def test_statistics_as_lerobot_writes_them_are_right(tmp_path: Path) -> None:
     assert with_own_statistics(frames) == (frames, None)
 
 
-@pytest.mark.parametrize("figure", FIGURES)
-@pytest.mark.parametrize("feature", [STATE, ENVIRONMENT, ACTION])
-@pytest.mark.parametrize("told", [-9.0, 114.0])
+@every("figure", FIGURES)
+@every("feature", [STATE, ENVIRONMENT, ACTION])
+@every("told", [-9.0, 114.0])
 def test_one_wrong_number_is_named_and_the_datas_own_are_used(feature: str, figure: str, told: float) -> None:
     wrong = {key: {name: values.copy() for name, values in each.items()} for key, each in FRAMES.stats.items()}
     wrong[feature][figure][1] = told

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.policies.data.frames import Frames
 from rollahead.policies.data.rolled_scene import rolled_scenes
@@ -60,9 +61,7 @@ def every_place(lengths, offsets):
     return [(now, d) for now in range(sum(lengths)) for d in range(offsets + 1) if now - d >= starts[now]]
 
 
-@pytest.mark.parametrize(
-    "rows, n_obs", [(rows, n_obs) for rows in range(1, 7) for n_obs in range(1, 4) if n_obs <= rows]
-)
+@every("rows, n_obs", [(rows, n_obs) for rows in range(1, 7) for n_obs in range(1, 4) if n_obs <= rows])
 def test_every_window_is_that_of_a_loop_over_its_frames(rows, n_obs):
     windows = Windows(frames_of(), rows, n_obs)
     places = every_place(LENGTHS, offsets=4)
@@ -141,8 +140,8 @@ def arm(*kinds: Kind) -> RobotSpec:
     return RobotSpec(tuple(Dim("v", kind=kind, drives="b") for kind in kinds), (Dim("a"), Dim("b")), rate_hz=50.0)
 
 
-@pytest.mark.parametrize("n_obs", (1, 2))
-@pytest.mark.parametrize("kind", (Kind.POSITION, Kind.ROTATION, Kind.DISCRETE))
+@every("n_obs", (1, 2))
+@every("kind", (Kind.POSITION, Kind.ROTATION, Kind.DISCRETE))
 def test_a_told_state_is_what_was_done_the_tick_before_and_what_no_target_drives_is_of_when_the_rest_was_seen(
     n_obs, kind
 ):
@@ -218,7 +217,7 @@ def test_only_the_chosen_episodes_are_drawn():
     assert set(windows.draw(np.random.default_rng(0), 500)[STATE][:, 0].int().tolist()) == {0, 1, 2, 4, 5, 6, 7, 8}
 
 
-@pytest.mark.parametrize("episodes", range(1, 60))
+@every("episodes", range(1, 60))
 def test_what_is_held_out_is_five_in_a_hundred_and_the_rest_is_learned(episodes):
     learn, keep = held_out(frames_of((1,) * episodes))
     assert sorted([*learn, *keep]) == list(range(episodes))
@@ -244,7 +243,7 @@ def test_without_the_delay_the_statistics_are_the_data_sets():
     assert statistics(frames, Trained(4)) == statistics(frames) == dict(frames.stats)
 
 
-@pytest.mark.parametrize(
+@every(
     "given, words",
     [
         ({"trained": Trained(offsets=5)}, "episode 1 of data set frames has 1 frames, and .*offsets=5 needs 6"),
@@ -272,8 +271,8 @@ def test_what_cannot_be_drawn_is_refused(given, words):
         Windows(frames_of(), 4, **given)
 
 
-@pytest.mark.parametrize("lead", range(4))
-@pytest.mark.parametrize("offsets", range(4))
+@every("lead", range(4))
+@every("offsets", range(4))
 def test_what_is_drawn_as_now_is_every_frame_after_the_lead_that_has_the_delay_before_it(lead, offsets):
     lengths = (6, 4, 5)
     windows = Windows(frames_of(lengths), rows=1, trained=Trained(offsets), lead=lead)
@@ -283,8 +282,8 @@ def test_what_is_drawn_as_now_is_every_frame_after_the_lead_that_has_the_delay_b
     assert drawn == {(now, d) for now, d in every_place(lengths, offsets) if now - starts[now] >= lead}
 
 
-@pytest.mark.parametrize("delays", (1, 2, 4))
-@pytest.mark.parametrize("lead", (0, 3))
+@every("delays", (1, 2, 4))
+@every("lead", (0, 3))
 def test_examples_that_share_what_was_seen_have_a_delay_each_and_no_rows_where_it_leads_out(delays, lead):
     lengths, offsets = (6, 8), 3
     windows = Windows(frames_of(lengths), 2, trained=Trained(offsets), lead=lead)

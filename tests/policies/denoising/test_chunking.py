@@ -10,6 +10,7 @@ import pytest
 import torch
 from benchmarks.references import same_choices
 
+from every import every
 from rollahead.errors import ConfigError, InferenceError
 from rollahead.policies.denoising.chunking import VERIFIERS, BestOf, Guidance, Plain, Prefix, make_chunking
 from rollahead.policies.denoising.samplers import make_sampler
@@ -70,7 +71,7 @@ def made(name: str, policy: Any = None, sampler: Any = None, **options: Any) -> 
     return make_chunking(nested(name, **options), policy, make_sampler(config, policy))
 
 
-@pytest.mark.parametrize("name", ["sync", "naive", "naive_arrival", "ensemble", "vlash"])
+@every("name", ["sync", "naive", "naive_arrival", "ensemble", "vlash"])
 def test_other_strategies_take_chunks_as_they_are(name: str) -> None:
     assert isinstance(made(name), Plain)
     assert isinstance(made(name).steering(asked(2), KNOWN), Free)
@@ -79,8 +80,8 @@ def test_other_strategies_take_chunks_as_they_are(name: str) -> None:
 # ---- rtc ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("delay", range(T))
-@pytest.mark.parametrize("n", range(1, T + 1))
+@every("delay", range(T))
+@every("n", range(1, T + 1))
 def test_a_plan_is_pulled_only_towards_rows_that_are_known(n: int, delay: int) -> None:
     steering = made("rtc", s=2, mask="linear").steering(asked(delay), KNOWN[:n])
     assert isinstance(steering, RTCGuidance)
@@ -89,8 +90,8 @@ def test_a_plan_is_pulled_only_towards_rows_that_are_known(n: int, delay: int) -
     assert torch.equal(steering.target[:n], KNOWN[:n])
 
 
-@pytest.mark.parametrize("delay", range(T))
-@pytest.mark.parametrize("n", range(T + 1))
+@every("delay", range(T))
+@every("n", range(T + 1))
 def test_with_rolling_the_pull_is_towards_the_rows_from_the_switch_on(n: int, delay: int) -> None:
     guided = made("vlash", enabled=True, mask="linear", execution_horizon=3)
     steering = guided.steering(asked(delay, ahead=delay), KNOWN[:n])
@@ -137,8 +138,8 @@ def test_numbers_of_the_network_that_the_robot_has_no_name_for_are_not_pulled() 
 # ---- tt_rtc ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n", range(1, T + 1))
-@pytest.mark.parametrize("delay", range(1, 4))
+@every("n", range(1, T + 1))
+@every("delay", range(1, 4))
 def test_the_prefix_has_the_first_d_rows_or_as_many_as_are_known(n: int, delay: int) -> None:
     steering = made("tt_rtc").steering(asked(delay), KNOWN[:n])
     assert isinstance(steering, PrefixConditioning)
@@ -311,7 +312,7 @@ REFUSED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@every("name", REFUSED)
 def test_what_cannot_be_is_refused_with_what_to_do(name: str) -> None:
     strategy, policy, options, words = REFUSED[name]
     with pytest.raises(ConfigError) as caught:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.policies.denoising.samplers import SampleRequest, WarmStart, make_sampler
 from rollahead.policies.denoising.samplers.rti import TENTH
@@ -49,7 +50,7 @@ class Rti:
         return self.sampler(self.policy, None, draws(1, *SHAPE), SampleRequest(warm_start=warm_start, **draw))
 
 
-@pytest.mark.parametrize(("config", "process", "levels"), WARM)
+@every(("config", "process", "levels"), WARM)
 def test_a_warm_start_is_denoised_from_the_first_level_given_on_as_it_is(
     config: Mapping[str, Any], process: Any, levels: list[float]
 ) -> None:
@@ -60,7 +61,7 @@ def test_a_warm_start_is_denoised_from_the_first_level_given_on_as_it_is(
     assert (made.steps, made.made) == (len(levels), ResultFlags.WARM)
 
 
-@pytest.mark.parametrize(("config", "process", "levels"), WARM)
+@every(("config", "process", "levels"), WARM)
 def test_without_a_warm_start_it_is_the_base_from_noise(
     config: Mapping[str, Any], process: Any, levels: list[float]
 ) -> None:
@@ -228,7 +229,7 @@ REFUSED: list[tuple[Mapping[str, Any], Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("config", "process", "words"), REFUSED)
+@every(("config", "process", "words"), REFUSED)
 def test_what_cannot_be_is_refused_with_what_to_do(config: Mapping[str, Any], process: Any, words: str) -> None:
     policy: Any = Once() if process is None else Gaussian(process=process)
     with pytest.raises(ConfigError) as caught:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.policies.denoising.samplers import AUTO, SAMPLERS, integrate, make_sampler
 from rollahead.policies.denoising.samplers.timesteps import SPACINGS, spaced
@@ -46,7 +47,7 @@ def test_every_sampler_is_in_the_cases() -> None:
     assert {config["name"] for config, _ in CASES} == set(SAMPLERS)
 
 
-@pytest.mark.parametrize(("config", "process"), CASES)
+@every(("config", "process"), CASES)
 def test_every_sampler_gives_a_chunk_and_makes_as_many_calls_as_it_says(config: Config, process: Any) -> None:
     policy = policy_of(process)
     sampler = make_sampler(config, policy)
@@ -57,7 +58,7 @@ def test_every_sampler_gives_a_chunk_and_makes_as_many_calls_as_it_says(config: 
     assert all(later < t for t, later in pairwise(policy.asked))
 
 
-@pytest.mark.parametrize(("config", "process"), CASES)
+@every(("config", "process"), CASES)
 def test_all_noise_is_what_a_sampler_is_given(config: Config, process: Any) -> None:
     before = torch.get_rng_state()
     chunks = [sample(config, process, draws(1, *SHAPE, seed=seed)) for seed in (0, 0, 1)]
@@ -66,7 +67,7 @@ def test_all_noise_is_what_a_sampler_is_given(config: Config, process: Any) -> N
     assert process is None or not torch.equal(chunks[0], chunks[2])
 
 
-@pytest.mark.parametrize(("config", "process"), CASES)
+@every(("config", "process"), CASES)
 def test_noise_is_drawn_once_by_what_is_deterministic_and_between_all_steps_by_ddpm(
     config: Config, process: Any
 ) -> None:
@@ -104,7 +105,7 @@ def test_ddpm_draws_from_the_distribution_the_better_the_more_steps_it_was_train
     assert missing[0] > 2 * missing[1] and abs(missing[2]) < 0.005
 
 
-@pytest.mark.parametrize(("config", "process"), [(config, each) for config, each in CASES if each is not None])
+@every(("config", "process"), [(config, each) for config, each in CASES if each is not None])
 def test_a_policy_that_knows_the_action_gives_it_whatever_the_steps(config: Config, process: Any) -> None:
     action = torch.linspace(-1, 1, SHAPE[0] * SHAPE[1]).reshape(SHAPE)
 
@@ -128,7 +129,7 @@ def test_integrating_takes_batches_as_chunk_by_chunk() -> None:
     torch.testing.assert_close(together, torch.cat([integrate(bend, flow, each[None], 7) for each in starts]))
 
 
-@pytest.mark.parametrize(
+@every(
     ("process", "calls", "first"),
     [
         (cosine(prediction="epsilon"), 10, 90),
@@ -151,8 +152,8 @@ def test_auto_takes_options_of_what_it_picks() -> None:
     assert make_sampler({"name": AUTO, "steps": 3}, policy_of(Flow("sample"))).calls == 3
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-@pytest.mark.parametrize(
+@every("name", SAMPLERS)
+@every(
     ("process", "does", "use"),
     [(cosine(), "by diffusion", "ddim"), (Flow("sample"), "by flow matching", "euler"), (None, "at once", "one_shot")],
 )
@@ -166,7 +167,7 @@ def test_a_sampler_that_a_policy_cannot_serve_is_refused_by_name(name: str, proc
     assert said.endswith(f"use sampler={use}, or sampler=auto")
 
 
-@pytest.mark.parametrize(
+@every(
     ("config", "process", "words"),
     [
         ({"name": "dimm"}, cosine(), "there is no sampler 'dimm'; did you mean 'ddim' or 'ddpm'?"),
@@ -215,8 +216,8 @@ def test_steps_may_be_given_one_by_one(timesteps: Any) -> None:
     assert policy.asked == list(timesteps) and sampler.calls == len(timesteps)
 
 
-@pytest.mark.parametrize("spacing", SPACINGS)
-@pytest.mark.parametrize("k", range(2, 13))
+@every("spacing", SPACINGS)
+@every("k", range(2, 13))
 def test_spaced_steps_fall_from_noise_to_action_for_every_count(spacing: str, k: int) -> None:
     for n in range(2, k + 1):
         times = spaced(k, n, spacing)

@@ -9,6 +9,7 @@ import torch
 from benchmarks.denoise import rtc_processor, through_lerobot
 from benchmarks.references import rtc_difference
 
+from every import every
 from rollahead.policies.denoising.samplers import SampleRequest, make_sampler
 from rollahead.policies.denoising.steering import MASKS, PrefixConditioning, RTCGuidance, guidance_weight, soft_mask
 from rollahead.policies.process import Flow
@@ -76,8 +77,8 @@ def guided(weights: torch.Tensor, most: float = 5.0, *, full: bool = False) -> R
     return RTCGuidance(TARGET, weights[:, None], most, Flow("velocity"), full)
 
 
-@pytest.mark.parametrize("steps, most", [(5, 5.0), (10, 10.0), (3, 100.0)])
-@pytest.mark.parametrize("kind", MASKS)
+@every("steps, most", [(5, 5.0), (10, 10.0), (3, 100.0)])
+@every("kind", MASKS)
 def test_guidance_with_the_identity_is_lerobots_rtc(kind: str, steps: int, most: float) -> None:
     x = through_lerobot(bent, draws(1, *SHAPE)(), TARGET, steps, kind, most, delay=1, end=4)
     ours = sampled(steps, steering=guided(soft_mask(kind, 1, 4, T), most))
@@ -125,8 +126,8 @@ def test_a_weight_as_great_as_the_steps_moves_the_first_step_onto_the_target() -
     torch.testing.assert_close(made[1][0], e)  # at t = 1 the mixture is noise alone, whatever the action
 
 
-@pytest.mark.parametrize("n", range(T + 1))
-@pytest.mark.parametrize("steps", [1, 2, 5])
+@every("n", range(T + 1))
+@every("steps", [1, 2, 5])
 def test_the_prefix_stands_in_the_chunk_to_the_bit_and_the_network_sees_it_clean_at_time_0(n: int, steps: int) -> None:
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from every import every
 from rollahead.policies.denoising.warm_start import WarmStartCache
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.messages import Observation, Request, Snapshot
@@ -78,8 +79,8 @@ def warm_start(first: Request, second: Request, q: int = 1) -> Any:
     return made.warm_start(second)
 
 
-@pytest.mark.parametrize("shift", range(1, H))
-@pytest.mark.parametrize("ahead", [0, 2])
+@every("shift", range(1, H))
+@every("ahead", [0, 2])
 def test_a_warm_start_is_the_last_chunk_shifted_by_the_difference_of_the_origins(shift: int, ahead: int) -> None:
     """ahead: of the origin to the tick of the request, as with vlash."""
     tick, origin = 10 + shift, 10 + shift + ahead
@@ -113,7 +114,7 @@ def test_what_will_be_sent_otherwise_than_planned_is_in_the_warm_start() -> None
     assert torch.equal(made.chunk[: len(wanted)], wanted)  # and what the robot does not take stays
 
 
-@pytest.mark.parametrize("tick", range(11, 11 + H))
+@every("tick", range(11, 11 + H))
 def test_what_the_robot_does_not_take_is_known_as_the_last_chunk_has_it(tick: int) -> None:
     made = warm_starts()
     made.keep(asked(10, 10), CHUNK, ROWS)
@@ -145,7 +146,7 @@ UNKNOWN = {
 }
 
 
-@pytest.mark.parametrize("name", UNKNOWN)
+@every("name", UNKNOWN)
 def test_nothing_is_known(name: str) -> None:
     first, second = UNKNOWN[name]
     made = warm_starts()
@@ -160,7 +161,7 @@ def test_which_dimensions_are_discrete_and_where_they_turn_is_told_in_the_policy
     assert float(made.middle[2]) == 0.0  # a threshold of 0.5, normalised
 
 
-@pytest.mark.parametrize("covered", range(H + 1))
+@every("covered", range(H + 1))
 def test_what_is_known_are_the_rows_of_chunks_without_holds(covered: int) -> None:
     planned = np.arange(3.0 * H).reshape(H, 3)
     known = warm_starts().known(asked(10, 10, planned, covered))

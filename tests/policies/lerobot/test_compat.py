@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from benchmarks.policy_parity import CONFIGS, features_of
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.policies.lerobot import compat
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
@@ -19,7 +20,7 @@ def refused(name: str, written: dict[str, Any]) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", compat.HOMES)
+@every("name", compat.HOMES)
 def test_every_part_of_lerobot_is_found_in_this_version(name: str) -> None:
     assert getattr(compat, name) is not None
 

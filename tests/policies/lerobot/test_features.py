@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE, camera_name, features_of
 
@@ -74,7 +75,7 @@ def test_a_policy_without_state_or_action_is_refused() -> None:
     assert said + "none" in refused({"input_shapes": {STATE: [3]}})  # of LeRobot's first versions
 
 
-@pytest.mark.parametrize(
+@every(
     "written",
     [
         {"input_features": [STATE]},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.policies.lerobot.normalise import MODES, affine, identity
 
@@ -12,14 +13,14 @@ STATS = {"mean": [1.0, 2.0], "std": [0.5, 0.0], "min": [-1.0, 3.0], "max": [1.0,
 }
 
 
-@pytest.mark.parametrize("mode", [*MODES, "IDENTITY"])
+@every("mode", [*MODES, "IDENTITY"])
 def test_what_is_normalised_comes_back(mode: str) -> None:
     made = affine(mode, STATS, "x")
     x = torch.tensor([[0.5, 2.5], [-0.5, 3.0]])
     torch.testing.assert_close(made.unnormalise(made.normalise(x))[:, 0], x[:, 0])
 
 
-@pytest.mark.parametrize("mode", [*MODES, "IDENTITY"])
+@every("mode", [*MODES, "IDENTITY"])
 def test_a_whole_chunk_is_done_in_one_call_as_row_by_row(mode: str) -> None:
     made = affine(mode, STATS, "x")
     chunk = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(0))
@@ -58,7 +59,7 @@ def test_a_statistic_that_is_no_number_is_refused(bad: float) -> None:
         affine("MEAN_STD", {"mean": [0.0, 0.0], "std": [1.0, bad]}, "x")
 
 
-@pytest.mark.parametrize(
+@every(
     ("mode", "stats", "words"),
     [
         ("MEAN_STD", {"mean": [0.0, 0.0], "std": [1.0, -0.5]}, "the std of x is -0.5 in dimension 1, which is not"),

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 import torch
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.policies.lerobot import compat
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
@@ -45,7 +46,7 @@ def test_a_trainee_is_lerobots_own_module_for_the_sizes_of_the_data(name: str) -
     assert (trainable.rows, trainable.n_obs) == (T, 1)
 
 
-@pytest.mark.parametrize("name, images", [("flow", 0), ("diffusion", 0), ("diffusion", 2), ("act", 0), ("act", 2)])
+@every("name, images", [("flow", 0), ("diffusion", 0), ("diffusion", 2), ("act", 0), ("act", 2)])
 def test_a_cold_step_makes_chunks_and_noise_counts_only_where_there_is_any(name: str, images: int) -> None:
     trainable = trainable_of(name, images={f"camera_{i}": (64, 64) for i in range(images)})
     policy, batch = trainable.policy.eval(), seen_by(trainable)
@@ -140,7 +141,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@every("name", REFUSED)
 def test_what_cannot_be_trained_is_refused_in_one_sentence(name: str) -> None:
     config, changed, words = REFUSED[name]
     with pytest.raises(ConfigError, match=words) as refused:

@@ -8,6 +8,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.analysis.forecast import HOLD, forecast, measured, reaction_ticks, sources, summed_up, walk
 from rollahead.runtime.analysis.rehearsal import SPEC
 from rollahead.runtime.config.build import StrategyConfig, make_delay, make_strategy
@@ -82,16 +83,16 @@ def assert_same(config: StrategyConfig, horizon: int, stream: Stream) -> None:
     assert forecast(config, horizon, stream, ticks=ticks) == measured(trace), said
 
 
-@pytest.mark.parametrize("horizon", [1, 2])
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@every("horizon", [1, 2])
+@every("strategy", STRATEGIES)
 def test_a_forecast_is_to_the_tick_what_the_core_does(strategy: str, horizon: int) -> None:
     for config in planned(strategy, horizon):
         for stream in streams(horizon):
             assert_same(config, horizon, stream)
 
 
-@pytest.mark.parametrize("horizon", [1, 2])
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@every("horizon", [1, 2])
+@every("strategy", STRATEGIES)
 def test_it_is_with_any_trigger_and_with_a_delay_that_is_estimated(strategy: str, horizon: int) -> None:
     for config in triggered(strategy, horizon):
         if config.d is None and strategy in ("naive", "ensemble"):
@@ -110,7 +111,7 @@ def test_it_is_for_longer_chunks(strategy: str, horizon: int) -> None:
             assert_same(config, horizon, stream)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@every("strategy", STRATEGIES)
 def test_it_is_for_latencies_drawn_from_a_distribution(strategy: str) -> None:
     drawn = Lognormal(3.0, 7.0)
     stream = Stream(tuple(drawn.sample(0, n).done for n in range(40)))
@@ -130,7 +131,7 @@ def by_hand(found: np.ndarray) -> list[int]:
     return counted
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@every("strategy", STRATEGIES)
 def test_a_reaction_ends_with_the_first_tick_whose_action_has_seen_the_stimulus(strategy: str) -> None:
     for stream in (Stream((0,)), Stream((1, 5)), Stream((2, 2, 9))):
         steps = walk(StrategyConfig(strategy, s=4, d=2), 8, stream, ticks=80)
@@ -158,7 +159,7 @@ def test_sync_holds_while_it_thinks() -> None:
     assert waiting.underruns == pytest.approx(0.25, abs=1e-3)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@every("strategy", STRATEGIES)
 def test_requests_are_s_ticks_apart_and_with_sync_as_many_and_the_delay(strategy: str) -> None:
     steps = walk(StrategyConfig(strategy, s=8, d=6), 32, Fixed(6), ticks=200)
     apart = np.diff([step.request for step in steps])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.analysis.identify import (
     FILE,
@@ -77,8 +78,8 @@ def found(
 # ---- without noise ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("periods", [0.3, 1.0, 3.5, 12.0])
+@every("kind", KINDS)
+@every("periods", [0.3, 1.0, 3.5, 12.0])
 def test_without_noise_lag_and_delay_are_found_exactly(kind: Kind, periods: float) -> None:
     for delay in range(6):
         sent = steps(delay)
@@ -92,7 +93,7 @@ def test_without_noise_lag_and_delay_are_found_exactly(kind: Kind, periods: floa
         assert lag.state == ("x" if kind is Kind.POSITION else "vx")
 
 
-@pytest.mark.parametrize(("start", "offset"), list(product((-3.0, 0.0, 2.0), (-0.5, 0.0, 4.0))))
+@every(("start", "offset"), list(product((-3.0, 0.0, 2.0), (-0.5, 0.0, 4.0))))
 def test_neither_where_it_began_nor_a_constant_offset_is_taken_for_a_lag(start: float, offset: float) -> None:
     sent = steps(1)
     lag = found(Kind.POSITION, sent, plant(sent[:, 0], TAU_S, 2, start) + offset)

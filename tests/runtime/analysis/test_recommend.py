@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.analysis.drawn import Drawn
 from rollahead.runtime.analysis.forecast import Forecast, forecast
@@ -70,7 +71,7 @@ def expected(d: int, most: int, weight: float) -> float:
     return sum(max(d, L) + weight * max(L - d, 0) for L in every) / most
 
 
-@pytest.mark.parametrize("weight", [0.5, 1.0, 3.0, 7.0, 19.0])
+@every("weight", [0.5, 1.0, 3.0, 7.0, 19.0])
 def test_the_cost_of_a_delay_is_least_at_the_quantile_that_the_docstring_derives(weight: float) -> None:
     most = 40
     best = min(range(most + 1), key=lambda d: expected(d, most, weight))
@@ -114,7 +115,7 @@ def test_candidates_are_all_strategies_the_cheapest_first() -> None:
 # ---- the strategy ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     ("spec", "latency", "name"),
     [
         (ROVER, Fixed(8), "vlash"),
@@ -224,7 +225,7 @@ def test_a_delay_whose_estimate_may_be_more_than_chunks_last_is_left_out(latency
         make_strategy(one.strategy, ROVER, H, make_delay(one.strategy, latency, 0).delay)
 
 
-@pytest.mark.parametrize(
+@every(
     ("spec", "latency", "speed", "most"),
     [
         (ROVER, Fixed(8), 1.0, 4),  # s = d = 8: as long as 8 ticks

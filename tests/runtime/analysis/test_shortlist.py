@@ -1,7 +1,6 @@
 """The shortlist of schedules that are played before one is advised."""
 
-import pytest
-
+from every import every
 from rollahead.runtime.analysis.recommend import Setting, rank, recommend, sampled
 from rollahead.runtime.analysis.shortlist import delays, shortlist
 from rollahead.runtime.config.build import StrategyConfig, make_delay, make_strategy
@@ -32,8 +31,8 @@ def listed(
     return setting, shortlist(setting, recommend(setting))
 
 
-@pytest.mark.parametrize("kind", [Kind.VELOCITY, Kind.POSITION])
-@pytest.mark.parametrize("name", LATENCIES)
+@every("kind", [Kind.VELOCITY, Kind.POSITION])
+@every("name", LATENCIES)
 def test_the_forecasts_advice_comes_first_and_every_schedule_once_and_can_be(name: str, kind: Kind) -> None:
     setting, found = listed(LATENCIES[name], kind)
     assert found[0] == recommend(setting).chosen.strategy
@@ -43,7 +42,7 @@ def test_the_forecasts_advice_comes_first_and_every_schedule_once_and_can_be(nam
         make_strategy(one, setting.spec, H, make_delay(one, setting.latency, 0).delay)
 
 
-@pytest.mark.parametrize("name", [name for name in LATENCIES if name != "longer than a chunk"])
+@every("name", [name for name in LATENCIES if name != "longer than a chunk"])
 def test_naive_and_sync_are_always_among_them(name: str) -> None:
     _, found = listed(LATENCIES[name])
     assert {"naive", "sync", "vlash"} <= {one.name for one in found}
@@ -59,7 +58,7 @@ def test_naive_asks_more_often_than_the_median_latency_as_well() -> None:
     assert [(one.s, one.d) for one in found if one.name == "naive"] == [(11, 11), (3, 3)]
 
 
-@pytest.mark.parametrize("name", [name for name in LATENCIES if name != "none"])
+@every("name", [name for name in LATENCIES if name != "none"])
 def test_late_plans_are_moved_with_delays_below_the_median_latency(name: str) -> None:
     setting, found = listed(LATENCIES[name])
     body = rank(sampled(setting), 0.5)
@@ -73,7 +72,7 @@ def test_absolute_targets_are_right_at_their_tick_and_are_not_moved() -> None:
     assert len({one.d for one in found if one.name == "vlash"}) > 3
 
 
-@pytest.mark.parametrize(
+@every(
     ("ticks", "found"),
     [
         ([8] * 10, [4, 5, 6, 7, 8]),

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.analysis.steps import StepConfig, StepTest
 from rollahead.runtime.types.arrays import FloatArray, frozen
@@ -35,8 +36,8 @@ def rows_of(test: StepTest, ticks: int, state: tuple[float, ...] = HOME) -> Floa
     return test.plan(ticks)(seen(0, state), np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("repeats", [1, 2, 4])
-@pytest.mark.parametrize("hold_s", [0.02, 0.1, 0.25])
+@every("repeats", [1, 2, 4])
+@every("hold_s", [0.02, 0.1, 0.25])
 def test_one_axis_after_the_other_goes_through_its_steps_and_the_rest_stays_home(hold_s: float, repeats: int) -> None:
     test = StepTest(SPEC, StepConfig(hold_s, repeats, share=0.1))
     n = round(hold_s * 50)
@@ -72,7 +73,7 @@ def test_at_its_end_every_axis_is_where_it_began_and_stays_there() -> None:
     assert rows[:, 2].sum() == pytest.approx(0.0, abs=1e-12)  # so is what its velocity moves
 
 
-@pytest.mark.parametrize("x", [-1.0, -0.95, 0.0, 0.9, 1.0, 1.2])
+@every("x", [-1.0, -0.95, 0.0, 0.9, 1.0, 1.2])
 def test_no_step_leaves_the_range(x: float) -> None:
     rows = rows_of(test := StepTest(SPEC, StepConfig(0.1, 1, share=0.4)), 400, (*HOME[:3], x, 1.0))
     low, high = ([getattr(dim, end) for dim in SPEC.action] for end in ("low", "high"))
@@ -126,7 +127,7 @@ REFUSED: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@every("name", REFUSED)
 def test_what_cannot_be_a_step_is_refused(name: str) -> None:
     make, parts = REFUSED[name]
     with pytest.raises(ConfigError) as caught:

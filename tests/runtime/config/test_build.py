@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from every import every
 from rollahead import configs
 from rollahead.errors import ConfigError
 from rollahead.runtime.config.build import (
@@ -71,7 +72,7 @@ def test_every_strategy_that_can_be_named_has_its_needs_and_its_class() -> None:
     assert made["sync"].s == 4
 
 
-@pytest.mark.parametrize(
+@every(
     ("make", "option", "value", "words"),
     [
         (GuidanceConfig, "mask", "linea", "there is no strategy.guidance.mask 'linea'; did you mean 'linear'"),
@@ -108,7 +109,7 @@ OWN_DEFAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@every("name", STRATEGIES)
 def test_the_defaults_on_the_command_line_are_those_of_the_class(name: str) -> None:
     said = flat(yaml.safe_load((Path(configs.__file__).parent / "strategy" / f"{name}.yaml").read_text()))
     defaults = flat(asdict(StrategyConfig(name)))
@@ -163,7 +164,7 @@ def test_an_ensemble_spares_discrete_dimensions_and_rotations() -> None:
     assert blend.exempt.tolist() == [kind in (Kind.DISCRETE, Kind.ROTATION) for kind in Kind]
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@every("name", STRATEGIES)
 def test_a_strategy_is_made_if_and_only_if_its_schedule_is_feasible_in_ticks(name: str) -> None:
     for horizon, q, s, delay in product((6, 12), (1, 2, 3), range(0, 13, 3), range(0, 13, 3)):
         config = StrategyConfig(name, s=s, q=q)
@@ -190,7 +191,7 @@ def refused(name: str, horizon: int, delay: int, **options: object) -> str | Non
     return None
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@every("name", STRATEGIES)
 def test_a_way_with_late_plans_that_a_strategy_does_not_have_is_refused_with_those_it_has(name: str) -> None:
     ways = {"vlash": ("moved", "tick"), "tt_rtc": ("discarded", "tick")}.get(name, ("tick",))
     for way in ("tick", "moved", "discarded"):
@@ -212,7 +213,7 @@ def schedule(name: str, horizon: int, s: int, delay: int) -> str | None:
 ASKING = sorted({*STRATEGIES} - {"sync"})  # those that ask before their chunk is over, when their trigger says so
 
 
-@pytest.mark.parametrize("name", ASKING)
+@every("name", ASKING)
 def test_asking_as_soon_as_possible_is_checked_as_a_switch_every_delay_ticks(name: str) -> None:
     for horizon, delay, s in product(range(1, 13), range(13), (0, 5, 99)):
         expected = schedule(name, horizon, max(delay, 1), delay)
@@ -225,7 +226,7 @@ def test_sync_is_checked_at_its_s_whatever_the_trigger(trigger: str) -> None:
         assert refused("sync", 8, delay, trigger=trigger, s=s, overlap=3) == schedule("sync", 8, s, delay)
 
 
-@pytest.mark.parametrize("name", sorted({*STRATEGIES} - WITHOUT_SPEED_UP))
+@every("name", sorted({*STRATEGIES} - WITHOUT_SPEED_UP))
 def test_a_speed_up_that_leaves_no_action_of_a_chunk_is_refused_by_its_name(name: str) -> None:
     for horizon, q in product(range(1, 6), range(1, 9)):
         message = refused(name, horizon, 0, s=1, q=q)
@@ -235,7 +236,7 @@ def test_a_speed_up_that_leaves_no_action_of_a_chunk_is_refused_by_its_name(name
 # ---- the delay to plan for ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fixed", range(5))
+@every("fixed", range(5))
 def test_a_configured_delay_is_taken_as_it_is_and_nothing_is_sampled(fixed: int) -> None:
     class Untouched:
         def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
@@ -244,8 +245,8 @@ def test_a_configured_delay_is_taken_as_it_is_and_nothing_is_sampled(fixed: int)
     assert make_delay(StrategyConfig("vlash", d=fixed), Untouched(), seed=0).delay == fixed
 
 
-@pytest.mark.parametrize("quantile", [0.0, 0.5, 0.9, 1.0])
-@pytest.mark.parametrize("seed", range(3))
+@every("quantile", [0.0, 0.5, 0.9, 1.0])
+@every("seed", range(3))
 def test_an_estimated_delay_is_the_quantile_of_inferences_that_are_not_the_episode_s(
     quantile: float, seed: int
 ) -> None:
@@ -256,7 +257,7 @@ def test_an_estimated_delay_is_the_quantile_of_inferences_that_are_not_the_episo
     assert np.mean(np.array(warm) < delay) <= quantile
 
 
-@pytest.mark.parametrize("ticks", range(6))
+@every("ticks", range(6))
 def test_of_a_constant_latency_the_estimate_is_the_latency(ticks: int) -> None:
     assert make_delay(StrategyConfig("vlash"), Fixed(ticks), seed=1).delay == ticks
 
@@ -289,7 +290,7 @@ def test_a_recording_in_seconds_is_read_at_the_rate_of_the_robot(rate_hz: float,
     assert [latency.done for latency in made.latencies] == ([1, 4] if rate_hz == 10.0 else [5, 18])
 
 
-@pytest.mark.parametrize("name", LATENCIES)
+@every("name", LATENCIES)
 def test_an_option_that_a_model_does_not_take_is_told_what_it_takes(name: str) -> None:
     near = "did you mean 'ticks'? " if "ticks" in TAKES[name] else ""
     with pytest.raises(ConfigError) as caught:
@@ -305,7 +306,7 @@ def test_an_option_that_a_model_needs_is_named_where_it_is_missing(name: str, fi
         make_latency(name, 50.0)
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "options", "message"),
     [
         ("fixed", {"ticks": "soon"}, "latency.ticks is 'soon'; give a whole number"),

@@ -5,6 +5,7 @@ from itertools import combinations, product
 
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.config.feasibility import (
     REFUSALS,
@@ -35,20 +36,20 @@ def allowed(strategy: str, horizon: int, s: int, delay: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("strategy", NEEDS)
+@every("strategy", NEEDS)
 def test_a_schedule_is_refused_if_and_only_if_its_numbers_do_not_go_together(strategy: str) -> None:
     for numbers in DOMAIN:
         assert allowed(strategy, *numbers) == NEEDS[strategy](*numbers), numbers
 
 
-@pytest.mark.parametrize("strategy", NEEDS)
+@every("strategy", NEEDS)
 def test_a_negative_delay_is_refused_whatever_the_rest(strategy: str) -> None:
     for horizon, s in product(HORIZONS, range(1, 4)):
         with pytest.raises(ConfigError, match=f"{strategy}: the delay d is -1 ticks; give 0 or more"):
             check_schedule(strategy, horizon, s, -1)
 
 
-@pytest.mark.parametrize("strategy", NEEDS)
+@every("strategy", NEEDS)
 def test_a_refused_schedule_is_told_its_need_its_numbers_and_a_remedy(strategy: str) -> None:
     for h, s, d in DOMAIN[::29]:
         if not NEEDS[strategy](h, s, d):

@@ -13,6 +13,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.config.feasibility import check_schedule
 from rollahead.runtime.control.trace import TickStatus
@@ -293,7 +294,7 @@ Family = Callable[[str, int], Iterable[Schedule]]
 DOMAIN: list[tuple[bool, Callable[[], Iterable[Schedule]]]] = []  # whether slow, and the schedules
 
 
-def every(
+def over(
     family: Family, horizons: range, slow: range = range(0), strategies: tuple[str, ...] = ADDRESSED
 ) -> pytest.MarkDecorator:
     """Parametrises a test by the schedules of `family`, a case for each strategy and horizon; enters them in DOMAIN."""
@@ -316,73 +317,73 @@ def walk_all(*, slow: bool = False) -> tuple[int, float]:
 Schedules = Callable[[], Iterable[Schedule]]
 
 
-@every(walks.constant, range(1, 8), slow=range(8, 13))
+@over(walks.constant, range(1, 8), slow=range(8, 13))
 def test_every_arrival_early_or_late_keeps_the_contract(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
 @pytest.mark.slow
-@every(walks.long_chunks, range(8, 13), strategies=STRATEGIES)
+@over(walks.long_chunks, range(8, 13), strategies=STRATEGIES)
 def test_long_chunks_keep_it_too(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
-@every(walks.alternating, range(1, 4), slow=range(4, 6))
+@over(walks.alternating, range(1, 4), slow=range(4, 6))
 def test_arrivals_that_change_keep_it(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
-@every(walks.estimated, range(1, 5), slow=range(5, 7))
+@over(walks.estimated, range(1, 5), slow=range(5, 7))
 def test_a_delay_that_is_estimated_keeps_it(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
-@every(walks.half_ticks, range(1, 5))
+@over(walks.half_ticks, range(1, 5))
 def test_a_result_between_snapshot_and_action_is_taken_in_that_tick(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
-@every(walks.other_triggers, range(1, 5), slow=range(5, 7), strategies=ADDRESSED[1:])
+@over(walks.other_triggers, range(1, 5), slow=range(5, 7), strategies=ADDRESSED[1:])
 def test_every_trigger_asks_when_it_says(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
-@every(walks.late_binding, range(1, 4), slow=range(4, 6))
+@over(walks.late_binding, range(1, 4), slow=range(4, 6))
 def test_a_state_bound_late_or_measured_early_is_rolled_to_origin(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
-@every(walks.windows, range(1, 3), slow=range(3, 4), strategies=("naive", "vlash"))
+@over(walks.windows, range(1, 3), slow=range(3, 4), strategies=("naive", "vlash"))
 def test_every_observation_of_a_window_is_rolled_to_its_own_tick(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
-@every(walks.window_resets, range(1, 3), strategies=("naive", "vlash"))
+@over(walks.window_resets, range(1, 3), strategies=("naive", "vlash"))
 def test_a_window_never_reaches_over_a_reset(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
-@every(walks.skips, range(1, 4), slow=range(4, 5))
+@over(walks.skips, range(1, 4), slow=range(4, 5))
 def test_a_skipped_tick_is_what_the_robot_did_and_moves_no_row(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
-@every(walks.late_bound_skips, range(1, 3), slow=range(3, 4), strategies=("vlash",))
+@over(walks.late_bound_skips, range(1, 3), slow=range(3, 4), strategies=("vlash",))
 def test_a_state_bound_after_a_skipped_tick_knows_of_it(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
-@every(walks.resets, range(1, 4), slow=range(4, 5))
+@over(walks.resets, range(1, 4), slow=range(4, 5))
 def test_a_reset_drops_everything_and_holds(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
-@every(walks.tasks, range(1, 4), slow=range(4, 5))
+@over(walks.tasks, range(1, 4), slow=range(4, 5))
 def test_a_task_change_drops_what_is_in_flight_and_runs_on(schedules: Schedules) -> None:
     assert walk(schedules())
 
 
-@every(walks.pairs, range(1, 2), slow=range(2, 3))
+@over(walks.pairs, range(1, 2), slow=range(2, 3))
 def test_two_things_at_any_two_ticks_keep_it(schedules: Schedules) -> None:
     assert walk(schedules())
 
@@ -390,7 +391,7 @@ def test_two_things_at_any_two_ticks_keep_it(schedules: Schedules) -> None:
 # --- What no family walks --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@every("strategy", STRATEGIES)
 def test_the_same_seed_gives_the_same_trace_to_the_bit(strategy: str) -> None:
     latency = Lognormal(p50=1.5, p95=4.0, bind_fraction=0.5)
     for s, d in walks.feasible(strategy, 4):
@@ -400,7 +401,7 @@ def test_the_same_seed_gives_the_same_trace_to_the_bit(strategy: str) -> None:
         assert one.inferences == two.inferences != other.inferences
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@every("strategy", STRATEGIES)
 def test_a_schedule_is_refused_just_where_it_cannot_be(strategy: str) -> None:
     """§5, with `d + max(s, d) <= H` where rows count from the observation: one request is open at a time."""
     for horizon in range(1, 13):
@@ -430,8 +431,8 @@ def test_a_hold_brakes_within_the_rate_limit() -> None:
     assert held == [[100.0, -100.0], [25.0, -50.0], [0.0, 0.0], [0.0, 0.0]]
 
 
-@pytest.mark.parametrize("strategy", ADDRESSED)
-@pytest.mark.parametrize("end", ["reset", "set_task"])
+@every("strategy", ADDRESSED)
+@every("end", ["reset", "set_task"])
 def test_a_result_that_lies_in_the_inbox_when_an_epoch_ends_is_dropped(strategy: str, end: str) -> None:
     """§4.5. The worker puts it there at any time, which lockstep never does between two ticks."""
     arm, thinker = Arm(), Thinker(2)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError, InferenceError
 from rollahead.runtime.config.build import Drive, StrategyConfig, features_taken, make_executor
 from rollahead.runtime.config.techniques import CorrectorConfig
@@ -201,7 +202,7 @@ REFUSED: dict[str, tuple[HeadCard, int, float, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@every("name", REFUSED)
 def test_a_head_of_another_robot_is_refused(name: str) -> None:
     card, horizon, most, words = REFUSED[name]
     with pytest.raises(ConfigError) as caught:
@@ -245,7 +246,7 @@ def by_sight(message: ImageLatent | Failure | None, k: int = 12, chunk: Chunk = 
     return float(corrector(ROW, k, chunk, SEEN)[0])
 
 
-@pytest.mark.parametrize("age", range(1 + 4 + 1))
+@every("age", range(1 + 4 + 1))
 def test_a_row_is_amended_by_the_newest_sight_and_how_old_it_is(age: int) -> None:
     assert by_sight(ImageLatent(12 - age, 0, frozen([7.0, 30.0]))) == pytest.approx(0.5 + 0.3 + 0.01 * age / H)
 

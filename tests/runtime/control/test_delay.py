@@ -4,6 +4,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import InferenceError
 from rollahead.runtime.control.delay import DelayEstimator
 
@@ -29,13 +30,13 @@ def test_the_delay_is_the_smallest_cost_that_a_share_of_quantile_stays_within() 
         assert fed(costs, quantile=float(quantile)).delay == within[0]
 
 
-@pytest.mark.parametrize("cost", [0.0, 0.2, 1.0, 1.0000000001, 1.01, 3.7, 4.0])
+@every("cost", [0.0, 0.2, 1.0, 1.0000000001, 1.01, 3.7, 4.0])
 def test_a_delay_is_rounded_up_to_whole_ticks(cost: float) -> None:
     assert fed([cost]).delay == math.ceil(round(cost, 6))
 
 
-@pytest.mark.parametrize("window", [1, 2, 5, 20])
-@pytest.mark.parametrize("quantile", [0.0, 0.5, 0.95, 1.0])
+@every("window", [1, 2, 5, 20])
+@every("quantile", [0.0, 0.5, 0.95, 1.0])
 def test_a_spike_is_forgotten_after_window_others(window: int, quantile: float) -> None:
     estimator = fed([3.0] * window + [100.0], window=window, quantile=quantile)
     for _ in range(window - 1):
@@ -59,7 +60,7 @@ def test_a_fixed_delay_is_never_estimated(fixed: int) -> None:
     assert estimator.delay == fixed
 
 
-@pytest.mark.parametrize("cost", [math.nan, math.inf, -math.inf, -1.0, -999.0])
+@every("cost", [math.nan, math.inf, -math.inf, -1.0, -999.0])
 def test_a_cost_that_is_no_number_of_ticks_is_not_taken(cost: float) -> None:
     estimator = fed([2.0, 3.0])
     with pytest.raises(InferenceError, match=f"said to have cost {cost} ticks; give a finite number, 0 or more"):

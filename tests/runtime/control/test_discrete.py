@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.control.discrete import Discrete
 from rollahead.runtime.types.arrays import frozen
@@ -17,13 +18,13 @@ def snapped(value: float, last: float | None) -> float:
     return float(Discrete(SPEC)(frozen([3.0, value]), before)[1])
 
 
-@pytest.mark.parametrize("value, last", list(itertools.product(np.linspace(-0.5, 1.5, 41), (0.0, 1.0))))
+@every("value, last", list(itertools.product(np.linspace(-0.5, 1.5, 41), (0.0, 1.0))))
 def test_it_switches_at_the_edges_and_stays_between_them(value: float, last: float) -> None:
     expected = 1.0 if value >= 0.7 else 0.0 if value <= 0.5 else last
     assert snapped(value, last) == expected
 
 
-@pytest.mark.parametrize("value", np.linspace(-0.5, 1.5, 41))
+@every("value", np.linspace(-0.5, 1.5, 41))
 def test_with_nothing_sent_before_the_middle_decides(value: float) -> None:
     assert snapped(value, None) == float(value >= 0.6)
 
@@ -41,7 +42,7 @@ def test_a_policy_that_trembles_within_the_hysteresis_moves_nothing() -> None:
         assert last == 1.0
 
 
-@pytest.mark.parametrize("sent", np.linspace(0.0, 1.0, 11))
+@every("sent", np.linspace(0.0, 1.0, 11))
 def test_a_gripper_on_its_way_stays_as_decided_however_far_it_has_come(sent: float) -> None:
     discrete = Discrete(SPEC)
     assert discrete(frozen([0.0, 0.9]), frozen([0.0, 0.0]))[1] == 1.0
@@ -49,7 +50,7 @@ def test_a_gripper_on_its_way_stays_as_decided_however_far_it_has_come(sent: flo
     assert discrete(frozen([0.0, 0.4]), frozen([0.0, sent]))[1] == 0.0
 
 
-@pytest.mark.parametrize("sent", np.linspace(0.0, 1.0, 11))
+@every("sent", np.linspace(0.0, 1.0, 11))
 def test_a_hold_keeps_what_was_decided_and_before_that_what_is_nearer(sent: float) -> None:
     discrete = Discrete(SPEC)
     assert discrete.hold(frozen([0.0, sent]))[1] == float(sent > 0.5)

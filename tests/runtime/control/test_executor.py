@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.executor import Executor
 from rollahead.runtime.control.strategy import Naive
@@ -137,7 +138,7 @@ def test_before_the_first_reading_a_skipped_tick_is_recorded_as_unknown() -> Non
     assert all(np.isnan(record[name]).all() for name in ("action", "state", "environment"))
 
 
-@pytest.mark.parametrize("at", range(1, 6))
+@every("at", range(1, 6))
 def test_a_failure_drops_the_plan_sends_a_hold_and_stops_the_robot(at: int) -> None:
     robot = LoopbackRobot(SPEC)
     executor = made(robot)
@@ -226,7 +227,7 @@ class Axis(LoopbackRobot):
         self.most = max(self.most, abs(self.y))
 
 
-@pytest.mark.parametrize("every, jitter", [(1, 0.0), (4, 0.0), (5, 0.0), (6, 0.0), (1, 3.0), (3, 3.0)])
+@every("every, jitter", [(1, 0.0), (4, 0.0), (5, 0.0), (6, 0.0), (1, 3.0), (3, 3.0)])
 def test_an_axis_that_is_seldom_read_or_has_a_jittering_neighbour_stays_in_its_range(every: int, jitter: float) -> None:
     robot, trace = Axis(every, jitter), Trace(Axis(1).spec, 700)
     executor = Executor(robot, Naive(AsSoonAsPossible()), DelayEstimator(fixed=1), trace, horizon=8)

@@ -3,6 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import LifecycleError
 from rollahead.runtime.control.history import History
 
@@ -68,7 +69,7 @@ def test_an_action_is_entered_by_value() -> None:
     np.testing.assert_array_equal(history.tail(1), [[1.0]])
 
 
-@pytest.mark.parametrize("step", [-4, -1, 0, 2, 3])
+@every("step", [-4, -1, 0, 2, 3])
 def test_a_tick_that_does_not_follow_is_refused_with_both_ticks_and_changes_nothing(step: int) -> None:
     history = filled(3, range(5, 9))
     with pytest.raises(LifecycleError, match=f"tick {8 + step} was entered after tick 8; enter every tick"):

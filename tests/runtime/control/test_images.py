@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from noted import WRITE, Notes, OddRobot
 from rollahead.errors import RobotError
 from rollahead.runtime.config.build import Drive, StrategyConfig
@@ -61,7 +62,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", UNUSABLE)
+@every("name", UNUSABLE)
 def test_an_image_that_is_not_as_the_spec_says_is_refused_in_one_sentence(name: str) -> None:
     frame, words = UNUSABLE[name]
     with pytest.raises(RobotError, match=f"camera 'top' gave .*{words}") as caught:
@@ -70,7 +71,7 @@ def test_an_image_that_is_not_as_the_spec_says_is_refused_in_one_sentence(name: 
     assert ". " not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", UNUSABLE)
+@every("name", UNUSABLE)
 def test_an_image_that_changes_in_a_run_leaves_the_last_good_one_which_grows_older(name: str) -> None:
     images = CameraImages([TOP])
     for k, frame in enumerate([Frame(image(7), 0), UNUSABLE[name][0], UNUSABLE[name][0]]):

@@ -7,6 +7,7 @@ from itertools import product, takewhile
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.control.lookahead import planned_rows
 from rollahead.runtime.safety.hold import Hold
 from rollahead.runtime.types.arrays import FloatArray, frozen
@@ -74,7 +75,7 @@ def test_what_is_planned_is_what_would_be_sent_tick_by_tick(k: int) -> None:
         assert np.abs(rows - naive(timeline, k, 6)).max() < 1e-12
 
 
-@pytest.mark.parametrize("n", range(1, 10))
+@every("n", range(1, 10))
 def test_as_many_rows_as_asked_for_each_the_same_however_far_one_looks(n: int) -> None:
     for timeline in [*timelines()][::40]:
         rows, _ = planned_rows(timeline, 0, n, HOLD, held)
@@ -82,8 +83,8 @@ def test_as_many_rows_as_asked_for_each_the_same_however_far_one_looks(n: int) -
         np.testing.assert_array_equal(rows, planned_rows(timeline, 0, 10, HOLD, held)[0][:n])
 
 
-@pytest.mark.parametrize("epoch", [0, 1])
-@pytest.mark.parametrize("k", [-1, 0, 2, 5])
+@every("epoch", [0, 1])
+@every("k", [-1, 0, 2, 5])
 def test_as_many_rows_are_covered_as_chunks_of_this_epoch_have_from_the_first_on(k: int, epoch: int) -> None:
     for timeline in timelines():
         chunks = tuple(replace(made, epoch=i % 2) for i, made in enumerate(timeline.chunks))

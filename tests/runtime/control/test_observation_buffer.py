@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import RobotError
 from rollahead.runtime.control.observation_buffer import ObservationBuffer
 from rollahead.runtime.safety.guard import Flag, Guard, GuardConfig
@@ -154,8 +155,8 @@ def test_why_there_is_no_usable_state_names_what_was_read_and_the_limit() -> Non
     assert old.why == "the state was 9 ticks old, and the limit is 3 (guard.stale_ticks)"
 
 
-@pytest.mark.parametrize("skipped", range(5))
-@pytest.mark.parametrize("bad", [NAN, BROKEN])
+@every("skipped", range(5))
+@every("bad", [NAN, BROKEN])
 def test_after_skipped_ticks_and_an_unusable_reading_the_state_is_as_old_as_it_is(skipped: int, bad: float) -> None:
     buffer = sensed(Told(1.0, bad, bad))
     buffer.look(0, None)

@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.control.servo import SHAPES, Servo
 from rollahead.runtime.types.arrays import frozen
@@ -22,7 +23,7 @@ BEFORE, ROW, AFTER = frozen([1.0, 2.0, 0.4, 0.0]), frozen([2.0, 4.0, 0.8, 1.0]),
 GRID = list(itertools.product((2, 3, 5, 10), SHAPES))
 
 
-@pytest.mark.parametrize("n, shape", GRID)
+@every("n, shape", GRID)
 def test_each_kind_is_spread_over_the_tick_in_its_own_way(n: int, shape: str) -> None:
     sent = Servo(SPEC, n, shape).setpoints(BEFORE, ROW, AFTER)
     assert sent.shape == (n, 4)
@@ -50,13 +51,13 @@ def test_cubic_positions_have_no_kink_at_a_row(n: int) -> None:
         assert abs(speeds[k] - speeds[k - 1]) < 12 / n  # it falls with the time between setpoints
 
 
-@pytest.mark.parametrize("n, shape", GRID)
+@every("n, shape", GRID)
 def test_from_rest_the_first_tick_leads_straight_to_the_next_row(n: int, shape: str) -> None:
     path = Servo(SPEC, n, shape).setpoints(None, ROW, AFTER)[:, 0]
     np.testing.assert_allclose(path, 2.0 + 2.0 * np.arange(n) / n)
 
 
-@pytest.mark.parametrize("n, shape", GRID)
+@every("n, shape", GRID)
 def test_a_steady_stream_stays_a_straight_line_in_either_shape(n: int, shape: str) -> None:
     servo = Servo(SPEC, n, shape)
     rows = [frozen([0.5 * k, 1.0, 0.1, 0.0]) for k in range(5)]
@@ -64,7 +65,7 @@ def test_a_steady_stream_stays_a_straight_line_in_either_shape(n: int, shape: st
     np.testing.assert_allclose(np.diff(path), 0.5 / n, atol=1e-12)
 
 
-@pytest.mark.parametrize("n, shape", GRID)
+@every("n, shape", GRID)
 def test_what_a_tick_comes_to_is_the_row_where_that_is_a_sum_and_the_last_target_where_it_is_not(
     n: int, shape: str
 ) -> None:

@@ -3,6 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.control.speedup import SpeedUp
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
@@ -24,7 +25,7 @@ def planned(horizon: int, seed: int = 0) -> FloatArray:
     return frozen(np.random.default_rng(seed).uniform(-1, 2, (horizon, len(Kind))))
 
 
-@pytest.mark.parametrize(("q", "horizon"), SIZES)
+@every(("q", "horizon"), SIZES)
 def test_each_kind_is_sped_up_group_by_group_and_a_short_last_group_is_dropped(q: int, horizon: int) -> None:
     rows = planned(horizon)
     groups = [rows[i : i + q] for i in range(0, horizon, q)]
@@ -37,7 +38,7 @@ def test_each_kind_is_sped_up_group_by_group_and_a_short_last_group_is_dropped(q
             assert made[j] == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize(("q", "horizon"), SIZES)
+@every(("q", "horizon"), SIZES)
 def test_deltas_lead_as_far_as_they_did_up_to_the_last_whole_group(q: int, horizon: int) -> None:
     rows = planned(horizon)
     kept = horizon - horizon % q
@@ -53,8 +54,8 @@ def test_every_absolute_target_sent_is_one_that_was_planned(q: int) -> None:
         np.testing.assert_array_equal(faster[:, COLUMN[kind]], rows[q - 1 :: q, COLUMN[kind]][: len(faster)])
 
 
-@pytest.mark.parametrize("kind", [Kind.DELTA, Kind.VELOCITY])
-@pytest.mark.parametrize("q", range(1, 6))
+@every("kind", [Kind.DELTA, Kind.VELOCITY])
+@every("q", range(1, 6))
 def test_deltas_and_velocities_stay_within_the_range_of_the_robot(q: int, kind: Kind) -> None:
     rows = planned(10)
     unlimited, limited = (SpeedUp(spec, q)(rows)[:, COLUMN[kind]] for spec in (SPEC, LIMITED))

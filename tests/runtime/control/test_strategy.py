@@ -4,6 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.control.strategy import (
     Chunked,
     Ensemble,
@@ -87,7 +88,7 @@ def test_a_chunk_says_where_it_comes_from() -> None:
     assert not chunk.rows.flags.writeable
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@every("name", STRATEGIES)
 def test_a_request_is_of_the_snapshot_and_the_delay_it_was_planned_for(name: str) -> None:
     for tick, delay in product(range(5), range(6)):
         asked = snapshot(tick)
@@ -106,7 +107,7 @@ PROMISED = {
 }
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@every("name", STRATEGIES)
 def test_each_strategy_addresses_its_answer_as_the_table_says(name: str) -> None:
     strategy = STRATEGIES[name]
     for horizon, delay, took in product(range(1, 8), range(6), range(9)):
@@ -186,7 +187,7 @@ def test_one_that_went_the_way_of_the_plan_goes_on_with_the_row_of_the_tick() ->
         assert late([9.0] * delay + [1.0, 2.0, 3.0, 4.0, 5.0], delay, k) == k - delay
 
 
-@pytest.mark.parametrize(("sent", "row"), [(1.4, 1), (1.0, 1), (0.4, 0), (-2.0, 0), (1.6, 2), (30.0, 3)])
+@every(("sent", "row"), [(1.4, 1), (1.0, 1), (0.4, 0), (-2.0, 0), (1.6, 2), (30.0, 3)])
 def test_one_that_went_some_of_it_begins_at_the_row_before_which_it_is_nearest(sent: float, row: int) -> None:
     assert late([7.0, sent, 0.0, 0.0, 0.0], 1, 4, (1.0, 1.0, 1.0, 1.0, 1.0)) == row
 

@@ -3,6 +3,7 @@ from itertools import pairwise, product
 
 import pytest
 
+from every import every
 from rollahead.runtime.control.trigger import AsSoonAsPossible, Every, Overlap, Trigger
 from rollahead.runtime.types.messages import NEVER
 
@@ -24,7 +25,7 @@ def test_where_no_chunk_is_left_and_none_was_asked_for_this_tick_a_request_is_du
     assert all(trigger.due(k, covered, last) for k, covered, last in cases() if covered <= k and last != k)
 
 
-@pytest.mark.parametrize("s", range(1, 8))
+@every("s", range(1, 8))
 def test_every_asks_s_ticks_after_the_last_request_and_not_before(s: int) -> None:
     for k, covered, last in cases():
         if last is not None and covered > k:
@@ -37,15 +38,15 @@ def test_as_soon_as_possible_asks_at_most_once_a_tick() -> None:
             assert AsSoonAsPossible().due(k, covered, last) == (last != k)
 
 
-@pytest.mark.parametrize("overlap", range(5))
+@every("overlap", range(5))
 def test_overlap_asks_when_at_most_so_many_planned_ticks_are_left(overlap: int) -> None:
     for k, covered, last in cases():
         left = len(range(k, max(covered, k)))
         assert Overlap(overlap).due(k, covered, last) == (left <= overlap)
 
 
-@pytest.mark.parametrize("s", range(1, 5))
-@pytest.mark.parametrize("delay", range(7))
+@every("s", range(1, 5))
+@every("delay", range(7))
 def test_answered_after_d_ticks_every_s_asks_each_max_of_s_and_d(s: int, delay: int) -> None:
     asked: list[int] = []
     for k in range(60):

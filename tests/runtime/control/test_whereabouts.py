@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
+from every import every
 from rollahead.runtime.control.observation_buffer import ObservationBuffer
 from rollahead.runtime.control.whereabouts import DOUBTS, Whereabouts
 from rollahead.runtime.robots.loopback import LoopbackRobot
@@ -70,7 +70,7 @@ def test_after_an_estop_a_reading_from_before_it_is_not_enough() -> None:
     assert stage.whereabouts.hold(LAST).tolist() == [0.5, 0.0]
 
 
-@pytest.mark.parametrize("tick", range(DOUBTS + 2))
+@every("tick", range(DOUBTS + 2))
 def test_after_a_resume_a_dimension_that_is_far_begins_there_if_two_readings_say_so_soon(tick: int) -> None:
     stage = Stage().started()
     stage.whereabouts.doubt()

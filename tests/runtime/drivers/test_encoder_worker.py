@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import InferenceError
 from rollahead.runtime.drivers.encoder_worker import AFTER_HEAD, EncoderWorker, MeanImageEncoder
 from rollahead.runtime.system.clock import FakeClock, Grid, MonotonicClock
@@ -132,7 +133,7 @@ def leaving(images: Images) -> FloatArray:
     raise SystemExit(3)
 
 
-@pytest.mark.parametrize(
+@every(
     "image_encoder, words",
     [
         (broken, r"the image encoder raised ZeroDivisionError \(by the eye\) at the images of tick 3"),
@@ -154,7 +155,7 @@ def test_an_eye_that_fails_ends_it_with_words_for_the_executor(image_encoder: ob
         raise error or AssertionError
 
 
-@pytest.mark.parametrize("began", [-3.0, -0.5, 0.0, 0.2, 0.25, 0.3, 4.9])
+@every("began", [-3.0, -0.5, 0.0, 0.2, 0.25, 0.3, 4.9])
 def test_while_there_is_nothing_new_it_sleeps_until_the_next_snapshot_is_out(began: float) -> None:
     clock, desk, woke = FakeClock(GRID.due_ns(began)), Desk(), []
 

@@ -17,6 +17,7 @@ from benchmarks.live import LiveRig, Notebook, now_s
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from every import every
 from rollahead.runtime.config.build import make_executor
 from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.trace import Trace
@@ -183,8 +184,8 @@ def test_the_ramp_of_a_robot_found_outside_does_not_lead_out_again(substeps: int
 # ---- wrong readings -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("glitch", ["big", "nan", "raise"])
-@pytest.mark.parametrize(
+@every("glitch", ["big", "nan", "raise"])
+@every(
     "commands",
     [
         ((20, "pause"), (23, "resume")),  # found far from what was sent, it would begin anew
@@ -193,8 +194,8 @@ def test_the_ramp_of_a_robot_found_outside_does_not_lead_out_again(substeps: int
         ((20, "estop"), (20, "reset"), (23, "reset")),
     ],
 )
-@pytest.mark.parametrize("late", [0, 1])
-@pytest.mark.parametrize("ages", [(0,), (2,), (4, 2, 0, 1, 3)])
+@every("late", [0, 1])
+@every("ages", [(0,), (2,), (4, 2, 0, 1, 3)])
 def test_one_wrong_reading_in_the_tick_that_goes_on_is_not_sent(
     ages: tuple[int, ...], commands: tuple[tuple[int, str], ...], glitch: str, late: int
 ) -> None:
@@ -230,7 +231,7 @@ def test_an_axis_does_not_leave_its_range_on_old_readings(
         assert play(one) == []
 
 
-@pytest.mark.parametrize(
+@every(
     "one",
     [
         Episode((replace(speed(Wave("noise", 5.0), accel_limit=30.0), start=0.8, edge=1.0),)),
@@ -242,7 +243,7 @@ def test_an_axis_does_not_leave_its_range_on_old_readings(
         ),
     ],
 )
-@pytest.mark.parametrize("setting", SETTINGS)
+@every("setting", SETTINGS)
 def test_an_axis_with_a_limit_of_acceleration_alone_brakes_in_time(one: Episode, setting: tuple[str, int, int]) -> None:
     for shape in ("linear", "cubic"):
         assert play(replace(one, shape=shape, setting=setting)) == []
@@ -294,9 +295,9 @@ def play_late(one: Episode, slow: dict[int, float]) -> list[Broken]:
     return Checker(one.spec, one.substeps).check(log)
 
 
-@pytest.mark.parametrize("late", [0.5, 1.0, 2.5, 3.7, 4.5, 5.2, 9.0])
-@pytest.mark.parametrize("at", range(60, 66))
-@pytest.mark.parametrize("mate", [None, Kind.DELTA, Kind.VELOCITY])
+@every("late", [0.5, 1.0, 2.5, 3.7, 4.5, 5.2, 9.0])
+@every("at", range(60, 66))
+@every("mate", [None, Kind.DELTA, Kind.VELOCITY])
 def test_setpoints_that_are_overdue_are_left_out_and_not_sent_in_a_burst(
     mate: Kind | None, at: int, late: float
 ) -> None:

@@ -5,6 +5,7 @@ from itertools import count
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError, ControlError, InferenceError
 from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.executor import Executor
@@ -56,9 +57,9 @@ TROUBLE: dict[str, Act] = {
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLE)
-@pytest.mark.parametrize("good", range(4))
-@pytest.mark.parametrize("latency", range(4))
+@every("trouble", TROUBLE)
+@every("good", range(4))
+@every("latency", range(4))
 def test_in_the_tick_of_a_planners_error_a_hold_is_sent_and_the_robot_stopped(
     trouble: str, good: int, latency: int
 ) -> None:
@@ -121,8 +122,8 @@ class Deadline:
         return Result(request, np.full((12, 1), 4.0), newest().tick, np.zeros(1), 0.0, steps, steps, made)
 
 
-@pytest.mark.parametrize("bind", [0, 1, 2])
-@pytest.mark.parametrize("done", range(3, 13))
+@every("bind", [0, 1, 2])
+@every("done", range(3, 13))
 def test_a_planner_that_hurries_is_there_by_its_deadline_if_one_step_is(bind: int, done: int) -> None:
     planned, of = 4, 5
     planner, delay = Deadline(of), DelayEstimator(fixed=planned)

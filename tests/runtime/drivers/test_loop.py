@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import RobotError
 from rollahead.runtime.config.build import Drive, StrategyConfig, make_executor
 from rollahead.runtime.control.delay import DelayEstimator
@@ -361,7 +362,7 @@ STATES: dict[
 }
 
 
-@pytest.mark.parametrize("state", STATES)
+@every("state", STATES)
 def test_an_estop_in_every_state_stops_the_robot_once_and_no_setpoint_follows(state: str) -> None:
     arrange, at, before = STATES[state]
     stage = Stage()
@@ -419,7 +420,7 @@ def test_a_gripper_with_a_rate_limit_is_slewed_to_what_was_decided_also_through_
 # ---- what fails -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("late", range(1, 17))  # to 2 H
+@every("late", range(1, 17))  # to 2 H
 def test_an_answer_that_is_late_loses_so_many_rows_and_until_it_is_there_the_robot_brakes_and_holds(late: int) -> None:
     stage = Stage()
     stage.latency = 2 + late  # d = 2 is planned
@@ -454,8 +455,8 @@ def fail() -> None:
     raise OSError("the bus is gone")
 
 
-@pytest.mark.parametrize("at", [0, 1, 6])
-@pytest.mark.parametrize("times", [1, 3, 24])
+@every("at", [0, 1, 6])
+@every("times", [1, 3, 24])
 def test_reads_that_raise_are_holds_and_the_run_goes_on(at: int, times: int) -> None:
     stage = Stage()
     stage.robot.on_read = dict.fromkeys(range(at, at + times), fail)
@@ -659,7 +660,7 @@ def test_a_robot_that_cannot_be_seen_stays_where_it_is() -> None:
     assert stage.robot.stops == 1  # the executor's own e-stop
 
 
-@pytest.mark.parametrize("at", range(19, 30))
+@every("at", range(19, 30))
 def test_one_read_that_fails_does_not_end_the_way_to_the_rest_pose(at: int) -> None:
     stage = homing()
     stage.robot.on_read = dict.fromkeys((at, at + 4), fail)

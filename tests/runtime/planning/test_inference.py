@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError, ControlError, InferenceError, RobotError
 from rollahead.runtime.control.speedup import SpeedUp
 from rollahead.runtime.planning.inference import Inference
@@ -47,7 +48,7 @@ def test_good_rows_go_through_to_the_bit_and_cannot_be_written() -> None:
     assert result.request is REQUEST
 
 
-@pytest.mark.parametrize(("q", "horizon"), list(product(range(1, 5), range(4, 9))))
+@every(("q", "horizon"), list(product(range(1, 5), range(4, 9))))
 def test_rows_are_sped_up_once(q: int, horizon: int) -> None:
     rows = np.arange(2.0 * horizon).reshape(horizon, 2)
     np.testing.assert_array_equal(infer(rows, horizon=horizon, q=q).rows, SpeedUp(SPEC, q)(rows))
@@ -112,7 +113,7 @@ def test_policy_features_that_a_corrector_could_not_take_are_refused(values: Any
         featured(values, 2)
 
 
-@pytest.mark.parametrize("row", range(6))
+@every("row", range(6))
 def test_a_nan_that_speed_up_would_drop_is_refused_too(row: int) -> None:
     rows = np.zeros((6, 2))
     rows[row, 0] = np.nan

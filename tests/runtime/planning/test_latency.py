@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.planning import recordings
 from rollahead.runtime.planning.latency import (
@@ -37,7 +38,7 @@ MODELS: dict[str, Distribution] = {
 }
 
 
-@pytest.mark.parametrize(("bind", "done"), list(product(range(-2, 6), repeat=2)))
+@every(("bind", "done"), list(product(range(-2, 6), repeat=2)))
 def test_a_state_is_bound_before_the_result_is_there_or_both_are_at_once(bind: int, done: int) -> None:
     if 0 <= bind < done or (bind, done) == (0, 0):
         assert Latency(bind, done).done == done
@@ -46,15 +47,15 @@ def test_a_state_is_bound_before_the_result_is_there_or_both_are_at_once(bind: i
             Latency(bind, done)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@every("name", MODELS)
 def test_the_n_th_inference_of_a_seed_always_takes_as_long_in_whatever_order_it_is_asked(name: str) -> None:
     calls = list(product(range(3), range(-5, 10)))
     first = {call: MODELS[name].sample(*call) for call in calls}
     assert {call: MODELS[name].sample(*call) for call in reversed(calls)} == first
 
 
-@pytest.mark.parametrize("ticks", range(13))
-@pytest.mark.parametrize("sixteenths", range(16))
+@every("ticks", range(13))
+@every("sixteenths", range(16))
 def test_a_fixed_latency_binds_after_its_fraction_rounded_down(ticks: int, sixteenths: int) -> None:
     drawn = Fixed(ticks, bind_fraction=sixteenths / 16).sample(0, 0)
     assert (drawn.bind, drawn.done) == (sixteenths * ticks // 16, ticks)
@@ -82,7 +83,7 @@ def test_half_of_a_lognormal_is_within_p50_and_95_of_100_within_p95(p50: int, p9
         assert np.mean(done <= quantile) == pytest.approx(share, abs=3 * error)
 
 
-@pytest.mark.parametrize(("p50", "p95"), [(0.0, 5.0), (-1.0, 5.0), (5.0, 5.0), (6.0, 5.0), (math.nan, 5.0)])
+@every(("p50", "p95"), [(0.0, 5.0), (-1.0, 5.0), (5.0, 5.0), (6.0, 5.0), (math.nan, 5.0)])
 def test_a_lognormal_needs_its_p95_above_its_p50_above_zero(p50: float, p95: float) -> None:
     with pytest.raises(ConfigError, match=r"p50 is .* and its p95"):
         Lognormal(p50, p95)
@@ -106,7 +107,7 @@ def test_a_uniform_latency_covers_its_range_and_each_of_it_comes_as_often(low: i
         assert np.mean(done == ticks) == pytest.approx(share, abs=3.5 * error)
 
 
-@pytest.mark.parametrize(("low", "high"), list(product(range(-1, 4), repeat=2)))
+@every(("low", "high"), list(product(range(-1, 4), repeat=2)))
 def test_a_uniform_latency_is_refused_unless_its_range_holds_a_number_of_ticks(low: int, high: int) -> None:
     if 0 <= low <= high:
         assert Uniform(low, high).high == high
@@ -125,7 +126,7 @@ def test_spikes_come_as_often_as_said_and_cover_their_range(probability: float) 
     assert np.mean(done > 4) == pytest.approx(probability, abs=3 * error)
 
 
-@pytest.mark.parametrize(("ticks", "low", "high"), list(product(range(-1, 4), repeat=3)))
+@every(("ticks", "low", "high"), list(product(range(-1, 4), repeat=3)))
 def test_spikes_are_refused_unless_they_are_longer_than_the_rest(ticks: int, low: int, high: int) -> None:
     if 0 <= ticks <= low <= high:
         assert Spikes(ticks, 0.5, low, high).high == high
@@ -134,7 +135,7 @@ def test_spikes_are_refused_unless_they_are_longer_than_the_rest(ticks: int, low
             Spikes(ticks, 0.5, low, high)
 
 
-@pytest.mark.parametrize("length", range(1, 7))
+@every("length", range(1, 7))
 def test_a_recording_is_a_ring_entered_at_a_place_that_the_seed_picks(length: int) -> None:
     model = Recorded([Latency(0, done + 1) for done in range(length)])
     entered = set()
@@ -227,8 +228,8 @@ def done(model: Distribution, n: int = 400) -> list[int]:
     return sorted(model.sample(3, i).done for i in range(n))
 
 
-@pytest.mark.parametrize("ticks", [1, 2, 5, 16, 40])
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "instant"])
+@every("ticks", [1, 2, 5, 16, 40])
+@every("name", [name for name in MODELS if name != "instant"])
 def test_a_model_stretched_to_a_median_has_it(name: str, ticks: int) -> None:
     stretched = with_median(MODELS[name], ticks)
     assert done(stretched)[200] == pytest.approx(ticks, abs=1 + 0.2 * ticks)
@@ -236,7 +237,7 @@ def test_a_model_stretched_to_a_median_has_it(name: str, ticks: int) -> None:
     assert all(latency.bind < latency.done or latency.done == 0 for latency in bound)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in ("instant", "fast_lognormal")])
+@every("name", [name for name in MODELS if name not in ("instant", "fast_lognormal")])
 def test_a_model_stretched_to_its_own_median_is_itself(name: str) -> None:
     model = MODELS[name]
     stretched = with_median(model, model.median)
@@ -275,13 +276,13 @@ def halved(model: LatencyModel, ticks: float) -> bool:
 RANGES = [(low, high) for low in range(9) for high in range(low, low + 10)]
 
 
-@pytest.mark.parametrize("ticks", [1, 2, 3, 7, 8, 12, 25])
+@every("ticks", [1, 2, 3, 7, 8, 12, 25])
 def test_half_of_a_uniform_latency_take_no_longer_than_the_median_that_it_is_stretched_to(ticks: int) -> None:
     for model in (Uniform(low, high) for low, high in RANGES if high > 0):
         assert halved(with_median(model, ticks), ticks), model
 
 
-@pytest.mark.parametrize("probability", [0.0, 0.3, 0.5, 0.55, 0.6, 0.8, 1.0])
+@every("probability", [0.0, 0.3, 0.5, 0.55, 0.6, 0.8, 1.0])
 def test_half_of_latencies_with_spikes_take_no_longer_than_the_median_however_many_spikes_there_are(
     probability: float,
 ) -> None:
@@ -300,7 +301,7 @@ def test_medians_that_rounding_moved_are_met() -> None:
     assert Spikes(4, 0.8, 12, 16).median == 13
 
 
-@pytest.mark.parametrize("median", [2, 4, 6, 8, 12, 16])
+@every("median", [2, 4, 6, 8, 12, 16])
 def test_the_medians_of_the_study_are_of_the_latencies_that_it_was_made_with(median: int) -> None:
     assert with_median(Lognormal(4.0, 6.0), median) == Lognormal(float(median), 1.5 * median)
     low, high = math.ceil(15 * median / 4), math.ceil(20 * median / 4)
@@ -319,7 +320,7 @@ def test_what_is_stretched_binds_its_state_as_much_later_and_still_before_it_is_
     assert Stretched(Recorded([Latency(3, 4)]), 2.0).scaled(1.5).median == 12
 
 
-@pytest.mark.parametrize("name", MODELS)
+@every("name", MODELS)
 def test_with_a_median_of_nothing_no_inference_takes_any_time(name: str) -> None:
     assert with_median(MODELS[name], 0).sample(0, 0) == Latency(0, 0)
 
@@ -338,7 +339,7 @@ def test_what_takes_no_time_cannot_be_stretched() -> None:
 # --- in words ---
 
 
-@pytest.mark.parametrize(
+@every(
     ("latency", "words"),
     [
         ({"name": "fixed", "ticks": 8, "bind_fraction": 0.0, "median": None}, "8 ticks"),

@@ -2,8 +2,8 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
-import pytest
 
+from every import every
 from rollahead.runtime.planning.planner import ScriptedPlanner
 from rollahead.runtime.rolling.roll import Absolute
 from rollahead.runtime.types.arrays import FloatArray, frozen
@@ -37,8 +37,8 @@ def noise(observation: Observation, rng: np.random.Generator) -> FloatArray:
     return rng.standard_normal((4, 1))
 
 
-@pytest.mark.parametrize("delay", range(5))
-@pytest.mark.parametrize("n_obs", [1, 2])
+@every("delay", range(5))
+@every("n_obs", [1, 2])
 def test_it_plans_from_the_state_at_the_tick_its_rows_begin(delay: int, n_obs: int) -> None:
     for later in range(delay + 3):
         asked = request(delay, n_obs=n_obs)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.analysis.drawn import Drawn, Episodes, drawn
 from rollahead.runtime.analysis.forecast import forecast, measured, walk
@@ -52,7 +53,7 @@ def test_a_scheduled_latency_can_be_stretched_and_keeps_its_times() -> None:
     assert span_of(longer) == span_of(STEPPED)
 
 
-@pytest.mark.parametrize(
+@every(
     ("model", "ticks"),
     [
         (STEPPED, 120),
@@ -87,7 +88,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@every("name", REFUSED)
 def test_a_schedule_that_cannot_be_is_refused_in_one_sentence(name: str) -> None:
     options, words = REFUSED[name]
     with pytest.raises(ConfigError, match=words):
@@ -141,8 +142,8 @@ def test_another_way_to_replay_is_refused_with_those_that_there_are() -> None:
 # ---- where they are played ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("strategy", ["sync", "naive", "vlash"])
-@pytest.mark.parametrize("model", [STEPPED, RAMP, Replayed.of(Recorded([Latency(0, 2), Latency(0, 7)]))])
+@every("strategy", ["sync", "naive", "vlash"])
+@every("model", [STEPPED, RAMP, Replayed.of(Recorded([Latency(0, 2), Latency(0, 7)]))])
 def test_the_forecast_meets_in_each_tick_the_latency_that_lockstep_meets(strategy: str, model: Any) -> None:
     config = StrategyConfig(strategy, s=8, d=5)
     made = rehearsed(config, 32, model, ticks=130, seed=2)

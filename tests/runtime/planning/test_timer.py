@@ -2,6 +2,7 @@ from itertools import product
 
 import pytest
 
+from every import every
 from rollahead.runtime.planning.latency import Latency
 from rollahead.runtime.planning.timer import EARLY, NO_DEADLINE, ClockTimer, LatencyTimer
 from rollahead.runtime.system.clock import FakeClock, Grid
@@ -23,7 +24,7 @@ def test_by_the_clock_it_is_the_time_to_a_little_before_the_head_of_the_deadline
     assert timer.left(1.0) == pytest.approx(-1 - EARLY)
 
 
-@pytest.mark.parametrize("spare", range(6))
+@every("spare", range(6))
 def test_by_a_latency_a_step_takes_its_share_of_what_comes_after_the_state_is_bound(spare: int) -> None:
     for done in range(1, 8):
         for bind, share in product(range(done), (0.0, 0.25, 0.5, 1.0)):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.control.trace import InferenceRecord, TickStatus, Trace
 from rollahead.runtime.recording.gauges import KEPT_S, Gauges
 from rollahead.runtime.safety.guard import Flag
@@ -171,7 +172,7 @@ def test_what_gauges_hold_does_not_grow_with_the_run() -> None:
     assert made.gauges.figures()["ticks"] == 18_000
 
 
-@pytest.mark.parametrize("seed", range(20))
+@every("seed", range(20))
 def test_figures_over_everything_are_those_of_numpy_within_a_hundredth_and_of_a_window_exactly(seed: int) -> None:
     rng = np.random.default_rng(seed)
     late_ns = [int(value) for value in rng.lognormal(11, 2, 3000)]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.recording.histogram import LARGEST, RATIO, TICKS, TIMES, Histogram, classes
 
 AT = (0.0, 0.1, 0.5, 0.95, 0.99, 0.999, 1.0)
@@ -24,8 +25,8 @@ DRAWN = {
 }
 
 
-@pytest.mark.parametrize("drawn", DRAWN)
-@pytest.mark.parametrize("n", [1, 2, 3, 10, 1000])
+@every("drawn", DRAWN)
+@every("n", [1, 2, 3, 10, 1000])
 def test_each_quantile_is_within_a_hundredth_of_the_exact_one(drawn: str, n: int) -> None:
     for seed in range(30):
         values = DRAWN[drawn](np.random.default_rng(seed), n)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.robots.spec_limits import CHANGES, checked, limited
 from rollahead.runtime.types.spec import Dim, RobotSpec
@@ -42,7 +43,7 @@ def test_what_is_checked_is_a_copy() -> None:
     assert given == {"grip": {"rate_limit": 1.0}}
 
 
-@pytest.mark.parametrize(
+@every(
     ("limits", "words"),
     [
         ({"grop": {"rate_limit": 1.0}}, "no dimension of the robot 'grop'; did you mean 'grip'? Known: default, grip"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.rolling.attached import Held, attached
 from rollahead.runtime.rolling.roll import FirstOrderLag, StateRoller, for_spec
@@ -37,7 +38,7 @@ def test_an_object_between_closed_jaws_moves_by_as_much_as_the_tool_and_nothing_
     assert after == pytest.approx([0.9, 0.01, 0.69])
 
 
-@pytest.mark.parametrize(
+@every(
     ("gripper", "off", "carried"),
     [(0.0, 0.0, True), (0.04, 0.019, True), (0.041, 0.0, False), (0.0, 0.021, False), (-0.01, 0.0, False)],
 )
@@ -81,7 +82,7 @@ def test_it_wants_the_rows_of_before_that_the_robots_model_wants_and_follows_tha
 # --- what cannot be ---
 
 
-@pytest.mark.parametrize(
+@every(
     ("options", "words"),
     [
         ({"object": ["obj_x"]}, "roller.object names 1 dimension and roller.tool 2; name as many of each"),

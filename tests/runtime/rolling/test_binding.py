@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.executor import Executor
 from rollahead.runtime.control.speedup import SpeedUp
@@ -68,7 +69,7 @@ def request(delay: int, **options: int) -> Request:
 CASES = [(d, age, n_obs) for d, age, n_obs in product(range(6), range(4), range(1, 4))]
 
 
-@pytest.mark.parametrize(("delay", "age", "n_obs"), CASES)
+@every(("delay", "age", "n_obs"), CASES)
 def test_bound_at_any_tick_each_state_is_that_of_its_own_tick(delay: int, age: int, n_obs: int) -> None:
     asked = request(delay, age=age, n_obs=n_obs)
     for later in range(delay + 3):  # also past the end of the roll
@@ -78,7 +79,7 @@ def test_bound_at_any_tick_each_state_is_that_of_its_own_tick(delay: int, age: i
         assert [float(seen.state[0]) for seen in bound] == pytest.approx([position(k) for k in ticks])
 
 
-@pytest.mark.parametrize(("delay", "age", "n_obs"), CASES)
+@every(("delay", "age", "n_obs"), CASES)
 def test_the_newest_measurement_is_taken_and_the_age_says_how_far_it_was_rolled(
     delay: int, age: int, n_obs: int
 ) -> None:
@@ -95,7 +96,7 @@ def wrong(k: int, **options: int) -> Snapshot:
     return replace(right, observations=lost, sent=frozen(right.sent * 1e6), planned=frozen(right.planned * 1e6))
 
 
-@pytest.mark.parametrize(("delay", "age", "n_obs"), CASES)
+@every(("delay", "age", "n_obs"), CASES)
 def test_a_snapshot_past_the_end_of_the_roll_is_not_used(delay: int, age: int, n_obs: int) -> None:
     asked = request(delay, age=age, n_obs=n_obs)
     for past in (1, 2, 5):
@@ -104,8 +105,8 @@ def test_a_snapshot_past_the_end_of_the_roll_is_not_used(delay: int, age: int, n
         assert bound.state_tick == ASKED - age
 
 
-@pytest.mark.parametrize("epoch", [-1, 1, 2])
-@pytest.mark.parametrize("later", range(5))
+@every("epoch", [-1, 1, 2])
+@every("later", range(5))
 def test_a_snapshot_of_another_epoch_is_not_used(epoch: int, later: int) -> None:
     bound = bind(request(4), wrong(ASKED + later, epoch=epoch), ROLL)[-1]
     assert float(bound.state[0]) == pytest.approx(position(ASKED + 4))
@@ -165,7 +166,7 @@ def told(environment: FloatArray, state: FloatArray, rows: FloatArray) -> FloatA
     return np.concatenate([environment, state, rows[:, 0]])
 
 
-@pytest.mark.parametrize(("delay", "age", "n_obs"), CASES)
+@every(("delay", "age", "n_obs"), CASES)
 def test_a_scene_is_rolled_from_where_it_and_the_robot_were_at_its_own_tick(delay: int, age: int, n_obs: int) -> None:
     asked = request(delay, age=age, n_obs=n_obs)
     for later in range(delay + 3):  # whenever it is bound
@@ -175,7 +176,7 @@ def test_a_scene_is_rolled_from_where_it_and_the_robot_were_at_its_own_tick(dela
             assert new.environment.tolist() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("delay", "age", "n_obs"), CASES)
+@every(("delay", "age", "n_obs"), CASES)
 def test_a_scene_that_stays_as_it_is_is_as_none(delay: int, age: int, n_obs: int) -> None:
     asked = request(delay, age=age, n_obs=n_obs)
     for later in range(delay + 3):
@@ -253,7 +254,7 @@ def seen_at(states: FloatArray, sent: FloatArray, k: int, age: int, n_obs: int) 
     return Snapshot(k, window, frozen(sent[max(k - 2 * HORIZON, 0) : k]), frozen(planned), epoch=0, seed=0)
 
 
-@pytest.mark.parametrize(("x_ticks", "y_ticks"), list(product(range(6), repeat=2)))
+@every(("x_ticks", "y_ticks"), list(product(range(6), repeat=2)))
 def test_a_robot_with_a_pure_delay_is_rolled_to_where_it_will_be(x_ticks: int, y_ticks: int) -> None:
     limb, sent = Limb(x_ticks, y_ticks), told_at(x_ticks, 60)
     states = limb.path(sent)
@@ -301,9 +302,9 @@ class LimbRobot(NullRobot):
         self.states = self._limb.path(np.stack(self.sent))
 
 
-@pytest.mark.parametrize("age", range(3))
-@pytest.mark.parametrize("delay", range(1, 5))
-@pytest.mark.parametrize("ticks", range(HORIZON + 1))
+@every("age", range(3))
+@every("delay", range(1, 5))
+@every("ticks", range(HORIZON + 1))
 def test_in_a_run_the_plan_starts_from_the_state_that_the_robot_comes_to(ticks: int, delay: int, age: int) -> None:
     robot = LimbRobot(Limb(ticks, HORIZON - ticks), age)  # history holds what delays of up to H ask for
     planned: list[Observation] = []

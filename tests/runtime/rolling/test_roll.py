@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.rolling.roll import (
     Absolute,
@@ -70,14 +71,14 @@ def samples(seed: int, n: int = 20) -> list[tuple[FloatArray, FloatArray]]:
     return [(frozen(rng.uniform(-1.5, 1.5, 9)), frozen(rng.uniform(-2, 2, (i % 12, 6)))) for i in range(n)]
 
 
-@pytest.mark.parametrize("name", ROLLERS)
+@every("name", ROLLERS)
 def test_no_rows_leave_the_state_as_it_is(name: str) -> None:
     for state, rows in samples(0):
         np.testing.assert_allclose(ROLLERS[name](state, rows[:0]), state, atol=1e-14)
         np.testing.assert_allclose(ROLLERS[name](state, rows[: lookback_of(ROLLERS[name])]), state, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", ROLLERS)
+@every("name", ROLLERS)
 def test_rolling_in_two_parts_is_rolling_at_once(name: str) -> None:
     roll = ROLLERS[name]
     back = lookback_of(roll)
@@ -86,13 +87,13 @@ def test_rolling_in_two_parts_is_rolling_at_once(name: str) -> None:
             np.testing.assert_allclose(roll(roll(state, rows[: back + i]), rows[i:]), roll(state, rows), atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ROLLERS)
+@every("name", ROLLERS)
 def test_what_a_roller_does_not_roll_stays_as_it_was_measured(name: str) -> None:
     for state, rows in samples(2):
         np.testing.assert_array_equal(ROLLERS[name](state, rows)[ROLLED[name] :], state[ROLLED[name] :])
 
 
-@pytest.mark.parametrize("name", [name for name in ROLLERS if name != "still"])
+@every("name", [name for name in ROLLERS if name != "still"])
 def test_a_roller_gives_a_new_state(name: str) -> None:
     for state, rows in samples(3, n=3):
         ROLLERS[name](state, rows)[:] = 99.0  # neither raises, nor writes the read-only state
@@ -106,7 +107,7 @@ def path(seed: int) -> FloatArray:
     return np.cumsum(np.random.default_rng(seed).uniform(-0.2, 0.2, (13, 3)), axis=0)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@every("seed", range(10))
 def test_all_action_spaces_agree_with_an_arm_that_tracks_perfectly(seed: int) -> None:
     arm = path(seed)
     anchor = arm[4]
@@ -151,8 +152,8 @@ def test_an_angle_is_wrapped_to_the_same_angle() -> None:
         assert np.cos(angle - start - steps.sum()) == pytest.approx(1.0, abs=1e-12)
 
 
-@pytest.mark.parametrize("turns", range(-3, 4))
-@pytest.mark.parametrize("past", [0.0, 4e-16, -4e-16, 1e-9, -1e-9])
+@every("turns", range(-3, 4))
+@every("past", [0.0, 4e-16, -4e-16, 1e-9, -1e-9])
 def test_an_angle_at_half_a_turn_is_in_the_half_open_range(turns: int, past: float) -> None:
     angle = ANGLE(np.array([(2 * turns + 1) * np.pi + past]), np.zeros((1, 1)))[0]
     assert -np.pi <= angle < np.pi
@@ -176,9 +177,9 @@ def test_no_rows_leave_a_turn_as_it_was_measured_to_the_bit(drive: Kind) -> None
         assert roll(np.array([angle]), np.empty((0, 1)))[0] == angle
 
 
-@pytest.mark.parametrize("unit", ["rad", "deg", ""])
-@pytest.mark.parametrize("low", [-np.inf, -2 * np.pi, -np.pi, -3.0, 0.0])
-@pytest.mark.parametrize("high", [3.0, np.pi, 2 * np.pi, np.inf])
+@every("unit", ["rad", "deg", ""])
+@every("low", [-np.inf, -2 * np.pi, -np.pi, -3.0, 0.0])
+@every("high", [3.0, np.pi, 2 * np.pi, np.inf])
 def test_only_what_is_measured_in_rad_from_minus_pi_to_pi_is_turned(unit: str, low: float, high: float) -> None:
     rolled = for_spec(spec_of_a_joint(unit, low, high))(np.array([3.0]), np.full((4, 1), 0.1))
     turns = (unit, low, high) == ("rad", -np.pi, np.pi)
@@ -203,7 +204,7 @@ def test_a_lag_answers_changing_targets_with_the_sum_of_its_step_responses() -> 
         np.testing.assert_allclose(lag()(state, rows)[:3], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("delay", range(6))
+@every("delay", range(6))
 def test_after_a_pure_delay_the_robot_does_what_it_was_told_that_many_ticks_ago(delay: int) -> None:
     for state, rows in samples(9, n=36):
         moved, pipe = state, deque(rows[:delay])  # told before it was measured
@@ -213,7 +214,7 @@ def test_after_a_pure_delay_the_robot_does_what_it_was_told_that_many_ticks_ago(
         np.testing.assert_allclose(lag(delay)(state, rows), moved, atol=1e-12)
 
 
-@pytest.mark.parametrize("delay", range(6))
+@every("delay", range(6))
 def test_a_delayed_rate_is_rolled_as_the_rate_without_delay_over_what_is_in_effect(delay: int) -> None:
     for state, rows in samples(11, n=36):
         moved, pipe = state, deque(rows[:delay])
@@ -292,7 +293,7 @@ def test_what_says_nothing_of_it_looks_back_on_nothing() -> None:
     assert [lookback_of(roll) for roll in (still, Absolute(THREE, THREE), Chain(()), lag())] == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize(("lookback", "horizon"), list(product(range(6), repeat=2)))
+@every(("lookback", "horizon"), list(product(range(6), repeat=2)))
 def test_a_roller_may_look_back_as_far_as_a_chunk_lasts(lookback: int, horizon: int) -> None:
     if lookback <= horizon:
         roll = Told(lookback)
@@ -339,7 +340,7 @@ def twists(size: float, seed: int) -> list[tuple[FloatArray, FloatArray]]:
 SIZES = [0.0, 1e-9, 1e-7, 0.9e-6, 1.1e-6, 1e-4, 1e-2, 1.0]
 
 
-@pytest.mark.parametrize("size", SIZES)
+@every("size", SIZES)
 def test_body_twists_compose_as_exponentials_from_the_right(size: float) -> None:
     roll = Pose(np.arange(6), THREE, THREE + 3, body=True)
     for state, rows in twists(size, 14):
@@ -349,7 +350,7 @@ def test_body_twists_compose_as_exponentials_from_the_right(size: float) -> None
         np.testing.assert_allclose(pose_matrix(roll(state, rows)), pose, atol=1e-9)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@every("size", SIZES)
 def test_base_twists_add_their_linear_parts_and_turn_from_the_left(size: float) -> None:
     roll = Pose(np.arange(6), THREE, THREE + 3)
     for state, rows in twists(size, 15):
@@ -361,8 +362,8 @@ def test_base_twists_add_their_linear_parts_and_turn_from_the_left(size: float) 
         np.testing.assert_allclose(rolled[:3], state[:3] + rows[:, :3].sum(axis=0), atol=1e-12)
 
 
-@pytest.mark.parametrize("body", [True, False])
-@pytest.mark.parametrize("size", SIZES)
+@every("body", [True, False])
+@every("size", SIZES)
 def test_the_inverse_twists_in_reverse_undo_the_way(body: bool, size: float) -> None:
     roll = Pose(np.arange(6), THREE, THREE + 3, body=body)
     for state, rows in twists(size, 16):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.safety.edges import Edges, stopping
 from rollahead.runtime.safety.follower import Follower
 from rollahead.runtime.types.arrays import frozen
@@ -11,8 +12,8 @@ from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
 RATE_HZ = 10.0
 
 
-@pytest.mark.parametrize("brake", [0.01, 0.1, 1.0, np.inf])
-@pytest.mark.parametrize("jerk", [0.001, 0.05, 1.0, np.inf])
+@every("brake", [0.01, 0.1, 1.0, np.inf])
+@every("jerk", [0.001, 0.05, 1.0, np.inf])
 def test_nothing_goes_on_farther_than_the_bound_says_while_it_brakes_within_its_limits(
     brake: float, jerk: float
 ) -> None:
@@ -42,8 +43,8 @@ def _next(follower: Follower, asked: float) -> float:
     return float(to[0])
 
 
-@pytest.mark.parametrize("kind, moved", [(Kind.VELOCITY, 0.1), (Kind.DELTA, 1.0)])
-@pytest.mark.parametrize("age", range(4))
+@every("kind, moved", [(Kind.VELOCITY, 0.1), (Kind.DELTA, 1.0)])
+@every("age", range(4))
 def test_the_room_left_counts_all_that_was_sent_since_the_reading_and_velocities_in_skipped_ticks(
     kind: Kind, moved: float, age: int
 ) -> None:

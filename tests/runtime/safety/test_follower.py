@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.safety.follower import Follower
 from rollahead.runtime.types.arrays import FloatArray, frozen
 
@@ -31,8 +32,8 @@ def streams(n: int) -> list[FloatArray]:
     return [*wild, *(rng.normal(0, 5, n) for _ in range(40))]
 
 
-@pytest.mark.parametrize("rate", [0.5, 1.0, np.inf])
-@pytest.mark.parametrize("change", [0.1, 0.5, np.inf])
+@every("rate", [0.5, 1.0, np.inf])
+@every("change", [0.1, 0.5, np.inf])
 def test_no_stream_makes_it_pass_a_limit(rate: float, change: float) -> None:
     for targets in streams(60):
         steps = np.diff(followed(targets, rate, change)[0], prepend=0.0)
@@ -40,8 +41,8 @@ def test_no_stream_makes_it_pass_a_limit(rate: float, change: float) -> None:
         assert (np.abs(np.diff(steps, prepend=0.0)) <= change + 1e-9).all()
 
 
-@pytest.mark.parametrize("rate", [0.5, 1.0, np.inf])
-@pytest.mark.parametrize("change", [0.1, 0.5, np.inf])
+@every("rate", [0.5, 1.0, np.inf])
+@every("change", [0.1, 0.5, np.inf])
 def test_a_stream_that_keeps_the_limits_passes_to_the_bit(rate: float, change: float) -> None:
     rng = np.random.default_rng(1)
     for _ in range(30):
@@ -55,8 +56,8 @@ def test_a_stream_that_keeps_the_limits_passes_to_the_bit(rate: float, change: f
         assert not any(why)
 
 
-@pytest.mark.parametrize("jump", [-40.0, -1.0, 0.1, 0.3, 2.0, 17.5])
-@pytest.mark.parametrize("change", [0.05, 0.25, 1.0])
+@every("jump", [-40.0, -1.0, 0.1, 0.3, 2.0, 17.5])
+@every("change", [0.05, 0.25, 1.0])
 def test_after_a_jump_it_comes_to_rest_on_the_target_without_passing_it(jump: float, change: float) -> None:
     sent, _ = followed(np.full(400, jump), RATE, change)
     assert sent[-1] == jump

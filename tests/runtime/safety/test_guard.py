@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.safety.guard import Flag, Guard, GuardConfig, Workspace, flag_names
 from rollahead.runtime.types.arrays import FloatArray, frozen
@@ -43,8 +44,8 @@ def passed(guard: Guard, *rows: list[float], state: FloatArray = STATE) -> list[
 # ---- what passes ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("limits", [{}, {"rate_limit": 5.0}, {"accel_limit": 50.0}, {"jump_limit": 0.6}])
-@pytest.mark.parametrize("substeps", [1, 4])
+@every("limits", [{}, {"rate_limit": 5.0}, {"accel_limit": 50.0}, {"jump_limit": 0.6}])
+@every("substeps", [1, 4])
 def test_a_stream_that_keeps_every_limit_passes_to_the_bit(limits: dict[str, float], substeps: int) -> None:
     guard = guarded(spec(**limits), substeps=substeps)
     rng = np.random.default_rng(0)
@@ -69,8 +70,8 @@ def test_a_disabled_guard_lets_everything_pass() -> None:
 # ---- refusals -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("at", range(4))
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@every("at", range(4))
+@every("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_no_number_is_refused_and_the_last_setpoint_held(at: int, bad: float) -> None:
     guard = guarded(spec(rate_limit=50.0))
     good = [0.5, 0.4, 0.3, 1.0]
@@ -226,7 +227,7 @@ def test_a_tool_outside_the_workspace_is_refused_as_a_whole() -> None:
 # ---- states ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("age", range(8))
+@every("age", range(8))
 def test_a_state_is_stale_when_it_is_older_than_allowed(age: int) -> None:
     assert guarded(stale_ticks=3).check(Reading(STATE, age=age), None) == (Flag.STALE if age > 3 else 0)
 
@@ -274,8 +275,8 @@ def step_robot(**limits: Any) -> RobotSpec:
     return RobotSpec((Dim("step", kind=Kind.DELTA, drives="y", **limits),), (Dim("y", low=-1.0, high=1.0),), RATE_HZ)
 
 
-@pytest.mark.parametrize("substeps", [1, 2, 10])
-@pytest.mark.parametrize("limits", [{"low": -0.1, "high": 0.1}, {"jump_limit": 0.1}])
+@every("substeps", [1, 2, 10])
+@every("limits", [{"low": -0.1, "high": 0.1}, {"jump_limit": 0.1}])
 def test_the_limits_of_a_step_are_of_the_whole_tick_however_many_setpoints_it_comes_as(
     substeps: int, limits: dict[str, float]
 ) -> None:
@@ -320,10 +321,10 @@ def driven(kind: Kind, **limits: float) -> RobotSpec:
     return RobotSpec((Dim("v", kind=kind, drives="y", **limits),), (Dim("y", low=-1.0, high=1.0),), RATE_HZ)
 
 
-@pytest.mark.parametrize("age", [0, 1, 3, 5])
-@pytest.mark.parametrize("kind", [Kind.VELOCITY, Kind.DELTA])
-@pytest.mark.parametrize("limits", [{}, {"rate_limit": 1.0}, {"rate_limit": 1.0, "accel_limit": 4.0}])
-@pytest.mark.parametrize("substeps", [1, 4])
+@every("age", [0, 1, 3, 5])
+@every("kind", [Kind.VELOCITY, Kind.DELTA])
+@every("limits", [{}, {"rate_limit": 1.0}, {"rate_limit": 1.0, "accel_limit": 4.0}])
+@every("substeps", [1, 4])
 def test_an_axis_stops_before_its_edge_within_its_limits_also_where_the_state_is_old(
     age: int, kind: Kind, limits: dict[str, float], substeps: int
 ) -> None:

@@ -4,6 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.safety.hold import MOVING, Hold
 from rollahead.runtime.types.arrays import frozen
 from rollahead.runtime.types.spec import Dim, Kind, RobotSpec
@@ -17,16 +18,16 @@ def hold_of(kind: Kind, rate_limit: float = np.inf, drives: str | None = "s") ->
     return Hold(RobotSpec((action,), (Dim("s"),), rate_hz=RATE_HZ))
 
 
-@pytest.mark.parametrize("kind", KEPT)
-@pytest.mark.parametrize("value", [-2.5, 0.0, 0.3, 7.0])
+@every("kind", KEPT)
+@every("value", [-2.5, 0.0, 0.3, 7.0])
 def test_what_does_not_move_by_itself_is_repeated_to_the_bit(kind: Kind, value: float) -> None:
     rows = hold_of(kind, rate_limit=0.1).rows(frozen([value]), 5)
     np.testing.assert_array_equal(rows, np.full((5, 1), value))
 
 
-@pytest.mark.parametrize("kind", MOVING)
-@pytest.mark.parametrize("limit", [0.5, 10.0, 50.0, 1000.0, np.inf])
-@pytest.mark.parametrize("value", [-3.0, -0.01, 0.0, 0.2, 1.0])
+@every("kind", MOVING)
+@every("limit", [0.5, 10.0, 50.0, 1000.0, np.inf])
+@every("value", [-3.0, -0.01, 0.0, 0.2, 1.0])
 def test_what_moves_is_braked_to_zero_at_the_rate_limit_and_not_past_it(kind: Kind, limit: float, value: float) -> None:
     rows = hold_of(kind, limit).rows(frozen([value]), 40)[:, 0]
     sizes = [max(abs(value) - n * limit / RATE_HZ, 0.0) for n in range(1, 41)]
@@ -88,8 +89,8 @@ def test_a_discrete_value_that_drives_nothing_is_held_as_it_was_sent() -> None:
     np.testing.assert_array_equal(hold.first(frozen([9.0]), frozen([0.7])), [0.7])
 
 
-@pytest.mark.parametrize("kind", Kind)
-@pytest.mark.parametrize("value", [-1.5, 0.0, 2.0])
+@every("kind", Kind)
+@every("value", [-1.5, 0.0, 2.0])
 def test_in_a_skipped_tick_a_delta_did_nothing_and_all_else_went_on(kind: Kind, value: float) -> None:
     did = hold_of(kind, rate_limit=0.1).skipped(frozen([value]))
     np.testing.assert_array_equal(did, [0.0 if kind is Kind.DELTA else value])

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.safety.rest_pose import LEAST_S, Homing, RestPose
 from rollahead.runtime.types.arrays import FloatArray, frozen
@@ -35,8 +36,8 @@ def test_the_way_ends_at_the_pose_and_leaves_the_other_dimensions_where_they_are
     assert (rows[:, 1:] == [1.0, 1.0]).all()
 
 
-@pytest.mark.parametrize("target", [-1.9, 0.0, 1.4])
-@pytest.mark.parametrize("accel", [np.inf, 5.0, 0.2])
+@every("target", [-1.9, 0.0, 1.4])
+@every("accel", [np.inf, 5.0, 0.2])
 def test_the_way_keeps_the_limits_and_begins_and_ends_slowly(target: float, accel: float) -> None:
     spec = replace(SPEC, action=(replace(SPEC.action[0], accel_limit=accel), *SPEC.action[1:]))
     path = np.array([1.5, *steps(RestPose(spec, {"x": target}).way(START))[:, 0]])
@@ -50,7 +51,7 @@ def test_a_way_without_a_rate_limit_takes_its_time() -> None:
     assert RestPose(SPEC, {"y": 0.0}).way(START).ticks == LEAST_S * RATE_HZ
 
 
-@pytest.mark.parametrize(
+@every(
     "targets, words",
     [
         ({"z": 0.0}, r"there is no position dimension of rest_pose 'z'"),

@@ -2,11 +2,12 @@ import time
 
 import pytest
 
+from every import every
 from rollahead.runtime.system.clock import FakeClock, MonotonicClock
 
 
-@pytest.mark.parametrize("start", [0, 3, 10**18])
-@pytest.mark.parametrize("steps", [(0,), (1, 2), (7, 0, 10**12)])
+@every("start", [0, 3, 10**18])
+@every("steps", [(0,), (1, 2), (7, 0, 10**12)])
 def test_a_fake_clock_moves_by_just_what_it_is_told(start: int, steps: tuple[int, ...]) -> None:
     clock = FakeClock(start)
     for step in steps:
@@ -14,8 +15,8 @@ def test_a_fake_clock_moves_by_just_what_it_is_told(start: int, steps: tuple[int
     assert clock.now_ns() == start + sum(steps)
 
 
-@pytest.mark.parametrize("now", range(4))
-@pytest.mark.parametrize("deadline", range(-1, 6))
+@every("now", range(4))
+@every("deadline", range(-1, 6))
 def test_sleeping_ends_at_the_deadline_or_at_once_if_it_has_passed(now: int, deadline: int) -> None:
     clock = FakeClock(now)
     clock.sleep_until_ns(deadline)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from other_process import count_torn
 from rollahead.runtime.transport import shared
 from rollahead.runtime.transport.shared import SLOTS, Block, Fields, Ring, SharedMailbox
@@ -175,8 +176,8 @@ def test_a_block_leaves_no_file_behind() -> None:
 # ---- ring ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("capacity", range(1, 5))
+@every("shared", [False, True])
+@every("capacity", range(1, 5))
 def test_a_follower_sees_every_record_once_or_is_told_how_many_it_missed(capacity: int, shared: bool) -> None:
     rng = np.random.default_rng(capacity)
     for _ in range(20):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.types.arrays import frozen, unknown
 
 SOURCES = {
@@ -14,7 +15,7 @@ SOURCES = {
 }
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@every("name", SOURCES)
 def test_a_frozen_array_is_float64_and_equal_and_cannot_be_written(name: str) -> None:
     array = frozen(SOURCES[name])
     assert array.dtype == np.float64

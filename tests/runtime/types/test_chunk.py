@@ -4,6 +4,7 @@ from itertools import combinations, combinations_with_replacement, product
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.chunk import MOST_DECAY, Blend, Chunk, Mean, Timeline, newest
@@ -111,7 +112,7 @@ def test_adding_keeps_the_order_drops_what_is_over_and_changes_no_other_timeline
         assert old.chunks is before
 
 
-@pytest.mark.parametrize("horizon", range(1, 6))
+@every("horizon", range(1, 6))
 def test_a_timeline_of_chunks_that_come_every_tick_does_not_grow(horizon: int) -> None:
     for blend, most in zip(blends(), (1, horizon), strict=True):
         timeline = Timeline(blend=blend)
@@ -120,8 +121,8 @@ def test_a_timeline_of_chunks_that_come_every_tick_does_not_grow(horizon: int) -
             assert len(timeline.chunks) <= most
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.01, 0.5, 3.0])
-@pytest.mark.parametrize("n", range(1, 6))
+@every("decay", [0.0, 0.01, 0.5, 3.0])
+@every("n", range(1, 6))
 def test_the_j_th_oldest_chunk_weighs_exp_of_minus_decay_j(decay: float, n: int) -> None:
     mean = Mean(decay, np.array([False] * n))
     weighed = mean([constant(row) for row in np.eye(n)], 0, 3)  # the j-th dimension shows the j-th weight
@@ -129,8 +130,8 @@ def test_the_j_th_oldest_chunk_weighs_exp_of_minus_decay_j(decay: float, n: int)
     np.testing.assert_allclose(weighed, [expected / expected.sum()] * 3, rtol=1e-12)
 
 
-@pytest.mark.parametrize("decay", [-100.0, -3.0, -0.01, 0.01, 3.0, 100.0])
-@pytest.mark.parametrize("n", [2, 5, 60])
+@every("decay", [-100.0, -3.0, -0.01, 0.01, 3.0, 100.0])
+@every("n", [2, 5, 60])
 def test_a_negative_decay_favours_the_newest_and_a_positive_one_the_oldest(decay: float, n: int) -> None:
     weighed = Mean(decay, np.array([False] * n))([constant(row) for row in np.eye(n)], 0, 1)[0]
     from_the_favoured_on = weighed if decay > 0 else weighed[::-1]
@@ -138,14 +139,14 @@ def test_a_negative_decay_favours_the_newest_and_a_positive_one_the_oldest(decay
     assert from_the_favoured_on[0] > from_the_favoured_on[-1] >= 0
 
 
-@pytest.mark.parametrize("decay", np.linspace(-MOST_DECAY, MOST_DECAY, 17))
+@every("decay", np.linspace(-MOST_DECAY, MOST_DECAY, 17))
 def test_no_decay_that_is_taken_makes_a_weight_that_is_no_number(decay: float) -> None:
     for n in (1, 2, 10, 1000):
         weighed = Mean(decay, np.array([False]))([constant([1.0])] * n, 0, 4)
         np.testing.assert_allclose(weighed, np.ones((4, 1)), rtol=1e-12)
 
 
-@pytest.mark.parametrize("decay", [-np.inf, -100.5, 100.5, np.inf, np.nan])
+@every("decay", [-np.inf, -100.5, 100.5, np.inf, np.nan])
 def test_a_decay_past_100_or_that_is_no_number_is_refused(decay: float) -> None:
     with pytest.raises(ConfigError, match=rf"^decay is {decay}; give one from -100 \(newest only\) to 100$"):
         Mean(decay, np.array([False]))
@@ -165,7 +166,7 @@ def test_a_mean_of_one_chunk_is_that_chunk_to_the_bit() -> None:
         np.testing.assert_array_equal(Mean(decay, np.array([False] * 5))([constant(row)], 2, 4), [row] * 2)
 
 
-@pytest.mark.parametrize("exempt", list(product([False, True], repeat=3)))
+@every("exempt", list(product([False, True], repeat=3)))
 def test_exempt_dimensions_take_the_newest_row_to_the_bit(exempt: tuple[bool, ...]) -> None:
     rows = np.array([[0.1, 0.2, 0.3], [0.7, 0.9, 1.0], [1.0, 0.0, -1.0]])
     made = Mean(0.3, np.array(exempt))([constant(row) for row in rows], 0, 2)

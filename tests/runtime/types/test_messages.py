@@ -4,6 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.control.delay import DelayEstimator
 from rollahead.runtime.control.executor import Executor
 from rollahead.runtime.control.speedup import SpeedUp
@@ -116,7 +117,7 @@ def test_an_open_request_is_added_to_a_copy() -> None:
     assert [getattr(asking, name) for name in kept] == [getattr(bare, name) for name in kept]
 
 
-@pytest.mark.parametrize("delay", range(5))
+@every("delay", range(5))
 def test_the_committed_rows_are_those_of_the_delay_and_the_deadline_is_their_end(delay: int) -> None:
     made = request(delay=delay)
     assert made.committed[:, 0].tolist() == list(range(10, 10 + delay))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.rotation import matrix_from_rotvec, rotvec_from_matrix
 
@@ -34,20 +35,20 @@ def exponential(matrix: FloatArray, terms: int = 40) -> FloatArray:
     return total
 
 
-@pytest.mark.parametrize("angle", NEAR_ZERO + BETWEEN + NEAR_PI + [4.0, 6.0])
+@every("angle", NEAR_ZERO + BETWEEN + NEAR_PI + [4.0, 6.0])
 def test_a_matrix_is_the_exponential_of_its_rotation_vector(angle: float) -> None:
     for axis in axes():
         np.testing.assert_allclose(matrix_from_rotvec(angle * axis), exponential(hat(angle * axis)), atol=2e-14)
 
 
-@pytest.mark.parametrize("angle", NEAR_ZERO + BETWEEN)
+@every("angle", NEAR_ZERO + BETWEEN)
 def test_a_rotation_vector_survives_the_round_trip(angle: float) -> None:
     for axis in axes():
         back = rotvec_from_matrix(matrix_from_rotvec(angle * axis))
         np.testing.assert_allclose(back, angle * axis, atol=2e-12)
 
 
-@pytest.mark.parametrize("angle", NEAR_PI)
+@every("angle", NEAR_PI)
 def test_near_pi_the_round_trip_loses_nothing_but_the_sign_of_the_axis_at_pi_itself(angle: float) -> None:
     for axis in axes(50):
         back = rotvec_from_matrix(matrix_from_rotvec(angle * axis))
@@ -62,7 +63,7 @@ def test_small_rotations_keep_their_relative_accuracy() -> None:
             np.testing.assert_allclose(back, angle * axis, rtol=1e-9, atol=1e-20)
 
 
-@pytest.mark.parametrize("angle", [np.pi + 1e-9, 4.0, 6.0, 2 * np.pi - 1e-6, 3 * np.pi])
+@every("angle", [np.pi + 1e-9, 4.0, 6.0, 2 * np.pi - 1e-6, 3 * np.pi])
 def test_an_angle_past_pi_comes_back_as_the_same_rotation_the_short_way(angle: float) -> None:
     for axis in axes():
         matrix = matrix_from_rotvec(angle * axis)

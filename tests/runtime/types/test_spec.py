@@ -6,6 +6,7 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.types.arrays import frozen
 from rollahead.runtime.types.messages import Observation
@@ -70,7 +71,7 @@ def test_the_rate_of_what_is_not_measured_is_refused_with_its_near_miss(what: st
     RobotSpec((), rate_hz=50.0, **(dims | {what: (Dim("ball_x"), Dim("ball_vx", rate_of="ball_x"))}))
 
 
-@pytest.mark.parametrize("kind", Kind)
+@every("kind", Kind)
 def test_an_action_that_drives_what_is_not_measured_is_refused_with_its_near_miss(kind: Kind) -> None:
     with pytest.raises(ConfigError) as caught:
         driving(kind, "elbow_po")
@@ -81,7 +82,7 @@ def test_an_action_that_drives_what_is_not_measured_is_refused_with_its_near_mis
     assert driving(kind, "elbow_pos").action[0].drives == "elbow_pos"
 
 
-@pytest.mark.parametrize("kind", Kind)
+@every("kind", Kind)
 def test_an_absolute_target_that_drives_nothing_could_not_be_held_and_is_refused(kind: Kind) -> None:
     if kind in (Kind.POSITION, Kind.ROTATION):
         with pytest.raises(
@@ -126,8 +127,8 @@ def test_an_unknown_kind_is_refused_with_a_near_miss() -> None:
 UNITS_OF_EFFORT = ["N", "Nm", "N m", "N.m", "N*m", "N·m", "mA", "newtons", "newton metre", "Newton-meters", "kg cm"]
 
 
-@pytest.mark.parametrize("unit", UNITS_OF_EFFORT)
-@pytest.mark.parametrize("kind", [Kind.POSITION, Kind.VELOCITY, Kind.DELTA])
+@every("unit", UNITS_OF_EFFORT)
+@every("kind", [Kind.POSITION, Kind.VELOCITY, Kind.DELTA])
 def test_an_action_in_a_unit_of_effort_is_refused_whatever_it_is_told_to_be(unit: str, kind: Kind) -> None:
     wrist = Dim("wrist", unit, kind, -1.0, 1.0, drives="wrist")
     with pytest.raises(
@@ -136,10 +137,8 @@ def test_an_action_in_a_unit_of_effort_is_refused_whatever_it_is_told_to_be(unit
         RobotSpec((wrist,), (Dim("wrist"),), 50.0)
 
 
-@pytest.mark.parametrize(
-    "name", ["joint.torque", "joint.effort", "joint_torque", "Joint.Torque", "torque", "j/current"]
-)
-@pytest.mark.parametrize("kind", [Kind.POSITION, Kind.VELOCITY, Kind.DELTA])
+@every("name", ["joint.torque", "joint.effort", "joint_torque", "Joint.Torque", "torque", "j/current"])
+@every("kind", [Kind.POSITION, Kind.VELOCITY, Kind.DELTA])
 def test_an_action_without_a_unit_that_is_named_as_an_effort_is_refused(name: str, kind: Kind) -> None:
     with pytest.raises(
         ConfigError,
@@ -148,7 +147,7 @@ def test_an_action_without_a_unit_that_is_named_as_an_effort_is_refused(name: st
         RobotSpec((Dim(name, "", kind, -1.0, 1.0, drives="wrist"),), (Dim("wrist"),), 50.0)
 
 
-@pytest.mark.parametrize(("name", "unit"), [("x", "nm"), ("x", "a"), ("x.force", "m"), ("torque.pos", ""), ("x", "")])
+@every(("name", "unit"), [("x", "nm"), ("x", "a"), ("x.force", "m"), ("torque.pos", ""), ("x", "")])
 def test_an_action_of_another_unit_is_no_effort(name: str, unit: str) -> None:
     assert RobotSpec((Dim(name, unit, Kind.DELTA, -1.0, 1.0, drives="x"),), (Dim("x"),), 50.0).action[0].name == name
 

@@ -3,6 +3,7 @@ from itertools import product
 import pytest
 import torch
 
+from every import every
 from rollahead.policies.adapters.flow.loss import AVERAGES, TARGETS, flow_loss
 from rollahead.policies.denoising.samplers import integrate
 from rollahead.policies.process import PREDICTIONS, Flow
@@ -32,7 +33,7 @@ def rows(n: int) -> torch.Tensor:
     return torch.stack([torch.arange(T) < n, torch.arange(T) < 0])
 
 
-@pytest.mark.parametrize("prediction, given, padded", list(product(PREDICTIONS, range(T), range(T))))
+@every("prediction, given, padded", list(product(PREDICTIONS, range(T), range(T))))
 def test_the_loss_is_of_the_rows_that_are_neither_given_nor_padded(prediction: str, given: int, padded: int) -> None:
     wrong = torch.rand(B, T, generator=torch.Generator().manual_seed(2))
     counted = ~rows(given) & ~rows(padded).flip(1)
@@ -49,7 +50,7 @@ def test_each_example_counts_as_one_however_many_rows_it_has() -> None:
     assert float(loss) == pytest.approx((9 + 1) / 2)
 
 
-@pytest.mark.parametrize("prediction, given, padded", list(product(PREDICTIONS, range(T), range(T))))
+@every("prediction, given, padded", list(product(PREDICTIONS, range(T), range(T))))
 def test_the_mean_over_rows_counts_each_row_of_the_batch_that_is_learned_from_once(
     prediction: str, given: int, padded: int
 ) -> None:
@@ -60,7 +61,7 @@ def test_the_mean_over_rows_counts_each_row_of_the_batch_that_is_learned_from_on
     torch.testing.assert_close(loss, wrong[counted].square().mean())
 
 
-@pytest.mark.parametrize("prediction, given", list(product(PREDICTIONS, range(T + 1))))
+@every("prediction, given", list(product(PREDICTIONS, range(T + 1))))
 def test_a_given_row_enters_clean_at_time_0_and_the_others_mixed_at_the_examples_time(
     prediction: str, given: int
 ) -> None:
@@ -80,7 +81,7 @@ def test_an_example_without_a_row_to_learn_from_has_no_loss() -> None:
         assert float(loss) == 0
 
 
-@pytest.mark.parametrize("prediction, steps", list(product(PREDICTIONS, range(1, 8))))
+@every("prediction, steps", list(product(PREDICTIONS, range(1, 8))))
 def test_with_a_perfect_prediction_euler_ends_at_the_clean_chunk(prediction: str, steps: int) -> None:
     made = integrate(lambda x, t: TARGETS[prediction](X0, NOISE), Flow(prediction), NOISE, steps)
     torch.testing.assert_close(made, X0, atol=1e-6, rtol=0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from every import every
 from rollahead.policies.adapters.flow.configuration_flow import FlowConfig
 from rollahead.policies.adapters.flow.modeling_flow import NOISE_ALONE, FlowPolicy, times
 from rollahead.policies.adapters.flow.net import NETS
@@ -119,7 +120,7 @@ def test_half_of_a_batch_is_noise_alone_and_the_rest_uniform() -> None:
     assert [float(rest.quantile(share)) for share in (0.1, 0.5, 0.9)] == pytest.approx([0.1, 0.5, 0.9], abs=0.02)
 
 
-@pytest.mark.parametrize("given", range(8))
+@every("given", range(8))
 def test_a_prefix_in_the_batch_is_given_and_not_learned_from(given: int) -> None:
     policy = flow_policy(Trained(prefixes=7))
     batch = {key: rows[None] for key, rows in batch_of(SEEN).items()} | {"prefix": torch.tensor([given])}

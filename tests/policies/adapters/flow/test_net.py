@@ -3,6 +3,7 @@ from itertools import product
 import pytest
 import torch
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.policies.adapters.flow.net import NETS, NetConfig, embedded, make_net
 from rollahead.policies.process import PREDICTIONS
@@ -23,7 +24,7 @@ def given(batch: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return x, torch.rand(batch, T, generator=generator), torch.randn(batch, C, generator=generator)
 
 
-@pytest.mark.parametrize("variant, batch", list(product(NETS, (1, 2, 7))))
+@every("variant, batch", list(product(NETS, (1, 2, 7))))
 def test_a_net_makes_a_chunk_for_each_example_and_of_no_other(variant: str, batch: int) -> None:
     net, (x, t, condition) = net_of(variant), given(batch)
     made = net(x, t, condition)
@@ -53,7 +54,7 @@ def test_features_are_those_from_which_a_chunk_of_hidden_noise_is_made_and_depen
     assert (apart[1:] < 1e-6).all()
 
 
-@pytest.mark.parametrize("variant, prediction, row", list(product(NETS, PREDICTIONS, range(T))))
+@every("variant, prediction, row", list(product(NETS, PREDICTIONS, range(T))))
 def test_each_row_has_its_own_time(variant: str, prediction: str, row: int) -> None:
     net, (x, t, condition) = net_of(variant, prediction), given(1)
     t[:] = 0.8
@@ -95,7 +96,7 @@ def test_times_are_told_apart_from_one_end_to_the_other() -> None:
     torch.testing.assert_close(times.square().sum(-1), torch.full((1001,), 32.0))
 
 
-@pytest.mark.parametrize("size", ["actions", "condition", "horizon", "width", "depth"])
+@every("size", ["actions", "condition", "horizon", "width", "depth"])
 def test_a_size_below_one_is_refused_by_its_name(size: str) -> None:
     with pytest.raises(ConfigError, match=rf"{size}=0.*at least 1"):
         NetConfig(**{**SMALL, size: 0})

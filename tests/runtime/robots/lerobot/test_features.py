@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from every import every
 from rollahead.errors import ConfigError
 from rollahead.runtime.robots.lerobot.features import RANGES, Features, ranges_of, spec_of
 from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec, names_of
@@ -97,7 +98,7 @@ def test_what_an_action_of_another_name_drives_can_be_said() -> None:
     assert action("grip", limits, sent={"grip": float}).drives == "grip.pos"
 
 
-@pytest.mark.parametrize(
+@every(
     ("limits", "words"),
     [
         ({"grp.pos": {}}, "no dimension of the robot 'grp.pos'; did you mean 'grip.pos'"),
