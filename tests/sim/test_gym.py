@@ -202,6 +202,24 @@ def test_a_camera_is_rendered_when_a_frame_is_asked_for_and_once_in_a_tick(monke
     assert not np.array_equal(task.frames()["top"], first) and len(rendered) == 2
 
 
+def test_a_function_is_given_the_images_and_they_are_rendered_for_its_requests_alone(monkeypatch):
+    wanted = of("pusht", cameras={"top": "render"}, max_ticks=40)
+    task, shapes, rendered = make_task(**wanted), [], []
+    render = task._env.render
+    monkeypatch.setattr(task._env, "render", lambda: (rendered.append(1), render())[1])
+
+    def plan(seen, rng):
+        shapes.append(seen.images["top"].shape)
+        return np.tile(seen.state, (HORIZON, 1))
+
+    cell = Cell(wanted, StrategyConfig("vlash", s=8), {"name": "fixed", "ticks": 4}, episodes=1, traces=1)
+    episode = measure(cell, task, 0, Planning(ScriptedPlanner(plan, for_spec(task.spec)), HORIZON))
+    assert len(episode.trace.ticks) == 40 and set(shapes) == {(680, 680, 3)}
+    assert (
+        len(shapes) <= len(rendered) <= len(shapes) + 2
+    )  # one more before the start, and one for a request still open
+
+
 def test_a_camera_may_be_a_key_of_the_observation():
     options = {"obs_type": "pixels_agent_pos"}
     state, cameras = {"x": "agent_pos.0", "y": "agent_pos.1"}, {"top": "pixels"}
@@ -310,7 +328,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an option that an action does not take": (
         {**CAR, "action": {"a": {"knd": "delta"}}},
-        "there is no option of the task.action.a 'knd'; did you mean 'kind'",
+        "there is no option 'task.action.a.knd'; did you mean 'task.action.a.kind'",
     ),
     "no rate": (
         {**CAR, "rate_hz": None},
