@@ -5,7 +5,8 @@
 The configurations are those that docs/tasks.md prints: Push-T, with absolute positions, and FetchReach, with steps.
 Each is tried as `rollahead doctor` does, and played without a delay and with one of 4 ticks by a function of the
 observation. A Push-T counts as a success with half of the full reward at the end, since the function does not turn the
-T. Needs gym-pusht and gymnasium-robotics.
+T: by the environment's own rule it solves none. Half was chosen among 0.3, 0.5 and 0.7 on the seeds 0 to 9, and is
+played on others. Needs gym-pusht and gymnasium-robotics.
 """
 
 import math
@@ -30,6 +31,7 @@ from rollahead.sim.task import make_task
 
 TOPIC, COMMAND = "redesign", "python -m benchmarks.gym_task"
 EPISODES, HORIZON = 50, 16
+FIRST_SEED = 1000
 DELAYS = (0, 4)
 STEP_M = 0.03  # per tick, towards the goal
 STEP, REACH, AWAY = 18.0, 95.0, 120.0  # of Push-T, in its pixels: a tick, behind the block, and round it
@@ -103,7 +105,7 @@ def played(name: str, delay: int, episodes: int = EPISODES) -> dict[str, Any]:
     task = make_task(**options)
     planning = Planning(ScriptedPlanner(plan, for_spec(task.spec)), HORIZON)
     cell = Cell(options, StrategyConfig("vlash", s=4), {"name": "fixed", "ticks": delay}, episodes=episodes)
-    return summarise([measure(cell, task, seed, planning) for seed in range(episodes)])
+    return summarise([measure(cell, task, seed, planning) for seed in range(FIRST_SEED, FIRST_SEED + episodes)])
 
 
 def main() -> None:
