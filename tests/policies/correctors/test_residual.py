@@ -279,7 +279,7 @@ def test_a_head_learns_with_its_eye_what_only_images_show(tmp_path: Path) -> Non
     assert read_image_encoder(tmp_path / "head.npz")(shown).tolist() == pytest.approx(wanted.tolist(), abs=1e-6)
 
 
-@pytest.mark.parametrize("sight, lag", [(0, 0), (0, 2), (3, 0), (3, 2)])
+@pytest.mark.parametrize("image_age, lag", [(0, 0), (0, 2), (3, 0), (3, 2)])
 def test_images_are_as_old_as_said_and_a_bit_more_within_the_episode_and_the_head_is_told(
     image_age: int, lag: int
 ) -> None:
