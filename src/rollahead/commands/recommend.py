@@ -36,18 +36,10 @@ from rollahead.sim.pool import processes
 REHEARSED = 10_000  # ticks
 HOPELESS = 0.1  # share of the episodes, up to which solving them is called next to nothing
 OTHER_SEED = 1_000_003  # how far the seed of the rehearsal is from that of the forecast
-# options of the command line that are not for `rollahead run`
-ASIDE = (
-    "latency",
-    "strategy",
-    "name",
-    "runs",
-    "horizon",
-    "speed",
-    "inferences",
-    "episodes",
-    "workers",
-)  # not for `run`
+ASIDE = (  # options of the command line that are not for `rollahead run`
+    *("latency", "strategy", "name", "runs"),
+    *("horizon", "speed", "inferences", "episodes", "workers"),
+)
 
 
 def main(config: DictConfig) -> None:
