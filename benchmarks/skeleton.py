@@ -216,7 +216,9 @@ def help_time() -> None:
                     times[name].append(seconds)
     command = "python -m benchmarks.skeleton help_time"
     value = statistics.median(times["own"])
-    rows = [row("help_s", value, "s", goal="<= 0.25", ci=[min(times["own"]), max(times["own"])], command=command)]
+    rows = [
+        row("program_help_s", value, "s", goal="<= 0.25", ci=[min(times["own"]), max(times["own"])], command=command)
+    ]
     if has_peer:
         ratios = [own_s / peer_s for own_s, peer_s in zip(times["own"], times["peer"], strict=True)]
         rows.append(

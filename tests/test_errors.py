@@ -273,9 +273,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda folder: HeadCorrector(SEEING, replace(ROBOT, cameras=(Camera("top", 2, 2),)), 8),
         ("top", "rollahead run"),
     ),
-    "an eye of nothing": (
+    "an image encoder of nothing": (
         lambda folder: realtime(image_encoder=MeanImageEncoder(("top",))),
-        ("an eye was given", "strategy.corrector.path"),
+        ("image_encoder was given", "strategy.corrector.path"),
     ),
     "sights from the future": (
         lambda folder: LockstepEncoder(EncoderWorker(MeanImageEncoder(()), (), 0, Mailbox(), Mailbox()), -2),

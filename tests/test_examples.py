@@ -65,7 +65,7 @@ def test_its_options_are_given_like_any_other_and_its_own_refusals_are_one_sente
 def test_a_near_miss_of_its_name_is_offered(rollahead: Run) -> None:
     message = rollahead("eval", "task=rech").stderr
     assert "did you mean 'reach'" in message
-    assert "Known: belt, interception, mole, pick, reach" in message
+    assert "Known: belt, gym, interception, mole, pick, reach" in message
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from rollahead.runtime.types.spec import mask, names_of
 if TYPE_CHECKING:
     from rollahead.evaluation.rollout import Rollouts
     from rollahead.policies.checkpoints.checkpoint import Checkpoint
-    from rollahead.policies.policy import Denoiser, OneShot, Policy, Trained
+    from rollahead.policies.policy import Denoiser, EncoderInput, OneShot, Policy, Trained
     from rollahead.sim.task import TaskBase
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Checkpoint",
     "Chunk",
     "Denoiser",
+    "EncoderInput",
     "FloatArray",
     "Latency",
     "LatencyModel",
@@ -68,7 +69,7 @@ _LATE = {
     "Rollouts": "rollahead.evaluation.rollout",
     "Checkpoint": "rollahead.policies.checkpoints.checkpoint",
     "TaskBase": "rollahead.sim.task",
-    **dict.fromkeys(("Denoiser", "OneShot", "Policy", "Trained"), "rollahead.policies.policy"),
+    **dict.fromkeys(("Denoiser", "EncoderInput", "OneShot", "Policy", "Trained"), "rollahead.policies.policy"),
 }
 
 

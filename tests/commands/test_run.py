@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -172,9 +173,11 @@ def test_a_head_that_sees_images_is_run_with_the_eye_in_its_file(
     from rollahead.policies.correctors import image_encoder
     from rollahead.runtime.robots import loopback
 
+    stamps = count()
+
     class Filmed(loopback.NullRobot):
         def frames(self) -> dict[str, Frame]:
-            return {"top": Frame(np.zeros((6, 8, 3), np.uint8), 0)}
+            return {"top": Frame(np.zeros((6, 8, 3), np.uint8), next(stamps))}
 
     def arm(joints: int, rate_hz: float) -> Filmed:
         return Filmed(replace(plain(joints, rate_hz).spec, cameras=(Camera("top", 6, 8),)))

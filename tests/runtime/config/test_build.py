@@ -331,7 +331,7 @@ ELSEWHERE = """
 from collections import namedtuple
 
 class Early(namedtuple("Early", "name trigger spec margin")):
-    plan = place = blend = None
+    plan = schedule = blend = None
 
 def make(config, trigger, spec, margin: int = 1):
     return Early(config.name, trigger, spec, margin) if margin else margin
@@ -360,7 +360,7 @@ def test_a_strategy_of_another_package_is_made_with_its_own_options() -> None:
 def test_what_is_no_strategy_is_refused_by_its_name() -> None:
     said = refused("early", 8, 2, options={"margin": 0})
     assert said == (
-        "strategy 'early' is made as int, which has no trigger, blend, plan, place; make it a Strategy "
+        "strategy 'early' is made as int, which has no trigger, blend, plan, schedule; make it a Strategy "
         "(docs/extending.md)"
     )
 
@@ -386,7 +386,7 @@ def test_a_near_miss_of_a_strategy_of_another_package_is_offered_beside_ours() -
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("early", {"margn": 3}, "did you mean 'margin'"),
+        ("early", {"margn": 3}, "did you mean 'strategy.options.margin'"),
         ("early", {"margin": "wide"}, "strategy.options.margin is 'wide'; give a whole number"),
         ("vlash", {"margin": 3}, "there is no option 'strategy.options.margin'"),
     ],

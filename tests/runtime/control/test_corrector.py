@@ -22,11 +22,12 @@ from rollahead.runtime.drivers.lockstep import Lockstep
 from rollahead.runtime.planning.inference import Inference
 from rollahead.runtime.planning.latency import Fixed
 from rollahead.runtime.planning.planner import ScriptedPlanner
+from rollahead.runtime.planning.timer import NO_DEADLINE
 from rollahead.runtime.robots.loopback import LoopbackRobot
 from rollahead.runtime.transport.mailbox import Mailbox
 from rollahead.runtime.types.arrays import FloatArray, frozen
 from rollahead.runtime.types.chunk import Chunk
-from rollahead.runtime.types.messages import Failure, ImageLatent, Observation
+from rollahead.runtime.types.messages import Failure, ImageLatent, Observation, Request, Result
 from rollahead.runtime.types.robot import Frame, Reading
 from rollahead.runtime.types.spec import Camera, Dim, Kind, RobotSpec
 
@@ -295,13 +296,14 @@ def driven(corrector: str | None) -> tuple[Trace, LoopbackRobot, list[list[float
     robot, trace = LoopbackRobot(AXIS), Trace(AXIS, 50)
     drive = Drive(StrategyConfig("vlash", s=2, d=1, corrector=CorrectorConfig(corrector)), H)
     executor = make_executor(drive, robot, DelayEstimator(fixed=1), trace)
-    inference = Inference(ScriptedPlanner(plan), SpeedUp(AXIS, 1), horizon=H, action_dim=1)
 
-    def noted(request: Any, newest: Any, timer: Any) -> Any:
-        planned.append(request.asked.planned[: request.asked.covered, 0].tolist())
-        return inference(request, newest, timer)
+    class Noted(Inference):
+        def __call__(self, request: Request, newest: Any, timer: Any = NO_DEADLINE) -> Result:
+            planned.append(request.asked.planned[: request.asked.covered, 0].tolist())
+            return super().__call__(request, newest, timer)
 
-    Lockstep(executor, noted, Fixed(1), lambda: None).run(0, 10)  # type: ignore[arg-type]
+    inference = Noted(ScriptedPlanner(plan), SpeedUp(AXIS, 1), horizon=H, action_dim=1)
+    Lockstep(executor, inference, Fixed(1), lambda: None).run(0, 10)
     return trace, robot, planned
 
 
