@@ -95,7 +95,7 @@ class Drive:
         task: Task text of the policy.
         guard: Limits that every setpoint is held to.
         substeps: Setpoints per tick.
-        shape: Name of the interpolation between the setpoints of a tick.
+        shape: Interpolation between the setpoints of a tick, `linear` or `cubic`.
         cameras: Names of the cameras that the planner needs, whose images must not be too old; None for all.
         rest_pose: Position targets by name, to which the robot is moved at the end of a run, before it is disconnected.
     """

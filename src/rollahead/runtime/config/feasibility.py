@@ -50,7 +50,7 @@ CHUNKED = Need(
     "a chunk gives rows d to s + d, and the next one needs d to come",
     "lower s or the latency, or use vlash or sync",
 )
-SCHEDULES: Mapping[str, tuple[Need, ...]] = {  # of built-in strategies; others are checked for `WHOLE` only
+SCHEDULES: Mapping[str, tuple[Need, ...]] = {  # built-in strategies; others are checked for `WHOLE` only
     "sync": (WHOLE,),
     "naive": (WHOLE, FROM_OBSERVATION),
     "naive_arrival": (WHOLE, FROM_ARRIVAL),

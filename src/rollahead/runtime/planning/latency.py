@@ -182,7 +182,7 @@ class Fixed:
         return replace(self, ticks=round_up(factor * self.ticks))
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
-        """The same latency for every inference."""
+        """Latency of `ticks` for every inference."""
         return split(self.ticks, self.bind_fraction)
 
 
