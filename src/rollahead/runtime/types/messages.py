@@ -203,7 +203,7 @@ NO_TIMES = StageTimes()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """Answer to a request: the rows of a chunk, and how they were made.
+    """Rows of a chunk that answer a request, and how they were made.
 
     Attributes:
         request: The request that is answered.
