@@ -1,6 +1,6 @@
-"""The local planner: a policy and its sampler, in this process.
+"""The local planner: runs a policy and its sampler in this process.
 
-    encode what is seen -> bind the state, as late as that -> sample -> rows in robot units
+    encode images and task text -> bind the newest state -> sample a chunk -> rows in robot units
 
 Threads: the worker's alone.
 """
@@ -37,23 +37,32 @@ from rollahead.runtime.types.messages import (
 from rollahead.runtime.types.seeds import generator
 from rollahead.runtime.types.spec import NameMap, PolicySpec, RobotSpec, map_by_name
 
-GROUPS = ("action", "state", "environment", "cameras")  # of names
+GROUPS = ("action", "state", "environment", "cameras")  # fields of a PolicySpec that hold names
 CPU = torch.device("cpu")
 PLAIN = Plain()
 Look = Callable[[FloatArray], object]
-MOST_REFUSED = 3  # chunks in a row that are no numbers end a run
+MOST_REFUSED = 3  # number of successive chunks with NaN or infinite values that ends a run
 
 REMEDY = "rename it, as in planner.rename={the policy's name: the robot's}, or take a policy that was trained for it"
 
 
 class LocalPlanner:
-    """Plans with `policy`.
+    """A planner that runs a policy and its sampler in this process.
 
-    mapping: how its names are the robot's; cameras: of each of its cameras the robot's; warm_starts: of the last plan,
-    None for a policy that has no use for it; chunking: how a chunk goes on from the last one; weak: a weaker policy and
-    its sampler, that `chunking` contrasts with; snap: what sets discrete actions to an end of their range; featured:
-    the policy, if its features go with each chunk, for a corrector; deadline_aware: whether it takes fewer steps where
-    there is no time for all; look: called once, with the first state, in the policy's order of names."""
+    Args:
+        policy: The policy.
+        sampler: Samples chunks from the policy.
+        mapping: Mapping between the policy's names and the robot's.
+        rollers: Roll the state and the environment ahead.
+        cameras: Name of the robot's camera for each of the policy's cameras.
+        warm_starts: Cache of the last plan; None for a policy that cannot use it.
+        chunking: Method by which a chunk continues the last plan.
+        weak: A weaker policy with its sampler, from which `chunking` should differ; None for none.
+        snap: Sets discrete actions to an end of their range; None to send them as sampled.
+        featured: The policy, if its features are sent with each chunk for a corrector; else None.
+        deadline_aware: Whether denoising steps are left out if there is no time for all of them.
+        look: Called once with the first state, in the policy's order of names; None for no call.
+    """
 
     def __init__(
         self,
@@ -77,7 +86,7 @@ class LocalPlanner:
         self._deadline_aware = deadline_aware
         self._weak = weak
         self._policies = [policy] if weak is None else [policy, weak[0]]
-        self._refused = 0  # in a row, in this run
+        self._refused = 0  # number of successive refused chunks in this run
         self._run: tuple[int, ...] = ()
         self._warm_starts = warm_starts
         self._chunking = chunking
@@ -88,9 +97,12 @@ class LocalPlanner:
         self._cameras = cameras or {}
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
-        """The rows for `request`; the noise depends on its seed and on nothing else. Phase: hot, in the worker."""
+        """Returns the rows for `request`, whose noise depends on its seed alone. Phase: hot, in the worker.
+
+        Raises: InferenceError, if a camera has given no image yet.
+        """
         laps = Laps(_device(self.policy))
-        with torch.no_grad():  # no inference mode: `strategy.guidance.jacobian=full` goes back through the network
+        with torch.no_grad():  # not inference mode: `strategy.guidance.jacobian=full` needs gradients in the network
             contexts, bound = self._contexts(request, newest, laps)
             budget = StepBudget(timer if self._deadline_aware else NO_DEADLINE)
             chunk, drawn, calls = self._drawn(request, contexts, budget)
@@ -147,8 +159,10 @@ class LocalPlanner:
         return contexts, bound
 
     def _checked(self, request: Request, rows: FloatArray, made: int) -> tuple[FloatArray, int]:
-        """`rows`, or others in their place where they are no numbers and were before `MOST_REFUSED` times in a row; and
-        how they were made."""
+        """Returns `rows` and their flags `made`, or zeros with the flag REFUSED for rows with NaN or infinite values.
+
+        The `MOST_REFUSED`-th successive chunk with such values is returned as it is, so that its check ends the run.
+        """
         before = self._refused if request.seed[:2] == self._run else 0
         self._run = request.seed[:2]
         self._refused = 0 if np.isfinite(rows).all() else before + 1
@@ -159,8 +173,13 @@ class LocalPlanner:
     def _drawn(
         self, request: Request, contexts: Sequence[Context], more: Callable[[int], bool]
     ) -> tuple[torch.Tensor, SampleResult, int]:
-        """The chunk (T, W) for `request`, how it was drawn, and the number of network calls of all policies. contexts:
-        one for each of `_policies`."""
+        """Samples the chunk (T, W) for `request`; also returns the sampler's result and the number of network calls.
+
+        Args:
+            request: The request.
+            contexts: Context of each of `_policies`.
+            more: Whether there is time for another step, given the number of steps to come.
+        """
         policy, context, warm_starts, chunking = self.policy, contexts[0], self._warm_starts, self._chunking
         noise = noise_of(request, policy, chunking.candidates)
         if warm_starts is None:
@@ -176,8 +195,10 @@ class LocalPlanner:
         return drawn.chunks[chunking.choose(drawn.chunks, request, known, weak)], drawn, calls
 
     def _weak_chunks(self, request: Request, contexts: Sequence[Context]) -> tuple[torch.Tensor, int]:
-        """Chunks (B, H, A) of the weaker policy, normalised as the policy's own are, as many as there are candidates;
-        and the denoising steps that they took. Without a weaker policy there are no chunks and no steps."""
+        """Chunks (B, H, W) of the weaker policy, normalised as the policy's own, and the number of denoising steps.
+
+        B is the number of candidates. Without a weaker policy there are no chunks and no steps.
+        """
         if self._weak is None:
             return torch.empty(0, self.policy.spec.horizon, self.policy.shape[1], device=_device(self.policy)), 0
         weak, sampler = self._weak
@@ -186,8 +207,10 @@ class LocalPlanner:
         return chunks, drawn.steps
 
     def _encoder_input(self, request: Request) -> EncoderInput:
-        """The images of `request` by the policy's own camera names. Raises: InferenceError, if a camera has no
-        image."""
+        """Images and task text of `request`, by the policy's camera names.
+
+        Raises: InferenceError, if a camera has given no image yet.
+        """
         for seen in request.observations:
             if missing := [theirs for theirs in self._cameras.values() if theirs not in seen.images]:
                 raise InferenceError(f"there is no image of {', '.join(missing)} yet; look at the cameras")
@@ -200,8 +223,11 @@ class LocalPlanner:
         )
 
     def _ahead(self, request: Request, bound: Observation) -> int:
-        """By how many ticks the state of `bound` is ahead of the rest of it: by none, if a roller moves the rest as
-        well; if nothing is rolled, by as many as it was measured later."""
+        """Ticks by which the state of `bound` is ahead of its images and environment.
+
+        They are 0 if the environment is rolled as well. If nothing is rolled, they are the ticks from the request to
+        the measurement of the state.
+        """
         if self._rollers.scene is not None:
             return 0
         true = bound.state_tick if self._rollers.state is still else bound.tick
@@ -222,12 +248,22 @@ def local_planner(
     weak: Policy | None = None,
     look: Look | None = None,
 ) -> LocalPlanner:
-    """`policy` as the planner of `robot`. sampler: a `name` and options; rename: names of the policy's to the robot's;
-    sizes: by the policy's camera (height, width), of those that take only one; strategy: what the rows are for;
-    hurries, look: as of `LocalPlanner`; snap: whether discrete actions are sent as an end of their range; weak: the
-    weaker policy that `strategy` names.
+    """Makes the planner of `robot` from a policy.
 
-    Raises: ConfigError, if they do not go together.
+    Args:
+        policy: The policy.
+        sampler: Name and options of the sampler.
+        robot: Spec of the robot.
+        rollers: Roll the state and the environment ahead.
+        rename: Names of the robot by the policy's names, where they differ.
+        sizes: Image size (height, width) by the policy's camera, for cameras that take only one size.
+        strategy: Strategy for which the chunks are made.
+        deadline_aware: Whether denoising steps are left out if there is no time for all of them.
+        snap: Whether discrete actions are set to an end of their range.
+        weak: The weaker policy that `strategy` names; None for none.
+        look: Called once with the first state, in the policy's order of names; None for no call.
+
+    Raises: ConfigError, if names, cameras, image sizes, sampler or strategy do not fit the policy and the robot.
     """
     spec = renamed(policy.spec, rename)
     if spec.cameras and not robot.cameras:
@@ -260,7 +296,10 @@ def local_planner(
 
 
 def _featured(policy: Policy, taken: int) -> Featured | None:
-    """`policy`, if a corrector takes as many of its features. Raises: ConfigError, if it gives others, or none."""
+    """Returns `policy` if a corrector takes its features; None if it takes none.
+
+    Raises: ConfigError, if the policy gives another number of features than `taken`.
+    """
     if not taken:
         return None
     given = policy.feature_dim if isinstance(policy, Featured) else 0
@@ -273,7 +312,10 @@ def _featured(policy: Policy, taken: int) -> Featured | None:
 
 
 def _check_sizes(robot: RobotSpec, cameras: Mapping[str, str], sizes: Mapping[str, tuple[int, int]]) -> None:
-    """The robot's cameras give images of the `sizes` that the policy's take. cameras: as of `LocalPlanner`."""
+    """Checks that the robot's cameras give images of the sizes that the policy takes.
+
+    Raises: ConfigError, if a camera gives another size.
+    """
     given = {camera.name: (camera.height, camera.width) for camera in robot.cameras}
     for own, (height, width) in sizes.items():
         theirs = cameras[own]
@@ -285,7 +327,10 @@ def _check_sizes(robot: RobotSpec, cameras: Mapping[str, str], sizes: Mapping[st
 
 
 def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:
-    """`spec` with other names. Raises: ConfigError, if it has none such, or two would be the same."""
+    """Returns `spec` with the names in `rename` replaced.
+
+    Raises: ConfigError, if `rename` has a name that `spec` lacks, or two names would be the same.
+    """
     known = {name for group in GROUPS for name in getattr(spec, group)}
     if unknown := sorted(set(rename) - known):
         raise ConfigError(
@@ -304,9 +349,9 @@ def renamed(spec: PolicySpec, rename: Mapping[str, str]) -> PolicySpec:
 
 
 class Laps:
-    """Durations of the stages of an inference, in ns.
+    """Measures the durations of the stages of an inference, in ns.
 
-    Each call adds the time since the one before to a stage. On a GPU it waits until what was launched is done.
+    Each call adds the time since the call before to a stage. On a GPU it waits until all launched kernels are done.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -315,19 +360,19 @@ class Laps:
         self._at_ns = time.perf_counter_ns()
 
     def __call__(self, stage: str) -> None:
-        """Phase: hot."""
+        """Adds the time since the last call to `stage`. Phase: hot."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         before_ns, self._at_ns = self._at_ns, time.perf_counter_ns()
         self._ns[stage] += self._at_ns - before_ns
 
     def times(self) -> StageTimes:
-        """The durations so far. Phase: hot."""
+        """Durations of the stages so far. Phase: hot."""
         return StageTimes(**{f"{stage}_ns": took for stage, took in self._ns.items()})
 
 
 class StepBudget:
-    """Whether there is time for another step of denoising, by what those before took."""
+    """Decides whether there is time for another denoising step, by the mean duration of the steps so far."""
 
     def __init__(self, timer: Timer) -> None:
         self._timer = timer
@@ -335,25 +380,37 @@ class StepBudget:
         self._left = self._at_first = timer.left(0.0)
 
     def __call__(self, to_come: int) -> bool:
-        """Called after each step but the last; to_come: steps. Phase: hot."""
+        """Whether there is time for another step, called after each step but the last. Phase: hot.
+
+        `to_come`: number of steps that are still to do.
+        """
         self._steps, self._to_come = self._steps + 1, to_come
         self._left = self._timer.left(self._steps / (self._steps + to_come))
         return self._left >= self._step - 1e-9
 
     @property
     def saved(self) -> float:
-        """Ticks that the steps left out would have taken."""
+        """Ticks that the steps that are left out would have taken."""
         return self._step * self._to_come
 
     @property
     def _step(self) -> float:
-        """Ticks that a step takes."""
+        """Mean duration of a step in ticks; 0 without a deadline, or before the first step."""
         return (self._at_first - self._left) / self._steps if math.isfinite(self._left) and self._steps else 0.0
 
 
 def noise_of(request: Request, policy: Policy, chunks: int = 1, use: str = "sampler") -> Noise:
-    """Standard normal noise for `policy`, new at each call, the same for the same request and `use`; the first of
-    several chunks has what a single one would have."""
+    """Returns a function that draws standard normal noise (B, T, W) for `policy`, new at each of its calls.
+
+    The noise is the same for the same request and `use`, and the first of several chunks has the noise that a single
+    one would have.
+
+    Args:
+        request: The request.
+        policy: The policy, which gives shape and device.
+        chunks: B, number of chunks.
+        use: Name of the noise's use; different uses have different noise.
+    """
     rng, device = generator(use, *request.seed), _device(policy)
     return lambda: torch.from_numpy(rng.standard_normal((chunks, *policy.shape), dtype=np.float32)).to(device)
 

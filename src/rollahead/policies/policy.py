@@ -1,16 +1,18 @@
-"""Policies: the seam between a network and the planner that drives it.
+"""The Policy protocol between a network and the planner that calls it.
 
     encoded = policy.encode(EncoderInput(images, stamps, epoch, task))   vision and language, without the state
     context = policy.bind(encoded, observations, delay)                  the state, as late as possible
-    drawn   = sampler(policy, context, noise)                            chunks (B, T, W), normalised: `denoise` again
-                                                                         and again, or `act` once
+    drawn   = sampler(policy, context, noise)                            chunks (B, T, W), normalised: several calls of
+                                                                         `denoise`, or one of `act`
     rows    = policy.rows(drawn.chunks[0])                               (H, A), in robot units, row 0 for now
 
-One context serves all B noises. A policy whose `spec.state_in` is `encode` is given the observations before it encodes.
+One context serves all B noises. A policy whose `spec.state_in` is `encode` receives the observations in `encode`.
 
-T: rows that the network makes, some of which may be for ticks before now; H: those from now on; W: numbers in a row of
-the network; A, S, E: dimensions of action, state and environment, A <= W, since networks pad (VLAs to 32); B: batch.
-Tensors are float32 and on the policy's device. A policy is one thread's: the worker's.
+T: rows that the network makes, some of which may be for ticks before now; H: rows from now on; W: numbers in a row of
+the network; A, S, E: dimensions of action, state and environment; A <= W, since some networks pad (VLAs to 32);
+B: batch size. Tensors are float32 and on the policy's device.
+
+Threads: the worker's alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,20 +27,23 @@ from rollahead.runtime.types.arrays import FloatArray
 from rollahead.runtime.types.messages import Images, Observation
 from rollahead.runtime.types.spec import PolicySpec
 
-Encoded = TypeVar("Encoded", default=Any)  # what a policy makes of images and task
-Bound_co = TypeVar("Bound_co", default=Any, covariant=True)  # the same with the state: its context
+Encoded = TypeVar("Encoded", default=Any)  # features of images and task text
+Bound_co = TypeVar("Bound_co", default=Any, covariant=True)  # the context: those features with the state
 Bound = TypeVar("Bound", default=Any)
-Context = Any  # the context of whichever policy: what samplers pass on
+Context = Any  # the context of any policy, which samplers pass on to it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncoderInput:
     """Images and task text to be encoded, with the keys under which features of the images are cached.
 
-    images: of the n_obs newest observations, oldest first, by the policy's camera names; stamps: their capture stamps,
-    likewise: of one camera, images with the same stamp are the same; epoch: hard epoch of the request: what was cached
-    in another one is dropped; task: what the robot is told to do.
-    observations, delay: as `Policy.bind` is given them, for a policy whose `state_in` is `encode`; else none.
+    Attributes:
+        images: Images of the n_obs newest observations, oldest first, by the policy's camera names.
+        stamps: Capture stamps of the images, in the same order. Images of a camera with the same stamp are the same.
+        epoch: Hard epoch of the request; features that were cached in another epoch are dropped.
+        task: Task text.
+        observations: Observations for `Policy.bind`, if the policy's `state_in` is `encode`; empty otherwise.
+        delay: Ticks by which their state is ahead of the rest, see `Policy.bind`; 0 if they are empty.
     """
 
     images: Sequence[Images]
@@ -50,20 +55,24 @@ class EncoderInput:
 
     @classmethod
     def of(cls, observations: Sequence[Observation], epoch: int = 0) -> "EncoderInput":
-        """The images and the task of `observations`, whose cameras are named as the policy's."""
+        """Images and task text of `observations`, whose cameras have the policy's names."""
         images, stamps = [each.images for each in observations], [each.image_stamps for each in observations]
         return cls(images, stamps, epoch, observations[-1].task)
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """Conditions that a policy was trained for beside imitation, in ticks.
+    """Conditions of a policy's training beyond imitation.
 
-    offsets: the state was up to so many ticks ahead of what else is seen (VLASH, arXiv 2512.01031, section 4.2);
-    delay_input: the policy is told by how many; prefixes: up to so many first rows were given
-    (training-time RTC, arXiv 2512.05964); prefix_lengths: how their number was drawn
-    (`policies.data.windows.PREFIX_LENGTHS`); offset_state: what the state was where it was ahead, as `recorded`,
-    or the position targets that the robot was `told` in the tick before (`rollahead.policies.data.told`).
+    Attributes:
+        offsets: Largest number of ticks by which the state was ahead of images and environment (VLASH, arXiv
+            2512.01031, section 4.2).
+        delay_input: Whether the policy receives the planned delay in ticks as an extra input (the last environment
+            dimension).
+        prefixes: Largest number of first rows that were given (training-time RTC, arXiv 2512.05964).
+        prefix_lengths: How the number of given rows was drawn, a key of `policies.data.windows.PREFIX_LENGTHS`.
+        offset_state: State in examples where it is ahead: `recorded`, or `told` for the position targets sent in the
+            tick before (`rollahead.policies.data.told`).
     """
 
     offsets: int = 0
@@ -76,80 +85,101 @@ class Trained:
 class Policy(Protocol[Encoded, Bound_co]):
     """Interface of every trained policy.
 
-    `warm`: the levels of noise that a start from the last plan takes with it, if that was found
-    (`rollahead.policies.denoising.contraction`).
+    `warm`: noise levels of a start from the last plan, if they were measured for the policy
+    (`rollahead.policies.denoising.contraction`); else None.
     """
 
     warm: tuple[float, ...] | None
 
     @property
     def name(self) -> str:
-        """Of its kind, for what is said to people."""
+        """Name of the kind of policy, for messages."""
         ...
 
     @property
-    def spec(self) -> PolicySpec: ...
+    def spec(self) -> PolicySpec:
+        """Spec of the policy: its inputs, actions, horizon and rate."""
+        ...
 
     @property
-    def trained(self) -> Trained: ...
+    def trained(self) -> Trained:
+        """Conditions of its training beyond imitation."""
+        ...
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(T, W), of a chunk as the network makes it."""
+        """Shape (T, W) of a chunk of the network."""
         ...
 
     def encode(self, seen: EncoderInput) -> Encoded:
-        """Encodes images and task; with the state only if `state_in` is `encode`. Phase: hot, in the worker."""
+        """Encodes images and task text, and the state only if `state_in` is `encode`. Phase: hot, in the worker."""
         ...
 
     def bind(self, encoded: Encoded, observations: Sequence[Observation], delay: int) -> Bound_co:
-        """Makes the context: what was `encoded`, with the state and environment of the n_obs newest observations, in
-        the policy's own order of names. delay: by how many ticks the state is ahead of what else is seen. Its tensors
-        are no inference tensors, for guidance goes back through the network. Phase: hot, in the worker."""
+        """Makes the context of the network from the encoded images and task text, the state and the environment.
+
+        Its tensors are not made in inference mode, since guidance needs gradients through the network.
+
+        Args:
+            encoded: Result of `encode`.
+            observations: The n_obs newest observations, oldest first, in the policy's order of names.
+            delay: Ticks by which the state is ahead of images and environment.
+
+        Phase: hot, in the worker.
+        """
         ...
 
     def rows(self, chunk: torch.Tensor) -> FloatArray:
-        """(H, A), in robot units and the policy's order of names, of a normalised chunk (T, W), whose numbers after the
-        first A of a row are left out. Phase: hot."""
+        """Rows (H, A) of a normalised chunk (T, W), in robot units and the policy's order of names.
+
+        The numbers after the first A of each row are left out. Phase: hot.
+        """
         ...
 
     def normalised(self, rows: FloatArray) -> torch.Tensor:
-        """(n, W), normalised, of rows (n, A) in robot units and the policy's order of names; the numbers after the
-        first A are what the network was trained to give there. Phase: hot."""
+        """Normalised rows (n, W) of rows (n, A) in robot units and the policy's order of names.
+
+        The numbers after the first A are those that the network was trained to give there. Phase: hot.
+        """
         ...
 
 
 class Denoiser(Policy[Encoded, Bound], Protocol[Encoded, Bound]):
-    """A policy that makes a chunk of noise, step by step."""
+    """A policy that makes a chunk from noise in several denoising steps."""
 
     @property
     def process(self) -> Process:
-        """How noise and action are mixed, and what `denoise` predicts of the mixture."""
+        """Noise process: how noise and actions are mixed, and what `denoise` predicts."""
         ...
 
     def denoise(self, context: Bound, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """(B, T, W), what `process` says, for the chunks `x` (B, T, W) at times `t` (B,), or (B, T) where each row may
-        have its own. Phase: hot."""
+        """Prediction (B, T, W) of the network, whose meaning `process` gives. Phase: hot.
+
+        Args:
+            context: Context of the network.
+            x: Noisy chunks, (B, T, W).
+            t: Times (B,), or (B, T) if each row has its own.
+        """
         ...
 
 
 @runtime_checkable
 class Featured(Policy[Encoded, Bound], Protocol[Encoded, Bound]):
-    """A policy that tells what its network made of an observation, for a corrector (A2C2's z)."""
+    """A policy that gives features of its network for a corrector (z of A2C2, arXiv 2509.23224)."""
 
     @property
     def feature_dim(self) -> int:
-        """Z, how many numbers."""
+        """Number Z of features."""
         ...
 
     def features(self, context: Bound) -> FloatArray:
-        """(Z,), the same for the same bound `context`. Phase: hot, in the worker."""
+        """Features (Z,), which depend on `context` alone. Phase: hot, in the worker."""
         ...
 
 
 class OneShot(Policy[Encoded, Bound], Protocol[Encoded, Bound]):
-    """A policy that makes a chunk at once (ACT)."""
+    """A policy that makes a chunk in one call of its network (ACT)."""
 
     def act(self, context: Bound) -> torch.Tensor:
-        """(T, W), normalised. Phase: hot."""
+        """Normalised chunk (T, W). Phase: hot."""
         ...

@@ -1,7 +1,7 @@
-"""LeRobot's ACT, driven by our runtime (arXiv 2304.13705): no noise and no steps, a chunk at once.
+"""Adapter of LeRobot's ACT (arXiv 2304.13705), which makes a chunk in one call, without noise.
 
-Its backbone does not see the state, so it runs in `encode`, and the transformer in `act`. LeRobot's own ensembling
-(`temporal_ensemble_coeff`) is not used: it takes a chunk per tick for granted; strategy=ensemble does not.
+The backbone does not use the state, so it runs in `encode`, and the transformer in `act`. LeRobot's own ensembling
+(`temporal_ensemble_coeff`) is not used, since it needs a new chunk in every tick; strategy=ensemble does not.
 
 Threads: the worker's alone.
 """
@@ -23,29 +23,39 @@ from rollahead.runtime.types.messages import Observation
 from rollahead.runtime.types.spec import PolicySpec
 
 NAME = "LeRobot's ACT"
-IMAGES = "observation.images"  # of what LeRobot's model is given: all cameras in a list
+IMAGES = "observation.images"  # key of the images of all cameras, as a list, in the input of LeRobot's model
 
 
-FeatureMaps = Sequence[torch.Tensor]  # for each camera (1, C, H', W')
+FeatureMaps = Sequence[torch.Tensor]  # one per camera, (1, C, H', W')
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ACTContext:
-    """Input of ACT's transformer. vision: for each camera its feature map; numbers: by feature (1, D)."""
+    """Input of ACT's transformer.
+
+    Attributes:
+        vision: Feature map of each camera, (1, C, H', W').
+        numbers: State and environment by LeRobot's feature names, (1, D) each.
+    """
 
     vision: FeatureMaps
     numbers: dict[str, torch.Tensor]
 
 
 class _Given(torch.nn.Module):
-    """In the place of the backbone: what it is given is a feature map already."""
+    """Replaces the backbone in LeRobot's model, whose input is then already a feature map."""
 
     def forward(self, feature_map: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"feature_map": feature_map}
 
 
 class LeRobotACT:
-    """A `OneShot`. policy: LeRobot's, of `checkpoint`; its backbone is taken out."""
+    """LeRobot's ACT as a `OneShot` policy.
+
+    Args:
+        policy: LeRobot's policy, with the weights of `checkpoint`; its backbone is taken out of its model.
+        checkpoint: The checkpoint.
+    """
 
     name = NAME
     warm: tuple[float, ...] | None = None
@@ -71,33 +81,33 @@ class LeRobotACT:
 
     @torch.no_grad()
     def encode(self, seen: EncoderInput) -> FeatureMaps:
-        """The feature maps of the newest images; the task is not told. Phase: hot."""
+        """Feature maps of the newest images; ACT does not use the task text. Phase: hot."""
         return self._vision(seen, newest=1)[0]
 
     @torch.no_grad()
     def bind(self, encoded: FeatureMaps, observations: Sequence[Observation], delay: int) -> ACTContext:
-        """With the state and environment of the newest observation. Phase: hot."""
+        """Adds the normalised state and environment of the newest observation. Phase: hot."""
         environment = self._numbers.environment(observations[-1:], delay)
         numbers = {STATE: self._numbers.state(observations[-1:])}
         return ACTContext(encoded, numbers if environment is None else {**numbers, ENVIRONMENT: environment})
 
     def act(self, context: ACTContext) -> torch.Tensor:
-        """(T, A), normalised. Phase: hot."""
+        """Normalised chunk (T, A). Phase: hot."""
         vision = {IMAGES: list(context.vision)} if context.vision else {}
         chunks: torch.Tensor = self._model({**context.numbers, **vision})[0]
         return chunks[0]
 
     def rows(self, chunk: torch.Tensor) -> FloatArray:
-        """(H, A), in robot units. Phase: hot."""
+        """Rows (H, A) of a normalised chunk, in robot units. Phase: hot."""
         return self._actions.rows(chunk)
 
     def normalised(self, rows: FloatArray) -> torch.Tensor:
-        """(n, W), of rows in robot units: what `rows` undoes. Phase: hot."""
+        """Normalised rows (n, W) of rows in robot units: the inverse of `rows`. Phase: hot."""
         return self._actions.normalised(rows)
 
 
 def _encoders(model: Any, cameras: int) -> Sequence[Callable[[torch.Tensor], torch.Tensor]]:
-    """The backbone of `model`, once per camera; the model goes on with what they make."""
+    """Takes the backbone out of `model` and returns it once per camera; the model then takes feature maps."""
     if not cameras:
         return []
     backbone, model.backbone = model.backbone, _Given()
@@ -105,9 +115,9 @@ def _encoders(model: Any, cameras: int) -> Sequence[Callable[[torch.Tensor], tor
 
 
 def load(checkpoint: Checkpoint, device: torch.device) -> LeRobotACT:
-    """The policy of `checkpoint` on `device`.
+    """Loads the policy of `checkpoint` onto `device`.
 
-    Raises: ConfigError, if the checkpoint is not whole, or this LeRobot cannot make the policy.
+    Raises: ConfigError, if the checkpoint is incomplete, or the installed LeRobot cannot make the policy.
     """
     config = compat.config_of("ACTConfig", checkpoint.config, device="cpu", pretrained_backbone_weights=None)
     policy = compat.made("ACTPolicy", config)

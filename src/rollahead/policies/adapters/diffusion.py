@@ -1,11 +1,11 @@
-"""LeRobot's Diffusion Policy, driven by our runtime (arXiv 2303.04137).
+"""Adapter of LeRobot's Diffusion Policy (arXiv 2303.04137).
 
-The network sees the n_obs newest observations and makes rows from the oldest of them on:
+The network takes the n_obs newest observations and makes rows from the tick of the oldest one on:
 
     tick    k-1    k   k+1  ...         n_obs = 2, T = horizon, H = T - 1
     row       0    1     2  ...         row 0 is in the past, and is dropped
 
-LeRobot sends `n_action_steps` of these rows; here all are there, and the strategy says how many are sent.
+LeRobot sends `n_action_steps` of these rows; here all of them are returned, and the strategy decides which are sent.
 
 Threads: the worker's alone.
 """
@@ -29,18 +29,26 @@ from rollahead.runtime.types.spec import PolicySpec
 NAME = "LeRobot's Diffusion Policy"
 
 
-ImageFeatures = Sequence[Sequence[torch.Tensor]]  # of each observation, for each camera, (1, F)
+ImageFeatures = Sequence[Sequence[torch.Tensor]]  # (1, F) by observation and camera
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DiffusionContext:
-    """Condition (1, G) of the network: states, image features and environments of all observations."""
+    """Input of the network beside the noise.
+
+    `condition`: (1, G), states, image features and environments of all observations.
+    """
 
     condition: torch.Tensor
 
 
 class LeRobotDiffusion:
-    """A `Denoiser`. policy: LeRobot's, of `checkpoint`."""
+    """LeRobot's Diffusion Policy as a `Denoiser`.
+
+    Args:
+        policy: LeRobot's policy, with the weights of `checkpoint`.
+        checkpoint: The checkpoint.
+    """
 
     name = NAME
     warm: tuple[float, ...] | None = None
@@ -70,12 +78,12 @@ class LeRobotDiffusion:
 
     @torch.no_grad()
     def encode(self, seen: EncoderInput) -> ImageFeatures:
-        """The features of the images; the task is not told. Phase: hot."""
+        """Features of the images of all observations; the policy does not use the task text. Phase: hot."""
         return self._vision(seen)
 
     @torch.no_grad()
     def bind(self, encoded: ImageFeatures, observations: Sequence[Observation], delay: int) -> DiffusionContext:
-        """Of each observation [state, cameras, environment], one after the other. Phase: hot."""
+        """Concatenates [state, image features, environment] of each observation, oldest first. Phase: hot."""
         state = self._numbers.state(observations)
         environment = self._numbers.environment(observations, delay)
         parts = [
@@ -86,21 +94,21 @@ class LeRobotDiffusion:
         return DiffusionContext(torch.cat(parts, dim=-1))
 
     def denoise(self, context: DiffusionContext, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """(B, T, W), what `process` says of the chunks `x` (B, T, W) at steps `t` (B,). Phase: hot."""
+        """Prediction (B, T, W) of the network for chunks `x` (B, T, W) at noise steps `t` (B,). Phase: hot."""
         predicted: torch.Tensor = self._model.unet(x, t, global_cond=context.condition.expand(len(x), -1))
         return predicted
 
     def rows(self, chunk: torch.Tensor) -> FloatArray:
-        """(H, A), in robot units, from now on. Phase: hot."""
+        """Rows (H, A) of a normalised chunk from now on, in robot units. Phase: hot."""
         return self._actions.rows(chunk)
 
     def normalised(self, rows: FloatArray) -> torch.Tensor:
-        """(n, W), of rows in robot units: what `rows` undoes. Phase: hot."""
+        """Normalised rows (n, W) of rows in robot units: the inverse of `rows`. Phase: hot."""
         return self._actions.normalised(rows)
 
 
 def process_of(policy: Any) -> Diffusion:
-    """That of LeRobot's policy."""
+    """Noise process of LeRobot's policy."""
     config = policy.config
     return Diffusion(
         abar=policy.diffusion.noise_scheduler.alphas_cumprod,
@@ -110,7 +118,7 @@ def process_of(policy: Any) -> Diffusion:
 
 
 def _encoders(model: Any, cameras: int) -> Sequence[torch.nn.Module]:
-    """One per camera, or the same for all."""
+    """Image encoders of `model`, one per camera, or the same one for all."""
     if not cameras:
         return []
     encoder = model.rgb_encoder
@@ -118,9 +126,9 @@ def _encoders(model: Any, cameras: int) -> Sequence[torch.nn.Module]:
 
 
 def load(checkpoint: Checkpoint, device: torch.device) -> LeRobotDiffusion:
-    """The policy of `checkpoint` on `device`.
+    """Loads the policy of `checkpoint` onto `device`.
 
-    Raises: ConfigError, if the checkpoint is not whole, or this LeRobot cannot make the policy.
+    Raises: ConfigError, if the checkpoint is incomplete, or the installed LeRobot cannot make the policy.
     """
     config = compat.config_of(
         "DiffusionConfig", checkpoint.config, device="cpu", pretrained_backbone_weights=None, compile_model=False

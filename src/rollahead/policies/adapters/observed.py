@@ -1,4 +1,4 @@
-"""What LeRobot's policies take and give: normalised states, image features that are made once, and actions."""
+"""Inputs and outputs of LeRobot's policies: normalised states, cached image features, and actions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,19 +20,28 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The state and the environment of observations. normalisers: on the policy's device."""
+    """Normalises the state and the environment of observations.
+
+    Attributes:
+        normalisers: Normalisers on the policy's device.
+        card: Card of the checkpoint.
+        device: Device of the policy.
+    """
 
     normalisers: Normalisers
     card: Card
     device: torch.device
 
     def state(self, observations: Sequence[Observation]) -> torch.Tensor:
-        """(n, S), normalised. Phase: hot."""
+        """Normalised states (n, S). Phase: hot."""
         return self._normalised(STATE, [seen.state for seen in observations])
 
     def environment(self, observations: Sequence[Observation], delay: int) -> torch.Tensor | None:
-        """(n, E), normalised; None if the policy takes none. delay: in ticks, put last where the policy is told it, and
-        then as many as it was trained for at most. Phase: hot."""
+        """Normalised environments (n, E); None if the policy takes none. Phase: hot.
+
+        `delay` in ticks is the last dimension if the policy receives it as an input. It is limited to the range that
+        the policy was trained for.
+        """
         if not self.card.environment:
             return None
         told = [min(max(delay, 0), self.card.trained.offsets)] if self.card.trained.delay_input else []
@@ -45,8 +54,15 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """The chunks of a network as rows in robot units, and back. normaliser: on the policy's device; names: A, numbers
-    in a row of the robot; shape: (T, W), of a chunk; past: rows for ticks before now, which are left out."""
+    """Converts chunks of a network to rows in robot units, and back.
+
+    Attributes:
+        normaliser: Normaliser of actions on the policy's device.
+        names: A, dimensions of the robot's action.
+        shape: Shape (T, W) of a chunk.
+        device: Device of the policy.
+        past: Number of rows for ticks before now, which are left out.
+    """
 
     normaliser: Affine
     names: int
@@ -56,19 +72,29 @@ class Actions:
 
     @torch.no_grad()
     def rows(self, chunk: torch.Tensor) -> FloatArray:
-        """(H, A), in robot units, of a chunk (T, W). Phase: hot."""
+        """Rows (H, A) of a normalised chunk (T, W), in robot units. Phase: hot."""
         return frozen(self.normaliser.unnormalise(chunk[self.past :, : self.names]).cpu().double().numpy())
 
     def normalised(self, rows: FloatArray) -> torch.Tensor:
-        """(n, W), of rows (n, A) in robot units, padded with zeros, as LeRobot's policies are trained. Phase: hot."""
+        """Normalised rows (n, W) of rows (n, A) in robot units. Phase: hot.
+
+        They are padded with zeros, as in the training of LeRobot's policies.
+        """
         known = self.normaliser.normalise(torch.tensor(rows, dtype=torch.float32).to(self.device))
         return torch.nn.functional.pad(known, (0, self.shape[1] - self.names))
 
 
 class Vision:
-    """Computes the features of each camera's images with `encoders`, from (1, C, H, W), normalised. The features of the
-    newest images are cached by camera and capture stamp, within an epoch. resizes: whether the encoders take images of
-    any size, since they resize them.
+    """Computes the features of each camera's images, and caches those of the newest images.
+
+    The cache is keyed by camera and capture stamp, and is emptied in a new epoch.
+
+    Args:
+        encoders: Encoder of each camera, from normalised images (n, C, H, W) to features (n, ...).
+        features: Features of the checkpoint, with its cameras in the order of `encoders`.
+        normalisers: Normalisers on the policy's device.
+        device: Device of the policy.
+        resizes: Whether the encoders resize images, and so take any size.
 
     Threads: one.
     """
@@ -91,8 +117,14 @@ class Vision:
         self._known: dict[str, dict[int, torch.Tensor]] = {key: {} for key in features.cameras}  # by stamp
 
     def __call__(self, seen: EncoderInput, newest: int | None = None) -> list[list[torch.Tensor]]:
-        """Features of each observation, in their order, for each camera in the policy's order: (1, ...). newest: take
-        only so many observations; None for all. Phase: hot."""
+        """Features (1, ...) by observation, oldest first, and by camera in the policy's order. Phase: hot.
+
+        Args:
+            seen: Images and capture stamps.
+            newest: Number of newest observations to encode; None for all.
+
+        Raises: InferenceError, if an image has a size that the policy does not take.
+        """
         if seen.epoch != self._epoch:
             self._known = {key: {} for key in self._known}
             self._epoch = seen.epoch
@@ -105,7 +137,7 @@ class Vision:
         return [[camera[i] for camera in made] for i in range(len(taken))]
 
     def _camera(self, key: str, images: Sequence[tuple[int, Image]]) -> list[torch.Tensor]:
-        """Features of `images`, each with its stamp. Those that are new are encoded in one go, as LeRobot does."""
+        """Features of `images`, each given with its stamp. New ones are encoded in one batch, as LeRobot does."""
         made = self._known[key]
         new = {stamp: image for stamp, image in images if stamp not in made}
         if new:
@@ -115,7 +147,7 @@ class Vision:
         return [made[stamp] for stamp, _ in images]
 
     def _encode(self, key: str, images: Sequence[Image]) -> torch.Tensor:
-        """(n, ...) of (H, W, C) uint8: as LeRobot, [0, 1] and then as the processors say."""
+        """Features (n, ...) of (H, W, C) uint8 images, which are scaled to [0, 1] and normalised as in LeRobot."""
         for image in images:
             self._check(key, image)
         pixels = torch.from_numpy(np.stack(images)).to(self._device).permute(0, 3, 1, 2).contiguous().float() / 255

@@ -1,4 +1,4 @@
-"""From configuration to objects: strategies and latency models by name, checked before anything moves."""
+"""Strategies, executors, correctors and latency models made from a configuration, which is checked before a run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,20 +38,29 @@ from rollahead.runtime.types.spec import Kind, RobotSpec, mask
 
 GROUP = "rollahead.strategies"
 LATENCY_GROUP = "rollahead.latencies"
-WARM_UP = 50  # inferences that an estimator has seen before the first planned one
-LONG_S = 1.0  # a planned delay from which on it may have been meant in milliseconds
+WARM_UP = 50  # latencies that an estimator is given before the first tick
+LONG_S = 1.0  # planned delay from which on it may have been meant in milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyConfig:
     """Name and options of a strategy.
 
-    s: execution horizon, in ticks; d: the delay to plan for, None to estimate it, as the `quantile` of the latencies
-    seen; q: policy rows per action (speed-up); trigger: `every` s ticks, `asap`, or `overlap` ticks before the end;
-    late: a late plan goes on with the row of the `tick`; one of `vlash` may go on with the row that what was sent
-    instead has `moved` the robot to, and one of `tt_rtc` may be `discarded`; guidance: used by `rtc`, and by `vlash` if
-    enabled; bid: used by `bid`; ensemble: used by `ensemble`; corrector: used by every strategy if it has a path;
-    options: those of another package's strategy alone.
+    Attributes:
+        name: Name of the strategy, a key of `STRATEGIES` or one that another package registers.
+        s: Execution horizon in ticks.
+        d: Planned delay in ticks; None to estimate it from the latencies seen.
+        q: Policy rows per action (speed-up).
+        trigger: When to request a chunk: `every` s ticks, `asap`, or `overlap` ticks before the end of the last one.
+        overlap: Ticks before the end of the last chunk, for the trigger `overlap`.
+        quantile: Quantile of the latencies seen that is the estimated delay, in [0, 1].
+        late: Use of a chunk that arrives late. `tick`: it goes on with the row of the current tick; `moved` (`vlash`):
+            with the row that matches how far the robot has been moved meanwhile; `discarded` (`tt_rtc`): not at all.
+        guidance: Options of guidance, used by `rtc`, and by `vlash` if enabled.
+        bid: Options of `bid`.
+        corrector: Options of the corrector, used by every strategy if it has a path.
+        ensemble: Options of `ensemble`.
+        options: Options of a strategy from another package.
     """
 
     name: str
@@ -70,17 +79,25 @@ class StrategyConfig:
 
     @property
     def steers(self) -> bool:
-        """Whether it needs a policy that denoises, to make its chunks agree."""
+        """Whether the strategy steers the sampling of a chunk, which needs a policy that denoises."""
         return self.guidance.enabled or self.name in STEERED
 
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """How a robot is driven, in plain values, so that it can be sent to another process.
+    """Configuration of the executor of one robot, in plain values that can be sent to another process.
 
-    horizon: H, policy rows per chunk; n_obs: observations per request; substeps: setpoints per tick, along `shape`;
-    cameras: names of the cameras that the planner needs, whose images must not be too old, None for all; rest_pose:
-    position targets by name to which the robot is moved at the end of a run, before it is disconnected.
+    Attributes:
+        strategy: Strategy and its options.
+        horizon: H, policy rows per chunk.
+        n_obs: Observations per request.
+        seed: Seed of the run.
+        task: Task text of the policy.
+        guard: Limits that every setpoint is held to.
+        substeps: Setpoints per tick.
+        shape: Interpolation between the setpoints of a tick, `linear` or `cubic`.
+        cameras: Names of the cameras that the planner needs, whose images must not be too old; None for all.
+        rest_pose: Position targets by name, to which the robot is moved at the end of a run, before it is disconnected.
     """
 
     strategy: StrategyConfig
@@ -111,7 +128,7 @@ STRATEGIES: Mapping[str, Callable[[StrategyConfig, Trigger, RobotSpec], Strategy
     **dict.fromkeys(STEERED, lambda config, trigger, spec: Chunked(trigger, discards=config.late == "discarded")),
 }
 
-LATE: Mapping[str, Sequence[str]] = {"vlash": ("tick", "moved"), "tt_rtc": ("tick", "discarded")}  # by strategy
+LATE: Mapping[str, Sequence[str]] = {"vlash": ("tick", "moved"), "tt_rtc": ("tick", "discarded")}  # else `tick` only
 
 TRIGGERS: Mapping[str, Callable[[StrategyConfig], Trigger]] = {
     "every": lambda config: Every(config.s),
@@ -119,7 +136,7 @@ TRIGGERS: Mapping[str, Callable[[StrategyConfig], Trigger]] = {
     "overlap": lambda config: Overlap(config.overlap),
 }
 
-LATENCIES: Mapping[str, Callable[[float], Callable[..., Distribution]]] = {  # each for a control rate, in Hz
+LATENCIES: Mapping[str, Callable[[float], Callable[..., Distribution]]] = {  # constructors for a control rate in Hz
     "fixed": lambda rate_hz: Fixed,
     "lognormal": lambda rate_hz: Lognormal,
     "uniform": lambda rate_hz: Uniform,
@@ -130,13 +147,19 @@ LATENCIES: Mapping[str, Callable[[float], Callable[..., Distribution]]] = {  # e
 
 
 def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: int) -> Strategy:
-    """The strategy of `config` for chunks of `horizon` H policy rows and a planned delay of `delay` ticks.
+    """Makes the strategy of `config`.
 
-    It is one of ours, or one that another package registers in the group `rollahead.strategies`: a function that takes
-    `config`, the `trigger`, the `spec` of the robot and its own options, and gives a `Strategy`.
+    It is a built-in one, or one that another package registers in the entry point group `rollahead.strategies`: a
+    function that takes `config`, the `trigger`, the `spec` of the robot and its own options, and returns a `Strategy`.
 
-    Raises: ConfigError, if there is no such strategy or trigger, it takes no such option, or the numbers do not go
-    together.
+    Args:
+        config: Name and options of the strategy.
+        spec: Spec of the robot.
+        horizon: H, policy rows per chunk.
+        delay: d, planned delay in ticks.
+
+    Raises: ConfigError, if there is no such strategy or trigger, it takes no such option, or the schedule is not
+    feasible.
     """
     make = load(GROUP, "strategy", config.name, "add what its package needs", STRATEGIES)
     if config.trigger not in TRIGGERS:
@@ -163,13 +186,16 @@ def make_strategy(config: StrategyConfig, spec: RobotSpec, horizon: int, delay: 
 
 
 def _in_ticks(delay: int, spec: RobotSpec) -> str:
-    """Returns the advice for a delay that no chunk reaches, as it may be meant in milliseconds."""
+    """Advice for a delay longer than a chunk, which may have been meant in milliseconds."""
     ticks = round_up(delay * spec.rate_hz / 1000)
     return f"give latencies in ticks of {1000 * spec.period_s:.3g} ms, {ticks} where {delay} is meant in ms"
 
 
 def _schedule(config: StrategyConfig, horizon: int, delay: int) -> tuple[int, int]:
-    """H in ticks, and the execution horizon that the trigger comes to."""
+    """Horizon H in ticks, and the execution horizon that results from the trigger.
+
+    Raises: ConfigError, if a chunk has fewer than q rows.
+    """
     if horizon < 1:
         raise ConfigError(f"q = {config.q} leaves no whole action of a chunk; give at most as many as it has rows")
     asap = config.trigger == "asap" and config.name != "sync"
@@ -185,8 +211,19 @@ def make_executor(
     outbox: Channel[Snapshot] | None = None,
     image_latents: Channel[ImageLatent | Failure] | None = None,
 ) -> Executor:
-    """The executor of `drive` for `robot`. image_latents: if there is an eye, where what images come to is put. Raises:
-    ConfigError, if the numbers do not go together."""
+    """Makes the executor of `drive` for `robot`.
+
+    Args:
+        drive: Configuration of the executor.
+        robot: The robot.
+        delay: Estimator of the planned delay.
+        trace: Trace to which the executor writes.
+        inbox: Channel of results; None for a new one.
+        outbox: Channel of snapshots; None for a new one.
+        image_latents: Channel of latent image features; None without an image encoder.
+
+    Raises: ConfigError, if the schedule is not feasible, or an option does not fit the robot.
+    """
     config = drive.strategy
     return Executor(
         robot,
@@ -211,32 +248,50 @@ def make_executor(
 def make_corrector(
     config: StrategyConfig, spec: RobotSpec, horizon: int, image_latents: Channel[ImageLatent | Failure] | None = None
 ) -> Corrector | None:
-    """What amends each row, if anything does. image_latents: as of `HeadCorrector`. Raises: ConfigError, if its file is
-    none, or of another robot, or it sees images and has no eye."""
+    """Makes the corrector of `config`; None if it has no path.
+
+    Args:
+        config: Name and options of the strategy.
+        spec: Spec of the robot.
+        horizon: H, policy rows per chunk.
+        image_latents: Channel of latent image features; None without an image encoder.
+
+    Raises: ConfigError, if the file cannot be read, was trained for another robot, or needs images and there is no
+    image encoder.
+    """
     if config.corrector.path is None:
         return None
     return HeadCorrector(read_head(config.corrector.path), spec, horizon, config.corrector.max_residual, image_latents)
 
 
 def seeing_head(config: StrategyConfig) -> HeadCard | None:
-    """The card of the head that amends each row, if it sees images. Raises: ConfigError, if its file is none."""
+    """Card of the corrector of `config`, if it uses images; None otherwise.
+
+    Raises: ConfigError, if its file cannot be read.
+    """
     card = None if config.corrector.path is None else read_head(config.corrector.path).card
     return card if card is not None and card.cameras else None
 
 
 def features_taken(config: StrategyConfig) -> int:
-    """Z, the policy features that the head takes that amends each row; 0 for none. Raises: as `seeing_head`."""
+    """Number Z of policy features that the corrector of `config` takes; 0 for none.
+
+    Raises: ConfigError, if its file cannot be read.
+    """
     return 0 if config.corrector.path is None else read_head(config.corrector.path).card.policy_features
 
 
 def estimator(config: StrategyConfig) -> DelayEstimator:
-    """Of the delay to plan for: as configured, or from the costs that it is given."""
+    """Makes the estimator of the planned delay: fixed if `config.d` is given, else a quantile of observed costs."""
     return DelayEstimator(fixed=config.d, quantile=config.quantile)
 
 
 def make_delay(config: StrategyConfig, latency: LatencyModel, seed: int) -> DelayEstimator:
-    """The delay to plan for: as configured, or estimated, warmed up on the latencies of `WARM_UP` other inferences
-    (with a recording, of the stretch before the one that `seed` picks)."""
+    """Makes the estimator of the planned delay for simulated time.
+
+    If the delay is not fixed, the estimator is given `WARM_UP` latencies, which are none of the episode's (with a
+    recording, those before the position that `seed` selects).
+    """
     delay = estimator(config)
     for n in range(WARM_UP if config.d is None else 0):
         delay.add(latency.sample(seed, -1 - n).done)
@@ -244,12 +299,18 @@ def make_delay(config: StrategyConfig, latency: LatencyModel, seed: int) -> Dela
 
 
 def make_latency(name: str, rate_hz: float, median: float | None = None, **options: object) -> LatencyModel:
-    """Returns the latency model `name`, made with `options`. median: in ticks; if given, it is stretched to have it.
+    """Makes the latency model `name`.
 
-    It is one of ours, or one that another package registers in the group `rollahead.latencies`: a function that takes
-    `rate_hz` and its own options, and gives a `LatencyModel`.
+    It is a built-in one, or one that another package registers in the entry point group `rollahead.latencies`: a
+    function that takes `rate_hz` and its own options, and returns a `LatencyModel`.
 
-    Raises: ConfigError, if there is no such model, or it takes no such option, or cannot have such a median.
+    Args:
+        name: Name of the model.
+        rate_hz: Control rate.
+        median: Median in ticks to which the model is scaled; None to leave it as it is.
+        **options: Options of the model.
+
+    Raises: ConfigError, if there is no such model, it takes no such option, or it cannot have such a median.
     """
     check_kind("latency.name", name, str)
     if name == NONE:

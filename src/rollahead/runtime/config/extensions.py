@@ -1,9 +1,9 @@
-"""Parts that other packages register, found by name: each is an entry point of the group of its kind.
+"""Extensions from other packages, found by name: each is an entry point in the group of its kind.
 
     rollahead.tasks       rollahead.robots        rollahead.strategies    rollahead.rollers
     rollahead.planners    rollahead.latencies     rollahead.policies      rollahead.verifiers
 
-Each names a function or a class that is called with the options of the part, and that gives the part.
+Each entry point names a function or a class, which is called with the options and returns the extension.
 
 Threads: setup only.
 """
@@ -22,8 +22,14 @@ NONE: Mapping[str, Maker] = MappingProxyType({})
 
 
 def load(group: str, what: str, name: str, remedy: str, ours: Mapping[str, Maker] = NONE) -> Maker:
-    """Returns what makes the `what` called `name`: one of `ours`, or one registered in `group`. remedy: what to do if
-    it cannot be imported.
+    """Returns the function or class called `name`: a built-in one, or one registered as an entry point.
+
+    Args:
+        group: Entry point group.
+        what: Kind of the extension in errors, such as 'latency model'.
+        name: Name to look up.
+        remedy: What to do if it cannot be imported, for the error.
+        ours: Built-in ones by name, which take precedence.
 
     Raises: ConfigError, if there is none of that name, it cannot be imported, or it cannot be called.
     """
@@ -57,10 +63,16 @@ def load(group: str, what: str, name: str, remedy: str, ours: Mapping[str, Maker
 
 
 def check_made(what: str, name: str, made: object, members: Sequence[str], wanted: str) -> None:
-    """Checks that what the `what` called `name` was made as has all `members`. wanted: what it must be, with its
-    article.
+    """Checks that an object made by an extension has all required members.
 
-    Raises: ConfigError, if one is missing.
+    Args:
+        what: Kind of the extension in errors.
+        name: Name of the extension.
+        made: Object that the extension made.
+        members: Names of attributes and methods that it must have.
+        wanted: What the object must be, with its article, for the error.
+
+    Raises: ConfigError, if a member is missing.
     """
     if missing := [member for member in members if not hasattr(made, member)]:
         raise ConfigError(

@@ -1,6 +1,6 @@
-"""What cannot be, refused when the configuration is read: schedules by their numbers, techniques by pairs.
+"""Feasibility checks of a configuration: schedules by H, s and d, and techniques by pairs.
 
-Both tables are printed in docs/design.md. H: horizon in ticks; s: execution horizon; d: planned delay.
+Both tables are in docs/design.md. H: horizon in ticks; s: execution horizon; d: planned delay.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -11,7 +11,14 @@ from rollahead.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a schedule needs: `holds(H, s, d)`, in words, why, and what to do when it does not hold."""
+    """A condition that a schedule must meet.
+
+    Attributes:
+        words: The condition as a formula.
+        holds: Whether the condition holds for H, s and d.
+        why: Reason for the condition.
+        remedy: What to change if it does not hold.
+    """
 
     words: str
     holds: Callable[[int, int, int], bool]
@@ -43,7 +50,7 @@ CHUNKED = Need(
     "a chunk gives rows d to s + d, and the next one needs d to come",
     "lower s or the latency, or use vlash or sync",
 )
-SCHEDULES: Mapping[str, tuple[Need, ...]] = {  # of ours; what another package's needs beyond `WHOLE`, nobody knows
+SCHEDULES: Mapping[str, tuple[Need, ...]] = {  # built-in strategies; others are checked for `WHOLE` only
     "sync": (WHOLE,),
     "naive": (WHOLE, FROM_OBSERVATION),
     "naive_arrival": (WHOLE, FROM_ARRIVAL),
@@ -56,9 +63,15 @@ SCHEDULES: Mapping[str, tuple[Need, ...]] = {  # of ours; what another package's
 
 
 def check_schedule(strategy: str, horizon: int, s: int, delay: int) -> None:
-    """Whether `strategy` can run chunks of `horizon` ticks at execution horizon `s` and a delay of `delay` ticks.
+    """Checks that the schedule of a strategy is feasible.
 
-    Raises: ConfigError, with the numbers and the remedy.
+    Args:
+        strategy: Name of the strategy.
+        horizon: H in ticks.
+        s: Execution horizon in ticks.
+        delay: d, planned delay in ticks.
+
+    Raises: ConfigError, if a condition does not hold, with the numbers and what to change.
     """
     if delay < 0:
         raise ConfigError(f"{strategy}: the delay d is {delay} ticks; give 0 or more")
@@ -71,7 +84,13 @@ def check_schedule(strategy: str, horizon: int, s: int, delay: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Two techniques that do not go together."""
+    """Two techniques that cannot be combined.
+
+    Attributes:
+        pair: Names of both.
+        why: Reason.
+        remedy: What to change.
+    """
 
     pair: frozenset[str]
     why: str
@@ -119,7 +138,7 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
 )
 
-TECHNIQUES: Mapping[str, str] = {  # what each strategy brings
+TECHNIQUES: Mapping[str, str] = {  # the technique that each strategy uses
     "ensemble": "ensembling",
     "vlash": "rolling",
     "rtc": "guidance",
@@ -130,7 +149,10 @@ TECHNIQUES: Mapping[str, str] = {  # what each strategy brings
 
 
 def check_techniques(techniques: Collection[str]) -> None:
-    """Raises: ConfigError, if two of `techniques` do not go together."""
+    """Checks that `techniques` can be combined.
+
+    Raises: ConfigError, if two of them cannot.
+    """
     for refusal in REFUSALS:
         if refusal.pair <= set(techniques):
             first, second = sorted(refusal.pair)
@@ -138,7 +160,7 @@ def check_techniques(techniques: Collection[str]) -> None:
 
 
 def tables() -> dict[str, str]:
-    """Both tables in Markdown, as docs/design.md has them."""
+    """Both tables in Markdown, for docs/design.md."""
     schedules = ["| strategy | needs | because | else |", "|---|---|---|---|"]
     for strategy, needs in SCHEDULES.items():
         schedules += [f"| `{strategy}` | `{need.words}` | {need.why} | {need.remedy} |" for need in needs]

@@ -1,6 +1,6 @@
 """Options of the techniques that a strategy uses: RTC guidance, bidirectional decoding, a corrector, ensembling.
 
-Each is a group of its own under `strategy`, as in `strategy.guidance.mask`, and checks its values itself.
+Each class is a group of options under `strategy`, as in `strategy.guidance.mask`, and checks its own values.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rollahead.errors import ConfigError, unknown_name
 
 MASKS = ("exp", "linear", "ones", "zeros")  # names of the soft masks of RTC guidance
-JACOBIANS = ("full", "identity")  # what the gradient of guidance goes back through: the network, or nothing
+JACOBIANS = ("full", "identity")  # whether the gradient of guidance goes through the network, or skips it
 MOST_CANDIDATES, MOST_WEIGHT = 256, 1000
 MOST_RESIDUAL = 2  # in halves of an action's range: the whole range
 
@@ -17,10 +17,13 @@ MOST_RESIDUAL = 2  # in halves of an action's range: the whole range
 class GuidanceConfig:
     """RTC guidance of a chunk towards the last plan while it is denoised (arXiv 2506.07339).
 
-    enabled: whether `vlash` uses it, `rtc` always does; mask: how the weight of a row falls off from the switch on, one
-    of `MASKS`; execution_horizon: the row from which on the weight is 0 (LeRobot's word; not the execution horizon `s`
-    of the strategy), None for H - s; jacobian: `full` (as published) or `identity` (as in LeRobot 0.6.1);
-    max_guidance_weight: the upper limit of the guidance weight, None for the number of denoising steps.
+    Attributes:
+        enabled: Whether `vlash` uses guidance; `rtc` always does.
+        mask: How the weight of a row decreases from the switch on, one of `MASKS`.
+        execution_horizon: First row with the weight 0; None for H - s. The word is LeRobot's; it is not the execution
+            horizon `s` of the strategy.
+        jacobian: `full` (as published) or `identity` (as in LeRobot 0.6.1).
+        max_guidance_weight: Upper limit of the guidance weight; None for the number of denoising steps.
 
     Raises: ConfigError, if a value is none of its choices or out of its range.
     """
@@ -52,10 +55,12 @@ class GuidanceConfig:
 class BidConfig:
     """Choice among several chunks by bidirectional decoding (arXiv 2408.17355).
 
-    candidates: number of chunks to choose from; verifier: name of the cost by which a chunk is compared with the last
-    plan; rho: factor by which the weight of a row falls from row to row; modes: one in so many candidates is compared
-    with the others, None for no contrast; weak: checkpoint of a weaker policy, from whose chunks the chosen one should
-    differ, None for none.
+    Attributes:
+        candidates: Number of chunks to choose from.
+        verifier: Name of the cost by which a chunk is compared with the last plan.
+        rho: Factor by which the weight decreases from row to row.
+        modes: The candidates / modes chunks of the lowest cost are contrasted; None for no contrast.
+        weak: Checkpoint of a weaker policy, from whose chunks the chosen one should differ; None for none.
 
     Raises: ConfigError, if a number is out of its range.
     """
@@ -77,8 +82,9 @@ class BidConfig:
 class CorrectorConfig:
     """Correction of each row by a small network that sees the newest state (A2C2, arXiv 2509.23224).
 
-    path: file of the network, None for no correction; max_residual: the largest correction of an action, in halves of
-    its range.
+    Attributes:
+        path: File of the network; None for no correction.
+        max_residual: Largest correction of an action, in halves of its range.
 
     Raises: ConfigError, if `max_residual` is out of its range.
     """
@@ -96,7 +102,9 @@ class CorrectorConfig:
 
 @dataclass(frozen=True, slots=True)
 class EnsembleConfig:
-    """Weights of temporal ensembling. decay: chunk n of those that cover a tick, from the oldest on, has the weight
-    exp(-decay * n)."""
+    """Weights of temporal ensembling.
+
+    `decay`: the n-th chunk that covers a tick, counted from the oldest, has the weight exp(-decay * n).
+    """
 
     decay: float = 0.01

@@ -1,12 +1,11 @@
-"""The encoder_worker: a second worker, that makes a few numbers of the newest images, for a head that corrects every
-tick.
+"""The encoder worker: a second worker, which encodes the newest images for a corrector.
 
-    executor -- Snapshot (with images) --> encoder_worker: eye -- ImageLatent (Z,) --> corrector, in the executor
+    executor -- Snapshot (with images) --> encoder worker: ImageEncoder -- ImageLatent (Z,) --> corrector (executor)
 
-A convolutional network is too slow for a tick, and torch is not for the executor. So images are seen apart, the newest
-only; what they came to is read in every tick, and how old they are is part of it.
+A convolutional network is too slow for a tick, and the executor must not use torch. So only the newest images are
+encoded, in a thread of their own; the corrector reads the newest latent features and their age in every tick.
 
-Threads: the lookout's own, in the process of whoever started the runtime; it owns the eye.
+Threads: the encoder worker's own, in the process that started the runtime; it owns the image encoder.
 """
 
 import math
@@ -22,31 +21,40 @@ from rollahead.runtime.transport.mailbox import Channel
 from rollahead.runtime.types.arrays import FloatArray, finite, frozen
 from rollahead.runtime.types.messages import Failure, ImageLatent, Images, Snapshot, news
 
-AFTER_HEAD = 0.25  # of a tick: its snapshot is out by then
+AFTER_HEAD = 0.25  # ticks from the head of a tick until its snapshot is surely published
 
 
 class ImageEncoder(Protocol):
-    """The seam."""
+    """Interface of a function that computes latent features from the newest image of each camera."""
 
     def __call__(self, images: Images) -> FloatArray:
-        """(Z,), what `images` come to, one (H, W, 3) uint8 of each camera. Phase: hot, in the lookout."""
+        """Latent features (Z,) of `images`, one (H, W, 3) uint8 per camera. Phase: hot, in the encoder worker."""
         ...
 
 
 class MeanImageEncoder:
-    """The fake: of each of `cameras` the mean brightness, from 0 to 1."""
+    """Image encoder for tests and examples: the mean brightness of each of `cameras`, from 0 to 1."""
 
     def __init__(self, cameras: Sequence[str]) -> None:
         self._cameras = cameras
 
     def __call__(self, images: Images) -> FloatArray:
-        """(Z,), Z as many as there are cameras."""
+        """Mean brightness (Z,), where Z is the number of cameras."""
         return np.array([images[name].mean() / 255 for name in self._cameras])
 
 
 class EncoderWorker:
-    """Looks at what `cameras` have seen in the snapshots of `outbox`, and puts the `latent` numbers that
-    `image_encoder` makes of it into `image_latents`. It takes nothing out of the outbox, and rings no bell."""
+    """Encodes the newest images in the executor's snapshots, and puts the latent features into a channel.
+
+    It takes nothing out of the outbox, and wakes no other thread.
+
+    Args:
+        image_encoder: Encoder of the images.
+        cameras: Names of the cameras whose images are encoded.
+        latent: Z, number of latent features.
+        outbox: Channel of the executor's snapshots.
+        image_latents: Channel for the latent features, or for the failure of the encoder.
+    """
 
     def __init__(
         self,
@@ -62,12 +70,14 @@ class EncoderWorker:
         self._cameras = cameras
         self._latent = latent
         self._outbox = outbox
-        self._before: Snapshot | None = None  # whose images it has seen last
+        self._before: Snapshot | None = None  # snapshot whose images were encoded last
         self._ending = threading.Event()
 
     def warm(self, times: int) -> None:
-        """Looks `times` times at the images that lie there, and puts nothing. Phase: warm. Raises: InferenceError, if a
-        camera has given none."""
+        """Encodes the images of the newest snapshot `times` times, without putting the result into the channel.
+
+        Raises: InferenceError, if a camera has given no image yet. Phase: warm.
+        """
         snapshot = self._outbox.peek()
         if snapshot is None or not news(snapshot, None, self._cameras):
             raise InferenceError(f"there is no image of {', '.join(self._cameras)} yet; look at the cameras")
@@ -76,8 +86,10 @@ class EncoderWorker:
             self._seen(snapshot)
 
     def run(self, clock: Clock, grid: Grid) -> None:
-        """Looks once a tick, or as often as it can, until `end`, or until the eye fails: then the executor is told, and
-        `error` is why."""
+        """Encodes new images once per tick, or as often as it can, until `end` is called or the encoder fails.
+
+        If the encoder fails, `error` is set and the executor receives a `Failure`.
+        """
         try:
             while not self._ending.is_set():
                 if not self.step():
@@ -88,18 +100,18 @@ class EncoderWorker:
             self.image_latents.put(Failure(one_line(self.error)))
 
     def end(self) -> None:
-        """Asks `run` to return, within a tick or after the look that is under way."""
+        """Asks `run` to return, within a tick or after the encoding that is under way."""
         self._ending.set()
 
     def step(self) -> bool:
-        """Looks, if there is something new; whether there was. Phase: hot."""
+        """Encodes the newest images if they are new, and returns whether they were. Phase: hot."""
         image_latent = self.look()
         if image_latent is not None:
             self.image_latents.put(image_latent)
         return image_latent is not None
 
     def look(self) -> ImageLatent | None:
-        """What the newest images come to; None if they were seen before, or are not all there. Phase: hot."""
+        """Latent features of the newest images; None if no image is new, or a camera has given none. Phase: hot."""
         snapshot = self._outbox.peek()
         if snapshot is None or not news(snapshot, self._before, self._cameras):
             return None
@@ -124,14 +136,18 @@ class EncoderWorker:
 
 
 def _next_ns(now_ns: int, grid: Grid) -> int:
-    """When the next snapshot is out."""
+    """Time in ns at which the next snapshot is published."""
     ticks = (now_ns - grid.start_ns) * 1e-9 * grid.rate_hz
     return grid.due_ns(math.floor(ticks - AFTER_HEAD) + 1 + AFTER_HEAD)
 
 
 class LockstepEncoder:
-    """A lookout in simulated time: what the images of tick k come to is there at `k + ticks`, and then it looks
-    again."""
+    """An encoder worker in simulated time: the latent features of the images of tick k are delivered at `k + ticks`.
+
+    Until they are delivered, no other images are encoded.
+
+    Raises: ConfigError, if `ticks` is negative.
+    """
 
     def __init__(self, encoder_worker: EncoderWorker, ticks: int) -> None:
         if ticks < 0:
@@ -142,11 +158,14 @@ class LockstepEncoder:
         self._due = 0
 
     def needs_images(self, k: int) -> bool:
-        """Whether it looks at the images of tick `k`, if they are new."""
+        """Whether the images of tick `k` will be encoded, if they are new."""
         return self._made is None or k >= self._due
 
     def tick(self, k: int) -> None:
-        """What is due in tick `k`, once its snapshot is out and before its action."""
+        """Delivers latent features that are due in tick `k`, and encodes its images if none are under way.
+
+        It is called after the snapshot of the tick is published and before its action.
+        """
         self._deliver(k)
         if self._made is None:
             self._made, self._due = self._encoder_worker.look(), k + self._ticks

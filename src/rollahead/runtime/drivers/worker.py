@@ -1,6 +1,6 @@
-"""The worker: it waits for a request, infers, and puts the result where the executor finds it.
+"""The worker: waits for a request, runs the inference, and puts the result into the executor's inbox.
 
-Threads: the worker's own, in the process of whoever started the runtime; it owns the planner, and all that torch does.
+Threads: the worker's own, in the process that started the runtime; it owns the planner and every use of torch.
 """
 
 import threading
@@ -18,14 +18,22 @@ from rollahead.runtime.transport.mailbox import Channel
 from rollahead.runtime.transport.wake_event import WakeEvent
 from rollahead.runtime.types.messages import Failure, Request, Result, ResultFlags, Snapshot
 
-WAIT_S = 0.1  # how often it looks whether it shall end
-AFTER_HEAD = 0.25  # of a tick: its snapshot is out by then
-BEFORE_HEAD = 0.5  # of a tick: how long before its tick an injected latency ends
+WAIT_S = 0.1  # longest wait for a request before it checks whether it must end
+AFTER_HEAD = 0.25  # ticks from the head of a tick until its snapshot is surely published
+BEFORE_HEAD = 0.5  # ticks from the end of an injected latency to the head of the tick in which the result is due
 
 
 class Worker:
-    """Answers what `outbox` asks into `inbox`. latency: if given, every inference is made to last as long as it says,
-    in real time; seed: of that."""
+    """Answers the requests in `outbox` with results in `inbox`.
+
+    Args:
+        inference: Runs one inference.
+        outbox: Channel of the executor's snapshots, which hold the open request.
+        inbox: Channel for results, or for the failure of the planner.
+        clock: Clock of the run.
+        latency: Model of an injected latency, by which every inference lasts in real time; None for none.
+        seed: Seed of the injected latencies.
+    """
 
     def __init__(
         self,
@@ -48,8 +56,17 @@ class Worker:
         self._ending = threading.Event()
 
     def warm(self, times: int, rate_hz: float, stage: Stage = unsaid) -> list[float]:
-        """Infers `times` times from the snapshot that lies there, each time as the run will (`warm_up`), for the first
-        calls of everything; what each cost, in ticks. stage: shows how far it is. Phase: warm."""
+        """Runs `times` inferences before the first tick and returns the cost of each, in ticks. Phase: warm.
+
+        Each request differs from the one before, as in a run (`rollahead.runtime.planning.warm_up`).
+
+        Args:
+            times: Number of inferences.
+            rate_hz: Control rate.
+            stage: Shows the progress.
+
+        Raises: InferenceError, if the planner has no answer to a request.
+        """
         first = request = self._newest().request
         assert first is not None and request is not None, "the executor asks before the first tick"
         costs = []
@@ -69,7 +86,10 @@ class Worker:
         return costs
 
     def run(self, wake: WakeEvent, grid: Grid) -> None:
-        """Answers until `end`, or until the planner fails: then the executor is told, and `error` is why."""
+        """Answers requests until `end` is called or the planner fails.
+
+        If the planner fails, `error` is set and the executor receives a `Failure`.
+        """
         try:
             while not self._ending.is_set():
                 if not self.step(grid):
@@ -86,7 +106,7 @@ class Worker:
         wake.ring()
 
     def step(self, grid: Grid) -> bool:
-        """Answers the open request, if there is a new one. Phase: hot."""
+        """Answers the open request, if it is new, and returns whether it was. Phase: hot."""
         snapshot = self._outbox.peek()
         if snapshot is None or snapshot.request is None or snapshot.request is self._taken:
             return False

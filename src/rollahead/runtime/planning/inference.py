@@ -1,7 +1,7 @@
-"""Runs one inference in the worker: calls the planner, checks its result, and applies the speed-up.
+"""One inference in the worker: a call of the planner, the check of its result, and the speed-up.
 
-Everything that the executor uses of a result is checked here, so that a wrong value is reported as the planner's error
-and never reaches the robot.
+Every field of a result that the executor uses is checked here, so that a wrong value is reported as an error of the
+planner and never reaches the robot.
 
 Threads: the worker's alone.
 """
@@ -25,8 +25,15 @@ MOST = 2**53  # largest whole number in a result: records hold it exactly, also 
 
 
 class Inference:
-    """One planner, for rows of `action_dim` A and chunks of `horizon` H policy rows. features: Z, the policy features
-    that the corrector takes, 0 for none."""
+    """Runs inferences of one planner, checks their results and applies the speed-up.
+
+    Args:
+        planner: The planner.
+        speed_up: Makes one action of q policy rows.
+        horizon: H, policy rows per chunk.
+        action_dim: A, dimensions of an action.
+        features: Z, number of policy features that the corrector takes; 0 for none.
+    """
 
     def __init__(
         self, planner: Planner, speed_up: SpeedUp, *, horizon: int, action_dim: int, features: int = 0
@@ -38,12 +45,13 @@ class Inference:
         self._binds_first = getattr(planner, "state_in", "bind") == "encode"
 
     def timed(self, latency: Latency) -> Latency:
-        """An injected `latency` as this planner has it: one that encodes the state binds it at the beginning."""
+        """Injected `latency` for this planner: a planner that encodes the state binds it at the beginning."""
         return replace(latency, bind=0) if self._binds_first else latency
 
     def __call__(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
-        """Returns the answer to `request`, with (H // q, A) rows, one per tick; with none and the flag
-        `ResultFlags.NO_ANSWER`, if the planner had no answer. Phase: hot, in the worker.
+        """Returns the answer to `request`, with (H // q, A) rows, one per tick. Phase: hot, in the worker.
+
+        If the planner has no answer, the result has no rows and the flag `ResultFlags.NO_ANSWER`.
 
         Raises: InferenceError, if the planner raises, if its rows have another shape or are not finite, or if another
         field of its result is invalid.
@@ -79,7 +87,7 @@ class Inference:
         )
 
     def _checked(self, result: Result, request: Request) -> Result:
-        """`result`, sped up, with every field checked and read-only."""
+        """Returns `result` with the speed-up applied and every field checked and read-only."""
         if not isinstance(result, Result):
             raise InferenceError(
                 f"the planner gave {type(result).__name__} at the request of tick {request.tick}; it must give a "
@@ -102,7 +110,7 @@ class Inference:
         )
 
     def _taken_features(self, result: Result, request: Request) -> FloatArray:
-        """(Z,), the policy features of `result` that the corrector takes, checked and read-only."""
+        """Policy features (Z,) of `result` that the corrector takes, checked and read-only."""
         if not self._features:
             return nothing()
         values = _numbers("policy features", result.policy_features, request)
@@ -114,7 +122,7 @@ class Inference:
         return values
 
     def _rows(self, result: Result, request: Request) -> FloatArray:
-        """(H, A), the rows of `result`, checked and read-only."""
+        """Rows (H, A) of `result`, checked and read-only."""
         rows = _numbers("rows", result.rows, request)
         if rows.shape != self._shape:
             raise InferenceError(
@@ -131,7 +139,7 @@ class Inference:
 
 
 def _anchor(result: Result, request: Request) -> FloatArray:
-    """(S,), the anchor of `result`, checked and read-only."""
+    """Anchor (S,) of `result`, checked and read-only."""
     anchor, wanted = _numbers("an anchor", result.anchor, request), request.asked.observation.state.shape
     if anchor.shape != wanted or not np.isfinite(anchor).all():
         given = "NaN or infinity" if anchor.shape == wanted else f"shape {anchor.shape}"
@@ -162,7 +170,7 @@ def _stages(result: Result, request: Request) -> StageTimes:
 
 
 def _numbers(what: str, values: object, request: Request) -> FloatArray:
-    """Returns `values` as an array that the planner cannot change any more. what: names them in an error."""
+    """Returns `values` as an array that the planner cannot change any more. `what`: their name in an error."""
     try:
         return frozen(values)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
@@ -170,7 +178,7 @@ def _numbers(what: str, values: object, request: Request) -> FloatArray:
 
 
 def _refused(what: str, request: Request, remedy: str) -> InferenceError:
-    """The error for a result with `what` in answer to `request`. remedy: what the planner must do instead."""
+    """The error for a result with `what` in answer to `request`. `remedy`: what the planner must do instead."""
     return InferenceError(
         f"the planner gave {what} at the request of tick {request.tick}, and nothing of it was sent; it must {remedy}"
     )

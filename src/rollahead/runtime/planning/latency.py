@@ -1,8 +1,8 @@
-"""Latency models: how long an inference takes, in simulated time.
+"""Latency models: how long an inference takes, in simulated time or injected in real time.
 
 Each gives two numbers per inference, in ticks from the request: until the state is bound (late binding takes the
-newest measurement then) and until the result is there. Most models draw each inference anew. `Scheduled` and `Replayed`
-depend on the time at which an inference begins, as where a computer is throttled or gets another load.
+newest measurement then) and until the result arrives. Most models draw a latency for each inference. `Scheduled` and
+`Replayed` depend on the time at which an inference begins, as on a computer that is throttled or whose load changes.
 """
 
 import json
@@ -25,9 +25,15 @@ from rollahead.runtime.types.seeds import generator
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Duration of one inference in ticks: the state is bound at the head of tick `request + bind`, the result is there
-    at the head of `request + done`. Both 0 is the idealised instant policy: its result serves the tick of its own
-    observation."""
+    """Duration of one inference in ticks.
+
+    Attributes:
+        bind: The state is bound at the head of tick `request + bind`.
+        done: The result arrives at the head of tick `request + done`. If both are 0, the policy is ideal: its result
+            serves the tick of its own observation.
+
+    Raises: ConfigError, unless 0 <= bind < done, or both are 0.
+    """
 
     bind: int
     done: int
@@ -41,36 +47,43 @@ class Latency:
 
 
 class LatencyModel(Protocol):
-    """Interface of a source of inference latencies. Deterministic: the n-th inference of an episode with seed `seed`,
-    begun in tick `tick`, always takes as long."""
+    """Interface of a source of inference latencies.
+
+    It is deterministic: the same seed, inference and tick always have the same latency.
+    """
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
-        """The latency of the `n`-th inference, begun in tick `tick`; those before the first (n < 0) are for warming
-        up, before the first tick."""
+        """The latency of one inference of an episode.
+
+        Args:
+            seed: Seed of the episode.
+            n: Index of the inference; n < 0 for those that warm up an estimator before the first tick.
+            tick: Tick in which the inference begins.
+        """
         ...
 
 
 class Distribution(LatencyModel, Protocol):
-    """Latencies that can be had longer or shorter."""
+    """Interface of a latency model whose latencies can be scaled."""
 
     @property
     def median(self) -> float:
-        """In ticks."""
+        """Median latency in ticks."""
         ...
 
     def scaled(self, factor: float) -> "Distribution":
-        """The same, each latency so many times as long."""
+        """Model whose latencies are `factor` times as long."""
         ...
 
 
-WIDEST = 1000  # times the median: the most that a p95 may be
-LONGEST_S = 10.0  # median of a recording in seconds; longer ones are in milliseconds
-NONE = "none"  # instead of a model: an inference takes as long as it takes
-ASIDE = ("name", "bind_fraction", "median")  # options that do not say how latencies are distributed
+WIDEST = 1000  # largest p95 of a lognormal, in multiples of its median
+LONGEST_S = 10.0  # median of a recording from which on it is taken to be in milliseconds
+NONE = "none"  # in place of a model's name: no latency is injected
+ASIDE = ("name", "bind_fraction", "median")  # options that do not describe the distribution
 
 
 def latency_words(latency: Mapping[str, Any]) -> str:
-    """A latency model in a few words: '8 ticks'."""
+    """Short description of a latency model, such as '8 ticks'."""
     name, ticks = latency["name"], latency.get("median")
     if name == "fixed":
         return f"{latency['ticks'] if ticks is None else ticks:g} ticks"
@@ -82,9 +95,9 @@ def latency_words(latency: Mapping[str, Any]) -> str:
 
 
 def with_median(model: Distribution, ticks: float) -> LatencyModel:
-    """`model`, stretched so that its median is so many ticks; with 0 no inference takes any time.
+    """Scales `model` so that its median is `ticks`; with 0 no inference takes any time.
 
-    Raises: ConfigError, if it cannot be.
+    Raises: ConfigError, if `ticks` is negative or not finite, or the median of `model` is 0 and `ticks` is not.
     """
     if not 0 <= ticks < math.inf:
         raise ConfigError(f"latency.median is {ticks} ticks; give 0 or more")
@@ -99,12 +112,12 @@ def with_median(model: Distribution, ticks: float) -> LatencyModel:
 
 
 def split(done: int, bind_fraction: float) -> Latency:
-    """An inference of `done` ticks whose state is bound after that share of them, rounded down."""
+    """Latency of `done` ticks whose state is bound after the fraction `bind_fraction` of them, rounded down."""
     return Latency(min(math.floor(bind_fraction * done), max(done - 1, 0)), done)
 
 
 def round_up(ticks: float) -> int:
-    """Whole ticks, at least `ticks` but for what floating-point numbers add."""
+    """Rounds `ticks` up to whole ticks, except for a floating-point error of up to 1e-9."""
     return math.ceil(ticks - 1e-9)
 
 
@@ -113,29 +126,32 @@ def _rng(seed: int, n: int) -> np.random.Generator:
 
 
 def check_fraction(bind_fraction: float) -> None:
-    """Raises: ConfigError, if no state can be bound after that share of an inference."""
+    """Checks the fraction of an inference after which the state is bound.
+
+    Raises: ConfigError, if it is not in [0, 1).
+    """
     if not 0.0 <= bind_fraction < 1.0:
         raise ConfigError(f"bind_fraction is {bind_fraction}; give 0 (bound at once) or more, and less than 1")
 
 
 @dataclass(frozen=True, slots=True)
 class Stretched:
-    """Each latency of `model`, `factor` times as long, rounded up; a state is bound as much later."""
+    """Latencies of `model` multiplied by `factor`: the total is rounded up, the time of binding rounded down."""
 
     model: Distribution
     factor: float
 
     @property
     def median(self) -> float:
-        """In ticks."""
+        """Median latency in ticks."""
         return round_up(self.factor * self.model.median)
 
     def scaled(self, factor: float) -> "Stretched":
-        """So many times as long."""
+        """Model whose latencies are `factor` times as long."""
         return Stretched(self, factor)
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
-        """That of `model`, made longer."""
+        """The latency of `model`, multiplied by `factor`."""
         drawn = self.model.sample(seed, n, tick)
         done = round_up(self.factor * drawn.done)
         return Latency(min(int(self.factor * drawn.bind), max(done - 1, 0)), done)
@@ -143,7 +159,10 @@ class Stretched:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """Every inference takes `ticks`; the state is bound after `bind_fraction` of them."""
+    """A constant latency of `ticks`, whose state is bound after the fraction `bind_fraction` of them.
+
+    Raises: ConfigError, if `ticks` is negative, or `bind_fraction` is not in [0, 1).
+    """
 
     ticks: int
     bind_fraction: float = 0.0
@@ -155,21 +174,24 @@ class Fixed:
 
     @property
     def median(self) -> float:
-        """In ticks."""
+        """Median latency in ticks."""
         return self.ticks
 
     def scaled(self, factor: float) -> "Fixed":
-        """So many times as long, rounded up."""
+        """Model whose latencies are `factor` times as long, rounded up."""
         return replace(self, ticks=round_up(factor * self.ticks))
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
-        """The same for all."""
+        """Latency of `ticks` for every inference."""
         return split(self.ticks, self.bind_fraction)
 
 
 @dataclass(frozen=True, slots=True)
 class Lognormal:
-    """A lognormal with median `p50` and 95th percentile `p95`, in ticks, rounded up."""
+    """Lognormal latencies with median `p50` and 95th percentile `p95`, in ticks, rounded up.
+
+    Raises: ConfigError, unless 0 < p50 < p95 <= `WIDEST` p50, or if `bind_fraction` is not in [0, 1).
+    """
 
     p50: float
     p95: float
@@ -184,15 +206,15 @@ class Lognormal:
 
     @property
     def median(self) -> float:
-        """In ticks."""
+        """Median latency in ticks."""
         return self.p50
 
     def scaled(self, factor: float) -> "Lognormal":
-        """So many times as long."""
+        """Model whose latencies are `factor` times as long."""
         return replace(self, p50=factor * self.p50, p95=factor * self.p95)
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
-        """Drawn anew for each."""
+        """A latency drawn for the `n`-th inference. Deterministic for a seed."""
         sigma = math.log(self.p95 / self.p50) / NormalDist().inv_cdf(0.95)
         drawn = self.p50 * math.exp(sigma * _rng(seed, n).standard_normal())
         return split(math.ceil(drawn), self.bind_fraction)
@@ -200,7 +222,10 @@ class Lognormal:
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """A whole number of ticks from `low` to `high`, both inclusive, one as likely as the other."""
+    """Uniform latencies of a whole number of ticks from `low` to `high`, both inclusive.
+
+    Raises: ConfigError, unless 0 <= low <= high, or if `bind_fraction` is not in [0, 1).
+    """
 
     low: int
     high: int
@@ -213,23 +238,33 @@ class Uniform:
 
     @property
     def median(self) -> float:
-        """In ticks."""
+        """Median latency in ticks."""
         return (self.low + self.high) / 2
 
     def scaled(self, factor: float) -> "Uniform":
-        """So many times as long, in whole ticks on both sides of a median that is rounded up to half a tick."""
+        """Model `factor` times as long: its median is rounded up to half a tick, its bounds lie evenly around it."""
         twice = round_up(2 * factor * self.median)
         low = min(round_up(twice / 2 - factor * (self.high - self.low) / 2), twice // 2)
         return replace(self, low=low, high=twice - low)
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
-        """Drawn anew for each."""
+        """A latency drawn for the `n`-th inference. Deterministic for a seed."""
         return split(int(_rng(seed, n).integers(self.low, self.high, endpoint=True)), self.bind_fraction)
 
 
 @dataclass(frozen=True, slots=True)
 class Spikes:
-    """`ticks` for most; a share `probability` takes a whole number from `low` to `high`, both inclusive."""
+    """A constant latency with random spikes.
+
+    Attributes:
+        ticks: Latency in ticks without a spike.
+        probability: Probability that an inference is a spike.
+        low: Smallest latency of a spike, in ticks.
+        high: Largest latency of a spike, in ticks, inclusive.
+        bind_fraction: Fraction of an inference after which the state is bound, in [0, 1).
+
+    Raises: ConfigError, unless 0 <= ticks <= low <= high, or if a fraction is out of its range.
+    """
 
     ticks: int
     probability: float
@@ -247,20 +282,20 @@ class Spikes:
 
     @property
     def median(self) -> float:
-        """In ticks: where at most half are spikes, of the others, else the spike that makes it half."""
+        """Median latency in ticks: `ticks` if at most half are spikes, else a latency from `low` to `high`."""
         if self.probability <= 0.5:
             return self.ticks
         return self.low - 1 + round_up((self.high - self.low + 1) * (self.probability - 0.5) / self.probability)
 
     def scaled(self, factor: float) -> Distribution:
-        """So many times as long, rounded up."""
+        """Model whose latencies are `factor` times as long, rounded up."""
         if self.probability > 0.5:  # a longer range, rounded, would have another median
             return Stretched(self, factor)
         ticks, low, high = (round_up(factor * value) for value in (self.ticks, self.low, self.high))
         return replace(self, ticks=ticks, low=low, high=high)
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
-        """Drawn anew for each."""
+        """A latency drawn for the `n`-th inference. Deterministic for a seed."""
         rng = _rng(seed, n)
         spike = rng.random() < self.probability
         return split(int(rng.integers(self.low, self.high, endpoint=True)) if spike else self.ticks, self.bind_fraction)
@@ -268,8 +303,14 @@ class Spikes:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The latencies of a recording, in ticks, replayed from a place that the seed picks. apart: ticks from the start of
-    each inference to that of the next, where that is known."""
+    """Latencies of a recording, replayed in order from a position that the seed selects.
+
+    Attributes:
+        latencies: Latency of each inference, in ticks.
+        apart: Ticks from the start of each inference to the start of the next; empty if unknown.
+
+    Raises: ConfigError, if there are none.
+    """
 
     latencies: Sequence[Latency]
     apart: Sequence[int] = ()
@@ -280,9 +321,17 @@ class Recorded:
 
     @classmethod
     def from_file(cls, path: str | Path, rate_hz: float, bind_fraction: float = 0.0) -> "Recorded":
-        """Reads a recording, rounded up to ticks of 1 / `rate_hz`. path: a text file with one latency in seconds per
-        line; the folder of a run, or its `inferences.parquet`, whose delays are in ticks at the rate noted in it, or
-        else in the `summary.json` beside it, or else at `rate_hz`; or the name of one of `recordings`."""
+        """Reads a recording; latencies are rounded up to ticks of 1 / `rate_hz`.
+
+        Args:
+            path: A text file with one latency in seconds per line; or the name of one of `recordings`; or the folder of
+                a run, or its `inferences.parquet`. The delays of a run are in ticks at the rate noted in that file, or
+                else in the `summary.json` beside it, or else at `rate_hz`.
+            rate_hz: Control rate.
+            bind_fraction: Fraction of an inference after which the state is bound, in [0, 1).
+
+        Raises: ConfigError, if there is no such recording, or it cannot be read.
+        """
         check_fraction(bind_fraction)
         path = recordings.path(str(path)) if str(path) in recordings.names() else inferences_of(Path(path))
         if not (path.is_file() or (path.suffix == ".parquet" and source_of(path))):
@@ -302,26 +351,29 @@ class Recorded:
 
     @property
     def median(self) -> float:
-        """In ticks."""
+        """Median latency in ticks."""
         return median(latency.done for latency in self.latencies)
 
     def scaled(self, factor: float) -> "Stretched":
-        """So many times as long."""
+        """Model whose latencies are `factor` times as long."""
         return Stretched(self, factor)
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
-        """The next one of the recording, which is a ring."""
+        """The `n`-th latency after the starting position; after the end, the recording begins again."""
         first = int(generator("recording", seed).integers(len(self.latencies)))
         return self.latencies[(first + n) % len(self.latencies)]
 
 
 def inferences_of(path: Path) -> Path:
-    """The `inferences.parquet` in `path`, if that is the folder of a run, else `path`."""
+    """Path of `inferences.parquet` in `path`, if that is the folder of a run, else `path`."""
     return path / INFERENCES if path.is_dir() else path
 
 
 def _ticks(path: Path, rate_hz: float) -> list[int]:
-    """The latencies of a text file. Raises: ConfigError, if they are so long that they are not in seconds."""
+    """Latencies of a text file, in ticks.
+
+    Raises: ConfigError, if they are so long that they are probably in milliseconds.
+    """
     seconds = [float(word) for word in path.read_text().split()]
     ticks = [round_up(one * rate_hz) for one in seconds]
     if seconds and (middle := median(seconds)) >= LONGEST_S:
@@ -333,12 +385,15 @@ def _ticks(path: Path, rate_hz: float) -> list[int]:
 
 
 def _of_run(path: Path, rate_hz: float) -> tuple[list[int], list[int]]:
-    """How long the inferences of a run took, and how far apart they began; a new episode begins after the delay of the
-    last inference before it, as does what follows a run that does not say when it asked."""
+    """Latencies of the inferences of a run, and the ticks between their starts.
+
+    Where the ticks of two requests do not rise (a new episode, or a recording without them), the second is taken to
+    begin when the first has ended.
+    """
     longer = rate_hz / (rate_of(path) or _recorded_hz(path.parent, rate_hz))
     record = read_parquet(path)
     known = record.filter(record["delay"].is_valid())
-    if "outcome" in known.column_names:  # no answer is no chunk, and took as long as a failure takes
+    if "outcome" in known.column_names:  # an inference without an answer took as long as the failure, not as a chunk
         import pyarrow.compute as pc
 
         known = known.filter(pc.field("outcome") != "no_answer")
@@ -350,7 +405,7 @@ def _of_run(path: Path, rate_hz: float) -> tuple[list[int], list[int]]:
 
 
 def _recorded_hz(run: Path, otherwise: float) -> float:
-    """The control rate of a run, as its summary has it."""
+    """Control rate of a run from its summary, or `otherwise` if there is none."""
     if not (path := run / SUMMARY).is_file():
         return otherwise
     said = json.loads(path.read_text())

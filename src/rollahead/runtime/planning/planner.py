@@ -1,7 +1,7 @@
-"""Planners: all that the runtime knows of thinking.
+"""The Planner protocol, and a planner made from a function.
 
 A planner answers one request at a time, in the worker. It may ask for the newest snapshot whenever it is ready to bind
-the state (`rollahead.runtime.rolling.binding`), and later than the request if it can.
+the state (`rollahead.runtime.rolling.binding`); the later it does so, the newer the state.
 """
 
 from collections.abc import Callable
@@ -23,28 +23,35 @@ Plan = Callable[[Observation, np.random.Generator], FloatArray]
 class Planner(Protocol):
     """Interface of everything that makes chunks: a policy, a script, a remote server.
 
-    One that needs the state before it encodes has an attribute `state_in` that is `encode`, as in a `PolicySpec`: an
-    injected latency then binds at its beginning.
+    A planner that needs the state before it encodes has an attribute `state_in` with the value `encode`, as in a
+    `PolicySpec`: an injected latency then binds the state at its beginning.
     """
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result | None:
         """Returns the rows for `request`, or None for no answer this time. Phase: hot, in the worker.
 
-        newest: returns the executor's newest snapshot; timer: tells how much time is left. A planner that takes fewer
-        steps for it says so (`ResultFlags.CUT`), with the ticks that this has saved as the cost.
+        None is for a failure that may be over at the next request, such as a server that cannot be reached: the old
+        plan runs on, the inference is counted as `no_answer`, and the strategy asks again in the next tick. An
+        exception ends the run. `Result.stages` may report the durations of encoding, binding, denoising and
+        post-processing.
 
-        None is for what may be over at the next request, such as a server that cannot be reached: the old plan runs on,
-        the inference is counted as `no_answer`, and the strategy asks again in the next tick. An exception ends the
-        run. `Result.stages` may report how long encoding, binding, denoising and post-processing took.
+        Args:
+            request: The request to answer.
+            newest: Returns the executor's newest snapshot.
+            timer: Tells how much time is left. A planner that leaves out steps for lack of time sets
+                `ResultFlags.CUT`, and gives the ticks that it saved as `Result.cost`.
         """
         ...
 
 
 class ScriptedPlanner:
-    """A planner from a function: for scripted experts, examples and tests. It takes no time of its own.
+    """A planner made from a function, for scripted experts, examples and tests.
 
-    plan: the observation to plan from, and the request's random generator -> (H, A) in robot units; mapping: how its
-    names are the robot's, if they are not the same in the same order.
+    Args:
+        plan: Function from an observation and the request's random generator to rows (H, A) in robot units.
+        roller: Rolls the state ahead.
+        scene: Rolls the environment ahead; None to leave it as it is.
+        mapping: Mapping between the function's names and the robot's; None if both are the same, in the same order.
     """
 
     def __init__(
@@ -59,7 +66,7 @@ class ScriptedPlanner:
         self._scene = scene
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result:
-        """Binds at once and calls the function."""
+        """Binds the newest state at once and calls the function with it. Phase: hot, in the worker."""
         observation = bind(request, newest(), self._roller, self._scene)[-1]
         rows = self._plan(observation, generator("planner", *request.seed))
         return Result(

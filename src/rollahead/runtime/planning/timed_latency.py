@@ -1,7 +1,7 @@
 """Latency models that depend on the time at which an inference begins, in ticks of the episode or of the run.
 
-`Scheduled` follows a schedule that a person wrote; `Replayed` plays a recording in its own time. Neither draws
-anything: how many inferences there were before makes no difference.
+`Scheduled` follows a written schedule; `Replayed` replays a recording by the times at which its inferences began. Both
+are independent of the number of inferences before.
 """
 
 from bisect import bisect_right
@@ -27,10 +27,15 @@ REPLAYS = ("inference", "time")
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """A latency of `ticks[i]` for inferences that begin at `at[i]` or later, up to `at[i + 1]`; the last one stays.
+    """A latency of `ticks[i]` for inferences that begin in `[at[i], at[i + 1])`; the last one has no end.
 
-    at: in ticks of the episode, the first one 0; ramp: whether the latency changes on a straight line from each to the
-    next, rounded up, instead of all at once.
+    Attributes:
+        at: Times in ticks of the episode, rising from 0.
+        ticks: Latencies in ticks, one for each time.
+        ramp: Whether the latency changes linearly from each time to the next, rounded up, instead of in a step.
+        bind_fraction: Fraction of an inference after which the state is bound, in [0, 1).
+
+    Raises: ConfigError, if the times do not rise from 0, or a latency is negative.
     """
 
     at: Sequence[float]
@@ -55,7 +60,7 @@ class Scheduled:
 
     @classmethod
     def at_rate(cls, rate_hz: float) -> Callable[..., "Scheduled"]:
-        """The constructor for a control rate; it takes the times in seconds."""
+        """Constructor for a control rate, which takes the times in seconds."""
 
         def scheduled(
             at_s: Sequence[float], ticks: Sequence[int], ramp: bool = False, bind_fraction: float = 0.0
@@ -66,23 +71,26 @@ class Scheduled:
 
     @property
     def median(self) -> float:
-        """The median of `ticks`."""
+        """Median of `ticks`."""
         return median(self.ticks)
 
     @property
     def span(self) -> int:
-        """Ticks that the schedule lasts: up to and with the tick in which its last ramp ends; of steps, until the last
-        one has lasted as long as the one before. At least 1."""
+        """Ticks that the schedule lasts, at least 1.
+
+        A schedule with ramps lasts up to the tick in which the last ramp ends, inclusive. One with steps lasts until
+        the last step has lasted as long as the one before.
+        """
         if self.ramp or len(self.at) == 1:
             return round_up(self.at[-1]) + 1
         return round_up(2 * self.at[-1] - self.at[-2])
 
     def scaled(self, factor: float) -> Stretched:
-        """So many times as long."""
+        """Model whose latencies are `factor` times as long."""
         return Stretched(self, factor)
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
-        """The latency that the schedule has in tick `tick`, the same for all seeds."""
+        """The latency of the schedule in tick `tick`, the same for all seeds."""
         i = bisect_right(self.at, tick) - 1
         if not self.ramp or i == len(self.at) - 1:
             return split(self.ticks[i], self.bind_fraction)
@@ -92,10 +100,14 @@ class Scheduled:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A recording in its own time: an inference takes as long as the one that was begun last in the recording.
+    """A recording replayed by time: an inference takes as long as the one that began last in the recording by then.
 
-    The recording is a ring, entered at a time that the seed picks. starts: the tick in which each inference began, the
-    first one 0; span: ticks that the recording lasts.
+    The recording is a ring, entered at a time that the seed selects.
+
+    Attributes:
+        latencies: Latency of each inference.
+        starts: Tick in which each inference began, the first one 0.
+        span: Ticks that the recording lasts.
     """
 
     latencies: Sequence[Latency]
@@ -104,29 +116,32 @@ class Replayed:
 
     @classmethod
     def of(cls, recorded: Recorded) -> "Replayed":
-        """`recorded` in time; inferences whose times are not known followed each other without a pause."""
+        """Makes it from `recorded`; inferences whose start times are unknown are taken to follow without a pause."""
         apart = recorded.apart or [max(latency.done, 1) for latency in recorded.latencies]
         *starts, span = accumulate(apart, initial=0)
         return cls(recorded.latencies, starts, span)
 
     @property
     def median(self) -> float:
-        """In ticks."""
+        """Median latency in ticks."""
         return median(latency.done for latency in self.latencies)
 
     def scaled(self, factor: float) -> Stretched:
-        """Each latency so many times as long; the recording lasts no longer."""
+        """Model whose latencies are `factor` times as long; the recording lasts no longer."""
         return Stretched(self, factor)
 
     def sample(self, seed: int, n: int, tick: int = 0) -> Latency:
-        """The latency at that time of the recording; for warming up, those of the inferences before."""
+        """The latency at tick `tick` of the recording; for warm-ups (n < 0), those of the inferences before it."""
         first = int(generator("recording", seed).integers(self.span))
         i = bisect_right(self.starts, (first + tick) % self.span) - 1
         return self.latencies[(i + min(n, 0)) % len(self.latencies)]
 
 
 def recorded_at_rate(rate_hz: float) -> Callable[..., Recorded | Replayed]:
-    """The constructor of a recorded latency for a control rate."""
+    """Constructor of a recorded latency for a control rate.
+
+    The constructor raises ConfigError if the way to replay it is not in `REPLAYS`, or there is no such recording.
+    """
 
     def recorded(path: str, bind_fraction: float = 0.0, replay: str = "inference") -> Recorded | Replayed:
         if replay not in REPLAYS:
@@ -138,8 +153,7 @@ def recorded_at_rate(rate_hz: float) -> Callable[..., Recorded | Replayed]:
 
 
 def span_of(model: LatencyModel) -> int | None:
-    """Ticks after which a latency that depends on time has been through all that it does; None if it does not depend on
-    time."""
+    """Ticks that a schedule or a recording of `model` lasts; None for a latency that does not depend on time."""
     if isinstance(model, Stretched):
         return span_of(model.model)
     return model.span if isinstance(model, Scheduled | Replayed) else None

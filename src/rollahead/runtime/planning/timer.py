@@ -1,4 +1,4 @@
-"""How much time an inference has left until its deadline, so that it can do with fewer steps where there is little.
+"""Timers: how much time an inference has left until its deadline, so that it can leave out denoising steps.
 
 Threads: the worker's alone. Hot path: `left`.
 """
@@ -10,23 +10,23 @@ from typing import Protocol
 from rollahead.runtime.planning.latency import Latency
 from rollahead.runtime.system.clock import Clock, Grid
 
-EARLY = 0.1  # of a tick, that a result is to be there before its deadline: the executor has yet to find it
+EARLY = 0.1  # ticks before the deadline at which a result should arrive, so that the executor finds it in time
 
 
 class Timer(Protocol):
     """Interface that tells how much time is left in one inference."""
 
     def left(self, share: float) -> float:
-        """Ticks until the deadline, when this share of the denoising is done. Phase: hot."""
+        """Ticks until the deadline, when `share` of the denoising is done, from 0 to 1. Phase: hot."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class NoDeadline:
-    """There is time for everything."""
+    """Timer of an inference without a deadline."""
 
     def left(self, share: float) -> float:
-        """Phase: hot."""
+        """Infinity. Phase: hot."""
         return math.inf
 
 
@@ -35,34 +35,45 @@ NO_DEADLINE = NoDeadline()
 
 @dataclass(frozen=True, slots=True)
 class ClockTimer:
-    """By the clock. deadline: the tick at whose head the result should be there."""
+    """Timer by a clock.
+
+    Attributes:
+        clock: Clock of the run.
+        grid: Times of the ticks.
+        deadline: Tick at whose head the result should have arrived.
+    """
 
     clock: Clock
     grid: Grid
     deadline: int
 
     def left(self, share: float) -> float:
-        """Phase: hot."""
+        """Ticks from now to `EARLY` before the deadline. Phase: hot."""
         return (self.grid.due_ns(self.deadline - EARLY) - self.clock.now_ns()) * 1e-9 * self.grid.rate_hz
 
 
 @dataclass(slots=True)
 class LatencyTimer:
-    """By a latency model: what comes after the state is bound is denoising, each step as long as the others. spare:
-    ticks from the head of the tick in which the inference began to its deadline."""
+    """Timer by a latency: all of it after the state is bound counts as denoising, with steps of equal duration.
+
+    Attributes:
+        latency: Latency of the inference with all steps.
+        spare: Ticks from the head of the tick in which the inference began to its deadline.
+        share: Share of the denoising that was done at the last call of `left`, 1 before.
+    """
 
     latency: Latency
     spare: int
-    share: float = field(default=1.0, init=False)  # that is done, as was said last
+    share: float = field(default=1.0, init=False)
 
     def left(self, share: float) -> float:
-        """Phase: hot."""
+        """Ticks until the deadline, when `share` of the denoising is done; notes `share`. Phase: hot."""
         self.share = share
         return self.spare - self._took
 
     @property
     def done(self) -> int:
-        """The ticks after which the result is there, if it ended with that share."""
+        """Ticks after which the result arrives, if the inference ends after `share` of the denoising."""
         return math.ceil(self._took - 1e-9)
 
     @property

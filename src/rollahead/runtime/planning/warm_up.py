@@ -1,9 +1,8 @@
-"""The requests that warm a planner up, before the first tick.
+"""Requests that warm up a planner before the first tick.
 
-What a run asks for differs from request to request: the images are new, the tick is later, and the last chunk is partly
-planned ahead. A planner may keep what it computed of an image, or start from its last chunk, so one request that is
-asked again and again costs other than those of the run. `following` makes each request of the warm-up from the one
-before:
+In a run every request differs from the one before: its images are new, its tick is later, and part of the last chunk
+is planned ahead. A planner may cache the features of an image, or start from its last chunk, so repeating one request
+would not cost what the requests of a run cost. `following` makes each request of the warm-up from the one before:
 
     asked at tick 0, nothing planned  ->  at tick 1, the last rows but the first planned, other images  ->  ...
 
@@ -22,8 +21,10 @@ STAMPS = count(NEVER)  # capture stamps of the images of warm-ups, which no came
 
 
 def following(request: Request, n: int, rows: FloatArray) -> Request:
-    """The `n`-th request, n ticks after `request`, with images that were in no request before. rows: (H, A), the answer
-    to the one before it."""
+    """The `n`-th request of a warm-up, n ticks after `request`, with images that were in no request before.
+
+    `rows`: (H, A), the answer to the request before it.
+    """
     asked = request.asked
     planned, covered = rows[1:], len(rows) - 1
     planned = np.concatenate([planned, np.repeat(rows[-1:], max(len(asked.planned) - covered, 0), axis=0)])
@@ -40,7 +41,7 @@ def following(request: Request, n: int, rows: FloatArray) -> Request:
 
 
 def unseen(images: Images, n: int) -> Images:
-    """`images`, each moved by `n` rows of pixels: as different as those of a run, and in arrays of their own."""
+    """Copies of `images`, each shifted by `n` rows of pixels, so that they differ as much as the images of a run."""
     return {name: unchanging(np.roll(image, n, axis=0)) for name, image in images.items()}
 
 

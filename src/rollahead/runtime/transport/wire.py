@@ -1,13 +1,13 @@
-"""How the messages lie in shared memory, and the two mailboxes between an executor and a worker in two processes.
+"""Layout of messages in shared memory, and the channels between an executor and a worker in two processes.
 
-Images go with a request; and, if there is a lookout, those of its cameras in a mailbox of their own, as often as there
-are new ones.
+Images are sent with a request. If there is an encoder worker, the images of its cameras are also sent in a mailbox of
+their own, whenever there are new ones.
 
-A request holds the snapshot at which it was asked, and the worker, who looks at the newest snapshot alone, may come too
-late for that one. So it lies in a mailbox of its own, and a snapshot only says which request is open. A result says
-which request it answers; the executor, who made it, still has it.
+A request holds the snapshot at which it was made. The worker reads only the newest snapshot and may miss that one, so
+the request is sent in a mailbox of its own, and a snapshot only names the request that is open. A result names the
+request that it answers, which the executor has kept.
 
-Threads: as `rollahead.runtime.transport.mailbox`. Hot path: `put`, `peek`.
+Threads: see `rollahead.runtime.transport.mailbox`. Hot path: `put`, `peek`.
 """
 
 from collections import deque
@@ -35,14 +35,17 @@ from rollahead.runtime.types.messages import (
 )
 from rollahead.runtime.types.spec import Camera, RobotSpec
 
-MOST_TEXT = 1000  # bytes of a task or a failure
-SILENT = "it gave no reason"  # text of a failure without one
-_MADE = ("calls", "steps", "made")  # of a result
+MOST_TEXT = 1000  # largest size in bytes of the text of a task or a failure
+SILENT = "it gave no reason"  # text of a failure without a message
+_MADE = ("calls", "steps", "made")  # integer fields of a result
 _REQUEST = [("tick", "i8"), ("epoch", "i8"), ("origin", "i8"), ("start", "i8"), ("roll_to", "i8"), ("delay", "i8")]
 
 
 def check_task(task: str) -> str:
-    """Returns `task`, if it fits into a message. Raises: ConfigError, if it is too long, or has NUL or a surrogate."""
+    """Returns `task`, if it fits into a message.
+
+    Raises: ConfigError, if it has more than `MOST_TEXT` bytes, or has NUL or a surrogate.
+    """
     if bad := next((each for each in task if each == "\0" or "\ud800" <= each <= "\udfff"), None):
         raise ConfigError(f"the task text has {bad!r}, which no text in UTF-8 can have; give it without")
     if len(task.encode()) > MOST_TEXT:
@@ -51,16 +54,26 @@ def check_task(task: str) -> str:
 
 
 def encoded(text: str) -> bytes:
-    """Encodes `text` as UTF-8, cut after the last character that fits into `MOST_TEXT` bytes. Surrogates, and NUL, with
-    which numpy pads, become escapes. Never raises. Phase: hot."""
+    """Encodes `text` as UTF-8, cut after the last character that fits into `MOST_TEXT` bytes. Phase: hot.
+
+    Surrogates, and NUL, with which numpy pads, become escapes. It never raises.
+    """
     raw = text.replace("\0", "\\x00").encode(errors="backslashreplace")
     return raw if len(raw) <= MOST_TEXT else raw[:MOST_TEXT].decode(errors="ignore").encode()
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotCodec:
-    """Snapshots of a robot. horizon: H, the most rows planned; 2 H are kept of those sent; cameras: those whose images
-    are in it. Arrays that are not full say how many rows count."""
+    """Layout of a snapshot in shared memory.
+
+    An array that may be partly filled has a field with the number of its valid rows.
+
+    Attributes:
+        spec: Spec of the robot.
+        horizon: H, the largest number of planned rows; up to 2 H sent rows are stored.
+        n_obs: The largest number of observations.
+        cameras: Cameras whose images are stored.
+    """
 
     spec: RobotSpec
     horizon: int
@@ -69,15 +82,15 @@ class SnapshotCodec:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """One snapshot, with its request's numbers."""
+        """Structured type of one snapshot, with the numbers of its request."""
         cameras = [(camera.name, "u1", (camera.height, camera.width, 3)) for camera in self.cameras]
         observation: list[Any] = [
             ("tick", "i8"),
             ("state", "f8", (len(self.spec.state),)),
             ("environment", "f8", (len(self.spec.environment),)),
             ("state_age", "i8"),
-            ("seen", "i8", (len(cameras),)),  # the tick of each image; NEVER if it has none yet
-            ("stamps", "i8", (len(cameras),)),  # the capture stamp of each image
+            ("seen", "i8", (len(cameras),)),  # tick of each camera's image; NEVER if there is none yet
+            ("stamps", "i8", (len(cameras),)),  # capture stamp of each camera's image
             ("images", cameras),
             ("task", f"S{MOST_TEXT}"),
         ]
@@ -97,7 +110,7 @@ class SnapshotCodec:
         ])  # fmt: skip
 
     def write(self, slot: NDArray[Any], message: Snapshot) -> None:
-        """Phase: hot."""
+        """Writes a snapshot and the numbers of its request into `slot`. Phase: hot."""
         slot["tick"], slot["epoch"], slot["seed"] = message.tick, message.epoch, message.seed
         slot["n_observations"], slot["covered"] = len(message.observations), message.covered
         for place, seen in zip(slot["observations"], message.observations, strict=False):
@@ -119,7 +132,7 @@ class SnapshotCodec:
                 place["images"][camera.name] = image
 
     def read(self, slot: NDArray[Any]) -> Snapshot:
-        """Without its request. Phase: hot."""
+        """Reads the snapshot in `slot`, without its request. Phase: hot."""
         slot.flags.writeable = False
         return Snapshot(
             tick=int(slot["tick"]),
@@ -147,7 +160,7 @@ class SnapshotCodec:
 
 @dataclass(frozen=True, slots=True)
 class _AskedCodec:
-    """A snapshot with the numbers of the request that was asked at it, as a request."""
+    """Layout of a request: its snapshot with the request's numbers."""
 
     snapshots: SnapshotCodec
 
@@ -166,7 +179,7 @@ class _AskedCodec:
 
 @dataclass(frozen=True, slots=True)
 class _NewestCodec:
-    """A snapshot, and the key of the request that is open in it."""
+    """Layout of a snapshot that is read with the key of its open request."""
 
     snapshots: SnapshotCodec
 
@@ -196,26 +209,33 @@ def _key(request: Request) -> tuple[int, int]:
 
 
 class SharedOutbox:
-    """Snapshots from an executor to a worker in another process. Images go only with a request, which is all that they
-    are for: 2 MB a tick would be most of its work. watched: the cameras of a lookout, who reads the mailbox of that
-    name."""
+    """Channel of snapshots from an executor to a worker in another process.
+
+    Images are copied only with a request, which is the only use of them: copying 2 MB would take most of a tick.
+
+    Args:
+        spec: Spec of the robot.
+        horizon: H, rows of a chunk.
+        n_obs: Observations per request.
+        watched: Cameras of an encoder worker, which reads the mailbox `watched`.
+    """
 
     def __init__(self, spec: RobotSpec, horizon: int, n_obs: int, watched: Sequence[Camera] = ()) -> None:
         self.watched = SharedMailbox(SnapshotCodec(spec, 0, 1, tuple(watched)))
         self._cameras = tuple(camera.name for camera in watched)
-        self._shown: Snapshot | None = None  # in there
+        self._shown: Snapshot | None = None  # the newest snapshot in `watched`
         self._requests = SharedMailbox(_AskedCodec(SnapshotCodec(spec, horizon, n_obs, spec.cameras)))
         self._snapshots = SharedMailbox(_NewestCodec(SnapshotCodec(spec, horizon, n_obs)))
         self._joined: tuple[object, Snapshot] | None = None
-        self._asked: Request | None = None  # the newest
+        self._asked: Request | None = None  # the newest request
         self.unanswered: deque[Request] = deque()
 
     def put(self, message: Snapshot) -> None:
-        """Executor only. Phase: hot."""
+        """Publishes a snapshot, with its request and images if they are new. Executor only. Phase: hot."""
         request = message.request
         if request is not None and request is not self._asked:
             if self._asked is not None and _key(self._asked) == _key(request):
-                self.unanswered.remove(self._asked)  # it was for warming up
+                self.unanswered.remove(self._asked)  # the request of the warm-up, made again at the first tick
             self._asked = request
             self.unanswered.append(request)
             self._requests.put(request)
@@ -228,9 +248,11 @@ class SharedOutbox:
             self.watched.put(self._shown)
 
     def peek(self) -> Snapshot | None:
-        """Returns the newest snapshot with its request. A snapshot whose request was already replaced by a newer one is
-        left out, and the one returned before is returned again: the executor is between its two puts, or was killed
-        there. Worker only. Phase: hot."""
+        """Returns the newest snapshot with its request; None before the first. Worker only. Phase: hot.
+
+        If the request in its mailbox is another one than the snapshot names, the snapshot returned before is returned
+        again: the executor is between its two puts, or was killed there.
+        """
         newest = self._snapshots.peek()
         if newest is not None and (self._joined is None or self._joined[0] is not newest):
             snapshot, key = newest
@@ -242,7 +264,7 @@ class SharedOutbox:
 
 @dataclass(frozen=True, slots=True)
 class _AnswerCodec:
-    """A result without its request, which the reader has, or a failure."""
+    """Layout of a failure, or of a result without its request, which the reader has kept."""
 
     action_dim: int
     state_dim: int
@@ -300,8 +322,14 @@ class _AnswerCodec:
 
 
 class SharedInbox:
-    """Results from a worker to an executor in another process, who has kept its requests in `outbox`. features: Z, the
-    policy features in each."""
+    """Channel of results from a worker to an executor in another process.
+
+    Args:
+        spec: Spec of the robot.
+        horizon: H, rows of a chunk.
+        outbox: The executor's outbox, which keeps the requests that are not answered yet.
+        features: Z, number of policy features in a result.
+    """
 
     def __init__(self, spec: RobotSpec, horizon: int, outbox: SharedOutbox, features: int = 0) -> None:
         self._answers = SharedMailbox(_AnswerCodec(len(spec.action), len(spec.state), horizon, features))
@@ -309,11 +337,14 @@ class SharedInbox:
         self._joined: tuple[object, Result | Failure | None] = (None, None)
 
     def put(self, message: Result | Failure) -> None:
-        """Worker only."""
+        """Publishes a result or a failure. Worker only."""
         self._answers.put(message)
 
     def peek(self) -> Result | Failure | None:
-        """Executor only. Phase: hot."""
+        """Returns the newest result with its request, or the failure; None if there is none. Executor only.
+
+        A result whose request is no longer kept gives None. Phase: hot.
+        """
         answer = self._answers.peek()
         if answer is not None and answer is not self._joined[0]:
             self._joined = answer, answer if isinstance(answer, Failure) else self._join(*answer)
@@ -322,30 +353,30 @@ class SharedInbox:
     def _join(self, key: tuple[int, int], result: Callable[[Request], Result]) -> Result | None:
         unanswered = self._outbox.unanswered
         while unanswered and _key(unanswered[0]) != key:
-            unanswered.popleft()  # of an epoch that is over: the worker never saw it, or was told to leave it
+            unanswered.popleft()  # a request of an earlier epoch, which the worker missed or left out
         return result(unanswered[0]) if unanswered else None
 
 
 @dataclass(frozen=True, slots=True)
 class ImageLatentCodec:
-    """What images came to, as `latent` numbers, or a failure."""
+    """Layout of latent image features, or of a failure. `latent`: Z, the number of features."""
 
     latent: int
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """One field each."""
+        """Structured type of one message."""
         return np.dtype([("failure", f"S{MOST_TEXT}"), ("tick", "i8"), ("epoch", "i8"), ("values", "f8", self.latent)])
 
     def write(self, slot: NDArray[Any], message: ImageLatent | Failure) -> None:
-        """Phase: hot, in the lookout."""
+        """Writes latent features or a failure into `slot`. Phase: hot, in the encoder worker."""
         if isinstance(message, Failure):
             slot["failure"] = encoded(message.message or SILENT)
         else:
             slot["tick"], slot["epoch"], slot["values"] = message.tick, message.epoch, message.values
 
     def read(self, slot: NDArray[Any]) -> ImageLatent | Failure:
-        """Phase: hot."""
+        """Reads the latent features or the failure in `slot`. Phase: hot."""
         slot.flags.writeable = False
         if failure := slot["failure"].item():
             return Failure(failure.decode())
@@ -354,20 +385,20 @@ class ImageLatentCodec:
 
 @dataclass(frozen=True, slots=True)
 class CommandsCodec:
-    """Commands, as numbers and a text."""
+    """Layout of commands to the executor."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """One field each."""
+        """Structured type of one message."""
         numbers = [("paused", "?"), ("estops", "i8"), ("resets", "i8"), ("latched", "?")]
         return np.dtype([*numbers, ("task", f"S{MOST_TEXT}")])
 
     def write(self, slot: NDArray[Any], message: Commands) -> None:
-        """Phase: hot."""
+        """Writes commands into `slot`. Phase: hot."""
         *numbers, task = astuple(message)
         slot[...] = (*numbers, task.encode())
 
     def read(self, slot: NDArray[Any]) -> Commands:
-        """Phase: hot."""
+        """Reads the commands in `slot`. Phase: hot."""
         paused, estops, resets, latched, task = slot.item()
         return Commands(paused, estops, resets, latched, task.decode())

@@ -1,12 +1,12 @@
 """The messages between executor and workers, and what they carry.
 
     executor  -- Snapshot (every tick; with the open Request, if any) -->  worker
-    executor  <-- Result (the rows made for a Request), or Failure -----  worker
-    executor  <-- ImageLatent (what images came to), or Failure --------------  lookout
-    executor  <-- Commands (pause, e-stop, task) -------------------------  whoever started it
+    executor  <-- Result (the rows made for a Request), or Failure ------  worker
+    executor  <-- ImageLatent (features of camera images), or Failure ---  encoder worker
+    executor  <-- Commands (pause, e-stop, task) ------------------------  the command that started it
 
-All are frozen, their arrays read-only: they are shared by reference and never written again. Only plain arrays and
-numbers are in them, so that the mailboxes can move to shared memory.
+All are frozen and their arrays are read-only: they are shared by reference and never written again. They hold only
+plain arrays, numbers and text, so that the mailboxes can lie in shared memory.
 
 Ticks are integers, ranges half-open. A, S, E: dimensions of action, state, environment; H: rows of a chunk.
 """
@@ -27,17 +27,24 @@ _NOTHING = frozen(np.empty(0))
 
 
 def nothing() -> FloatArray:
-    """(0,), the environment of a robot that sees none."""
+    """An empty array (0,): the environment of a robot that measures none."""
     return _NOTHING
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """State, scene numbers and images that were known at the head of a tick.
+    """State, environment and images that were known at the head of a tick.
 
-    state: (S,), measured `state_age` ticks before `tick`; environment: (E,), numbers about the scene, empty if there
-    are none; images: name to (H, W, 3) uint8; image_ticks: when each was captured, which may be before `tick`;
-    image_stamps: the capture stamp of each (`rollahead.runtime.types.robot.Frame`), the key under which it is cached.
+    Attributes:
+        tick: Tick of the observation.
+        state: (S,), measured `state_age` ticks before `tick`.
+        environment: (E,), numbers about the scene; empty if there are none.
+        images: Image of each camera, (H, W, 3) uint8, by the camera's name.
+        image_ticks: Tick at which each image was captured, which may be before `tick`.
+        task: Task text of the policy.
+        state_age: Ticks from the measurement of `state` to `tick`.
+        image_stamps: Capture stamp of each image (`rollahead.runtime.types.robot.Frame`), the key under which its
+            features are cached.
     """
 
     tick: int
@@ -51,12 +58,12 @@ class Observation:
 
     @property
     def state_tick(self) -> int:
-        """The tick at whose head `state` was true."""
+        """The tick at which `state` was measured."""
         return self.tick - self.state_age
 
     @property
     def oldest_tick(self) -> int:
-        """The tick of the oldest part; the age of an action counts from it."""
+        """The tick at which the oldest part was measured or captured; the age of an action counts from it."""
         return min(self.state_tick, *self.image_ticks.values()) if self.image_ticks else self.state_tick
 
 
@@ -64,15 +71,20 @@ class Observation:
 class Snapshot:
     """State of the executor at the head of a tick, before that tick's action is sent.
 
-    sent: (n, A), what was sent for ticks `[tick - n, tick)`: after correction, guard and hold.
-    planned: (m, A), what will be sent for ticks `[tick, tick + m)` if nothing new comes; holds where no chunk covers.
-    covered: how many of these, from the first on, chunks are for that were made in this epoch.
-    request: the open request; None if there is none. With it m is H when it is made, and up to its deadline later;
-    without one nobody asks what is planned, and `sent` and `planned` are empty.
+    Attributes:
+        tick: Tick of the snapshot.
+        observations: The n_obs newest observations, oldest first, one tick apart.
+        sent: (n, A), setpoints that were sent for ticks `[tick - n, tick)`, after correction, guard and hold.
+        planned: (m, A), setpoints that will be sent for ticks `[tick, tick + m)` if no new chunk arrives; holds where
+            no chunk covers a tick. m is H when a request is made, and the ticks up to its deadline later.
+        epoch: Epoch of the tick.
+        seed: Seed of the run or the episode.
+        request: The open request; None if there is none. Without one, `sent` and `planned` are empty.
+        covered: Number of leading rows of `planned` that come from chunks of this epoch.
     """
 
     tick: int
-    observations: tuple[Observation, ...]  # the n_obs newest, oldest first, one tick apart
+    observations: tuple[Observation, ...]
     sent: FloatArray
     planned: FloatArray
     epoch: int
@@ -82,17 +94,17 @@ class Snapshot:
 
     @property
     def observation(self) -> Observation:
-        """The newest one, of this tick."""
+        """The newest observation, which is the one of this tick."""
         return self.observations[-1]
 
     def with_request(self, request: "Request") -> "Snapshot":
-        """The same with an open request. Phase: hot."""
+        """Copy of this snapshot in which `request` is open. Phase: hot."""
         return replace(self, request=request)
 
     def rows(self, start: int, stop: int) -> FloatArray:
-        """(n, A): the actions of ticks `[start, stop)`, sent where sent and planned else.
+        """Actions (n, A) of ticks `[start, stop)`: those that were sent, then those that are planned.
 
-        Ticks before the first action have none, and are left out; those after the last planned one repeat it.
+        Ticks before the first sent action are left out. The last planned action is repeated for ticks after it.
         """
         known = np.concatenate([self.sent, self.planned])
         if not len(known):
@@ -103,12 +115,14 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """One inference to do, asked at the head of tick `asked.tick`, t_obs.
+    """Request for one inference, made at the head of tick t_obs.
 
-    origin: the tick that row 0 is to be for; None where only the arrival tells it.
-    start: the first tick at which the chunk may be used; None as above.
-    roll_to: the tick whose state the policy is to be given; None for the state as observed.
-    delay: d, the ticks planned from observation to switch.
+    Attributes:
+        asked: Snapshot of the tick t_obs in which the request was made.
+        origin: Tick that row 0 is for; None if it depends on the arrival of the result.
+        start: First tick at which the chunk may be used; None if it depends on the arrival of the result.
+        roll_to: Tick to which the state is rolled for the policy; None for the state as observed.
+        delay: d, ticks planned from observation to switch.
     """
 
     asked: Snapshot
@@ -119,49 +133,60 @@ class Request:
 
     @property
     def tick(self) -> int:
-        """t_obs, the tick of the newest observation."""
+        """Tick t_obs of the newest observation."""
         return self.asked.tick
 
     @property
     def deadline(self) -> int:
-        """The tick at whose head the result should be there."""
+        """Tick at whose head the result should have arrived."""
         return self.tick + self.delay
 
     @property
     def rows_passed(self) -> int:
-        """Rows whose ticks have passed even if the chunk comes by the deadline. Where rows count from the observation
-        and may be used at once, as with `naive`, these are the first ones; else there are none."""
+        """Number of leading rows that cannot be used even if the result arrives by the deadline.
+
+        With strategies such as `naive`, rows count from the observation and may be used at once, so the ticks of the
+        first ones have passed by then. With others it is 0.
+        """
         return 0 if self.start is None else max(self.deadline - self.start, 0)
 
     @property
     def epoch(self) -> int:
-        """The epoch it belongs to; a result of another one is dropped."""
+        """Epoch of the request; its result is dropped if the epoch has changed."""
         return self.asked.epoch
 
     @property
     def observations(self) -> tuple[Observation, ...]:
-        """The n_obs newest, oldest first, one tick apart."""
+        """The n_obs newest observations, oldest first, one tick apart."""
         return self.asked.observations
 
     @property
     def committed(self) -> FloatArray:
-        """(d, A), the rows of ticks `[tick, tick + d)`. If the chunk starts at `tick + d` they are sent whatever comes;
-        else a result that is early takes over before."""
+        """Rows (d, A) planned for ticks `[tick, tick + d)`.
+
+        They are all sent if the chunk starts at `tick + d`. Otherwise a result that arrives early replaces the rest.
+        """
         return self.asked.planned[: self.delay]
 
     @property
     def seed(self) -> tuple[int, int, int]:
-        """Of the run, the epoch and the tick: a planner's noise depends on nothing else."""
+        """Seed of a planner's noise: the run's seed, the epoch and the tick. The noise depends on nothing else."""
         return (self.asked.seed, self.epoch, self.tick)
 
 
 class StageTimes(NamedTuple):
-    """Durations of the stages of one inference, in ns of the wall clock; 0 where the planner does not report a stage.
+    """Durations of the stages of one inference, in ns of the wall clock.
 
-    queue_ns: from the head of the tick that asked until the worker took the request; infer_ns: the whole call of
-    `Planner.infer`, which the next four are parts of; encode_ns: encoding images and task text; bind_ns: rolling and
-    binding the state; denoise_ns: all denoising steps; post_ns: un-normalising and mapping the rows; publish_ns:
-    checking the rows and preparing them for the executor. In simulated time all are 0.
+    A stage that the planner does not report is 0. In simulated time all are 0.
+
+    Attributes:
+        queue_ns: From the head of the request's tick until the worker took the request.
+        infer_ns: The whole call of `Planner.infer`, which contains the next four.
+        encode_ns: Encoding of the images and the task text.
+        bind_ns: Rolling and binding of the state.
+        denoise_ns: All denoising steps.
+        post_ns: Un-normalising the rows and mapping them to the robot's names.
+        publish_ns: Checking the rows and preparing them for the executor.
     """
 
     queue_ns: int = 0
@@ -178,13 +203,20 @@ NO_TIMES = StageTimes()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """Chunk of rows that answers a request: rows (H, A), one per tick, in robot units.
+    """Rows of a chunk that answer a request, and how they were made.
 
-    state_tick: when the state was measured that the plan starts from; anchor: (S,), that state, rolled, as the robot
-    names it.
-    cost: ticks that it took, or would have taken with all steps; calls: network calls made, batch elements counted;
-    steps: of denoising; made: how, beside that; policy_features: (Z,), what the policy's network made of the
-    observation, for a corrector that takes it; empty else; stages: how long each stage of the inference took.
+    Attributes:
+        request: The request that is answered.
+        rows: (H, A), one row per tick, in robot units.
+        state_tick: Tick at which the state was measured that the plan starts from.
+        anchor: (S,), that state after rolling, in the robot's order of names.
+        cost: Duration of the inference in ticks; if denoising steps were left out, the duration with all of them.
+        calls: Number of network calls; each element of a batch counts as one.
+        steps: Number of denoising steps.
+        made: Flags of how the rows were made, see `ResultFlags`.
+        policy_features: (Z,), features of the observation from the policy's network, for a corrector that takes them;
+            empty otherwise.
+        stages: Durations of the stages of the inference.
     """
 
     request: Request
@@ -200,18 +232,24 @@ class Result:
 
 
 class ResultFlags(enum.IntFlag):
-    """Flags of a result whose rows were not made from noise, in all steps, and to be used."""
+    """Flags of how the rows of a result were made; 0 for usable rows sampled from noise in all steps."""
 
-    WARM = 1  # from the last plan
-    REJECTED = 2  # what the last plan led to was no good, so once more from noise
-    CUT = 4  # there was no time for all steps
-    REFUSED = 8  # they were no numbers: none of them is used
+    WARM = 1  # sampling started from the last plan
+    REJECTED = 2  # a start from the last plan was rejected, and the chunk was sampled again from noise
+    CUT = 4  # steps were left out, since there was no time for all of them
+    REFUSED = 8  # the rows had NaN or infinite values: none of them is used
     NO_ANSWER = 16  # the planner had no answer this time: there are no rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageLatent:
-    """What images came to. tick: when the oldest of them was captured; epoch: in which they were seen; values: (Z,)."""
+    """Latent features computed from camera images.
+
+    Attributes:
+        tick: Capture tick of the oldest image.
+        epoch: Epoch in which the images were captured.
+        values: (Z,) float64.
+    """
 
     tick: int
     epoch: int
@@ -220,17 +258,24 @@ class ImageLatent:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The planner, or the eye, failed: no result, or sight, will come any more. message: why, in one sentence."""
+    """Report that the planner or the image encoder failed, after which it sends nothing more.
+
+    `message`: the reason, in one sentence.
+    """
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """What the executor is told from outside, as it shall be from now on: reading only the newest misses nothing.
+    """Commands to the executor, as totals since the start, so that reading only the newest message misses none.
 
-    paused: hold until it is false again, in a new hard epoch; estops, resets: how often each was ordered so far;
-    latched: the last of these was an e-stop; task: what the policy is told to do.
+    Attributes:
+        paused: Whether to hold; when it is false again, the executor goes on in a new hard epoch.
+        estops: Number of e-stops commanded so far.
+        resets: Number of resets commanded so far.
+        latched: Whether the last of these was an e-stop.
+        task: Task text of the policy.
     """
 
     paused: bool = False
@@ -241,8 +286,12 @@ class Commands:
 
 
 def news(now: Snapshot, before: Snapshot | None, cameras: Sequence[str]) -> bool:
-    """Tells by the capture stamps whether `now` has an image of each of `cameras`, of which `before` lacks one or is of
-    another epoch. Phase: hot."""
+    """Whether `now` has an image of each of `cameras`, at least one of which is new since `before`.
+
+    Images are compared by their capture stamps. If there is no `before`, or it is of another epoch, all are new.
+
+    Phase: hot.
+    """
     seen = now.observation
     if any(name not in seen.images for name in cameras):
         return False

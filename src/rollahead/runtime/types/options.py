@@ -1,4 +1,4 @@
-"""Calling a constructor with what a person wrote: names and kinds are checked first, each refusal one sentence."""
+"""Calls of constructors with options from a configuration, whose names and types are checked first."""
 
 import inspect
 import math
@@ -19,16 +19,22 @@ KINDS: Mapping[Any, str] = {
     list: "a list, as in [a, b]",
     dict: "names with their values, as in {name: value}",
 }
-ALIKE: Mapping[Any, Any] = {Sequence: list, tuple: list, Mapping: dict}  # of hints, what a person writes for them
+ALIKE: Mapping[Any, Any] = {Sequence: list, tuple: list, Mapping: dict}  # the key of `KINDS` for other type hints
 TYPES: Mapping[Any, Any] = {int: int, float: int | float, bool: bool, str: str, list: list | tuple, dict: Mapping}
 
 
 def call(make: Callable[..., T], options: Mapping[str, Any], where: str = "", **given: Any) -> T:
-    """Calls `make(**options, **given)` and returns its result. A parameter whose type is a dataclass is made from the
-    mapping that is given for it. where: the group that the options belong to, named in errors; given: arguments that
-    are no options.
+    """Calls `make(**options, **given)` and returns its result.
 
-    Raises: ConfigError, if `make` has no such option, needs one that is not given, or takes another kind of value, or
+    A parameter whose type is a dataclass is made from the mapping that is given for it.
+
+    Args:
+        make: Function or class to call.
+        options: Values by the names of parameters, which are checked against the type hints.
+        where: Group of the options, named in errors.
+        **given: Further arguments, which are not checked.
+
+    Raises: ConfigError, if `make` has no such option, needs one that is not given, or takes another type of value, or
     a number is NaN or infinite.
     """
     parameters = inspect.signature(make).parameters
@@ -64,7 +70,7 @@ def _value(name: str, value: Any, hint: Any) -> Any:
 
 
 def _hints(make: Callable[..., Any]) -> Mapping[str, Any]:
-    """The annotations of `make`; none where they cannot be evaluated, as of types imported for type checkers alone."""
+    """Type hints of `make`; none if they cannot be evaluated, as with types imported only for type checkers."""
     try:
         return get_type_hints(make)
     except (NameError, TypeError, AttributeError):
@@ -72,8 +78,16 @@ def _hints(make: Callable[..., Any]) -> Mapping[str, Any]:
 
 
 def check_kind(name: str, value: Any, hint: Any, *, endless: bool = False) -> None:
-    """Raises: ConfigError, if `value`, or what is in it, is not of the kind that `hint` says, or not a finite number;
-    kinds not in `KINDS` are let through. endless: infinity is let through as well."""
+    """Checks that `value`, and every value in it, has the type `hint`, and that its numbers are finite.
+
+    Args:
+        name: Name of the option in errors.
+        value: Value to check.
+        hint: Type hint; a type that is not in `KINDS` is not checked.
+        endless: Whether infinity is allowed.
+
+    Raises: ConfigError, if it has another type, or a number is NaN or infinite.
+    """
     choices = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     kinds = {kind: choice for choice in choices if (kind := _kind(choice)) in KINDS}
     if not kinds or (value is None and types.NoneType in choices):
@@ -94,7 +108,7 @@ def check_kind(name: str, value: Any, hint: Any, *, endless: bool = False) -> No
 
 
 def _check_list(name: str, values: Sequence[Any], inner: Sequence[Any], endless: bool) -> None:
-    """inner: the kind of all, or, of a tuple that is not `tuple[kind, ...]`, of each."""
+    """Checks each of `values`. `inner`: the type of all, or, for a tuple of a fixed length, the type of each."""
     alike = len(inner) == 1 or inner[1] is Ellipsis
     hints = [inner[0]] * len(values) if alike else inner
     if len(values) != len(hints):
@@ -104,7 +118,7 @@ def _check_list(name: str, values: Sequence[Any], inner: Sequence[Any], endless:
 
 
 def _kind(hint: Any) -> Any:
-    """The one of `KINDS` that `hint` is, if it is one: `list` for `Sequence[int]`."""
+    """Key of `KINDS` for `hint`, such as `list` for `Sequence[int]`; for other types, the type itself."""
     plain = get_origin(hint) or hint
     return ALIKE.get(plain, plain)
 

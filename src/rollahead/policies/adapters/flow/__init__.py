@@ -1,6 +1,6 @@
-"""A small flow-matching policy of ours, for robots and scenes that are seen as numbers.
+"""A small flow-matching policy for states and environments without images.
 
-`net` is the network alone, `adapter` the policy that the runtime drives; neither imports LeRobot. `configuration_flow`,
-`modeling_flow` and `processor_flow` are the same policy as LeRobot's classes know it, by the type `rollahead_flow`:
-importing this package's `modeling_flow` is all that LeRobot needs to load, train and evaluate it.
+`net` is the network alone, and `adapter` the policy that the runtime calls; neither imports LeRobot.
+`configuration_flow`, `modeling_flow` and `processor_flow` define the same policy in LeRobot's classes, with the type
+`rollahead_flow`: after an import of `modeling_flow`, LeRobot can load, train and evaluate it.
 """

@@ -1,4 +1,4 @@
-"""The flow policy, as the runtime drives it: the network alone, without LeRobot.
+"""Adapter of the flow policy, which needs only the network and not LeRobot.
 
 Threads: the worker's alone.
 """
@@ -26,13 +26,23 @@ SIZES = ("horizon", "prediction", "variant", "width", "depth")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlowContext:
-    """Condition (1, C) of the network: state, environment, and the delay if the policy is told it."""
+    """Input of the network beside the noise.
+
+    `condition`: (1, C), the state, the environment, and the delay if the policy receives it as an input.
+    """
 
     condition: torch.Tensor
 
 
 class FlowAdapter:
-    """A `Denoiser`."""
+    """The flow policy as a `Denoiser`, with features for a corrector.
+
+    Args:
+        net: The network, with the weights of `checkpoint`, on `device`.
+        made: Configuration of the network.
+        checkpoint: The checkpoint.
+        device: Device of the policy.
+    """
 
     name = NAME
     warm: tuple[float, ...] | None = None
@@ -56,12 +66,12 @@ class FlowAdapter:
         self._actions = Actions(norms.action, len(card.action), self.shape, device)
 
     def encode(self, seen: EncoderInput) -> None:
-        """Nothing: it sees no images. Phase: hot."""
+        """None, since the policy uses neither images nor task text. Phase: hot."""
         return None
 
     @torch.no_grad()
     def bind(self, encoded: None, observations: Sequence[Observation], delay: int) -> FlowContext:
-        """With the newest observation. Phase: hot."""
+        """Makes the condition from the state and environment of the newest observation. Phase: hot."""
         newest = observations[-1:]
         environment = self._numbers.environment(newest, delay)
         state = self._numbers.state(newest)
@@ -69,26 +79,32 @@ class FlowAdapter:
 
     @torch.no_grad()
     def features(self, context: FlowContext) -> FloatArray:
-        """(W,), what the network makes of the condition alone (`rollahead.policies.adapters.flow.net`). Phase: hot."""
+        """Hidden features of the network for the condition alone, `width` numbers. Phase: hot.
+
+        See `rollahead.policies.adapters.flow.net`.
+        """
         return frozen(self._net.features(context.condition)[0].cpu().double().numpy())
 
     def denoise(self, context: FlowContext, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """As `process` says. t: (B,) or (B, T). Phase: hot."""
+        """Prediction (B, T, A) of the network for chunks `x` (B, T, A) at times `t`, (B,) or (B, T). Phase: hot."""
         times = t if t.ndim == 2 else t[:, None].expand(x.shape[:2])
         made: torch.Tensor = self._net(x, times, context.condition.expand(len(x), -1))
         return made
 
     def rows(self, chunk: torch.Tensor) -> FloatArray:
-        """(H, A). Phase: hot."""
+        """Rows (H, A) of a normalised chunk, in robot units. Phase: hot."""
         return self._actions.rows(chunk)
 
     def normalised(self, rows: FloatArray) -> torch.Tensor:
-        """(n, W), of rows in robot units: what `rows` undoes. Phase: hot."""
+        """Normalised rows (n, W) of rows in robot units: the inverse of `rows`. Phase: hot."""
         return self._actions.normalised(rows)
 
 
 def load(checkpoint: Checkpoint, device: torch.device) -> FlowAdapter:
-    """The policy of `checkpoint` on `device`. Raises: ConfigError, if its weights do not fit."""
+    """Loads the policy of `checkpoint` onto `device`.
+
+    Raises: ConfigError, if its configuration is incomplete, or its weights do not fit.
+    """
     features, config = checkpoint.features, checkpoint.config
     if missing := [key for key in SIZES if key not in config]:
         raise ConfigError(
@@ -98,5 +114,5 @@ def load(checkpoint: Checkpoint, device: torch.device) -> FlowAdapter:
     sizes = {key: config[key] for key in SIZES}
     made = call(NetConfig, {"actions": features.action, "condition": features.state + features.environment, **sizes})
     net = make_net(made)
-    load_weights(torch.nn.ModuleDict({"net": net}), checkpoint.folder)  # as LeRobot's class calls it
+    load_weights(torch.nn.ModuleDict({"net": net}), checkpoint.folder)  # the name of the network in LeRobot's class
     return FlowAdapter(net.eval().requires_grad_(False).to(device), made, checkpoint, device)

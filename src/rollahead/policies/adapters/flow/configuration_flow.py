@@ -1,4 +1,4 @@
-"""The flow policy's configuration, as LeRobot knows it: the type `rollahead_flow`."""
+"""Configuration of the flow policy in LeRobot, with the type `rollahead_flow`."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +13,23 @@ from rollahead.policies.lerobot.features import ENVIRONMENT, STATE
 @PreTrainedConfig.register_subclass("rollahead_flow")
 @dataclass
 class FlowConfig(PreTrainedConfig):  # type: ignore[misc]  # LeRobot's bases have no types
-    """horizon: T, rows that the network makes; n_action_steps: how many of them LeRobot sends before it asks again;
-    prediction: `velocity` or `sample`; variant, width, depth: of the network; prefixes: first rows that may be given;
-    num_steps: Euler's, in LeRobot; loss_average: over what the loss is a mean, one of
-    `rollahead.policies.adapters.flow.loss.AVERAGES`."""
+    """LeRobot's configuration of the flow policy.
+
+    Attributes:
+        n_obs_steps: Number of observations; the network uses the newest.
+        horizon: T, rows that the network makes.
+        n_action_steps: Number of rows that LeRobot sends before the next inference.
+        prediction: What the network predicts, `velocity` or `sample`.
+        variant: Kind of network, `mlp` or `transformer`.
+        width: Width of the network's layers.
+        depth: Number of the network's layers.
+        prefixes: Largest number of first rows that are given in training.
+        num_steps: Number of Euler steps in LeRobot.
+        loss_average: Averaging of the loss, one of `rollahead.policies.adapters.flow.loss.AVERAGES`.
+        normalization_mapping: Normalisation of each type of feature.
+
+    Raises: ConfigError, if `loss_average` is unknown.
+    """
 
     n_obs_steps: int = 1
     horizon: int = 32
@@ -43,7 +56,7 @@ class FlowConfig(PreTrainedConfig):  # type: ignore[misc]  # LeRobot's bases hav
 
     @property
     def net(self) -> NetConfig:
-        """What the network is made of."""
+        """Configuration of the network."""
         inputs = self.input_features or {}
         condition = sum(inputs[key].shape[0] for key in (STATE, ENVIRONMENT) if key in inputs)
         assert self.action_feature is not None, "validated"
@@ -59,30 +72,33 @@ class FlowConfig(PreTrainedConfig):  # type: ignore[misc]  # LeRobot's bases hav
 
     @property
     def observation_delta_indices(self) -> list[int]:
-        """Only now."""
+        """Offsets of the observations in ticks: the current one only."""
         return [0]
 
     @property
     def action_delta_indices(self) -> list[int]:
-        """From now on."""
+        """Offsets of the actions in ticks: 0 to T - 1."""
         return list(range(self.horizon))
 
     @property
     def reward_delta_indices(self) -> None:
-        """None."""
+        """None, since no rewards are used."""
         return None
 
     def validate_features(self) -> None:
-        """Raises: ValueError, as LeRobot's policies do, if there is no state, or there are images."""
+        """Checks that the policy has a state and an action, and no images.
+
+        Raises: ValueError, as LeRobot's policies do, if not.
+        """
         if self.robot_state_feature is None or self.action_feature is None:
             raise ValueError("rollahead_flow needs observation.state and action")
         if self.image_features:
             raise ValueError(f"rollahead_flow sees no images, and is given {sorted(self.image_features)}")
 
     def get_optimizer_preset(self) -> Any:
-        """AdamW."""
+        """Optimizer for training: AdamW."""
         return AdamWConfig(lr=1e-3, weight_decay=1e-6)
 
     def get_scheduler_preset(self) -> None:
-        """None."""
+        """None, since the learning rate is constant."""
         return None

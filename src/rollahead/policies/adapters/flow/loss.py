@@ -3,8 +3,8 @@
     x_t = (1 - t) x0 + t e,    loss = mean |net(x_t, t) - target|^2,    target = e - x0 (velocity) or x0 (sample)
 
 over the rows that are neither given nor past the end of a demonstration (arXiv 2210.02747; prefixes: 2512.05964). The
-mean is over all these rows of a batch (LeRobot, and the authors of training-time RTC), or over the means of its
-examples, by which a row counts the more the longer the prefix before it.
+mean is over all these rows of a batch (as in LeRobot and by the authors of training-time RTC), or over the means of
+its examples, with which a row has the more weight the longer the prefix before it.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,10 +29,18 @@ def flow_loss(
     counted: torch.Tensor,
     average: str = "rows",
 ) -> torch.Tensor:
-    """The loss of a batch: x0, noise (B, T, A), condition (B, C), t (B,) in [0, 1].
+    """Flow-matching loss of a batch.
 
-    given: (B, T), rows that are clean, at time 0; counted: (B, T), rows that are learned from; average: over what the
-    loss is a mean, one of `AVERAGES`.
+    Args:
+        net: The network.
+        prediction: What the network predicts, a key of `TARGETS`.
+        x0: Clean chunks, (B, T, A).
+        condition: Condition, (B, C).
+        noise: Standard normal noise, (B, T, A).
+        t: Times (B,) in [0, 1].
+        given: Rows that are given clean, at time 0, (B, T).
+        counted: Rows that count in the loss, (B, T).
+        average: Averaging of the loss, a key of `AVERAGES`.
     """
     times = torch.where(given, 0.0, t[:, None])
     x = torch.lerp(x0, noise, times[..., None])

@@ -1,4 +1,4 @@
-"""The flow policy, as LeRobot knows it: it can be trained, loaded and evaluated by LeRobot's own programs."""
+"""The flow policy as a LeRobot policy, which LeRobot's own programs can train, load and evaluate."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -14,12 +14,16 @@ from rollahead.policies.lerobot.compat import PreTrainedPolicy
 from rollahead.policies.lerobot.features import ACTION, ENVIRONMENT, STATE
 from rollahead.policies.process import Flow
 
-NOISE_ALONE = 0.5  # of a batch
+NOISE_ALONE = 0.5  # expected fraction of a batch whose chunks are pure noise
 Batch = dict[str, torch.Tensor]
 
 
 class FlowPolicy(PreTrainedPolicy):  # type: ignore[misc]  # LeRobot's bases have no types
-    """Batches are LeRobot's, normalised. `prefix` (B,), if it is there: how many first rows are given."""
+    """The flow policy as a LeRobot policy.
+
+    Batches have LeRobot's form and are normalised. A batch may have `prefix` (B,), the number of first rows that are
+    given in each example.
+    """
 
     config_class = FlowConfig
     name = "rollahead_flow"
@@ -32,15 +36,15 @@ class FlowPolicy(PreTrainedPolicy):  # type: ignore[misc]  # LeRobot's bases hav
         self.reset()
 
     def get_optim_params(self) -> Iterator[torch.nn.Parameter]:
-        """All of them."""
+        """All parameters."""
         return self.parameters()
 
     def reset(self) -> None:
-        """Forgets what was planned."""
+        """Drops the planned rows, at the start of an episode."""
         self._planned: deque[torch.Tensor] = deque()
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, None]:
-        """The loss of `batch`, with noise and times from torch's generator."""
+        """Loss of `batch`, with noise and times from torch's generator, and None in place of further outputs."""
         x0 = batch[ACTION]
         rows = torch.arange(x0.shape[1], device=x0.device)
         padded = batch.get("action_is_pad", torch.zeros(x0.shape[:2], dtype=torch.bool, device=x0.device))
@@ -64,7 +68,14 @@ class FlowPolicy(PreTrainedPolicy):  # type: ignore[misc]  # LeRobot's bases hav
     def predict_action_chunk(
         self, batch: Batch, noise: torch.Tensor | None = None, steps: int | None = None, **_: Any
     ) -> torch.Tensor:
-        """(B, T, A), normalised. noise: (B, T, A), to start from; steps: other than `num_steps`."""
+        """Normalised chunks (B, T, A).
+
+        Args:
+            batch: Normalised observations.
+            noise: Noise to start from, (B, T, A); None to draw it.
+            steps: Number of Euler steps; None for `num_steps` of the configuration.
+            **_: Ignored, for LeRobot.
+        """
         condition = condition_of(batch)
         shape = (len(condition), self.config.horizon, self.config.net.actions)
         x = torch.randn(shape, device=condition.device) if noise is None else noise
@@ -77,7 +88,7 @@ class FlowPolicy(PreTrainedPolicy):  # type: ignore[misc]  # LeRobot's bases hav
 
     @torch.no_grad()
     def select_action(self, batch: Batch, noise: torch.Tensor | None = None, **_: Any) -> torch.Tensor:
-        """(B, A), normalised: the next of the `n_action_steps` planned rows."""
+        """Normalised actions (B, A): the next of the `n_action_steps` planned rows."""
         if not self._planned:
             chunk = self.predict_action_chunk(batch, noise=noise)
             self._planned.extend(chunk[:, : self.config.n_action_steps].unbind(1))
@@ -85,12 +96,14 @@ class FlowPolicy(PreTrainedPolicy):  # type: ignore[misc]  # LeRobot's bases hav
 
 
 def times(n: int, device: torch.device) -> torch.Tensor:
-    """(n,), of a batch: half of them 1, where noise is all there is and the chunk must come from what is seen alone,
-    which is the hardest to learn; the rest uniform over [0, 1)."""
+    """Times (n,) of a batch: about half of them 1, the others uniform over [0, 1).
+
+    At time 1 the chunk is pure noise, and must be predicted from the condition alone, which is the hardest to learn.
+    """
     return torch.where(torch.rand(n, device=device) < NOISE_ALONE, 1.0, torch.rand(n, device=device))
 
 
 def condition_of(batch: Batch) -> torch.Tensor:
-    """(B, C): the state, and the environment if there is one; of several observations the newest."""
+    """Condition (B, C): the state, and the environment if there is one, of the newest observation."""
     parts = [batch[key] for key in (STATE, ENVIRONMENT) if key in batch]
     return torch.cat([part[:, -1] if part.ndim == 3 else part for part in parts], -1)

@@ -1,13 +1,13 @@
-"""The networks of the flow policy: what a chunk is, given noise, time and condition.
+"""The networks of the flow policy, which predict a chunk from a noisy chunk, times and a condition.
 
     x (B, T, A) at times t (B, T), condition (B, C)  ->  (B, T, A): the velocity e - x0, or the clean chunk x0
 
-`features` (B, W) are what a network makes of the condition alone: the last hidden layer of `Mlp`, the token of the
-condition after the last layer of `Transformer`, where all rows are noise at time 1 and none of it is shown.
+`features` (B, W) are hidden features computed from the condition alone, with zeros for all rows at time 1: the last
+hidden layer of `Mlp`, or the token of the condition after the last layer of `Transformer`.
 
 Each row has its own time, so that a prefix can be given clean (t = 0) while the rest is noise (training-time RTC,
-arXiv 2512.05964). A network that predicts the clean chunk is shown (1 - t) x: of pure noise nothing, so that its first
-step is learned from what is seen alone, as by regression, and not through noise.
+arXiv 2512.05964). The input of a network that predicts the clean chunk is (1 - t) x, which is 0 for pure noise: its
+first step is learned from the condition alone, as in regression, and does not depend on the noise.
 """
 
 import math
@@ -22,15 +22,26 @@ from torch import nn
 from rollahead.errors import ConfigError, unknown_name
 from rollahead.policies.process import PREDICTIONS
 
-FREQUENCIES = 32  # of the embedding of a time
+FREQUENCIES = 32  # number of frequencies in the embedding of a time
 HEADS = 4
-LEARNED = 0.02  # standard deviation of what is learned from nothing
+LEARNED = 0.02  # standard deviation of the initial position embeddings
 
 
 @dataclass(frozen=True, slots=True)
 class NetConfig:
-    """actions: A; condition: C; horizon: T; prediction: `velocity` or `sample`; variant: `mlp` or `transformer`; width:
-    of its layers, depth: how many."""
+    """Configuration of a network.
+
+    Attributes:
+        actions: A, dimensions of an action.
+        condition: C, dimensions of the condition.
+        horizon: T, rows of a chunk.
+        prediction: What the network predicts, `velocity` or `sample`.
+        variant: Kind of network, `mlp` or `transformer`.
+        width: Width of the layers.
+        depth: Number of layers.
+
+    Raises: ConfigError, if a size is below 1, or a value is none of its choices.
+    """
 
     actions: int
     condition: int
@@ -60,12 +71,12 @@ class Net(nn.Module):
 
 
 def make_net(config: NetConfig) -> Net:
-    """The network of `config`, with new weights from torch's generator."""
+    """Makes the network of `config`, with new weights from torch's generator."""
     return NETS[config.variant](config)
 
 
 class Mlp(Net):
-    """All rows at once through one stack of layers. Which rows are given clean it sees by their times."""
+    """A multilayer perceptron over all rows at once; the times of the rows tell it which rows are given clean."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -77,11 +88,12 @@ class Mlp(Net):
         self.layers = nn.Sequential(*layers, nn.Linear(config.width, size))
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """See the module."""
+        """Prediction (B, T, A) for chunks `x` (B, T, A) at times `t` (B, T) and condition (B, C)."""
         made: torch.Tensor = self.layers(self._seen(self._shown(x, t), t, condition))
         return made.view(-1, *self._shape)
 
     def features(self, condition: torch.Tensor) -> torch.Tensor:
+        """Last hidden layer (B, W) for the condition (B, C) alone."""
         made: torch.Tensor = self.layers[:-1](self._seen(*_nothing_shown(condition, *self._shape), condition))
         return made
 
@@ -90,7 +102,7 @@ class Mlp(Net):
 
 
 class Transformer(Net):
-    """A token per row and one for the condition; the rows see each other both ways."""
+    """A transformer with one token per row and one for the condition, without a causal mask."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -108,15 +120,16 @@ class Transformer(Net):
         self.out = nn.Linear(width, config.actions)
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """See the module."""
+        """Prediction (B, T, A) for chunks `x` (B, T, A) at times `t` (B, T) and condition (B, C)."""
         made: torch.Tensor = self.out(self._tokens(self._shown(x, t), t, condition)[:, 1:])
         return made
 
     def features(self, condition: torch.Tensor) -> torch.Tensor:
+        """Token (B, W) of the condition (B, C) alone, after the last layer."""
         return self._tokens(*_nothing_shown(condition, *self._shape), condition)[:, 0]
 
     def _tokens(self, shown: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """(B, 1 + T, W), after the last layer: of the condition, and of each row."""
+        """Tokens (B, 1 + T, W) of the condition and of each row, after the last layer."""
         known = self.condition(condition)[:, None]
         tokens = self.rows(shown) + self.places + self.time(embedded(t)) + known
         made: torch.Tensor = self.layers(torch.cat([known, tokens], 1))
@@ -124,7 +137,7 @@ class Transformer(Net):
 
 
 def _nothing_shown(condition: torch.Tensor, horizon: int, actions: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(B, T, A) zeros and (B, T) ones: rows at time 1, without their noise."""
+    """Input without a chunk: zeros (B, T, A) in place of noise, and the times 1 (B, T)."""
     return condition.new_zeros(len(condition), horizon, actions), condition.new_ones(len(condition), horizon)
 
 
@@ -135,7 +148,7 @@ SHOWN: Mapping[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 
 
 def embedded(t: torch.Tensor) -> torch.Tensor:
-    """(..., 2 F), sines and cosines of times in [0, 1] at F frequencies (arXiv 1706.03762, section 3.5)."""
+    """Embedding (..., 2 F) of times in [0, 1]: sines and cosines at F frequencies (arXiv 1706.03762, section 3.5)."""
     rates = torch.exp(torch.arange(FREQUENCIES, device=t.device) * (-math.log(1000.0) / (FREQUENCIES - 1)))
     angles = 10.0 * t[..., None] * rates
     return torch.cat([angles.sin(), angles.cos()], -1)

@@ -1,4 +1,4 @@
-"""The flow policy's processors in LeRobot: normalisation and nothing else."""
+"""Processors of the flow policy in LeRobot, which only normalise."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ from rollahead.policies.lerobot.compat import normalising_pipelines
 def make_rollahead_flow_pre_post_processors(
     config: FlowConfig, dataset_stats: dict[str, dict[str, Any]] | None = None
 ) -> tuple[Any, Any]:
-    """The pipelines before and after the network, as LeRobot's factory asks for them."""
+    """Makes the pipelines before and after the network. LeRobot's factory finds the function by its name."""
     return normalising_pipelines(config, dataset_stats)

@@ -10,10 +10,10 @@ HERE = Path(__file__).parent
 
 
 def path(name: str) -> Path:
-    """The file of that name, whether it is there or not."""
+    """Path of the recording `name`, whether the file exists or not."""
     return HERE / f"{name}.txt"
 
 
 def names() -> list[str]:
-    """All that there are."""
+    """Names of all recordings."""
     return sorted(file.stem for file in HERE.glob("*.txt"))
