@@ -1,1 +1,1 @@
-"""Planners and rollers by name, made for a scene, which is a real robot or a simulated task."""
+"""Assembly of planners and rollers by name, for a real robot or for a simulated task."""

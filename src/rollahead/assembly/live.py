@@ -1,4 +1,4 @@
-"""What a run in real time is made of: a drive, a planner, and what goes with them."""
+"""The parts of a run in real time: a drive, a planner and their settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,15 +13,22 @@ from rollahead.runtime.planning.planner import Planner
 from rollahead.runtime.system.tuning import Tuning
 from rollahead.runtime.types.robot import Robot
 
-RAMP_S = 1.0  # ramp at the start of a real robot, if nothing else is said
+RAMP_S = 1.0  # default ramp at the start of a real robot
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Live:
     """Settings with which a robot, real or simulated, is driven in real time.
 
-    latency: injected by waiting; None for the planner's own; image_encoder: encodes images for a corrector that sees
-    them; stage: shows what goes on before the first tick."""
+    Attributes:
+        drive: Settings of the executor.
+        planner: The planner.
+        latency: Latency that is injected by waiting; None for the planner's own.
+        isolation: Whether the worker is a `thread` or a `process`.
+        tuning: Scheduling of the threads.
+        image_encoder: Encoder of the images for a corrector that uses them.
+        stage: Shows the slow stages before the first tick.
+    """
 
     drive: Drive
     planner: Planner
@@ -32,7 +39,13 @@ class Live:
     stage: Stage = unsaid
 
     def runtime(self, make_robot: Callable[[], Robot], seed: int, trace_s: float = TRACE_S) -> Realtime:
-        """A runtime that drives the robot so, with everything random drawn from `seed`."""
+        """A runtime with these settings.
+
+        Args:
+            make_robot: Makes the robot.
+            seed: Seed of all random numbers.
+            trace_s: Time that the trace covers, in seconds.
+        """
         return Realtime(
             replace(self.drive, seed=seed),
             make_robot,

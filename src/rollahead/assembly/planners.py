@@ -1,11 +1,11 @@
-"""Planners by name, for a robot and, where it is simulated, the task that it is in.
+"""Planners by name, for a robot and, if it is simulated, its task.
 
 scripted   the task's expert, as a perfect chunk predictor
-sine       every joint on a slow sine about where it was: to see a robot move before it is given a policy
-policy     a trained one, from its checkpoint
+sine       every joint on a slow sine about its first position: to see a robot move before it is given a policy
+policy     a trained policy, from its checkpoint
 
 Other packages register theirs as entry points in the group `rollahead.planners`: a function that takes the `Brief` and
-options, and gives a `Planning`, a `Planner` with a `horizon`, or a function from an `Observation` to rows (H, A).
+options, and returns a `Planning`, a `Planner` with a `horizon`, or a function from an `Observation` to rows (H, A).
 """
 
 from collections.abc import Callable, Mapping
@@ -44,9 +44,18 @@ def make_planning(
     sampler: Mapping[str, Any] = AUTO,
     say: Say = lambda line: None,
 ) -> Planning:
-    """The planner of `config`, a `name` and options. strategy: what its rows are for; say: as of `Brief`.
+    """Makes the planner that `config` names.
 
-    Raises: ConfigError, if there is none such, or not for this scene, or its chunks are too short for the roller.
+    Args:
+        config: `name` and options of the planner.
+        scene: Robot and task.
+        rollers: Rollers of state and scene.
+        strategy: Strategy that executes the planner's chunks.
+        sampler: `name` and options of the sampler, for planners that have one.
+        say: Called with a line for the user, see `Brief`.
+
+    Raises: ConfigError, if there is no such planner, it does not fit the scene, or its chunks are too short for the
+    roller.
     """
     options = dict(config)
     name = options.pop("name", None)
@@ -80,8 +89,14 @@ def _planning(plan: Plan, brief: Brief, horizon: int) -> Planning:
 
 
 def opened(config: Mapping[str, Any], robot: RobotSpec) -> "Checkpoint | None":
-    """The checkpoint of the planner in `config`, a `name` and options, for `robot`, without its weights; None for other
-    planners. Raises: ConfigError, if it cannot be read."""
+    """The checkpoint of a planner that is a trained policy, without its weights; None for other planners.
+
+    Args:
+        config: `name` and options of the planner.
+        robot: Spec of the robot.
+
+    Raises: ConfigError, if the checkpoint cannot be read.
+    """
     if config.get("name") != POLICY:
         return None
     options = {field.name: config[field.name] for field in fields(Source) if field.name in config}
@@ -110,7 +125,10 @@ def _names(rename: Any) -> Mapping[str, str]:
 
 
 def make_image_encoder(strategy: StrategyConfig) -> ImageEncoder | None:
-    """The eye of the head that amends each row, if it sees images. Raises: ConfigError, if its file is damaged."""
+    """The image encoder of the corrector network; None if the network uses no images.
+
+    Raises: ConfigError, if its file is damaged.
+    """
     if strategy.corrector.path is None or seeing_head(strategy) is None:
         return None
     from rollahead.policies.correctors.image_encoder import read_image_encoder

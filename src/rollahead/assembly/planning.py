@@ -1,7 +1,7 @@
-"""A planner with what goes with it, and what a user may give in its place.
+"""A planner with its requirements, made from any of the kinds of planner that a user may give.
 
-Planning                     taken as it is
-Planner with a `horizon`     its rows per chunk are known
+Planning                     used unchanged
+Planner with a `horizon`     H, the rows per chunk, is its `horizon`
 function                     observation -> rows (H, A), or None for no answer this time
 LoadedPolicy                 a trained policy, from `load_policy`
 """
@@ -27,20 +27,29 @@ from rollahead.runtime.types.spec import RobotSpec
 Say = Callable[[str], object]
 Function = Callable[[Observation], FloatArray | None]
 
-MOST_ROWS = 10_000  # of a chunk
-AUTO: Mapping[str, Any] = {"name": "auto"}  # the sampler that the policy is best served by
+MOST_ROWS = 10_000  # largest number of rows of a chunk
+AUTO: Mapping[str, Any] = {"name": "auto"}  # the sampler that fits the policy best
 
 
 @dataclass(frozen=True, slots=True)
 class Demonstrated:
-    """The episodes that a policy has learned from. task: its name; start, stop: their seeds, `stop` not included."""
+    """The episodes of a task that a policy was trained on.
+
+    Attributes:
+        task: Name of the task.
+        start: Seed of the first episode.
+        stop: Seed after that of the last episode.
+    """
 
     task: str
     start: int
     stop: int
 
     def check(self, task: str, seed: int, episodes: int) -> None:
-        """Raises: ConfigError, if one of so many episodes of `task`, from `seed` on, was demonstrated."""
+        """Checks that none of `episodes` episodes of `task`, the first with `seed`, is one of these.
+
+        Raises: ConfigError, if one is.
+        """
         if task == self.task and seed < self.stop and seed + episodes > self.start:
             raise ConfigError(
                 f"the policy has learned from the episodes of {task} with the seeds {self.start} to {self.stop - 1}, "
@@ -50,9 +59,16 @@ class Demonstrated:
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """Planner together with what it needs. horizon: H, policy rows per chunk; n_obs: observations per request; cameras:
-    names, in the robot's spec, of the cameras whose images it needs; demonstrated: None if it has learned from no
-    episodes, or nothing says from which; offset_state: of a policy's training (`Trained.offset_state`)."""
+    """A planner together with its requirements.
+
+    Attributes:
+        planner: The planner.
+        horizon: H, policy rows per chunk.
+        n_obs: Number of observations per request.
+        cameras: Names, in the robot's spec, of the cameras whose images it needs.
+        demonstrated: Episodes that its policy was trained on; None if there are none, or they are unknown.
+        offset_state: Kind of state in the policy's training, see `Trained.offset_state`.
+    """
 
     planner: Planner
     horizon: int
@@ -62,23 +78,38 @@ class Planning:
     offset_state: str = "recorded"
 
     def check_seeds(self, task: str, seed: int, episodes: int) -> None:
-        """Raises: ConfigError, if one of so many episodes of `task`, from `seed` on, was demonstrated to the planner's
-        policy."""
+        """Checks that the planner's policy was trained on none of the episodes, see `Demonstrated.check`.
+
+        Raises: ConfigError, if it was trained on one.
+        """
         if self.demonstrated is not None:
             self.demonstrated.check(task, seed, episodes)
 
     def check_roller(self, roller: Mapping[str, Any], scene: Scene, strategy: StrategyConfig) -> None:
-        """Raises: ConfigError, if `strategy` rolls, and `roller`, a `name` and options, gives the planner's policy a
-        state of a kind that it was not trained on."""
+        """Checks that the planner's policy was trained on the kind of state that the roller gives.
+
+        Args:
+            roller: `name` and options of the roller.
+            scene: Robot and task.
+            strategy: Strategy; only `vlash` rolls.
+
+        Raises: ConfigError, if it was not.
+        """
         if strategy.name == "vlash":
             check_offset_state(self.offset_state, roller, scene)
 
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """Robot, task, rollers and strategy that a planner is made for. sampler: a `name` and options, for planners that
-    have one; strategy: what its rows are for; say: takes a line for the user, found when it plans for the first
-    time."""
+    """Robot, task, rollers and strategy that a planner is made for.
+
+    Attributes:
+        scene: Robot and task.
+        rollers: Rollers of state and scene.
+        sampler: `name` and options of the sampler, for planners that have one.
+        strategy: Strategy that executes the planner's chunks.
+        say: Called with a line for the user, which the planner may have at its first inference.
+    """
 
     scene: Scene
     rollers: Rollers
@@ -88,11 +119,16 @@ class Brief:
 
 
 def planning_from(given: object, brief: Brief, what: str = "the planner") -> Planning:
-    """Returns the planning of what a user gives: a `Planning`, a `LoadedPolicy`, a `Planner` with a `horizon`, or a
-    function from an `Observation` to rows (H, A) in robot units, or to None for no answer. what: its name in errors.
+    """The planning made from a planner of any kind that a user may give.
 
-    A function is called once with a blank observation, for its H. Raises: ConfigError, if it is none of these, or does
-    not go with `brief`.
+    Args:
+        given: A `Planning`, a `LoadedPolicy`, a `Planner` with a `horizon`, or a function from an `Observation` to rows
+            (H, A) in robot units, or to None for no answer. A function is called once with a blank observation, to
+            learn its H.
+        brief: Robot, task, rollers and strategy.
+        what: Name of the planner in error messages.
+
+    Raises: ConfigError, if `given` is none of these, or does not fit `brief`.
     """
     if isinstance(given, Planning):
         planning = given
@@ -129,7 +165,7 @@ class FunctionPlanner:
         self._rollers = rollers
 
     def infer(self, request: Request, newest: Callable[[], Snapshot], timer: Timer = NO_DEADLINE) -> Result | None:
-        """Binds the newest state, and calls the function. Phase: hot, in the worker."""
+        """Binds the newest state and calls the function. Phase: hot, in the worker."""
         seen = bind(request, newest(), self._rollers.state, self._rollers.scene)[-1]
         rows = self._function(seen)
         return None if rows is None else Result(request, frozen(rows), seen.state_tick, seen.state, cost=0.0)
@@ -149,7 +185,7 @@ def _of_function(function: Function, brief: Brief, what: str) -> Planning:
 
 
 def blank(spec: RobotSpec) -> Observation:
-    """An observation of tick 0 with black images, and with zeros for all numbers, or the nearest value in range."""
+    """An observation of tick 0 with black images, in which every number is 0 or the value in range nearest to it."""
     state, environment = (
         frozen([min(max(0.0, dim.low), dim.high) for dim in dims]) for dims in (spec.state, spec.environment)
     )
@@ -158,7 +194,10 @@ def blank(spec: RobotSpec) -> Observation:
 
 
 def check_plain(brief: Brief) -> None:
-    """Raises: ConfigError, if the sampler, the strategy or the corrector of `brief` needs a policy."""
+    """Checks that a planner without a policy suffices for `brief`.
+
+    Raises: ConfigError, if the sampler, the strategy or the corrector needs a policy.
+    """
     if brief.sampler != AUTO:
         raise ConfigError(f"sampler={brief.sampler.get('name')} needs a policy that denoises; use planner=policy")
     if brief.strategy.steers:
@@ -172,7 +211,7 @@ def check_plain(brief: Brief) -> None:
 
 
 def check_horizon(horizon: int) -> int:
-    """Returns `horizon`, in rows. Raises: ConfigError, if no chunk can have as many."""
+    """Checks and returns `horizon`, in rows. Raises: ConfigError, if it is not from 1 to `MOST_ROWS`."""
     if not 1 <= horizon <= MOST_ROWS:
         raise ConfigError(f"planner.horizon is {horizon}; give from 1 to {MOST_ROWS} rows")
     return horizon

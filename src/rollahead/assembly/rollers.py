@@ -1,16 +1,16 @@
-"""Rollers by name: where the robot, and what it deals with, will be when the next plan takes over.
+"""Rollers by name: models that predict the state of robot and scene at the switch to the next plan.
 
-    robot        the task's own model of its robot; for a real robot, and a task without such a model, what the kinds
-                 of its actions call for
-    scene        that, and the task's model of what moves on its own; for a real robot, whatever is tracked goes on as
-                 fast as it was seen
-    told         what the kinds of a robot's actions call for, in a task too: of position targets the last one
-    attached     the robot's, and an object that its gripper holds moves with it
-    identified   the lags that `rollahead identify` has found
+    robot        the task's own model of its robot; for a real robot, or a task without such a model, a roller for the
+                 kinds of the robot's actions
+    scene        as robot, and the task's model of the moving scene; for a real robot, everything whose rate is in the
+                 environment goes on at that rate
+    told         a roller for the kinds of the robot's actions, even in a task: for position targets, the last target
+    attached     as robot, and an object that the gripper holds moves with it
+    identified   a model with the lags that `rollahead identify` has found
     none         nothing is rolled
 
 Other packages register theirs as entry points in the group `rollahead.rollers`: a function that takes the `Scene` and
-options, and gives a `StateRoller`, or `Rollers`.
+options, and returns a `StateRoller`, or `Rollers`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,16 +41,16 @@ LEFT_BEHIND = (
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Robot and, where it is simulated, task that planners and rollers are made for. task: None for a real robot."""
+    """The robot and the task that planners and rollers are made for; `task` is None for a real robot."""
 
     spec: RobotSpec
     task: "Task | None" = None
 
 
 def make_rollers(config: Mapping[str, Any], scene: Scene) -> Rollers:
-    """The rollers of `config`, a `name` and options.
+    """Makes the rollers that `config`, a `name` and options, names.
 
-    Raises: ConfigError, if there is none such, or it is not this robot's.
+    Raises: ConfigError, if there is no such roller, or it does not fit this robot.
     """
     options = dict(config)
     name = options.pop("name", None)
@@ -65,8 +65,10 @@ def make_rollers(config: Mapping[str, Any], scene: Scene) -> Rollers:
 
 
 def leaves_behind(scene: Scene, roller: Mapping[str, Any]) -> bool:
-    """Whether `roller`, a `name` and options, leaves what the robot holds where it was seen: probably, if the robot has
-    a gripper and actions that say how to go on from where it is, and nothing rolls the scene."""
+    """Whether `roller`, a `name` and options, probably rolls the robot ahead but not the object that it holds.
+
+    It does if the robot has a gripper and velocity or delta actions, and nothing rolls the scene.
+    """
     action = scene.spec.action
     moves = bool(mask(action, Kind.VELOCITY, Kind.DELTA).any())
     grips = any("gripper" in dim.name.lower() for dim in action)
@@ -74,10 +76,16 @@ def leaves_behind(scene: Scene, roller: Mapping[str, Any]) -> bool:
 
 
 def check_offset_state(offset_state: str, roller: Mapping[str, Any], scene: Scene) -> None:
-    """Checks that `roller`, a `name` and options, gives a policy the kind of state that it was trained on
-    (`Trained.offset_state`); of a roller that another package registered nothing is known.
+    """Checks that `roller`, a `name` and options, gives a policy the kind of state that it was trained on.
 
-    Raises: ConfigError, if the policy learned where its robot was told to be, and is given where it will be.
+    A roller that another package registered is not checked.
+
+    Args:
+        offset_state: Kind of state in the policy's training, see `Trained.offset_state`.
+        roller: `name` and options of the roller.
+        scene: Robot and task.
+
+    Raises: ConfigError, if the policy was trained on commanded positions, and is given predicted ones.
     """
     name = roller.get("name")
     identified = name == "identified" or roller.get("path") is not None
@@ -91,9 +99,9 @@ def check_offset_state(offset_state: str, roller: Mapping[str, Any], scene: Scen
 
 
 def going_on(spec: RobotSpec) -> SceneRoller:
-    """The roller of a scene in which all that has a rate (`Dim.rate_of`) goes on as fast as it was seen.
+    """The roller of a scene in which every dimension with a rate (`Dim.rate_of`) goes on at the rate last seen.
 
-    Raises: ConfigError, if nothing has.
+    Raises: ConfigError, if no dimension has a rate.
     """
     names = names_of(spec.environment)
     pairs = [(names.index(dim.rate_of), i) for i, dim in enumerate(spec.environment) if dim.rate_of is not None]
@@ -121,7 +129,7 @@ def _robot(scene: Scene) -> StateRoller:
 
 
 def _has_model(scene: Scene) -> bool:
-    """Whether `scene` is of a task that has a model of its robot."""
+    """Whether `scene` has a task with a model of its robot."""
     if scene.task is None:
         return False
     from rollahead.sim.task import has_robot_model

@@ -1,4 +1,4 @@
-"""A plan that moves every joint: to see a robot move before it is given a policy."""
+"""A plan that moves every joint along a sine, to see a robot move before it is given a policy."""
 
 import math
 
@@ -12,8 +12,16 @@ from rollahead.runtime.types.spec import Kind, RobotSpec
 
 
 class Sine:
-    """A plan: every position on a sine about where it was first seen, every velocity and every step on a cosine, each
-    `share` of half its range; what is none of these is held."""
+    """A plan that moves every position on a sine about its first value, and every velocity and delta on a cosine.
+
+    Actions of other kinds are held.
+
+    Args:
+        spec: Spec of the robot.
+        horizon: H, rows per chunk.
+        share: Amplitude, as a share of half the action's range, at most 1.
+        period_s: Period of the sine in seconds.
+    """
 
     def __init__(self, spec: RobotSpec, horizon: int, share: float, period_s: float) -> None:
         if not (0 < share <= 1 and period_s > 0):
@@ -30,12 +38,12 @@ class Sine:
         self._low, self._high = (np.array([getattr(dim, end) for dim in spec.action]) for end in ("low", "high"))
         self._hold = Hold(spec)
         self._home: FloatArray | None = None
-        self._newest = 0  # the tick it was asked for last
+        self._newest = 0  # tick of the newest observation
         self._ticks = np.arange(horizon)
-        self._turn = 2 * math.pi * spec.period_s / period_s  # per tick
+        self._turn = 2 * math.pi * spec.period_s / period_s  # radians per tick
 
     def __call__(self, seen: Observation, rng: np.random.Generator) -> FloatArray:
-        """(H, A), from the tick of `seen` on."""
+        """The chunk (H, A) whose row 0 is for the tick of `seen`."""
         if self._home is None or seen.tick < self._newest:  # another run has begun
             self._home = self._hold.first(seen.state, None)
         self._newest = seen.tick

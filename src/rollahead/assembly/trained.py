@@ -1,4 +1,4 @@
-"""Trained policies: where one is read from, and the planner that it makes for a robot."""
+"""Trained policies: their source, and the planner made from one for a robot."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a policy is read from, as options of `planner=policy` say it (configs/planner/policy.yaml)."""
+    """The source of a policy, in the options of `planner=policy` (configs/planner/policy.yaml)."""
 
     checkpoint: str
     dataset: str | None = None
     trust_order: bool = False
 
     def read(self, robot: RobotSpec | None) -> "Checkpoint":
-        """Returns the checkpoint, without its weights, for `robot`. Raises: ConfigError, if it cannot be read."""
+        """Reads the checkpoint, without its weights, for `robot`. Raises: ConfigError, if it cannot be read."""
         from rollahead.policies.checkpoints.checkpoint import read_checkpoint
         from rollahead.policies.checkpoints.shipped import find
 
@@ -37,8 +37,7 @@ class Source:
 
 @dataclass(frozen=True)
 class LoadedPolicy:
-    """Trained policy on a device, with the checkpoint that it is read from. `evaluate` and `drive` take it as a
-    planner."""
+    """A trained policy on a device, with its checkpoint. `evaluate` and `drive` accept it as a planner."""
 
     source: Source
     checkpoint: "Checkpoint"
@@ -46,8 +45,10 @@ class LoadedPolicy:
 
     @cached_property
     def policy(self) -> "Policy":
-        """The network with its normalisers; its weights are read at the first access. Raises: ConfigError, if they are
-        not whole."""
+        """The network with its normalisers; its weights are read at the first access.
+
+        Raises: ConfigError, if the weights are incomplete.
+        """
         return self.checkpoint.policy(self.device)
 
     @property
@@ -58,10 +59,15 @@ class LoadedPolicy:
     def planning(
         self, brief: Brief, rename: Mapping[str, str] | None = None, *, deadline_aware: bool = False, snap: bool = False
     ) -> Planning:
-        """Returns the planner of this policy for the robot and the strategy of `brief`. rename: names of the policy to
-        those of the robot; the others: as of `local_planner`.
+        """The planner of this policy for the robot and the strategy of `brief`.
 
-        Raises: ConfigError, if policy, robot, sampler and strategy do not go together.
+        Args:
+            brief: Robot, task, rollers and strategy.
+            rename: Names in the policy mapped to names in the robot.
+            deadline_aware: See `local_planner`.
+            snap: See `local_planner`.
+
+        Raises: ConfigError, if policy, robot, sampler and strategy do not fit together.
         """
         from rollahead.policies.checkpoints.card import read_card
         from rollahead.policies.local import local_planner
@@ -98,8 +104,15 @@ class LoadedPolicy:
 
 
 def read_policy(source: Source, robot: RobotSpec | None, device: str | None) -> LoadedPolicy:
-    """Returns the policy that `source` names. robot: to be driven; device: as of `load_policy`. Raises: ConfigError, if
-    it cannot be read, or there is no such device."""
+    """The policy that `source` names, for a robot.
+
+    Args:
+        source: Source of the policy.
+        robot: Spec of the robot to be driven, if there is one.
+        device: Name of the torch device, see `load_policy`.
+
+    Raises: ConfigError, if the policy cannot be read, or there is no such device.
+    """
     import torch
 
     from rollahead.policies.device import device_of
@@ -109,7 +122,7 @@ def read_policy(source: Source, robot: RobotSpec | None, device: str | None) -> 
 
 
 def _check_pictures(cameras: Iterable[str], brief: Brief) -> None:
-    """Raises: ConfigError, if the policy sees images and the simulated task has no camera."""
+    """Checks that a simulated task has cameras if the policy uses images. Raises: ConfigError, if it has none."""
     if cameras and brief.scene.task is not None and not brief.scene.spec.cameras:
         raise ConfigError(
             f"the policy sees images of {', '.join(cameras)}, and this task has no cameras; set task.cameras, as in "
@@ -118,14 +131,16 @@ def _check_pictures(cameras: Iterable[str], brief: Brief) -> None:
 
 
 def _renamed_cameras(checkpoint: "Checkpoint", robot: RobotSpec) -> Mapping[str, str]:
-    """The robot's camera for each of the policy's that LeRobot's training renamed: the one that the data set called so,
-    unless the robot has none of that name but one of the policy's."""
+    """The robot's camera for each camera of the policy that LeRobot's training renamed.
+
+    It is the camera with the name in the data set, unless only the name in the policy exists in the robot.
+    """
     there = names_of(robot.cameras)
     return {own: theirs for own, theirs in checkpoint.rename.items() if theirs in there or own not in there}
 
 
 def _look(checkpoint: "Checkpoint", say: Say, state: FloatArray) -> None:
-    """Says what of the first `state` is unlike those that the policy was trained on."""
+    """Tells the user in what the first `state` is unlike the states that the policy was trained on."""
     from rollahead.policies.checkpoints.first_look import unlike
 
     if line := unlike(checkpoint.state_statistics(), checkpoint.card.state, state):

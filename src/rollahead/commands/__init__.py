@@ -1,1 +1,1 @@
-"""The commands: each module is one Hydra application, started by `rollahead.cli`."""
+"""The commands of the program, one module each, and the modules that they share; `rollahead.cli` starts them."""

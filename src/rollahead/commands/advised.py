@@ -1,4 +1,4 @@
-"""Strategies as a command's options give them, with what these leave open taken from the checkpoint that plans."""
+"""The strategy of a command: its options, completed by the values that the planner's checkpoint suggests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,14 +16,17 @@ from rollahead.runtime.types.spec import RobotSpec
 if TYPE_CHECKING:
     from rollahead.policies.checkpoints.checkpoint import Checkpoint
 
-# by strategy the option that may be null: its name and the group under `strategy` that has it
+# by strategy, the option that may be null: the groups under `strategy` that it is in, and its name
 OPEN: Mapping[str, tuple[str, ...]] = {"sync": ("s",), "ensemble": ("ensemble", "decay")}
 
 
 def strategy_of(config: DictConfig, robot: RobotSpec) -> tuple[StrategyConfig, tuple[str, ...]]:
-    """The strategy of `config`, and lines for the user: what was assumed of its planner's checkpoint, what was taken
-    from it, and what of it is not used. Raises: ConfigError, if the strategy takes no such option, or the checkpoint
-    cannot be read."""
+    """The strategy of `config`, and lines for the user about the planner's checkpoint.
+
+    The lines say what was assumed of the checkpoint, what was taken from it, and what in it is not used.
+
+    Raises: ConfigError, if the strategy takes no such option, or the checkpoint cannot be read.
+    """
     options = group(config, "strategy")
     left_open = _left_open(options, OPEN.get(str(options.get("name")), ()))
     strategy, planner = call(StrategyConfig, options, "strategy"), group(config, "planner")
@@ -37,8 +40,10 @@ def strategy_of(config: DictConfig, robot: RobotSpec) -> tuple[StrategyConfig, t
 
 
 def _left_open(options: dict[str, Any], option: Sequence[str]) -> bool:
-    """Whether `option`, under its groups in `options`, is null; it is then left out of `options`, so that it has the
-    value of the checkpoint or the default of `StrategyConfig`."""
+    """Whether `option`, a path of groups and a name in `options`, is null; if so, deletes it from `options`.
+
+    It then gets the value of the checkpoint, or the default of `StrategyConfig`.
+    """
     *groups, name = option or [""]
     for each in groups:
         options = options.get(each) or {}
@@ -49,7 +54,7 @@ def _left_open(options: dict[str, Any], option: Sequence[str]) -> bool:
 
 
 def _taken(strategy: StrategyConfig, read: "Checkpoint") -> tuple[StrategyConfig, *tuple[str, ...]]:
-    """`strategy` with what it leaves open as the checkpoint has it, and a line that says so."""
+    """The strategy with its open option set to the checkpoint's value, and a line that says so."""
     steps, decay = read.action_steps, read.ensemble_decay
     if strategy.name == "sync" and steps is not None:
         s = max(steps // strategy.q, 1)

@@ -1,4 +1,4 @@
-"""What the commands share: each is a Hydra application whose errors are one sentence."""
+"""The frame of every command: a Hydra application with a run folder, whose errors are one sentence each."""
 
 import inspect
 import os
@@ -34,16 +34,19 @@ from rollahead.runtime.types.options import call
 Main = Callable[[DictConfig], None]
 T = TypeVar("T")
 
-WIDE = 160  # columns of what is not printed to a terminal
-OF_ONE = ("guidance", "bid", "ensemble")  # groups of options that only strategies of ours use
+WIDE = 160  # columns of output that does not go to a terminal
+OF_ONE = ("guidance", "bid", "ensemble")  # groups of options that only strategies of this package use
 FOLDER_OPTIONS = ("name", "runs")
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-WITHOUT_REPORT = ("identify", "recommend", "tune")  # commands that leave a run folder, and no figures of cells
+WITHOUT_REPORT = ("identify", "recommend", "tune")  # commands whose run folder has no figures of cells
 
 
 def start(command: str, main: Main, arguments: Sequence[str]) -> int:
-    """Runs `main` with the configuration that `arguments` make; the exit status. Errors of the user's go to stderr,
-    one sentence each; others are raised. In a sweep a run that is refused does not end the others."""
+    """Runs `main` with the configuration composed from `arguments`, and returns the exit status.
+
+    Errors that the user can mend go to stderr, one sentence each; others are raised. In a sweep, a run that is refused
+    does not end the others.
+    """
     runs = _Runs(command, main)
     try:
         check(command, arguments)
@@ -66,8 +69,10 @@ def start(command: str, main: Main, arguments: Sequence[str]) -> int:
 
 
 def _help(command: str, arguments: Sequence[str]) -> int:
-    """Prints the help of `command`, whose options may be those of other packages too. Raises: what Hydra does, if it
-    cannot compose the configuration."""
+    """Prints the help of `command`, including options of other packages' members.
+
+    Raises the error of Hydra, if it cannot compose the configuration.
+    """
     _register(arguments)
     others = [argument for argument in arguments if argument not in (*SWEEP, *HELP)]
     config = composed(command, [_removed(one) for one in taken_literally(command, others, sweep=False)])
@@ -85,7 +90,7 @@ def _line(config: DictConfig, name: str) -> Line:
 
 
 class _Runs:
-    """What Hydra calls, once, or for each run of a sweep."""
+    """The function that Hydra calls, once, or for each run of a sweep."""
 
     def __init__(self, command: str, main: Main) -> None:
         self._command = command
@@ -111,11 +116,11 @@ class _Runs:
 
 def _hand_to_hydra(command: str, runs: Main, arguments: Sequence[str]) -> None:
     _register(arguments)
-    flags = [argument for argument in arguments if argument in SWEEP]  # which argparse wants first
+    flags = [argument for argument in arguments if argument in SWEEP]  # argparse takes them only before the overrides
     sweep = any(flag in SWEEP for flag in flags)
     others = [_removed(argument) for argument in taken_literally(command, arguments, sweep=sweep)]
     others = [argument for argument in others if argument not in flags]
-    with TemporaryDirectory(ignore_cleanup_errors=True) as notes:  # Hydra's own, of a sweep
+    with TemporaryDirectory(ignore_cleanup_errors=True) as notes:  # files that Hydra writes in a sweep
         sys.argv = [f"rollahead {command}", *flags, *others, f"hydra.sweep.dir={notes}"]
         hydra.main(version_base="1.3", config_path="pkg://rollahead.configs", config_name=command)(
             lambda config: runs(config)
@@ -123,34 +128,34 @@ def _hand_to_hydra(command: str, runs: Main, arguments: Sequence[str]) -> None:
 
 
 def _register(arguments: Sequence[str]) -> None:
-    """Tells Hydra what the files of the configuration do not say."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through
+    """Registers the resolver `began` and the members of other packages, and turns Hydra's own error messages off."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise exceptions instead of printing them
     began = datetime.now().strftime("%Y%m%d-%H%M%S")
     OmegaConf.register_new_resolver("began", lambda: began, replace=True)
     offer_foreign(arguments)
 
 
 def _removed(argument: str) -> str:
-    """`~group` for `group=null`, which Hydra does not take."""
+    """Replaces `group=null`, which Hydra does not accept, by `~group`."""
     name, _, value = argument.partition("=")
     return f"~{name}" if value == "null" and name and "/" not in name and (CONFIGS / name).is_dir() else argument
 
 
 def console() -> Console:
-    """Where commands print: as wide as the terminal, or wide enough for the tables."""
-    terminal = sys.stdout is not None and sys.stdout.isatty()  # None: it was closed before Python began
+    """The console that commands print to, as wide as the terminal, or else wide enough for the tables."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()  # None if it was closed before Python began
     return Console() if terminal or "COLUMNS" in os.environ else Console(width=WIDE)
 
 
 def report_on(folder: Path) -> None:
-    """Makes the report of a run or a sweep, and says where it is."""
+    """Writes the report of a run or a sweep, and prints its path."""
     from rollahead.report.page import write_report
 
     console().print(f"report: {write_report(folder)}", soft_wrap=True)
 
 
 def run_folder(config: DictConfig) -> RunFolder:
-    """The new folder of this run: `runs/<name>`, and a numbered one inside it for each run of a sweep."""
+    """Makes the folder of this run: `runs/<name>`, or, in a sweep, a numbered folder inside it."""
     path = run_path(config)
     if in_sweep():
         if (whole := path.resolve()) not in _CLAIMED:
@@ -162,16 +167,16 @@ def run_folder(config: DictConfig) -> RunFolder:
     return folder
 
 
-_CLAIMED: set[Path] = set()  # the folders of sweeps that this process has made
+_CLAIMED: set[Path] = set()  # folders of sweeps made by this process
 
 
 def in_sweep() -> bool:
-    """Whether this is one run of several."""
+    """Whether this run is one of several in a sweep."""
     return HydraConfig.get().mode is RunMode.MULTIRUN
 
 
 def group(config: DictConfig, name: str) -> dict[str, Any]:
-    """The values of one group, as plain Python. Raises: ConfigError, if it, or one that must be given, is not."""
+    """The values of one group, in plain Python types. Raises: ConfigError, if it or a required value is missing."""
     chosen = config.get(name)
     if not isinstance(chosen, DictConfig):
         if not (CONFIGS / name).is_dir():
@@ -185,21 +190,21 @@ def group(config: DictConfig, name: str) -> dict[str, Any]:
 
 
 def given_options() -> list[str]:
-    """The options that were given, without their values."""
+    """Names of the options on the command line, without their values."""
     return [override.split("=", 1)[0].lstrip("+~") for override in HydraConfig.get().overrides.task]
 
 
 def options(config: DictConfig, make: Callable[..., T], groups: Sequence[str]) -> T:
-    """The options in `config` that are in none of its `groups` and not of the run folder, as `make` takes them.
+    """Calls `make` with the options of `config` that are in none of its `groups` and do not name the run folder.
 
-    Raises: ConfigError, if `make` has no such option, or takes another kind of value.
+    Raises: ConfigError, if `make` takes no such option, or another kind of value.
     """
     values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     return call(make, {name: value for name, value in values.items() if name not in (*groups, *FOLDER_OPTIONS)})
 
 
 def run_path(config: DictConfig) -> Path:
-    """`runs/<name>`. Raises: ConfigError, if that is no name, or no place."""
+    """The path `runs/<name>`. Raises: ConfigError, if `name` is no plain name, or `runs` no path."""
     name = _written(config.name)
     if name in ("", ".", "..") or Path(name).name != name:
         raise ConfigError(f"name is {config.name!r}; give the plain name of a new folder, and its place in runs=...")
@@ -207,20 +212,22 @@ def run_path(config: DictConfig) -> Path:
 
 
 def runs_path(config: DictConfig) -> Path:
-    """Where run folders are made. Raises: ConfigError, if that is no path."""
+    """The folder in which run folders are made. Raises: ConfigError, if `runs` is no path."""
     if not (runs := _written(config.runs)):
         raise ConfigError(f"runs is {config.runs!r}; give the folder that run folders are made in, such as runs=runs")
     return Path(runs)
 
 
 def _written(value: Any) -> str:
-    """As text; nothing for what is none: null, a list, names with values."""
+    """The text of a scalar; empty for null, a list or a mapping."""
     return "" if value is None or OmegaConf.is_config(value) else str(value)
 
 
 def offer_foreign(arguments: Sequence[str]) -> None:
-    """Makes `task=<name>`, and so on, work for what other packages register, which ship no file among our configs; with
-    the options of those that are chosen."""
+    """Adds the members that other packages register, such as tasks, to Hydra's groups.
+
+    They have no file in `rollahead/configs`. The options of a chosen member are added too.
+    """
     for kind, (registered, _) in FOREIGN.items():
         for name in entry_points(group=registered).names:
             if not (CONFIGS / kind / f"{name}.yaml").exists():
@@ -230,7 +237,7 @@ def offer_foreign(arguments: Sequence[str]) -> None:
 
 
 def _node(kind: str, name: str) -> dict[str, Any]:
-    """The options of the member `name` of the group `kind`, as the configuration of a run has them."""
+    """The configuration of the member `name` of the group `kind`: its options with their defaults."""
     if kind != "strategy":
         return {"name": name, **_defaults(kind, name)}
     from rollahead.runtime.config.build import StrategyConfig
@@ -240,11 +247,11 @@ def _node(kind: str, name: str) -> dict[str, Any]:
 
 
 def _defaults(kind: str, name: str) -> dict[str, Any]:
-    """The options that it takes, each with its default, or as one that must be given."""
+    """The options of a member that another package registers, with their defaults; '???' for one that must be given."""
     registered, others = FOREIGN[kind]
     try:
         parameters = inspect.signature(load(registered, kind, name, "")).parameters.values()
-    except ConfigError:  # said again, in words, when it is made
+    except ConfigError:  # raised again when the member is made
         return {}
     options = {one.name: one.default for one in parameters if one.name not in others and one.kind not in VARIADIC}
     given = {key: "???" if value is inspect.Parameter.empty else value for key, value in options.items()}
@@ -252,7 +259,7 @@ def _defaults(kind: str, name: str) -> dict[str, Any]:
 
 
 def _can_be_written(value: object) -> bool:
-    """Whether a person can write it as an option's value: a text, a number, a list of these."""
+    """Whether a value can be written on the command line: a text, a number, or a list of these."""
     if isinstance(value, list | tuple):
         return all(map(_can_be_written, value))
     return isinstance(value, bool | int | float | str | None)

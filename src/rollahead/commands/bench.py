@@ -30,16 +30,22 @@ from rollahead.runtime.robots.spec_limits import limited
 from rollahead.runtime.types.spec import RobotSpec
 from rollahead.sim.task import MovingScene, Task, make_task
 
-GROUPS = ("latency", "planner", "roller", "sampler")  # those that only this needs
-LATENCIES = "latencies.txt"  # what was measured, in s
-HORIZON = 32  # H, rows per chunk, where nothing says another
+GROUPS = ("latency", "planner", "roller", "sampler")  # groups of the command beside robot and task
+LATENCIES = "latencies.txt"  # file of the measured inference times, in s
+HORIZON = 32  # default of H, rows per chunk
 
 
 @dataclass(frozen=True, slots=True)
 class RecommendOptions:
     """Options of `rollahead recommend` outside its groups (configs/recommend.yaml).
 
-    horizon: H, rows per chunk, None for those of the planner, or of the run whose latencies are given, or `HORIZON`.
+    Attributes:
+        horizon: H, rows per chunk; None for the planner's, or that of the recorded run, or `HORIZON`.
+        speed: Speed-up, see `Setting`.
+        inferences: Number of inferences to time, if the latency is measured.
+        episodes: Number of episodes of each schedule; 0 for the forecast alone.
+        workers: Number of processes that play.
+        seed: Seed of the forecast and of the first episode.
     """
 
     horizon: int | None
@@ -62,8 +68,11 @@ class RecommendOptions:
 class Bench:
     """A robot, a planner and a latency, for which a schedule is recommended.
 
-    setting: the numbers that the forecast needs; task: the simulated task, None for a real robot; cell: the episodes to
-    play, under any strategy; seconds: measured durations of inferences, empty if the latency was given.
+    Attributes:
+        setting: The numbers that the forecast needs.
+        task: The simulated task; None for a real robot.
+        cell: The episodes to play; its strategy is replaced by each schedule.
+        seconds: Measured durations of inferences, in s; empty if the latency was given.
     """
 
     setting: Setting
@@ -73,7 +82,7 @@ class Bench:
 
     @property
     def moving_scene(self) -> bool:
-        """Whether something moves on its own."""
+        """Whether something in the scene moves on its own."""
         rates = any(dim.rate_of is not None for dim in self.setting.spec.environment)
         return isinstance(self.task, MovingScene) or rates
 
@@ -90,7 +99,7 @@ class Bench:
 
     @property
     def source(self) -> str:
-        """Description of where the latencies come from, for people."""
+        """Description of the source of the latencies, for messages."""
         return f"{len(self.seconds)} measured" if self.seconds else latency_words(self.cell.latency)
 
 
@@ -124,7 +133,9 @@ def bench_of(config: DictConfig, chosen: RecommendOptions) -> Bench:
 
 def recorded_rows(latency: Mapping[str, Any]) -> int | None:
     """H, rows per chunk, in the run whose latencies are replayed; None for other latencies and runs without chunks.
-    Raises: ConfigError, if the record of the run is damaged."""
+
+    Raises: ConfigError, if the record of the run is damaged.
+    """
     path = inferences_of(Path(str(latency.get("path") or "")))
     if path.suffix != ".parquet" or source_of(path) is None:
         return None
@@ -166,8 +177,10 @@ def _recorded(seconds: Sequence[float], spec: RobotSpec) -> LatencyModel:
 
 
 def kept(bench: Bench, folder: RunFolder) -> Bench:
-    """Writes the measured inference times to the run folder, and returns `bench` with episodes that replay them from
-    there. Returns `bench` unchanged if nothing was measured."""
+    """Writes the measured inference times to the run folder, and returns `bench` with episodes that replay them.
+
+    Returns `bench` unchanged if nothing was measured.
+    """
     if not bench.seconds:
         return bench
     path = folder.write_text(LATENCIES, "".join(f"{seconds:.6f}\n" for seconds in bench.seconds))

@@ -1,7 +1,7 @@
 """The YAML files in `rollahead/configs` read as text: options with the comments beside them, and members of groups.
 
-It imports neither Hydra nor a YAML parser, so that `rollahead <command> --help` takes a quarter of a second. It reads
-the YAML that these files are written in, and no other: one `option: value # comment` per line, groups by indentation.
+It imports neither Hydra nor a YAML parser, so that `rollahead <command> --help` takes at most a quarter of a second. It
+reads only the subset of YAML in these files: one `option: value # comment` per line, groups by indentation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-FOREIGN: Mapping[str, tuple[str, tuple[str, ...]]] = {  # where other packages register theirs; what is no option of it
+FOREIGN: Mapping[str, tuple[str, tuple[str, ...]]] = {  # by group: its entry points, and arguments that are no options
     "task": ("rollahead.tasks", ()),
     "robot": ("rollahead.robots", ()),
     "roller": ("rollahead.rollers", ("scene",)),
@@ -17,13 +17,18 @@ FOREIGN: Mapping[str, tuple[str, tuple[str, ...]]] = {  # where other packages r
     "planner": ("rollahead.planners", ("brief",)),
     "latency": ("rollahead.latencies", ("rate_hz",)),
 }
-HIDDEN = ("defaults", "hydra")  # keys of a file that are Hydra's
+HIDDEN = ("defaults", "hydra")  # keys for Hydra
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An option. name: with its groups in the same file, as in `guidance.mask`; value: as written in the file, empty
-    for a group of options; comment: the text beside it."""
+    """An option in a file.
+
+    Attributes:
+        name: Name with its groups in the file, as in `guidance.mask`.
+        value: Value as written in the file; empty for a group of options.
+        comment: Comment on the same line.
+    """
 
     name: str
     value: str
@@ -32,9 +37,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """One file. head: lines of the comment at its top, the first of which says what the command or member is; defaults:
-    the entries of Hydra's list of defaults, `name` or `group: member`, with the comments beside them; options: all
-    others."""
+    """The content of one file.
+
+    Attributes:
+        head: Lines of the comment at the top; the first describes the command or member.
+        defaults: Entries of Hydra's list of defaults, `name` or `group: member`, with their comments.
+        options: All options.
+    """
 
     head: Sequence[str]
     defaults: Sequence[Line]
@@ -47,7 +56,10 @@ class ConfigFile:
 
 
 def read_config(group: str, name: str) -> ConfigFile:
-    """The file of the member `name` of `group`; without a group, of a command. Raises: OSError, if there is none."""
+    """Reads the file of the member `name` of `group`, or of a command if `group` is ''.
+
+    Raises: OSError, if there is no such file.
+    """
     lines = (CONFIGS / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     n = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
     head = [line[1:].removeprefix(" ") for line in lines[:n] if not line.startswith("# @")]
@@ -57,7 +69,7 @@ def read_config(group: str, name: str) -> ConfigFile:
 
 
 def _options(lines: Sequence[str]) -> Iterator[Line]:
-    """Each line with a key; the groups that it is in are those less indented above it."""
+    """Yields each line with a key; its groups are the less indented keys above it."""
     groups: list[tuple[int, str]] = []
     for line in lines:
         text = line.lstrip()
@@ -73,7 +85,7 @@ def _options(lines: Sequence[str]) -> Iterator[Line]:
 
 
 def own_members(group: str) -> list[str]:
-    """Names of the members of `group` that come with rollahead."""
+    """Names of the members of `group` that come with this package."""
     return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
 
 
@@ -87,13 +99,15 @@ def foreign_members(group: str) -> list[str]:
 
 
 def members(group: str) -> list[str]:
-    """The names that may be chosen from `group`."""
+    """Names of all members of `group`."""
     return sorted([*own_members(group), *foreign_members(group)])
 
 
 def keys(group: str, name: str) -> list[str]:
-    """The options of a member of `group` that comes with rollahead; without a group, of a command. Those of a group of
-    options are one."""
+    """Names of the options of a member of `group` that comes with this package, or of a command if `group` is ''.
+
+    A group of options counts as one option.
+    """
     if not (CONFIGS / group / f"{name}.yaml").exists():
         return []
     return [line.name for line in read_config(group, name).options if "." not in line.name]

@@ -1,4 +1,4 @@
-"""`rollahead demo`: the strategies over delays, in a table and a report, and sync beside vlash in a clip."""
+"""`rollahead demo`: compares the strategies over several delays in a table, a report and a clip of sync and vlash."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,13 +23,13 @@ from rollahead.sim.task import make_task
 from rollahead.sim.world import World
 
 GROUPS = ("task", "planner")
-SHOWN = ("sync", "vlash")  # side by side in the clip
-LIVE = ("sync", "naive", "vlash")  # in real time
+SHOWN = ("sync", "vlash")  # strategies shown side by side in the clip
+LIVE = ("sync", "naive", "vlash")  # strategies played in real time
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """The options that are in no group; see configs/demo.yaml."""
+    """Options of `rollahead demo` outside its groups (configs/demo.yaml)."""
 
     delays: list[int]
     schedules: dict[str, list[int]]
@@ -54,7 +54,7 @@ class DemoOptions:
 
 
 def main(config: DictConfig) -> None:
-    """Runs all cells, prints them, and leaves the report."""
+    """Plays all cells, prints their figures, and writes the report."""
     chosen = options(config, DemoOptions, GROUPS)
     cells = cells_of(config, chosen)
     for cell in cells:
@@ -79,7 +79,7 @@ def main(config: DictConfig) -> None:
 
 
 def cells_of(config: DictConfig, chosen: DemoOptions) -> list[Cell]:
-    """A cell per delay and strategy, each strategy at its own s."""
+    """A cell for each delay and strategy, with the strategy's own s at that delay."""
     return [
         Cell(
             task=group(config, "task"),
@@ -96,7 +96,7 @@ def cells_of(config: DictConfig, chosen: DemoOptions) -> list[Cell]:
 
 
 def _in_real_time(cells: Sequence[Cell], chosen: DemoOptions, out: Console) -> Iterator[dict[str, Any]]:
-    """Plays some episodes again at the featured delay, which is waited for this time; what came of each strategy."""
+    """Plays some episodes again in real time at the featured delay; yields a description of each strategy's run."""
     featured = [cell for cell in cells if cell.strategy.name in LIVE and cell.latency["ticks"] == chosen.featured]
     if not featured or not chosen.live:
         return
@@ -110,7 +110,10 @@ def _in_real_time(cells: Sequence[Cell], chosen: DemoOptions, out: Console) -> I
 
 
 def _clip(path: Path, cells: Sequence[Cell], played: Sequence[Sequence[Episode]], delay: int) -> bool:
-    """Renders the first episode that vlash solves and sync does not; the first of all, if there is none."""
+    """Renders the first episode that vlash solves and sync does not, or else the first of all.
+
+    Returns whether the clip was written; without traces of both, or without a renderer, it is not.
+    """
     lanes = {
         cell.strategy.name: [episode for episode in episodes if episode.trace is not None]
         for cell, episodes in zip(cells, played, strict=True)
@@ -132,7 +135,7 @@ def _from_event(episode: Episode) -> tuple[Any, Any]:
 
 
 def _in_words(cells: Sequence[Description], delay: int) -> str:
-    """What the table says at the featured delay."""
+    """The result at the featured delay in a sentence; empty without sync and vlash."""
     at = {cell["strategy"]["name"]: cell for cell in cells if cell["latency"]["ticks"] == delay}
     if not all(name in at for name in SHOWN):
         return ""

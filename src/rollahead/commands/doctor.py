@@ -1,4 +1,4 @@
-"""`rollahead doctor`: what this machine has, and what is missing; with `task=...` whether a task does what it must.
+"""`rollahead doctor`: lists what this machine has and what is missing; with `task=...`, tries a task instead.
 
 The exit status is 1 if anything was found wrong with the task.
 """
@@ -30,21 +30,21 @@ from rollahead.runtime.robots.lerobot.version import check_version
 from rollahead.runtime.system.floor import RATE_HZ, measure_floor, permitted
 from rollahead.runtime.system.tuning import Tuning
 
-EXTRAS = {  # what each extra is for, and the module that shows it is there
+EXTRAS = {  # by extra: a module that is there if it is installed, and its purpose
     "sim": ("mujoco", "tasks in simulation: rollahead eval, demo"),
     "gym": ("gymnasium", "environments of gymnasium as tasks: task=gym"),
     "viz": ("matplotlib", "reports and clips"),
 }
 FLOOR_S = 2.0
-LATE_US = 1000.0  # at p99: more than this is felt at 100 Hz
+LATE_US = 1000.0  # largest p99 lateness that counts as good, a tenth of a period at 100 Hz
 LIMITS = "in /etc/security/limits.d/, for your user, then log in again"
-PERMISSIONS = {  # what may be asked for, and how it is permitted
+PERMISSIONS = {  # by permission: the option of `tuning` that needs it, and how to grant it
     "scheduling": ("fifo", f"write `<user> - rtprio 80` {LIMITS}"),
     "memory": ("lock_memory", f"write `<user> - memlock unlimited` {LIMITS}"),
 }
 
 VERDICTS = {True: "ok", False: "wrong", None: "-"}
-Finding = tuple[str, str, str]  # what, how it is, what to do
+Finding = tuple[str, str, str]  # what was looked at, what was found, what to do
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class DoctorOptions:
 
 
 def main(config: DictConfig) -> None:
-    """Prints the findings."""
+    """Prints the findings on the machine, or on the task if one is given."""
     chosen = options(config, DoctorOptions, ("task",))
     if config.get("task") is not None:
         sys.exit(_try(group(config, "task"), chosen))
@@ -67,7 +67,7 @@ def main(config: DictConfig) -> None:
 
 
 def _try(task: Mapping[str, Any], chosen: DoctorOptions) -> int:
-    """Prints what was tried of `task`; the exit status."""
+    """Prints the findings on `task`, and returns the exit status."""
     from rollahead.evaluation.task_trials import try_task
 
     printed = Table("tried", "", "found", box=SIMPLE_HEAD, pad_edge=False)
@@ -80,7 +80,7 @@ def _try(task: Mapping[str, Any], chosen: DoctorOptions) -> int:
 
 
 def findings(runs: Path) -> Iterator[Finding]:
-    """All that is looked at."""
+    """Yields the findings on this machine."""
     yield "python", f"{platform.python_version()} ({sys.executable})", ""
     yield (
         "machine",
@@ -128,7 +128,7 @@ def _lerobot() -> tuple[str, str]:
 
 
 def _torch() -> tuple[str, str]:
-    """Its version, and the devices that planner.device and device of a training may name."""
+    """The version of torch, and the devices that `planner.device` and a training's `device` may name."""
     if find_spec("torch") is None:
         return "not installed", "pip install 'rollahead[policies]'"
     import torch
@@ -147,14 +147,14 @@ def _pictures() -> tuple[str, str]:
 
 
 def _floor() -> tuple[str, str]:
-    """How late a bare loop is: no control loop here can do better."""
+    """The lateness of an empty loop, which is the least that a control loop on this machine can have."""
     p50, p99, most = np.quantile(measure_floor(FLOOR_S, Tuning()).late_us, [0.5, 0.99, 1.0])
     found = f"a bare loop at {RATE_HZ:g} Hz is {p50:.0f} us late (median), {p99:.0f} us (p99), {most:.0f} us at most"
     return found, "" if p99 < LATE_US else "something else keeps the processor busy: end it, or set tuning.cores=[...]"
 
 
 def _permissions() -> Iterator[Finding]:
-    """What `tuning` may ask for, and how to permit it."""
+    """Yields the permissions that options of `tuning` need, and how to grant them."""
     for name, words in permitted().items():
         option, remedy = PERMISSIONS[name]
         denied = words.startswith("not permitted")

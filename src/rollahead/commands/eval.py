@@ -1,7 +1,6 @@
-"""`rollahead eval`: measures one cell, and leaves its run folder.
+"""`rollahead eval`: plays the episodes of one cell, and writes their figures to a run folder.
 
-A run that was ended before it was over, or a sweep, goes on with `resume=true`: no episode that was played is played
-again.
+An interrupted run or sweep goes on with `resume=true`, without playing an episode again.
 """
 
 import time
@@ -27,12 +26,12 @@ from rollahead.sim.pool import kept
 from rollahead.sim.task import make_task
 
 GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "sampler", "search", "guard")
-JOURNAL = "episodes.jsonl"  # while it runs
+JOURNAL = "episodes.jsonl"  # file of the episodes played so far; removed at the end
 
 
 @dataclass(frozen=True, slots=True)
 class EvalOptions:
-    """The options that are in no group; see configs/eval.yaml."""
+    """Options of `rollahead eval` outside its groups (configs/eval.yaml)."""
 
     episodes: int
     seed: int
@@ -50,7 +49,7 @@ class EvalOptions:
 
 
 def main(config: DictConfig) -> None:
-    """Runs the cell that `config` describes."""
+    """Plays the cell that `config` describes, and writes its run folder."""
     chosen = options(config, EvalOptions, GROUPS)
     strategy, lines = strategy_of(config, make_task(**group(config, "task")).spec)
     cell = cell_of(config, chosen, strategy)
@@ -73,7 +72,7 @@ def main(config: DictConfig) -> None:
 
 
 def _told(cell: Cell, search: Search, tried: Sequence[Cell], refused: Sequence[Refused]) -> Iterator[str]:
-    """Lines for the user: what of the `search` is not made, and which figures are not measured."""
+    """Yields lines for the user about candidates of the search that are not tried and figures that are not measured."""
     name = cell.strategy.name
     if cell.reactions and (why := why_no_reactions(make_task(**cell.task))):
         yield why
@@ -85,7 +84,7 @@ def _told(cell: Cell, search: Search, tried: Sequence[Cell], refused: Sequence[R
 
 
 def _play(folder: RunFolder, cell: Cell, tried: Sequence[Cell], refused: Sequence[Refused], workers: int) -> None:
-    """Plays `cell` with the best of what is `tried`, and leaves all in `folder`."""
+    """Plays `cell` with the best strategy of those in `tried`, and writes the results to `folder`."""
     began = time.perf_counter()
     with JournalFile(folder.path / JOURNAL, make_task(**cell.task)) as journal:
         pool = kept(workers) if workers > 1 else None

@@ -1,7 +1,7 @@
-"""`rollahead <command> --help`: options with their values and what they do, groups with their members, examples.
+"""`rollahead <command> --help`: lists the command's options with values and comments, its groups, and examples.
 
-It is written from the files in `rollahead/configs` without Hydra; where that is not enough (a mistake, a member that
-another package registers) `rollahead.commands.app` composes the configuration first.
+The text is made from the files in `rollahead/configs` without Hydra. If an argument is not in these files (a mistake,
+or a member that another package registers), `rollahead.commands.app` composes the configuration with Hydra first.
 """
 
 import textwrap
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from rollahead.commands.config_files import ConfigFile, Line, foreign_members, members, own_members, read_config
 
-WIDE = 100  # columns
-MOST = 46  # columns of an option with its value; what is longer has a line of its own
+WIDE = 100  # width of the text, in columns
+MOST = 46  # width of an option with its value; a longer one has a line of its own
 FLAGS = ("-h", "--help", "-m", "--multirun")
-MISSING = "???"  # how Hydra writes a value that must be given
-PLACES = {"${began:}": "<time>"}  # what a run fills in
+MISSING = "???"  # Hydra's mark for a value that must be given
+PLACES = {"${began:}": "<time>"}  # placeholders that a run fills in, and how they are shown
 
 FOOTER = """
 Change an option with option=value, and choose a member of a group with group=member. The options of
@@ -29,7 +29,13 @@ Tab completion in bash: eval "$(rollahead --completion)"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of a command. chosen: its members whose options are shown, none with null; comment: what it is."""
+    """A group of a command.
+
+    Attributes:
+        name: Name of the group.
+        chosen: The members whose options are shown; empty for null.
+        comment: Description of the group.
+    """
 
     name: str
     chosen: Sequence[str]
@@ -37,8 +43,13 @@ class Group:
 
 
 def help_of(command: str, arguments: Sequence[str], foreign: Mapping[str, Sequence[Line]] | None = None) -> str | None:
-    """The text of `rollahead <command> <arguments> --help`. foreign: by group, the options of a member that another
-    package registers. Without it None is returned if an argument is none that the files of the command have."""
+    """The text of `rollahead <command> <arguments> --help`; None if the options of other packages are needed for it.
+
+    Args:
+        command: The command.
+        arguments: Its arguments; members of groups that they choose are shown with their options.
+        foreign: By group, the options of a member that another package registers; None if they are not known yet.
+    """
     file = read_config("", command)
     given = dict(argument.lstrip("+").partition("=")[::2] for argument in arguments if "=" in argument)
     groups = [_chosen(line, given) for line in file.defaults if _is_group(line)]
@@ -67,14 +78,14 @@ def _chosen(line: Line, given: Mapping[str, str]) -> Group:
 
 
 def _own(file: ConfigFile) -> list[Line]:
-    """The options of a command outside of groups, those of the files that it includes at the end."""
+    """The options of a command outside groups, and after them those of the files that it includes."""
     included = [line.name.removeprefix("defaults.") for line in file.defaults if not line.value]
     more = [read_config("", name) for name in included if name != "_self_"]
     return [*file.options, *(line for each in more for line in each.options)]
 
 
 def _member(group: Group, foreign: Mapping[str, Sequence[Line]]) -> list[Line]:
-    """The options of the chosen members of `group`, each once."""
+    """The options of the chosen members of `group`, without repetitions."""
     found: dict[str, Line] = {}
     for name in group.chosen:
         ours = read_config(group.name, name).options if name in own_members(group.name) else foreign.get(group.name, ())
@@ -85,7 +96,7 @@ def _member(group: Group, foreign: Mapping[str, Sequence[Line]]) -> list[Line]:
 
 
 def _known(arguments: Sequence[str], groups: Sequence[Group], sections: Sequence[Sequence[Line]]) -> bool:
-    """Whether the files have all that `arguments` name."""
+    """Whether the files have all groups, members and options that `arguments` name."""
     names = {line.name for lines in sections for line in lines} | {group.name for group in groups}
     ours = all(name in own_members(group.name) for group in groups for name in group.chosen)
     arguments = [word for word in arguments if word not in FLAGS]
@@ -93,7 +104,7 @@ def _known(arguments: Sequence[str], groups: Sequence[Group], sections: Sequence
 
 
 def _group(group: Group, options: Sequence[Line], given: Mapping[str, str]) -> Iterator[str]:
-    """Lines of a group: what it is, its members, and the options of the chosen ones."""
+    """Lines of a group: its description, its members, and the options of the chosen members."""
     yield from _wrapped(f"{group.name}: {group.comment or 'one of'}", "", "    ")
     names = members(group.name)
     width = max(map(len, names), default=0)
@@ -106,7 +117,7 @@ def _group(group: Group, options: Sequence[Line], given: Mapping[str, str]) -> I
 
 
 def _lines(options: Sequence[Line], given: Mapping[str, str], command: str = "") -> Iterator[str]:
-    """A line for each option with its value and its comment, in two columns."""
+    """Lines with each option, its value and its comment, in two columns."""
     written = [_written(line, given, command) for line in options]
     width = max((len(left) for left in written if len(left) <= MOST), default=0)
     for left, line in zip(written, options, strict=True):
@@ -117,7 +128,7 @@ def _lines(options: Sequence[Line], given: Mapping[str, str], command: str = "")
 
 
 def _written(line: Line, given: Mapping[str, str], command: str) -> str:
-    """An option as it is given on the command line: `strategy.s=8`; a group of options as `search.*`."""
+    """An option as written on the command line, `strategy.s=8`; a group of options as `search.*`."""
     value = given.get(line.name, line.value)
     if not value:
         return f"{line.name}.*"

@@ -1,4 +1,4 @@
-"""`rollahead identify`: finds the lag and the delay of each axis, by a step test or from a recorded run."""
+"""`rollahead identify`: identifies the lag and the delay of each axis, by a step test or from a recorded run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,15 +33,15 @@ from rollahead.runtime.types.spec import Dim, RobotSpec
 
 GROUPS = ("robot", "task")
 HORIZON = 32
-LONG_S = 600.0  # an episode of a simulated task that ends with a window
-MEASURED = (TickStatus.OK, TickStatus.UNDERRUN, TickStatus.PAUSED)  # in others the state is an old one
-COLUMNS = ("tick", "began_ns", "status", "state_age")  # of a record, beside actions and states
-SAME_RATE = 0.1  # relative
+LONG_S = 600.0  # window of a simulated task, whose episodes would else end before the step test
+MEASURED = (TickStatus.OK, TickStatus.UNDERRUN, TickStatus.PAUSED)  # in ticks of other statuses the state is old
+COLUMNS = ("tick", "began_ns", "status", "state_age")  # columns of a record that are read beside actions and states
+SAME_RATE = 0.1  # largest relative difference of control rates that count as equal
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifyOptions:
-    """The options that are in no group; see configs/identify.yaml."""
+    """Options of `rollahead identify` outside its groups (configs/identify.yaml)."""
 
     run: str | None
     hold_s: float
@@ -57,7 +57,7 @@ class IdentifyOptions:
 
 
 def main(config: DictConfig) -> None:
-    """Identifies the lags of the robot of `config`, and leaves its run folder."""
+    """Identifies the lags of the robot of `config`, and writes a run folder."""
     chosen = options(config, IdentifyOptions, GROUPS)
     _outlast(config)
     with interrupts(), rig(config) as driven:
@@ -69,9 +69,9 @@ def main(config: DictConfig) -> None:
 
 
 def _leave(spec: RobotSpec, lags: Sequence[Lag], folder: RunFolder, seed: int) -> None:
-    """Prints what was found, and leaves the lags that were identified, for rollers to use, and a summary of all.
+    """Prints the lags, and writes a summary of all and a calibration of the identified ones, for rollers.
 
-    Raises: ControlError, if none was identified.
+    Raises: ControlError, if no lag was identified.
     """
     found = [lag for lag in lags if lag.identified(spec.period_s)]
     verdicts = {lag.action: lag.verdict(spec.period_s) for lag in lags}
@@ -88,13 +88,13 @@ def _leave(spec: RobotSpec, lags: Sequence[Lag], folder: RunFolder, seed: int) -
 
 
 def _outlast(config: DictConfig) -> None:
-    """A simulated world stands still when its episode is over: one that ends with a window is given a longer one."""
+    """Lengthens the window of a simulated task, since its world stands still once the episode is over."""
     if group(config, "robot")["name"] == SIMULATED and "window_s" in group(config, "task"):
         config.task.window_s = LONG_S
 
 
 def _from_steps(config: DictConfig, chosen: IdentifyOptions, driven: Rig) -> tuple[RunFolder, Sequence[Lag]]:
-    """By moving the robot."""
+    """Identifies the lags by a step test, which moves the robot; returns the run folder and the lags."""
     test = StepTest(driven.spec, StepConfig(chosen.hold_s, chosen.repeats, chosen.share, chosen.amplitude))
     if driven.task is not None and test.ticks > driven.task.max_ticks:
         raise ConfigError(
@@ -116,7 +116,7 @@ def _from_steps(config: DictConfig, chosen: IdentifyOptions, driven: Rig) -> tup
 
 
 def _from_run(config: DictConfig, chosen: IdentifyOptions, driven: Rig) -> tuple[RunFolder, Sequence[Lag]]:
-    """From what was recorded; nothing is moved."""
+    """Identifies the lags from a recorded run, without moving the robot; returns the run folder and the lags."""
     if line := note(Path(str(chosen.run))):
         console().print(line, soft_wrap=True)
     lags = _identified(Path(str(chosen.run)), chosen, driven)
@@ -135,11 +135,19 @@ def _announced(spec: RobotSpec, test: StepTest) -> str:
 
 
 def read_record(folder: Path, spec: RobotSpec) -> tuple[FloatArray, FloatArray, list[int]]:
-    """What a run has recorded, in `ticks.parquet`: sent (n, A), states (n, S) at the heads of these ticks, and the rows
-    with which stretches of consecutive ticks begin. Ticks that were skipped, or in which nothing was measured, are left
-    out.
+    """Reads the actions and states that a run has recorded in `ticks.parquet`.
 
-    Raises: ConfigError, if there is no such record, or it is of another robot or another rate.
+    Ticks that were skipped, or in which no state was measured, are left out.
+
+    Args:
+        folder: Folder of the run.
+        spec: Spec of the robot.
+
+    Returns:
+        The actions sent (n, A), the states (n, S) at the start of these ticks, and the indices of the rows at which
+        stretches of consecutive ticks begin.
+
+    Raises: ConfigError, if there is no such record, or it has another robot or another rate.
     """
     path = folder / TICKS
     if source_of(path) is None:
@@ -157,14 +165,16 @@ def read_record(folder: Path, spec: RobotSpec) -> tuple[FloatArray, FloatArray, 
         at, old = tick[episode], age[episode]
         if old.any():
             states[episode] = _at_heads(at, states[episode], old)
-        whole[episode] = at <= (at - old).max(initial=-1)  # of later ones nothing was measured yet
+        whole[episode] = at <= (at - old).max(initial=-1)  # the states of later ticks were not measured yet
     starts = np.flatnonzero(np.diff(tick[whole]) != 1) + 1
     return sent[whole], states[whole], [0, *starts.tolist()]
 
 
 def _at_heads(tick: FloatArray, states: FloatArray, age: FloatArray) -> FloatArray:
-    """(n, S), the states at the heads of the ticks (n,), of `states` that were `age` ticks old there: straight from one
-    measurement to the next."""
+    """The states (n, S) at the start of each tick, interpolated linearly between measurements.
+
+    `tick` (n,) are the ticks, and `states` (n, S) were `age` (n,) ticks old in them.
+    """
     measured, at = np.unique(tick - age, return_index=True)
     return np.stack([np.interp(tick, measured, values) for values in states[at].T], axis=1)
 
@@ -177,7 +187,7 @@ def _columns(path: Path, record: pa.Table, what: str, dims: Sequence[Dim]) -> Fl
 
 
 def _check_rate(path: Path, began_ns: FloatArray, spec: RobotSpec) -> None:
-    """Of a run in real time; one in simulated time keeps no times."""
+    """Checks the rate of a run in real time; a run in simulated time records no times."""
     period_s = float(np.median(np.diff(began_ns))) * 1e-9 if len(began_ns) > 1 else 0.0
     if period_s and abs(period_s * spec.rate_hz - 1) > SAME_RATE:
         raise ConfigError(
@@ -186,7 +196,7 @@ def _check_rate(path: Path, began_ns: FloatArray, spec: RobotSpec) -> None:
 
 
 def table(spec: RobotSpec, lags: Sequence[Lag]) -> Table:
-    """The lags, a row per axis."""
+    """A table of the lags with a row per axis."""
     units = {dim.name: dim.unit for dim in spec.state}
     printed = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     printed.add_column("axis", no_wrap=True)

@@ -1,8 +1,8 @@
 """Keys pressed in the terminal during a run: pause, e-stop, reset, quit.
 
-The system stops a background process (`&`, or Ctrl-Z and `bg`) that reads its terminal or changes its mode. So each
-read first checks that this program is in the foreground. After Ctrl-Z and `fg` the shell has changed the mode, which
-the next read sets again.
+The system stops a background process (`&`, or Ctrl-Z and `bg`) that reads its terminal or changes its mode. Each read
+therefore checks first that this program is in the foreground. After Ctrl-Z and `fg` the shell has changed the mode,
+which the next read sets again.
 """
 
 import os
@@ -21,15 +21,17 @@ from rollahead.runtime.drivers.realtime import Realtime
 
 Pressed = Callable[[], str]
 INPUT, LOCAL = 0, 3  # indices of the input and the local modes in the list that termios.tcgetattr returns
-ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]?|O.?|.)?", re.DOTALL)  # keys such as F3, which are several characters
+ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]?|O.?|.)?", re.DOTALL)  # keys such as F3, which send several characters
 STOPPING = (signal.SIGTTIN, signal.SIGTTOU)  # sent to a background process that reads its terminal or sets its mode
 GONE = (OSError, termios.error)  # raised after the terminal was closed
 
 
 class Keys:
-    """Reads keys from `terminal`, a file descriptor, without waiting for Enter. A call returns the keys pressed since
-    the last one; '' while another program is in the foreground, or after the terminal was closed. Ctrl-C still sends
-    SIGINT."""
+    """Reader of the keys pressed in `terminal`, a file descriptor, which does not wait for Enter.
+
+    A call returns the keys pressed since the last call; '' while another program is in the foreground, or after the
+    terminal was closed. Ctrl-C still sends SIGINT.
+    """
 
     def __init__(self, terminal: int) -> None:
         self._terminal = terminal
@@ -43,7 +45,7 @@ class Keys:
         return ""
 
     def set(self) -> bool:
-        """Sets the terminal to deliver keys without Enter, if this program is in the foreground; whether it is."""
+        """Makes the terminal deliver keys without Enter if this program is in the foreground; returns whether it is."""
         with suppress(*GONE), _never_stopped():
             if not foreground(self._terminal):
                 return False
@@ -80,8 +82,10 @@ def keys() -> Iterator[Pressed]:
 
 
 def foreground(terminal: int) -> bool:
-    """Whether this program may use `terminal` without being stopped: it is in the foreground, or this is not its
-    controlling terminal."""
+    """Whether this program may use `terminal` without being stopped.
+
+    It may if it is in the foreground, or if `terminal` is not its controlling terminal.
+    """
     try:
         return os.tcgetpgrp(terminal) == os.getpgrp()
     except OSError:
@@ -90,8 +94,10 @@ def foreground(terminal: int) -> bool:
 
 @contextmanager
 def _printing_in_background() -> Iterator[None]:
-    """Ignores the stop that `stty tostop` has for a background process that prints, here and in processes started
-    inside."""
+    """Ignores the signal by which `stty tostop` stops a background process that prints.
+
+    Processes that are started inside ignore it too.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -126,7 +132,7 @@ HELP = ", ".join([*(words for words, _ in ORDERS.values()), f"{QUIT} ends"])
 
 
 def obey(runtime: Realtime, pressed: str) -> bool:
-    """Gives the orders of the keys `pressed`; whether the run shall end."""
+    """Carries out the commands of the keys `pressed`, and returns whether the run shall end."""
     pressed = ESCAPES.sub("", pressed).lower()
     for key in pressed:
         if key in ORDERS:

@@ -1,4 +1,4 @@
-"""LeRobot's command-line flags, and the options of rollahead that stand for them.
+"""LeRobot's command-line flags, and the options of this program that correspond to them.
 
 >>> in_our_words("run", {"policy.path": "me/act"}, ["--policy.path=me/act"])
 "--policy.path=me/act is LeRobot's; here it is planner=policy planner.checkpoint=me/act"
@@ -16,7 +16,7 @@ TRAINING = ("train", "train-corrector")
 FOLDERS = ("run", "eval", "identify", "recommend", "tune", *TRAINING)
 OURS = ("rate_hz", "limits", "config", "on_stop", "name")  # options of robot=lerobot that are not LeRobot's own
 
-# Flags, the commands with such options, and these; {value} is the user's value.
+# LeRobot's flags, the commands that have corresponding options, and these options; {value} is the user's value.
 OPTIONS: Sequence[tuple[str, Sequence[str], str]] = (
     ("policy.path policy.pretrained_path", DRIVING, "planner=policy planner.checkpoint={value}"),
     ("policy.type", DRIVING, "planner=policy planner.checkpoint=<folder>"),
@@ -60,7 +60,7 @@ OPTIONS: Sequence[tuple[str, Sequence[str], str]] = (
     ("rename_map dataset.rename_map", TRAINING, "rename={{<data set's name>: <robot's name>}}"),
 )
 
-# Flags that nothing stands for, all below those that end with a dot; the commands; and why.
+# LeRobot's flags without a counterpart, the commands, and the reason; one that ends with a dot stands for all below it.
 UNUSED: Sequence[tuple[str, Sequence[str], str]] = (
     ("teleop.", FOLDERS, "nothing is teleoperated here"),
     ("wandb.", FOLDERS, "a training writes its figures into runs/<name>/training.jsonl and its report"),
@@ -84,18 +84,21 @@ UNUSED: Sequence[tuple[str, Sequence[str], str]] = (
     ("display_data play_sounds", FOLDERS, "a run shows itself in the terminal and in its report"),
     ("save_checkpoint", ("train",), "the checkpoint is always saved"),
 )
-PLAIN = re.compile(r"[\w@%+=:,./~-]+")  # needs no quotes in a shell
+PLAIN = re.compile(r"[\w@%+=:,./~-]+")  # words that need no quotes in a shell
 
 
 def known(command: str, flag: str) -> bool:
-    """Whether LeRobot's `flag`, without dashes, has a sentence for `command`."""
+    """Whether there is advice for LeRobot's `flag`, written without dashes, given to `command`."""
     return any(template(one, flag) for one in (command, *FOLDERS)) or bool(_unused(command, flag))
 
 
 def in_our_words(command: str, flags: Mapping[str, str], written: Sequence[str]) -> str:
-    """One sentence with the options of `command` that stand for `flags`.
+    """A sentence with the options of `command` that correspond to `flags`.
 
-    flags: LeRobot's, without dashes, each `known`, with their values; written: the same as the user wrote them.
+    Args:
+        command: The command.
+        flags: LeRobot's flags without dashes, each `known`, and their values.
+        written: The flags as the user wrote them.
     """
     own = [flag for flag in flags if template(command, flag)]
     are, they = ("are", "they are") if len(flags) > 1 else ("is", "it is")
@@ -105,14 +108,14 @@ def in_our_words(command: str, flags: Mapping[str, str], written: Sequence[str])
 
 
 def shell(word: str) -> str:
-    """`word` as a shell takes it."""
+    """Quotes `word` for a shell, if needed."""
     if PLAIN.fullmatch(word):
         return word
     return shlex.quote(word) if any(character in word for character in '"$`\\!') else f'"{word}"'
 
 
 def _options(command: str, flags: Mapping[str, str]) -> Iterator[str]:
-    """The options of `command` for those of `flags` that have some, each once."""
+    """Yields the options of `command` that correspond to `flags`, without repetitions."""
     config: dict[str, Any] = {}
     found: list[str] = []
     for flag, value in flags.items():
@@ -125,7 +128,7 @@ def _options(command: str, flags: Mapping[str, str]) -> Iterator[str]:
 
 
 def _not_ours(command: str, flag: str, value: str) -> str:
-    """Returns the advice for a LeRobot flag that has no counterpart among the options of `command`."""
+    """The advice for a LeRobot flag that has no counterpart among the options of `command`."""
     if reason := _unused(command, flag):
         return f"leave out {flag}: {reason}"
     other = next(one for one in FOLDERS if template(one, flag))
@@ -133,14 +136,14 @@ def _not_ours(command: str, flag: str, value: str) -> str:
 
 
 def template(command: str, flag: str) -> str:
-    """The options of `command` for `flag`; empty if there are none."""
+    """The options of `command` that correspond to `flag`, with placeholders; empty if there are none."""
     if command in ROBOT and _robots_own(flag):
         return "robot=lerobot"
     return next((words for names, commands, words in OPTIONS if command in commands and flag in names.split()), "")
 
 
 def _unused(command: str, flag: str) -> str:
-    """Why nothing of `command` stands for `flag`; empty if it is not said."""
+    """The reason why `command` has no option for `flag`; empty if none is known."""
     for names, commands, why in UNUSED:
         below = any(flag.startswith(name) for name in names.split() if name.endswith("."))
         if command in commands and (below or flag in names.split()):
@@ -149,14 +152,14 @@ def _unused(command: str, flag: str) -> str:
 
 
 def _robots_own(flag: str) -> bool:
-    """Whether `flag` is an option of one type of LeRobot's robots, such as robot.port."""
+    """Whether `flag` is an option of a particular type of LeRobot's robots, such as robot.port."""
     robot, _, option = flag.partition(".")
     first = option.split(".")[0]
     return robot == "robot" and first not in ("", "type", "discover_packages_path", *OURS)
 
 
 def _filled(template: str, value: str) -> list[str]:
-    """The options of `template` with the user's value."""
+    """The options of `template` with the user's value filled in."""
     path = PurePath(value or "<folder>")
     parent = "runs" if str(path.parent) == "." else str(path.parent)
     names = {"value": value or "<value>", "last": path.name, "parent": parent}
@@ -174,7 +177,7 @@ def _put(config: dict[str, Any], keys: Sequence[str], value: str) -> None:
 
 
 def _braced(value: Any) -> str:
-    """`value` in Hydra's grammar: {port: /dev/ttyACM0}."""
+    """Writes `value` in Hydra's grammar, as in {port: /dev/ttyACM0}."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {_braced(inner)}' for key, inner in value.items())}}}"
     return value if re.fullmatch(r"[\w./+<>-]+|[{\[].*[}\]]", value) else f"'{value}'"

@@ -1,4 +1,4 @@
-"""Options whose value is a text or a path: what the user wrote is taken as it stands, whatever characters are in it.
+"""Options whose value is a text or a path: the value is used literally, whatever characters the user wrote.
 
 Hydra has a grammar for values (quotes, lists, `a,b` for a sweep), and OmegaConf replaces `${...}`. Neither is meant in
 `task_text=Pick up the cube, then place it` or `planner.checkpoint=runs/epoch=9-step=999`, so both are quoted here.
@@ -24,15 +24,17 @@ PATHS = (
     "strategy.corrector.path",
     "corrector.base",
 )
-PATHS_OF = {"train": ("resume",)}  # of one command; `resume` of others is true or false
-OPTIONAL = "null"  # a path that is not given; of a text it is a word
+PATHS_OF = {"train": ("resume",)}  # paths of one command only; `resume` of other commands is true or false
+OPTIONAL = "null"  # value of a path that is not given; in a text it is a word
 PART = re.compile(r"'[^']*'(?=,|\Z)|[^,]+")  # a path of a sweep, which may be in quotes
 INTERPOLATED = re.compile(r"(\\*)\$\{")
 
 
 def taken_literally(command: str, arguments: Sequence[str], *, sweep: bool) -> Iterator[str]:
-    """Yields `arguments` as Hydra has to be given them. `~` is expanded in a path; in a sweep, paths are split at
-    commas, except inside of single quotes."""
+    """Yields `arguments` with texts and paths quoted for Hydra.
+
+    In a path `~` is expanded. With `sweep`, paths are split at commas, except inside single quotes.
+    """
     for argument in arguments:
         key, equals, value = argument.partition("=")
         option = key.lstrip("+")
@@ -50,17 +52,17 @@ def is_path(command: str, option: str) -> bool:
 
 
 def quoted(text: str) -> str:
-    """`text` in Hydra's quotes, with interpolations escaped."""
+    """Quotes `text` for Hydra, with interpolations escaped."""
     return str(QuotedString(escaped(text), Quote.single).with_quotes())
 
 
 def escaped(text: str) -> str:
-    """`text`, so that OmegaConf replaces nothing in it."""
+    """Escapes the interpolations in `text`, so that OmegaConf replaces none."""
     return INTERPOLATED.sub(lambda found: rf"{found[1] * 2}\${{", text)
 
 
 def to_yaml(config: DictConfig) -> str:
-    """`config` with all values in place, in YAML that OmegaConf loads as the same values."""
+    """Writes `config`, with interpolations resolved, as YAML that OmegaConf loads as the same values."""
     return str(OmegaConf.to_yaml(OmegaConf.create(_escaped(OmegaConf.to_container(config, resolve=True)))))
 
 

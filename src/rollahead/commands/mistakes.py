@@ -1,7 +1,7 @@
 """Checks of the command line: each mistake becomes one sentence that says what to write instead.
 
-`check` looks before Hydra does, for what Hydra or argparse would answer in their own words; `explain` puts the errors
-that Hydra raises into ours.
+`check` finds, before Hydra runs, mistakes for which Hydra's or argparse's message would not help; `explain` rewords the
+errors that Hydra raises.
 """
 
 import re
@@ -20,17 +20,17 @@ from rollahead.errors import ConfigError, unknown_name
 
 SWEEP = ("-m", "--multirun")
 HELP = ("-h", "--help")
-INSPECTING = (  # flags of Hydra's own that show something instead of running, some with a value
+INSPECTING = (  # flags of Hydra that show something instead of running, or choose the files; some take a value
     *("--hydra-help", "--cfg", "-c", "--resolve", "--package", "-p", "--info", "-i", "--shell-completion", "-sc"),
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
 )
-OWN_FILES = ("--config-dir", "-cd")  # flags of Hydra's that add a folder of configurations
-NAMED = re.compile(r"""(?<=[{ ,])["']([\w.]+)["']\s*:\s*""")  # a name in braces as JSON has it
+OWN_FILES = ("--config-dir", "-cd")  # flags of Hydra that add a folder of configurations
+NAMED = re.compile(r"""(?<=[{ ,])["']([\w.]+)["']\s*:\s*""")  # a quoted name in braces, as in JSON
 FLAG = re.compile(r"-+[A-Za-z]")
-OPTION = re.compile(r"[+~]*[A-Za-z_][\w.@/-]*=")  # how an option begins
-USUAL = ("fixed", "recorded", "lognormal", "policy", "vlash")  # of members with the same option, those meant first
-WHOLE: Mapping[str, str] = {"report": "run"}  # commands of one option, which people leave out
-MEANT: Mapping[str, tuple[str, str]] = {  # groups: what a value that is no member may be, and its option
+OPTION = re.compile(r"[+~]*[A-Za-z_][\w.@/-]*=")  # beginning of an option
+USUAL = ("fixed", "recorded", "lognormal", "policy", "vlash")  # members suggested first, if several have the option
+WHOLE: Mapping[str, str] = {"report": "run"}  # commands with a single option, whose name users leave out
+MEANT: Mapping[str, tuple[str, str]] = {  # by group: what a value that is no member may be, and the option for it
     "robot": ("a robot of LeRobot's", "robot=lerobot robot.type"),
     "planner": ("a checkpoint", "planner=policy planner.checkpoint"),
     "latency": ("a recorded latency", "latency=recorded latency.path"),
@@ -40,7 +40,10 @@ MEANT: Mapping[str, tuple[str, str]] = {  # groups: what a value that is no memb
 
 
 def check(command: str, arguments: Sequence[str]) -> None:
-    """Raises: ConfigError, if an argument is not UTF-8, or is neither an option with its value nor a flag."""
+    """Checks the arguments of `command` before Hydra parses them.
+
+    Raises: ConfigError, if an argument is not UTF-8, has an old name, or is neither an option with a value nor a flag.
+    """
     for argument in arguments:
         if any("\ud800" <= character <= "\udfff" for character in argument):
             shown = argument.encode(errors="surrogateescape").decode(errors="backslashreplace")
@@ -64,7 +67,7 @@ def check(command: str, arguments: Sequence[str]) -> None:
 
 
 def explain(command: str, arguments: Sequence[str], error: Exception) -> str:
-    """Returns a sentence that names the argument for which Hydra raised `error`, and what was perhaps meant."""
+    """A sentence that names the argument for which Hydra raised `error`, and what was perhaps meant."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _no_member(command, error.missing_cfg_file, error.options)
     if any(argument.split("=", 1)[0] in OWN_FILES for argument in arguments):
@@ -86,7 +89,7 @@ def explain(command: str, arguments: Sequence[str], error: Exception) -> str:
 
 
 def _not_in_own_files(error: Exception) -> str:
-    """Returns Hydra's advice, in one sentence: what options there are in files of the user's own is not known here."""
+    """Hydra's own message in one sentence, since the options in the user's own files are not known here."""
     said = [line.strip().rstrip(".") for line in str(error).strip().splitlines() if line.strip()]
     return "; ".join(one if i == 0 else one[0].lower() + one[1:] for i, one in enumerate(said[:2]))
 
@@ -95,7 +98,7 @@ def _not_in_own_files(error: Exception) -> str:
 
 
 def _stray(command: str, arguments: Sequence[str], i: int) -> str:
-    """Returns the advice for the word `arguments[i]`, which is neither an option nor a flag."""
+    """The advice for the word `arguments[i]`, which is neither an option nor a flag."""
     word, more = arguments[i], list(takewhile(lambda each: not _begins(each), arguments[i:]))
     see = f"write option=value, as rollahead {command} --help shows"
     if word == "help":
@@ -129,7 +132,13 @@ def _begins(argument: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Flag:
-    """A word with dashes. written: with its value; value: empty if it has none."""
+    """A word with dashes.
+
+    Attributes:
+        written: The word with its value, as the user wrote it.
+        name: The word without dashes.
+        value: The value; empty if there is none.
+    """
 
     written: str
     name: str
@@ -137,7 +146,7 @@ class _Flag:
 
 
 def _flags(arguments: Sequence[str]) -> Iterator[_Flag]:
-    """Yields the flags with dashes in `arguments` that rollahead does not have; a value may be the next word."""
+    """Yields the flags with dashes in `arguments` that this program does not have; a value may be the next word."""
     for i, argument in enumerate(arguments):
         if FLAG.match(argument) and argument not in (*SWEEP, *HELP):
             flag, equals, value = argument.partition("=")
@@ -151,7 +160,7 @@ def _flags(arguments: Sequence[str]) -> Iterator[_Flag]:
 
 
 def _without_dashes(command: str, arguments: Sequence[str], flags: Sequence[_Flag]) -> str:
-    """Returns what to write in place of `flags`: LeRobot's flags, or options of ours with dashes before them."""
+    """The advice for `flags`, which are LeRobot's, or options of this program with dashes before them."""
     plain = [argument for argument in arguments if OPTION.match(argument)]
     named = [f"{flag.name}={flag.value}" for flag in flags]
     known, chosen = options(command, [*plain, *named])
@@ -173,7 +182,7 @@ def _without_dashes(command: str, arguments: Sequence[str], flags: Sequence[_Fla
 
 
 def _is_option(command: str, flag: _Flag, known: Sequence[str], chosen: Mapping[str, str]) -> bool:
-    """Whether it is an option of ours but for the dashes, and not LeRobot's; of a group, with a member of it."""
+    """Whether `flag` without dashes is an option of `command` and not LeRobot's, or chooses a member of a group."""
     if flag.name in chosen:
         return flag.value in members(flag.name)
     return flag.name in known and not lerobot_flags.template(command, flag.name)
@@ -183,8 +192,7 @@ def _is_option(command: str, flag: _Flag, known: Sequence[str], chosen: Mapping[
 
 
 def _unknown(command: str, arguments: Sequence[str], key: str, known: Sequence[str], chosen: Mapping[str, str]) -> str:
-    """Returns what to write in place of the option `key`, which the `chosen` members of the groups do not have (their
-    options are `known`)."""
+    """The advice for the option `key`, which is not among the options `known` of the `chosen` members of the groups."""
     group, _, option = key.partition(".")
     given = option and any(argument.startswith(f"{group}=") for argument in arguments)
     of = [name for name in members(group) if option and option in keys(group, name)]
@@ -205,7 +213,7 @@ def _unknown(command: str, arguments: Sequence[str], key: str, known: Sequence[s
 
 
 def _no_member(command: str, missing: str, options: Sequence[str] | None) -> str:
-    """Returns what to write in place of `missing`, a group and a name that is not one of its members."""
+    """The advice for `missing`, a group and a name that is not one of its members."""
     group, _, name = missing.partition("/")
     said = str(unknown_name(group, name, options or members(group)))
     words = re.search(r"\s" if group == "task" else r"[\s_/]", name)
@@ -221,7 +229,7 @@ def _no_member(command: str, missing: str, options: Sequence[str] | None) -> str
 
 
 def _ambiguous(said: str) -> str:
-    """Returns the advice for several values of one option. said: the message of Hydra."""
+    """The advice for several values of one option; `said` is Hydra's message."""
     argument = re.sub(r"^.*?'(.*)'$", r"\1", said)
     key, _, values = argument.partition("=")
     listed = "" if (CONFIGS / key).is_dir() else f", or write {shell(f'{key}=[{values}]')} for a list"
@@ -229,7 +237,7 @@ def _ambiguous(said: str) -> str:
 
 
 def _unreadable(command: str, said: str, override: str | None) -> str:
-    """Returns the advice for a value that Hydra cannot parse. said: the message of Hydra."""
+    """The advice for a value that Hydra cannot parse; `said` is Hydra's message."""
     if re.search(r"[{,]\s*null\s*:", override or said):
         return f"a name in {override or said.partition(' override ')[2]} is null; give a text"
     if override is None:

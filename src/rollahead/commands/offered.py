@@ -1,4 +1,4 @@
-"""All options that there are with the members of groups that a command line chooses, as Hydra composes them."""
+"""The options of a command with the members of groups that its command line chooses, composed by Hydra."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,15 +10,18 @@ from rollahead.commands.config_files import members
 
 
 def composed(command: str, overrides: Sequence[str], *, hydra: bool = False) -> DictConfig:
-    """The configuration of `command` with `overrides`. hydra: with what Hydra adds. Raises: what Hydra does."""
+    """Composes the configuration of `command` with `overrides`; raises Hydra's errors.
+
+    With `hydra` True it includes Hydra's own node, `hydra`.
+    """
     GlobalHydra.instance().clear()
     with initialize_config_module("rollahead.configs", version_base="1.3"):
         return compose(command, overrides=[*overrides], return_hydra_config=hydra)
 
 
 def options(command: str, arguments: Sequence[str]) -> tuple[list[str], Mapping[str, str]]:
-    """All options that there are with the groups that `arguments` choose; and what is chosen of each group."""
-    chosen = dict(composed(command, [], hydra=True).hydra.runtime.choices)  # also those that are null
+    """Names of all options with the members of groups that `arguments` choose, and the chosen member of each group."""
+    chosen = dict(composed(command, [], hydra=True).hydra.runtime.choices)  # including groups that are null
     pairs = [argument.split("=", 1) for argument in arguments if "=" in argument]
     given = {group: name for group, name in pairs if group in chosen and name in members(group)}
     config = composed(command, [f"{group}={name}" for group, name in given.items()])
@@ -26,7 +29,7 @@ def options(command: str, arguments: Sequence[str]) -> tuple[list[str], Mapping[
 
 
 def flatten(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Names of all options in `config`, with dots; groups of options included."""
+    """Yields the dotted names of all options in `config`, including groups of options."""
     for key in map(str, config):
         yield f"{prefix}{key}"
         if not OmegaConf.is_missing(config, key) and isinstance(config._get_node(key), DictConfig):
@@ -34,7 +37,7 @@ def flatten(config: DictConfig, prefix: str = "") -> Iterator[str]:
 
 
 def nearby(key: str, known: Sequence[str]) -> list[str]:
-    """Returns the `known` options in the group of `key`, or those outside groups if there is no such group."""
+    """The `known` options in the group of `key`, or those outside groups if there is no such group."""
     parent = key.rpartition(".")[0]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
     return siblings or [name for name in known if "." not in name]

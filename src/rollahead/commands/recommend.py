@@ -1,4 +1,4 @@
-"""`rollahead recommend`: recommends a schedule, and shows whether it does as predicted."""
+"""`rollahead recommend`: recommends a schedule, and compares its measured figures with the predicted ones."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -33,9 +33,9 @@ from rollahead.runtime.config.build import WARM_UP, StrategyConfig
 from rollahead.runtime.recording.run_folder import SUMMARY, provenance
 from rollahead.sim.pool import processes
 
-REHEARSED = 10_000  # ticks
-HOPELESS = 0.1  # share of the episodes, up to which solving them is called next to nothing
-OTHER_SEED = 1_000_003  # how far the seed of the rehearsal is from that of the forecast
+REHEARSED = 10_000  # length of a rehearsal in ticks
+HOPELESS = 0.1  # largest share of solved episodes that is called next to nothing
+OTHER_SEED = 1_000_003  # difference between the seeds of rehearsal and forecast
 ASIDE = (  # options of the command line that are not for `rollahead run`
     *("latency", "strategy", "name", "runs"),
     *("horizon", "speed", "inferences", "episodes", "workers"),
@@ -43,7 +43,7 @@ ASIDE = (  # options of the command line that are not for `rollahead run`
 
 
 def main(config: DictConfig) -> None:
-    """Recommends a schedule for what `config` describes, and leaves its run folder."""
+    """Recommends a schedule for the robot or task and the latency of `config`, and writes a run folder."""
     chosen = options(config, RecommendOptions, (*GROUPS, "robot", "task"))
     bench = bench_of(config, chosen)
     forecast = recommend(bench.setting)
@@ -67,14 +67,17 @@ def main(config: DictConfig) -> None:
 
 
 def _check(bench: Bench, forecast: Recommendation, chosen: RecommendOptions) -> None:
-    """Raises: ConfigError, if a schedule to play would be refused; what was measured counts by its median."""
+    """Checks that the schedules to play would be accepted; a measured latency is replaced by its median.
+
+    Raises: ConfigError, if one would be refused.
+    """
     latency = bench.cell.latency or {"name": "fixed", "ticks": rank(sampled(bench.setting), 0.5)}
     cells = [replace(bench.cell, strategy=one, latency=latency) for one in shortlist(bench.setting, forecast)]
     check_all(cells, workers=chosen.workers)
 
 
 def _played(bench: Bench, forecast: Recommendation, chosen: RecommendOptions) -> Advice:
-    """Plays the shortlist of schedules on the task and returns the advice that the episodes give."""
+    """Plays the shortlist of schedules on the task, and returns the advice that follows from the episodes."""
     schedules = shortlist(bench.setting, forecast)
     told = partial(console().print, soft_wrap=True)
     if chosen.workers == 1:
@@ -96,17 +99,20 @@ def _schedules(bench: Bench, forecast: Recommendation, advice: Advice | None) ->
 
 
 def _shown(bench: Bench, forecast: Recommendation, advice: Advice | None, chosen: RecommendOptions) -> Iterator[Shown]:
-    """Each schedule, rehearsed with other latencies than those of its forecast, and as it was played."""
+    """Yields each schedule with the results of its rehearsal and its episodes, if there are any.
+
+    A rehearsal draws other latencies than the forecast.
+    """
     setting, seed = bench.setting, chosen.seed + OTHER_SEED
     for name, one in _schedules(bench, forecast, advice):
-        measured = None  # what moves that were not made come to, a robot without a task does not tell
+        measured = None  # with late=moved the result depends on how the robot moves, which no rehearsal simulates
         if one.strategy.late == "tick":
             measured = rehearse(one.strategy, setting.horizon, setting.latency, ticks=REHEARSED, seed=seed)
         yield Shown(name, one, measured, None if advice is None else summarise(advice.episodes(one.strategy)))
 
 
 def _summary(bench: Bench, forecast: Recommendation, advice: Advice | None, shown: Sequence[Shown]) -> dict[str, Any]:
-    """Content of `summary.json`; its `why` holds the reasons of the forecast, not of the episodes."""
+    """The content of `summary.json`; its `why` holds the reasons of the forecast, not of the episodes."""
     ticks = sampled(bench.setting)
     return {
         "command": "recommend",
@@ -132,7 +138,7 @@ def _summary(bench: Bench, forecast: Recommendation, advice: Advice | None, show
 
 
 def _words(bench: Bench, forecast: Recommendation, advice: Advice | None) -> Iterator[str]:
-    """What is recommended, and why."""
+    """Yields lines for the user: the latencies, the recommended schedule and its reasons, and hints on the roller."""
     setting, strategy = bench.setting, forecast.chosen.strategy if advice is None else advice.chosen
     ticks, ms = sampled(setting), 1000 * setting.spec.period_s
     p50, p95, most = (rank(ticks, share) for share in (0.5, 0.95, 1.0))
@@ -159,7 +165,7 @@ def _words(bench: Bench, forecast: Recommendation, advice: Advice | None) -> Ite
 
 
 def _why(bench: Bench, forecast: Recommendation, advice: Advice | None) -> Iterator[str]:
-    """The schedule, what it was chosen by, and what the forecast had said."""
+    """Yields lines with the recommended schedule, the reason for it, and the schedule of the forecast."""
     said, q, reasons = forecast.chosen, bench.setting.q, "; ".join(forecast.why)
     if advice is None:
         yield f"use {schedule_words(said.strategy)}, q = {q}: {reasons}"
@@ -186,20 +192,23 @@ def _solved(advice: Advice, strategy: StrategyConfig) -> str:
 
 
 def _share(advice: Advice, strategy: StrategyConfig) -> float:
-    """The share of the episodes that `strategy` solves, from 0 to 1."""
+    """Share of the episodes that `strategy` solves, from 0 to 1."""
     played = advice.episodes(strategy)
     return sum(one.success for one in played) / len(played)
 
 
 def _following(strategy: StrategyConfig) -> str:
-    """Sentence that recommends an estimated delay for latencies that drift, and names the estimator's window."""
+    """A sentence that recommends an estimated delay for latencies that drift, and names the estimator's window."""
     numbers = " ".join(schedule_options(strategy))
     return f"or, where the latency drifts over some {WARM_UP} inferences or more, with d estimated: {numbers}"
 
 
 def _command(bench: Bench, strategy: StrategyConfig) -> str:
-    """What to write in a shell, with what else of the command line is `rollahead run`'s too, and with a planner of as
-    long chunks, if there is none in it."""
+    """The shell command that runs `strategy`.
+
+    It keeps the options of this command line that `rollahead run` has as well. If no planner is among them, it names
+    one, with chunks of the same length.
+    """
     given = {word: word.partition("=")[0].partition(".")[0] for word in HydraConfig.get().overrides.task}
     kept = [word for word, name in given.items() if name not in ASIDE and not word.startswith("~")]
     if bench.task is None:

@@ -1,4 +1,4 @@
-"""Commands, options and choices of an earlier version: each is refused with what to write now."""
+"""Commands, options and choices of earlier versions: each is refused with its new name."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +21,7 @@ OPTIONS: Mapping[str, str] = {
     "strategy.most": "strategy.corrector.max_residual",
     "strategy.decay": "strategy.ensemble.decay",
 }
-GROUPS: Mapping[str, str] = {  # options that are groups now, which one in braces sets as a whole
+GROUPS: Mapping[str, str] = {  # options that are groups now; a value in braces still sets the whole group
     "strategy.guidance": "strategy.guidance.enabled",
     "strategy.corrector": "strategy.corrector.path",
 }
@@ -30,7 +30,7 @@ CHOICES: Mapping[str, Mapping[str, str]] = {"planner": {"wave": "sine"}, "roller
 
 
 def renamed(argument: str) -> str | None:
-    """Returns a sentence with the new name of the option, or of the choice, in `argument`; None if it has no other."""
+    """A sentence with the new name of the option, or of the choice, in `argument`; None if its name has not changed."""
     key, equals, value = argument.partition("=")
     if not equals:
         return None
@@ -45,7 +45,7 @@ def renamed(argument: str) -> str | None:
 
 
 def moved(command: str, arguments: Sequence[str]) -> str | None:
-    """Returns a sentence with what to write in place of `command` with `arguments`, if that is another command now."""
+    """A sentence with the command that replaces `command` with `arguments`; None if it has not changed."""
     if command == "calibrate":
         named = {argument.partition("=")[0].partition(".")[0].lstrip("+") for argument in arguments}
         new = "tune" if "warm=true" in arguments else "recommend" if named & {"latency", "planner"} else "identify"
@@ -58,7 +58,7 @@ def moved(command: str, arguments: Sequence[str]) -> str | None:
 
 
 def _of_corrector(argument: str) -> str:
-    """An option of `policy=a2c2` as one of `corrector=a2c2`."""
+    """Rewrites an option of `policy=a2c2` for `corrector=a2c2`."""
     key, equals, value = argument.partition("=")
     option = key.removeprefix("policy.")
     return argument if option == key else f"corrector.{CORRECTOR.get(option, option)}{equals}{value}"

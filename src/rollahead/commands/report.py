@@ -1,4 +1,4 @@
-"""`rollahead report`: makes the report of a run, or of a sweep, again."""
+"""`rollahead report`: writes the report of a run or a sweep again."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from rollahead.report.unfinished import note
 
 
 def main(config: DictConfig) -> None:
-    """Writes `report.html` into the folder `run`."""
+    """Writes `report.html` to the folder `run`."""
     if OmegaConf.is_missing(config, "run") or config.run is None:
         raise ConfigError("run must be given; add run=<a folder that a run has left>, such as run=runs/demo")
     folder = Path(str(config.run))

@@ -1,4 +1,4 @@
-"""What the commands leave and print of evaluated cells."""
+"""Results of evaluated cells, as the commands print them and write them to the run folder."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,11 +17,11 @@ from rollahead.runtime.safety.guard import GuardConfig
 if TYPE_CHECKING:
     from rollahead.evaluation.evaluation import Cell, Episode
 
-Description = Mapping[str, Any]  # of a cell: what was run, and its figures
+Description = Mapping[str, Any]  # a cell's options and figures, as `describe` returns them
 
 
 def describe(cell: "Cell", figures: Mapping[str, Any]) -> dict[str, Any]:
-    """A cell as it stands in `summary.json`. What is not a number, or never happened, is null."""
+    """The entry of a cell in `summary.json`; a figure that is NaN or infinite is null."""
     from rollahead.sim.task import make_task
 
     return {
@@ -40,7 +40,7 @@ def describe(cell: "Cell", figures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _changed(guard: GuardConfig) -> dict[str, Any]:
-    """The settings of the guard that are not the default ones of a simulated robot."""
+    """The settings of the guard that differ from the defaults for a simulated robot."""
     default = asdict(GuardConfig())
     return {name: value for name, value in asdict(guard).items() if value != default[name]}
 
@@ -48,14 +48,21 @@ def _changed(guard: GuardConfig) -> dict[str, Any]:
 def describe_live(
     strategy: StrategyConfig, gauges: Mapping[str, Any], figures: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """What ran in real time, as it stands in `summary.json`. figures: of its episodes; None for a real robot, which
-    has none."""
+    """The entry in `summary.json` of a run in real time.
+
+    Args:
+        strategy: The strategy.
+        gauges: Figures of the gauges.
+        figures: Figures of the episodes; None for a real robot, which has no episodes.
+    """
     return {"strategy": asdict(strategy), "figures": finite(figures), "gauges": finite(gauges)}
 
 
 def write_records(folder: RunFolder, cells: "Sequence[Sequence[Episode]]") -> None:
-    """Writes `episodes.parquet`, and of the episodes that kept their traces `ticks.parquet` and `inferences.parquet`.
-    Column `cell` counts the cells as `summary.json` lists them; `episode` is the seed."""
+    """Writes `episodes.parquet`, and, if traces were kept, `ticks.parquet` and `inferences.parquet`.
+
+    Column `cell` is the index of the cell in `summary.json`; column `episode` is the seed.
+    """
     numbered = [(i, episode) for i, episodes in enumerate(cells) for episode in episodes]
     columns = ("success", "event_tick", "time_s", "reaction_s", "lost")
     rows = [
@@ -72,7 +79,7 @@ def write_records(folder: RunFolder, cells: "Sequence[Sequence[Episode]]") -> No
 
 
 def table(cells: Sequence[Description]) -> Table:
-    """The figures, a row per cell."""
+    """A table of the figures with a row per cell."""
     printed = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     printed.add_column("strategy", no_wrap=True)
     for heading in ("latency", "s", "success\n%", "task\ns", "reaction s\np50/p95", "age", "idle\n%", "guard\n%"):
@@ -83,7 +90,7 @@ def table(cells: Sequence[Description]) -> Table:
 
 
 def success_table(cells: Sequence[Description]) -> Table:
-    """Success with its 95 % interval, a row per strategy and a column per fixed latency."""
+    """A table of success with 95 % intervals, with a row per strategy and a column per fixed latency."""
     delays = sorted({cell["latency"]["ticks"] for cell in cells})
     printed = Table(title="success in %, with 95 % intervals", box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
     printed.add_column("latency", no_wrap=True)
@@ -97,7 +104,7 @@ def success_table(cells: Sequence[Description]) -> Table:
 
 
 def live_table(ran: Sequence[Mapping[str, Any]]) -> Table:
-    """What ran in real time, a row each."""
+    """A table of the runs in real time, with a row per run."""
     printed = Table(title="the same in real time", box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
     printed.add_column("strategy", no_wrap=True)
     for heading in ("success %", "rate Hz", "ticks late ms p50/p99", "delay d planned/measured", "skipped"):

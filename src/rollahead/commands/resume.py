@@ -1,4 +1,4 @@
-"""Run folders that are gone on with: what was run already, under which options, is found by the options."""
+"""Resuming of runs and sweeps: the folder that was begun with the same options is found and used again."""
 
 import hashlib
 import json
@@ -17,19 +17,20 @@ from rollahead.commands.literal import to_yaml
 from rollahead.errors import ConfigError
 from rollahead.runtime.recording.run_folder import CONFIG, RunFolder, damaged
 
-ASIDE = ("name", "runs", "resume", "workers")  # options that change nothing of what comes out
-INPUTS = "inputs.json"  # beside the configuration: what the run reads that is not in it
+ASIDE = ("name", "runs", "resume", "workers")  # options that do not change the results
+INPUTS = "inputs.json"  # file of the version and the digests of all that the run reads beside its configuration
 
-_FOUND: dict[Path, dict[str, Path]] = {}  # of each sweep that this process goes on with: options to folder
-_HELD: dict[Path, int] = {}  # the folders of runs and sweeps that this process plays: what keeps others out
+_FOUND: dict[Path, dict[str, Path]] = {}  # folder of each run, by options, for each sweep resumed by this process
+_HELD: dict[Path, int] = {}  # locked file descriptor of each folder that this process uses, which keeps others out
 
 
 def folder_of(config: DictConfig, *, resume: bool) -> RunFolder:
-    """The folder of this run, which no other process has until this one ends: a new one, or, to `resume`, that in
-    which it was begun, if it was.
+    """The folder of this run, locked against other processes until this one ends.
 
-    Raises: ConfigError, if the run of that name had other options, or files of other contents behind them, or is
-    played by another process.
+    It is a new folder, or, with `resume`, the folder in which the run was begun, if there is one.
+
+    Raises: ConfigError, if the run of that name was begun with other options, or the files that they name have changed,
+    or another process plays it.
     """
     path = run_path(config)
     folder = None if resume and path.exists() else run_folder(config)
@@ -67,7 +68,7 @@ def _of_run(path: Path, config: DictConfig) -> RunFolder:
 
 
 def _of_sweep(path: Path, config: DictConfig) -> RunFolder:
-    """Runs of a sweep are found by their options, so that it may be given more of them, in any order."""
+    """The folder of this run of a sweep, found by its options, so that runs may be added to a sweep in any order."""
     if (path / CONFIG).exists():
         raise ConfigError(f"{path} is the folder of a single run; give a sweep another name=...")
     whole = path.resolve()
@@ -85,7 +86,7 @@ def _of_sweep(path: Path, config: DictConfig) -> RunFolder:
 
 
 def _index(path: Path) -> dict[str, Path]:
-    """Those whose configuration can be read; of the others it is said that they are left alone."""
+    """The folders of a sweep's runs, by options; tells the user of those whose configuration cannot be read."""
     found = {}
     for file in (run / CONFIG for run in path.iterdir() if run.name.isdigit() and (run / CONFIG).exists()):
         try:
@@ -107,7 +108,10 @@ def _begun(file: Path) -> dict[str, str]:
 
 
 def _same_inputs(folder: RunFolder, config: DictConfig) -> None:
-    """What a run reads is noted as it is begun. Raises: ConfigError, if it is not the same any more."""
+    """Writes the digests of a new run's inputs, or compares them with those of a resumed run.
+
+    Raises: ConfigError, if an input has changed.
+    """
     now, path = _inputs(config), folder.path / INPUTS
     if not path.exists():
         folder.write_json(INPUTS, now)
@@ -125,7 +129,7 @@ def _same_inputs(folder: RunFolder, config: DictConfig) -> None:
 
 
 def _inputs(config: DictConfig) -> dict[str, str]:
-    """rollahead's version, and a digest of each file or folder that an option names."""
+    """The version of this package, and a digest of each file or folder that an option names."""
     values: Any = OmegaConf.to_container(config, resolve=True)
     named = [(name, Path(value)) for name, value in _options(values) if isinstance(value, str) and value]
     files = {
@@ -137,8 +141,10 @@ def _inputs(config: DictConfig) -> dict[str, str]:
 
 
 def _digest(path: Path) -> str:
-    """Of a file, or of the files of a folder with their names; of a LeRobotDataset, of its `meta`, which is all that
-    is read of it."""
+    """Digest of a file, or of the files of a folder with their names.
+
+    For a LeRobotDataset it is the digest of its `meta`, since nothing else of it is read.
+    """
     root = path / "meta" if (path / "meta").is_dir() else path
     digest = hashlib.sha256()
     try:
@@ -153,13 +159,13 @@ def _digest(path: Path) -> str:
 
 
 def _flat(config: DictConfig) -> dict[str, str]:
-    """Each option, by its whole name, as text."""
+    """The options that change the results, by dotted name, as text."""
     values: Any = OmegaConf.to_container(config, resolve=True)
     return {name: repr(value) for name, value in _options(values)}
 
 
 def _options(values: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Each that changes something of what comes out, by its whole name."""
+    """The options that change the results, as pairs of dotted name and value."""
     return _items({key: value for key, value in values.items() if key not in ASIDE}, "")
 
 

@@ -1,7 +1,7 @@
-"""The rig: what a command drives in real time, a simulated task's robot or a real one.
+"""The rig: the robot that a command drives in real time, either real or of a simulated task.
 
 with rig(config) as driven:
-    driven.begin(seed)                      a simulated world begins an episode; a real robot is where it is
+    driven.begin(seed)                      a simulated world begins an episode; a real robot stays where it is
     Realtime(drive, driven.make_robot, ...)
 """
 
@@ -34,28 +34,36 @@ RATED = (Kind.POSITION, Kind.VELOCITY)  # kinds of dimensions that should have a
 
 
 class Rig(Protocol):
-    """world: of a simulated robot; None for a real one."""
+    """A robot to be driven, with its world and task if it is simulated.
+
+    Attributes:
+        world: World of a simulated robot; None for a real one.
+    """
 
     world: "World | None"
 
     @property
-    def spec(self) -> RobotSpec: ...
+    def spec(self) -> RobotSpec:
+        """The robot's spec."""
+        ...
 
     @property
-    def task(self) -> "Task | None": ...
+    def task(self) -> "Task | None":
+        """The task of a simulated robot; None for a real one."""
+        ...
 
     @property
     def make_robot(self) -> Callable[[], Robot]:
-        """Makes the robot, also in another process; of a simulated one, that of the episode begun last."""
+        """A function that makes the robot, if simulated for the last episode begun; it can be sent to a process."""
         ...
 
     def begin(self, seed: int) -> None:
-        """Begins an episode."""
+        """Begins an episode of a simulated task; does nothing for a real robot."""
         ...
 
 
 class Simulated:
-    """A task's robot, in its world."""
+    """The robot of a simulated task, in its world."""
 
     def __init__(self, world: "World") -> None:
         self.world: World | None = world
@@ -65,16 +73,16 @@ class Simulated:
 
     @property
     def make_robot(self) -> Callable[[], Robot]:
-        """That of the episode begun last."""
+        """A function that makes the robot for the last episode begun."""
         return self._world.make_robot
 
     def begin(self, seed: int) -> None:
-        """The world begins the episode of `seed`."""
+        """Begins the episode of `seed` in the world."""
         self._world.reset(seed)
 
 
 class Real:
-    """A robot by its name."""
+    """A real robot, by its name and options."""
 
     world: "World | None" = None
     task: "Task | None" = None
@@ -87,7 +95,7 @@ class Real:
             console().print(line, soft_wrap=True)
 
     def begin(self, seed: int) -> None:
-        """Nothing to do."""
+        """Does nothing: a real robot has no episodes."""
 
 
 def unlimited(spec: RobotSpec) -> str:
@@ -103,14 +111,19 @@ def unlimited(spec: RobotSpec) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedOptions:
-    """Options of `robot=sim`. limits: as `spec_limits` has them."""
+    """Options of `robot=sim`.
+
+    Attributes:
+        name: Name of the robot, `sim`.
+        limits: Limits on how fast its actions may change, see `spec_limits`.
+    """
 
     name: str
     limits: Mapping[str, Any] | None = None
 
 
 def limits_of(config: DictConfig) -> Limits:
-    """The limits that `config` gives the simulated robot. Raises: ConfigError, if it chooses a real robot."""
+    """The limits of the simulated robot in `config`. Raises: ConfigError, if it chooses a real robot."""
     robot = group(config, "robot")
     if robot["name"] != SIMULATED:
         raise ConfigError(f"robot={robot['name']} is no simulated robot; use robot={SIMULATED}, or rollahead run")
@@ -127,7 +140,7 @@ def guard_of(config: DictConfig, *, simulated: bool) -> GuardConfig:
 
 @contextmanager
 def rig(config: DictConfig) -> Iterator[Rig]:
-    """What the groups `robot`, and for `robot=sim` `task`, describe. Raises: ConfigError, if there is none such."""
+    """The rig of the group `robot`, and for `robot=sim` also of `task`. Raises: ConfigError, if it cannot be made."""
     robot = group(config, "robot")
     if robot["name"] != SIMULATED:
         yield Real(robot)

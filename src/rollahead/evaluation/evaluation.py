@@ -1,7 +1,7 @@
 """Evaluation: many episodes of a task under one strategy and one latency, in lockstep.
 
-A `Cell` says what to run, in plain values, so that it can be sent to another process; `evaluate` runs its episodes and
-`summarise` makes its figures. Episode i has the same seed in every cell: cells are compared pair by pair.
+A `Cell` describes the episodes in plain values, so that it can be sent to another process. `evaluate` plays them and
+`summarise` computes their figures. Episode i has the same seed in every cell, so that cells can be compared in pairs.
 """
 
 import math
@@ -45,16 +45,29 @@ from rollahead.sim.task import Task, begin, event_tick_of, has_event, has_expert
 from rollahead.sim.task_calls import expert_of
 from rollahead.sim.task_check import check_rollers, check_task
 
-STAGES = 4  # tasks with their planners that a process of a pool keeps
+STAGES = 4  # number of stages that a process of a pool keeps
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What to run. task, latency, planner, roller, sampler: a `name` and options; episodes: how many; seed: of the
-    first one; lag: ticks by which the robot's sensors are late; reactions: whether each episode of a task with an event
-    and an expert is run a second time, without the event, to see when the robot reacted; traces: how many episodes,
-    from the first on, keep theirs; limits: on how the robot's actions may change, as `spec_limits` has them; guard: the
-    settings of what keeps them."""
+    """Episodes of one task under one strategy and one latency.
+
+    Attributes:
+        task: `name` and options of the task.
+        strategy: The strategy.
+        latency: `name` and options of the latency.
+        planner: `name` and options of the planner.
+        roller: `name` and options of the roller.
+        sampler: `name` and options of the sampler.
+        episodes: Number of episodes.
+        seed: Seed of the first episode.
+        reactions: Whether each episode of a task with an event and an expert is played a second time, without the
+            event, to measure the reaction latency.
+        traces: Number of episodes, from the first on, whose traces are kept.
+        lag: Age in ticks of the robot's readings.
+        limits: Limits on how fast the robot's actions may change, see `spec_limits`.
+        guard: Settings of the guard, which enforces the limits.
+    """
 
     task: Mapping[str, Any]
     strategy: StrategyConfig
@@ -87,11 +100,26 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Episode:
-    """Metrics of one episode, from its event, or else from its start, to its end.
+    """Metrics of one episode, from its event, or from its start if there is none, to its end.
 
-    event_tick: None for a task without an event; reaction_s: infinite if there was no reaction, None if none is
-    measured; guard_hits: share of ticks in which the guard changed what was asked; switch_steps, other_steps: how far
-    the action moves in one tick, in `action_unit`, where one chunk takes over from another and within a chunk."""
+    Attributes:
+        seed: Seed of the episode.
+        success: Whether it succeeded.
+        event_tick: Tick of the event; None for a task without an event.
+        time_s: Duration in seconds.
+        reaction_s: Reaction latency in seconds; infinite if there was no reaction, None if none is measured.
+        jerk: Jerk of the actions, see `metrics.jerk`.
+        idle: Share of the ticks in which a hold was sent for want of an action.
+        guard_hits: Share of the ticks in which the guard changed the action.
+        calls_per_s: Network calls per second, over the whole episode.
+        ages: Ages of the actions sent, in ticks.
+        switch_steps: Change of the action in one tick at each switch of chunks, in `action_unit`.
+        other_steps: Change of the action in one tick within chunks, in `action_unit`.
+        action_unit: Unit of these changes.
+        lost: Number of rows that came too late, over the whole episode.
+        delay_planned: The delay d of the last answered request, in ticks; None if no request was answered.
+        trace: The trace, if it is kept.
+    """
 
     seed: int
     success: bool
@@ -102,23 +130,30 @@ class Episode:
     idle: float
     guard_hits: float
     calls_per_s: float
-    ages: FloatArray  # of the actions sent, in ticks
+    ages: FloatArray
     switch_steps: FloatArray
     other_steps: FloatArray
     action_unit: str
     lost: int
-    delay_planned: int | None  # None if nothing was answered
+    delay_planned: int | None
     trace: Trace | None = None
 
 
 def run_episode(cell: Cell, task: Task, seed: int, *, event: bool = True, planning: Planning | None = None) -> Trace:
-    """Plays one episode of `task` and returns its trace. event: False leaves out the event; planning: that of `cell`,
-    if it was made already."""
+    """Plays one episode of `task` and returns its trace.
+
+    Args:
+        cell: Strategy, latency and the rest.
+        task: The task.
+        seed: Seed of the episode.
+        event: Whether the event comes, if the task has one.
+        planning: The planning of `cell`, if it exists already.
+    """
     planning = planning or planning_of(cell, task)
     begin(task, seed, event=event)
     robot = SimRobot(task, cell.lag, limited(task.spec, cell.limits))
     latency = make_latency(rate_hz=task.spec.rate_hz, **cell.latency)
-    delay = make_delay(cell.strategy, latency, cell.seed)  # as `check` does: no episode is refused later
+    delay = make_delay(cell.strategy, latency, cell.seed)  # as in `check`, so that no episode is refused later
     drive = Drive(cell.strategy, planning.horizon, planning.n_obs, seed, task.instruction, guard=cell.guard)
     executor = make_executor(drive, robot, delay, Trace(task.spec, task.max_ticks))
     speed_up = SpeedUp(task.spec, cell.strategy.q)
@@ -140,13 +175,13 @@ def run_episode(cell: Cell, task: Task, seed: int, *, event: bool = True, planni
 
 
 def planning_of(cell: Cell, task: Task) -> Planning:
-    """The planner of `cell`, with its rollers, for `task`. Raises: ConfigError, if there is none such."""
+    """The planner of `cell`, with its rollers, for `task`. Raises: ConfigError, if it cannot be made."""
     scene = Scene(limited(task.spec, cell.limits), task)
     return make_planning(cell.planner, scene, make_rollers(cell.roller, scene), cell.strategy, cell.sampler)
 
 
 def measure(cell: Cell, task: Task, seed: int, planning: Planning | None = None) -> Episode:
-    """Plays and measures one episode. planning: that of `cell`, if it was made already."""
+    """Plays and measures one episode; `planning` is the planning of `cell`, if it exists already."""
     planning = planning or planning_of(cell, task)
     trace = run_episode(cell, task, seed, planning=planning)
     success, event = task.success, event_tick_of(task)
@@ -167,14 +202,24 @@ def measured(
     *,
     kept: bool,
 ) -> Episode:
-    """An episode from its `ticks`, those of the trace that belong to it. event: the tick of its event, None without
-    one; kept: whether the trace is."""
+    """Computes the metrics of an episode.
+
+    Args:
+        spec: Spec of the robot.
+        seed: Seed of the episode.
+        trace: The trace.
+        ticks: The ticks of the trace that belong to the episode.
+        success: Whether the episode succeeded.
+        event: Tick of the event; None without an event.
+        reaction_s: Reaction latency in seconds; None if it is not measured.
+        kept: Whether the trace is kept.
+    """
     after = ticks if event is None else ticks[ticks["tick"] >= event]
     on_switch, elsewhere = metrics.steps(after, spec)
     inferences = trace.inferences
     return Episode(
         seed=seed,
-        success=bool(success),  # a task may give numpy's, which no journal takes
+        success=bool(success),  # a task may give a numpy bool, which cannot be written as JSON
         event_tick=None if event is None else int(event),
         time_s=len(after) * spec.period_s,
         reaction_s=reaction_s,
@@ -193,7 +238,7 @@ def measured(
 
 
 def _reaction_s(cell: Cell, task: Task, seed: int, trace: Trace, planning: Planning) -> float:
-    """Computes the seconds from the event to the end of the first tick whose action shows it."""
+    """Computes the time in seconds from the event to the end of the first tick whose action shows it."""
     event = event_tick_of(task)
     assert event is not None, "the caller looks"
     without = run_episode(cell, task, seed, event=False, planning=planning)
@@ -202,7 +247,7 @@ def _reaction_s(cell: Cell, task: Task, seed: int, trace: Trace, planning: Plann
 
 
 def why_no_reactions(task: Task) -> str | None:
-    """Returns why no reaction latency can be measured in `task`; None if it can."""
+    """The reason why no reaction latency can be measured in `task`; None if it can."""
     if not has_event(task):
         return "no reaction latency is measured: the task has no event (event_tick, docs/tasks.md)"
     if not has_expert(task):
@@ -211,19 +256,19 @@ def why_no_reactions(task: Task) -> str | None:
 
 
 class Journal(Protocol):
-    """Where episodes are kept as they are played, so that none is played twice."""
+    """Storage of the episodes played so far, so that an evaluation can be resumed."""
 
     def played(self, cell: Cell) -> Mapping[int, Episode]:
-        """Those of `cell` that are there already, by their seeds."""
+        """The stored episodes of `cell`, by seed."""
         ...
 
     def add(self, cell: Cell, episode: Episode) -> None:
-        """Keeps one, that of `episode.seed`."""
+        """Stores an episode of `cell`."""
         ...
 
 
 def evaluate(cell: Cell, *, workers: int = 1) -> list[Episode]:
-    """All episodes of `cell`, in the order of their seeds."""
+    """Plays all episodes of `cell` in `workers` processes and returns them in the order of their seeds."""
     return next(evaluate_all([cell], workers=workers))
 
 
@@ -234,8 +279,16 @@ def evaluate_all(
     pool: ProcessPoolExecutor | None = None,
     journal: Journal | None = None,
 ) -> Iterator[list[Episode]]:
-    """The episodes of each cell, in turn, as soon as they are there; all processes stay busy. pool: whose processes
-    play, instead of `workers` new ones; journal: what was played already, and is played now."""
+    """Plays the episodes of all cells and yields those of each cell, in the order of `cells`, once they are complete.
+
+    Args:
+        cells: The cells.
+        workers: Number of processes.
+        pool: Pool whose processes play, in place of `workers` new ones.
+        journal: Storage of episodes: stored ones are not played again, new ones are added.
+
+    Raises: ConfigError, if an episode cannot be played, see `check_all`.
+    """
     check_all(cells, workers=workers)
     known = [{} if journal is None else dict(journal.played(cell)) for cell in cells]
     jobs = [(i, seed) for i, cell in enumerate(cells) for seed in _seeds(cell) if seed not in known[i]]
@@ -249,17 +302,18 @@ def evaluate_all(
 
 
 class Stage:
-    """A task with a planner: what cells with the same of these are played on, one episode after the other."""
+    """A task with its planner, on which cells that share both are played one episode after the other."""
 
     def __init__(self, cell: Cell, task: Task | None = None, planning: Planning | None = None) -> None:
-        """task, planning: those of `cell`, if they were made already.
+        """Makes the task and the planning of `cell`, except those that are given.
 
-        Raises: ConfigError, if there is no such task or planner, or they do not go together."""
+        Raises: ConfigError, if there is no such task or planner, or they do not fit together.
+        """
         self._task = task or make_task(**cell.task)
         self._planning = planning or planning_of(cell, self._task)
 
     def check(self, cell: Cell) -> None:
-        """Raises: ConfigError, if an episode of `cell` would be refused."""
+        """Checks that the episodes of `cell` can be played. Raises: ConfigError, if one would be refused."""
         self._planning.check_seeds(cell.task["name"], cell.seed, cell.episodes)
         spec = limited(self._task.spec, cell.limits)
         latency = make_latency(rate_hz=spec.rate_hz, **cell.latency)
@@ -275,7 +329,7 @@ class Stage:
         self._planning.check_roller(cell.roller, Scene(self._task.spec, self._task), cell.strategy)
 
     def check_task(self, cell: Cell) -> None:
-        """Plays two short episodes. Raises: ConfigError, if the task does not do what a task must."""
+        """Checks the task in two short episodes. Raises: ConfigError, if it does not do what a task must."""
         expert = cell.planner.get("name") == EXPERT
         played = check_task(self._task, cell.task["name"], cell.seed, expert=expert, event=cell.reactions)
         rollers = make_rollers(cell.roller, Scene(limited(self._task.spec, cell.limits), self._task))
@@ -284,17 +338,20 @@ class Stage:
     def measure(self, cell: Cell, seed: int) -> Episode:
         """Plays and measures one episode."""
         if torch := sys.modules.get("torch"):
-            torch.set_num_threads(1)  # the processes are as many as the cores
+            torch.set_num_threads(1)  # there may be as many processes as cores
         return measure(cell, self._task, seed, self._planning)
 
 
 def check(cell: Cell, *, workers: int = 1) -> None:
-    """Makes everything that an episode of `cell` needs, once. Raises: ConfigError, if something cannot be."""
+    """Checks that the episodes of `cell` can be played, see `check_all`. Raises: ConfigError, if they cannot."""
     check_all([cell], workers=workers)
 
 
 def check_all(cells: Sequence[Cell], *, workers: int = 1) -> None:
-    """`check` for each cell. Raises: ConfigError, if something cannot be."""
+    """Checks that the episodes of all cells can be played, by making everything that they need.
+
+    Raises: ConfigError, if something cannot be made, or `workers` is below 1.
+    """
     if workers < 1:
         raise ConfigError(f"workers is {workers}; give at least 1 process")
     stages: dict[str, Stage] = {}
@@ -318,7 +375,7 @@ def _gathered(
     played: Iterator[tuple[int, Episode]],
     journal: Journal | None,
 ) -> Iterator[list[Episode]]:
-    """Cell by cell, in the order of the seeds. known: the episodes of each, to which those `played` are added."""
+    """Yields the episodes of each cell in the order of the seeds, and adds those `played` to `known` and `journal`."""
     for i, cell in enumerate(cells):
         while len(known[i]) < cell.episodes:
             j, episode = next(played)
@@ -329,7 +386,7 @@ def _gathered(
 
 
 def _here(cells: Sequence[Cell], jobs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, Episode]]:
-    """Plays (cell, seed) by (cell, seed), in this process."""
+    """Plays `jobs`, pairs of a cell's index and a seed, in this process; yields index and episode."""
     for i, group in groupby(jobs, key=itemgetter(0)):
         stage = Stage(cells[i])
         for _, seed in group:
@@ -339,7 +396,7 @@ def _here(cells: Sequence[Cell], jobs: Iterable[tuple[int, int]]) -> Iterator[tu
 def _there(
     cells: Sequence[Cell], jobs: Iterable[tuple[int, int]], pool: ProcessPoolExecutor
 ) -> Iterator[tuple[int, Episode]]:
-    """The same in the processes of `pool`, each episode as soon as it is there."""
+    """Plays `jobs`, as `_here` does, in the processes of `pool`; yields each episode as soon as it is complete."""
     running = {pool.submit(_measure, cells[i], seed): i for i, seed in jobs}
     try:
         for future in as_completed(running):
@@ -349,11 +406,11 @@ def _there(
             future.cancel()
 
 
-_STAGES: dict[str, Stage] = {}  # of a process of a pool, a few
+_STAGES: dict[str, Stage] = {}  # the stages of a process of a pool, by key
 
 
 def _measure(cell: Cell, seed: int) -> Episode:
-    """In a process of a pool."""
+    """Plays and measures one episode in a process of a pool."""
     key = _key(cell)
     if key not in _STAGES:
         if len(_STAGES) == STAGES:
@@ -363,19 +420,19 @@ def _measure(cell: Cell, seed: int) -> Episode:
 
 
 def _key(cell: Cell) -> str:
-    """The same for all cells that can be played on one stage."""
+    """A key that is equal for all cells that can be played on one stage."""
     strategy = cell.strategy if cell.strategy.steers else cell.strategy.q
     return repr((cell.task, cell.planner, cell.roller, cell.sampler, strategy, cell.limits))
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Of those that are numbers; NaN if none is."""
+    """Mean of the values that are not NaN; NaN if all are."""
     known = [value for value in values if not math.isnan(value)]
     return float(np.mean(known)) if known else math.nan
 
 
 def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
-    """The figures of a cell. Shares are in percent, times in seconds, ages in ticks, steps in `action_unit`."""
+    """Computes the figures of a cell: shares in percent, times in seconds, ages in ticks, steps in `action_unit`."""
     hits = sum(episode.success for episode in episodes)
     times = np.array([episode.time_s for episode in episodes if episode.success])
     pool = {

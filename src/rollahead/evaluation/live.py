@@ -1,12 +1,12 @@
-"""Episodes of a simulated task in real time: the world in a process of its own, the runtime against it.
+"""Episodes of a simulated task in real time: the world runs in its own process, and the runtime drives its robot.
 
     with World(task) as world:
         played = play(world, live, seed=0)      the trace, and how the episode ended
 
-The ticks are those that lockstep plays, as long as none is overrun: the world draws everything random from the seed,
-and an injected latency ends half a period before its tick.
+As long as no tick is overrun, the ticks are those that lockstep plays: the world draws all random numbers from the
+seed, and an injected latency ends half a period before its tick.
 
-Threads: whoever calls.
+Threads: the caller's.
 """
 
 from collections.abc import Callable
@@ -27,8 +27,8 @@ from rollahead.runtime.types.spec import RobotSpec
 from rollahead.sim.task import Task, event_tick_of
 from rollahead.sim.world import World
 
-SPARE_S = 1.0  # of a trace beyond the longest episode and its coming to rest
-LOOK_S = 0.05  # how often it is looked whether the episode has ended
+SPARE_S = 1.0  # spare length of a trace beyond the longest episode and the robot's coming to rest
+LOOK_S = 0.05  # interval at which the end of the episode is checked
 
 Watch = Callable[[Realtime], bool]
 Record = Callable[[Trace, int], AbstractContextManager[object]]
@@ -36,7 +36,16 @@ Record = Callable[[Trace, int], AbstractContextManager[object]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Played:
-    """One episode. ticks: how many periods the world went on; the trace is longer by what it took to come to rest."""
+    """An episode that was played in real time.
+
+    Attributes:
+        seed: Seed of the episode.
+        success: Whether it succeeded.
+        event_tick: Tick of the event; None without an event.
+        ticks: Number of ticks that the world moved.
+        trace: The trace, which goes on after these ticks until the robot is at rest.
+        start_ns: Time at which tick 0 was due.
+    """
 
     seed: int
     success: bool
@@ -47,7 +56,7 @@ class Played:
 
     @property
     def records(self) -> NDArray[Any]:
-        """Those of the ticks of the episode."""
+        """The records of the ticks that belong to the episode."""
         ticks = self.trace.ticks
         return ticks[ticks["tick"] < self.ticks]
 
@@ -59,8 +68,14 @@ def play(
     watch: Watch = lambda runtime: False,
     record: Record = lambda trace, seed: nullcontext(),
 ) -> Played:
-    """Plays the episode of `seed` to its end. watch: called about every `LOOK_S` while it goes on; True ends it.
-    record: called with the episode's trace and seed, returns a context manager that is open while it is played.
+    """Plays the episode of `seed` to its end.
+
+    Args:
+        world: The world.
+        live: Settings of the runtime.
+        seed: Seed of the episode.
+        watch: Called about every `LOOK_S` seconds during the episode; it ends the episode by returning True.
+        record: Called with the episode's trace and seed; returns a context manager that is open during the episode.
 
     Raises: ControlError, if robot or planner fail; the robot is at rest by then.
     """
@@ -75,7 +90,7 @@ def play(
 
 
 def live_of(cell: Cell, task: Task, *, isolation: str = "thread") -> Live:
-    """How `cell` is driven in real time, its latency injected as real waiting."""
+    """The settings with which `cell` is played in real time; its latency is injected by waiting."""
     planning = planning_of(cell, task)
     return Live(
         drive=Drive(cell.strategy, planning.horizon, planning.n_obs, task=task.instruction, guard=cell.guard),
@@ -88,8 +103,17 @@ def live_of(cell: Cell, task: Task, *, isolation: str = "thread") -> Live:
 def evaluate_live(
     cell: Cell, world: World, *, isolation: str = "thread", told: Callable[[], object] = lambda: None
 ) -> tuple[list[Played], Gauges]:
-    """Plays all episodes of `cell` in real time, one after the other; how each ended, and how it all went. told: called
-    after each."""
+    """Plays all episodes of `cell` in real time, one after the other.
+
+    Args:
+        cell: The cell.
+        world: The world.
+        isolation: See `Live`.
+        told: Called after each episode.
+
+    Returns:
+        The episodes, and the gauges of all together.
+    """
     live, gauges = live_of(cell, world.task, isolation=isolation), Gauges(world.task.spec.rate_hz)
 
     def follow(runtime: Realtime) -> bool:
@@ -105,5 +129,5 @@ def evaluate_live(
 
 
 def live_episode(played: Played, spec: RobotSpec) -> Episode:
-    """Computes the metrics of an episode that was played in real time. Its trace is not kept: a recorder writes it."""
+    """Computes the metrics of an episode played in real time. Its trace is not kept, since a recorder writes it."""
     return measured(spec, played.seed, played.trace, played.records, played.success, played.event_tick, kept=False)

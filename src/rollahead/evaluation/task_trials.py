@@ -1,11 +1,10 @@
-"""Trials of a task: what `rollahead doctor task=...` tries, and what each of them found.
+"""Trials of a task, run by `rollahead doctor task=...`, and their findings.
 
     for finding in try_task({"name": "reach"}, episodes=20):
         print(finding.what, finding.ok, finding.says)
 
-Each trial is a function that says in a few words what holds, or raises ConfigError with what is wrong. Trials of what
-the task cannot do, such as those of an expert that it does not have, are left out. Without an expert the episodes are
-driven by a slow sine.
+Each trial is a function that returns in a few words what holds, or raises ConfigError with what is wrong. A trial of a
+capability that the task does not have is left out. Without an expert the episodes are driven by a slow sine.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -41,18 +40,23 @@ from rollahead.sim.task_check import (
     standing,
 )
 
-HORIZON = 32  # rows of the chunk that the expert is asked for
+HORIZON = 32  # rows of the chunk requested of the expert
 AHEAD = 8  # ticks over which the roller is tried
-FEW = 5  # episodes in which it is
-SOLVED = 0.9  # the share of episodes that an expert solves which is asked in every tick
-SHARE, PERIOD_S = 0.3, 2.0  # of the sine that drives a task without an expert
-MISSED = 1.0  # the error of a roller over that of rolling nothing, from which on it is of no use
+FEW = 5  # episodes in which the roller is tried
+SOLVED = 0.9  # share of the episodes that an expert should solve when it plans anew in every tick
+SHARE, PERIOD_S = 0.3, 2.0  # amplitude and period of the sine that drives a task without an expert, see `Sine`
+MISSED = 1.0  # error of a roller, relative to the error of not rolling, from which it is of no use
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Result of one trial. what: the name of the trial; ok: whether the task passed, None if it was not tried; says:
-    what holds, or what is wrong and what to do, or why it was not tried."""
+    """Result of one trial.
+
+    Attributes:
+        what: Name of the trial.
+        ok: Whether the task passed; None if it was not tried.
+        says: What holds, or what is wrong and what to do, or why it was not tried.
+    """
 
     what: str
     ok: bool | None
@@ -61,7 +65,15 @@ class Finding:
 
 @dataclass(slots=True)
 class Subject:
-    """A task on trial. made: the task, used again for all trials; kept: its episodes under `drive`, by seed."""
+    """A task on trial.
+
+    Attributes:
+        config: `name` and options of the task.
+        made: The task, used in all trials.
+        seed: Seed of the first episode.
+        episodes: Number of episodes.
+        kept: Episodes of the task under `drive`, by seed.
+    """
 
     config: Mapping[str, Any]
     made: Task
@@ -76,7 +88,7 @@ class Subject:
         return self.kept[seed]
 
     def drive(self, task: Task) -> Plan:
-        """The plan that drives the episodes: the expert's, or else a sine, or a hold where an action has no range."""
+        """The plan that drives the episodes: the expert, or else a sine, or a hold if an action has no range."""
         if has_expert(task):
             return by_expert(task)
         ranged = all(np.isfinite([dim.low, dim.high]).all() for dim in task.spec.action)
@@ -84,7 +96,7 @@ class Subject:
 
     @property
     def driver(self) -> str:
-        """The name of what drives the episodes, for messages."""
+        """The name of the plan that drives the episodes, for messages."""
         return "its expert" if has_expert(self.made) else "a sine"
 
     @property
@@ -94,15 +106,20 @@ class Subject:
 
 
 def try_task(config: Mapping[str, Any], *, episodes: int = 20, seed: int = 0) -> Iterator[Finding]:
-    """Tries the task `config`, a `name` and options, over so many episodes of its expert, from `seed` on.
+    """Tries a task and yields a finding for each trial.
 
-    Raises: ConfigError, if there is no such task, it cannot be made, or `episodes` or `seed` is none.
+    Args:
+        config: `name` and options of the task.
+        episodes: Number of episodes that are played.
+        seed: Seed of the first episode.
+
+    Raises: ConfigError, if there is no such task, it cannot be made, or `episodes` or `seed` is out of range.
     """
     if episodes < 1 or seed < 0:
         raise ConfigError(f"episodes is {episodes} and seed {seed}; give at least 1, and 0 or more")
     check_seed(seed, episodes)
     subject = Subject(config, make_task(**config), seed, episodes)
-    needed = True  # that sizes and numbers are right: the other trials count on it
+    needed = True  # whether sizes and numbers are right, on which the other trials depend
     for what, trial in TRIALS.items():
         if not needed:
             yield Finding(what, None, "not tried, since what is said above comes first")
@@ -133,7 +150,7 @@ def _sizes(subject: Subject) -> str:
 
 
 def _reset(subject: Subject) -> str:
-    """Plays a seed again after another one, and in a task that is new."""
+    """Plays a seed again after another seed, and in a new task."""
     first = subject.played(subject.seed)
     play(subject.made, subject.seed + 1, subject.drive)
     _check_again(first, play(subject.made, subject.seed, subject.drive), subject.made)
@@ -189,7 +206,7 @@ def _limits(subject: Subject) -> str:
 
 
 def _check_kind(sent: Any, dim: Dim) -> None:
-    """Raises: ConfigError, if a discrete action takes more values than two, and no threshold says which they mean."""
+    """Checks the values of an action. Raises: ConfigError, if a discrete one has more than two and no threshold."""
     if dim.kind is Kind.DISCRETE and dim.threshold is None and len(values := np.unique(sent)) > 2:
         raise ConfigError(
             f"the expert gives {len(values)} values of {dim.name}, which is {dim.kind.value} without a threshold; give "
@@ -198,9 +215,9 @@ def _check_kind(sent: Any, dim: Dim) -> None:
 
 
 def _guard(subject: Subject) -> str:
-    """Plays an episode as `eval` does, without delay, asking the expert in every tick."""
+    """Plays an episode as `eval` does, without delay, with a new plan of the expert in every tick."""
     planner = {"name": "scripted", "horizon": 1}
-    config = StrategyConfig("naive", s=1)  # which rolls nothing
+    config = StrategyConfig("naive", s=1)  # naive does not roll
     cell = Cell(subject.config, config, {"name": "fixed", "ticks": 0}, planner, roller={"name": "none"})
     with blamed(f"the episode of seed {subject.seed}, as eval plays it,", subject.made):
         ticks = run_episode(cell, subject.made, subject.seed).ticks
@@ -215,7 +232,7 @@ def _guard(subject: Subject) -> str:
 
 
 def _roller(subject: Subject) -> str:
-    """Plays a few episodes again, rolls each state on over what will be sent, and compares."""
+    """Plays a few episodes again, and compares each state rolled ahead over the next actions with the later state."""
     wrong = moved = 0.0
     for seed in subject.seeds[:FEW]:
         off, way = _rolled(subject, seed)
@@ -231,8 +248,10 @@ def _roller(subject: Subject) -> str:
 
 
 def _rolled(subject: Subject, seed: int) -> tuple[float, float]:
-    """By how much the states of an episode are off that are rolled `AHEAD` ticks on, and those that are not, in
-    standard deviations, summed up."""
+    """The errors in an episode of states rolled ahead by `AHEAD` ticks, and of states that are not rolled.
+
+    Both are sums of absolute errors in standard deviations of the episode's states.
+    """
     task, played = subject.made, subject.played(seed)
     with blamed("the roller", task):
         task.reset(seed)
@@ -269,7 +288,7 @@ TRIALS: Mapping[str, Callable[[Subject], str]] = {
     "expert": _expert,
 }
 FIRST = ("sizes",)
-NEEDS: Mapping[str, tuple[Callable[[Task], bool], str]] = {  # what a task must be able to do to be tried so
+NEEDS: Mapping[str, tuple[Callable[[Task], bool], str]] = {  # the capability that a trial needs
     "event": (has_event, "event"),
     "expert's actions": (has_expert, "expert"),
     "guard": (has_expert, "expert"),

@@ -1,7 +1,7 @@
-"""Pictures of a simulated scene: EGL, OSMesa, or none.
+"""Rendering of a simulated scene with EGL or OSMesa, whichever works on this machine.
 
-A GL backend that is missing may end the process. So each is tried in a process of its own, once, and `prepare` gives
-MuJoCo the one that works, here and in the processes that are started from here.
+A missing GL backend may end the process. Each backend is therefore tried once, in its own process, and `prepare` sets
+the one that works for MuJoCo, in this process and in those that are started from it.
 """
 
 import atexit
@@ -28,12 +28,12 @@ PROBE = (
     "d = mujoco.MjData(m); mujoco.mj_forward(m, d); r = mujoco.Renderer(m, 16, 16); r.update_scene(d); r.render()"
 )
 REMEDY = "on Debian: apt-get install libosmesa6"
-LARGEST = 640  # pixels of a side
+LARGEST = 640  # largest height and width of an image, in pixels
 
 
 @cache
 def backend() -> str | None:
-    """The first backend that renders here; None if none does. What MUJOCO_GL says is tried first, and alone."""
+    """The first backend that renders on this machine; None if none does. MUJOCO_GL, if set, is the only one tried."""
     asked = os.environ.get("MUJOCO_GL")
     for name in (asked,) if asked else BACKENDS:
         probe = subprocess.run(
@@ -45,15 +45,19 @@ def backend() -> str | None:
 
 
 def explain() -> str:
-    """One line: which backend renders, or that none does, and what to do."""
+    """One line for the user: which backend renders, or that none does and what to install."""
     found = backend()
     tried = os.environ.get("MUJOCO_GL") or " and ".join(BACKENDS)
     return f"rendering with {found}" if found else f"nothing renders here (tried {tried}); {REMEDY}"
 
 
 def prepare() -> None:
-    """Has MuJoCo render with `backend()` in this process, and in those that are started from it, unless it was imported
-    with one. Raises: ConfigError, if nothing renders here."""
+    """Makes MuJoCo render with `backend()`, in this process and in those that are started from it.
+
+    If MuJoCo was imported with a backend that needs no display, that one is kept.
+
+    Raises: ConfigError, if nothing renders on this machine.
+    """
     import mujoco
 
     gl: Any = sys.modules[mujoco.Renderer.__module__].gl_context
@@ -62,15 +66,23 @@ def prepare() -> None:
     found = backend()
     if found is None:
         raise ConfigError(f"the cameras of a task need a renderer, and {explain()}")
-    os.environ["MUJOCO_GL"] = found  # for the processes to come
+    os.environ["MUJOCO_GL"] = found  # for processes started later
     gl.GLContext = import_module(f"mujoco.{found}").GLContext  # MuJoCo looks at MUJOCO_GL only when it is imported
 
 
 class Camera:
-    """Renders one scene. smooth: with four samples per pixel, which in software costs ten times as much."""
+    """Renderer of one camera of a MuJoCo model.
+
+    Args:
+        model: The MuJoCo model.
+        camera: Name of the camera.
+        height: Height of the images in pixels.
+        width: Width of the images in pixels.
+        smooth: Whether to render four samples per pixel, which in software takes ten times as long.
+    """
 
     def __init__(self, model: Any, camera: str, height: int, width: int, *, smooth: bool = False) -> None:
-        """Phase: setup. Raises: ConfigError, if nothing renders here."""
+        """Phase: setup. Raises: ConfigError, if nothing renders on this machine."""
         import mujoco
 
         prepare()
@@ -82,7 +94,7 @@ class Camera:
         self._camera = camera
 
     def picture(self, data: Any) -> NDArray[np.uint8]:
-        """(height, width, 3), the scene as `data` has it; nobody can write to it."""
+        """The image (height, width, 3) RGB of the scene in `data`, read-only."""
         self._renderer.update_scene(data, camera=self._camera)
         picture: NDArray[np.uint8] = self._renderer.render()
         picture.flags.writeable = False
@@ -95,13 +107,18 @@ def _close(renderer: "weakref.ref[Any]") -> None:
 
 
 class Cameras:
-    """The cameras `names` of `model` as those of a robot, with images of `size` (height, width).
+    """The cameras of a simulated robot. Nothing is rendered, and no renderer is made, before the first call.
 
-    specs: as a `RobotSpec` has them. Nothing is rendered, and no renderer is made, before the first call.
+    `specs` are the cameras for a `RobotSpec`.
+
+    Args:
+        model: The MuJoCo model.
+        names: Names of the model's cameras that the robot has.
+        size: Height and width of the images, in pixels.
     """
 
     def __init__(self, model: Any, names: Sequence[str], size: Sequence[int]) -> None:
-        """Raises: ConfigError, if there is no such camera, the size is none, or nothing renders here."""
+        """Raises: ConfigError, if a camera does not exist, `size` is no size, or nothing renders on this machine."""
         known = [model.camera(i).name for i in range(model.ncam)]
         for name in names:
             if name not in known:
@@ -115,14 +132,14 @@ class Cameras:
         self._made: dict[str, Camera] = {}
 
     def __call__(self, data: Any) -> dict[str, NDArray[np.uint8]]:
-        """(height, width, 3) by camera, the scene as `data` has it. Phase: hot, in simulated time."""
+        """The image (height, width, 3) of each camera of the scene in `data`. Phase: hot, in simulated time."""
         if not self._made:
             self._made = {each.name: Camera(self._model, each.name, each.height, each.width) for each in self.specs}
         return {name: camera.picture(data) for name, camera in self._made.items()}
 
 
 def write_clip(path: str, pictures: Sequence[NDArray[np.uint8]], period_s: float) -> None:
-    """Writes `pictures` as an animated WebP, `period_s` apart."""
+    """Writes `pictures` as an animated WebP file with a picture every `period_s` seconds."""
     from PIL import Image
 
     images = [Image.fromarray(picture) for picture in pictures]

@@ -1,4 +1,4 @@
-"""The simulated robot: a task's robot behind the `Robot` seam."""
+"""The simulated robot: a task's robot as a `Robot`."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -10,15 +10,18 @@ from rollahead.runtime.types.robot import Frame, Reading
 from rollahead.runtime.types.spec import RobotSpec
 from rollahead.sim.task import Task
 
-STAMPS = count()  # capture stamps: every image of this process has one of its own
+STAMPS = count()  # capture stamps, a different one for every image of this process
 
 
 class SimRobot:
-    """Reads the task and keeps the last setpoint; the world moves only by `advance`.
+    """The robot of a task in simulated time: it keeps the last setpoint, and only `advance` moves the world.
 
-    lag: ticks by which what it reads is old, and said to be; spec: the task's, with limits of one's own; None for the
-    task's as it is. Images are rendered when they are asked for; with a lag in every tick, since what will be asked
-    for is not known yet.
+    Images are rendered when they are asked for; with a lag in every tick, since nobody knows yet which will be needed.
+
+    Args:
+        task: The task, already reset.
+        lag: Age in ticks of everything that is read; readings and frames report it.
+        spec: Spec of the robot, such as the task's with tighter limits; None for the task's.
     """
 
     def __init__(self, task: Task, lag: int = 0, spec: RobotSpec | None = None) -> None:
@@ -31,24 +34,24 @@ class SimRobot:
         self._filmed: deque[Mapping[str, Frame]] = deque([self._images()] if lag else [], lag + 1)  # likewise
 
     def connect(self) -> None:
-        """Nothing to do: the task was reset by whoever made it."""
+        """Does nothing: the caller has already reset the task."""
 
     def read(self) -> Reading:
-        """Phase: hot."""
+        """The state and environment of `lag` ticks ago. Phase: hot."""
         return Reading(*self._seen[0], age=len(self._seen) - 1)
 
     def frames(self) -> Mapping[str, Frame]:
-        """The images of the task's cameras, as old as the state. Phase: hot, in simulated time."""
+        """The images of the task's cameras, as old as the state that `read` gives. Phase: hot, in simulated time."""
         if not self._filmed:
             return self._images()
         return {name: replace(frame, age=len(self._filmed) - 1) for name, frame in self._filmed[0].items()}
 
     def write(self, setpoint: FloatArray) -> None:
-        """Phase: hot."""
+        """Keeps `setpoint` (A,) for the next `advance`. Phase: hot."""
         self._setpoint = setpoint
 
     def advance(self) -> None:
-        """Moves the world on by one tick under the last setpoint; without one it stands still."""
+        """Simulates one tick under the last setpoint; without a setpoint the world stands still."""
         if self._setpoint is not None:
             self._task.advance(self._setpoint)
         self._seen.append(self._sight())
@@ -62,7 +65,7 @@ class SimRobot:
         return {name: Frame(image, next(STAMPS)) for name, image in self._task.frames().items()}
 
     def stop(self) -> None:
-        """Nothing moves that is not told to."""
+        """Does nothing: the world moves only by `advance`."""
 
     def disconnect(self) -> None:
-        """Nothing to do."""
+        """Does nothing: there is no connection."""

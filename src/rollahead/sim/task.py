@@ -1,8 +1,8 @@
-"""Tasks: the seam, what more a task may be able to do, and how one is found by its name.
+"""Tasks: the protocol that every task satisfies, its optional capabilities, and the lookup of a task by name.
 
-`Task` is what every task is. Everything else is a capability, a small Protocol that a command asks for where it needs
-it: an event, an expert, a model of the robot or of the scene, drawing, teaching. A command that needs one that the task
-lacks says so in one sentence.
+`Task` is the core. Everything else is a capability, a small protocol that a command asks for where it needs it: an
+event, an expert, a model of the robot or of the scene, drawing, teaching. A command that needs a capability that the
+task lacks says so in one sentence.
 
 A task is one class and one registration, an entry point in the group `rollahead.tasks`; other packages add theirs the
 same way (docs/tasks.md).
@@ -30,17 +30,17 @@ GROUP = "rollahead.tasks"
 class Task(Protocol):
     """A simulated robot in a scene with something to do. An episode is `reset`, then `advance` until `done`.
 
-    The same seed gives the same episode to the bit, whatever the robot does until it touches something.
+    A seed determines its episode to the bit; what the robot does changes the scene only once it touches something.
     """
 
     @property
     def spec(self) -> RobotSpec:
-        """The robot: its actions, states and cameras, what is seen of the scene, and the rate."""
+        """The robot's spec: its actions, states and cameras, what is seen of the scene, and the control rate."""
         ...
 
     @property
     def max_ticks(self) -> int:
-        """The number of ticks of the longest episode."""
+        """The largest number of ticks that an episode lasts."""
         ...
 
     @property
@@ -63,22 +63,22 @@ class Task(Protocol):
         ...
 
     def state(self) -> FloatArray:
-        """(S,), the robot's state at the head of this tick, a new array."""
+        """The robot's state (S,) at the start of this tick, a new array."""
         ...
 
     def environment(self) -> FloatArray:
-        """(E,), what is seen of the scene as numbers, a new array; (0,) if the spec names nothing."""
+        """What is seen of the scene as numbers (E,), a new array; (0,) if the spec names nothing."""
         ...
 
     def frames(self) -> Mapping[str, NDArray[np.uint8]]:
         """The image (height, width, 3) RGB of each camera of the spec, rendered by this call; empty without cameras.
 
-        It is called only when an image is needed, and changes nothing of the episode.
+        It is called only when an image is needed, and does not change the episode.
         """
         ...
 
     def advance(self, action: FloatArray) -> None:
-        """Moves the world on by one tick under `action` (A,), which is read-only."""
+        """Simulates one tick under `action` (A,), which is read-only."""
         ...
 
 
@@ -88,21 +88,23 @@ class TaskBase:
     instruction: str = ""
 
     def frames(self) -> Mapping[str, NDArray[np.uint8]]:
-        """No images."""
+        """An empty mapping: the task has no cameras."""
         return {}
 
 
 class Eventful(Task, Protocol):
-    """A task in which something happens in each episode that nobody could foresee. Reaction latency is measured from
-    that event on; without the event, the same seed gives the same episode in which it never comes."""
+    """A task with an unforeseeable event in each episode, from which reaction latency is measured.
+
+    Without the event, a seed gives the same episode in which the event never comes.
+    """
 
     @property
     def event_tick(self) -> int:
-        """The tick at whose head the event can first be seen in this episode."""
+        """The tick of this episode at whose start the event can first be seen."""
         ...
 
     def reset(self, seed: int, *, event: bool = True) -> None:
-        """Begins an episode at tick 0. event: whether the event comes."""
+        """Begins an episode at tick 0, in which the event comes if `event` is True."""
         ...
 
 
@@ -110,7 +112,7 @@ class Scripted(Task, Protocol):
     """A task with an expert, for `planner=scripted`, for demonstrations and for the direction of a reaction."""
 
     def expert(self, horizon: int) -> Plan:
-        """A scripted planner's function: chunks of `horizon` rows that solve the task from any observation."""
+        """Function of a scripted planner: from any observation to a chunk of `horizon` rows that solves the task."""
         ...
 
 
@@ -118,7 +120,7 @@ class Modelled(Task, Protocol):
     """A task with a model of its robot, for `roller=robot`."""
 
     def roller(self) -> StateRoller:
-        """The robot's model: where it will be."""
+        """The model of the robot: a function from a state and the actions that follow to the later state."""
         ...
 
 
@@ -130,21 +132,23 @@ class Drawable(Protocol):
     data: Any
 
     def show(self, state: FloatArray, environment: FloatArray) -> None:
-        """Puts the scene as a trace has it: state (S,), environment (E,)."""
+        """Sets the scene to a recorded `state` (S,) and `environment` (E,)."""
         ...
 
 
 @runtime_checkable
 class Teachable(Protocol):
-    """A task whose demonstrations begin anywhere, and in which nothing then happens that could not be foreseen."""
+    """A task that can record demonstrations, which begin anywhere and in which nothing unforeseeable happens."""
 
     def scatter(self, seed: int) -> None:
-        """Begins a demonstration: robot and scene anywhere that they may come to be. It goes on as long as it is
-        advanced."""
+        """Begins a demonstration with robot and scene in any state that an episode may reach.
+
+        It has no end of its own: it lasts as long as `advance` is called.
+        """
         ...
 
     def demonstrator(self) -> Plan:
-        """The expert, with the intention of the demonstration begun last; its row 0 is the action of now."""
+        """The expert for the demonstration that was begun last; row 0 of its chunk is the action of this tick."""
         ...
 
 
@@ -153,12 +157,12 @@ class MovingScene(Protocol):
     """A task whose scene moves on its own."""
 
     def scene_roller(self) -> SceneRoller:
-        """What the scene's numbers will be, if nothing happens that cannot be foreseen."""
+        """The model of the scene: a function that gives its later numbers, if nothing unforeseeable happens."""
         ...
 
 
 def has_event(task: Task) -> TypeGuard[Eventful]:
-    """Whether the task claims an event: by an `event_tick`, or by a `reset` that takes `event`."""
+    """Whether the task claims to have an event: by an `event_tick`, or by a `reset` that takes `event`."""
     reset = getattr(task, "reset", None)
     return _has(task, "event_tick") or (callable(reset) and "event" in _parameters(reset))
 
@@ -179,7 +183,7 @@ def event_tick_of(task: Task) -> int | None:
 
 
 def begin(task: Task, seed: int, *, event: bool = True) -> None:
-    """Begins an episode of `task`. event: False leaves out the event, of a task that has one."""
+    """Begins an episode of `task`; `event` False leaves out the event if the task has one."""
     if event or not has_event(task):
         task.reset(seed)
     else:
@@ -187,21 +191,21 @@ def begin(task: Task, seed: int, *, event: bool = True) -> None:
 
 
 def _has(task: Task, name: str) -> bool:
-    """Whether `task` has that member, and it is not None; a property is not called."""
+    """Whether `task` has a member `name` that is not None; a property is not called."""
     return inspect.getattr_static(task, name, None) is not None
 
 
 def _parameters(method: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(method).parameters
-    except ValueError:  # of code in C, which has none
+    except ValueError:  # a function written in C may have no signature
         return {}
 
 
 def make_task(name: str, **options: object) -> Task:
     """The task registered as `name`, made with `options`.
 
-    Raises: ConfigError, if there is none of that name, it cannot be imported or takes no such option, its constructor
+    Raises: ConfigError, if no task has that name, it cannot be imported or takes no such option, its constructor
     raises, or its spec is no `RobotSpec`.
     """
     make = load_task(name)
@@ -214,8 +218,8 @@ def make_task(name: str, **options: object) -> Task:
 
 
 def load_task(name: str) -> Callable[..., Task]:
-    """What makes the task registered as `name`.
+    """The class or function that makes the task registered as `name`.
 
-    Raises: ConfigError, if there is none of that name, or it cannot be imported.
+    Raises: ConfigError, if no task has that name, or it cannot be imported.
     """
     return load(GROUP, "task", name, "install what it needs, e.g. rollahead[sim]")

@@ -1,7 +1,7 @@
-"""Calls of a task's methods that give functions, each checked: the expert, the demonstrator and the rollers.
+"""Checked calls of a task's methods that return functions: the expert, the demonstrator and the rollers.
 
-A method that is missing, takes other arguments or gives no function is a ConfigError that names the class and method.
-`lacking` is the error of a command that needs what a task cannot do.
+A method that is missing, takes other arguments or returns no function is a ConfigError that names class and method.
+`lacking` is the error of a command that needs a capability which the task does not have.
 """
 
 import inspect
@@ -16,7 +16,7 @@ from rollahead.sim.task import MovingScene, Task, Teachable
 
 
 def expert_of(task: Task, horizon: int) -> Plan:
-    """The task's expert. Raises: ConfigError, if `expert` raises or gives no function."""
+    """The task's expert, for chunks of `horizon` rows. Raises: ConfigError, if `expert` raises or gives no function."""
     plan: Plan = _function(task, "expert", "(seen, rng) -> rows", horizon=horizon)
     return plan
 
@@ -40,7 +40,13 @@ def scene_roller_of(task: MovingScene) -> SceneRoller:
 
 
 def lacking(needed_by: str, capability: str, task: object, remedy: str) -> ConfigError:
-    """The error for a task without a capability. needed_by: the option or command that needs it; remedy: what to do.
+    """The error for a task without a capability.
+
+    Args:
+        needed_by: The option or command that needs it.
+        capability: The capability, with its article.
+        task: The task.
+        remedy: What the user can do.
 
     >>> str(lacking("planner=scripted", "an expert", 0, "use planner=policy"))
     'planner=scripted needs an expert, and the task has none (int); use planner=policy'
@@ -49,8 +55,12 @@ def lacking(needed_by: str, capability: str, task: object, remedy: str) -> Confi
 
 
 def _function(task: object, method: str, wanted: str, **given: int) -> Any:
-    """Calls `method` of `task` with the numbers `given` and returns the function that it makes. wanted: arguments and
-    result of that function, for the message. Raises: ConfigError, if it raises or makes no function."""
+    """Calls `method` of `task` with the numbers `given` and returns the function that it gives.
+
+    `wanted`, arguments and result of that function, is for the message.
+
+    Raises: ConfigError, if the method raises or gives no function.
+    """
     check_takes(task, method, list(given))
     said = f"{type(task).__name__}.{method}({', '.join(map(str, given.values()))})"
     with blamed(said, task):
@@ -61,7 +71,10 @@ def _function(task: object, method: str, wanted: str, **given: int) -> Any:
 
 
 def check_takes(task: object, method: str, by_position: Sequence[str] = (), by_name: Sequence[str] = ()) -> None:
-    """Raises: ConfigError, if `task` has no such method, or it does not take these arguments."""
+    """Checks that a method of a task can be called with the arguments of these names.
+
+    Raises: ConfigError, if `task` has no such method, or it does not take these arguments.
+    """
     name = type(task).__name__
     with blamed(f"{name}.{method}", task):
         found = getattr(task, method, None)
@@ -74,7 +87,7 @@ def check_takes(task: object, method: str, by_position: Sequence[str] = (), by_n
         raise ConfigError(f"{name} has no method {called}; add it (docs/tasks.md)")
     try:
         signature = inspect.signature(found)
-    except ValueError:  # of code in C, which has none
+    except ValueError:  # a function written in C may have no signature
         return
     try:
         signature.bind(*by_position, **dict.fromkeys(by_name))

@@ -2,8 +2,8 @@
 
     check_task(task, "reach", seed=0)      plays two short episodes; raises ConfigError at the first fault
 
-`evaluate` and `record` call it before their episodes; `rollahead doctor task=...` tries more (`task_trials`). A fault
-in a task is a sentence with both numbers and what to do, whatever the task raised.
+`evaluate` and `record` call it before their episodes; `rollahead doctor task=...` tries more (`task_trials`). Every
+fault of a task is reported in a sentence with both numbers and what to do, whatever the task raised.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,9 +26,9 @@ from rollahead.runtime.types.spec import Dim, RobotSpec, names_of
 from rollahead.sim.task import Task, begin, event_tick_of, has_event
 from rollahead.sim.task_calls import check_takes, expert_of
 
-REAL = "biuf"  # kinds of numpy's types
-ROUNDING = 1e-9  # of a range: an action that is outside by less is inside
-CALLS: dict[str, Sequence[str]] = {  # how an episode calls the task, all by position
+REAL = "biuf"  # kinds of numpy dtypes that hold real numbers
+ROUNDING = 1e-9  # tolerance of a range, as a share of its width
+CALLS: dict[str, Sequence[str]] = {  # the calls of an episode, all arguments by position
     "reset": ["seed"],
     "state": [],
     "environment": [],
@@ -41,8 +41,17 @@ Driver = Callable[[Task], Plan]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Played:
-    """An episode of n ticks: states (n + 1, S) and environments (n + 1, E) at the head of each tick and at the end,
-    actions (n, A); event_tick: as the task told it at the start, None without an event; done, success: at the end."""
+    """An episode of n ticks.
+
+    Attributes:
+        seed: Seed of the episode.
+        states: (n + 1, S), at the start of each tick and at the end.
+        environments: (n + 1, E), likewise.
+        actions: (n, A).
+        event_tick: The task's `event_tick` at the start; None without an event.
+        done: The task's `done` at the end.
+        success: The task's `success` at the end.
+    """
 
     seed: int
     states: FloatArray
@@ -54,17 +63,17 @@ class Played:
 
     @property
     def ticks(self) -> int:
-        """How many were played."""
+        """The number of ticks that were played."""
         return len(self.actions)
 
     @property
     def seen(self) -> FloatArray:
-        """(n + 1, S + E), all that was seen."""
+        """States and environments side by side, (n + 1, S + E)."""
         return np.hstack([self.states, self.environments])
 
 
 def by_expert(task: Task) -> Plan:
-    """The plan of an episode that the expert drives, asked again in every tick."""
+    """The plan of an episode that the expert drives with a new chunk in every tick."""
     return expert_of(task, 1)
 
 
@@ -81,10 +90,14 @@ def standing(task: Task) -> Plan:
 
 
 def check_task(task: Task, name: str, seed: int, *, expert: bool = True, event: bool = True) -> Played:
-    """Plays one episode of `task` under its expert, which it returns, and one more without its event, if it has one.
+    """Plays an episode of `task` under its expert and returns it; plays another without the event if the task has one.
 
-    name: of the task, for messages; expert: False drives the episodes by a hold instead, for policies that need no
-    expert; event: False leaves out the second episode, for figures without reactions.
+    Args:
+        task: The task.
+        name: Name of the task, for messages.
+        seed: Seed of both episodes.
+        expert: Whether the expert drives; False drives the episodes by a hold, for policies that need no expert.
+        event: Whether to play the second episode; False for figures without reactions.
 
     Raises: ConfigError, if a size is not that of the spec, a number is not finite, the expert leaves the ranges of the
     actions, no event comes, or the seed does not give the same episode again.
@@ -105,9 +118,9 @@ def check_task(task: Task, name: str, seed: int, *, expert: bool = True, event: 
 
 
 def play(task: Task, seed: int, drive: Driver = by_expert, *, event: bool = True) -> Played:
-    """One episode of `task` as `drive` plays it, without executor, guard or delay, for `max_ticks` at most.
+    """Plays one episode of `task` with the plan of `drive`, without executor, guard or delay, for `max_ticks` at most.
 
-    Raises: ConfigError, if the task raises, or gives what is of another size than its spec, or not finite.
+    Raises: ConfigError, if the task raises, or gives an array of another size than its spec, or NaN or infinite values.
     """
     check_calls(task)
     with blamed(f"its episode of seed {seed}", task):
@@ -133,7 +146,10 @@ def play(task: Task, seed: int, drive: Driver = by_expert, *, event: bool = True
 
 
 def check_calls(task: Task) -> None:
-    """Raises: ConfigError, if a member of the core of `task` is missing or cannot be called as an episode calls it."""
+    """Checks the core members of a task.
+
+    Raises: ConfigError, if one is missing or cannot be called as in an episode.
+    """
     for method, arguments in CALLS.items():
         check_takes(task, method, arguments, ["event"] if method == "reset" and has_event(task) else [])
     if not isinstance(said := getattr(task, "instruction", None), str):
@@ -143,7 +159,7 @@ def check_calls(task: Task) -> None:
 
 
 def look(task: Task, tick: int) -> Observation:
-    """What is seen at the head of `tick`. Raises: ConfigError, if it is not as the spec says, or not finite."""
+    """The observation at the start of `tick`. Raises: ConfigError, if it does not fit the spec, or is not finite."""
     spec = task.spec
     state = _numbers("state()", task.state(), spec.state, "state", tick)
     environment = _numbers("environment()", task.environment(), spec.environment, "environment", tick)
@@ -151,7 +167,10 @@ def look(task: Task, tick: int) -> Observation:
 
 
 def check_frames(task: Task) -> None:
-    """Raises: ConfigError, if the spec of `task` has a camera of which `frames` gives no image as the spec says."""
+    """Checks that `frames` gives an image of each camera of the spec.
+
+    Raises: ConfigError, if an image is missing or does not fit the spec.
+    """
     if not task.spec.cameras:
         return
     check_takes(task, "frames")
@@ -182,7 +201,10 @@ def _numbers(call: str, given: Any, dims: Sequence[Dim], what: str, tick: int) -
 
 
 def checked_rows(rows: Any, spec: RobotSpec, horizon: int, who: str = "expert") -> FloatArray:
-    """(horizon, A), the `rows` that an expert gave. Raises: ConfigError, if they have another shape, or hold NaN."""
+    """The `rows` of an expert as an array (horizon, A).
+
+    Raises: ConfigError, if they have another shape, or NaN or infinite values.
+    """
     numbers, wanted = as_numbers(f"the {who}", rows), (horizon, len(spec.action))
     if numbers.shape != wanted:
         raise ConfigError(
@@ -196,10 +218,10 @@ def checked_rows(rows: Any, spec: RobotSpec, horizon: int, who: str = "expert") 
 
 
 def as_numbers(what: str, given: Any) -> FloatArray:
-    """The array that `what` has `given`. Raises: ConfigError, if it holds anything but real numbers."""
+    """Converts what `what` has `given` to a float64 array. Raises: ConfigError, if it is no array of real numbers."""
     try:
         numbers = np.asarray(given)
-    except ValueError:  # lists of several lengths
+    except ValueError:  # nested lists of different lengths
         numbers = np.asarray(None)
     if numbers.dtype.kind not in REAL:
         raise ConfigError(f"{what} gives {_kind(given)}, and no array of real numbers; give one")
@@ -223,7 +245,7 @@ def _whole(what: str, value: Any) -> int:
 
 
 def check_event_tick(played: Played, task: Task) -> None:
-    """Raises: ConfigError, if the tick of the event, if there is one, is not one of the episode."""
+    """Checks that the event, if there is one, comes within the episode. Raises: ConfigError, if it does not."""
     if (at := played.event_tick) is None:
         return
     if not 0 <= at < task.max_ticks:
@@ -239,7 +261,7 @@ def check_event_tick(played: Played, task: Task) -> None:
 
 
 def check_limits(played: Played, spec: RobotSpec) -> None:
-    """Raises: ConfigError, if an action of the episode was outside the range that `spec` gives it."""
+    """Checks the actions of an episode. Raises: ConfigError, if one was outside its range in `spec`."""
     for j, dim in enumerate(spec.action):
         wanted = played.actions[:, j]
         slack = ROUNDING * (dim.high - dim.low) if np.isfinite(dim.high - dim.low) else 0.0
@@ -253,9 +275,15 @@ def check_limits(played: Played, spec: RobotSpec) -> None:
 
 
 def check_rollers(rollers: Rollers, name: str, task: Task, played: Played) -> None:
-    """Rolls a state and a scene of the episode `played` on by one tick. name: of the roller, for messages.
+    """Tries the rollers on one state and scene of the episode `played`, over one tick.
 
-    Raises: ConfigError, if a roller raises, or gives another size than what it was given, or what is not finite.
+    Args:
+        rollers: The rollers of state and scene.
+        name: Name of the roller, for messages.
+        task: The task.
+        played: An episode of it.
+
+    Raises: ConfigError, if a roller raises, or its result differs in size from its input or is not finite.
     """
     before = lookback_of(rollers.state)
     rows = played.actions[: before + 1] if played.ticks > before else played.actions[:0]
@@ -273,8 +301,10 @@ def check_rollers(rollers: Rollers, name: str, task: Task, played: Played) -> No
 
 
 def rolled(roller: StateRoller, task: Task, rows: FloatArray) -> FloatArray:
-    """(S,), the state that `task` is in, rolled on over `rows` (lookback + n, A). Raises: ConfigError, if what the
-    roller gives has another size, or is not finite."""
+    """The current state of `task` rolled ahead over `rows` (lookback + n, A), an array (S,).
+
+    Raises: ConfigError, if the roller's result has another size, or is not finite.
+    """
     return _checked("the roller", roller(frozen(task.state()), rows), task.spec.state)
 
 
@@ -301,8 +331,10 @@ def _told(value: float, dim: Dim) -> str:
 
 
 def check_event(played: Played, without: Played) -> None:
-    """Raises: ConfigError, if nothing tells the episode from that `without` the event, or something does too early, or
-    later than the task says."""
+    """Checks that an episode first differs from that `without` the event at the task's `event_tick`.
+
+    Raises: ConfigError, if it does not differ, or first in another tick.
+    """
     at, n = played.event_tick, min(played.ticks, without.ticks) + 1
     differs = np.flatnonzero((played.seen[:n] != without.seen[:n]).any(axis=1))
     if without.event_tick != at:
@@ -323,7 +355,7 @@ def check_event(played: Played, without: Played) -> None:
 
 
 def check_begins_alike(task: Task, played: Played) -> None:
-    """Raises: ConfigError, if the seed of `played` now begins another episode."""
+    """Checks that the seed of `played` begins the same episode again. Raises: ConfigError, if it does not."""
     with blamed(f"reset({played.seed})", task):
         task.reset(played.seed)
         first = look(task, 0)
@@ -334,7 +366,10 @@ def check_begins_alike(task: Task, played: Played) -> None:
 
 
 def check_same(now: FloatArray, before: FloatArray, dims: Sequence[Dim], seed: int, tick: int) -> None:
-    """Raises: ConfigError, if what is seen `now` is not to the bit what was seen `before` in this tick of the seed."""
+    """Checks that the values `now` are equal to the bit to those `before`, in a tick of two episodes of one seed.
+
+    Raises: ConfigError, if a value differs.
+    """
     for one, other, dim in zip(now, before, dims, strict=True):
         if one != other:
             raise _other(dim.name, seed, tick, other, one)
@@ -348,7 +383,6 @@ def _other(what: str, seed: int, tick: int, before: Any, now: Any) -> ConfigErro
 
 
 def _plain(value: Any) -> Any:
-    """A number of numpy's as Python's, and one without a fraction as a whole one: 6, where numpy shows
-    `np.float64(6.0)`. Anything else is left as it is."""
+    """A number for a message: `np.float64(6.0)` becomes 6 and `np.float64(0.5)` 0.5; other values are unchanged."""
     number = value.item() if isinstance(value, np.generic) else value
     return int(number) if isinstance(number, float) and number.is_integer() else number

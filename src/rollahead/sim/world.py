@@ -1,20 +1,20 @@
-"""A simulated world in real time: a task that goes on by the clock, in a process of its own, and its robot.
+"""A simulated world in real time: a task that moves on by the clock, in its own process, and its robot.
 
     with World({"name": "mole"}) as world:
         world.reset(seed)
         with Realtime(drive, world.make_robot, planner) as runtime: ...
 
-As with a real robot, nothing waits for anybody: the world moves on every period under the newest setpoint, be it there
-or not. Its clock begins with the first setpoint after a reset, and it moves in the middle between the executor's ticks:
-either may be late by half a period, and what is played is still what lockstep plays.
+The world does not wait, as a real robot does not: it moves once per period under the newest setpoint, even if no new
+one has come. Its clock begins with the first setpoint after a reset. It moves in the middle between two of the
+executor's ticks, so that either may be late by half a period and the episode is still the one that lockstep plays.
 
-A task's cameras run on their own, as real ones do: after a move the world renders, if the next move is not due yet. A
-rendering that takes longer than that delays the next moves; the world makes them up before it renders again.
+The cameras of a task run on their own, like real ones: after a move the world renders, if the next move is not due yet.
+A rendering that takes longer delays the next moves; the world catches up with them before it renders again.
 
-    move  render  .  move  render  .        cheap: an image of every move, there before the next tick
-    move  render render move move  .  move  render     dear: an image of some moves, and its age says of which
+    move  render  .  move  render  .        fast rendering: an image of every move, ready before the next tick
+    move  render render move move  .  move  render     slow rendering: images of some moves; their age says which
 
-Threads: `_live` is the process; `SimulatedRobot` is the executor's; the rest is whose who made the world.
+Threads: `_live` runs in the process; `SimulatedRobot` belongs to the executor; everything else to the caller.
 """
 
 import multiprocessing
@@ -37,11 +37,11 @@ from rollahead.runtime.types.robot import Frame, Reading
 from rollahead.runtime.types.spec import RobotSpec
 from rollahead.sim.task import Task, begin, make_task
 
-PHASE = 1 / 2  # of a period after a setpoint was due, the world moves on
-PATIENCE_S = 30.0  # for the process to begin, which imports a simulator
-LEAVING_S = 3.0  # for the process to end by itself, before it is killed
+PHASE = 1 / 2  # part of a period from the time at which a setpoint is due to the move of the world
+PATIENCE_S = 30.0  # time for the process to start, which imports a simulator
+LEAVING_S = 3.0  # time for the process to end by itself, before it is killed
 GONE = "the simulated world's process is gone; see what it printed, and make another"
-LOOK_S = 0.1  # how often a world that stands still looks for orders
+LOOK_S = 0.1  # interval at which a world that stands still looks for commands
 
 Setpoints = SharedMailbox[tuple[Any, ...], Any]
 Scenes = SharedMailbox[tuple[Any, ...], Any]
@@ -50,8 +50,14 @@ Images = SharedMailbox[tuple[Any, ...], Any]
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The mailboxes between a world and its robot: setpoints to the world, the scene and the images from it; `wake`
-    ends the rest of a world that stands still. images: None for a robot without cameras."""
+    """The mailboxes between a world and its robot.
+
+    Attributes:
+        setpoints: Setpoints, to the world.
+        scenes: State and environment, from the world.
+        images: Images, from the world; None for a robot without cameras.
+        wake: Event that wakes a world that stands still.
+    """
 
     setpoints: Setpoints
     scenes: Scenes
@@ -60,11 +66,16 @@ class Links:
 
 
 class World:
-    """The process of the task `config`, and what is to be known of it. limits: on how its actions may change."""
+    """The process in which a task runs in real time, and the state of its episode.
+
+    Args:
+        config: `name` and options of the task.
+        limits: Limits on how fast the robot's actions may change, see `spec_limits`.
+    """
 
     def __init__(self, config: Mapping[str, Any], limits: Limits | None = None) -> None:
         self._config = dict(config)
-        self.task: Task = make_task(**config)  # for its expert and its model; nothing is played here
+        self.task: Task = make_task(**config)  # for its expert and its model; the episodes are played in the process
         self.spec = spec = limited(self.task.spec, limits or {})
         setpoints: Setpoints = SharedMailbox(
             Fields([("stopped", "?"), ("action", "f8", (len(spec.action),)), ("episode", "i8"), ("sent_ns", "i8")])
@@ -93,8 +104,10 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the process, and kills it if it hangs or is stopped (SIGSTOP): else the exit of the program would wait
-        for it for ever."""
+        """Ends the process, and kills it if it hangs or is stopped (SIGSTOP).
+
+        Otherwise the program would wait for it forever when it exits.
+        """
         self._control.close()
         self._links.wake.ring()
         try:
@@ -105,12 +118,14 @@ class World:
 
     @property
     def make_robot(self) -> "partial[SimulatedRobot]":
-        """Makes the robot of the episode that was reset last, also in another process."""
+        """A function that makes the robot of the episode that was reset last; it can be sent to another process."""
         return partial(SimulatedRobot, self.spec, self._links, self._episode)
 
     def reset(self, seed: int, *, event: bool = True) -> None:
-        """Begins an episode; it stands still until the robot is sent something. Raises: RobotError, if the process
-        died, or does not answer."""
+        """Begins an episode; the world stands still until the robot is sent a setpoint.
+
+        Raises: RobotError, if the process died, or does not answer.
+        """
         self._episode += 1
         try:
             self._control.send((self._episode, seed, event))
@@ -129,23 +144,23 @@ class World:
 
     @property
     def process(self) -> int:
-        """The id of its process."""
+        """The id of the world's process."""
         assert self._process.pid is not None, "it was entered"
         return self._process.pid
 
     @property
     def stopped(self) -> bool:
-        """Whether it stands still because its robot was stopped."""
+        """Whether the world stands still because its robot was stopped."""
         return bool(self._scene["stopped"])
 
     @property
     def success(self) -> bool:
-        """Whether it has succeeded."""
+        """Whether the episode has succeeded so far."""
         return bool(self._scene["success"])
 
     @property
     def ticks(self) -> int:
-        """How many periods it has gone on."""
+        """The number of ticks that the episode has been simulated."""
         return int(self._scene["ticks"])
 
     @property
@@ -158,7 +173,7 @@ class World:
 
 
 class SimulatedRobot:
-    """The robot of a `World`, as the executor drives it."""
+    """The robot of a `World`, driven by the executor."""
 
     def __init__(self, spec: RobotSpec, links: Links, episode: int) -> None:
         self.spec = spec
@@ -169,21 +184,21 @@ class SimulatedRobot:
         self._episode = episode
         self._clock = MonotonicClock()
         self._moving = False
-        self._began_ns = 0  # when the world, which stood still, was told to go on
+        self._began_ns = 0  # time of the setpoint that set the world in motion
         self._last: FloatArray = frozen([0.0] * len(spec.action))
 
     def connect(self) -> None:
-        """Raises: RobotError, if the world was not reset."""
+        """Checks that there is an episode. Raises: RobotError, if the world was not reset."""
         if self._scenes.peek() is None:
             raise RobotError("the simulated world stands in no episode; reset it first")
 
     def read(self) -> Reading:
-        """Phase: hot."""
+        """The newest state and environment. Phase: hot."""
         scene: Any = self._scenes.peek()
         return Reading(scene["state"], scene["environment"], self._age(scene))
 
     def frames(self) -> Mapping[str, Frame]:
-        """The images that the world rendered last, as old as the scene that they show. Phase: hot."""
+        """The images that the world rendered last, with the age of the scene that they show. Phase: hot."""
         shown: Any = None if self._images is None else self._images.peek()
         if shown is None:
             return {}
@@ -191,12 +206,12 @@ class SimulatedRobot:
         return {name: Frame(pixels[name], stamp, age) for name in pixels.dtype.names}
 
     def _age(self, shown: Any) -> int:
-        """Ticks since what is `shown` was last so; 0 in a world that stands still."""
+        """Age in ticks of the record `shown`; 0 in a world that stands still."""
         age_ns = self._clock.now_ns() - max(int(shown["seen_ns"]), self._began_ns) if self._moving else 0
         return int(age_ns * 1e-9 * self.spec.rate_hz)
 
     def write(self, setpoint: FloatArray) -> None:
-        """Phase: hot."""
+        """Sends `setpoint` (A,) to the world, and wakes it if it stands still. Phase: hot."""
         self._last = setpoint
         self._setpoints.put((False, setpoint, self._episode, now_ns := self._clock.now_ns()))
         if not self._moving:
@@ -204,23 +219,25 @@ class SimulatedRobot:
             self._wake.ring()
 
     def stop(self) -> None:
-        """The world stands still until something is sent again."""
+        """Makes the world stand still until the next setpoint."""
         self._moving = False
         self._setpoints.put((True, self._last, self._episode, self._clock.now_ns()))
 
     def disconnect(self) -> None:
-        """Nothing to do."""
+        """Does nothing: the process belongs to the `World`."""
 
 
 def _why(process: int) -> str:
-    """Explains, for an error message, that the process with that id is stopped; empty if it is not."""
+    """Explanation, for an error message, that the process with that id is stopped; empty if it is not."""
     stopped = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
     return f": its process is stopped (SIGSTOP); let it go on with kill -CONT {process}" if stopped else ""
 
 
 def _live(config: dict[str, Any], links: Links, control: Connection) -> None:
-    """The process: plays one episode after the other until the pipe is closed. An interrupt from the terminal is the
-    affair of whoever made the world."""
+    """Main function of the process: plays one episode after the other until the pipe is closed.
+
+    It ignores an interrupt from the terminal, which the process that made the world handles.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     task = make_task(**config)
     while True:
@@ -237,7 +254,7 @@ def _live(config: dict[str, Any], links: Links, control: Connection) -> None:
 
 
 def _play(task: Task, links: Links, control: Connection, episode: int) -> None:
-    """One episode, to its end or to the next order."""
+    """Plays one episode to its end, or until the next command from `control`."""
     clock, setpoints, wake = MonotonicClock(), links.setpoints, links.wake
     while (first := setpoints.peek()) is None or first["episode"] != episode:
         wake.wait(LOOK_S)
@@ -261,7 +278,7 @@ def _play(task: Task, links: Links, control: Connection, episode: int) -> None:
 
 
 def _stand_still(setpoints: Setpoints, wake: WakeEvent, control: Connection) -> Any:
-    """Waits until the robot is sent something again, or there are other orders; the newest setpoint."""
+    """Waits for the next setpoint, or for a command from `control`, and returns the newest setpoint."""
     while True:
         newest: Any = setpoints.peek()
         if not newest["stopped"] or control.poll():
@@ -274,7 +291,7 @@ def _show(task: Task, links: Links, episode: int, ticks: int, now_ns: int, *, st
 
 
 def _film(task: Task, links: Links, now_ns: int) -> None:
-    """Renders the scene as it has been since `now_ns`, if the robot has cameras."""
+    """Renders the scene with `now_ns` for the time of its state, if the robot has cameras."""
     if links.images is not None:
         images = task.frames()
         links.images.put((now_ns, tuple(images[camera.name] for camera in task.spec.cameras)))
