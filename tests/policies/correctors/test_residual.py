@@ -183,7 +183,7 @@ def test_the_features_of_an_example_are_of_the_chunk_that_its_row_is_of(negative
 
 
 def test_a_base_that_gives_no_features_is_refused_where_they_are_wanted() -> None:
-    with pytest.raises(ConfigError, match=r"policy\.features is true, and the fake policy gives none; use a flow"):
+    with pytest.raises(ConfigError, match=r"corrector\.features is true, and the fake policy gives none; use a flow"):
         policy = Blind(trained=Trained())
         sampler = make_sampler({"name": "one_shot"}, policy)
         next(stored_chunks(policy, sampler, FRAMES, HeadConfig(features=True), LEAD, seed=0))
