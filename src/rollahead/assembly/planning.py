@@ -50,14 +50,21 @@ class Demonstrated:
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """Planner together with what it needs. horizon: H, policy rows per chunk; n_obs: observations per request; cameras:
-    names, in the robot's spec, of the cameras whose images it needs; demonstrated: None if it has learned from no
-    episodes, or nothing says from which; offset_state: of a policy's training (`Trained.offset_state`)."""
+    """A planner together with what it needs.
+
+    Attributes:
+        planner: The planner.
+        horizon: H, policy rows per chunk.
+        n_obs: Number of observations per request.
+        cameras: Names, in the robot's spec, of the cameras whose images it needs, None for all.
+        demonstrated: The episodes that it has learned from; None if there are none, or they are not known.
+        offset_state: Kind of state in the policy's training, see `Trained.offset_state`.
+    """
 
     planner: Planner
     horizon: int
     n_obs: int = 1
-    cameras: tuple[str, ...] = ()
+    cameras: tuple[str, ...] | None = ()
     demonstrated: Demonstrated | None = None
     offset_state: str = "recorded"
 
@@ -99,7 +106,7 @@ def planning_from(given: object, brief: Brief, what: str = "the planner") -> Pla
     elif hasattr(given, "planning"):
         planning = given.planning(brief)
     elif hasattr(given, "infer"):
-        planning = Planning(given, _horizon_of(given, what))
+        planning = Planning(given, _horizon_of(given, what), cameras=None)
     elif callable(given):
         planning = _of_function(given, brief, what)
     else:
@@ -145,7 +152,7 @@ def _of_function(function: Function, brief: Brief, what: str) -> Planning:
             f"{what} gives {'no rows' if rows is None else f'rows of shape {shape}'} for a blank observation; make it "
             f"give (H, {len(brief.scene.spec.action)}), an action of the robot per tick"
         )
-    return Planning(FunctionPlanner(function, brief.rollers), check_horizon(shape[0]))
+    return Planning(FunctionPlanner(function, brief.rollers), check_horizon(shape[0]), cameras=None)
 
 
 def blank(spec: RobotSpec) -> Observation:
@@ -154,7 +161,7 @@ def blank(spec: RobotSpec) -> Observation:
         frozen([min(max(0.0, dim.low), dim.high) for dim in dims]) for dims in (spec.state, spec.environment)
     )
     images = {camera.name: np.zeros((camera.height, camera.width, 3), np.uint8) for camera in spec.cameras}
-    return Observation(0, state, environment, images, dict.fromkeys(images, 0))
+    return Observation(0, state, environment, images, dict.fromkeys(images, 0), image_stamps=dict.fromkeys(images, 0))
 
 
 def check_plain(brief: Brief) -> None:
