@@ -53,6 +53,19 @@ def test_a_choice_with_its_old_name_is_refused_with_its_new_one_which_there_is(
     assert new in members(group)
 
 
+FORMS = {  # other ways to write an option, and a part of the sentence
+    "+planner=wave": "planner=sine now",
+    "roller=still,robot": "roller=none,robot now",
+    "~strategy.decay": "write strategy.ensemble.decay",
+    "--planner.hurries=true": "write planner.deadline_aware=true",
+}
+
+
+@pytest.mark.parametrize("written", FORMS)
+def test_an_old_name_is_found_in_every_form_of_an_option(written: str) -> None:
+    assert FORMS[written] in (renamed(written) or "")
+
+
 MOVED = {  # what was written, and what is to be written now
     "calibrate": "identify",
     "calibrate robot=loopback share=0.03": "identify robot=loopback share=0.03",
@@ -61,6 +74,10 @@ MOVED = {  # what was written, and what is to be written now
     "calibrate latency=fixed latency.ticks=8 warm=false": "recommend latency=fixed latency.ticks=8",
     "calibrate planner=flow task=belt": "recommend planner=flow task=belt",
     "calibrate planner=flow warm=true inferences=9": "tune planner=flow inferences=9",
+    "calibrate planner=diffusion warm=True workers=4": "tune planner=diffusion",
+    "calibrate planner=wave": "recommend planner=sine",
+    "calibrate latency=null planner=null": "identify",
+    "train policy=a2c2 demonstrations.wander=0 offsets=0": "train-corrector demonstrations.exploration_ticks=0",
     "train policy=a2c2 policy.base=mole_flow policy.strays=0 seed=3": (
         "train-corrector corrector.base=mole_flow corrector.negative_fraction=0 seed=3"
     ),

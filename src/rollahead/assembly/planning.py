@@ -65,7 +65,7 @@ class Planning:
         planner: The planner.
         horizon: H, policy rows per chunk.
         n_obs: Number of observations per request.
-        cameras: Names, in the robot's spec, of the cameras whose images it needs.
+        cameras: Names, in the robot's spec, of the cameras whose images it needs, None for all.
         demonstrated: Episodes that its policy was trained on; None if there are none, or they are unknown.
         offset_state: Kind of state in the policy's training, see `Trained.offset_state`.
     """
@@ -73,7 +73,7 @@ class Planning:
     planner: Planner
     horizon: int
     n_obs: int = 1
-    cameras: tuple[str, ...] = ()
+    cameras: tuple[str, ...] | None = ()
     demonstrated: Demonstrated | None = None
     offset_state: str = "recorded"
 
@@ -135,7 +135,7 @@ def planning_from(given: object, brief: Brief, what: str = "the planner") -> Pla
     elif hasattr(given, "planning"):
         planning = given.planning(brief)
     elif hasattr(given, "infer"):
-        planning = Planning(given, _horizon_of(given, what))
+        planning = Planning(given, _horizon_of(given, what), cameras=None)
     elif callable(given):
         planning = _of_function(given, brief, what)
     else:
@@ -181,7 +181,7 @@ def _of_function(function: Function, brief: Brief, what: str) -> Planning:
             f"{what} gives {'no rows' if rows is None else f'rows of shape {shape}'} for a blank observation; make it "
             f"give (H, {len(brief.scene.spec.action)}), an action of the robot per tick"
         )
-    return Planning(FunctionPlanner(function, brief.rollers), check_horizon(shape[0]))
+    return Planning(FunctionPlanner(function, brief.rollers), check_horizon(shape[0]), cameras=None)
 
 
 def blank(spec: RobotSpec) -> Observation:
@@ -190,7 +190,7 @@ def blank(spec: RobotSpec) -> Observation:
         frozen([min(max(0.0, dim.low), dim.high) for dim in dims]) for dims in (spec.state, spec.environment)
     )
     images = {camera.name: np.zeros((camera.height, camera.width, 3), np.uint8) for camera in spec.cameras}
-    return Observation(0, state, environment, images, dict.fromkeys(images, 0))
+    return Observation(0, state, environment, images, dict.fromkeys(images, 0), image_stamps=dict.fromkeys(images, 0))
 
 
 def check_plain(brief: Brief) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from rollahead.commands.config_files import read_config
 from rollahead.commands.lerobot_flags import shell
 
 OPTIONS: Mapping[str, str] = {
@@ -31,30 +32,35 @@ CHOICES: Mapping[str, Mapping[str, str]] = {"planner": {"wave": "sine"}, "roller
 
 def renamed(argument: str) -> str | None:
     """A sentence with the new name of the option, or of the choice, in `argument`; None if its name has not changed."""
-    key, equals, value = argument.partition("=")
-    if not equals:
-        return None
-    new = OPTIONS.get(key.lstrip("+~"))
-    if key in GROUPS and not value.startswith("{"):
-        new = GROUPS[key]
+    key, equals, value = argument.lstrip("+~-").partition("=")
+    new = GROUPS[key] if key in GROUPS and equals and not value.startswith("{") else OPTIONS.get(key)
     if new:
-        return f"the option {key.lstrip('+~')} is called {new} now; write {shell(f'{new}={value}')}"
-    if new := CHOICES.get(key, {}).get(value):
-        return f"{argument} is called {key}={new} now; write that"
+        return f"the option {key} is called {new} now; write {shell(f'{new}={value}') if equals else new}"
+    names = CHOICES.get(key, {})
+    chosen = [names.get(name, name) for name in value.split(",")]
+    if chosen != value.split(","):
+        return f"{argument} is called {key}={','.join(chosen)} now; write that"
     return None
 
 
 def moved(command: str, arguments: Sequence[str]) -> str | None:
     """A sentence with the command that replaces `command` with `arguments`; None if it has not changed."""
     if command == "calibrate":
-        named = {argument.partition("=")[0].partition(".")[0].lstrip("+") for argument in arguments}
-        new = "tune" if "warm=true" in arguments else "recommend" if named & {"latency", "planner"} else "identify"
-        kept = [argument for argument in arguments if not argument.startswith("warm=")]
-        return f"it is split into identify, recommend and tune; write {_written(new, kept)}"
-    if command == "train" and "policy=a2c2" in arguments:
-        kept = [_of_corrector(argument) for argument in arguments if argument != "policy=a2c2"]
+        return f"it is split into identify, recommend and tune; write {_calibrating(arguments)}"
+    if command == "train" and "policy=a2c2" in [argument.lstrip("+") for argument in arguments]:
+        kept = [_of_corrector(argument) for argument in arguments if argument.lstrip("+") != "policy=a2c2"]
         return f"policy=a2c2 is a command of its own now; write {_written('train-corrector', kept)}"
     return None
+
+
+def _calibrating(arguments: Sequence[str]) -> str:
+    """The command, and its options, in place of `calibrate` with `arguments`."""
+    given = dict(argument.lstrip("+").partition("=")[::2] for argument in arguments)
+    wanted = {name.partition(".")[0] for name, value in given.items() if value != "null"}
+    new = "recommend" if wanted & {"latency", "planner"} else "identify"
+    if given.get("warm", "").lower() in ("true", "1", "yes", "on"):
+        new = "tune"
+    return _written(new, [argument for argument in arguments if argument.partition("=")[0] != "warm"])
 
 
 def _of_corrector(argument: str) -> str:
@@ -65,4 +71,21 @@ def _of_corrector(argument: str) -> str:
 
 
 def _written(command: str, arguments: Sequence[str]) -> str:
-    return " ".join(["rollahead", command, *map(shell, arguments)])
+    """`rollahead <command>` with those of `arguments` that it has, by their new names."""
+    named = [_by_new_name(argument) for argument in arguments]
+    kept = [argument for argument in named if _has(command, argument)]
+    return " ".join(["rollahead", command, *map(shell, kept)])
+
+
+def _by_new_name(argument: str) -> str:
+    key, equals, value = argument.partition("=")
+    chosen = CHOICES.get(key, {}).get(value, value)
+    return f"{OPTIONS.get(key, key)}{equals}{chosen}"
+
+
+def _has(command: str, argument: str) -> bool:
+    """Whether `command` has the option, or its group, that `argument` sets; flags and words count as its own."""
+    name, equals, _ = argument.lstrip("+").partition("=")
+    files = (read_config("", command), read_config("", "run_folder"))
+    lines = [line.name.removeprefix("defaults.") for file in files for line in (*file.defaults, *file.options)]
+    return not equals or name.partition(".")[0] in {line.partition(".")[0] for line in lines}

@@ -273,6 +273,15 @@ def test_a_card_with_cameras_and_no_numbers_or_the_other_way_round_is_refused(wr
         replace(SEEING, **wrong)
 
 
+def test_a_card_that_an_earlier_version_wrote_is_read(tmp_path: Path) -> None:
+    seeing({8: 0.01}).save(tmp_path / "head.npz")
+    with np.load(tmp_path / "head.npz") as file:
+        arrays = dict(file)
+    old = arrays["card"].tobytes().replace(b'"image_age"', b'"sight"')
+    np.savez(tmp_path / "old.npz", **{**arrays, "card": np.frombuffer(old, np.uint8)})
+    assert read_head(tmp_path / "old.npz").card == read_head(tmp_path / "head.npz").card
+
+
 def test_the_arrays_of_an_eye_in_its_file_change_nothing_for_the_head(tmp_path: Path) -> None:
     head, seen = seeing({8: 0.01}), np.arange(10.0)
     head.save(tmp_path / "head.npz", {"0.weight": np.ones((2, 2)), "layer9_w": np.ones(1)})

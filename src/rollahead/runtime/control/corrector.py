@@ -32,6 +32,7 @@ from rollahead.runtime.types.robot import Reading
 from rollahead.runtime.types.spec import RobotSpec, indices_of, names_of
 
 ENCODER = "eye."  # prefix, in a head's file, of the names of the image encoder's arrays
+OLD_FIELDS = {"sight": "image_age"}  # of cards that an earlier version wrote
 REMEDY = "make one for this robot with rollahead train-corrector"
 
 
@@ -183,7 +184,8 @@ def read_head(path: str | Path) -> Head:
     try:
         with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if not name.startswith(ENCODER)}
-        card = call(HeadCard, json.loads(arrays.pop("card").tobytes()), "card")
+        written = json.loads(arrays.pop("card").tobytes())
+        card = call(HeadCard, {OLD_FIELDS.get(name, name): value for name, value in written.items()}, "card")
         count = sum(name.endswith("_w") for name in arrays)
         layers = [(arrays[f"layer{i}_w"], arrays[f"layer{i}_b"]) for i in range(count)]
         head = Head(card, layers, arrays["shift"], arrays["scale"], arrays["gain"], arrays.get("skip"))
