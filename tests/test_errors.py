@@ -279,7 +279,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     ),
     "sights from the future": (
         lambda folder: LockstepEncoder(EncoderWorker(MeanImageEncoder(()), (), 0, Mailbox(), Mailbox()), -2),
-        ("sight_ticks", "-2"),
+        ("ticks is -2", "0 or more"),
     ),
     "strategy": (strategy("vlahs"), ("'vlahs'", "'vlash'")),
     "late plans": (strategy(late="movd"), ("'movd'", "'moved'")),

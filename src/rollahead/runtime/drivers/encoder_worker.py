@@ -151,7 +151,7 @@ class LockstepEncoder:
 
     def __init__(self, encoder_worker: EncoderWorker, ticks: int) -> None:
         if ticks < 0:
-            raise ConfigError(f"sight_ticks is {ticks}; give 0 or more ticks from images to what they come to")
+            raise ConfigError(f"ticks is {ticks}; give 0 or more ticks from the images to their latent features")
         self._encoder_worker = encoder_worker
         self._ticks = ticks
         self._made: ImageLatent | None = None
