@@ -83,9 +83,7 @@ def main(config: DictConfig) -> None:
     with torch.inference_mode():
         curve = measured(policy, cold, noting.asked, chosen.seed)
     checkpoint = find(str(cell.planner["checkpoint"]))
-    where = (
-        folder.path if checkpoint.is_relative_to(FOLDER) else checkpoint
-    )  # checkpoints of this package are not changed
+    where = folder.path if checkpoint.is_relative_to(FOLDER) else checkpoint  # shipped checkpoints are not changed
     written = write_curve(where, curve)
     folder.write_json(SUMMARY, {"command": "tune", "warm": str(written), **provenance(chosen.seed)})
     _say(curve, written)
