@@ -31,7 +31,7 @@ GROUPS = ("robot", "task", "strategy", "latency", "planner", "roller", "sampler"
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options that are in no group; see configs/run.yaml."""
+    """Options of `rollahead run` outside its groups (configs/run.yaml)."""
 
     seconds: float | None
     episodes: int
@@ -52,7 +52,7 @@ class RunOptions:
 
 
 def main(config: DictConfig) -> None:
-    """Drives what `config` describes, and leaves its run folder."""
+    """Drives the robot of `config` in real time, and writes a run folder."""
     chosen = options(config, RunOptions, GROUPS)
     with interrupts(), rig(config) as driven:
         live = live_of(config, chosen, driven)
@@ -74,12 +74,12 @@ def main(config: DictConfig) -> None:
 
 
 def say(line: str) -> None:
-    """Prints a line for the user as it is."""
+    """Prints a line for the user, without markup."""
     console().print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
-    """How `config` drives the rig. Raises: ConfigError, if something cannot be."""
+    """The settings with which `config` drives the rig. Raises: ConfigError, if they cannot be made or do not fit."""
     scene = Scene(driven.spec, driven.task)
     rollers = make_rollers(group(config, "roller"), scene)
     with stage("loading the policy"):
@@ -111,12 +111,12 @@ def live_of(config: DictConfig, chosen: RunOptions, driven: Rig) -> Live:
         isolation=chosen.isolation,
         tuning=call(Tuning, group(config, "tuning"), "tuning"),
         image_encoder=make_image_encoder(strategy),
-        stage=stage if driven.world is None else unsaid,  # a simulated one is connected anew in each episode
+        stage=stage if driven.world is None else unsaid,  # a simulated robot connects again in each episode
     )
 
 
 def _robot(driven: Rig, live: Live, seconds: float | None, folder: RunFolder, watch: Watch) -> None:
-    """Drives a real robot for so long, or until somebody ends it."""
+    """Drives a real robot for `seconds`, or until the user ends the run if that is None."""
     runtime = live.runtime(driven.make_robot, live.drive.seed)
     with suppress(KeyboardInterrupt):
         watch.over(runtime, folder.path, None if seconds is None else round(seconds * driven.spec.rate_hz))
@@ -126,7 +126,7 @@ def _robot(driven: Rig, live: Live, seconds: float | None, folder: RunFolder, wa
 def _summed_up(
     folder: RunFolder, watch: Watch, rate_hz: float, strategy: StrategyConfig, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Leaves `summary.json`, of a run that fails too; gives what else is to stand in it."""
+    """Writes `summary.json` at the end, also if the run fails; yields a dictionary for further entries in it."""
     said: dict[str, Any] = {"cells": []}
     try:
         yield said

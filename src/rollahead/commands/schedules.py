@@ -1,4 +1,4 @@
-"""Schedules with what was predicted and found of them, as `rollahead recommend` prints and keeps them."""
+"""Schedules with their predicted and measured figures, as `rollahead recommend` prints and writes them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,14 @@ from rollahead.runtime.config.build import StrategyConfig
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A schedule with what was predicted and what was found: in lockstep, unless it depends on how the robot moves, and
-    in episodes of the task, if there are."""
+    """A schedule with its predicted and measured figures.
+
+    Attributes:
+        name: Label of the schedule.
+        candidate: The schedule and its forecast.
+        measured: Figures in lockstep; None if they depend on how the robot moves.
+        figures: Figures of the episodes; None if none were played.
+    """
 
     name: str
     candidate: Candidate
@@ -25,8 +31,10 @@ class Shown:
 
     @property
     def row(self) -> dict[str, Any]:
-        """Row of this schedule in `summary.json`: the strategy, its predicted and measured figures, and those of the
-        episodes, which are null if none were played."""
+        """Row of this schedule in `summary.json`.
+
+        It has the strategy, its predicted and measured figures, and those of the episodes, or null without episodes.
+        """
         return {
             "name": self.name,
             "strategy": asdict(self.candidate.strategy),
@@ -45,7 +53,7 @@ def schedule_words(strategy: StrategyConfig) -> str:
 
 
 def schedule_options(strategy: StrategyConfig) -> list[str]:
-    """A schedule as it is written on a command line."""
+    """The options that set a schedule on a command line."""
     estimated = strategy.d is None
     options = {
         "s": strategy.s,
@@ -64,7 +72,7 @@ def schedule_options(strategy: StrategyConfig) -> list[str]:
 
 
 def table(shown: Sequence[Shown], period_s: float) -> Table:
-    """Each schedule in up to three rows: as predicted, in lockstep, in episodes of the task."""
+    """A table with up to three rows per schedule: predicted, in lockstep, and in episodes of the task."""
     printed = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     for heading in ("schedule", ""):
         printed.add_column(heading, no_wrap=True)

@@ -28,7 +28,7 @@ from rollahead.sim.world import World
 def check_simulated(
     config: DictConfig, seed: int, episodes: int, task: Task, planning: Planning, rollers: Rollers
 ) -> None:
-    """Checks that `task` can be played as `config` says. Raises: ConfigError, if it cannot."""
+    """Checks that `task` can be played with the planner and rollers of `config`. Raises: ConfigError, if it cannot."""
     name, expert = group(config, "task")["name"], group(config, "planner")["name"] == EXPERT
     planning.check_seeds(name, seed, episodes)
     played = check_task(task, name, seed, expert=expert, event=False)
@@ -45,8 +45,20 @@ def play_episodes(
     watch: Watch,
     said: dict[str, Any],
 ) -> None:
-    """Plays episodes of a simulated task, one after the other; the cell that they make, if there is one, is `said`,
-    also when a later one fails."""
+    """Plays episodes of a simulated task, one after the other, and adds a cell of them to `said`.
+
+    The cell is added also if a later episode fails, unless none was completed.
+
+    Args:
+        config: Configuration of the run.
+        seed: Seed of the first episode.
+        episodes: Number of episodes.
+        world: World of the task.
+        live: Settings of the runtime.
+        folder: Run folder.
+        watch: Live view, which may end the run.
+        said: Entries of `summary.json`.
+    """
     played: list[Played] = []
     recorder = Recorder(folder.path)
     try:
@@ -67,7 +79,7 @@ def _record(recorder: Recorder, trace: Trace, seed: int) -> AbstractContextManag
 def _cell(
     config: DictConfig, seed: int, world: World, live: Live, folder: RunFolder, played: Sequence[Played]
 ) -> dict[str, Any]:
-    """Computes the figures of the episodes that were played, and writes a row for each episode into the folder."""
+    """Describes the episodes played as a cell, and writes a row for each episode to the folder."""
     episodes = [live_episode(one, world.task.spec) for one in played]
     write_records(folder, [episodes])
     cell = Cell(

@@ -1,12 +1,12 @@
-"""Progress on stderr before the first tick: the name of each slow stage, and how long it took.
+"""Progress on stderr before the first tick: the name of each slow stage, and its duration.
 
     loading the policy ...... 7.4 s                                                 on a terminal, a dot a second
     warming up . 2 of 5 .. 3 of 5 .. 4 of 5 . 5 of 5 . 6.0 s
 
-A stage is shown once nothing was said for `QUIET_S` seconds, so that a command that is quick shows none. Importing
-libraries that take seconds is a stage too, so this module imports none.
+A stage is shown once nothing was printed for `QUIET_S` seconds, so that a quick command shows none. Importing libraries
+that take seconds is a stage too, so this module imports none.
 
-Threads: whoever enters a stage; each has a thread of its own, which ends with it.
+Threads: the caller's; each stage has its own thread, which ends with it.
 """
 
 import sys
@@ -15,22 +15,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-QUIET_S = 1.5  # without a word, before a stage is shown
-LEAST_S, LEAST_IN_A_LOG_S = 0.5, 2.0  # a stage that is over sooner is not shown
-DOT_S = 1.0  # between dots
+QUIET_S = 1.5  # time without output before a stage is shown
+LEAST_S, LEAST_IN_A_LOG_S = 0.5, 2.0  # least duration of a stage that is shown, on a terminal and elsewhere
+DOT_S = 1.0  # time between dots
 
-_said_s = time.monotonic()  # when something was said last
+_said_s = time.monotonic()  # time of the last output
 
 
 def begin() -> None:
-    """Begins to count the time without a word: the program has begun."""
+    """Restarts the count of the time without output; called at the start of the program."""
     global _said_s
     _said_s = time.monotonic()
 
 
 @contextmanager
 def stage(name: str) -> Iterator[Callable[[str], None]]:
-    """Shows that `name` goes on while the block does, if that takes long; gives what tells how far it is."""
+    """Shows the stage `name` while the block runs, if that takes long; yields a function that shows its progress."""
     shown = _Shown(name)
     began_s, thread = time.monotonic(), threading.Thread(target=shown.follow, name="rollahead stage", daemon=True)
     thread.start()
@@ -43,12 +43,12 @@ def stage(name: str) -> Iterator[Callable[[str], None]]:
 
 
 def on_a_terminal() -> bool:
-    """Whether somebody sees what is said."""
+    """Whether stderr is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 class _Shown:
-    """The line of one stage; off a terminal, a line at its beginning and another at its end."""
+    """The line of one stage on a terminal; elsewhere, a line at its start and another at its end."""
 
     def __init__(self, name: str) -> None:
         self.over = threading.Event()
@@ -57,7 +57,7 @@ class _Shown:
         self._terminal = on_a_terminal()
 
     def follow(self) -> None:
-        """Says the name, once it is time, and then dots, until it is over. In the thread."""
+        """Prints the name once the stage has lasted long enough, and then dots until it ends. Runs in the thread."""
         least_s = LEAST_S if self._terminal else LEAST_IN_A_LOG_S
         if self.over.wait(max(QUIET_S - (time.monotonic() - _said_s), least_s)):
             return
@@ -67,12 +67,12 @@ class _Shown:
             _say(".")
 
     def at(self, words: str) -> None:
-        """Says how far it is."""
+        """Prints `words` on the progress of the stage, on a terminal only."""
         if self._begun and self._terminal:
             _say(f" {words} .")
 
     def end(self, took_s: float) -> None:
-        """Ends the line, with how long it took."""
+        """Prints the duration and ends the line, if the stage is shown."""
         if self._begun:
             _say(f" {took_s:.1f} s\n" if self._terminal else f"{self._name}: {took_s:.1f} s\n")
 

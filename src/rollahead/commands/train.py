@@ -1,10 +1,10 @@
-"""`rollahead train`: from demonstrations, or a data set, to a checkpoint with its evaluation beside it.
+"""`rollahead train`: trains a policy on demonstrations or a data set, and evaluates its checkpoint.
 
 runs/<name>/dataset          the demonstrations, a LeRobotDataset
-runs/<name>/training.pt      where the training stands; one that was ended goes on from there with `resume`
-runs/<name>/training.jsonl   what was watched
-runs/<name>/interim          the checkpoint as it stands
-runs/<name>/checkpoint       that of the finished training, with `evaluation.json`
+runs/<name>/training.pt      the state of the training, from which `resume` goes on
+runs/<name>/training.jsonl   loss, error and success during the training, a line per evaluation
+runs/<name>/interim          the newest checkpoint of the training
+runs/<name>/checkpoint       the checkpoint of the finished training, with `evaluation.json`
 runs/<name>/summary.json     the evaluation; written last
 """
 
@@ -34,7 +34,7 @@ from rollahead.runtime.system.interrupts import deferred, interrupts
 
 STATE, LOG = "training.pt", "training.jsonl"
 UNPLAYED = ("evaluation", "watch.episodes", "roller", "sampler")
-IDLE: Idle = (  # when which options are of no use
+IDLE: Idle = (  # the options that have no effect, and in which case
     ("with dataset=...", lambda config: config.dataset is not None, ("demonstrations",)),
     ("without dataset=...", lambda config: config.dataset is None, ("rename", "cameras", "image_cache_mb")),
     ("without task=...", lambda config: config.get("task") is None, UNPLAYED),
@@ -44,7 +44,7 @@ IDLE: Idle = (  # when which options are of no use
 
 
 def main(config: DictConfig) -> None:
-    """Trains what `config` describes, or goes on with what was begun."""
+    """Trains the policy of `config`, or resumes a training, and evaluates its checkpoint."""
     if config.resume is None:
         plan = train_plan_of(useful(config, IDLE))
         _begin(plan)
@@ -69,7 +69,7 @@ def main(config: DictConfig) -> None:
 
 
 def _begin(plan: TrainPlan) -> None:
-    """Prints in a log what is about to be trained; on a terminal a stage and a bar follow."""
+    """Prints, in a log, which policy is trained on which data; a terminal shows a stage and a bar in its place."""
     if not console().is_terminal:
         data = plan.options.dataset
         on = f"data set {data}" if data is not None else f"demonstrations of {(plan.task or {})['name']}"
@@ -78,12 +78,12 @@ def _begin(plan: TrainPlan) -> None:
 
 
 def _preparing() -> AbstractContextManager[object]:
-    """Shows on a terminal that something goes on before the first step; a log has had its first line."""
+    """A stage that a terminal shows before the first step; a log has its first line already."""
     return stage("preparing the training") if console().is_terminal and on_a_terminal() else nullcontext()
 
 
 def _begun(path: Path) -> RunFolder:
-    """The run in `path`, to go on with. Raises: ConfigError, if it is finished, or other options are given as well."""
+    """The run in `path`, to be resumed. Raises: ConfigError, if it is finished, or other options are given as well."""
     folder = RunFolder.again(path)
     if others := [key for key in given_options() if key != "resume"]:
         raise ConfigError(
@@ -96,7 +96,7 @@ def _begun(path: Path) -> RunFolder:
 
 
 def _read(folder: RunFolder) -> DictConfig:
-    """The configuration that the run was begun with. Raises: ConfigError, if it is of no training."""
+    """The configuration with which the run was begun. Raises: ConfigError, if it is not one of a training."""
     path = folder.path / CONFIG
     try:
         begun = OmegaConf.load(path)
@@ -109,7 +109,7 @@ def _read(folder: RunFolder) -> DictConfig:
 
 @contextmanager
 def _resumable(folder: RunFolder) -> Iterator[None]:
-    """Says how to go on, if it is interrupted."""
+    """Raises an interrupt inside as a ControlError that says how to resume the training."""
     try:
         with interrupts():
             yield
@@ -118,7 +118,7 @@ def _resumable(folder: RunFolder) -> Iterator[None]:
 
 
 def _train(plan: TrainPlan, trainer: Trainer, folder: RunFolder) -> None:
-    """To the last step, from where the training in `folder` stands."""
+    """Trains to the last step, from the state in `folder` if there is one."""
     training, state = trainer.training, folder.path / STATE
     if state.exists():
         training.restore(state)
@@ -126,36 +126,36 @@ def _train(plan: TrainPlan, trainer: Trainer, folder: RunFolder) -> None:
     try:
         with steps(console(), training.step, last) as shown:
             while training.step < last:
-                with deferred():  # a step is done whole, or not at all
+                with deferred():  # an interrupt waits for the end of the step
                     training.advance()
                 shown.at(training.step, training.loss)
                 if training.step % plan.watch.every == 0 or training.step == last:
                     trainer.save(folder.path / "interim")
                     shown.say(_watched(plan, trainer, folder))
                     training.save(state)
-    except (KeyboardInterrupt, ControlError):  # no step was begun, or it changed nothing
+    except (KeyboardInterrupt, ControlError):  # the last step is complete, or has changed nothing
         training.save(state)
         raise
 
 
 def _watched(plan: TrainPlan, trainer: Trainer, folder: RunFolder) -> str:
-    """Writes down how it does, and says it in short."""
+    """Measures the policy during the training, adds a line to the log file, and returns the result in words."""
     training, threads = trainer.training, torch.get_num_threads()
     seen = {"step": training.step, "loss": training.loss, "cold_error": trainer.cold_error()}
     words = f"error of a cold step {seen['cold_error']:.3f}"
     if plan.watch.episodes and plan.task is not None:
         seen["success"] = summarise(evaluate(plan.cell(folder.path / "interim", 0, plan.watch.episodes)))["success"]
-        torch.set_num_threads(threads)  # playing takes one
+        torch.set_num_threads(threads)  # playing has set it to one
         words += f", plays {seen['success']:.0f} %"
     path = folder.path / LOG
     lines = path.read_text().splitlines() if path.exists() else []
-    before = [line for line in lines if json.loads(line)["step"] < training.step]  # more, of one that was killed
+    before = [line for line in lines if json.loads(line)["step"] < training.step]  # a killed one leaves more
     folder.write_text(LOG, "\n".join([*before, json.dumps(finite({**seen, "time": time.time()}))]) + "\n")
     return words
 
 
 def _evaluate(plan: TrainPlan, trainer: Trainer, folder: RunFolder) -> None:
-    """Plays the task with the checkpoint, and says how it did."""
+    """Plays the task with the checkpoint, if there is a task, and prints and writes the results."""
     checkpoint = folder.path / "checkpoint"
     cells = plan.cells(checkpoint)
     played: list[list[Episode]] = []

@@ -1,8 +1,8 @@
-"""`rollahead train-corrector`: a head that corrects the rows of a trained policy tick by tick.
+"""`rollahead train-corrector`: trains a corrector network, which corrects the actions of a trained policy in each tick.
 
-runs/<name>/dataset      demonstrations, if none were given
-runs/<name>/head.npz     the head: strategy.corrector.path=runs/<name>/head.npz
-runs/<name>/summary.json how it does; written last
+runs/<name>/dataset      demonstrations, if no data set was given
+runs/<name>/head.npz     the corrector network: strategy.corrector.path=runs/<name>/head.npz
+runs/<name>/summary.json its figures; written last
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,11 +47,11 @@ IDLE: Idle = (
     ("without task=...", lambda config: config.get("task") is None, ("evaluation", "roller")),
     ("without corrector.cameras", lambda config: not config.corrector.cameras, UNSEEING),
 )
-HELD = 0.05  # of the demonstrations, to measure with
+HELD = 0.05  # share of the demonstrations that is held out to measure the error
 
 
 def main(config: DictConfig) -> None:
-    """Trains a head as `config` says, and plays with it, if there is a task."""
+    """Trains the corrector network of `config`, and plays the task, if there is one, without and with it."""
     config = useful(config, IDLE)
     if config.get("task") is None and OmegaConf.is_interpolation(config.corrector, "base"):
         raise ConfigError("corrector.base must be given with dataset=...; give the policy's folder, or its name")
@@ -97,7 +97,7 @@ def main(config: DictConfig) -> None:
 
 
 def _check_cameras(plan: TrainPlan, cameras: Sequence[str]) -> None:
-    """Raises: ConfigError, if there are no images of `cameras` to learn from."""
+    """Checks that the data set has images of `cameras`. Raises: ConfigError, if it has not."""
     if cameras and plan.task is not None:
         raise ConfigError(
             "corrector.cameras is for a data set with images, and simulated tasks have none; give dataset=..., and no "
@@ -108,13 +108,13 @@ def _check_cameras(plan: TrainPlan, cameras: Sequence[str]) -> None:
 
 
 def _pictures(frames: Frames, cameras: Sequence[str]) -> torch.Tensor:
-    """Those of all frames, small enough to be kept."""
+    """The images of all frames, shrunk so that they fit in memory."""
     blocks = shrunk_frames(frames, cameras)
     return torch.cat(list(track(blocks, "shrinking images", -(-len(frames) // BLOCK), console=console())))
 
 
 def _evaluate(plan: TrainPlan, plain: Sequence[Cell], folder: RunFolder, said: Mapping[str, Any]) -> None:
-    """Plays the cells `plain` as they are, without the head, and with it."""
+    """Plays each of the cells `plain` without and with the corrector network, and writes the results."""
     corrector = CorrectorConfig(str(folder.path / FILE))
     headed = [replace(cell, strategy=replace(cell.strategy, corrector=corrector)) for cell in plain]
     cells = [cell for pair in zip(plain, headed, strict=True) for cell in pair]

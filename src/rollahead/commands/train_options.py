@@ -1,4 +1,4 @@
-"""Options of `rollahead train` and `train-corrector` beside those of their groups; see configs/train.yaml."""
+"""Options of `rollahead train` and `train-corrector` outside their groups; see configs/train.yaml."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,17 @@ from rollahead.errors import ConfigError
 from rollahead.policies.data.pictures import MOST_MB
 from rollahead.runtime.types.seeds import check_seed
 
-Idle = Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]]  # when which options are of no use
+Idle = Sequence[tuple[str, Callable[[DictConfig], bool], Sequence[str]]]  # cases in which options have no effect
 
-HELD = 1_000_000  # the seeds of episodes that are played are so far from those of demonstrations
+HELD = 1_000_000  # difference between the seeds of evaluation episodes and demonstrations
 
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """The options that are in no group. A run of an earlier version, and the training of a corrector, have not all."""
+    """Options outside the groups (configs/train.yaml).
+
+    Those with defaults are missing in the training of a corrector, or in a run of an earlier version.
+    """
 
     dataset: str | None
     seed: int
@@ -45,8 +48,14 @@ class TrainOptions:
 
 @dataclass(frozen=True, slots=True)
 class Demonstrations:
-    """How many, of how many ticks, how noisy; exploration_ticks: the first of these ticks, in which the robot goes
-    anywhere."""
+    """Options of the demonstrations by the task's expert.
+
+    Attributes:
+        count: Number of demonstrations.
+        ticks: Length of a demonstration in ticks.
+        noise: Noise on the executed actions, in halves of an action's range.
+        exploration_ticks: Number of these ticks, at the start, in which the robot moves at random.
+    """
 
     count: int
     ticks: int
@@ -60,7 +69,12 @@ class Demonstrations:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """every: so many steps; episodes: of play."""
+    """Options of the evaluation during the training.
+
+    Attributes:
+        every: Number of steps from one evaluation to the next.
+        episodes: Number of episodes per evaluation; 0 for none.
+    """
 
     every: int = 1
     episodes: int = 0
@@ -72,7 +86,12 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """delays: in ticks; episodes: of each."""
+    """Options of the evaluation after the training.
+
+    Attributes:
+        delays: Delays of an inference, in ticks.
+        episodes: Number of episodes per delay.
+    """
 
     delays: Sequence[int]
     episodes: int
@@ -86,9 +105,13 @@ class Evaluation:
 
 
 def useful(config: DictConfig, idle: Idle) -> DictConfig:
-    """`config`, without a task where a data set is given and no task was asked for.
+    """Removes the default task from `config` if a data set is given, and checks for options without effect.
 
-    Raises: ConfigError, if an option was given that is of no use, as `idle` says.
+    Args:
+        config: Configuration of the command; it is changed.
+        idle: Cases in which options have no effect: description, condition and options.
+
+    Raises: ConfigError, if an option was given that has no effect.
     """
     given = given_options()
     if config.dataset is not None and config.get("task") is not None and not any(map(_under("task"), given)):

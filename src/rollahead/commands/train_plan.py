@@ -1,4 +1,4 @@
-"""A plan: what a training is to be, all its options checked, and rehearsed before anything is made."""
+"""The plan of a training: its checked options, and a rehearsal of the whole training before a folder is made."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -43,17 +43,31 @@ GROUPS = (
     "rename",
 )
 ROBOT = MappingProxyType({"name": "robot"})
-THREADS = torch.get_num_threads()  # as torch found the machine
-SHORT = 8  # the execution horizon of an evaluation, where the delay is not longer
-FEW = 2  # demonstrations of a rehearsal
-FOREIGN = (RuntimeError, ValueError, LookupError, TypeError, AttributeError)  # what torch and LeRobot raise
-SHOWN = 5  # episodes of each cell that the report can show
+THREADS = torch.get_num_threads()  # torch's default for this machine
+SHORT = 8  # execution horizon of an evaluation, unless the delay is longer
+FEW = 2  # number of demonstrations in a rehearsal
+FOREIGN = (RuntimeError, ValueError, LookupError, TypeError, AttributeError)  # errors of torch and LeRobot
+SHOWN = 5  # number of episodes of each cell whose traces are kept for the report
 
 
 @dataclass(frozen=True, slots=True)
 class TrainPlan:
-    """task: None where there is none to record or to play; rename: names in the data set to those of the robot; roller:
-    that of the run, which the task is played with."""
+    """Checked options of a training.
+
+    Attributes:
+        options: Options outside the groups.
+        task: `name` and options of the task; None if there is none to record or to play.
+        policy: `name` and options of the policy.
+        trained: Properties of the training that the checkpoint keeps.
+        training: Options of the optimisation.
+        demonstrations: Options of the demonstrations.
+        watch: Options of the evaluation during the training.
+        evaluation: Options of the evaluation after the training.
+        sampler: `name` and options of the sampler with which the task is played.
+        rename: Names in the data set mapped to names in the robot.
+        roller: `name` and options of the roller with which the task is played.
+        making: Computing resources.
+    """
 
     options: TrainOptions
     task: Mapping[str, Any] | None
@@ -80,9 +94,13 @@ class TrainPlan:
             )
 
     def frames(self, folder: Path, *, quiet: bool = False) -> Frames:
-        """What is learned from: the user's data set, or demonstrations in `folder`, recorded if they are not there yet.
+        """The training data: the user's data set, or the demonstrations in `folder`, which are recorded if missing.
 
-        Raises: ConfigError, if it does not fit the task.
+        Args:
+            folder: Folder of the demonstrations.
+            quiet: Whether to print nothing.
+
+        Raises: ConfigError, if the data set does not fit the task.
         """
         if self.options.dataset is None:
             if not folder.exists():
@@ -112,7 +130,7 @@ class TrainPlan:
         write_dataset(folder, spec, shown, text=str(self.task["name"]), fps=spec.rate_hz)
 
     def trainer(self, frames: Frames) -> Trainer:
-        """The policy, about to learn from `frames`. Raises: ConfigError, if it cannot."""
+        """The trainer of the policy on `frames`. Raises: ConfigError, if the policy cannot be trained on them."""
         robot = None if self.task is None else make_task(**self.task).spec
         task, seeds = self.task or {}, self.demonstrated
         trainer = Trainer(
@@ -133,17 +151,17 @@ class TrainPlan:
         return trainer
 
     def threads(self, frames: Frames) -> int:
-        """How many torch takes: one is fastest for small networks, all for images."""
+        """Number of torch's threads; by default one, which is fastest for small networks, or all cores with images."""
         return self.options.threads or (THREADS if frames.cameras else 1)
 
     @property
     def leaves_behind(self) -> bool:
-        """Whether examples with an offset have what the robot holds behind it."""
+        """Whether examples with an offset roll the robot ahead but not the object that it holds."""
         return self.task is not None and self.trained.offsets > 0 and leaves_behind(self._rolled, self.roller)
 
     @property
     def _scene(self) -> SceneRoller | None:
-        """Scene roller that the run uses; None if it leaves the scene as it was seen."""
+        """The scene roller of the run; None if it has none."""
         return None if self.task is None else make_rollers(self.roller, self._rolled).scene
 
     @property
@@ -154,13 +172,15 @@ class TrainPlan:
 
     @property
     def lead(self) -> int:
-        """Ticks at the start of each demonstration that are not learned from: those in which the robot wanders."""
+        """Number of ticks at the start of each demonstration in which the robot moves at random; not trained on."""
         return self.demonstrations.exploration_ticks if self.options.dataset is None and self._teachable else 0
 
     @property
     def demonstrated(self) -> tuple[int, int] | None:
-        """The seeds of the episodes that are learned from, the second not included. None for a data set, and for a
-        `Teachable` task, whose demonstrations are no episodes."""
+        """The first seed of the demonstrated episodes, and the one after their last.
+
+        None for a data set, and for a `Teachable` task, whose demonstrations are not episodes.
+        """
         if self.options.dataset is not None or self._teachable:
             return None
         return self.options.seed, self.options.seed + self.demonstrations.count
@@ -170,7 +190,7 @@ class TrainPlan:
         return self.task is not None and isinstance(make_task(**self.task), Teachable)
 
     def cell(self, checkpoint: Path, delay: int, episodes: int) -> Cell:
-        """Play of the task with `checkpoint`, at a latency of `delay` ticks."""
+        """The cell in which the task is played with `checkpoint` at a latency of `delay` ticks."""
         assert self.task is not None, "asked by whoever has one"
         rows = int(self.policy["horizon"]) - int(self.policy.get("n_obs", 1)) + 1
         return Cell(
@@ -186,7 +206,7 @@ class TrainPlan:
         )
 
     def cells(self, checkpoint: Path) -> list[Cell]:
-        """All that `checkpoint` is evaluated by: a cell per delay; none where there is no task."""
+        """The cells of the evaluation of `checkpoint`, one per delay; empty without a task."""
         if self.task is None:
             return []
         cells = [self.cell(checkpoint, delay, self.evaluation.episodes) for delay in self.evaluation.delays]
@@ -194,15 +214,20 @@ class TrainPlan:
 
 
 def train_plan_of(config: DictConfig, policy: Mapping[str, Any] | None = None) -> TrainPlan:
-    """The training that `config` describes. policy: options of a policy that is trained already.
+    """The plan of the training in `config`.
 
-    Raises: ConfigError, if an option is unknown, or of another kind.
+    Args:
+        config: Configuration of the command.
+        policy: Options of a policy that is trained already, for the training of a corrector; None for those in
+            `config`.
+
+    Raises: ConfigError, if an option is unknown, or its value is of another kind.
     """
     chosen = options(config, TrainOptions, GROUPS)
     if chosen.dataset is not None:
         chosen = replace(chosen, dataset=str(dataset_folder(chosen.dataset)))
     delay_input = chosen.delay_input
-    if delay_input is None:  # LeRobot's programs could not tell a policy its delay
+    if delay_input is None:  # LeRobot's programs cannot give a policy its delay
         delay_input = chosen.dataset is None and chosen.offsets > 0
     return TrainPlan(
         options=chosen,
@@ -221,7 +246,7 @@ def train_plan_of(config: DictConfig, policy: Mapping[str, Any] | None = None) -
         evaluation=call(Evaluation, group(config, "evaluation"), "evaluation"),
         sampler=group(config, "sampler"),
         rename=_names(config.rename),
-        roller=group(config, "roller") if "roller" in config else ROBOT,  # of a run that was begun without
+        roller=group(config, "roller") if "roller" in config else ROBOT,  # a run of an earlier version has none
         making=Making(device_of(chosen.device), chosen.workers, chosen.image_cache_mb),
     )
 
@@ -235,9 +260,9 @@ def _names(rename: Any) -> dict[str, str]:
 
 
 def rehearse(plan: TrainPlan) -> None:
-    """Does all that the training will do, small and elsewhere: a few demonstrations, one step, no episode.
+    """Rehearses the training in a temporary folder, with a few demonstrations, one step and no episode.
 
-    Raises: ConfigError, if something cannot be.
+    Raises: ConfigError, if a part of the training would fail.
     """
     few = replace(plan.demonstrations, count=min(FEW, plan.demonstrations.count))
     making = replace(plan.making, workers=0, image_cache_mb=0)
@@ -250,7 +275,7 @@ def rehearse(plan: TrainPlan) -> None:
 
 
 def _learn(plan: TrainPlan, frames: Frames, checkpoint: Path) -> None:
-    """One step, looked at and saved. Raises: ConfigError, if the policy cannot take it."""
+    """Trains one step, measures the error, and saves a checkpoint. Raises: ConfigError, if the policy fails to."""
     try:
         trainer = plan.trainer(frames)
         trainer.training.advance()

@@ -1,4 +1,4 @@
-"""`rollahead tune`: how few steps a denoising takes that starts from the last plan."""
+"""`rollahead tune`: finds the least number of denoising steps that suffices with a warm start from the last plan."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,12 +21,12 @@ from rollahead.runtime.recording.run_folder import SUMMARY, provenance
 from rollahead.sim.task import make_task
 
 GROUPS = ("task", "planner", "sampler", "roller")
-SHORT, DELAY = 8, 4  # ticks: the execution horizon, where chunks are long enough
+SHORT, DELAY = 8, 4  # execution horizon and delay in ticks, if chunks are long enough
 
 
 @dataclass(frozen=True, slots=True)
 class TuneOptions:
-    """The options that are in no group; see configs/tune.yaml."""
+    """Options of `rollahead tune` outside its groups (configs/tune.yaml)."""
 
     inferences: int
     seed: int
@@ -37,7 +37,7 @@ class TuneOptions:
 
 
 def main(config: DictConfig) -> None:
-    """Measures warm starts of the policy of `config`, prints what was found, and writes it beside the checkpoint."""
+    """Measures warm starts of the policy of `config`, prints the curve, and writes it to the checkpoint's folder."""
     chosen = options(config, TuneOptions, GROUPS)
     if config.get("planner") is None or config.planner.get("name") != "policy":
         raise ConfigError(
@@ -83,16 +83,16 @@ def main(config: DictConfig) -> None:
     with torch.inference_mode():
         curve = measured(policy, cold, noting.asked, chosen.seed)
     checkpoint = find(str(cell.planner["checkpoint"]))
-    where = folder.path if checkpoint.is_relative_to(FOLDER) else checkpoint  # those that come with it stay as they are
+    where = folder.path if checkpoint.is_relative_to(FOLDER) else checkpoint  # shipped checkpoints are not changed
     written = write_curve(where, curve)
     folder.write_json(SUMMARY, {"command": "tune", "warm": str(written), **provenance(chosen.seed)})
     _say(curve, written)
 
 
 def _schedule(horizon: int) -> StrategyConfig:
-    """One by which a chunk of `horizon` rows is not over when the next is made.
+    """A schedule in which a chunk of `horizon` rows still has rows left when the next one is made.
 
-    Raises: ConfigError, if there is none.
+    Raises: ConfigError, if there is no such schedule.
     """
     s = min(SHORT, horizon // 2)
     if s < 1:
@@ -117,7 +117,7 @@ def _say(curve: Curve, written: Path) -> None:
 
 
 def table(curve: Curve) -> Table:
-    """A row for each list of levels."""
+    """A table of the curve with a row for each list of levels."""
     printed = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     printed.add_column("levels", no_wrap=True)
     for heading in ("calls", "error left", "off a cold start", ""):

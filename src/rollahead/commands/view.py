@@ -1,4 +1,4 @@
-"""The live view of a run in the terminal, and the same figures once at its end."""
+"""The live view of a run in the terminal, and the summary of its figures at the end."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -16,20 +16,27 @@ from rollahead.runtime.drivers.realtime import Realtime
 from rollahead.runtime.recording.gauges import Gauges
 from rollahead.runtime.recording.recorder import Recorder
 
-LOOK_S = 0.05  # how often keys are looked at
-EVERY_S = 0.25  # from picture to picture
-LAST_S = 5.0  # what times and ages are shown of
+LOOK_S = 0.05  # interval at which keys are read
+EVERY_S = 0.25  # interval at which the view is drawn
+LAST_S = 5.0  # period, up to now, of the times and ages in the view
 
 
 class Watch:
-    """Follows runs, shows them, and gives the orders of the keys `pressed`. live: where it draws; None where there is
-    no terminal."""
+    """Live view of runs, which also carries out the commands of the keys pressed.
+
+    Args:
+        console: Console for the summary.
+        live: Display for the live view; None without a terminal.
+        title: Title of the view.
+        rate_hz: Control rate.
+        pressed: Returns the keys pressed since its last call.
+    """
 
     def __init__(self, console: Console, live: Live | None, title: str, rate_hz: float, pressed: keys.Pressed) -> None:
         self.gauges = Gauges(rate_hz)
-        self.tuned: dict[str, str] = {}  # what was set for the run, in words
-        self.records_lost = 0  # of ticks and inferences, which the run's folder does not have
-        self.ended = False  # by a key
+        self.tuned: dict[str, str] = {}  # scheduling settings in effect, see `Realtime.tuned`
+        self.records_lost = 0  # records of ticks and inferences that are missing in the run folder
+        self.ended = False  # whether a key has ended the run
         self._console = console
         self._live = live
         self._title = title
@@ -38,18 +45,18 @@ class Watch:
         self._drawn_s = 0.0
 
     def __call__(self, runtime: Realtime) -> bool:
-        """Called again and again while `runtime` runs; whether it shall end."""
+        """Updates the view and carries out key commands; returns whether the run shall end. Called repeatedly."""
         self.follow(runtime)
         self.ended = keys.obey(runtime, self._pressed()) or self.ended
         now_s = time.monotonic()
         if self._live is not None and now_s - self._drawn_s >= EVERY_S and _in_front(self._console):
             self._drawn_s = now_s
-            self._live.start()  # at the first picture: before it, stages are shown
+            self._live.start()  # not earlier, since stages are shown until then
             self._live.update(self._table(LAST_S, keys.HELP), refresh=True)
         return self.ended
 
     def over(self, runtime: Realtime, folder: Path, ticks: int | None) -> None:
-        """Runs `runtime` for so many ticks, or until it is ended by a key, and records it in `folder`."""
+        """Runs `runtime` for `ticks` ticks, or until a key ends it, and records it in `folder`."""
         recorder = Recorder(folder)
         try:
             with recorder, recorder.follow(runtime.trace), runtime:
@@ -57,7 +64,7 @@ class Watch:
                 try:
                     while not (runtime.wait(LOOK_S) or self(runtime)):
                         pass
-                finally:  # keys are obeyed until the robot is let go
+                finally:  # keys still work until the robot is disconnected
                     runtime.finish()
                     while not runtime.wait(LOOK_S):
                         self(runtime)
@@ -66,12 +73,12 @@ class Watch:
             self.records_lost += recorder.lost
 
     def follow(self, runtime: Realtime) -> None:
-        """Takes what is new of `runtime`."""
+        """Takes the new records of `runtime`."""
         self.gauges.follow(runtime.trace, runtime.start_ns)
         self.tuned = runtime.tuned
 
     def sum_up(self) -> None:
-        """Prints everything so far."""
+        """Prints the figures of all runs so far."""
         self._console.print(self._table(None, None))
         if self.records_lost:
             self._console.print(
@@ -94,7 +101,7 @@ class Watch:
 
 @contextmanager
 def watching(console: Console, title: str, rate_hz: float, *, view: bool) -> Iterator[Watch]:
-    """A watch, which draws while inside, if there is a terminal and `view` is wanted."""
+    """A context with a `Watch`, which draws a live view if the console is a terminal and `view` is True."""
     with keys.keys() as pressed:
         if not (view and console.is_terminal):
             yield Watch(console, None, title, rate_hz, pressed)
@@ -107,7 +114,7 @@ def watching(console: Console, title: str, rate_hz: float, *, view: bool) -> Ite
 
 
 def _in_front(console: Console) -> bool:
-    """Whether this program may draw: it is in the foreground, or its output goes to no terminal that it controls."""
+    """Whether this program may draw: it is in the foreground, or its output does not go to its controlling terminal."""
     try:
         return keys.foreground(console.file.fileno())
     except OSError:  # the console has no file descriptor
@@ -115,7 +122,7 @@ def _in_front(console: Console) -> bool:
 
 
 def lines(figures: Mapping[str, Any], rate_hz: float) -> dict[str, str]:
-    """The figures of `Gauges`, in words."""
+    """The lines of the view, by label, from the figures of `Gauges`."""
     late, uneven, age, delay = (figures[name] for name in ("late_us", "uneven_us", "age_ticks", "delay_ticks"))
     ticks = _counts(figures, ("underruns", "skipped", "stale", "paused", "estopped"))
     chunks = _counts(figures, ("placed", "late", "expired", "dropped", "refused", "no_answer"))

@@ -67,7 +67,7 @@ class Task(Protocol):
         ...
 
     def environment(self) -> FloatArray:
-        """What is seen of the scene as numbers (E,), a new array; (0,) if the spec names nothing."""
+        """The observed numbers of the scene (E,), a new array; (0,) if the spec names none."""
         ...
 
     def frames(self) -> Mapping[str, NDArray[np.uint8]]:
