@@ -80,7 +80,7 @@ def delay_plots(series: Mapping[str, Sequence[Named]], styles: Mapping[str, int]
 
 
 def episode_plots(episodes: Sequence[Shown], event: int | None, rate_hz: float) -> list[Plot]:
-    """What was sent and what came of it, over the seconds from shortly before the event on.
+    """Plots of the actions sent and of the state, over the seconds from shortly before the event on.
 
     event: its tick; None for a task without an event, whose seconds are counted from the start.
     """

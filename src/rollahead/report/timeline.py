@@ -98,7 +98,7 @@ def window(event: int, recordings: Sequence[Recording]) -> tuple[int, int]:
 
 
 def picture(recording: Recording, strategy: str, event: int | None, start: int, stop: int) -> Picture:
-    """What is to be seen of `recording`, made with the strategy of that name, in ticks `[start, stop)`.
+    """Content of the timeline of `recording`, made with the strategy of that name, for ticks `[start, stop)`.
 
     event: its tick; None for a task without an event, whose ticks are counted from the start.
     """

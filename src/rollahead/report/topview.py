@@ -19,7 +19,7 @@ BEFORE = 10  # ticks shown before the event
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """What one panel shows, from some ticks before the event, or else from the start, to the end of the episode.
+    """Content of one panel, from some ticks before the event, or else from the start, to the end of the episode.
 
     tool: (n, 2), objects: name to (n, 2), in metres, at the head of each tick; sent: (n,), what the action came from:
     "hold", "before" or "after" (of a plan made when the event could be seen); event: its index, 0 without an event;
