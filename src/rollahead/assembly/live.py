@@ -24,7 +24,7 @@ class Live:
         drive: Settings of the executor.
         planner: The planner.
         latency: Latency that is injected by waiting; None for the planner's own.
-        isolation: Whether the worker is a `thread` or a `process`.
+        isolation: Whether the executor runs in a `thread` or in a `process` of its own.
         tuning: Scheduling of the threads.
         image_encoder: Encoder of the images for a corrector that uses them.
         stage: Shows the slow stages before the first tick.

@@ -41,7 +41,7 @@ class RecommendOptions:
 
     Attributes:
         horizon: H, rows per chunk; None for the planner's, or that of the recorded run, or `HORIZON`.
-        speed: Speed-up, see `Setting`.
+        speed: Speed relative to the policy's demonstrations, see `Setting`.
         inferences: Number of inferences to time, if the latency is measured.
         episodes: Number of episodes of each schedule; 0 for the forecast alone.
         workers: Number of processes that play.

@@ -109,7 +109,7 @@ def _read(folder: RunFolder) -> DictConfig:
 
 @contextmanager
 def _resumable(folder: RunFolder) -> Iterator[None]:
-    """Raises an interrupt inside as a ControlError that says how to resume the training."""
+    """Turns an interrupt inside into a ControlError that says how to resume the training."""
     try:
         with interrupts():
             yield

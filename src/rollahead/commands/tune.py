@@ -37,7 +37,10 @@ class TuneOptions:
 
 
 def main(config: DictConfig) -> None:
-    """Measures warm starts of the policy of `config`, prints the curve, and writes it to the checkpoint's folder."""
+    """Measures warm starts of the policy of `config`, and prints and writes the curve.
+
+    The curve is written to the checkpoint's folder, or to the run folder for a shipped checkpoint.
+    """
     chosen = options(config, TuneOptions, GROUPS)
     if config.get("planner") is None or config.planner.get("name") != "policy":
         raise ConfigError(
