@@ -9,6 +9,7 @@ PYTHON312 ?= python3.12
 export UV_LINK_MODE ?= hardlink
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
+unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes, each of which would compile every module
 
 .PHONY: help demo test test-all check bench figures peers lock clean
 
