@@ -51,8 +51,8 @@ MUTATIONS = (
     Mutation(
         "a robot is far at once",
         "hold.py",
-        "minimum(around, 2 * math.pi - around), apart) > self._far",
-        "minimum(around, 2 * math.pi - around), apart) >= 0",
+        "minimum(around, 2 * math.pi - around), distance) > self._far",
+        "minimum(around, 2 * math.pi - around), distance) >= 0",
         "test_loop.py",
     ),
     Mutation(
@@ -241,9 +241,9 @@ MUTATIONS = (
             ),
             (
                 "rows of the past are sent",
-                "diffusion.py",
-                "chunk[self._past :]",
-                "chunk[: len(chunk) - self._past]",
+                "observed.py",
+                "chunk[self.past :, ",
+                "chunk[: len(chunk) - self.past, ",
                 "test_diffusion.py",
             ),
             (
@@ -272,8 +272,8 @@ MUTATIONS = (
             (
                 "what was rejected is sent",
                 "samplers/rti.py",
-                "SampleResult(again.chunks",
-                "SampleResult(made.chunks",
+                "SampleResult(cold.chunks",
+                "SampleResult(result.chunks",
                 "test_rti.py",
             ),
             (

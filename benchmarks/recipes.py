@@ -220,7 +220,7 @@ def state_policy(state: str) -> Path:
 def states() -> None:
     """Compares policies on the gantry with absolute targets, which it reaches with a lag.
 
-    vlash with both policies under both rollers, at 0, 4 and 8 ticks; and naive, which rolls nothing.
+    The cells are vlash with both policies under both rollers, at 0, 4 and 8 ticks, and naive, which rolls nothing.
     """
     cells: dict[Key, Cell] = {
         (f"trained on the {state} state", how, f"d = {d}"): cell_of(

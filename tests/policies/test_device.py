@@ -121,7 +121,7 @@ def test_the_device_is_the_fastest_there_is_unless_one_is_asked_for(monkeypatch:
     assert (device_of(None), device_of("cpu")) == ("cpu", "cpu")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="it is there")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA; what is refused is its absence")
 @pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps", "warp"])
 def test_a_device_that_is_not_there_is_one_sentence(name: str) -> None:
     with pytest.raises(

@@ -107,9 +107,9 @@ def realtime(
     substeps: int = 1,
     seed: int = 0,
 ) -> Realtime:
-    """Returns a runtime that drives a robot in real time while its `with` block is open, and that takes orders.
+    """Returns a runtime that drives a robot in real time while its `with` block is open.
 
-    pause, e-stop, reset, task.
+    It can be paused, e-stopped, reset and given another task meanwhile.
 
     robot: a name, a mapping with `name` and options, a `Robot`, or a function that makes one (with
     `isolation="process"` no `Robot`, since it is made in the other process); planner: a name or a mapping, a

@@ -16,7 +16,7 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 def options_of(group: str, given: Options, task: str = "") -> dict[str, Any]:
     """Returns the options of the member of `group` that `given` names, its `name` among them.
 
-    those given, and the defaults of `configs/<group>/<name>.yaml` for the others. task: the name of the task, which
+    Options that are not given have the defaults of `configs/<group>/<name>.yaml`. task: the name of the task, which
     some defaults contain.
 
     Raises: ConfigError, if `given` has no name.

@@ -227,7 +227,7 @@ def _liveliest(
 def _position(episodes: Sequence[Shown], action: str | None, event: int | None) -> str | None:
     """The state to draw beside `action`.
 
-    the one along the same axis that has an object to reach, else the liveliest.
+    It is the one along the same axis that has an object to reach, or else the one that moves most.
     """
     groups = [shown.recording.group("state") for shown in episodes]
     aimed = [name for name in groups[0] if _targets(episodes[0].recording, name)]

@@ -141,7 +141,9 @@ def read_checkpoint(
 def _adapter(kind: str, folder: Path) -> Callable[[Checkpoint, torch.device], Policy]:
     """Returns what makes a policy of the type `kind`, read in `folder`.
 
-    ours, or registered in `rollahead.policies`. Raises: ConfigError, if there is none such, or it cannot be imported.
+    It is one of ours, or registered in `rollahead.policies`.
+
+    Raises: ConfigError, if there is none such, or it cannot be imported.
     """
     ours = {name: partial(_make, module) for name, module in ADAPTERS.items()}
     return load(GROUP, f"policy type in {folder / CONFIG}", kind, "add what its package needs", ours)

@@ -488,8 +488,8 @@ class Executor:
     def _needs_images(self, k: int) -> bool:
         """Whether to read the cameras in tick `k`.
 
-        always, unless they render on demand; these only if a request of this tick, or of one of the n_obs - 1 ticks
-        after it, may be due.
+        They are read in every tick. Those that render on demand are read only if a request may be due in this tick, or
+        in one of the n_obs - 1 ticks after it.
         """
         if self._buffer.films or self._due(k):
             return True
